@@ -1,0 +1,267 @@
+package rules
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Rejection is a part of a policy that is not in force. Everything else of the policy is.
+type Rejection struct {
+	Policy PolicyName
+	// Path names the part in the object, for example spec.allow.domains[3].
+	Path string
+	// Message says what is wrong and what to write instead. It never holds a local part.
+	Message string
+}
+
+// Compile returns the rules that the policies make together, and the parts of them that could not be used, sorted by policy
+// and path. It is total: whatever is wrong with a policy never allows what a well-formed reading of it would not.
+// The result depends on the set of policies only, not on their order.
+func Compile(policies []Policy) (*Snapshot, []Rejection) {
+	compiled := make([]compiledPolicy, len(policies))
+	for i := range policies {
+		compiled[i] = compilePolicy(&policies[i])
+	}
+	slices.SortFunc(compiled, func(a, b compiledPolicy) int {
+		return cmp.Or(a.name.Compare(b.name), slices.Compare(a.canon, b.canon))
+	})
+	var rejections []Rejection
+	for i := range compiled {
+		rejections = append(rejections, compiled[i].rejections...)
+	}
+	return newSnapshot(compiled), rejections
+}
+
+// Requests of a call, as a set of bits.
+type requestSet uint8
+
+const (
+	signUps requestSet = 1 << iota
+	profileUpdates
+	allRequests = signUps | profileUpdates
+)
+
+// The ladder: of all entries of a policy that match an address, one on the lowest rung gives the policy's verdict. An address
+// beats a domain, deny beats allow on its level, and "*" is last.
+type rung uint8
+
+const (
+	rungDenyAddress rung = iota
+	rungAllowAddress
+	rungDenyDomain
+	rungAllowDomain
+	rungAllowAny
+)
+
+func (r rung) denies() bool { return r == rungDenyAddress || r == rungDenyDomain }
+
+// compiledPolicy is a policy as the snapshot is built from it.
+type compiledPolicy struct {
+	name        PolicyName
+	audit       bool
+	enforceable bool
+	requests    requestSet
+	sources     []string // sorted, unique; empty means all
+	hasAllow    bool
+	domains     []domainRule
+	addresses   []addressRule
+	profile     []ProfileAttribute // sorted by name
+	message     string
+
+	canon      []string // what the policy says, in canonical words: the same for every spelling that decides alike
+	rejections []Rejection
+}
+
+type domainRule struct {
+	pattern
+	rung  rung
+	entry Entry
+}
+
+type addressRule struct {
+	key   string
+	rung  rung
+	entry Entry
+}
+
+func compilePolicy(p *Policy) compiledPolicy {
+	c := compiledPolicy{
+		name:        p.PolicyName,
+		audit:       p.Mode == Audit,
+		enforceable: p.NotUnderstood == "",
+		hasAllow:    !p.Allow.empty(),
+		message:     p.Message,
+	}
+	if p.Mode != "" && p.Mode != Enforce && p.Mode != Audit {
+		c.unenforceable("spec.mode", "unknown mode; write Enforce or Audit")
+	}
+	c.appliesTo(p)
+
+	c.denyAddresses(p.Deny.Addresses)
+	c.allowAddresses(p.Allow.Addresses)
+	c.denyDomains(p.Deny.Domains)
+	c.allowDomains(AllowDomains, p.Allow.Domains)
+	c.allowDomains(AllowPublicSuffixes, p.Allow.PublicSuffixes)
+	c.setProfile(p.Profile)
+	c.canon = c.canonical()
+	return c
+}
+
+func (c *compiledPolicy) reject(path, message string) {
+	c.rejections = append(c.rejections, Rejection{c.name, path, message})
+}
+
+// unenforceable is for faults that leave open which calls a policy decides, or how: the calls that it may apply to are denied.
+func (c *compiledPolicy) unenforceable(path, message string) {
+	c.enforceable = false
+	c.reject(path, message)
+}
+
+func (c *compiledPolicy) appliesTo(p *Policy) {
+	for i, request := range p.RequestTypes {
+		switch request {
+		case SelfServiceRegistration:
+			c.requests |= signUps
+		case ProgressiveProfile:
+			c.requests |= profileUpdates
+		default:
+			c.unenforceable(fmt.Sprintf("spec.appliesTo.requestTypes[%d]", i),
+				"unknown request type; write SelfServiceRegistration or ProgressiveProfile")
+			c.requests = allRequests
+		}
+	}
+	if c.requests == 0 {
+		c.requests = allRequests
+	}
+	c.sources = slices.Compact(slices.Sorted(slices.Values(p.Sources)))
+}
+
+func (c *compiledPolicy) denyAddresses(entries []string) {
+	for i, text := range entries {
+		entry := Entry{DenyAddresses, i}
+		keys, refusal := compileDenyAddress(text)
+		if refusal != "" {
+			c.reject(entry.String(), refusal)
+		}
+		for _, key := range keys {
+			c.addresses = append(c.addresses, addressRule{key, rungDenyAddress, entry})
+		}
+	}
+}
+
+func (c *compiledPolicy) allowAddresses(entries []string) {
+	for i, text := range entries {
+		entry := Entry{AllowAddresses, i}
+		key, refusal := compileAddress(text)
+		if refusal != "" {
+			c.reject(entry.String(), refusal)
+			continue
+		}
+		c.addresses = append(c.addresses, addressRule{key, rungAllowAddress, entry})
+	}
+}
+
+func (c *compiledPolicy) denyDomains(entries []string) {
+	for i, text := range entries {
+		entry := Entry{DenyDomains, i}
+		patterns, refusal := compileDeny(text)
+		if refusal != "" {
+			c.reject(entry.String(), refusal)
+		}
+		for _, pattern := range patterns {
+			c.domains = append(c.domains, domainRule{pattern, rungDenyDomain, entry})
+		}
+	}
+}
+
+func (c *compiledPolicy) allowDomains(field EntryField, entries []string) {
+	for i, text := range entries {
+		entry := Entry{field, i}
+		pattern, refusal := compileAllow(text, field == AllowPublicSuffixes)
+		if refusal != "" {
+			c.reject(entry.String(), refusal)
+			continue
+		}
+		rung := rungAllowDomain
+		if pattern.name == "" {
+			rung = rungAllowAny
+		}
+		c.domains = append(c.domains, domainRule{pattern, rung, entry})
+	}
+}
+
+func (c *compiledPolicy) setProfile(attributes []ProfileAttribute) {
+	for i, attribute := range attributes {
+		value, ok := canonicalValue(attribute.Value)
+		if !ok {
+			c.reject(fmt.Sprintf("spec.profile[%d].value", i), "write a string, number, boolean, or a list of strings")
+			continue
+		}
+		c.profile = append(c.profile, ProfileAttribute{attribute.Name, value})
+	}
+	c.profile = agreed(c.profile)
+}
+
+// canonicalValue returns the one spelling of a JSON scalar or list of strings, so that equal values compare as equal text.
+func canonicalValue(text string) (string, bool) {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil || decoder.More() {
+		return "", false
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		return "", false
+	case []any:
+		for _, item := range value {
+			if _, ok := item.(string); !ok {
+				return "", false
+			}
+		}
+	}
+	canonical, err := json.Marshal(value)
+	return string(canonical), err == nil
+}
+
+// agreed returns the attributes sorted by name and once each, without those that are there with two values.
+func agreed(attributes []ProfileAttribute) []ProfileAttribute {
+	sorted := slices.Clone(attributes)
+	slices.SortFunc(sorted, func(a, b ProfileAttribute) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
+	})
+	sorted = slices.Compact(sorted)
+	var kept []ProfileAttribute
+	for i, a := range sorted {
+		if (i > 0 && sorted[i-1].Name == a.Name) || (i+1 < len(sorted) && sorted[i+1].Name == a.Name) {
+			continue
+		}
+		kept = append(kept, a)
+	}
+	return kept
+}
+
+// canonical returns what the policy says in a form that does not depend on spelling or on the order of its lists.
+func (c *compiledPolicy) canonical() []string {
+	words := []string{
+		fmt.Sprintf("audit=%t enforceable=%t requests=%d hasAllow=%t", c.audit, c.enforceable, c.requests, c.hasAllow),
+		"message=" + c.message,
+	}
+	for _, source := range c.sources {
+		words = append(words, "source="+source)
+	}
+	for _, rule := range c.domains {
+		words = append(words, fmt.Sprintf("domain=%d %t %t %s", rule.rung, rule.self, rule.below, rule.name))
+	}
+	for _, rule := range c.addresses {
+		words = append(words, fmt.Sprintf("address=%d %s", rule.rung, rule.key))
+	}
+	for _, attribute := range c.profile {
+		words = append(words, fmt.Sprintf("profile=%s %s", attribute.Name, attribute.Value))
+	}
+	slices.Sort(words)
+	return slices.Compact(words)
+}

@@ -1,0 +1,434 @@
+package rules
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxAddresses bounds the addresses of one call: both profiles with the most attributes that an operator may name.
+	maxAddresses = 32
+	// usualAddresses, usualScopes and usualMatches are what a decision has room for without allocating.
+	usualAddresses = 4
+	usualScopes    = 4
+	usualMatches   = 16
+)
+
+// loginAttribute is the attribute that may hold a user name instead of an address: how Okta is set up decides which.
+const loginAttribute = "login"
+
+// subject is one address of a call.
+type subject struct {
+	attribute string
+	address   Address
+}
+
+// match is an entry that matches a subject.
+type match struct {
+	posting
+	subject uint8
+}
+
+// Decide decides a call. It depends on the snapshot and the call only, and never fails: what cannot be decided is denied.
+func (s *Snapshot) Decide(call Call) Decision {
+	var room [usualAddresses]subject
+	subjects := room[:0]
+	var refusal Decision
+
+	switch call.Shape {
+	case SignUp, ProfileUpdate, Both:
+	default:
+		return Decision{Reason: ReasonUnrecognisedCall}
+	}
+	if len(call.Profile)+len(call.Update) > maxAddresses {
+		return Decision{Reason: ReasonUnrecognisedCall}
+	}
+	if call.Shape != ProfileUpdate {
+		if subjects, refusal = readProfile(subjects, call.Profile); refusal.Reason != "" {
+			return refusal
+		}
+	}
+	if call.Shape != SignUp {
+		if subjects, refusal = readUpdate(subjects, call.Update); refusal.Reason != "" {
+			return refusal
+		}
+	}
+	if len(subjects) == 0 {
+		return Decision{Outcome: Allow, Reason: ReasonNoAddressChanged}
+	}
+
+	switch call.Shape {
+	case SignUp:
+		d := s.evaluate(signUps, call.Source, subjects)
+		if call.Contradictory {
+			d.Profile = nil
+		}
+		return d
+	case ProfileUpdate:
+		d := s.evaluate(profileUpdates, call.Source, subjects)
+		d.Profile = nil
+		return d
+	default:
+		return both(s.evaluate(signUps, call.Source, subjects), s.evaluate(profileUpdates, call.Source, subjects))
+	}
+}
+
+// readProfile appends the addresses of a sign-up. The first attribute is required.
+func readProfile(subjects []subject, attributes []Attribute) ([]subject, Decision) {
+	if len(attributes) == 0 {
+		return nil, Decision{Reason: ReasonMissingAddress}
+	}
+	for i := range attributes {
+		a := &attributes[i]
+		missing := a.Kind == Absent || a.Kind == Null
+		if i == 0 && (missing || a.Kind == Text && (a.Text == "" || a.isUserName())) {
+			return nil, Decision{Reason: ReasonMissingAddress, Attribute: a.Name}
+		}
+		if missing || a.isUserName() {
+			continue
+		}
+		var refusal Decision
+		if subjects, refusal = a.read(subjects); refusal.Reason != "" {
+			return nil, refusal
+		}
+	}
+	return subjects, Decision{}
+}
+
+// readUpdate appends the addresses of a progressive profile: those that it changes. The first must not be taken away.
+func readUpdate(subjects []subject, attributes []Attribute) ([]subject, Decision) {
+	for i := range attributes {
+		a := &attributes[i]
+		if a.Kind == Absent {
+			continue
+		}
+		if i == 0 && (a.Kind == Null || a.Kind == Text && (a.Text == "" || a.isUserName())) {
+			return nil, Decision{Reason: ReasonMissingAddress, Attribute: a.Name}
+		}
+		if a.Kind == Null || a.isUserName() {
+			continue
+		}
+		var refusal Decision
+		if subjects, refusal = a.read(subjects); refusal.Reason != "" {
+			return nil, refusal
+		}
+	}
+	return subjects, Decision{}
+}
+
+func (a *Attribute) isUserName() bool {
+	return a.Name == loginAttribute && a.Kind == Text && isUserName(a.Text)
+}
+
+func (a *Attribute) read(subjects []subject) ([]subject, Decision) {
+	invalid := NotText
+	if a.Kind == Text {
+		var address Address
+		if address, invalid = parseAddress(a.Text); invalid == "" {
+			return append(subjects, subject{a.Name, address}), Decision{}
+		}
+	}
+	return nil, Decision{Reason: ReasonInvalidAddress, Attribute: a.Name, Invalid: invalid, InvalidLength: len(a.Text)}
+}
+
+// evaluate decides by the policies that apply to one request type.
+func (s *Snapshot) evaluate(request requestSet, source string, subjects []subject) Decision {
+	var scopeRoom [usualScopes]*scope
+	scopes := scopeRoom[:0]
+	for _, candidates := range [2][]*scope{s.anySource, s.bySource[source]} {
+		for _, scope := range candidates {
+			if scope.requests&request != 0 {
+				scopes = append(scopes, scope)
+			}
+		}
+	}
+	var matchRoom [usualMatches]match
+	matches := matchRoom[:0]
+	for i := range subjects {
+		for _, scope := range scopes {
+			matches = scope.match(matches, uint8(i), &subjects[i].address)
+		}
+	}
+	slices.SortFunc(matches, match.compare)
+
+	v := verdicts{snapshot: s, subjects: subjects, scopes: scopes, blocking: -1, blockingAudit: -1}
+	v.read(matches)
+	return v.decision(matches)
+}
+
+// match appends what matches an address: one probe for the address and one for each label of its domain.
+func (s *scope) match(matches []match, subject uint8, address *Address) []match {
+	if len(s.addresses) > 0 {
+		if span, found := s.addresses[address.key()]; found {
+			matches = s.appendTo(matches, subject, span.begin, span.end)
+		}
+	}
+	name := address.domain.name
+	if span, found := s.domains[name]; found {
+		matches = s.appendTo(matches, subject, span.begin, span.middle)
+	}
+	for name != "" {
+		_, name, _ = strings.Cut(name, ".") // at last "", the root
+		if span, found := s.domains[name]; found {
+			matches = s.appendTo(matches, subject, span.middle, span.end)
+		}
+	}
+	return matches
+}
+
+func (s *scope) appendTo(matches []match, subject uint8, begin, end uint32) []match {
+	for _, p := range s.postings[begin:end] {
+		matches = append(matches, match{p, subject})
+	}
+	return matches
+}
+
+// compare orders matches by policy, then by subject, then as the ladder has it: of each policy and subject, the first is the
+// verdict.
+func (m match) compare(o match) int {
+	return cmp.Or(cmp.Compare(m.policy, o.policy), cmp.Compare(m.subject, o.subject), m.posting.compare(o.posting))
+}
+
+// verdicts are what the policies in mode Enforce say of a call.
+type verdicts struct {
+	snapshot *Snapshot
+	subjects []subject
+	scopes   []*scope
+
+	tookPart      int
+	allowing      int   // policies that took part and have an allow
+	allowingOne   int32 // one of them
+	blocking      int32 // the first that took part and is not enforceable, or -1
+	blockingAudit int32 // the same of those in mode Audit, or -1: whether there is any
+
+	denied, allowed set   // the subjects that some policy denies, allows
+	denial          match // of the first policy that denies
+	denies          bool
+	allowance       match // of the first policy that allows all
+	allows          bool
+	profiles        int // policies that allow all and have a profile
+	profile         []ProfileAttribute
+}
+
+// set is a set of subjects.
+type set uint32
+
+func (v *verdicts) read(matches []match) {
+	for _, scope := range v.scopes {
+		v.tookPart += scope.enforcing
+		if scope.allowing > 0 {
+			v.allowing += scope.allowing
+			v.allowingOne = scope.allowingOne
+		}
+		for _, policy := range scope.blocking {
+			first := &v.blocking
+			if v.snapshot.policies[policy].Mode == Audit {
+				first = &v.blockingAudit
+			}
+			if *first < 0 || policy < *first {
+				*first = policy
+			}
+		}
+	}
+	for policy, matches := range byPolicy(matches) {
+		facts := &v.snapshot.policies[policy]
+		if facts.Mode == Audit {
+			continue
+		}
+		denied, allowed, denial, allowance := ofOnePolicy(matches)
+		v.denied |= denied
+		v.allowed |= allowed
+		if denied != 0 && !v.denies {
+			v.denies, v.denial = true, denial
+		}
+		if allowed == v.all() {
+			if !v.allows {
+				v.allows, v.allowance = true, allowance
+			}
+			v.addProfile(facts.profile)
+		}
+	}
+}
+
+// byPolicy yields the parts of sorted matches that belong to one policy.
+func byPolicy(matches []match) func(yield func(int32, []match) bool) {
+	return func(yield func(int32, []match) bool) {
+		for len(matches) > 0 {
+			n := 1
+			for n < len(matches) && matches[n].policy == matches[0].policy {
+				n++
+			}
+			if !yield(matches[0].policy, matches[:n]) {
+				return
+			}
+			matches = matches[n:]
+		}
+	}
+}
+
+// ofOnePolicy returns the verdicts of one policy: which subjects it denies and allows, and the first match of each.
+func ofOnePolicy(matches []match) (denied, allowed set, denial, allowance match) {
+	for i, m := range matches {
+		if i > 0 && matches[i-1].subject == m.subject {
+			continue // a lower rung has decided
+		}
+		if m.rung.denies() {
+			if denied == 0 {
+				denial = m
+			}
+			denied |= 1 << m.subject
+		} else {
+			if allowed == 0 {
+				allowance = m
+			}
+			allowed |= 1 << m.subject
+		}
+	}
+	return denied, allowed, denial, allowance
+}
+
+func (v *verdicts) all() set { return 1<<len(v.subjects) - 1 }
+
+// addProfile keeps the attributes of every policy that allows. Only where there are several does it copy.
+func (v *verdicts) addProfile(profile []ProfileAttribute) {
+	if len(profile) == 0 {
+		return
+	}
+	v.profiles++
+	if v.profiles == 1 {
+		v.profile = profile
+		return
+	}
+	v.profile = slices.Concat(v.profile, profile)
+}
+
+// outcome applies the order of the reasons to the verdicts.
+func (v *verdicts) outcome() (Outcome, Reason) {
+	switch {
+	case v.tookPart == 0:
+		return Deny, ReasonNoPolicyApplies
+	case v.denies:
+		return Deny, ReasonDenied
+	case v.blocking >= 0:
+		return Deny, ReasonPolicyNotEnforceable
+	case v.allows:
+		return Allow, ReasonAllowed
+	default:
+		return Deny, ReasonNotAllowed
+	}
+}
+
+func (v *verdicts) decision(matches []match) Decision {
+	d := Decision{TookPart: v.tookPart}
+	d.Outcome, d.Reason = v.outcome()
+	failed := 0
+	switch d.Reason {
+	case ReasonAllowed:
+		d.decidedBy(v.snapshot, v.allowance.policy)
+		d.Entry = v.allowance.entry()
+		d.Message = ""
+		d.Profile = v.profile
+		if v.profiles > 1 {
+			d.Profile = agreed(v.profile)
+		}
+	case ReasonDenied:
+		d.decidedBy(v.snapshot, v.denial.policy)
+		d.Entry = v.denial.entry()
+		failed = v.denied.first()
+	case ReasonPolicyNotEnforceable:
+		d.decidedBy(v.snapshot, v.blocking)
+		d.Message = "" // the policy's message is about addresses, and this is a fault of ours
+	case ReasonNotAllowed:
+		if v.allowing == 1 {
+			d.Message = v.snapshot.policies[v.allowingOne].message
+		}
+		if missed := v.all() &^ v.allowed; missed != 0 {
+			failed = missed.first()
+		}
+	}
+	d.Domain = v.subjects[failed].address.domain
+	if d.Outcome == Deny {
+		d.Attribute = v.subjects[failed].attribute
+	}
+	d.Audit = v.audit(d.Outcome, matches)
+	d.matched.add(v.snapshot, matches)
+	return d
+}
+
+func (d *Decision) decidedBy(s *Snapshot, policy int32) {
+	d.Policy = s.policies[policy].PolicyName
+	d.Message = s.policies[policy].message
+}
+
+func (s set) first() int { return bits.TrailingZeros32(uint32(s)) }
+
+// audit returns what each policy in mode Audit would have changed, alone: a denial by it turns an allow into a deny; an allow
+// of all by it turns a deny into an allow, where nothing else denies. One without a verdict changes no outcome.
+func (v *verdicts) audit(outcome Outcome, matches []match) []AuditOutcome {
+	var audits []AuditOutcome
+	add := func(policy int32, outcome Outcome, reason Reason) {
+		audits = append(audits, AuditOutcome{v.snapshot.policies[policy].PolicyName, outcome, reason})
+	}
+	if outcome == Allow && v.blockingAudit >= 0 {
+		for _, scope := range v.scopes {
+			for _, policy := range scope.blocking {
+				if v.snapshot.policies[policy].Mode == Audit {
+					add(policy, Deny, ReasonPolicyNotEnforceable)
+				}
+			}
+		}
+	}
+	for policy, matches := range byPolicy(matches) {
+		if v.snapshot.policies[policy].Mode != Audit {
+			continue
+		}
+		denied, allowed, _, _ := ofOnePolicy(matches)
+		switch {
+		case outcome == Allow && denied != 0:
+			add(policy, Deny, ReasonDenied)
+		case outcome == Deny && allowed == v.all() && !v.denies && v.blocking < 0:
+			add(policy, Allow, ReasonAllowed)
+		}
+	}
+	if len(audits) > 1 {
+		slices.SortFunc(audits, func(a, b AuditOutcome) int { return a.Policy.Compare(b.Policy) })
+	}
+	return audits
+}
+
+// both joins the decisions of a call that is a sign-up and a progressive profile at once: allowed only if both are. An Audit
+// policy changes the outcome if it would have changed it with its effects on both.
+func both(signUp, update Decision) Decision {
+	d, other := signUp, update
+	if signUp.Outcome == Allow && update.Outcome == Deny {
+		d, other = update, signUp
+	}
+	d.Profile = nil
+	var audits []AuditOutcome
+	for _, candidate := range slices.Concat(signUp.Audit, update.Audit) {
+		a, b := signUp.hadBeen(candidate.Policy), update.hadBeen(candidate.Policy)
+		would := b
+		if a.Outcome == Deny {
+			would = a
+		}
+		if would.Outcome != d.Outcome && !slices.Contains(audits, would) {
+			audits = append(audits, would)
+		}
+	}
+	slices.SortFunc(audits, func(a, b AuditOutcome) int { return a.Policy.Compare(b.Policy) })
+	d.Audit = audits
+	d.matched.join(&other.matched)
+	return d
+}
+
+// hadBeen returns the outcome with an Audit policy in mode Enforce.
+func (d *Decision) hadBeen(policy PolicyName) AuditOutcome {
+	for _, audit := range d.Audit {
+		if audit.Policy == policy {
+			return audit
+		}
+	}
+	return AuditOutcome{policy, d.Outcome, d.Reason}
+}

@@ -1,0 +1,209 @@
+package rules
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
+)
+
+const (
+	maxDomain = 253 // octets of a name as text, without the trailing dot: RFC 1035 2.3.4
+	maxLabel  = 63  // octets: RFC 1035 2.3.4
+)
+
+// Domain is a mail domain in canonical form: two or more lower-case A-labels, no trailing dot. The zero value is invalid.
+type Domain struct {
+	name string
+}
+
+// String returns the canonical name, and "" for the zero value.
+func (d Domain) String() string { return d.name }
+
+// ParseDomain returns the domain that s spells, or an [Invalid].
+//
+// It is strict, and repairs nothing: what is accepted is what every program reads the same way. A–Z are folded; a U-label
+// is accepted if it is what IDNA 2008 (RFC 5891) registers without any mapping, and holds no character on which IDNA 2003
+// and 2008 differ. Whether the domain exists or takes mail is not checked.
+func ParseDomain(s string) (Domain, error) {
+	name, invalid := parseName(s, 2)
+	if invalid != "" {
+		return Domain{}, invalid
+	}
+	return Domain{name}, nil
+}
+
+// parseName is ParseDomain for names of at least minLabels labels: deny entries may name a top-level domain.
+func parseName(s string, minLabels int) (string, Invalid) {
+	if len(s) > maxDomain {
+		return "", TooLong
+	}
+	if !utf8.ValidString(s) {
+		return "", NotUTF8
+	}
+	labels, plain := 0, true
+	for rest, more := s, true; more; {
+		var label string
+		label, rest, more = strings.Cut(rest, ".") // U+002E only: U+3002 and its like are characters of a label, and refused
+		idn, invalid := parseLabel(label)
+		if invalid != "" {
+			return "", invalid
+		}
+		plain = plain && !idn
+		labels++
+	}
+	if labels < minLabels {
+		return "", TooFewLabels
+	}
+	name := foldASCII(s)
+	if !plain {
+		var invalid Invalid
+		if name, invalid = canonicalIDN(name); invalid != "" {
+			return "", invalid
+		}
+	}
+	if isNumber(name[strings.LastIndexByte(name, '.')+1:]) {
+		return "", NumericTLD
+	}
+	return name, ""
+}
+
+// parseLabel checks one label. It reports whether the label is internationalised: a U-label or something that claims to be
+// an A-label, which canonicalIDN must see.
+func parseLabel(label string) (idn bool, _ Invalid) {
+	if label == "" {
+		return false, EmptyLabel
+	}
+	for i := range len(label) {
+		switch c := label[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-':
+		case c >= utf8.RuneSelf:
+			idn = true
+		default:
+			return false, BadCharacter
+		}
+	}
+	if label[0] == '-' || label[len(label)-1] == '-' {
+		return false, BadHyphen
+	}
+	if idn {
+		return true, "" // its length counts as an A-label
+	}
+	if len(label) > maxLabel {
+		return false, LabelTooLong
+	}
+	if len(label) >= 4 && label[2:4] == "--" {
+		if !hasACEPrefix(label) {
+			return false, BadHyphen // reserved: RFC 5890 2.3.1
+		}
+		return true, ""
+	}
+	return false, ""
+}
+
+// registrable is IDNA 2008 registration (RFC 5891 4): it maps nothing, checks hyphens, joiners and the Bidi rule.
+// Looser profiles of this package are not fit for user input: Lookup accepts empty and overlong labels and maps.
+var registrable = idna.New(
+	idna.ValidateForRegistration(), idna.StrictDomainName(true), idna.VerifyDNSLength(true),
+	idna.BidiRule(), idna.CheckHyphens(true), idna.CheckJoiners(true),
+)
+
+// canonicalIDN returns the A-label form of a name of which some label is internationalised.
+func canonicalIDN(name string) (string, Invalid) {
+	labels := strings.Split(name, ".")
+	for i, label := range labels {
+		if isASCII(label) && !hasACEPrefix(label) {
+			continue
+		}
+		a, ok := canonicalLabel(label)
+		if !ok {
+			return "", BadIDN
+		}
+		labels[i] = a
+	}
+	canonical := strings.Join(labels, ".")
+	if len(canonical) > maxDomain {
+		return "", TooLong
+	}
+	// The Bidi rule (RFC 5893 2) speaks of whole names: one right-to-left label binds all the others.
+	if a, err := registrable.ToASCII(canonical); err != nil || a != canonical {
+		return "", BadIDN
+	}
+	return canonical, ""
+}
+
+// canonicalLabel returns the A-label of a U-label or A-label that round-trips without any mapping.
+func canonicalLabel(label string) (string, bool) {
+	u := label
+	if isASCII(label) {
+		var err error
+		if u, err = registrable.ToUnicode(label); err != nil || isASCII(u) {
+			return "", false
+		}
+	} else if strings.ContainsFunc(label, isDeviation) {
+		return "", false
+	}
+	if !norm.NFC.IsNormalString(u) || strings.ContainsFunc(u, notLetterOrDigit) {
+		return "", false
+	}
+	a, err := registrable.ToASCII(u)
+	if err != nil || len(a) > maxLabel || !hasACEPrefix(a) {
+		return "", false
+	}
+	if isASCII(label) && a != label {
+		return "", false
+	}
+	return a, true
+}
+
+// isDeviation tells the characters that IDNA 2003 maps away and IDNA 2008 keeps (UTS #46 section 7): as U-labels they name
+// two domains at once.
+func isDeviation(r rune) bool {
+	return r == '\u00df' || r == '\u03c2' || r == '\u200c' || r == '\u200d'
+}
+
+// notLetterOrDigit tells the characters outside of IDNA 2008's LetterDigits (RFC 5892 2.1) and the hyphen. The idna package
+// works by the tables of UTS #46, which let some symbols pass.
+func notLetterOrDigit(r rune) bool {
+	return r != '-' && !unicode.In(r, unicode.Ll, unicode.Lo, unicode.Lm, unicode.Mn, unicode.Mc, unicode.Nd)
+}
+
+// isNumber tells labels that inet_aton(3) takes for a part of an IPv4 address: digits, or hexadecimal ones after 0x.
+func isNumber(label string) bool {
+	if hex, ok := strings.CutPrefix(label, "0x"); ok {
+		return strings.Trim(hex, "0123456789abcdef") == ""
+	}
+	return strings.Trim(label, "0123456789") == ""
+}
+
+func hasACEPrefix(label string) bool {
+	return len(label) >= 4 && label[0]|0x20 == 'x' && label[1]|0x20 == 'n' && label[2:4] == "--"
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// foldASCII folds A–Z only. strings.ToLower also turns U+0130 and U+212A into ASCII letters.
+// It allocates only where there is something to fold.
+func foldASCII(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			b := []byte(s)
+			for j := i; j < len(b); j++ {
+				if 'A' <= b[j] && b[j] <= 'Z' {
+					b[j] |= 0x20
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}

@@ -1,0 +1,54 @@
+package rules
+
+import "slices"
+
+// usualPolicies is how many matching policies a decision has room for without allocating.
+const usualPolicies = 8
+
+// matchedPolicies holds the policies that had a verdict on some address of a call.
+type matchedPolicies struct {
+	snapshot *Snapshot
+	count    int
+	first    [usualPolicies]int32
+	rest     []int32
+}
+
+// add keeps the policies of sorted matches.
+func (m *matchedPolicies) add(s *Snapshot, matches []match) {
+	m.snapshot = s
+	for policy := range byPolicy(matches) {
+		m.put(policy)
+	}
+}
+
+func (m *matchedPolicies) put(policy int32) {
+	if m.count < usualPolicies {
+		m.first[m.count] = policy
+	} else {
+		m.rest = append(m.rest, policy)
+	}
+	m.count++
+}
+
+// join adds those of o that are not there yet.
+func (m *matchedPolicies) join(o *matchedPolicies) {
+	known := slices.Concat(m.first[:min(m.count, usualPolicies)], m.rest)
+	for _, policy := range slices.Concat(o.first[:min(o.count, usualPolicies)], o.rest) {
+		if !slices.Contains(known, policy) {
+			m.put(policy)
+		}
+	}
+}
+
+func (m *matchedPolicies) names(yield func(PolicyName) bool) {
+	for _, policy := range m.first[:min(m.count, usualPolicies)] {
+		if !yield(m.snapshot.policies[policy].PolicyName) {
+			return
+		}
+	}
+	for _, policy := range m.rest {
+		if !yield(m.snapshot.policies[policy].PolicyName) {
+			return
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package rules
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"slices"
+	"strings"
+)
+
+// Snapshot is what a set of policies says, ready to decide by. It is immutable, and safe for use by any number of callers at
+// the same time. Its zero value has no policies.
+//
+// Policies that apply to the same calls share a scope. A decision looks only into the scopes of its call, and there only at
+// the entries that match: what it costs does not depend on policies that cannot match.
+type Snapshot struct {
+	policies  []policyFacts
+	anySource []*scope            // the scopes of policies that apply to every source
+	bySource  map[string][]*scope // the scopes of policies that name the source
+	digest    string
+}
+
+// policyFacts are what a decision says of a policy. Their place in Snapshot.policies is the policy's number, and by name.
+type policyFacts struct {
+	PolicySummary
+	message string
+	profile []ProfileAttribute
+}
+
+// PolicySummary describes one policy of a snapshot.
+type PolicySummary struct {
+	PolicyName
+	Mode Mode
+	// Enforceable is false for a policy that could not be understood.
+	Enforceable bool
+}
+
+// scope holds the rules of all policies with the same appliesTo.
+type scope struct {
+	requests requestSet
+
+	enforcing   int     // policies in mode Enforce
+	allowing    int     // those of them that have an allow
+	allowingOne int32   // one of those
+	blocking    []int32 // policies that are not enforceable, in order, those in mode Audit included
+
+	domains   map[string]domainSpan
+	addresses map[string]span
+	postings  []posting
+}
+
+// posting says that an entry of a policy matches.
+type posting struct {
+	policy int32
+	index  int32
+	field  EntryField
+	rung   rung
+}
+
+// span is a part of scope.postings: from begin to before end.
+type span struct{ begin, end uint32 }
+
+// domainSpan holds what matches a name itself, then what matches the names below it.
+type domainSpan struct{ begin, middle, end uint32 }
+
+// Digest names the rules: "sha256:" and 64 hexadecimal digits. It is the same for the same policies in every process of one
+// version of the operator, and another one where a decision, or a text for a person, could differ.
+func (s *Snapshot) Digest() string { return s.digest }
+
+// Policies returns the policies of the snapshot, by name.
+func (s *Snapshot) Policies() []PolicySummary {
+	summaries := make([]PolicySummary, len(s.policies))
+	for i := range s.policies {
+		summaries[i] = s.policies[i].PolicySummary
+	}
+	return summaries
+}
+
+// newSnapshot builds a snapshot of policies that are sorted by name.
+func newSnapshot(compiled []compiledPolicy) *Snapshot {
+	s := &Snapshot{bySource: map[string][]*scope{}, digest: digestOf(compiled)}
+	builders := map[string]*scopeBuilder{}
+	var order []*scopeBuilder
+	for i := range compiled {
+		c := &compiled[i]
+		mode := Enforce
+		if c.audit {
+			mode = Audit
+		}
+		s.policies = append(s.policies, policyFacts{PolicySummary{c.name, mode, c.enforceable}, c.message, c.profile})
+
+		key := string(rune('0'+c.requests)) + "\x00" + strings.Join(c.sources, "\x00")
+		b := builders[key]
+		if b == nil {
+			b = newScopeBuilder(c.requests)
+			builders[key] = b
+			order = append(order, b)
+			if len(c.sources) == 0 {
+				s.anySource = append(s.anySource, b.scope)
+			}
+			for _, source := range c.sources {
+				s.bySource[source] = append(s.bySource[source], b.scope)
+			}
+		}
+		b.add(int32(i), c)
+	}
+	for _, b := range order {
+		b.finish()
+	}
+	return s
+}
+
+// scopeBuilder collects the rules of a scope before they are laid out.
+type scopeBuilder struct {
+	scope     *scope
+	self      map[string][]posting
+	below     map[string][]posting
+	addresses map[string][]posting
+}
+
+func newScopeBuilder(requests requestSet) *scopeBuilder {
+	return &scopeBuilder{
+		scope:     &scope{requests: requests},
+		self:      map[string][]posting{},
+		below:     map[string][]posting{},
+		addresses: map[string][]posting{},
+	}
+}
+
+func (b *scopeBuilder) add(policy int32, c *compiledPolicy) {
+	if !c.audit {
+		b.scope.enforcing++
+		if c.hasAllow {
+			b.scope.allowing++
+			b.scope.allowingOne = policy
+		}
+	}
+	if !c.enforceable {
+		b.scope.blocking = append(b.scope.blocking, policy)
+		return // its rules are not to be relied on: neither its allows, nor the exceptions from its denies
+	}
+	for _, rule := range c.domains {
+		p := posting{policy, int32(rule.entry.Index), rule.entry.Field, rule.rung}
+		if rule.self {
+			b.self[rule.name] = append(b.self[rule.name], p)
+		}
+		if rule.below {
+			b.below[rule.name] = append(b.below[rule.name], p)
+		}
+	}
+	for _, rule := range c.addresses {
+		p := posting{policy, int32(rule.entry.Index), rule.entry.Field, rule.rung}
+		b.addresses[rule.key] = append(b.addresses[rule.key], p)
+	}
+}
+
+// finish lays the rules out: one map, and one array without pointers for the collector to follow.
+func (b *scopeBuilder) finish() {
+	s := b.scope
+	place := func(postings []posting) uint32 {
+		s.postings = append(s.postings, postings...)
+		return uint32(len(s.postings))
+	}
+	s.domains = make(map[string]domainSpan, len(b.self)+len(b.below))
+	for name, postings := range b.self {
+		begin := place(nil)
+		s.domains[name] = domainSpan{begin, place(postings), place(b.below[name])}
+	}
+	for name, postings := range b.below {
+		if _, placed := s.domains[name]; !placed {
+			begin := place(nil)
+			s.domains[name] = domainSpan{begin, begin, place(postings)}
+		}
+	}
+	s.addresses = make(map[string]span, len(b.addresses))
+	for key, postings := range b.addresses {
+		begin := place(nil)
+		s.addresses[key] = span{begin, place(postings)}
+	}
+	s.postings = slices.Clip(s.postings)
+}
+
+// digestOf hashes what the policies say. Every text is preceded by its length, so that no two sets read alike.
+func digestOf(compiled []compiledPolicy) string {
+	hash := sha256.New()
+	write := func(text string) {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(text)))
+		hash.Write(length[:])
+		hash.Write([]byte(text))
+	}
+	for i := range compiled {
+		write(compiled[i].name.Namespace)
+		write(compiled[i].name.Name)
+		write(strings.Repeat("*", len(compiled[i].canon)))
+		for _, word := range compiled[i].canon {
+			write(word)
+		}
+	}
+	return "sha256:" + hex.EncodeToString(hash.Sum(nil))
+}
+
+func (p posting) entry() Entry { return Entry{p.field, int(p.index)} }
+
+// compare orders what matched: by policy, and for one policy as the ladder has it.
+func (p posting) compare(o posting) int {
+	return cmp.Or(cmp.Compare(p.policy, o.policy), cmp.Compare(p.rung, o.rung),
+		cmp.Compare(p.field, o.field), cmp.Compare(p.index, o.index))
+}
