@@ -37,7 +37,10 @@ func ParseAddress(s string) (Address, error) {
 	return a, nil
 }
 
-func parseAddress(s string) (Address, Invalid) {
+func parseAddress(s string) (Address, Invalid) { return parseAddressAs(s, mailDomain) }
+
+// parseAddressAs is parseAddress for other syntaxes of the domain.
+func parseAddressAs(s string, syntax syntax) (Address, Invalid) {
 	if len(s) > maxAddress {
 		return Address{}, TooLong
 	}
@@ -54,9 +57,12 @@ func parseAddress(s string) (Address, Invalid) {
 	if invalid := checkLocalPart(local); invalid != "" {
 		return Address{}, invalid
 	}
-	name, invalid := parseName(domain, 2)
+	name, invalid := parseName(domain, syntax)
 	if invalid != "" {
 		return Address{}, invalid
+	}
+	if len(local)+len("@")+len(name) > maxAddress {
+		return Address{}, TooLong // with A-labels, which is how it is mailed to
 	}
 	return Address{local, Domain{name}}, ""
 }

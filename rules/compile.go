@@ -68,7 +68,7 @@ type compiledPolicy struct {
 	hasAllow    bool
 	domains     []domainRule
 	addresses   []addressRule
-	profile     []ProfileAttribute // sorted by name
+	profile     []ProfileAttribute // settled
 	message     string
 
 	canon      []string // what the policy says, in canonical words: the same for every spelling that decides alike
@@ -100,14 +100,21 @@ func compilePolicy(p *Policy) compiledPolicy {
 	}
 	c.appliesTo(p)
 
-	c.denyAddresses(p.Deny.Addresses)
 	c.allowAddresses(p.Allow.Addresses)
-	c.denyDomains(p.Deny.Domains)
 	c.allowDomains(AllowDomains, p.Allow.Domains)
 	c.allowDomains(AllowPublicSuffixes, p.Allow.PublicSuffixes)
+	c.denyAddresses(p.Deny.Addresses)
+	c.denyDomains(p.Deny.Domains)
 	c.setProfile(p.Profile)
+	slices.SortStableFunc(c.rejections, func(a, b Rejection) int { return strings.Compare(listOf(a.Path), listOf(b.Path)) })
 	c.canon = c.canonical()
 	return c
+}
+
+// listOf returns a path without the index of its item: within a list, rejections are in order as they come.
+func listOf(path string) string {
+	list, _, _ := strings.Cut(path, "[")
+	return list
 }
 
 func (c *compiledPolicy) reject(path, message string) {
@@ -142,13 +149,20 @@ func (c *compiledPolicy) appliesTo(p *Policy) {
 func (c *compiledPolicy) denyAddresses(entries []string) {
 	for i, text := range entries {
 		entry := Entry{DenyAddresses, i}
-		keys, refusal := compileDenyAddress(text)
-		if refusal != "" {
-			c.reject(entry.String(), refusal)
-		}
+		keys, fault := compileDenyAddress(text)
+		c.denyFault(entry, fault)
 		for _, key := range keys {
 			c.addresses = append(c.addresses, addressRule{key, rungDenyAddress, entry})
 		}
+	}
+}
+
+func (c *compiledPolicy) denyFault(entry Entry, fault denyFault) {
+	switch {
+	case fault.unknown:
+		c.unenforceable(entry.String(), fault.text)
+	case fault.text != "":
+		c.reject(entry.String(), fault.text)
 	}
 }
 
@@ -167,10 +181,8 @@ func (c *compiledPolicy) allowAddresses(entries []string) {
 func (c *compiledPolicy) denyDomains(entries []string) {
 	for i, text := range entries {
 		entry := Entry{DenyDomains, i}
-		patterns, refusal := compileDeny(text)
-		if refusal != "" {
-			c.reject(entry.String(), refusal)
-		}
+		patterns, fault := compileDeny(text)
+		c.denyFault(entry, fault)
 		for _, pattern := range patterns {
 			c.domains = append(c.domains, domainRule{pattern, rungDenyDomain, entry})
 		}
@@ -194,23 +206,59 @@ func (c *compiledPolicy) allowDomains(field EntryField, entries []string) {
 }
 
 func (c *compiledPolicy) setProfile(attributes []ProfileAttribute) {
+	var values []ProfileAttribute
 	for i, attribute := range attributes {
 		value, ok := canonicalValue(attribute.Value)
 		if !ok {
 			c.reject(fmt.Sprintf("spec.profile[%d].value", i), "write a string, number, boolean, or a list of strings")
+			value = disputed
+		}
+		values = append(values, ProfileAttribute{attribute.Name, value})
+	}
+	c.profile = settle(values)
+}
+
+// disputed is the value of an attribute for which there are several values, or one that cannot be used. It is never sent, and
+// lets no other value be.
+const disputed = ""
+
+// settle returns the attributes sorted by name and once each; those with several values are disputed.
+func settle(attributes []ProfileAttribute) []ProfileAttribute {
+	sorted := slices.Clone(attributes)
+	slices.SortFunc(sorted, func(a, b ProfileAttribute) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
+	})
+	var settled []ProfileAttribute
+	for _, a := range slices.Compact(sorted) {
+		if last := len(settled) - 1; last >= 0 && settled[last].Name == a.Name {
+			settled[last].Value = disputed
 			continue
 		}
-		c.profile = append(c.profile, ProfileAttribute{attribute.Name, value})
+		settled = append(settled, a)
 	}
-	c.profile = agreed(c.profile)
+	return settled
+}
+
+// undisputed returns what of settled attributes is sent.
+func undisputed(settled []ProfileAttribute) []ProfileAttribute {
+	var sent []ProfileAttribute
+	for _, a := range settled {
+		if a.Value != disputed {
+			sent = append(sent, a)
+		}
+	}
+	return sent
 }
 
 // canonicalValue returns the one spelling of a JSON scalar or list of strings, so that equal values compare as equal text.
 func canonicalValue(text string) (string, bool) {
+	if !json.Valid([]byte(text)) { // Decode alone leaves what follows the value unread
+		return "", false
+	}
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	var value any
-	if err := decoder.Decode(&value); err != nil || decoder.More() {
+	if err := decoder.Decode(&value); err != nil {
 		return "", false
 	}
 	switch value := value.(type) {
@@ -225,23 +273,6 @@ func canonicalValue(text string) (string, bool) {
 	}
 	canonical, err := json.Marshal(value)
 	return string(canonical), err == nil
-}
-
-// agreed returns the attributes sorted by name and once each, without those that are there with two values.
-func agreed(attributes []ProfileAttribute) []ProfileAttribute {
-	sorted := slices.Clone(attributes)
-	slices.SortFunc(sorted, func(a, b ProfileAttribute) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
-	})
-	sorted = slices.Compact(sorted)
-	var kept []ProfileAttribute
-	for i, a := range sorted {
-		if (i > 0 && sorted[i-1].Name == a.Name) || (i+1 < len(sorted) && sorted[i+1].Name == a.Name) {
-			continue
-		}
-		kept = append(kept, a)
-	}
-	return kept
 }
 
 // canonical returns what the policy says in a form that does not depend on spelling or on the order of its lists.

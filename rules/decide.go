@@ -153,9 +153,13 @@ func (s *Snapshot) evaluate(request requestSet, source string, subjects []subjec
 	}
 	slices.SortFunc(matches, match.compare)
 
-	v := verdicts{snapshot: s, subjects: subjects, scopes: scopes, blocking: -1, blockingAudit: -1}
-	v.read(matches)
-	return v.decision(matches)
+	v := verdicts{snapshot: s, all: 1<<len(subjects) - 1, blocking: -1, blockingAudit: -1}
+	v.readScopes(scopes)
+	v.readMatches(matches)
+	d := v.decision(subjects)
+	d.Audit = v.audit(d.Outcome, scopes, matches)
+	d.matched.add(s, matches)
+	return d
 }
 
 // match appends what matches an address: one probe for the address and one for each label of its domain.
@@ -191,11 +195,11 @@ func (m match) compare(o match) int {
 	return cmp.Or(cmp.Compare(m.policy, o.policy), cmp.Compare(m.subject, o.subject), m.posting.compare(o.posting))
 }
 
-// verdicts are what the policies in mode Enforce say of a call.
+// verdicts are what the policies in mode Enforce say of a call. It holds none of the slices that live on the stack of evaluate:
+// they would follow it to the heap.
 type verdicts struct {
 	snapshot *Snapshot
-	subjects []subject
-	scopes   []*scope
+	all      set // of the subjects
 
 	tookPart      int
 	allowing      int   // policies that took part and have an allow
@@ -209,14 +213,14 @@ type verdicts struct {
 	allowance       match // of the first policy that allows all
 	allows          bool
 	profiles        int // policies that allow all and have a profile
-	profile         []ProfileAttribute
+	profile, sent   []ProfileAttribute
 }
 
 // set is a set of subjects.
 type set uint32
 
-func (v *verdicts) read(matches []match) {
-	for _, scope := range v.scopes {
+func (v *verdicts) readScopes(scopes []*scope) {
+	for _, scope := range scopes {
 		v.tookPart += scope.enforcing
 		if scope.allowing > 0 {
 			v.allowing += scope.allowing
@@ -232,40 +236,39 @@ func (v *verdicts) read(matches []match) {
 			}
 		}
 	}
-	for policy, matches := range byPolicy(matches) {
-		facts := &v.snapshot.policies[policy]
+}
+
+func (v *verdicts) readMatches(matches []match) {
+	for len(matches) > 0 {
+		n := ofFirstPolicy(matches)
+		facts := &v.snapshot.policies[matches[0].policy]
+		denied, allowed, denial, allowance := ofOnePolicy(matches[:n])
+		matches = matches[n:]
 		if facts.Mode == Audit {
 			continue
 		}
-		denied, allowed, denial, allowance := ofOnePolicy(matches)
 		v.denied |= denied
 		v.allowed |= allowed
 		if denied != 0 && !v.denies {
 			v.denies, v.denial = true, denial
 		}
-		if allowed == v.all() {
+		if allowed == v.all {
 			if !v.allows {
 				v.allows, v.allowance = true, allowance
 			}
-			v.addProfile(facts.profile)
+			v.addProfile(facts)
 		}
 	}
 }
 
-// byPolicy yields the parts of sorted matches that belong to one policy.
-func byPolicy(matches []match) func(yield func(int32, []match) bool) {
-	return func(yield func(int32, []match) bool) {
-		for len(matches) > 0 {
-			n := 1
-			for n < len(matches) && matches[n].policy == matches[0].policy {
-				n++
-			}
-			if !yield(matches[0].policy, matches[:n]) {
-				return
-			}
-			matches = matches[n:]
-		}
+// ofFirstPolicy returns how many of sorted matches belong to the first one's policy. (An iterator would read better, and
+// make every decision allocate.)
+func ofFirstPolicy(matches []match) int {
+	n := 1
+	for n < len(matches) && matches[n].policy == matches[0].policy {
+		n++
 	}
+	return n
 }
 
 // ofOnePolicy returns the verdicts of one policy: which subjects it denies and allows, and the first match of each.
@@ -289,19 +292,18 @@ func ofOnePolicy(matches []match) (denied, allowed set, denial, allowance match)
 	return denied, allowed, denial, allowance
 }
 
-func (v *verdicts) all() set { return 1<<len(v.subjects) - 1 }
-
 // addProfile keeps the attributes of every policy that allows. Only where there are several does it copy.
-func (v *verdicts) addProfile(profile []ProfileAttribute) {
-	if len(profile) == 0 {
+func (v *verdicts) addProfile(facts *policyFacts) {
+	if len(facts.profile) == 0 {
 		return
 	}
 	v.profiles++
 	if v.profiles == 1 {
-		v.profile = profile
+		v.profile, v.sent = facts.profile, facts.sent
 		return
 	}
-	v.profile = slices.Concat(v.profile, profile)
+	v.profile = settle(slices.Concat(v.profile, facts.profile))
+	v.sent = undisputed(v.profile)
 }
 
 // outcome applies the order of the reasons to the verdicts.
@@ -320,7 +322,7 @@ func (v *verdicts) outcome() (Outcome, Reason) {
 	}
 }
 
-func (v *verdicts) decision(matches []match) Decision {
+func (v *verdicts) decision(subjects []subject) Decision {
 	d := Decision{TookPart: v.tookPart}
 	d.Outcome, d.Reason = v.outcome()
 	failed := 0
@@ -329,10 +331,7 @@ func (v *verdicts) decision(matches []match) Decision {
 		d.decidedBy(v.snapshot, v.allowance.policy)
 		d.Entry = v.allowance.entry()
 		d.Message = ""
-		d.Profile = v.profile
-		if v.profiles > 1 {
-			d.Profile = agreed(v.profile)
-		}
+		d.Profile = v.sent
 	case ReasonDenied:
 		d.decidedBy(v.snapshot, v.denial.policy)
 		d.Entry = v.denial.entry()
@@ -344,16 +343,14 @@ func (v *verdicts) decision(matches []match) Decision {
 		if v.allowing == 1 {
 			d.Message = v.snapshot.policies[v.allowingOne].message
 		}
-		if missed := v.all() &^ v.allowed; missed != 0 {
+		if missed := v.all &^ v.allowed; missed != 0 {
 			failed = missed.first()
 		}
 	}
-	d.Domain = v.subjects[failed].address.domain
+	d.Domain = subjects[failed].address.domain
 	if d.Outcome == Deny {
-		d.Attribute = v.subjects[failed].attribute
+		d.Attribute = subjects[failed].attribute
 	}
-	d.Audit = v.audit(d.Outcome, matches)
-	d.matched.add(v.snapshot, matches)
 	return d
 }
 
@@ -366,13 +363,13 @@ func (s set) first() int { return bits.TrailingZeros32(uint32(s)) }
 
 // audit returns what each policy in mode Audit would have changed, alone: a denial by it turns an allow into a deny; an allow
 // of all by it turns a deny into an allow, where nothing else denies. One without a verdict changes no outcome.
-func (v *verdicts) audit(outcome Outcome, matches []match) []AuditOutcome {
+func (v *verdicts) audit(outcome Outcome, scopes []*scope, matches []match) []AuditOutcome {
 	var audits []AuditOutcome
 	add := func(policy int32, outcome Outcome, reason Reason) {
 		audits = append(audits, AuditOutcome{v.snapshot.policies[policy].PolicyName, outcome, reason})
 	}
 	if outcome == Allow && v.blockingAudit >= 0 {
-		for _, scope := range v.scopes {
+		for _, scope := range scopes {
 			for _, policy := range scope.blocking {
 				if v.snapshot.policies[policy].Mode == Audit {
 					add(policy, Deny, ReasonPolicyNotEnforceable)
@@ -380,15 +377,18 @@ func (v *verdicts) audit(outcome Outcome, matches []match) []AuditOutcome {
 			}
 		}
 	}
-	for policy, matches := range byPolicy(matches) {
+	for len(matches) > 0 {
+		n := ofFirstPolicy(matches)
+		policy := matches[0].policy
+		denied, allowed, _, _ := ofOnePolicy(matches[:n])
+		matches = matches[n:]
 		if v.snapshot.policies[policy].Mode != Audit {
 			continue
 		}
-		denied, allowed, _, _ := ofOnePolicy(matches)
 		switch {
 		case outcome == Allow && denied != 0:
 			add(policy, Deny, ReasonDenied)
-		case outcome == Deny && allowed == v.all() && !v.denies && v.blocking < 0:
+		case outcome == Deny && allowed == v.all && !v.denies && v.blocking < 0:
 			add(policy, Allow, ReasonAllowed)
 		}
 	}

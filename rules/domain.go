@@ -28,15 +28,31 @@ func (d Domain) String() string { return d.name }
 // is accepted if it is what IDNA 2008 (RFC 5891) registers without any mapping, and holds no character on which IDNA 2003
 // and 2008 differ. Whether the domain exists or takes mail is not checked.
 func ParseDomain(s string) (Domain, error) {
-	name, invalid := parseName(s, 2)
+	name, invalid := parseName(s, mailDomain)
 	if invalid != "" {
 		return Domain{}, invalid
 	}
 	return Domain{name}, nil
 }
 
-// parseName is ParseDomain for names of at least minLabels labels: deny entries may name a top-level domain.
-func parseName(s string, minLabels int) (string, Invalid) {
+// syntax is what a name may be, beyond what every name must be.
+type syntax struct {
+	minLabels int
+	// deviations lets U-labels have the characters on which IDNA 2003 and 2008 differ, as IDNA 2008 reads them. An author may
+	// say faß.example and mean it; of a registering person it cannot be known which of two domains he has.
+	deviations bool
+}
+
+var (
+	mailDomain = syntax{minLabels: 2}
+	// entryName is the name in an entry of a policy, which may also be a top-level domain.
+	entryName = syntax{minLabels: 1, deviations: true}
+	// entryAddress is the domain of an address in an entry.
+	entryAddress = syntax{minLabels: 2, deviations: true}
+)
+
+// parseName is ParseDomain for other syntaxes.
+func parseName(s string, syntax syntax) (string, Invalid) {
 	if len(s) > maxDomain {
 		return "", TooLong
 	}
@@ -54,13 +70,13 @@ func parseName(s string, minLabels int) (string, Invalid) {
 		plain = plain && !idn
 		labels++
 	}
-	if labels < minLabels {
+	if labels < syntax.minLabels {
 		return "", TooFewLabels
 	}
 	name := foldASCII(s)
 	if !plain {
 		var invalid Invalid
-		if name, invalid = canonicalIDN(name); invalid != "" {
+		if name, invalid = canonicalIDN(name, syntax.deviations); invalid != "" {
 			return "", invalid
 		}
 	}
@@ -111,13 +127,13 @@ var registrable = idna.New(
 )
 
 // canonicalIDN returns the A-label form of a name of which some label is internationalised.
-func canonicalIDN(name string) (string, Invalid) {
+func canonicalIDN(name string, deviations bool) (string, Invalid) {
 	labels := strings.Split(name, ".")
 	for i, label := range labels {
 		if isASCII(label) && !hasACEPrefix(label) {
 			continue
 		}
-		a, ok := canonicalLabel(label)
+		a, ok := canonicalLabel(label, deviations)
 		if !ok {
 			return "", BadIDN
 		}
@@ -135,18 +151,21 @@ func canonicalIDN(name string) (string, Invalid) {
 }
 
 // canonicalLabel returns the A-label of a U-label or A-label that round-trips without any mapping.
-func canonicalLabel(label string) (string, bool) {
+func canonicalLabel(label string, deviations bool) (string, bool) {
 	u := label
 	if isASCII(label) {
 		var err error
 		if u, err = registrable.ToUnicode(label); err != nil || isASCII(u) {
 			return "", false
 		}
-	} else if strings.ContainsFunc(label, isDeviation) {
+	} else if !deviations && strings.ContainsFunc(label, isDeviation) {
 		return "", false
 	}
 	if !norm.NFC.IsNormalString(u) || strings.ContainsFunc(u, notLetterOrDigit) {
 		return "", false
+	}
+	if r := []rune(u); len(r) >= 4 && r[2] == '-' && r[3] == '-' {
+		return "", false // RFC 5891 4.2.3.1 counts characters, the idna package octets
 	}
 	a, err := registrable.ToASCII(u)
 	if err != nil || len(a) > maxLabel || !hasACEPrefix(a) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/idna"
 )
@@ -24,16 +25,16 @@ func wildcard(entry string) (name string, below bool) {
 }
 
 // compileAllow compiles an allow entry. suffixes says that it may be, or cover, a public suffix. The text of a refusal says
-// what to write instead; it quotes the entry, which is a domain.
+// what to write instead; it quotes the entry only where that is a domain.
 func compileAllow(entry string, suffixes bool) (_ pattern, refusal string) {
-	name, below := wildcard(entry)
-	if below && name == "" {
+	if entry == "*" {
 		return pattern{below: true}, ""
 	}
-	name, invalid := parseName(name, 1)
+	name, below := wildcard(entry)
+	name, invalid := parseName(name, entryName)
 	switch {
 	case invalid != "":
-		return pattern{}, fmt.Sprintf("%q: %s", entry, mend(invalid))
+		return pattern{}, mend(invalid) // unquoted: the entry may be an address in the wrong list
 	case suffixes:
 	case isPublicSuffix(name):
 		return pattern{}, fmt.Sprintf("%q: strangers can register names under the public suffix %s; "+
@@ -45,53 +46,75 @@ func compileAllow(entry string, suffixes bool) (_ pattern, refusal string) {
 	return pattern{name: name, self: !below, below: below}, ""
 }
 
+// denyFault is what is wrong with a deny entry.
+type denyFault struct {
+	text string // what to write instead; "" means that nothing is wrong
+	// unknown says that it cannot be told which addresses are meant: a shape that the schema never lets pass.
+	unknown bool
+}
+
 // compileDeny compiles a deny entry into every name it can be read as.
 //
 // A deny entry is treated the other way round than an address: an address that needs mapping is invalid and so denied
 // anyway, hence it is enough to deny the names to which mapping takes the entry, by either reading of the deviation
-// characters. No reading at all means that no valid address could match; the refusal says so, and nothing is widened.
-func compileDeny(entry string) (_ []pattern, refusal string) {
-	name, below := wildcard(entry)
-	if below && name == "" {
-		return []pattern{{below: true}}, ""
+// characters. If there is none, either no valid address could match, and nothing is widened; or the fault says unknown.
+func compileDeny(entry string) ([]pattern, denyFault) {
+	if entry == "*" {
+		return []pattern{{below: true}}, denyFault{}
 	}
-	readings, invalid := readings(name, 1)
+	name, below := wildcard(entry)
+	readings, invalid := readings(name, entryName)
 	if len(readings) == 0 {
-		return nil, fmt.Sprintf("%q: no address can have this domain: %s", entry, mend(invalid))
+		return nil, unreadable(name, invalid)
 	}
 	patterns := make([]pattern, len(readings))
 	for i, reading := range readings {
 		patterns[i] = pattern{name: reading, self: !below, below: true}
 	}
-	return patterns, ""
-}
-
-// compileAddress returns the key of an allowed address. The text of a refusal never quotes the entry.
-func compileAddress(entry string) (key, refusal string) {
-	a, invalid := parseAddress(entry)
-	if invalid != "" {
-		return "", mend(invalid)
-	}
-	return a.key(), ""
+	return patterns, denyFault{}
 }
 
 // compileDenyAddress returns the keys of every address that a deny entry can be read as, like compileDeny.
-func compileDenyAddress(entry string) (keys []string, refusal string) {
+func compileDenyAddress(entry string) (keys []string, _ denyFault) {
 	local, domain, found := strings.Cut(entry, "@")
 	if !found {
-		return nil, "no address can be this: " + mend(NoAtSign)
+		return nil, denyFault{mend(NoAtSign), true}
 	}
 	if invalid := checkLocalPart(local); invalid != "" {
-		return nil, "no address can be this: " + mend(invalid)
+		return nil, denyFault{mend(invalid), true}
 	}
-	names, invalid := readings(domain, 2)
+	names, invalid := readings(domain, mailDomain)
 	if len(names) == 0 {
-		return nil, "no address can be this: " + mend(invalid)
+		return nil, unreadable(domain, invalid)
 	}
 	for _, name := range names {
 		keys = append(keys, Address{local, Domain{name}}.key())
 	}
-	return keys, ""
+	return keys, denyFault{}
+}
+
+// unreadable tells names that nobody can have, such as an A-label that decodes to nothing, from those that could stand for
+// another one, such as one with a space. The text never quotes the name, which may be an address in the wrong list.
+func unreadable(name string, invalid Invalid) denyFault {
+	strange := strings.ContainsFunc(name, func(r rune) bool {
+		return r != '-' && r != '.' && !unicode.In(r, unicode.L, unicode.M, unicode.Nd)
+	})
+	switch invalid {
+	case BadIDN, TooLong, LabelTooLong:
+		if !strange {
+			return denyFault{"no address can have this domain: " + mend(invalid), false}
+		}
+	}
+	return denyFault{mend(invalid), true}
+}
+
+// compileAddress returns the key of an allowed address. The text of a refusal never quotes the entry.
+func compileAddress(entry string) (key, refusal string) {
+	a, invalid := parseAddressAs(entry, entryAddress)
+	if invalid != "" {
+		return "", mend(invalid)
+	}
+	return a.key(), ""
 }
 
 // The two readings of UTS #46: with the deviation characters as IDNA 2008 has them, and as IDNA 2003 mapped them.
@@ -102,8 +125,8 @@ var mappings = []*idna.Profile{
 
 // readings returns every canonical name that some program may take name for: the strict one, or those of mapping. The
 // Invalid is that of the strict reading.
-func readings(name string, minLabels int) ([]string, Invalid) {
-	strict, invalid := parseName(name, minLabels)
+func readings(name string, syntax syntax) ([]string, Invalid) {
+	strict, invalid := parseName(name, syntax)
 	if invalid == "" && isASCII(name) {
 		return []string{strict}, ""
 	}
@@ -112,11 +135,11 @@ func readings(name string, minLabels int) ([]string, Invalid) {
 		names = append(names, strict)
 	}
 	for _, mapping := range mappings {
-		mapped, err := mapping.ToASCII(name)
+		mapped, err := mapping.ToASCII(strings.ReplaceAll(name, "\u1e9e", "ß")) // newer tables than idna's map it so
 		if err != nil {
 			continue
 		}
-		if mapped, bad := parseName(mapped, minLabels); bad == "" && !slices.Contains(names, mapped) {
+		if mapped, bad := parseName(mapped, syntax); bad == "" && !slices.Contains(names, mapped) {
 			names = append(names, mapped)
 		}
 	}

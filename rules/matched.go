@@ -16,8 +16,9 @@ type matchedPolicies struct {
 // add keeps the policies of sorted matches.
 func (m *matchedPolicies) add(s *Snapshot, matches []match) {
 	m.snapshot = s
-	for policy := range byPolicy(matches) {
-		m.put(policy)
+	for len(matches) > 0 {
+		m.put(matches[0].policy)
+		matches = matches[ofFirstPolicy(matches):]
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -25,7 +26,8 @@ type Snapshot struct {
 type policyFacts struct {
 	PolicySummary
 	message string
-	profile []ProfileAttribute
+	profile []ProfileAttribute // settled
+	sent    []ProfileAttribute // what is sent of it where no other policy has a say
 }
 
 // PolicySummary describes one policy of a snapshot.
@@ -88,9 +90,11 @@ func newSnapshot(compiled []compiledPolicy) *Snapshot {
 		if c.audit {
 			mode = Audit
 		}
-		s.policies = append(s.policies, policyFacts{PolicySummary{c.name, mode, c.enforceable}, c.message, c.profile})
+		s.policies = append(s.policies, policyFacts{
+			PolicySummary: PolicySummary{c.name, mode, c.enforceable}, message: c.message, profile: c.profile, sent: undisputed(c.profile),
+		})
 
-		key := string(rune('0'+c.requests)) + "\x00" + strings.Join(c.sources, "\x00")
+		key := fmt.Sprintf("%d %q", c.requests, c.sources) // quoted: a source may be empty, or hold any separator
 		b := builders[key]
 		if b == nil {
 			b = newScopeBuilder(c.requests)

@@ -1,0 +1,122 @@
+package rules_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// labels63 joins labels of 63 octets, and a last one of rest octets.
+func labels63(n, rest int) string {
+	return strings.Repeat(strings.Repeat("a", 63)+".", n) + strings.Repeat("b", rest)
+}
+
+func TestParseDomain(t *testing.T) {
+	for sentence, test := range map[string]struct {
+		in      string
+		want    string
+		invalid rules.Invalid
+	}{
+		"two labels are a domain":                          {"example.com", "example.com", ""},
+		"A to Z are folded":                                {"ExAmPlE.COM", "example.com", ""},
+		"digits and inner hyphens are fine":                {"a-1.2b.example", "a-1.2b.example", ""},
+		"a number that is not the last label is fine":      {"127.example", "127.example", ""},
+		"one-character labels are fine":                    {"a.b", "a.b", ""},
+		"0x in an inner label is fine":                     {"0x1.example", "0x1.example", ""},
+		"0x with another letter is no number":              {"a.0xg", "a.0xg", ""},
+		"a label has up to 63 octets":                      {strings.Repeat("a", 63) + ".com", strings.Repeat("a", 63) + ".com", ""},
+		"a label of 64 octets is too long":                 {strings.Repeat("a", 64) + ".com", "", rules.LabelTooLong},
+		"a domain has up to 253 octets":                    {labels63(3, 61), labels63(3, 61), ""},
+		"a domain of 254 octets is too long":               {labels63(3, 62), "", rules.TooLong},
+		"invalid UTF-8 is refused":                         {"ex\xffmple.com", "", rules.NotUTF8},
+		"an overlong encoding is not UTF-8":                {"a\xc0\xaeb.com", "", rules.NotUTF8},
+		"a surrogate is not UTF-8":                         {"\xed\xa0\x80.com", "", rules.NotUTF8},
+		"nothing at all is an empty label":                 {"", "", rules.EmptyLabel},
+		"a lone dot is an empty label":                     {".", "", rules.EmptyLabel},
+		"a leading dot is an empty label":                  {".example.com", "", rules.EmptyLabel},
+		"a trailing dot is an empty label":                 {"example.com.", "", rules.EmptyLabel},
+		"a doubled dot is an empty label":                  {"example..com", "", rules.EmptyLabel},
+		"one label is too few":                             {"localhost", "", rules.TooFewLabels},
+		"a space is no character of a host name":           {"exam ple.com", "", rules.BadCharacter},
+		"a line feed at the end is not trimmed":            {"example.com\n", "", rules.BadCharacter},
+		"NUL does not end the name":                        {"example.com\x00.evil.test", "", rules.BadCharacter},
+		"an underscore is no character of a host name":     {"a_b.example", "", rules.BadCharacter},
+		"a star is no character of a host name":            {"*.example.com", "", rules.BadCharacter},
+		"a literal is no domain":                           {"[192.0.2.1]", "", rules.BadCharacter},
+		"a port is no part of a domain":                    {"example.com:25", "", rules.BadCharacter},
+		"a percent escape is not decoded":                  {"example%2ecom", "", rules.BadCharacter},
+		"a leading hyphen is refused":                      {"-a.example", "", rules.BadHyphen},
+		"a trailing hyphen is refused":                     {"a-.example", "", rules.BadHyphen},
+		"a trailing hyphen of the last label is refused":   {"a.example-", "", rules.BadHyphen},
+		"-- in places 3 and 4 is reserved":                 {"ab--c.example", "", rules.BadHyphen},
+		"-- elsewhere is fine":                             {"abc--d.example", "abc--d.example", ""},
+		"an A-label that round-trips is fine":              {"xn--mnchen-3ya.example", "xn--mnchen-3ya.example", ""},
+		"the ACE prefix may be upper case":                 {"XN--MNCHEN-3YA.example", "xn--mnchen-3ya.example", ""},
+		"a U-label gives its A-label":                      {"münchen.example", "xn--mnchen-3ya.example", ""},
+		"ASCII letters of a U-label are folded":            {"MüNCHEN.example", "xn--mnchen-3ya.example", ""},
+		"U-labels may stand anywhere":                      {"www.пример.рф", "www.xn--e1afmkfd.xn--p1ai", ""},
+		"a right-to-left name that keeps the Bidi rule":    {"אב.example", "xn--4dbc.example", ""},
+		"a right-to-left name that breaks the Bidi rule":   {"1.אב.example", "", rules.BadIDN},
+		"the same, all in A-labels":                        {"1.xn--4dbc.example", "", rules.BadIDN},
+		"a deviation character as a U-label names two":     {"faß.example", "", rules.BadIDN},
+		"a deviation character as an A-label names one":    {"xn--fa-hia.example", "xn--fa-hia.example", ""},
+		"final sigma as a U-label names two":               {"ος.example", "", rules.BadIDN},
+		"capital sharp s needs mapping":                    {"faẞ.example", "", rules.BadIDN},
+		"an upper-case letter outside ASCII needs mapping": {"MÜNCHEN.example", "", rules.BadIDN},
+		"U+0130 does not become i":                         {"gma\u0130l.com", "", rules.BadIDN},
+		"U+212A does not become k":                         {"\u212aelvin.com", "", rules.BadIDN},
+		"U+017F does not become s":                         {"\u017fap.com", "", rules.BadIDN},
+		"full-width letters need mapping":                  {"ｅxample.com", "", rules.BadIDN},
+		"a ligature needs mapping":                         {"ﬁsh.example", "", rules.BadIDN},
+		"a soft hyphen is not ignored":                     {"exam\u00adple.com", "", rules.BadIDN},
+		"a zero-width space is not ignored":                {"exam\u200bple.com", "", rules.BadIDN},
+		"a zero-width joiner is refused":                   {"क्\u200dष.example", "", rules.BadIDN},
+		"a bidi override is refused":                       {"\u202eexample.com", "", rules.BadIDN},
+		"a byte order mark is refused":                     {"\ufeffexample.com", "", rules.BadIDN},
+		"an ideographic full stop is no dot":               {"a。example.com", "", rules.BadIDN},
+		"a full-width dot is no dot":                       {"a．example.com", "", rules.BadIDN},
+		"not NFC needs mapping":                            {"mu\u0308nchen.example", "", rules.BadIDN},
+		"a label cannot begin with a combining mark":       {"\u0308a.example", "", rules.BadIDN},
+		"an emoji is no letter":                            {"i❤.example", "", rules.BadIDN},
+		"an emoji is no letter, as an A-label either":      {"xn--i-7iq.example", "", rules.BadIDN},
+		"an A-label of nothing":                            {"xn--.com", "", rules.BadHyphen},
+		"an A-label that does not decode":                  {"xn--a.com", "", rules.BadIDN},
+		"an A-label of plain ASCII":                        {"xn--example-.com", "", rules.BadHyphen},
+		"an A-label that decodes to plain ASCII":           {"xn--abc-.com", "", rules.BadHyphen},
+		"an A-label of upper case":                         {"xn--mnchen-6xa.example", "", rules.BadIDN},
+		"an A-label prefix before a U-label":               {"xn--ü.example", "", rules.BadIDN},
+		"-- in places 3 and 4 of a U-label":                {"aé--b.example", "", rules.BadIDN},
+		"-- in places 3 and 4 of a U-label, two wide":      {"éé--a.example", "", rules.BadIDN},
+		"-- in places 3 and 4 behind an A-label":           {"xn--a--b-bpa.example", "", rules.BadIDN},
+		"a U-label over 63 octets as an A-label":           {strings.Repeat("ü", 60) + "abc.example", "", rules.BadIDN},
+		"a name over 253 octets as A-labels": {
+			strings.Repeat("ü.", 35) + strings.Repeat("a.", 70) + "com", "", rules.TooLong},
+		"a last label of digits is a number":        {"a.1", "", rules.NumericTLD},
+		"an IPv4 address is no domain":              {"192.0.2.1", "", rules.NumericTLD},
+		"a hexadecimal last label is a number":      {"a.0x1F", "", rules.NumericTLD},
+		"0x alone is a number to inet_aton":         {"a.0X", "", rules.NumericTLD},
+		"other digits are no ASCII":                 {"a.１", "", rules.BadIDN},
+		"what is long and not UTF-8 is too long":    {strings.Repeat("\xff", 254), "", rules.TooLong},
+		"the first bad label is what is wrong":      {"-a..b", "", rules.BadHyphen},
+		"a label is checked before their number is": {"_", "", rules.BadCharacter},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			got, err := rules.ParseDomain(test.in)
+			want := error(nil)
+			if test.invalid != "" {
+				want = test.invalid
+			}
+			if got.String() != test.want || !errors.Is(err, want) {
+				t.Errorf("ParseDomain(%q) = %q, %v; want %q, %v", test.in, got, err, test.want, want)
+			}
+		})
+	}
+}
+
+func TestTheZeroDomainIsNoName(t *testing.T) {
+	if got := (rules.Domain{}).String(); got != "" {
+		t.Errorf("got %q", got)
+	}
+}
