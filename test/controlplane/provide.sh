@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Prints the directory that holds kube-apiserver, etcd and kubectl of the Kubernetes release named in go.mod beside this
+# file: what envtest reads as KUBEBUILDER_ASSETS. Only that path goes to stdout; what is done, and how long it takes, goes to
+# stderr. In this order: $KUBEBUILDER_ASSETS, the cache outside of the work tree, setup-envtest's download, a build from source.
+set -euo pipefail
+
+readonly setup_envtest=sigs.k8s.io/controller-runtime/tools/setup-envtest@v0.25.1
+readonly setup_build_seconds=120 # building setup-envtest itself, its modules included
+readonly reach_seconds=15        # asking for the list of downloads: a network that refuses must not cost more
+readonly download_seconds=300    # some 100 MB
+readonly programs=(kube-apiserver etcd kubectl)
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly here
+export GOWORK=off
+
+version=$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' "$here/go.mod") # v1.37.2
+version=${version#v}
+[[ $version =~ ^1\.([0-9]+)\.[0-9]+$ ]] ||
+  { echo "controlplane: no release of k8s.io/kubernetes in $here/go.mod (found \"$version\")" >&2; exit 1; }
+minor=${BASH_REMATCH[1]}
+platform=$(go env GOHOSTOS)-$(go env GOHOSTARCH)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/registrationpolicy-operator/envtest
+target=$cache/$version-$platform
+readonly version minor platform cache target
+
+say() { echo "controlplane: $*" >&2; }
+
+# complete tells whether directory $1 holds every program.
+complete() {
+  local program
+  for program in "${programs[@]}"; do
+    [[ -x $1/$program ]] || return 1
+  done
+}
+
+# cached prints the directory of an earlier build, or of an earlier download of the same minor release.
+cached() {
+  local directory
+  for directory in "$target" "$cache/k8s/1.$minor".*-"$platform"; do
+    if complete "$directory"; then
+      echo "$directory"
+      return
+    fi
+  done
+  return 1
+}
+
+# download asks setup-envtest for the newest patch of the minor release, into the cache.
+download() {
+  say "asking setup-envtest for Kubernetes 1.$minor (at most ${reach_seconds}s to find out whether it can be reached)"
+  # Its noise is dropped: a network that refuses is a normal case, and the build below is the answer to it.
+  GOBIN=$scratch timeout "$setup_build_seconds" go install "$setup_envtest" >/dev/null 2>&1 || return 1
+  timeout "$reach_seconds" "$scratch/setup-envtest" list --remote-only "1.$minor.x" >/dev/null 2>&1 || return 1
+  say "downloading (at most ${download_seconds}s)"
+  timeout "$download_seconds" "$scratch/setup-envtest" use "1.$minor.x" --bin-dir "$cache" >/dev/null 2>&1 || return 1
+  cached >/dev/null
+}
+
+# build compiles the programs from their modules into a scratch directory and renames it: nobody sees half a control plane.
+build() {
+  say "building Kubernetes $version and etcd from source: 4 to 10 minutes on two cores with an empty build cache, once"
+  local stamp=k8s.io/component-base/version ldflags
+  # Unstamped, the API server calls itself v0.0.0-master and refuses to tell which features it has.
+  ldflags="-s -w -X $stamp.gitVersion=v$version -X $stamp.gitMajor=1 -X $stamp.gitMinor=$minor"
+  mkdir "$scratch/bin"
+  compile() {
+    local started=$SECONDS
+    (cd "$here" && env -u GOOS -u GOARCH CGO_ENABLED=0 \
+      go build -mod=readonly -buildvcs=false -ldflags "$ldflags" -o "$scratch/bin/$1" "$2") >&2
+    say "built $1 in $((SECONDS - started))s"
+  }
+  compile etcd go.etcd.io/etcd/server/v3
+  compile kubectl k8s.io/kubernetes/cmd/kubectl
+  compile kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
+  rm -rf "$target" # an incomplete one: a complete one would have been taken above
+  mv "$scratch/bin" "$target"
+}
+
+# lock waits for another run on this machine: it saves the second build. A lock whose owner has died is taken over; should two
+# runs do that at once, both build and both are right, as each renames a finished directory.
+lock() {
+  local owner waiting=
+  until mkdir "$cache/lock" 2>/dev/null; do
+    owner=$(cat "$cache/lock/pid" 2>/dev/null || true)
+    if [[ -n $owner ]] && ! kill -0 "$owner" 2>/dev/null; then
+      rm -rf "$cache/lock"
+      continue
+    fi
+    [[ -n $waiting ]] || say "waiting for process ${owner:-(just started)}, which is at it already"
+    waiting=1
+    sleep 1
+  done
+  locked=1
+  echo $$ >"$cache/lock/pid"
+}
+
+locked=
+scratch=
+cleanup() {
+  [[ -z $scratch ]] || rm -rf "$scratch"
+  [[ -z $locked ]] || rm -rf "$cache/lock"
+}
+trap cleanup EXIT
+
+if [[ -n ${KUBEBUILDER_ASSETS:-} ]]; then
+  if complete "$KUBEBUILDER_ASSETS"; then
+    say "using \$KUBEBUILDER_ASSETS"
+    echo "$KUBEBUILDER_ASSETS"
+    exit
+  fi
+  say "\$KUBEBUILDER_ASSETS lacks one of: ${programs[*]}; looking further"
+fi
+
+if ! cached; then
+  mkdir -p "$cache"
+  lock
+  if ! cached; then # the run we waited for may have done it
+    scratch=$(mktemp -d "$cache/scratch.XXXXXX")
+    started=$SECONDS
+    if ! download; then
+      say "no download of Kubernetes 1.$minor to be had"
+      build
+    fi
+    say "ready after $((SECONDS - started))s"
+    cached
+  fi
+fi
