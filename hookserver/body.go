@@ -1,0 +1,57 @@
+package hookserver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"registrationpolicy.dev/operator/hookserver/okta"
+)
+
+// isJSON reports whether the header promises plain JSON, or promises nothing.
+func isJSON(header http.Header) bool {
+	for _, encoding := range header.Values("Content-Encoding") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return false
+		}
+	}
+	switch types := header.Values("Content-Type"); len(types) {
+	case 0:
+		return true
+	case 1:
+		mediaType, _, err := mime.ParseMediaType(types[0])
+		return err == nil && mediaType == "application/json"
+	default:
+		return false
+	}
+}
+
+// readBody reads the whole body, by the deadline of ctx.
+func readBody(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
+	if r.ContentLength > okta.MaxBody {
+		return nil, &bodyTooLarge
+	}
+	deadline, _ := ctx.Deadline()
+	// A server that cannot set deadlines has its own timeouts; see Handler.
+	err := http.NewResponseController(w).SetReadDeadline(deadline)
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, &bodyUnreadable
+	}
+	var body []byte
+	if r.ContentLength >= 0 {
+		body = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(r.Body, body)
+	} else {
+		body, err = io.ReadAll(io.LimitReader(r.Body, okta.MaxBody+1))
+	}
+	switch {
+	case err != nil:
+		return nil, &bodyUnreadable
+	case len(body) > okta.MaxBody:
+		return nil, &bodyTooLarge
+	}
+	return body, nil
+}

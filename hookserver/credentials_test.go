@@ -1,0 +1,287 @@
+package hookserver
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLoadCredentials(t *testing.T) {
+	const value = "sixteen-octets-x"
+	for sentence, test := range map[string]struct {
+		files map[string]string
+		want  []string // accepted
+		error string   // part of it; must not hold what is in a file
+	}{
+		"as it is":                       {map[string]string{"a": value}, []string{"a"}, ""},
+		"with a final newline":           {map[string]string{"a": value + "\n"}, []string{"a"}, ""},
+		"with a final CRLF":              {map[string]string{"a": value + "\r\n"}, []string{"a"}, ""},
+		"with a space inside":            {map[string]string{"a": "Basic " + value}, []string{"a"}, ""},
+		"several, and hidden files":      {map[string]string{"b": value + "b", "a": value, ".hidden": "x", "..data": ""}, []string{"a", "b"}, ""},
+		"1024 octets":                    {map[string]string{"a": strings.Repeat("x", 1024)}, []string{"a"}, ""},
+		"no file":                        {map[string]string{}, nil, "has no file"},
+		"hidden files only":              {map[string]string{".a": value}, nil, "has no file"},
+		"15 octets":                      {map[string]string{"a": value[1:]}, nil, `file "a"`},
+		"1025 octets":                    {map[string]string{"a": strings.Repeat("x", 1025)}, nil, `file "a"`},
+		"1024 octets and two newlines":   {map[string]string{"a": strings.Repeat("x", 1024) + "\n\n"}, nil, `file "a"`},
+		"a megabyte":                     {map[string]string{"a": strings.Repeat("x", 1<<20)}, nil, `file "a"`},
+		"two final newlines":             {map[string]string{"a": value + "\n\n"}, nil, `file "a"`},
+		"a carriage return only":         {map[string]string{"a": value + "\r"}, nil, `file "a"`},
+		"a space at the end":             {map[string]string{"a": value + " \n"}, nil, `file "a"`},
+		"a space at the beginning":       {map[string]string{"a": " " + value}, nil, `file "a"`},
+		"two spaces":                     {map[string]string{"a": "Basic  " + value}, nil, `file "a"`},
+		"a tab":                          {map[string]string{"a": "Basic\t" + value}, nil, `file "a"`},
+		"a letter beyond ASCII":          {map[string]string{"a": value + "é"}, nil, `file "a"`},
+		"a NUL":                          {map[string]string{"a": value + "\x00"}, nil, `file "a"`},
+		"an empty file":                  {map[string]string{"a": ""}, nil, `file "a"`},
+		"a bad file beside a good one":   {map[string]string{"a": value, "b": "secret"}, nil, `file "b"`},
+		"a file whose name is no name":   {map[string]string{"a b": value}, nil, `file "a b"`},
+		"every bad file is named, first": {map[string]string{"a": "secret", "b": "secret"}, nil, `file "a"`},
+		"every bad file is named, last":  {map[string]string{"a": "secret", "b": "secret"}, nil, `file "b"`},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			dir := t.TempDir()
+			for name, content := range test.files {
+				writeFile(t, dir, name, content)
+			}
+			log := new(logLines)
+			credentials, err := LoadCredentials(dir, log.logger())
+			if test.error != "" {
+				if err == nil || !strings.Contains(err.Error(), test.error) {
+					t.Fatalf("got %v, want %q", err, test.error)
+				}
+				for _, content := range test.files {
+					if len(content) > 3 && strings.Contains(err.Error(), content) {
+						t.Errorf("the error shows what is in the file: %v", err)
+					}
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, credentials.Names()); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			for _, name := range credentials.Names() {
+				wire := strings.TrimRight(test.files[name], "\r\n")
+				if got, ok := credentials.match(wire); !ok || got != name {
+					t.Errorf("match: %q, %t; want %q", got, ok, name)
+				}
+			}
+			if strings.Contains(log.text(), value) {
+				t.Errorf("the log shows a value: %s", log.text())
+			}
+		})
+	}
+}
+
+func TestLoadCredentialsFromWhatIsNoFile(t *testing.T) {
+	t.Run("no directory", func(t *testing.T) {
+		if _, err := LoadCredentials(filepath.Join(t.TempDir(), "none"), new(logLines).logger()); err == nil {
+			t.Error("no error")
+		}
+	})
+	t.Run("a directory in it", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, "a"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadCredentials(dir, new(logLines).logger()); err == nil || !strings.Contains(err.Error(), "regular") {
+			t.Error(err)
+		}
+	})
+	t.Run("a link to nothing", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.Symlink("nothing", filepath.Join(dir, "a")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadCredentials(dir, new(logLines).logger()); err == nil {
+			t.Error("no error")
+		}
+	})
+	t.Run("more than can be", func(t *testing.T) {
+		dir := t.TempDir()
+		for i := range maxCredentials + 1 {
+			writeFile(t, dir, fmt.Sprintf("c%02d", i), fmt.Sprintf("sixteen-octets-%d", 10+i))
+		}
+		if _, err := LoadCredentials(dir, new(logLines).logger()); err == nil || !strings.Contains(err.Error(), `"c32"`) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestTheExampleOfOktasDocumentationWorksButWarns(t *testing.T) {
+	dir, log := t.TempDir(), new(logLines)
+	writeFile(t, dir, "current", documentedExample)
+	credentials, err := LoadCredentials(dir, log.logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := credentials.match(documentedExample); !ok {
+		t.Error("not accepted")
+	}
+	if !strings.Contains(log.text(), "example in Okta's documentation") || strings.Contains(log.text(), documentedExample) {
+		t.Error(log.text())
+	}
+}
+
+func TestAChangeOfTheDirectory(t *testing.T) {
+	const first, second, third = "the-first-credential", "the-second-credential", "the-third-credential"
+	for sentence, test := range map[string]struct {
+		change   func(t *testing.T, dir string)
+		accepted []string // of first (file a), second (file b), third
+		faults   int64
+	}{
+		"nothing": {func(*testing.T, string) {}, []string{first, second}, 0},
+		"another file": {func(t *testing.T, dir string) {
+			writeFile(t, dir, "c", third)
+		}, []string{first, second, third}, 0},
+		"a file removed": {func(t *testing.T, dir string) {
+			remove(t, dir, "a")
+		}, []string{second}, 0},
+		"every file removed": {func(t *testing.T, dir string) {
+			remove(t, dir, "a")
+			remove(t, dir, "b")
+		}, nil, 0},
+		"a value replaced": {func(t *testing.T, dir string) {
+			writeFile(t, dir, "a", third)
+		}, []string{second, third}, 0},
+		"a value replaced by what is not fit, and another file removed": {func(t *testing.T, dir string) {
+			writeFile(t, dir, "a", "short")
+			remove(t, dir, "b")
+		}, nil, 1},
+		"an unfit file beside": {func(t *testing.T, dir string) {
+			writeFile(t, dir, "c", "short")
+		}, []string{first, second}, 1},
+		"a file that cannot be read, and another one removed": {func(t *testing.T, dir string) {
+			remove(t, dir, "a")
+			if err := os.Symlink("a", filepath.Join(dir, "a")); err != nil { // a loop: ELOOP, even for root
+				t.Fatal(err)
+			}
+			remove(t, dir, "b")
+		}, []string{first}, 1},
+		"a link whose target is gone": {func(t *testing.T, dir string) {
+			remove(t, dir, "a")
+			if err := os.Symlink("nothing", filepath.Join(dir, "a")); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{second}, 0},
+		"a directory that cannot be read": {func(t *testing.T, dir string) {
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{first, second}, 1},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "auth")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, dir, "a", first)
+			writeFile(t, dir, "b", second)
+			log := new(logLines)
+			credentials, err := LoadCredentials(dir, log.logger())
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.change(t, dir)
+			credentials.reload()
+			credentials.reload() // says nothing new
+			for _, value := range []string{first, second, third} {
+				if _, ok := credentials.match(value); ok != slices.Contains(test.accepted, value) {
+					t.Errorf("%s: accepted %t", value, ok)
+				}
+				if strings.Contains(log.text(), value) {
+					t.Errorf("the log shows a value: %s", log.text())
+				}
+			}
+			if got := credentials.faults.Load(); got != test.faults {
+				t.Errorf("%d faults, want %d", got, test.faults)
+			}
+			if got := strings.Count(log.text(), "Credentials not accepted"); int64(got) != test.faults {
+				t.Errorf("%d faults in the log:\n%s", got, log.text())
+			}
+		})
+	}
+}
+
+func remove(t *testing.T, dir, name string) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(dir, name)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRotationAsKubeletDoesIt replaces a mounted Secret under a running server: the files are links through ..data,
+// which is renamed onto a directory with the new content.
+func TestRotationAsKubeletDoesIt(t *testing.T) {
+	const before, after = "the-credential-before", "the-credential-after"
+	dir := t.TempDir()
+	mount := func(version string, files map[string]string) {
+		t.Helper()
+		if err := os.Mkdir(filepath.Join(dir, version), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for name, content := range files {
+			writeFile(t, filepath.Join(dir, version), name, content)
+		}
+		if err := os.Symlink(version, filepath.Join(dir, "..data_tmp")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
+			t.Fatal(err)
+		}
+		for name := range files {
+			if err := os.Symlink(filepath.Join("..data", name), filepath.Join(dir, name)); err != nil && !os.IsExist(err) {
+				t.Fatal(err)
+			}
+		}
+	}
+	mount("..2026_1", map[string]string{"a": before})
+
+	server := run(t, func(o *Options) {
+		var err error
+		if o.Credentials, err = LoadCredentials(dir, o.Logger); err != nil {
+			t.Fatal(err)
+		}
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.server.options.Credentials.Run(ctx) }()
+	status := func(value string) int {
+		return server.post(signUp("jo@example.com", "jo"), func(r *http.Request) { r.Header.Set("Authorization", value) }).status
+	}
+	if got := status(before); got != 200 {
+		t.Fatalf("status %d at the beginning", got)
+	}
+
+	mount("..2026_2", map[string]string{"a": before, "b": after})
+	eventually(t, "both are accepted", func() bool { return status(after) == 200 })
+	if got := status(before); got != 200 {
+		t.Errorf("status %d for the old one during the rotation", got)
+	}
+	server.hasMetric(`authentications_total{credential="a",result="accepted"} 2`)
+
+	mount("..2026_3", map[string]string{"b": after}) // kubelet removes the link a a moment later
+	eventually(t, "the old one is revoked", func() bool { return status(before) == 401 })
+	if got := status(after); got != 200 {
+		t.Errorf("status %d for the new one", got)
+	}
+	if text := server.metrics(); strings.Contains(text, `credential="a"`) {
+		t.Error("the old one's series is still there")
+	}
+	server.hasMetric("credentials 1")
+
+	stop()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,76 @@
+package hookserver
+
+import "time"
+
+// What one caller may cost.
+const (
+	// callDeadline is the time for one call, from the first line of its header to the answer. Okta waits 3 s, on its
+	// side of the network: a later answer is one that nobody reads.
+	callDeadline = 2500 * time.Millisecond
+	// readHeaderTimeout is the time for a request's header. Okta's has under 1 kB and comes in one piece.
+	readHeaderTimeout = 2 * time.Second
+	// readTimeout is the time for a request's header and body, whatever the handler does.
+	readTimeout = 3 * time.Second
+	// writeTimeout is the time from the end of the header to the end of the answer: the call's deadline, and as much
+	// again for the answer to get away.
+	writeTimeout = 2 * callDeadline
+	// idleTimeout is how long a connection may wait for its next call. It is longer than the minute for which the
+	// usual proxies keep theirs, so that it is the proxy that closes: the other way round, calls get lost.
+	idleTimeout = 90 * time.Second
+	// maxHeaderBytes is the length of a request's header in octets: room for a JWT and for what proxies add. net/http
+	// adds 4 kB.
+	maxHeaderBytes = 16 << 10
+	// maxStreams is how many calls one HTTP/2 connection may make at once: a little more than the 75 that an org makes.
+	maxStreams = 100
+	// maxConnections bounds the memory and the file descriptors that strangers can take: about 20 kB each.
+	maxConnections = 2048
+	// defaultMaxInFlight is how many calls are decided at once: three times the 75 that Okta lets an org make.
+	// Nothing on the path waits, so that more than that means that the machine is out of breath.
+	defaultMaxInFlight = 256
+	// retryAfter is what a shed call is told to wait, in seconds; the least that the header can say.
+	retryAfter = "1"
+)
+
+// What a log line or an answer may hold.
+const (
+	// maxIdentifier is the length of an id that a call may bring into the log, in octets. Okta's have 20 to 40.
+	maxIdentifier = 128
+	// maxDebugContext is the length of debugContext in octets: the System Log cuts long values.
+	maxDebugContext = 1 << 10
+	// maxDebugAudits is how many audit outcomes are tried: no more than that can fit.
+	maxDebugAudits = 20
+	// maxText is the length of a built-in text in octets: a sentence or two in the sign-up form.
+	maxText = 1000
+	// maxErrorLine is the length of a line of net/http's own log, in octets.
+	maxErrorLine = 256
+	// refusalLogEvery and refusalLogBurst bound the log lines about refused calls of each kind: strangers can make
+	// any number.
+	refusalLogEvery = 10 * time.Second
+	refusalLogBurst = 5
+	// maxAddressAttributes is how many address attributes may be named. Okta's own schema has three: login, email,
+	// secondEmail.
+	maxAddressAttributes = 10
+	// maxAttributeName is the length of an attribute's name in octets: Okta's limit is 50 characters for custom ones.
+	maxAttributeName = 64
+)
+
+// What credentials may be.
+const (
+	// minCredential and maxCredential bound an accepted header value in octets: shorter ones are guessed, longer ones
+	// do not fit where Okta stores them.
+	minCredential = 16
+	maxCredential = 1024
+	// maxCredentials bounds the accepted values, and with them the metrics. A rotation needs two.
+	maxCredentials = 32
+	// maxCredentialName is the length of a credential's name in octets: of a key in a Kubernetes Secret.
+	maxCredentialName = 253
+	// credentialPoll is how often the directory is read if nothing says that it changed: some file systems tell
+	// nothing.
+	credentialPoll = 10 * time.Second
+)
+
+// What metrics may hold.
+const (
+	// maxPolicySeries is how many policies have series of their own; the rest share one. Five to seven series each.
+	maxPolicySeries = 200
+)

@@ -1,0 +1,89 @@
+package hookserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+
+	"golang.org/x/net/netutil"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// Server answers the hook's calls. It is made by [New].
+type Server struct {
+	options  Options
+	inFlight chan struct{} // one token for each call being decided
+	metrics  *metrics
+	refused  refusalLog
+	http     *http.Server
+}
+
+// New returns a server that serves nothing yet. It fails if the options do, with an error that names each of them, or
+// if its metrics are registered already.
+func New(options Options) (*Server, error) {
+	options = options.withDefaults()
+	if err := options.validate(); err != nil {
+		return nil, fmt.Errorf("hook server: %w", err)
+	}
+	s := &Server{options: options, inFlight: make(chan struct{}, options.MaxInFlight)}
+	s.refused = newRefusalLog(options.Logger)
+	s.metrics = newMetrics(s)
+	if err := s.metrics.register(options.Registerer); err != nil {
+		return nil, fmt.Errorf("hook server: %w", err)
+	}
+	s.http = &http.Server{
+		Handler:                      s.Handler(),
+		ReadHeaderTimeout:            readHeaderTimeout,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeaderBytes,
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ErrorLog:                     log.New(errorLog{newRefusalLog(options.Logger)}, "", 0),
+		DisableGeneralOptionsHandler: true, // OPTIONS * is another path
+	}
+	return s, nil
+}
+
+// Handler returns the hook's handler, for another server than this one. Such a server needs timeouts of its own.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// Serve answers calls on the listener until Shutdown, and then returns nil. With a TLS configuration, which must have a
+// certificate, it speaks HTTP/1.1 and HTTP/2 over TLS; without, plain HTTP/1.1. It may be called once.
+func (s *Server) Serve(listener net.Listener, tlsConfig *tls.Config) error {
+	listener = netutil.LimitListener(listener, maxConnections)
+	var err error
+	if tlsConfig != nil {
+		s.http.TLSConfig = tlsConfig.Clone()
+		err = s.http.ServeTLS(listener, "", "")
+	} else {
+		err = s.http.Serve(listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("hook server: %w", err)
+}
+
+// Shutdown takes no more calls, answers those in flight, and closes. If ctx ends first, it cuts them off and returns
+// ctx's error. A Serve that begins later returns at once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("hook server: calls were cut off: %w", err), s.http.Close())
+	}
+	return nil
+}
+
+// snapshot returns the rules in force, and nil if there are none yet.
+func (s *Server) snapshot() *rules.Snapshot {
+	snapshot, err := s.options.Store.Load()
+	if err != nil {
+		return nil
+	}
+	return snapshot
+}
