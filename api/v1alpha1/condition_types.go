@@ -1,0 +1,46 @@
+package v1alpha1
+
+// ConditionType is the type of a condition of a policy.
+type ConditionType string
+
+// ConditionReason is the reason of a condition of a policy. The set is closed, and part of the API.
+type ConditionReason string
+
+const (
+	// ConditionAccepted says whether all of the spec is in force.
+	//
+	// Possible reasons for it to be True are:
+	//
+	// * "Accepted"
+	// * "AcceptedWithWarnings"
+	//
+	// Possible reasons for it to be False are:
+	//
+	// * "InvalidEntry"
+	// * "NotUnderstood"
+	//
+	// Possible reasons for it to be Unknown are:
+	//
+	// * "Pending"
+	ConditionAccepted ConditionType = "Accepted"
+
+	// ReasonAccepted is used with Accepted=True: all of the spec is in force.
+	ReasonAccepted ConditionReason = "Accepted"
+
+	// ReasonAcceptedWithWarnings is used with Accepted=True: all of the spec is in force, and something in it looks
+	// wrong. The message says what.
+	ReasonAcceptedWithWarnings ConditionReason = "AcceptedWithWarnings"
+
+	// ReasonInvalidEntry is used with Accepted=False: the message names entries by path and says what to write instead.
+	// An allow entry among them allows nothing; the rest of the policy is in force.
+	ReasonInvalidEntry ConditionReason = "InvalidEntry"
+
+	// ReasonNotUnderstood is used with Accepted=False: the object cannot be decoded, or has a field that this operator
+	// does not know (a newer CustomResourceDefinition, or an operator rolled back). In mode Enforce, the calls that the
+	// policy applies to, or all where that cannot be told, are denied.
+	ReasonNotUnderstood ConditionReason = "NotUnderstood"
+
+	// ReasonPending is used with Accepted=Unknown: no operator has looked at the policy yet. A policy starts so; if it
+	// stays so, none watches its namespace.
+	ReasonPending ConditionReason = "Pending"
+)

@@ -1,0 +1,86 @@
+package v1alpha1
+
+// The entries' whole shape is a CEL rule, because only those can say what to write instead. The pattern beside it is
+// short, for editors: it knows only which characters there are. Lengths bound the rules' cost.
+
+// Mode says whether a policy decides.
+//
+// +kubebuilder:validation:Enum=Enforce;Audit
+type Mode string
+
+const (
+	// ModeEnforce is the mode of a policy that decides; it is the default.
+	ModeEnforce Mode = "Enforce"
+	// ModeAudit is the mode of a policy that is only evaluated.
+	ModeAudit Mode = "Audit"
+)
+
+// RequestType is a kind of call.
+//
+// +kubebuilder:validation:Enum=SelfServiceRegistration;ProgressiveProfile
+type RequestType string
+
+const (
+	// RequestTypeSelfServiceRegistration is the sign-up of a new user, Okta Classic's included.
+	RequestTypeSelfServiceRegistration RequestType = "SelfServiceRegistration"
+	// RequestTypeProgressiveProfile is a change to the profile of an existing user.
+	RequestTypeProgressiveProfile RequestType = "ProgressiveProfile"
+)
+
+// Source is the id of an enrolment policy or rule of Okta, for example rul1bufGk5dJdRYw50g4. It is compared bytewise.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_-]+$`
+type Source string
+
+// AllowDomain is an exact domain, "*." and a domain for everything below it at any depth, or "*" for every valid
+// domain. ASCII letters are compared without case; a label of other letters is compared by its A-label (RFC 5890), so
+// "müller.de" and "xn--mller-kva.de" are the same. Whether such a label is one, and whether a name is a public suffix,
+// the operator tells: that entry then allows nothing, and the condition Accepted names it.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:Pattern=`^[\p{L}\p{M}\p{Nd}.*-]+$`
+// +kubebuilder:validation:XValidation:rule=`self.matches(r"^(\*|(\*\.)?[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?(\.[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?)*)$")`,message="write a domain: acme.com for exactly that one, \"*.acme.com\" for everything below it, \"*\" for every domain; without @, scheme, path, port, spaces, underscores, or a dot at either end (a whole address goes into allow.addresses)"
+// +kubebuilder:validation:XValidation:rule=`!self.matches(r"(?i)(^|\.)([^x.][^.]|x[^n.])--|(^|\.)([0-9]+|0x[0-9a-f]*)$")`,message="write the name of a domain: the last label must not be a number, and \"--\" as a label's third and fourth character is for those that begin with xn--"
+type AllowDomain string
+
+// DenyDomain is a domain with everything below it, "*." and a domain for only what is below, a top-level domain, or "*"
+// for everything. It is compared like an AllowDomain; where programs read a label of other letters in two ways, both are
+// denied.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:Pattern=`^[\p{L}\p{M}\p{Nd}.*-]+$`
+// +kubebuilder:validation:XValidation:rule=`self.matches(r"^(\*|(\*\.)?[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?(\.[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?)*)$")`,message="write a domain: acme.com for it and everything below, \"*.acme.com\" for only what is below, ru for a whole top-level domain, \"*\" for everything; without @, scheme, path, port, spaces, underscores, or a dot at either end (a whole address goes into deny.addresses)"
+// +kubebuilder:validation:XValidation:rule=`!self.matches(r"(?i)(^|\.)([^x.][^.]|x[^n.])--|(^|\.)([0-9]+|0x[0-9a-f]*)$")`,message="write the name of a domain: the last label must not be a number, and \"--\" as a label's third and fourth character is for those that begin with xn--"
+type DenyDomain string
+
+// MailAddress is a whole mail address in the plain form that every mail system reads the same way: an ASCII dot-atom
+// (RFC 5322 3.2.3) without %, ! and backquote, one @, a domain of two or more labels. It is compared without regard to
+// the case of ASCII letters.
+//
+// +kubebuilder:validation:MinLength=3
+// +kubebuilder:validation:MaxLength=254
+// +kubebuilder:validation:Pattern=`^[^@\s]+@[^@\s]+$`
+// +kubebuilder:validation:XValidation:rule=`self.matches(r"^[A-Za-z0-9#$&'*+/=?^_{|}~-]+(\.[A-Za-z0-9#$&'*+/=?^_{|}~-]+)*@") && !self.contains("=?") && self.indexOf("@") <= 64`,message="write a plain address such as jo@acme.com: what is left of the @ has at most 64 letters, digits, single inner dots and #$&'*+-/=?^_{|}~, without =?; no display name, quotes, comments or spaces"
+// +kubebuilder:validation:XValidation:rule=`self.matches(r"^[^@]+@[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?(\.[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?)+$") && !self.matches(r"(?i)[@.]([^x.][^.]|x[^n.])--|[@.]([0-9]+|0x[0-9a-f]*)$")`,message="write a domain of two or more labels right of the @, such as acme.com: no wildcard, no underscore, no number or dot at the end (whole domains go into domains)"
+type MailAddress string
+
+// Message is one line of plain text for a person who is turned away: no control characters, no <. In it, {id} stands
+// for the decision id, which the operator's log has too.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=300
+// +kubebuilder:validation:XValidation:rule=`self.matches(r"^[^<\p{Cc}\p{Zl}\p{Zp}]*[^<\p{Cc}\p{Z}][^<\p{Cc}\p{Zl}\p{Zp}]*$")`,message="write one line of plain text, without line breaks, control characters and <"
+type Message string
+
+// AttributeName is the variable name of an attribute of Okta's user profile. Those by which a person signs in or is
+// reached cannot be set.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=59
+// +kubebuilder:validation:Pattern=`^[a-zA-Z][a-zA-Z0-9_]*$`
+// +kubebuilder:validation:XValidation:rule="!(self.lowerAscii() in ['login', 'email', 'password', 'secondemail', 'mobilephone', 'primaryphone'])",message="write another attribute: login, email, password, secondEmail, mobilePhone and primaryPhone are not set by a policy"
+type AttributeName string

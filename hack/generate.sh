@@ -1,0 +1,34 @@
+#!/bin/sh
+# Writes everything that is generated: deepcopy functions, apply configurations, the CustomResourceDefinition, RBAC.
+# The same sources give the same files. Needs only Go; the generators are pinned in tools/go.mod.
+set -eu
+
+cd "$(dirname "$0")/.."
+export GOFLAGS= GOWORK=off
+
+bin=$(mktemp -d)
+trap 'rm -rf "$bin"' EXIT
+go -C tools build -o "$bin/" sigs.k8s.io/controller-tools/cmd/controller-gen ./crdvalue
+
+api=./api/v1alpha1
+crds=config/crd/bases
+role=config/rbac/role.yaml
+
+# From nothing, so that what has no source any more goes. The apply configurations need the deepcopy functions to
+# compile.
+rm -rf $api/zz_generated.*.go api/applyconfiguration $crds $role
+"$bin/controller-gen" object paths=$api
+"$bin/controller-gen" applyconfiguration:omitToolVersion=true paths=$api
+
+"$bin/controller-gen" crd paths=$api output:crd:dir=$crds
+for crd in $crds/*.yaml; do
+	"$bin/crdvalue" "$crd"
+done
+
+# The operator lives in namespaces: rights in each one it watches are enough. The markers cannot say so without naming
+# one.
+if [ -d controllers ]; then
+	"$bin/controller-gen" rbac:roleName=registration-policy-operator paths=./controllers/... output:rbac:dir=config/rbac
+	sed 's/^kind: ClusterRole$/kind: Role/' $role >"$bin/role.yaml"
+	cat "$bin/role.yaml" >$role
+fi

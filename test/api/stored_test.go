@@ -1,0 +1,133 @@
+package api
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	applyv1alpha1 "registrationpolicy.dev/operator/api/applyconfiguration/api/v1alpha1"
+	"registrationpolicy.dev/operator/api/v1alpha1"
+)
+
+func TestTheDefaultModeIsVisibleInTheStoredObject(t *testing.T) {
+	object := readObject(t, "testdata/good/allow-one-domain.yaml")
+	if err := create(t, kube, object); err != nil {
+		t.Fatal(err)
+	}
+	if mode, _, _ := unstructured.NestedString(object.Object, "spec", "mode"); mode != "Enforce" {
+		t.Errorf("the answer to the create has mode %q, want Enforce", mode)
+	}
+	if mode := stored(t, object).Spec.Mode; mode != v1alpha1.ModeEnforce {
+		t.Errorf("the stored mode is %q, want Enforce", mode)
+	}
+}
+
+func TestAFreshPolicySaysThatNoOperatorHasLookedAtIt(t *testing.T) {
+	object := readObject(t, "testdata/good/allow-one-domain.yaml")
+	// Nobody but the operator says anything in status.
+	if err := unstructured.SetNestedField(object.Object, int64(7), "status", "observedGeneration"); err != nil {
+		t.Fatal(err)
+	}
+	if err := create(t, kube, object); err != nil {
+		t.Fatal(err)
+	}
+	status := stored(t, object).Status
+	if status.ObservedGeneration != 0 {
+		t.Errorf("observedGeneration is %d, want none", status.ObservedGeneration)
+	}
+	if len(status.Conditions) != 1 {
+		t.Fatalf("conditions %v, want one", status.Conditions)
+	}
+	condition := status.Conditions[0]
+	if condition.Type != string(v1alpha1.ConditionAccepted) || condition.Status != metav1.ConditionUnknown ||
+		condition.Reason != string(v1alpha1.ReasonPending) {
+		t.Errorf("condition %+v, want Accepted=Unknown/Pending", condition)
+	}
+	if !strings.Contains(condition.Message, "--watch-namespaces") {
+		t.Errorf("the message %q does not say where to look", condition.Message)
+	}
+}
+
+// A client that asks for no validation of fields has misspelt ones dropped. What is left must not mean more.
+func TestDroppedFieldsNeverWiden(t *testing.T) {
+	const head = "apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\n" +
+		"metadata: {name: misspelt}\nspec:\n"
+	cases := map[string]struct{ spec, refuse string }{
+		"a misspelt member of appliesTo does not make the policy apply to every call": {
+			"  appliesTo: {source: [reg1]}\n  allow: {domains: [acme.com]}\n", "spec.appliesTo: Invalid value",
+		},
+		"a misspelt list of allow leaves no allow": {
+			"  allow: {domain: [acme.com]}\n  deny: {domains: [ru]}\n", "spec.allow: Invalid value",
+		},
+		"a misspelt list of deny leaves no deny": {
+			"  allow: {domains: [acme.com]}\n  deny: {domain: [x.acme.com]}\n", "spec.deny: Invalid value",
+		},
+		"a policy of misspelt rules says nothing": {
+			"  allows: {domains: [acme.com]}\n", "a policy must allow or deny something",
+		},
+		"null is not every call": {
+			"  appliesTo: {sources: null}\n  allow: {domains: [acme.com]}\n", "spec.appliesTo",
+		},
+		"null is not a value": {
+			"  allow: {domains: [acme.com]}\n  profile: [{attribute: a, value: null}]\n",
+			"spec.profile[0].value: Required value",
+		},
+	}
+	for sentence, c := range cases {
+		t.Run(sentence, func(t *testing.T) {
+			err := create(t, lax, parseObject(t, []byte(head+c.spec)))
+			if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), c.refuse) {
+				t.Errorf("got %v, want an error with %q", err, c.refuse)
+			}
+		})
+	}
+}
+
+func TestProfileValuesAreStoredAsTheyAreWritten(t *testing.T) {
+	object := readObject(t, "testdata/good/profile-values.yaml")
+	if err := create(t, kube, object); err != nil {
+		t.Fatal(err)
+	}
+	got := map[v1alpha1.AttributeName]string{}
+	for _, attribute := range stored(t, object).Spec.Profile {
+		got[attribute.Attribute] = string(attribute.Value.Raw)
+	}
+	want := map[v1alpha1.AttributeName]string{
+		"userType": `"Partner"`, "a_1": `7`, "ratio": `-0.5`, "contractor": `true`, "agreed": `false`,
+		"groups": `["a","b"]`, "none": `[]`, "blank": `""`, "emails": `"x"`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("values (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatWasAppliedCanBeExtracted(t *testing.T) {
+	const owner = "registrationpolicy-test"
+	spec := func() *applyv1alpha1.RegistrationPolicySpecApplyConfiguration {
+		return applyv1alpha1.RegistrationPolicySpec().
+			WithAllow(applyv1alpha1.Allow().WithDomains("acme.com", "*.acme.com")).
+			WithProfile(
+				applyv1alpha1.ProfileAttribute().WithAttribute("userType").WithValue(value(t, "Partner")),
+				applyv1alpha1.ProfileAttribute().WithAttribute("groups").WithValue(value(t, []string{"a", "b"})),
+			)
+	}
+	// Apply writes the answer, with its defaults, into what it is given.
+	applied := applyv1alpha1.RegistrationPolicy("applied", namespace).WithSpec(spec())
+	if err := kube.Apply(t.Context(), applied, client.FieldOwner(owner)); err != nil {
+		t.Fatal(err)
+	}
+	policy := stored(t, policy("applied"))
+	removeAtEnd(t, policy)
+	extracted, err := applyv1alpha1.ExtractRegistrationPolicy(policy, owner)
+	if err != nil {
+		t.Fatalf("what was applied cannot be told from the object: %v", err)
+	}
+	if diff := cmp.Diff(spec(), extracted.Spec); diff != "" {
+		t.Errorf("what was applied (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,132 @@
+// Package api tests the public API on a real API server: which objects it admits, which it refuses and with which
+// words, and what it stores.
+package api
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/config/crd"
+)
+
+const (
+	namespace = "default" // every API server has it
+	root      = "../.."   // of the repository
+)
+
+var (
+	definition apiextensionsv1.CustomResourceDefinition
+	// kube refuses unknown fields, as kubectl does; lax drops them, as clients do that ask for nothing.
+	kube, lax client.Client
+)
+
+// assets is the environment variable that names the directory of kube-apiserver and etcd.
+const assets = "KUBEBUILDER_ASSETS"
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	if os.Getenv(assets) == "" {
+		fmt.Fprintln(os.Stderr, assets+" is not set: run make test, which provides kube-apiserver and etcd")
+		return 1
+	}
+	if err := yaml.UnmarshalStrict(crd.RegistrationPolicies, &definition); err != nil {
+		fmt.Fprintln(os.Stderr, "the generated CustomResourceDefinition:", err)
+		return 1
+	}
+	env := &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join(root, "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
+	config, err := env.Start()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "starting the API server:", err)
+		return 1
+	}
+	defer func() {
+		if err := env.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stopping the API server:", err)
+		}
+	}()
+	config.QPS, config.Burst = -1, 0 // no client-side limit: the tests make hundreds of calls
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	lax, err = client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	kube = client.WithFieldValidation(lax, "Strict")
+	return m.Run()
+}
+
+// The cache of go test knows only of what is read while tests run: without this, a run without an API server, or on
+// another one, would be answered with the result of an earlier run.
+func TestTheResultDependsOnTheAPIServer(t *testing.T) {
+	if _, err := os.Stat(os.Getenv(assets)); err != nil {
+		t.Error(err)
+	}
+}
+
+// readObject returns the one object of a YAML file, in the tests' namespace.
+func readObject(t *testing.T, file string) *unstructured.Unstructured {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parseObject(t, text)
+}
+
+func parseObject(t *testing.T, text []byte) *unstructured.Unstructured {
+	t.Helper()
+	object := &unstructured.Unstructured{}
+	if err := yaml.UnmarshalStrict(text, &object.Object); err != nil {
+		t.Fatal(err)
+	}
+	object.SetNamespace(namespace)
+	return object
+}
+
+// create creates the object and removes it at the end of the test.
+func create(t *testing.T, c client.Client, object client.Object) error {
+	t.Helper()
+	err := c.Create(t.Context(), object)
+	if err == nil {
+		removeAtEnd(t, object)
+	}
+	return err
+}
+
+func removeAtEnd(t *testing.T, object client.Object) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := kube.Delete(context.WithoutCancel(t.Context()), object); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// stored returns the object as a client of this module reads it.
+func stored(t *testing.T, object client.Object) *v1alpha1.RegistrationPolicy {
+	t.Helper()
+	policy := &v1alpha1.RegistrationPolicy{}
+	if err := kube.Get(t.Context(), client.ObjectKeyFromObject(object), policy); err != nil {
+		t.Fatal(err)
+	}
+	return policy
+}

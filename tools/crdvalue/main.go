@@ -1,0 +1,73 @@
+// Command crdvalue writes the schema of RegistrationPolicy's spec.profile[].value into a generated
+// CustomResourceDefinition, in place. A value is a string, number, boolean or list of strings, and no marker of
+// controller-gen can say so: they want one type, and a structural schema that admits several names none.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"sigs.k8s.io/yaml"
+)
+
+const (
+	maxText  = 1000 // characters of a string: far above what Okta's profile attributes hold
+	maxTexts = 100  // strings in a list
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: crdvalue FILE")
+		os.Exit(2)
+	}
+	if err := rewrite(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "crdvalue:", err)
+		os.Exit(1)
+	}
+}
+
+func rewrite(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var crd map[string]any // not the Go type: it would add an empty status
+	if err := yaml.Unmarshal(text, &crd); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	versions, _ := at(crd, "spec")["versions"].([]any)
+	if len(versions) == 0 {
+		return fmt.Errorf("%s: no versions", file)
+	}
+	for _, version := range versions {
+		version, _ := version.(map[string]any)
+		item := at(version, "schema", "openAPIV3Schema", "properties", "spec", "properties", "profile", "items", "properties")
+		value, ok := item["value"].(map[string]any)
+		if !ok {
+			return fmt.Errorf("%s: version %v has no spec.profile[].value", file, version["name"])
+		}
+		description := value["description"]
+		clear(value)
+		value["description"] = description
+		value["x-kubernetes-preserve-unknown-fields"] = true // what allows no type; each of the following binds one type only
+		value["maxLength"] = maxText
+		value["maxItems"] = maxTexts
+		value["items"] = apiextensionsv1.JSONSchemaProps{Type: "string", MaxLength: new(int64(maxText))}
+		value["minProperties"] = 1 // more than ...
+		value["maxProperties"] = 0 // ... an object can have: no object is one
+	}
+	out, err := yaml.Marshal(crd)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append([]byte("---\n"), out...), 0o644)
+}
+
+// at follows keys through nested objects; a missing one yields nil.
+func at(object map[string]any, keys ...string) map[string]any {
+	for _, key := range keys {
+		object, _ = object[key].(map[string]any)
+	}
+	return object
+}
