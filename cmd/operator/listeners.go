@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+)
+
+// listeners are bound before anything starts: a busy port is one line and an exit, not a half-started operator.
+type listeners struct {
+	hook, probe, metrics net.Listener
+}
+
+func listen(o *options) (*listeners, error) {
+	var l listeners
+	for _, bind := range []struct {
+		flag, address string
+		listener      *net.Listener
+	}{
+		{"hook-bind-address", o.hookAddress, &l.hook},
+		{"probe-bind-address", o.probeAddress, &l.probe},
+		{"metrics-bind-address", o.metricsAddress, &l.metrics},
+	} {
+		listener, err := net.Listen("tcp", bind.address)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("--%s: %w", bind.flag, err), l.Close())
+		}
+		*bind.listener = listener
+	}
+	return &l, nil
+}
+
+// Close closes what is bound.
+func (l *listeners) Close() error {
+	var errs []error
+	for _, listener := range []net.Listener{l.hook, l.probe, l.metrics} {
+		if listener != nil {
+			errs = append(errs, listener.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
+// newLogger returns the logger of the process, and lets the libraries log through it.
+func newLogger(o *options, w io.Writer) logr.Logger {
+	handlerOptions := &slog.HandlerOptions{Level: levels[o.logLevel]}
+	var handler slog.Handler = slog.NewJSONHandler(w, handlerOptions)
+	if o.logFormat == "text" {
+		handler = slog.NewTextHandler(w, handlerOptions)
+	}
+	logger := logr.FromSlogHandler(handler)
+	ctrl.SetLogger(logger.WithName("controller-runtime"))
+	klog.SetLogger(logger.WithName("client-go"))
+	return logger
+}

@@ -1,0 +1,15 @@
+// Command operator decides who may register at Okta: it keeps the rules that RegistrationPolicy objects state, and answers
+// Okta's registration inline hook from them.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.LookupEnv); err != nil {
+		fmt.Fprintln(os.Stderr, "operator:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/rules"
+)
+
+// envPrefix begins the name of the environment variable that stands for a flag: --policy-dir is REGISTRATION_POLICY_POLICY_DIR.
+const envPrefix = "REGISTRATION_POLICY_"
+
+// serviceAccountNamespace is where a pod finds its own namespace.
+const serviceAccountNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// options are what the operator is told by flags and environment.
+type options struct {
+	kubeconfig      string
+	namespace       string
+	watchNamespaces []string
+	leaseName       string
+	policyDir       string
+
+	hookAddress    string
+	hookPath       string
+	hookTLSDir     string
+	authHeader     string
+	authDir        string
+	insecureNoAuth bool
+	attributes     []string
+	texts          rules.Texts
+	observe        bool
+	maxInFlight    int
+
+	probeAddress   string
+	metricsAddress string
+
+	logFormat string
+	logLevel  string
+	logDomain string
+
+	drainDelay      time.Duration
+	shutdownTimeout time.Duration
+}
+
+func (o *options) flags() *pflag.FlagSet {
+	flags := pflag.NewFlagSet("operator", pflag.ContinueOnError)
+	flags.SortFlags = false
+	defaults := rules.DefaultTexts()
+
+	flags.StringVar(&o.policyDir, "policy-dir", "", "read policies from the YAML files in this directory instead of a cluster")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: $KUBECONFIG, or the pod's service account")
+	flags.StringVar(&o.namespace, "namespace", "", "the operator's own namespace, which holds its lease; default: the pod's")
+	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil,
+		"namespaces whose policies decide; whoever can write a policy in one of them decides for the whole org; default: --namespace")
+	flags.StringVar(&o.leaseName, "lease-name", "registration-policy-operator", "lease of the replica that writes status")
+
+	flags.StringVar(&o.hookAddress, "hook-bind-address", ":8080", "address of the hook that Okta calls")
+	flags.StringVar(&o.hookPath, "hook-path", hookserver.DefaultPath, "path of the hook")
+	flags.StringVar(&o.hookTLSDir, "hook-tls-dir", "", "serve the hook over TLS with tls.crt and tls.key in this directory, re-read on change")
+	flags.StringVar(&o.authHeader, "hook-auth-header", hookserver.DefaultAuthHeader, "header that holds Okta's credential")
+	flags.StringVar(&o.authDir, "hook-auth-dir", "", "directory of accepted credentials, one a file, re-read on change")
+	flags.BoolVar(&o.insecureNoAuth, "insecure-no-authentication", false, "answer anybody who can reach the hook")
+	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(),
+		"attributes of Okta's user profile that hold addresses; the first is required in a sign-up")
+	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed,
+		"what a person reads whose address is not allowed; {id} stands for the decision id")
+	flags.StringVar(&o.texts.Invalid, "text-invalid", defaults.Invalid, "what a person reads whose address is none")
+	flags.StringVar(&o.texts.Unavailable, "text-unavailable", defaults.Unavailable, "what a person reads while nobody could register this way")
+	flags.BoolVar(&o.observe, "observe", false, "allow every call, and record what would have been decided")
+	flags.IntVar(&o.maxInFlight, "max-in-flight", 0, "calls decided at once; further ones are answered 503; 0: a built-in limit")
+
+	flags.StringVar(&o.probeAddress, "probe-bind-address", ":8081", "address of /healthz and /readyz")
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":9090", "address of /metrics, and of /readyz with details")
+
+	flags.StringVar(&o.logFormat, "log-format", "json", "json or text")
+	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&o.logDomain, "log-domain", string(hookserver.LogDomainDenied), "log the domains of always, denied or never any calls")
+
+	flags.DurationVar(&o.drainDelay, "drain-delay", 10*time.Second,
+		"how long to go on as before, unready, when told to stop: until no proxy sends calls here any more")
+	flags.DurationVar(&o.shutdownTimeout, "shutdown-timeout", 5*time.Second, "how long calls in flight have to end after that")
+	return flags
+}
+
+// flagNames turns the names of the hook server's options into those that its user knows.
+var flagNames = strings.NewReplacer(
+	"Texts.NotAllowed:", "--text-not-allowed:", "Texts.Invalid:", "--text-invalid:", "Texts.Unavailable:", "--text-unavailable:",
+	"Path:", "--hook-path:", "AuthHeader:", "--hook-auth-header:", "AddressAttributes:", "--address-attributes:",
+	"LogDomain:", "--log-domain:", "MaxInFlight:", "--max-in-flight:", "hook server: ", "",
+)
+
+// parseOptions reads arguments, then the environment for flags that are not among them, and checks what can be checked without
+// touching anything. Every error names its flag.
+func parseOptions(args []string, lookupEnv func(string) (string, bool)) (*options, error) {
+	o := &options{}
+	flags := o.flags()
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q; everything is a flag, see --help", flags.Arg(0))
+	}
+	if err := fromEnvironment(flags, lookupEnv); err != nil {
+		return nil, err
+	}
+	if o.kubeconfig == "" {
+		o.kubeconfig, _ = lookupEnv("KUBECONFIG")
+	}
+	if o.policyDir == "" {
+		o.setNamespaces()
+	}
+	return o, o.validate()
+}
+
+func fromEnvironment(flags *pflag.FlagSet, lookupEnv func(string) (string, bool)) error {
+	var errs []error
+	flags.VisitAll(func(flag *pflag.Flag) {
+		name := envPrefix + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+		value, found := lookupEnv(name)
+		if !found || flag.Changed {
+			return
+		}
+		if err := flags.Set(flag.Name, value); err != nil {
+			errs = append(errs, fmt.Errorf("environment variable %s: %w", name, err))
+		}
+	})
+	return errors.Join(errs...)
+}
+
+func (o *options) setNamespaces() {
+	if o.namespace == "" {
+		if own, err := os.ReadFile(serviceAccountNamespace); err == nil {
+			o.namespace = strings.TrimSpace(string(own))
+		}
+	}
+	if len(o.watchNamespaces) == 0 && o.namespace != "" {
+		o.watchNamespaces = []string{o.namespace}
+	}
+	slices.Sort(o.watchNamespaces)
+	o.watchNamespaces = slices.Compact(o.watchNamespaces)
+}
+
+func (o *options) validate() error {
+	var errs []error
+	bad := func(flag, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("--%s: %s", flag, fmt.Sprintf(format, args...)))
+	}
+	switch {
+	case o.policyDir == "" && o.namespace == "":
+		bad("namespace", "required outside of a pod (or give --policy-dir to run without a cluster)")
+	case o.policyDir != "" && (o.kubeconfig != "" && o.namespace != "" || len(o.watchNamespaces) > 0):
+		bad("policy-dir", "policies come from a directory or from a cluster, not from both")
+	}
+	for _, namespace := range o.watchNamespaces {
+		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
+			bad("watch-namespaces", "%q is not the name of a namespace: %s", namespace, problems[0])
+		}
+	}
+	switch {
+	case o.authDir == "" && !o.insecureNoAuth:
+		bad("hook-auth-dir", "required: a directory with a file for each credential that Okta may send "+
+			"(or --insecure-no-authentication, to answer anybody)")
+	case o.authDir != "" && o.insecureNoAuth:
+		bad("insecure-no-authentication", "excludes --hook-auth-dir")
+	}
+	for _, address := range []struct{ flag, value string }{
+		{"hook-bind-address", o.hookAddress}, {"probe-bind-address", o.probeAddress}, {"metrics-bind-address", o.metricsAddress},
+	} {
+		if _, _, err := net.SplitHostPort(address.value); err != nil {
+			bad(address.flag, "%q: write host:port or :port", address.value)
+		}
+	}
+	if !slices.Contains([]string{"json", "text"}, o.logFormat) {
+		bad("log-format", "%q is neither json nor text", o.logFormat)
+	}
+	if _, known := levels[o.logLevel]; !known {
+		bad("log-level", "%q is none of debug, info, warn, error", o.logLevel)
+	}
+	if o.maxInFlight < 0 {
+		bad("max-in-flight", "%d is negative", o.maxInFlight)
+	}
+	if o.drainDelay < 0 {
+		bad("drain-delay", "%s is negative", o.drainDelay)
+	}
+	if o.shutdownTimeout <= 0 {
+		bad("shutdown-timeout", "%s is not positive", o.shutdownTimeout)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/rules"
+)
+
+// operator is the program, wired and not yet running. Everything that can fail has been done.
+type operator struct {
+	options   *options
+	logger    logr.Logger
+	listeners *listeners
+	ready     *readiness
+
+	hook        *hookserver.Server
+	credentials *hookserver.Credentials  // nil without authentication
+	certificate *certwatcher.CertWatcher // nil without TLS
+	probes      *http.Server
+	metrics     *http.Server
+	policies    policySource
+}
+
+// policySource is where the rules come from: a cluster or a directory.
+type policySource interface {
+	// Start keeps the store up to date until ctx ends. An error means that it cannot go on.
+	Start(ctx context.Context) error
+}
+
+// run is the program. It returns when it was told to stop, or with the one thing that is wrong.
+func run(args []string, lookupEnv func(string) (string, bool)) error {
+	options, err := parseOptions(args, lookupEnv)
+	if errors.Is(err, pflag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	log := holdBack(os.Stderr)
+	operator, err := newOperator(options, newLogger(options, log))
+	if err != nil {
+		return err
+	}
+	log.release()
+	return operator.run(signals)
+}
+
+func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
+	op := &operator{options: o, logger: logger}
+	store := &rules.Store{}
+	registry := prometheus.NewRegistry()
+	controllerMetrics := controllers.NewMetrics(registry)
+	op.ready = &readiness{store: store, observe: o.observe, insecure: o.insecureNoAuth}
+
+	if !o.insecureNoAuth {
+		if op.credentials, err = hookserver.LoadCredentials(o.authDir, logger.WithName("credentials")); err != nil {
+			return nil, fmt.Errorf("--hook-auth-dir: %w", err)
+		}
+	}
+	if o.hookTLSDir != "" {
+		op.certificate, err = certwatcher.New(filepath.Join(o.hookTLSDir, "tls.crt"), filepath.Join(o.hookTLSDir, "tls.key"))
+		if err != nil {
+			return nil, fmt.Errorf("--hook-tls-dir: %w", err)
+		}
+	}
+	if op.hook, err = hookserver.New(hookserver.Options{
+		Store: store, Credentials: op.credentials, InsecureNoAuthentication: o.insecureNoAuth,
+		Registerer: registry, Logger: logger.WithName("hook"),
+		Path: o.hookPath, AuthHeader: o.authHeader, AddressAttributes: o.attributes, Texts: o.texts,
+		LogDomain: hookserver.LogDomain(o.logDomain), Observe: o.observe, MaxInFlight: o.maxInFlight,
+	}); err != nil {
+		return nil, errors.New(flagNames.Replace(err.Error()))
+	}
+	if o.policyDir != "" {
+		directory, err := controllers.OpenDirectory(o.policyDir, store, controllerMetrics, logger.WithName("rules"))
+		if err != nil {
+			return nil, fmt.Errorf("--policy-dir: %w", err)
+		}
+		if err := directory.Load(context.Background()); err != nil {
+			return nil, fmt.Errorf("--policy-dir: %w", err)
+		}
+		op.ready.policyErr = directory.Err
+		op.policies = directory
+	} else if op.policies, err = newCluster(o, store, controllerMetrics, logger); err != nil {
+		return nil, err
+	}
+	op.probes = newProbeServer(op.ready, logger.WithName("probes"))
+	op.metrics = newMetricsServer(prometheus.Gatherers{registry, ctrlmetrics.Registry}, op.ready, logger.WithName("metrics"))
+
+	if op.listeners, err = listen(o); err != nil {
+		return nil, err
+	}
+	return op, nil
+}
+
+// run serves until a signal or a failure, and then stops in the order that loses no call: unready first; a time in which
+// everything still works, rules included, until no proxy sends calls here any more; then the hook, then what feeds it, and the
+// probes last. A second signal ends at once.
+func (op *operator) run(signals <-chan os.Signal) error {
+	background, stopBackground := context.WithCancel(context.Background())
+	defer stopBackground()
+	failed := make(chan error, 8) // one for each of the goroutines below
+	start := func(f func() error) <-chan struct{} {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			if err := f(); err != nil {
+				failed <- err
+			}
+		}()
+		return ended
+	}
+	op.announce()
+	probesEnded := start(func() error { return serveSide(op.probes, op.listeners.probe) })
+	metricsEnded := start(func() error { return serveSide(op.metrics, op.listeners.metrics) })
+	if op.credentials != nil {
+		start(func() error { return op.credentials.Run(background) })
+	}
+	var tlsConfig *tls.Config
+	if op.certificate != nil {
+		start(func() error { return op.certificate.Start(background) })
+		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: op.certificate.GetCertificate}
+	}
+	policiesEnded := start(func() error {
+		err := op.policies.Start(background)
+		if err == nil && background.Err() == nil {
+			err = errors.New("the watch of policies ended")
+		}
+		return err
+	})
+	hookEnded := start(func() error { return op.hook.Serve(op.listeners.hook, tlsConfig) })
+
+	var failure error
+	select {
+	case failure = <-failed:
+		op.logger.Error(failure, "Stopping")
+	case received := <-signals:
+		op.logger.Info("Stopping", "signal", received.String(), "drainDelay", op.options.drainDelay.String())
+	}
+	stopped := make(chan struct{})
+	go func() {
+		select {
+		case received := <-signals:
+			op.logger.Info("Ending at once", "signal", received.String())
+			os.Exit(1)
+		case <-stopped:
+		}
+	}()
+	defer close(stopped)
+
+	op.ready.draining.Store(true)
+	time.Sleep(op.options.drainDelay)
+
+	inFlight, cancel := context.WithTimeout(context.Background(), op.options.shutdownTimeout)
+	defer cancel()
+	failure = errors.Join(failure, op.hook.Shutdown(inFlight))
+	<-hookEnded
+	stopBackground()
+	<-policiesEnded
+	failure = errors.Join(failure, op.metrics.Close(), op.probes.Close())
+	<-metricsEnded
+	<-probesEnded
+	op.logger.Info("Stopped")
+	return failure
+}
+
+// announce says at the start what matters about how this operator is set up.
+func (op *operator) announce() {
+	o := op.options
+	source := []any{"policyDir", o.policyDir}
+	if o.policyDir == "" {
+		source = []any{"namespaces", o.watchNamespaces}
+	}
+	op.logger.Info("Starting", append(source,
+		"hook", op.listeners.hook.Addr().String(), "path", o.hookPath, "tls", o.hookTLSDir != "",
+		"probes", op.listeners.probe.Addr().String(), "metrics", op.listeners.metrics.Addr().String())...)
+	if o.observe {
+		op.logger.Info("Observing: every call is allowed, nothing is enforced", "flag", "--observe")
+	}
+	if o.insecureNoAuth {
+		op.logger.Info("No authentication: anybody who reaches the hook is answered", "flag", "--insecure-no-authentication")
+	}
+}
