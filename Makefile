@@ -1,0 +1,106 @@
+# `make` or `make help` lists the targets. Needed: Go, make, git, bash and coreutils; everything else is fetched or built as a
+# Go module and kept in $XDG_CACHE_HOME/registrationpolicy-operator, outside of the work tree.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+export GOWORK := off
+
+# The race detector needs a C compiler on most platforms; without one the tests run without it, and say so.
+RACE     = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+# Against a hang, not a target: the suites take a few minutes on two cores.
+TIMEOUT  = 20m
+# What one fuzz target gets.
+FUZZTIME = 10s
+PACKAGES = ./...
+# Every module but the first, the operator's own.
+MODULES  = $(filter-out .,$(patsubst ./%,%,$(shell find . -name go.mod -not -path '*/testdata/*' -exec dirname {} \; | sort)))
+# Modules with code of ours to compile; test/controlplane only pins programs, and `make lint` compiles tools/lint.
+OURS     = $(filter-out test/controlplane tools/lint,$(MODULES))
+# Where `make run` and `make dev` keep what they make up: ignored by git.
+DEV      = .dev
+# Where `make run` listens: only this machine can reach it.
+HOOK     = 127.0.0.1:8080
+PROBES   = 127.0.0.1:8081
+METRICS  = 127.0.0.1:9090
+IMAGE    = registrationpolicy-operator:dev
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  Variables: PACKAGES=$(PACKAGES) TIMEOUT=$(TIMEOUT) FUZZTIME=$(FUZZTIME)"
+	@echo "             HOOK=$(HOOK) PROBES=$(PROBES) METRICS=$(METRICS) IMAGE=$(IMAGE)"
+
+##@ Try it
+
+.PHONY: run
+run: $(DEV)/hook-auth/demo ## Run the operator on config/samples/quickstart, without a cluster
+	@hack/quickstart.sh $(HOOK) $(DEV)/hook-auth/demo
+	@go build -o $(DEV)/operator ./cmd/operator
+	@exec $(DEV)/operator --policy-dir config/samples/quickstart --hook-auth-dir $(DEV)/hook-auth --log-format text --drain-delay 0s \
+	  --hook-bind-address $(HOOK) --probe-bind-address $(PROBES) --metrics-bind-address $(METRICS)
+
+# Only the owner may read a credential, even one that is public by being in this file.
+$(DEV)/hook-auth/demo:
+	@mkdir -p $(@D)
+	@(umask 077 && printf '%s\n' demo-credential-not-a-secret >$@)
+
+.PHONY: dev
+dev: ## Run a control plane, the CRD, the samples and the operator; prints kubeconfig, kubectl and curl lines
+	@assets=$$(test/controlplane/provide.sh) && mkdir -p $(DEV) && go build -o $(DEV)/dev ./test/dev && \
+	  KUBEBUILDER_ASSETS="$$assets" exec $(DEV)/dev
+
+##@ Check it
+
+.PHONY: test
+test: ## Vet and test everything, on a real API server
+	@assets=$$(test/controlplane/provide.sh); \
+	$(if $(RACE),,echo "make: no C compiler, so no race detector" >&2;) \
+	go vet $(PACKAGES); \
+	for module in $(OURS); do echo "vet $$module" >&2; go -C "$$module" vet ./...; done; \
+	KUBEBUILDER_ASSETS="$$assets" go test $(RACE) -timeout $(TIMEOUT) $(PACKAGES)
+	@hack/vectors.sh
+
+.PHONY: envtest
+envtest: ## Provide kube-apiserver, etcd and kubectl; prints their directory
+	@test/controlplane/provide.sh
+
+.PHONY: verify
+verify: ## Fail if generated files, modules, formats or versions are not as they should be
+	@hack/verify.sh
+
+.PHONY: lint
+lint: ## Run golangci-lint and kube-api-linter; minutes when built for the first time
+	@hack/lint.sh
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME
+	@hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Measure decisions, the server and edits side by side: see bench/README.md
+	@hack/bench.sh
+
+##@ Build it
+
+.PHONY: generate
+generate: ## Regenerate deepcopy, CRD, RBAC, apply configurations and tables
+	@hack/generate.sh
+	@go generate ./...
+
+.PHONY: build
+build: ## Build the programs, static, into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
+
+.PHONY: image
+image: ## Build the container image, with docker
+	docker build --tag $(IMAGE) .
+
+.PHONY: clean
+clean: ## Remove what the targets above left in the work tree
+	rm -rf bin $(DEV)

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Runs the measurements of the module bench, one after the other, since each uses all cores; bench/README.md says what they
+# compare. What goes into docs/performance.md are ratios within one run: absolute times on a shared machine say little.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export GOWORK=off
+
+KUBEBUILDER_ASSETS=$(test/controlplane/provide.sh)
+export KUBEBUILDER_ASSETS
+cd bench
+go test -run '^$' -bench . -benchmem .
+go run ./hook
+go run ./apply

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Fails if something that a tool can decide is not as it should be: generated files, modules, formats, versions. Generation runs
+# in a copy, so that this changes nothing in the work tree and sees untracked files too.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+export GOWORK=off
+
+readonly diff_lines=40
+failures=0
+fail() {
+  echo "verify: $*" >&2
+  failures=$((failures + 1))
+}
+# show prints the beginning of a diff: enough to see what it is about.
+show() { sed -n -e "s|$scratch/||g" -e "1,${diff_lines}p" "$1" >&2; }
+step() { echo "verify: $*" >&2; }
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# What git would see of the work tree, committed or not; a file deleted but not yet committed is left out.
+mapfile -d '' -t files < <(git ls-files -z --cached --others --exclude-standard)
+present=()
+for file in "${files[@]}"; do
+  [[ -f $file ]] && present+=("$file")
+done
+# Vectors, golden files and the like are data: their bytes are the point.
+mapfile -t text < <(printf '%s\n' "${present[@]}" | grep -vE '(^|/)(testdata|vectors)/')
+mapfile -t gofiles < <(printf '%s\n' "${present[@]}" | grep '\.go$')
+
+step "generated files"
+mkdir "$scratch/before"
+printf '%s\0' "${present[@]}" | tar --null --files-from=- --create --file=- | tar --extract --file=- --directory="$scratch/before"
+cp -a "$scratch/before" "$scratch/after"
+if (cd "$scratch/after" && make generate) >"$scratch/log" 2>&1; then
+  if ! diff -ru "$scratch/before" "$scratch/after" >"$scratch/diff"; then
+    show "$scratch/diff"
+    fail "generated files differ: run make generate and commit the result"
+  fi
+else
+  cat "$scratch/log" >&2
+  fail "make generate failed"
+fi
+
+step "go.mod and go.sum of every module"
+for file in "${present[@]}"; do
+  [[ $(basename "$file") == go.mod ]] || continue
+  directory=$(dirname "$file")
+  (cd "$directory" && go mod tidy -diff) >"$scratch/diff" 2>"$scratch/log" && continue
+  show "$scratch/diff"
+  grep -v '^go: downloading' "$scratch/log" >&2 || true
+  fail "$file is not tidy: run go mod tidy in $directory"
+done
+
+step "formats"
+unformatted=$(gofmt -s -l "${gofiles[@]}")
+[[ -z $unformatted ]] || fail "gofmt -s would change: $unformatted"
+if grep -nIE '[[:blank:]]+$' -- "${text[@]}" >&2; then
+  fail "lines end in blanks"
+fi
+for file in "${text[@]}"; do
+  [[ ! -s $file || -z $(tail -c1 "$file") ]] || fail "$file does not end in a newline"
+done
+
+step "versions of the test control plane"
+# The tests speak for the release whose client we are built with: a control plane of another one would prove something else.
+client=$(awk '$1 == "k8s.io/client-go" { print $2; exit }' go.mod)
+server=$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' test/controlplane/go.mod)
+client_minor=$(cut -d. -f2 <<<"$client")
+server_minor=$(cut -d. -f2 <<<"$server")
+[[ $client_minor == "$server_minor" ]] ||
+  fail "go.mod has k8s.io/client-go $client, test/controlplane/go.mod k8s.io/kubernetes $server: they must be the same minor release"
+strays=$(awk -v want="${server/#v1/v0}" '/=> k8s.io\// && $4 != want { print $1, $4 }' test/controlplane/go.mod)
+[[ -z $strays ]] || fail "test/controlplane/go.mod replaces staging modules by another release than $server: $strays"
+
+step "paths of this machine"
+if grep -nIF -e "$root/" -e "$HOME/" -- "${present[@]}" >&2; then
+  fail "files name a path of this machine"
+fi
+
+if ((failures > 0)); then
+  echo "verify: $failures failed" >&2
+  exit 1
+fi
+echo "verify: ok, ${SECONDS}s" >&2
