@@ -1,0 +1,61 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"registrationpolicy.dev/operator/test/oktasim"
+)
+
+// outage is longer than a leader may go without renewing its lease (10 s), which must not end the process.
+const outage = 15 * time.Second
+
+func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	op := startReady(t, c.inCluster(t)...)
+	c.apply(t, "acme", `{allow: {domains: [acme.com]}}`)
+	op.awaitAnswer(t, "jo@acme.com", allowed)
+	c.condition(t, "acme") // it leads
+	digest := op.digest(t)
+
+	c.line.Cut()
+	restarted := start(t, c.inCluster(t)...)
+	for end := time.Now().Add(outage); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		if got := op.register(t, "jo@acme.com"); got != allowed {
+			t.Fatalf("answer without the API server: %+v", got)
+		}
+		if got := op.register(t, "jo@other.example"); got != notAllowed {
+			t.Fatalf("answer without the API server: %+v", got)
+		}
+		if restarted.ended() {
+			t.Fatalf("a replica that starts without the API server ended: %v", restarted.err)
+		}
+		if status := restarted.status(t, restarted.probeURL+"/readyz"); status != http.StatusServiceUnavailable {
+			t.Fatalf("a replica without rules is ready: %d", status)
+		}
+	}
+	if op.digest(t) != digest || op.status(t, op.probeURL+"/readyz") != http.StatusOK {
+		t.Error("the replica did not go on as before")
+	}
+	if status := restarted.status(t, restarted.probeURL+"/healthz"); status != http.StatusOK {
+		t.Errorf("a waiting replica is not to be restarted: healthz says %d", status)
+	}
+	// Not loaded is not "no policies": Okta is told to try again, never a decision.
+	result, err := restarted.okta(t, nil).Register(t.Context(), oktasim.Registration{Email: "jo@acme.com"})
+	if err != nil || result.Outcome != oktasim.Failed || result.Status != http.StatusServiceUnavailable {
+		t.Errorf("a replica without rules answered %v, status %d, %v", result.Outcome, result.Status, err)
+	}
+
+	c.line.Mend()
+	c.apply(t, "acme", `{allow: {domains: [acme.example]}}`)
+	for _, replica := range []*operator{op, restarted} {
+		eventually(t, "the rules come back", func() bool { return replica.status(t, replica.probeURL+"/readyz") == http.StatusOK })
+		replica.awaitAnswer(t, "jo@acme.example", allowed)
+		replica.awaitAnswer(t, "jo@acme.com", notAllowed)
+	}
+	if got := c.condition(t, "acme"); got.Reason != "Accepted" {
+		t.Errorf("status after the outage: %s", got.Reason)
+	}
+}
