@@ -17,7 +17,9 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultPath       = "/okta/registration"
+	// DefaultPath is the hook's path.
+	DefaultPath = "/okta/registration"
+	// DefaultAuthHeader is the header in which Okta sends its credential.
 	DefaultAuthHeader = "Authorization"
 )
 
@@ -59,9 +61,12 @@ type LogDomain string
 
 // The values of LogDomain.
 const (
+	// LogDomainAlways is every line.
 	LogDomainAlways LogDomain = "always"
-	LogDomainDenied LogDomain = "denied" // in the lines of denied calls only
-	LogDomainNever  LogDomain = "never"
+	// LogDomainDenied is the lines of denied calls.
+	LogDomainDenied LogDomain = "denied"
+	// LogDomainNever is no line.
+	LogDomainNever LogDomain = "never"
 )
 
 // withDefaults returns the options with every unset one set.

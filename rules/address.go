@@ -22,7 +22,19 @@ func (a Address) Domain() Domain { return a.domain }
 
 // key is the form by which addresses are compared: local parts without regard to ASCII case. Mail systems may tell case
 // apart (RFC 5321 2.4), but one that gives jo@ and Jo@ to two people is not to be had, and Okta folds logins.
-func (a Address) key() string { return foldASCII(a.local) + "@" + a.domain.name }
+func (a Address) key() string { return string(a.appendKey(nil)) }
+
+// appendKey appends the key to b, which is empty: with room for it, nothing is allocated.
+func (a Address) appendKey(b []byte) []byte {
+	b = append(b, a.local...)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] |= 0x20
+		}
+	}
+	b = append(b, '@')
+	return append(b, a.domain.name...)
+}
 
 // ParseAddress returns the address that s spells, or an [Invalid].
 //

@@ -10,6 +10,7 @@ import (
 
 // Rejection is a part of a policy that is not in force. Everything else of the policy is.
 type Rejection struct {
+	// Policy is the policy that the part belongs to.
 	Policy PolicyName
 	// Path names the part in the object, for example spec.allow.domains[3].
 	Path string

@@ -12,7 +12,7 @@ const (
 	maxAddresses = 32
 	// usualAddresses, usualScopes and usualMatches are what a decision has room for without allocating.
 	usualAddresses = 4
-	usualScopes    = 4
+	usualScopes    = 16
 	usualMatches   = 16
 )
 
@@ -165,7 +165,8 @@ func (s *Snapshot) evaluate(request requestSet, source string, subjects []subjec
 // match appends what matches an address: one probe for the address and one for each label of its domain.
 func (s *scope) match(matches []match, subject uint8, address *Address) []match {
 	if len(s.addresses) > 0 {
-		if span, found := s.addresses[address.key()]; found {
+		var room [maxAddress]byte
+		if span, found := s.addresses[string(address.appendKey(room[:0]))]; found {
 			matches = s.appendTo(matches, subject, span.begin, span.end)
 		}
 	}

@@ -94,8 +94,8 @@ type Decision struct {
 	Policy PolicyName
 	// Entry is the entry of that policy that matched; zero where none did.
 	Entry Entry
-	// Attribute is the first address attribute that failed; "" for an allow. It is never empty for a denial of a
-	// recognised call.
+	// Attribute is the first address attribute that failed; "" for an allow, and where the call has none. For ReasonDenied
+	// it is the first that any policy denies, Policy's or not.
 	Attribute string
 	// Domain is the domain of the address at Attribute, or of the first address of an allowed call; zero where there is
 	// none, or where it did not parse.
@@ -133,7 +133,9 @@ func (d *Decision) Matched() iter.Seq[PolicyName] {
 
 // AuditOutcome is what the outcome of a call would have been, had one policy in mode Audit been in mode Enforce.
 type AuditOutcome struct {
-	Policy  PolicyName
+	// Policy is the policy in mode Audit.
+	Policy PolicyName
+	// Outcome is what Okta would have been told, and Reason why.
 	Outcome Outcome
 	Reason  Reason
 }
@@ -141,7 +143,8 @@ type AuditOutcome struct {
 // EntryField is the list of a policy that an entry stands in. The zero value means none.
 type EntryField uint8
 
-// The lists of a policy.
+// The lists of a policy: NoEntry is none, and DenyAddresses, AllowAddresses, DenyDomains,
+// AllowDomains and AllowPublicSuffixes are the members of spec.deny and spec.allow.
 const (
 	NoEntry EntryField = iota
 	DenyAddresses
@@ -171,6 +174,7 @@ func (f EntryField) String() string {
 
 // Entry names one entry of a policy by its place, so that no local part is ever shown.
 type Entry struct {
+	// Field is the list, and Index the place in it, from 0.
 	Field EntryField
 	Index int
 }

@@ -186,8 +186,17 @@ func isDeviation(r rune) bool {
 // notLetterOrDigit tells the characters outside of IDNA 2008's LetterDigits (RFC 5892 2.1) and the hyphen. The idna package
 // works by the tables of UTS #46, which let some symbols pass.
 func notLetterOrDigit(r rune) bool {
-	return r != '-' && !unicode.In(r, unicode.Ll, unicode.Lo, unicode.Lm, unicode.Mn, unicode.Mc, unicode.Nd)
+	return r != '-' && !unicode.In(r, unicode.Ll, unicode.Lo, unicode.Lm, unicode.Mn, unicode.Mc, unicode.Nd) || unicode.Is(disallowed, r)
 }
+
+// disallowed are the letters and marks that RFC 5892 2.6 excepts: they only stretch or repeat others, or are not seen.
+var disallowed = &unicode.RangeTable{R16: []unicode.Range16{
+	{Lo: 0x0640, Hi: 0x0640, Stride: 1},
+	{Lo: 0x07fa, Hi: 0x07fa, Stride: 1},
+	{Lo: 0x302e, Hi: 0x302f, Stride: 1},
+	{Lo: 0x3031, Hi: 0x3035, Stride: 1},
+	{Lo: 0x303b, Hi: 0x303b, Stride: 1},
+}}
 
 // isNumber tells labels that inet_aton(3) takes for a part of an IPv4 address: digits, or hexadecimal ones after 0x.
 func isNumber(label string) bool {

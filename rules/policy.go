@@ -4,6 +4,7 @@ import "strings"
 
 // PolicyName identifies a policy. Wherever policies have an order, it is this: by namespace, then by name, bytewise.
 type PolicyName struct {
+	// Namespace and Name are those of the object.
 	Namespace string
 	Name      string
 }
@@ -56,6 +57,7 @@ type Policy struct {
 	// Sources are the values of Okta's `source` that the policy applies to, compared bytewise; empty means all.
 	Sources []string
 
+	// Allow and Deny are the entries.
 	Allow AllowRules
 	Deny  DenyRules
 

@@ -5,6 +5,7 @@ import "strings"
 // Texts are the built-in sentences for a person who is turned away, one for each Code.
 // In each, and in a policy's message, {id} stands for the decision id.
 type Texts struct {
+	// NotAllowed is for CodeNotAllowed, Invalid for CodeInvalid, Unavailable for CodeUnavailable.
 	NotAllowed  string
 	Invalid     string
 	Unavailable string

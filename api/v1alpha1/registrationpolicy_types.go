@@ -36,6 +36,7 @@ type RegistrationPolicyList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata,omitempty"`
 
+	// items are the policies.
 	Items []RegistrationPolicy `json:"items"`
 }
 

@@ -16,6 +16,7 @@ const (
 // A member that is absent, null, or of another JSON type than a string is "" here: Okta leaves ids out in some calls,
 // and no decision may depend on what kind of nonsense stands in for one.
 type Request struct {
+	// EventID is the event's id, and EventType its type; see the constant of that name.
 	EventID   string
 	EventType string
 	// Source is the id of the enrolment policy or rule that called.
@@ -56,6 +57,7 @@ type Profile struct {
 
 // Attribute is one attribute of a profile.
 type Attribute struct {
+	// Name is the attribute's name, and Kind what the call holds under it.
 	Name string
 	Kind Kind
 	// Text is the string, for Kind String only.

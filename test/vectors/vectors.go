@@ -25,6 +25,7 @@ const (
 
 // Address is one row of addresses.json or deny-rules.json.
 type Address struct {
+	// ID, Email, PolicyAllow, PolicyDeny, Expect, Why and Source are the row's members.
 	ID          string   `json:"id"`
 	Email       string   `json:"email"`
 	PolicyAllow []string `json:"policyAllow"`
@@ -42,8 +43,8 @@ func DenyRules() []Address { return rows[Address]("deny-rules.json") }
 
 // Body is one row of bodies.json.
 type Body struct {
-	ID string
-	// Body is the whole request body, expanded.
+	// Body is the whole request body, expanded; ID, PolicyAllow, Expect, Why and Source are the row's members.
+	ID          string
 	Body        []byte
 	PolicyAllow []string
 	Expect      string
@@ -116,7 +117,7 @@ func (g bodyGenerator) expand() string {
 
 // File is one payload of Okta's.
 type File struct {
-	// Name is the file's name, for example oie-ssr.json.
+	// Name is the file's name, for example oie-ssr.json, and Body its content.
 	Name string
 	Body []byte
 }
