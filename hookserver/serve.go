@@ -24,7 +24,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	header.Set("Content-Length", strconv.Itoa(len(reply.body)))
 	w.WriteHeader(reply.status)
-	w.Write(reply.body) // an error means that Okta is gone: there is nobody to tell
+	_, _ = w.Write(reply.body) // an error means that Okta is gone: there is nobody to tell
 }
 
 // reply is an answer, ready to be written.

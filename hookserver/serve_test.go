@@ -2,11 +2,11 @@ package hookserver
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -209,9 +209,7 @@ func TestLogLine(t *testing.T) {
 		"credential": "current",
 	}
 	line := func(specific map[string]any) map[string]any {
-		for key, value := range common {
-			specific[key] = value
-		}
+		maps.Copy(specific, common)
 		return specific
 	}
 	want := []map[string]any{
@@ -396,7 +394,7 @@ func TestShutdownAnswersWhatIsInFlight(t *testing.T) {
 		return strings.Contains(server.metrics(), `authentications_total{credential="current",result="accepted"} 1`)
 	})
 	done := make(chan error, 1)
-	go func() { done <- server.server.Shutdown(context.Background()) }()
+	go func() { done <- server.server.Shutdown(t.Context()) }()
 	eventually(t, "the listener is closed", func() bool {
 		probe, err := net.Dial("tcp", server.address)
 		if err == nil {

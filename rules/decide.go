@@ -347,6 +347,7 @@ func (v *verdicts) decision(subjects []subject) Decision {
 		if missed := v.all &^ v.allowed; missed != 0 {
 			failed = missed.first()
 		}
+	default: // ReasonNoPolicyApplies: nobody decided
 	}
 	d.Domain = subjects[failed].address.domain
 	if d.Outcome == Deny {

@@ -99,11 +99,8 @@ func unreadable(name string, invalid Invalid) denyFault {
 	strange := strings.ContainsFunc(name, func(r rune) bool {
 		return r != '-' && r != '.' && !unicode.In(r, unicode.L, unicode.M, unicode.Nd)
 	})
-	switch invalid {
-	case BadIDN, TooLong, LabelTooLong:
-		if !strange {
-			return denyFault{"no address can have this domain: " + mend(invalid), false}
-		}
+	if !strange && slices.Contains([]Invalid{BadIDN, TooLong, LabelTooLong}, invalid) {
+		return denyFault{"no address can have this domain: " + mend(invalid), false}
 	}
 	return denyFault{mend(invalid), true}
 }

@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"net/mail"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,7 +139,7 @@ func FuzzDecide(f *testing.F) {
 		}
 		attributes := call.Update
 		if call.Shape != rules.ProfileUpdate {
-			attributes = append(attributes[:len(attributes):len(attributes)], call.Profile[0])
+			attributes = append(slices.Clip(attributes), call.Profile[0])
 		}
 		if call.Shape == rules.SignUp {
 			attributes = call.Profile

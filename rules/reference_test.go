@@ -203,7 +203,7 @@ func refEvaluate(sorted []rules.Policy, request rules.RequestType, source string
 			}
 		}
 		if hadVerdict {
-			matched = append(matched, p.PolicyName.String())
+			matched = append(matched, p.String())
 		}
 		if allows == len(subjects) {
 			if allowingAll == nil {

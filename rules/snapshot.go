@@ -107,7 +107,7 @@ func newSnapshot(compiled []compiledPolicy) *Snapshot {
 				s.bySource[source] = append(s.bySource[source], b.scope)
 			}
 		}
-		b.add(int32(i), c)
+		b.add(int32(i), c) //nolint:gosec // 2³¹ policies do not fit a machine
 	}
 	for _, b := range order {
 		b.finish()
@@ -145,7 +145,7 @@ func (b *scopeBuilder) add(policy int32, c *compiledPolicy) {
 		return // its rules are not to be relied on: neither its allows, nor the exceptions from its denies
 	}
 	for _, rule := range c.domains {
-		p := posting{policy, int32(rule.entry.Index), rule.entry.Field, rule.rung}
+		p := postingOf(policy, rule.entry, rule.rung)
 		if rule.self {
 			b.self[rule.name] = append(b.self[rule.name], p)
 		}
@@ -154,7 +154,7 @@ func (b *scopeBuilder) add(policy int32, c *compiledPolicy) {
 		}
 	}
 	for _, rule := range c.addresses {
-		p := posting{policy, int32(rule.entry.Index), rule.entry.Field, rule.rung}
+		p := postingOf(policy, rule.entry, rule.rung)
 		b.addresses[rule.key] = append(b.addresses[rule.key], p)
 	}
 }
@@ -164,7 +164,7 @@ func (b *scopeBuilder) finish() {
 	s := b.scope
 	place := func(postings []posting) uint32 {
 		s.postings = append(s.postings, postings...)
-		return uint32(len(s.postings))
+		return uint32(len(s.postings)) //nolint:gosec // 2³² postings take 48 GiB
 	}
 	s.domains = make(map[string]domainSpan, len(b.self)+len(b.below))
 	for name, postings := range b.self {
@@ -203,6 +203,10 @@ func digestOf(compiled []compiledPolicy) string {
 		}
 	}
 	return "sha256:" + hex.EncodeToString(hash.Sum(nil))
+}
+
+func postingOf(policy int32, entry Entry, rung rung) posting {
+	return posting{policy, int32(entry.Index), entry.Field, rung} //nolint:gosec // a list has 1,000 items at most
 }
 
 func (p posting) entry() Entry { return Entry{p.field, int(p.index)} }

@@ -75,7 +75,8 @@ func (o *options) flags() *pflag.FlagSet {
 	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed,
 		"what a person reads whose address is not allowed; {id} stands for the decision id")
 	flags.StringVar(&o.texts.Invalid, "text-invalid", defaults.Invalid, "what a person reads whose address is none")
-	flags.StringVar(&o.texts.Unavailable, "text-unavailable", defaults.Unavailable, "what a person reads while nobody could register this way")
+	flags.StringVar(&o.texts.Unavailable, "text-unavailable", defaults.Unavailable,
+		"what a person reads while nobody could register this way")
 	flags.BoolVar(&o.observe, "observe", false, "allow every call, and record what would have been decided")
 	flags.IntVar(&o.maxInFlight, "max-in-flight", 0, "calls decided at once; further ones are answered 503; 0: a built-in limit")
 

@@ -19,7 +19,7 @@ func TestTheREADMEListsEveryFlagWithItsDefault(t *testing.T) {
 		if len(cells) != 5 || !strings.Contains(cells[1], "`--") {
 			continue
 		}
-		for _, flag := range strings.Split(cells[1], ",") {
+		for flag := range strings.SplitSeq(cells[1], ",") {
 			rows[strings.Trim(flag, " `-")] = cells[2]
 		}
 	}

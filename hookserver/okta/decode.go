@@ -41,7 +41,7 @@ func Decode(body []byte, attributes []string) (Request, error) {
 	if err := d.request(&r); err != nil {
 		return Request{}, malformed(err)
 	}
-	if _, err := d.json.ReadToken(); err != io.EOF {
+	if _, err := d.json.ReadToken(); !errors.Is(err, io.EOF) {
 		return Request{}, TrailingData
 	}
 	return r, nil

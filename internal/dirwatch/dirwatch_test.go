@@ -31,8 +31,13 @@ func watch(t *testing.T, dir string, interval time.Duration) *watched {
 	if interval > 0 {
 		watcher.interval = interval
 	}
+	return run(t, watcher)
+}
+
+func run(t *testing.T, watcher *Watcher) *watched {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	w := &watched{dir: dir, changed: make(chan struct{}, 1), ended: make(chan struct{}), cancel: cancel}
+	w := &watched{dir: watcher.dir, changed: make(chan struct{}, 1), ended: make(chan struct{}), cancel: cancel}
 	go func() {
 		defer close(w.ended)
 		watcher.Run(ctx, func() {
@@ -125,6 +130,7 @@ func TestASwapByAKubeletIsNoticed(t *testing.T) {
 func TestABusyDirectoryIsReadNevertheless(t *testing.T) {
 	dir := t.TempDir()
 	w := watch(t, dir, withoutPolls)
+	<-w.changed // at the beginning
 	end := time.After(within)
 	for i := 0; ; i++ {
 		write(t, fmt.Sprint(i), dir, "a")
@@ -157,7 +163,7 @@ func TestADirectoryMadeAgainIsWatchedAgain(t *testing.T) {
 	must(t, err)
 	must(t, os.Remove(dir))
 	must(t, os.Mkdir(dir, 0o700))
-	must(t, watcher.notices.Add(dir)) // what Run does now and then
+	watcher.watchAgain() // what Run does now and then
 	write(t, "one", dir, "a")
 	end := time.After(within)
 	for {
@@ -183,9 +189,15 @@ func TestTheWatchEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestADirectoryThatIsNotThereIsAnError(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "nowhere")
-	if _, err := New(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+func TestADirectoryThatIsNotThereIsAnErrorAndIsFoundOnceItIs(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "later")
+	watcher, err := New(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want an error that says it does not exist", err)
 	}
+	watcher.interval = quiet
+	must(t, os.Mkdir(dir, 0o700))
+	w := run(t, watcher)
+	write(t, "one", dir, "a")
+	w.wantChange(t, "a", "one")
 }

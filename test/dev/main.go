@@ -109,12 +109,13 @@ func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 func ready(ctx context.Context, exited <-chan error) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
+	client := &http.Client{Timeout: readyWithin}
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, readyURL, nil)
 		if err != nil {
 			return err
 		}
-		if response, err := http.DefaultClient.Do(request); err == nil {
+		if response, err := client.Do(request); err == nil {
 			_ = response.Body.Close()
 			if response.StatusCode == http.StatusOK {
 				return nil

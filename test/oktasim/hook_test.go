@@ -160,7 +160,7 @@ func TestWhenOktaCallsAgain(t *testing.T) {
 		},
 		"not after a 4xx": {handlers: []http.HandlerFunc{status(400)}, made: 1, trouble: []string{"status 400"}},
 		"not after a redirect, which it does not follow": {
-			handlers: []http.HandlerFunc{http.RedirectHandler("/elsewhere", 307).ServeHTTP, status(204)},
+			handlers: []http.HandlerFunc{http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect).ServeHTTP, status(204)},
 			made:     1, trouble: []string{"does not follow redirects"},
 		},
 		"once after a 5xx": {

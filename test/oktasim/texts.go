@@ -1,5 +1,7 @@
 package oktasim
 
+import "strings"
+
 // The generic texts of Okta, in English.
 const (
 	textNoCauses      = "Registration cannot be completed at this time."
@@ -33,14 +35,11 @@ func (l Line) Place() string {
 
 // String returns the texts, one a line.
 func (p Page) String() string {
-	var s string
+	lines := make([]string, len(p))
 	for i, line := range p {
-		if i > 0 {
-			s += "\n"
-		}
-		s += line.Text
+		lines[i] = line.Text
 	}
-	return s
+	return strings.Join(lines, "\n")
 }
 
 func atTop(text string) Page { return Page{{Text: text}} }

@@ -2,6 +2,7 @@
 package tcpproxy
 
 import (
+	"context"
 	"io"
 	"net"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 // Proxy passes connections on, until it is cut: then every connection ends, and new ones are closed at once.
 type Proxy struct {
+	ctx      context.Context // the test's
 	target   string
 	listener net.Listener
 
@@ -25,7 +27,7 @@ func Start(t testing.TB, target string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{target: target, listener: listener, conns: map[net.Conn]bool{}}
+	p := &Proxy{ctx: t.Context(), target: target, listener: listener, conns: map[net.Conn]bool{}}
 	go p.serve()
 	t.Cleanup(func() {
 		_ = listener.Close()
@@ -49,7 +51,7 @@ func (p *Proxy) serve() {
 
 func (p *Proxy) join(caller net.Conn) {
 	defer func() { _ = caller.Close() }()
-	server, err := net.Dial("tcp", p.target)
+	server, err := (&net.Dialer{}).DialContext(p.ctx, "tcp", p.target)
 	if err != nil {
 		return
 	}
