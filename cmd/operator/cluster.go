@@ -26,6 +26,7 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 	if err != nil {
 		return nil, fmt.Errorf("--kubeconfig: %w", err)
 	}
+	config = controllers.ClientConfig(config)
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, err

@@ -1,0 +1,26 @@
+package controllers
+
+import (
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/rest"
+)
+
+// ClientConfig returns a copy of config for everything in the operator that speaks to an API server: what it answers is not
+// logged as it is. Its warnings quote values of a policy, and so local parts.
+func ClientConfig(config *rest.Config) *rest.Config {
+	quiet := rest.CopyConfig(config)
+	quiet.WarningHandler = nil
+	quiet.WarningHandlerWithContext = rest.NoWarnings{}
+	return quiet
+}
+
+// unquoted returns err without what an API server quotes of a policy: of its refusals only the reason.
+func unquoted(err error) error {
+	if status, ok := errors.AsType[*apierrors.StatusError](err); ok {
+		return fmt.Errorf("answered %d, reason %q", status.ErrStatus.Code, status.ErrStatus.Reason)
+	}
+	return err
+}

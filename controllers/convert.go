@@ -1,0 +1,105 @@
+package controllers
+
+import (
+	"context"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/rules"
+)
+
+// converter turns objects as they are stored into policies.
+type converter struct {
+	schema *specSchema
+}
+
+// convert reads one object. An object that the schema of this operator refuses, be it from a newer version or damaged,
+// becomes a policy that is not understood; how, and for which calls, it takes part is told from what can be read.
+// Only its name, namespace and spec are looked at.
+func (c *converter) convert(ctx context.Context, object *unstructured.Unstructured) rules.Policy {
+	name := rules.PolicyName{Namespace: object.GetNamespace(), Name: object.GetName()}
+	spec, isObject := object.Object["spec"].(map[string]any)
+	if !isObject {
+		return rules.Policy{PolicyName: name, NotUnderstood: "spec: missing, or not an object"}
+	}
+	completed, errs := c.schema.validate(ctx, spec)
+	if len(errs) > 0 {
+		return c.notUnderstood(ctx, name, spec, errs)
+	}
+	var typed v1alpha1.RegistrationPolicySpec
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(completed, &typed); err != nil {
+		// The schema and the types are generated from one source: this is a fault of the operator, and the cause may quote a value.
+		return rules.Policy{PolicyName: name, NotUnderstood: "spec: could not be decoded"}
+	}
+	return understood(name, &typed)
+}
+
+func (c *converter) notUnderstood(ctx context.Context, name rules.PolicyName, spec map[string]any, errs field.ErrorList) rules.Policy {
+	policy := rules.Policy{PolicyName: name, NotUnderstood: summary(errs)}
+	if spec["mode"] == string(v1alpha1.ModeAudit) {
+		policy.Mode = rules.Audit
+	}
+	appliesTo, found := spec["appliesTo"]
+	if !found {
+		return policy
+	}
+	// The smallest policy with this appliesTo, to hold that to the schema alone.
+	probe := map[string]any{"appliesTo": appliesTo, "deny": map[string]any{"domains": []any{"*"}}}
+	completed, errs := c.schema.validate(ctx, probe)
+	if len(errs) > 0 {
+		return policy // it cannot be told which calls are meant: all
+	}
+	var typed v1alpha1.RegistrationPolicySpec
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(completed, &typed); err != nil {
+		return policy
+	}
+	limited := understood(name, &typed)
+	policy.RequestTypes, policy.Sources = limited.RequestTypes, limited.Sources
+	return policy
+}
+
+func understood(name rules.PolicyName, spec *v1alpha1.RegistrationPolicySpec) rules.Policy {
+	policy := rules.Policy{PolicyName: name, Mode: rules.Mode(spec.Mode), Message: string(spec.Message)}
+	if applies := spec.AppliesTo; applies != nil {
+		policy.RequestTypes = texts[rules.RequestType](applies.RequestTypes)
+		policy.Sources = texts[string](applies.Sources)
+	}
+	if allow := spec.Allow; allow != nil {
+		policy.Allow = rules.AllowRules{
+			Domains:        texts[string](allow.Domains),
+			PublicSuffixes: texts[string](allow.PublicSuffixes),
+			Addresses:      texts[string](allow.Addresses),
+		}
+	}
+	if deny := spec.Deny; deny != nil {
+		policy.Deny = rules.DenyRules{
+			Domains:   texts[string](deny.Domains),
+			Addresses: texts[string](deny.Addresses),
+		}
+	}
+	for _, attribute := range spec.Profile {
+		policy.Profile = append(policy.Profile, rules.ProfileAttribute{
+			Name: string(attribute.Attribute), Value: string(attribute.Value.Raw),
+		})
+	}
+	return policy
+}
+
+// texts converts between named string types.
+func texts[To, From ~string](from []From) []To {
+	return slices.Collect(func(yield func(To) bool) {
+		for _, text := range from {
+			if !yield(To(text)) {
+				return
+			}
+		}
+	})
+}
+
+func deepCopy(object map[string]any) map[string]any {
+	return runtime.DeepCopyJSON(object)
+}

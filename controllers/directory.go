@@ -1,0 +1,170 @@
+package controllers
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/go-logr/logr"
+
+	"registrationpolicy.dev/operator/internal/dirwatch"
+	"registrationpolicy.dev/operator/rules"
+)
+
+// Directory keeps the snapshot in a store equal to the policies in a directory of files: an operator without a cluster.
+// Files are held to the rules that the API server enforces, and then go the way of stored objects.
+type Directory struct {
+	path      string
+	schema    *specSchema
+	watcher   *dirwatch.Watcher
+	publisher publisher
+	content   [sha256.Size]byte // of the files last read, in force or not
+	refusal   error             // what is wrong with that content
+
+	mu  sync.Mutex
+	err error // of the last reading
+}
+
+// OpenDirectory begins to watch the directory at path. It reads nothing yet.
+func OpenDirectory(path string, store *rules.Store, metrics *Metrics, logger logr.Logger) (*Directory, error) {
+	schema, err := newSpecSchema()
+	if err != nil {
+		return nil, err
+	}
+	watcher, err := dirwatch.New(path)
+	if err != nil {
+		logger.Error(err, "Policy files are not watched, only polled", "directory", path)
+	}
+	return &Directory{
+		path: path, schema: schema, watcher: watcher,
+		publisher: publisher{store: store, metrics: metrics, logger: logger},
+	}, nil
+}
+
+// Load reads all files and publishes their policies. If any file is bad, its error names file, line and mend, and the
+// snapshot stays as it is, as a whole: everything that can fail happens before anything live is touched.
+func (d *Directory) Load(ctx context.Context) error {
+	err := d.load(ctx)
+	d.mu.Lock()
+	d.err = err
+	d.mu.Unlock()
+	if err != nil {
+		d.publisher.metrics.failed(buildReadFailed)
+	} else {
+		d.publisher.metrics.stale.Set(0)
+	}
+	return err
+}
+
+func (d *Directory) load(ctx context.Context) error {
+	files, content, err := readStable(d.path)
+	if err != nil {
+		return err
+	}
+	if content == d.content {
+		return d.refusal
+	}
+	documents, err := d.parseAll(ctx, files)
+	d.content, d.refusal = content, err
+	if err != nil {
+		return err
+	}
+	policies := make([]rules.Policy, len(documents))
+	for i, document := range documents {
+		policies[i] = document.policy
+	}
+	for _, rejection := range d.publisher.publish(policies) {
+		d.logRejection(documents, rejection)
+	}
+	return nil
+}
+
+func (d *Directory) parseAll(ctx context.Context, files []file) ([]*document, error) {
+	var documents []*document
+	var errs []error
+	for _, file := range files {
+		found, err := d.parse(ctx, file)
+		documents = append(documents, found...)
+		errs = append(errs, err)
+	}
+	errs = append(errs, unique(documents))
+	return documents, errors.Join(errs...)
+}
+
+// Start loads anew whenever files change, until ctx ends; it never fails. A bad change leaves the earlier rules in force, and
+// is logged, counted, and returned by Err.
+func (d *Directory) Start(ctx context.Context) error {
+	d.watcher.Run(ctx, func() {
+		before := d.Err()
+		err := d.Load(ctx)
+		switch {
+		case err != nil && (before == nil || before.Error() != err.Error()):
+			d.publisher.logger.Error(err, "Policy files refused; the earlier rules stay in force")
+		case err == nil && before != nil:
+			d.publisher.logger.Info("Policy files accepted again")
+		}
+	})
+	return nil
+}
+
+// Err returns what was wrong with the last reading; nil means that the files are in force as they are.
+func (d *Directory) Err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
+}
+
+func (d *Directory) logRejection(documents []*document, rejection rules.Rejection) {
+	for _, document := range documents {
+		if document.policy.PolicyName == rejection.Policy {
+			d.publisher.logger.Info("Part of a policy is not in force", "policy", rejection.Policy.String(),
+				"at", document.place(rejection.Path), "path", rejection.Path, "why", rejection.Message)
+		}
+	}
+}
+
+// unique refuses two policies of one name: in a cluster, the later would replace the earlier.
+func unique(documents []*document) error {
+	first := map[rules.PolicyName]*document{}
+	var errs []error
+	for _, document := range documents {
+		name := document.policy.PolicyName
+		if other, found := first[name]; found {
+			errs = append(errs, fmt.Errorf("%s: there is another policy %s at %s; give it another name",
+				document.place("metadata.name"), name, other.place("metadata.name")))
+			continue
+		}
+		first[name] = document
+	}
+	return errors.Join(errs...)
+}
+
+// readStable reads the files of a directory until they are twice the same. A decision depends on one whole state, and files
+// that change between two reads, as when a kubelet swaps a volume, are half of one and half of another.
+func readStable(dir string) ([]file, [sha256.Size]byte, error) {
+	const most = 5 // the next notice, or look at the directory, tries again
+	var before [sha256.Size]byte
+	for range most {
+		files, err := readFiles(dir)
+		if err != nil {
+			return nil, before, err
+		}
+		content := sum(files)
+		if content == before {
+			return files, content, nil
+		}
+		before = content
+	}
+	return nil, before, fmt.Errorf("read policy files: %s changes while it is read", dir)
+}
+
+func sum(files []file) [sha256.Size]byte {
+	hash := sha256.New()
+	for _, file := range files {
+		fmt.Fprintf(hash, "%q %d\n", file.name, len(file.text))
+		hash.Write(file.text)
+	}
+	return [sha256.Size]byte(hash.Sum(nil))
+}

@@ -1,0 +1,587 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// directoryFixture is a directory of policy files, with what is made of it.
+type directoryFixture struct {
+	*Directory
+
+	dir      string
+	store    *rules.Store
+	registry *prometheus.Registry
+	log      *transcript
+}
+
+// openDirectory opens a new directory with files, given as name and text; {local} stands for localPart.
+func openDirectory(t *testing.T, namesAndTexts ...string) *directoryFixture {
+	t.Helper()
+	f := &directoryFixture{dir: t.TempDir(), store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{}}
+	for i := 0; i < len(namesAndTexts); i += 2 {
+		f.write(t, namesAndTexts[i], namesAndTexts[i+1])
+	}
+	var err error
+	f.Directory, err = OpenDirectory(f.dir, f.store, NewMetrics(f.registry), loggerTo(f.log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // a machine has but a few watches; Start gives this one back when it ends
+		ended, end := context.WithCancel(context.WithoutCancel(t.Context()))
+		end()
+		if err := f.Start(ended); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+// write replaces a file, with one rename.
+func (f *directoryFixture) write(t *testing.T, name, text string) {
+	t.Helper()
+	hidden := filepath.Join(f.dir, "."+name)
+	if err := os.WriteFile(hidden, []byte(strings.ReplaceAll(text, "{local}", localPart)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(hidden, filepath.Join(f.dir, name)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *directoryFixture) load(t *testing.T) {
+	t.Helper()
+	if err := f.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refused loads, and returns the error that must come of it, without the directory's own name.
+func (f *directoryFixture) refused(t *testing.T) string {
+	t.Helper()
+	err := f.Load(t.Context())
+	if err == nil {
+		t.Fatal("loaded")
+	}
+	if mark := holdsLocalPart(err.Error()); mark != "" {
+		t.Errorf("the error holds the local part: %v", err)
+	}
+	return strings.ReplaceAll(err.Error(), f.dir+"/", "")
+}
+
+// run runs the directory's watch until the end of the test.
+func (f *directoryFixture) run(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := f.Start(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+}
+
+func (f *directoryFixture) stale(t *testing.T) float64 {
+	t.Helper()
+	return metric(t, f.registry, "registration_policy_rules_stale")
+}
+
+// policyFile returns a document; its spec begins on line 4.
+func policyFile(name, spec string) string {
+	const head = "apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\n"
+	return head + "metadata: {name: " + name + "}\nspec:" + spec + "\n"
+}
+
+const allowAcme = "\n  allow:\n    domains: [acme.com]"
+
+// The objects that the API server admits and refuses, as ../test/api proves, are admitted and refused from a file too.
+const apiTestdata = "../test/api/testdata/"
+
+func TestGoodObjectsLoadFromAFile(t *testing.T) {
+	const samples = "../config/samples/"
+	for _, path := range globbed(t, apiTestdata+"good/*.yaml", samples+"*.yaml", samples+"quickstart/*.yaml") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			f := openDirectory(t, "policy.yaml", read(t, path))
+			f.load(t)
+			if n := len(snapshotIn(t, f.store).Policies()); n != 1 {
+				t.Errorf("%d policies, want 1", n)
+			}
+		})
+	}
+}
+
+func TestBadObjectsAreRefusedFromAFile(t *testing.T) {
+	place := regexp.MustCompile(`(?m)^policy\.yaml:([1-9][0-9]*): `)
+	for _, path := range globbed(t, apiTestdata+"bad/*.yaml") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			text := read(t, path)
+			f := openDirectory(t, "policy.yaml", text)
+			got := f.refused(t)
+			if !place.MatchString(got) {
+				t.Errorf("the error names no line of the file: %s", got)
+			}
+			if want := asInFiles(comment(text, "want")); want == "" || !strings.Contains(got, want) {
+				t.Errorf("the error is\n%s\nwant in it\n%s", got, want)
+			}
+			at := comment(text, "at")
+			if at != "" && !strings.Contains(got, ": "+at+": ") {
+				t.Errorf("the error is\n%s\nwant it to be about %s", got, at)
+			}
+			if _, err := f.store.Load(); err == nil {
+				t.Error("something was published")
+			}
+		})
+	}
+}
+
+// asInFiles returns how an error about a file says what an API server's says with the value in it.
+func asInFiles(want string) string {
+	if strings.HasPrefix(want, "Duplicate value: ") {
+		return "listed twice; write each item once"
+	}
+	if path, found := strings.CutPrefix(want, `unknown field "`); found {
+		return ": " + strings.TrimSuffix(path, `"`) + ": forbidden: unknown field"
+	}
+	return strings.Replace(want, "Required value", "required", 1)
+}
+
+func globbed(t *testing.T, patterns ...string) []string {
+	t.Helper()
+	var all []string
+	for _, pattern := range patterns {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("no files %s (%v)", pattern, err)
+		}
+		all = append(all, paths...)
+	}
+	return all
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// comment returns what follows "# key: " in a text.
+func comment(text, key string) string {
+	for line := range strings.Lines(text) {
+		if value, found := strings.CutPrefix(line, "# "+key+": "); found {
+			return strings.TrimSuffix(value, "\n")
+		}
+	}
+	return ""
+}
+
+func snapshotIn(t *testing.T, store *rules.Store) *rules.Snapshot {
+	t.Helper()
+	snapshot, err := store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return snapshot
+}
+
+func TestBadFilesAreRefusedByLine(t *testing.T) {
+	good := policyFile("good", allowAcme)
+	cases := map[string]struct {
+		text string
+		want []string // each in the error
+	}{
+		"a misspelt field": {
+			policyFile("p", "\n  allow:\n    domains: [acme.com]\n    adresses: [\"{local}@acme.com\"]"),
+			[]string{"p.yaml:7: spec.allow.adresses: forbidden: unknown field"}},
+		"an unknown field beside spec": {good + "specs: {}\n", []string{"p.yaml:7: specs: forbidden: unknown field"}},
+		"an unknown field of metadata": {
+			strings.Replace(good, "{name: good}", "{name: good, label: {}}", 1),
+			[]string{"p.yaml:3: metadata: forbidden", "label"}},
+		"another kind": {
+			strings.Replace(good, "RegistrationPolicy", "ConfigMap", 1), []string{"p.yaml:2: kind: write RegistrationPolicy"}},
+		"another version": {
+			strings.Replace(good, "v1alpha1", "v1", 1), []string{"p.yaml:1: apiVersion: write registrationpolicy.dev/v1alpha1"}},
+		"no name": {
+			strings.Replace(good, "{name: good}", "{}", 1), []string{"p.yaml:3: metadata.name: required"}},
+		"a name of no shape": {
+			strings.Replace(good, "{name: good}", "{name: No_}", 1), []string{"p.yaml:3: metadata.name: ", "RFC 1123"}},
+		"metadata is text": {
+			strings.Replace(good, "{name: good}", "good", 1), []string{"p.yaml:3: metadata: write an object with a name"}},
+		"no spec": {
+			strings.Split(good, "spec:")[0], []string{"p.yaml:1: spec: required: write what the policy allows or denies"}},
+		"a list": {"- a\n- b\n", []string{"p.yaml:1: not an object; write apiVersion, kind, metadata and spec"}},
+		"one name twice": {
+			good + "---\n" + good,
+			[]string{"p.yaml:10: there is another policy default/good at ", "p.yaml:3; give it another name"}},
+		"one field twice": {
+			policyFile("p", allowAcme+"\n  allow: {domains: [beta.example]}"),
+			[]string{"p.yaml:7: ", `"allow" already set`, "write each field once"}},
+		"an address twice": {
+			policyFile("p", "\n  allow:\n    {local}@acme.com: 1\n    {local}@acme.com: 1"),
+			[]string{"p.yaml:7: ", "write each field once"}},
+		"a wildcard without quotes": {
+			policyFile("p", "\n  allow:\n    domains: [*.acme.com]"), []string{"p.yaml:6: ", `quote it, as in "*.acme.com"`}},
+		"an alias of nothing": {
+			policyFile("p", "\n  allow:\n    domains: [*acme]"), []string{"p.yaml:", `quote it, as in "*.acme.com"`}},
+		"an address for an alias": {
+			policyFile("p", "\n  allow:\n    addresses: [*{local}@acme.com]"), []string{"p.yaml:"}},
+		"a tab": {
+			policyFile("p", "\n\tallow: {domains: [acme.com]}"), []string{"p.yaml:5: not YAML: ", "indent with spaces"}},
+		"a field whose members are commented out": {
+			policyFile("p", "\n  appliesTo:\n    # sources: [rul1]\n  allow: {domains: [acme.com]}"),
+			[]string{"p.yaml:5: spec.appliesTo: required: null is no value"}},
+		"an open bracket": {
+			policyFile("p", "\n  allow: {domains: [acme.com}"), []string{"p.yaml:", "not YAML: ", "brackets"}},
+		"an address for a field": {
+			policyFile("p", "\n  allow:\n    domains: [acme.com]\n    {local}@acme.com: 1"),
+			[]string{"p.yaml:5: spec.allow.…: forbidden: unknown field"}},
+		"an address for a field beside spec": {
+			good + "{local}@acme.com: 1\n", []string{"p.yaml:1: …: forbidden: unknown field"}},
+		"an address for an annotation's value of a wrong type": {
+			strings.Replace(good, "{name: good}", "{name: good, annotations: {\"{local}@acme.com\": 1}}", 1),
+			[]string{"p.yaml:3: metadata"}},
+		"an address for a domain": {
+			policyFile("p", "\n  allow:\n    domains: [\"{local}@acme.com\"]"),
+			[]string{"p.yaml:6: spec.allow.domains[0]: ", "a whole address goes into allow.addresses"}},
+		"an address for a list": {
+			policyFile("p", "\n  allow:\n    addresses: {local}@acme.com"),
+			[]string{"p.yaml:6: spec.allow.addresses: ", "must be of type array"}},
+		"the second document, after a comment": {
+			good + "---\n# of Ann\n" + policyFile("p", "\n  allow:\n    domains: []"),
+			[]string{"p.yaml:14: spec.allow.domains: "}},
+		"the second document, after a separator with a comment": {
+			good + "--- # of Ann\n" + policyFile("p", "\n  deny:\n    domains: [\"@\"]"),
+			[]string{"p.yaml:13: spec.deny.domains[0]: "}},
+		"an item of a list on lines of their own": {
+			policyFile("p", "\n  allow:\n    domains:\n    - acme.com\n    - \"a b\""),
+			[]string{"p.yaml:8: spec.allow.domains[1]: "}},
+		"a document that begins on the line of its separator": {
+			good + "--- {apiVersion: registrationpolicy.dev/v1alpha1}\n",
+			[]string{"p.yaml:7: another document begins here; write --- alone"}},
+		"a document after an end": {
+			good + "...\n" + policyFile("p", "\n  deny: {domains: [acme.com]}"),
+			[]string{"p.yaml:7: not YAML: ", "document start"}},
+		"rubbish after an end": {good + "...\n[\n", []string{"p.yaml:", "not YAML"}},
+		"several faults, each by its line": {
+			policyFile("p", "\n  allow:\n    domains: [\"@\"]\n  deny:\n    domains: [\"@\"]"),
+			[]string{"p.yaml:6: spec.allow.domains[0]: ", "p.yaml:8: spec.deny.domains[0]: "}},
+	}
+	for sentence, c := range cases {
+		t.Run(sentence, func(t *testing.T) {
+			got := openDirectory(t, "p.yaml", c.text).refused(t)
+			for _, want := range c.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("the error is\n%s\nwant in it\n%s", got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestFaultsOfAllFilesAreSaid(t *testing.T) {
+	bad := policyFile("bad", "\n  allow: {domains: []}")
+	got := openDirectory(t, "a.yaml", bad, "b.yaml", bad, "c.yaml", "- 1").refused(t)
+	for _, want := range []string{"a.yaml:5: ", "b.yaml:5: ", "c.yaml:1: "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the error is\n%s\nwant in it\n%s", got, want)
+		}
+	}
+	good := policyFile("good", allowAcme)
+	got = openDirectory(t, "a.yaml", good, "b.yaml", good).refused(t)
+	if !strings.Contains(got, "b.yaml:3: there is another policy default/good at a.yaml:3") {
+		t.Errorf("one name in two files: %s", got)
+	}
+}
+
+func TestFilesThatCannotBeReadAreErrors(t *testing.T) {
+	good := policyFile("good", allowAcme)
+	cases := map[string]struct {
+		prepare func(t *testing.T, dir string) error
+		want    string
+	}{
+		"too large": {func(_ *testing.T, dir string) error {
+			return os.WriteFile(filepath.Join(dir, "b.yaml"), []byte(strings.Repeat("#", maxFile+1)), 0o600)
+		}, "b.yaml: over 4194304 octets; split it"},
+		"a symlink to nothing": {func(_ *testing.T, dir string) error {
+			return os.Symlink("nowhere", filepath.Join(dir, "b.yaml"))
+		}, "b.yaml: no such file"},
+		"a device": {func(_ *testing.T, dir string) error {
+			return os.Symlink("/dev/zero", filepath.Join(dir, "b.yaml"))
+		}, "b.yaml: neither a file nor a directory"},
+		"a directory that is gone": {func(_ *testing.T, dir string) error { return os.RemoveAll(dir) }, "no such file"},
+	}
+	for sentence, c := range cases {
+		t.Run(sentence, func(t *testing.T) {
+			f := openDirectory(t, "a.yaml", good)
+			f.load(t)
+			if err := c.prepare(t, f.dir); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.refused(t); !strings.Contains(got, c.want) {
+				t.Errorf("got %s, want %q", got, c.want)
+			}
+			wantAnswer(t, f.store, localPart+"@acme.com", allowed)
+		})
+	}
+	nowhere := filepath.Join(t.TempDir(), "nowhere")
+	d, err := OpenDirectory(nowhere, &rules.Store{}, NewMetrics(prometheus.NewRegistry()), loggerTo(said))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Load(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+}
+
+func TestWhatAFileMayHold(t *testing.T) {
+	acme, beta := policyFile("acme", allowAcme), policyFile("beta", "\n  allow: {domains: [beta.example]}")
+	cases := map[string]struct {
+		files []string
+		want  []string // names of policies
+	}{
+		"no file":       {nil, nil},
+		"comments only": {[]string{"a.yaml", "# nothing\n---\n# at all\n"}, nil},
+		"an empty file": {[]string{"a.yaml", ""}, nil},
+		"null":          {[]string{"a.yaml", "---\nnull\n"}, nil},
+		"several documents": {
+			[]string{"a.yaml", "---\n" + acme + "---\n" + beta + "---\n"}, []string{"default/acme", "default/beta"}},
+		"separators with comments": {
+			[]string{"a.yaml", "--- # one\n" + acme + "---   # two\n" + beta}, []string{"default/acme", "default/beta"}},
+		"lines that end as in DOS": {
+			[]string{"a.yaml", strings.ReplaceAll(acme+"---\n"+beta, "\n", "\r\n")}, []string{"default/acme", "default/beta"}},
+		"several files": {[]string{"a.yaml", acme, "b.yml", beta}, []string{"default/acme", "default/beta"}},
+		"a namespace of its own": {
+			[]string{"a.yaml", strings.Replace(acme, "{name: acme}", "{name: acme, namespace: team}", 1)}, []string{"team/acme"}},
+		"one name in two namespaces": {
+			[]string{"a.yaml", acme + "---\n" +
+				strings.Replace(acme, "{name: acme}", "{name: acme, namespace: team}", 1)},
+			[]string{"default/acme", "team/acme"}},
+		"other names and hidden ones": {
+			[]string{"a.yaml", acme, ".b.yaml", "- 1", "README.md", "- 1"}, []string{"default/acme"}},
+		"an alias that means something": {
+			[]string{"a.yaml",
+				policyFile("acme", "\n  allow:\n    domains: &d [acme.com]\n  deny:\n    domains: *d")},
+			[]string{"default/acme"}},
+		"JSON": {[]string{"a.json", `{"apiVersion": "registrationpolicy.dev/v1alpha1", "kind": "RegistrationPolicy",
+			"metadata": {"name": "acme"}, "spec": {"allow": {"domains": ["acme.com"]}}}`}, []string{"default/acme"}},
+		"a stored object, with its status": {
+			[]string{"a.yaml", acme + "status: {observedGeneration: 1}\n"}, []string{"default/acme"}},
+	}
+	for sentence, c := range cases {
+		t.Run(sentence, func(t *testing.T) {
+			f := openDirectory(t, c.files...)
+			f.load(t)
+			var got []string
+			for _, policy := range snapshotIn(t, f.store).Policies() {
+				got = append(got, policy.String())
+			}
+			if fmt.Sprint(got) != fmt.Sprint(c.want) {
+				t.Errorf("policies %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAFailedChangeOfFilesLeavesTheOldState(t *testing.T) {
+	f := openDirectory(t,
+		"a.yaml", policyFile("acme", allowAcme), "b.yaml", policyFile("beta", "\n  deny: {domains: [beta.example]}"))
+	f.load(t)
+	before := snapshotIn(t, f.store).Digest()
+	f.run(t)
+
+	// One file gets better, one gets bad: as a whole, nothing changes.
+	f.write(t, "a.yaml", policyFile("acme", "\n  allow: {domains: [\"*\"]}"))
+	f.write(t, "b.yaml", policyFile("beta", "\n  deny: {domain: [\"{local}@beta.example\"]}"))
+	eventually(t, within, func() string {
+		if err := f.Err(); err == nil || !strings.Contains(err.Error(), "b.yaml:5: spec.deny.domain: forbidden") {
+			return fmt.Sprintf("Err is %v", err)
+		}
+		return ""
+	})
+	if after := snapshotIn(t, f.store).Digest(); after != before {
+		// The first of the two changes may have been read alone; then the second leaves that.
+		wantAnswer(t, f.store, localPart+"@other.example", allowed)
+	}
+	wantAnswer(t, f.store, localPart+"@beta.example", "DENY Denied")
+	if f.stale(t) != 1 || builds(t, f.registry, buildReadFailed) == 0 {
+		t.Errorf("stale is %v, %d failures counted", f.stale(t), builds(t, f.registry, buildReadFailed))
+	}
+	eventually(t, within, func() string {
+		if log := f.log.String(); !strings.Contains(log, "Policy files refused") || !strings.Contains(log, "b.yaml:5: ") {
+			return "no log line says so: " + log
+		}
+		return ""
+	})
+	f.write(t, "b.yaml", policyFile("beta", "\n  deny: {domains: [gamma.example]}"))
+	eventuallyAnswers(t, within, f.store, localPart+"@gamma.example", "DENY Denied")
+	eventually(t, within, func() string {
+		if f.Err() != nil || f.stale(t) != 0 || !strings.Contains(f.log.String(), "accepted again") {
+			return fmt.Sprintf("Err is %v, stale is %v", f.Err(), f.stale(t))
+		}
+		return ""
+	})
+	wantAnswer(t, f.store, localPart+"@beta.example", allowed)
+}
+
+func TestFilesThatGoBackToWhatTheyWereAreNoLongerRefused(t *testing.T) {
+	good := policyFile("acme", allowAcme)
+	f := openDirectory(t, "a.yaml", good)
+	f.load(t)
+	f.write(t, "a.yaml", "[")
+	f.refused(t)
+	f.refused(t) // read once more, it is no better
+	f.write(t, "a.yaml", good)
+	f.load(t)
+	if f.Err() != nil || f.stale(t) != 0 {
+		t.Errorf("Err is %v, stale is %v", f.Err(), f.stale(t))
+	}
+}
+
+func TestEveryWayToChangeAFileComesIntoForce(t *testing.T) {
+	f := openDirectory(t)
+	f.load(t)
+	wantAnswer(t, f.store, localPart+"@acme.com", "DENY NoPolicyApplies")
+	f.run(t)
+	policy := func(domain string) []byte {
+		return []byte(policyFile("acme", "\n  allow: {domains: ["+domain+"]}"))
+	}
+	path := filepath.Join(f.dir, "acme.yaml")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.WriteFile(path, policy("created.example"), 0o600))
+	eventuallyAnswers(t, within, f.store, localPart+"@created.example", allowed)
+	must(os.WriteFile(path, policy("edited.example"), 0o600))
+	eventuallyAnswers(t, within, f.store, localPart+"@edited.example", allowed)
+	f.write(t, "acme.yaml", string(policy("renamed.example")))
+	eventuallyAnswers(t, within, f.store, localPart+"@renamed.example", allowed)
+	must(os.Remove(path))
+	eventuallyAnswers(t, within, f.store, localPart+"@renamed.example", "DENY NoPolicyApplies")
+
+	// As a kubelet does it.
+	swap := func(version, domain string) {
+		t.Helper()
+		hidden := filepath.Join(f.dir, "..version-"+version)
+		must(os.Mkdir(hidden, 0o700))
+		must(os.WriteFile(filepath.Join(hidden, "acme.yaml"), policy(domain), 0o600))
+		must(os.Symlink(filepath.Base(hidden), filepath.Join(f.dir, "..data_tmp")))
+		must(os.Rename(filepath.Join(f.dir, "..data_tmp"), filepath.Join(f.dir, "..data")))
+	}
+	swap("1", "one.example")
+	must(os.Symlink(filepath.Join("..data", "acme.yaml"), path))
+	eventuallyAnswers(t, within, f.store, localPart+"@one.example", allowed)
+	swap("2", "two.example")
+	eventuallyAnswers(t, within, f.store, localPart+"@two.example", allowed)
+	must(os.RemoveAll(filepath.Join(f.dir, "..version-1")))
+	if err := f.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnEntryThatCannotBeUsedIsLoggedByLine(t *testing.T) {
+	const spec = `
+  allow:
+    domains:
+    - acme.com
+    - co.uk
+    addresses:
+    - "{local}@xn--zzzzzzzzz.example"`
+	f := openDirectory(t, "a.yaml", policyFile("acme", spec))
+	f.load(t)
+	wantAnswer(t, f.store, localPart+"@acme.com", allowed)
+	wantAnswer(t, f.store, localPart+"@co.uk", "DENY NotAllowed")
+	log := f.log.String()
+	for _, want := range []string{
+		"at=" + f.dir + "/a.yaml:8 path=spec.allow.domains[1] why=", "spec.allow.publicSuffixes",
+		"at=" + f.dir + "/a.yaml:10 path=spec.allow.addresses[0] why=",
+	} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log is\n%s\nwant in it\n%s", log, want)
+		}
+	}
+	if n := metric(t, f.registry, "registration_policy_rejected_parts"); n != 2 {
+		t.Errorf("%v rejected parts counted, want 2", n)
+	}
+}
+
+// A read that meets a swap half way sees files of two versions. What is published is one whole version.
+func TestASwapIsSeenAsAWhole(t *testing.T) {
+	dir := t.TempDir()
+	store := &rules.Store{}
+	swap := func(version int, denying string) {
+		hidden := filepath.Join(dir, fmt.Sprintf("..version-%d", version))
+		if err := os.Mkdir(hidden, 0o700); err != nil {
+			t.Error(err)
+		}
+		for _, name := range []string{"a", "z"} {
+			text := policyFile(name, "\n  allow: {domains: [acme.com]}")
+			if name == denying {
+				text = policyFile(name, "\n  deny: {domains: [acme.com]}")
+			}
+			if err := os.WriteFile(filepath.Join(hidden, name+".yaml"), []byte(text), 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := os.Symlink(filepath.Base(hidden), filepath.Join(dir, "..data_tmp")); err != nil {
+			t.Error(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
+			t.Error(err)
+		}
+	}
+	swap(0, "z")
+	for _, name := range []string{"a.yaml", "z.yaml"} {
+		if err := os.Symlink(filepath.Join("..data", name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := OpenDirectory(dir, store, NewMetrics(prometheus.NewRegistry()), loggerTo(said))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const swaps = 300
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for version := 1; version <= swaps; version++ {
+			swap(version, []string{"z", "a"}[version%2]) // one of the two denies, in every version
+		}
+	}()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		_ = d.Load(t.Context()) // while the files change, it may say so
+		if _, err := store.Load(); err == nil {
+			if got := answer(store, localPart+"@acme.com"); got != "DENY Denied" {
+				t.Fatalf("half of one version and half of another: %s", got)
+			}
+		}
+	}
+	if err := d.Load(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

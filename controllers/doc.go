@@ -1,0 +1,12 @@
+// Package controllers brings policies into force and says of each what became of it.
+//
+// Rules: in every replica, any change of a policy → all policies are listed, converted to [rules.Policy], compiled, and
+// published in one [rules.Store]. Nothing on this way writes to the API or waits for a status. Status: one replica, the
+// leader, computes each policy's conditions and applies them; no decision ever reads them. Without a cluster, a [Directory]
+// of files takes the place of the API server, under the same schema.
+package controllers
+
+// +kubebuilder:rbac:groups=registrationpolicy.dev,resources=registrationpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=registrationpolicy.dev,resources=registrationpolicies/status,verbs=patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update

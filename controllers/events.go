@@ -1,0 +1,61 @@
+package controllers
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+const (
+	// eventDeleted is the reason of the Event that says that a deletion opens something.
+	eventDeleted = "DenyRemoved"
+
+	// What was done, in Events.
+	actionAccept = "Accept"
+	actionDelete = "Delete"
+
+	// maxNote is the API server's limit for an Event's note, in octets.
+	maxNote = 1024
+)
+
+// announce makes an Event of a condition that says something new.
+func (r *StatusReconciler) announce(object *unstructured.Unstructured, status policyStatus) {
+	accepted := status.accepted()
+	kind := corev1.EventTypeNormal
+	if accepted.Status != metav1.ConditionTrue {
+		kind = corev1.EventTypeWarning
+	}
+	r.recorder.Eventf(object, nil, kind, accepted.Reason, actionAccept, "%s", cut(accepted.Message, maxNote))
+}
+
+// deleted says that what a policy denied, it denies no longer. Nothing else would: the object is gone, and the fault table
+// holds for faults, not for intent.
+func (r *StatusReconciler) deleted(object *unstructured.Unstructured) {
+	policy := r.converter.convert(context.Background(), object)
+	denies := len(policy.Deny.Domains)+len(policy.Deny.Addresses) > 0 || policy.NotUnderstood != ""
+	if policy.Mode == rules.Audit || !denies {
+		return
+	}
+	r.recorder.Eventf(object, nil, corev1.EventTypeWarning, eventDeleted, actionDelete,
+		"The policy was deleted: what it denied is now allowed wherever another policy allows it.")
+}
+
+// cut shortens a text to at most limit octets, at a character's boundary.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	const ellipsis = "…"
+	end := 0
+	for i := range text {
+		if i > limit-len(ellipsis) {
+			break
+		}
+		end = i
+	}
+	return text[:end] + ellipsis
+}

@@ -1,0 +1,211 @@
+package controllers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	strictjson "sigs.k8s.io/json"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/rules"
+)
+
+const (
+	// maxFile is the size of a file in octets. An API server takes objects of up to 1.5 MiB.
+	maxFile = 4 << 20
+	// fileNamespace is the namespace of a policy that names none, as with kubectl.
+	fileNamespace = metav1.NamespaceDefault
+)
+
+// file is one file as it was read.
+type file struct {
+	name string // with the directory, as it was given
+	text []byte
+}
+
+// document is one policy of a file.
+type document struct {
+	file   string
+	node   *yaml.Node
+	policy rules.Policy
+}
+
+// readFiles reads the YAML and JSON files of a directory, by name. Names that begin with a dot are left out, directories too.
+func readFiles(dir string) ([]file, error) {
+	entries, err := os.ReadDir(dir) // sorted
+	if err != nil {
+		return nil, fmt.Errorf("read policy files: %w", err)
+	}
+	var files []file
+	for _, entry := range entries {
+		name := entry.Name()
+		if strings.HasPrefix(name, ".") || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)) {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		info, err := os.Stat(path) // follows symlinks
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("read policy file: %w", err)
+		case info.IsDir():
+			continue
+		case !info.Mode().IsRegular(): // to read a pipe could take for ever
+			return nil, fmt.Errorf("%s: neither a file nor a directory; remove it, or begin its name with a dot", path)
+		}
+		text, err := readFile(path)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file{path, text})
+	}
+	return files, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	opened, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read policy file: %w", err)
+	}
+	defer func() { _ = opened.Close() }()
+	text, err := io.ReadAll(io.LimitReader(opened, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read policy file: %w", err)
+	}
+	if len(text) > maxFile {
+		return nil, fmt.Errorf("%s: over %d octets; split it into several files", path, maxFile)
+	}
+	return text, nil
+}
+
+// parse reads the policies of a file. The error joins all faults that were found, each with file and line.
+func (d *Directory) parse(ctx context.Context, f file) ([]*document, error) {
+	var documents []*document
+	var errs []error
+	for _, text := range splitDocuments(f.text) {
+		found, err := d.parseDocument(ctx, f.name, text)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if found != nil {
+			documents = append(documents, found)
+		}
+	}
+	return documents, errors.Join(errs...)
+}
+
+// splitDocuments splits a stream where kubectl does: at lines of --- and perhaps a comment. Each part is preceded by as many
+// empty lines as it takes for the line numbers to be those of the whole.
+func splitDocuments(text []byte) [][]byte {
+	var documents [][]byte
+	var current []byte
+	lines := 0
+	for line := range bytes.Lines(text) {
+		lines++
+		rest, marked := bytes.CutPrefix(line, []byte("---"))
+		if rest = bytes.TrimSpace(rest); marked && (len(rest) == 0 || rest[0] == '#') {
+			documents = append(documents, current)
+			current = bytes.Repeat([]byte("\n"), lines)
+			continue
+		}
+		current = append(current, line...)
+	}
+	return append(documents, current)
+}
+
+func (d *Directory) parseDocument(ctx context.Context, name string, text []byte) (*document, error) {
+	node, err := onlyNode(name, text)
+	if node == nil || err != nil {
+		return nil, err
+	}
+	found := &document{file: name, node: node}
+
+	// The values are read by the package that kubectl reads them with: YAML versions differ on what "yes" is.
+	asJSON, err := sigsyaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return nil, yamlError(name, text, err)
+	}
+	object := map[string]any{}
+	if err := json.Unmarshal(asJSON, &object); err != nil {
+		return nil, fmt.Errorf("%s: not an object; write apiVersion, kind, metadata and spec", found.place(""))
+	}
+	spec, errs := d.checkObject(ctx, object)
+	if len(errs) > 0 {
+		var joined []error
+		for _, err := range errs {
+			joined = append(joined, fmt.Errorf("%s: %s", found.place(err.Field), violation(err)))
+		}
+		return nil, errors.Join(joined...)
+	}
+	object["spec"] = spec
+	policy := &unstructured.Unstructured{Object: object}
+	if policy.GetNamespace() == "" {
+		policy.SetNamespace(fileNamespace)
+	}
+	found.policy = (&converter{d.schema}).convert(ctx, policy)
+	return found, nil
+}
+
+// checkObject holds an object to what an API server checks when it is applied with strict field validation.
+func (d *Directory) checkObject(ctx context.Context, object map[string]any) (spec map[string]any, errs field.ErrorList) {
+	for name := range object {
+		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "spec", "status"}, name) {
+			if !isFieldName(name) {
+				name = "…"
+			}
+			errs = append(errs, &field.Error{Type: field.ErrorTypeForbidden, Field: name, Detail: unknownField})
+		}
+	}
+	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Field, b.Field) })
+	if object["apiVersion"] != v1alpha1.GroupVersion.String() {
+		errs = append(errs, field.Invalid(field.NewPath("apiVersion"), nil, "write "+v1alpha1.GroupVersion.String()))
+	}
+	if object["kind"] != policyKind {
+		errs = append(errs, field.Invalid(field.NewPath("kind"), nil, "write "+policyKind+"; other objects do not belong here"))
+	}
+	errs = append(errs, checkMetadata(object["metadata"])...)
+	spec, isObject := object["spec"].(map[string]any)
+	if !isObject {
+		return nil, append(errs, field.Required(field.NewPath("spec"), "write what the policy allows or denies"))
+	}
+	spec, violations := d.schema.validate(ctx, spec)
+	return spec, append(errs, violations...)
+}
+
+func checkMetadata(metadata any) field.ErrorList {
+	path := field.NewPath("metadata")
+	asJSON, err := json.Marshal(metadata)
+	if err != nil {
+		return field.ErrorList{field.Invalid(path, nil, "write an object with a name")}
+	}
+	var typed metav1.ObjectMeta
+	unknown, err := strictjson.UnmarshalStrict(asJSON, &typed)
+	if err != nil {
+		return field.ErrorList{field.Invalid(path, nil, "write an object with a name; labels and annotations are maps of strings")}
+	}
+	var errs field.ErrorList
+	for _, problem := range unknown {
+		detail := problem.Error()
+		if strings.Contains(detail, "@") {
+			detail = unknownField
+		}
+		errs = append(errs, field.Forbidden(path, detail))
+	}
+	if typed.Namespace == "" {
+		typed.Namespace = fileNamespace
+	}
+	return append(errs, validation.ValidateObjectMeta(&typed, true, validation.NameIsDNSSubdomain, path)...)
+}

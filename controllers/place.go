@@ -1,0 +1,46 @@
+package controllers
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// place returns file:line of a path such as spec.allow.domains[3]; for a path that is not there, of the nearest part that is.
+func (d *document) place(path string) string {
+	return fmt.Sprintf("%s:%d", d.file, lineOf(d.node, path))
+}
+
+func lineOf(node *yaml.Node, path string) int {
+	line := node.Line
+	for _, step := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		if node.Kind == yaml.AliasNode {
+			node = node.Alias
+		}
+		key, value := child(node, step)
+		if value == nil {
+			break
+		}
+		node, line = value, key.Line
+	}
+	return line
+}
+
+// child returns the member or item that a step of a path names, and where it begins.
+func child(node *yaml.Node, step string) (key, value *yaml.Node) {
+	switch node.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == step {
+				return node.Content[i], node.Content[i+1]
+			}
+		}
+	case yaml.SequenceNode:
+		if index, err := strconv.Atoi(step); err == nil && 0 <= index && index < len(node.Content) {
+			return node.Content[index], node.Content[index]
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,36 @@
+package controllers
+
+import (
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// publisher compiles policies and puts them in force.
+type publisher struct {
+	store   *rules.Store
+	metrics *Metrics
+	logger  logr.Logger
+}
+
+// publish cannot fail: everything that could has been done before. It returns what could not be used.
+func (p *publisher) publish(policies []rules.Policy) []rules.Rejection {
+	began := time.Now()
+	snapshot, rejections := rules.Compile(policies)
+	before, err := p.store.Load()
+	p.store.Publish(snapshot)
+	p.metrics.published(rejections, time.Since(began))
+
+	if err == nil && before.Digest() == snapshot.Digest() {
+		return rejections
+	}
+	p.logger.Info("Rules published", "digest", snapshot.Digest(), "policies", len(policies), "rejections", len(rejections))
+	for i := range policies {
+		if why := policies[i].NotUnderstood; why != "" {
+			p.logger.Info("Policy not understood", "policy", policies[i].String(), "why", why)
+		}
+	}
+	return rejections
+}

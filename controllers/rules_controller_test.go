@@ -1,0 +1,227 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// rulesFixture is a rules controller without a manager, on the policies of one namespace.
+type rulesFixture struct {
+	reconciler *RulesReconciler
+	store      *rules.Store
+	registry   *prometheus.Registry
+	log        *transcript
+}
+
+func newRulesFixture(t *testing.T, config *rest.Config, namespace string) *rulesFixture {
+	t.Helper()
+	f := &rulesFixture{store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{}}
+	reader := client.NewNamespacedClient(newDirectClient(t, config), namespace)
+	var err error
+	f.reconciler, err = NewRulesReconciler(reader, f.store, NewMetrics(f.registry), loggerTo(f.log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *rulesFixture) reconcile(t *testing.T) {
+	t.Helper()
+	if _, err := f.reconciler.Reconcile(t.Context(), everything); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reconcileWithout reconciles while the API server is away, which must be an error.
+func (f *rulesFixture) reconcileWithout(t *testing.T) {
+	t.Helper()
+	const patience = time.Second // the client tries again and again
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := f.reconciler.Reconcile(ctx, everything); err == nil {
+		t.Fatal("a list that fails was taken for a list")
+	}
+}
+
+func (f *rulesFixture) digest(t *testing.T) string {
+	t.Helper()
+	snapshot, err := f.store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return snapshot.Digest()
+}
+
+func TestEveryBuildIsOfWhatIsStored(t *testing.T) {
+	namespace := cluster.namespace(t)
+	f := newRulesFixture(t, cluster.config, namespace)
+	jo, ann := localPart+"@acme.com", localPart+"@beta.example"
+
+	f.reconcile(t)
+	wantAnswer(t, f.store, jo, "DENY NoPolicyApplies")
+
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}, message: "Ask your host, {id}."}`)
+	f.reconcile(t)
+	wantAnswer(t, f.store, jo, "ALLOW Allowed")
+	wantAnswer(t, f.store, ann, "DENY NotAllowed")
+
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}, deny: {domains: [acme.com]}, message: No.}`)
+	f.reconcile(t)
+	wantAnswer(t, f.store, ann, "ALLOW Allowed")
+	snapshot, err := f.store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := snapshot.Decide(signUp(jo, ""))
+	if d.Reason != rules.ReasonDenied || d.Message != "No." || d.Policy.String() != namespace+"/acme" {
+		t.Errorf("after the edit: %s by %s with %q, want Denied by %s/acme with \"No.\"",
+			d.Reason, d.Policy, d.Message, namespace)
+	}
+
+	cluster.remove(t, namespace, "acme")
+	f.reconcile(t)
+	wantAnswer(t, f.store, ann, "DENY NoPolicyApplies")
+	if n := builds(t, f.registry, buildPublished); n != 4 {
+		t.Errorf("%d builds counted, want 4", n)
+	}
+}
+
+func TestZeroPoliciesAreASnapshotToo(t *testing.T) {
+	f := newRulesFixture(t, cluster.config, cluster.namespace(t))
+	if got := answer(f.store, localPart+"@acme.com"); got != rules.ErrNotLoaded.Error() {
+		t.Errorf("before the first build: %s", got)
+	}
+	f.reconcile(t)
+	wantAnswer(t, f.store, localPart+"@acme.com", "DENY NoPolicyApplies")
+
+	// The same without a call of ours: no event comes from an empty namespace.
+	r := startReplica(t, cluster.config, cluster.namespace(t), "alone")
+	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "DENY NoPolicyApplies")
+}
+
+func TestAFailedChangeLeavesTheOldState(t *testing.T) {
+	namespace := cluster.namespace(t)
+	cut, config := startProxy(t, cluster.config)
+	f := newRulesFixture(t, config, namespace)
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	f.reconcile(t)
+	before := f.digest(t)
+
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
+	cut.Cut()
+	f.reconcileWithout(t)
+	if after := f.digest(t); after != before {
+		t.Errorf("the snapshot changed from %s to %s", before, after)
+	}
+	wantAnswer(t, f.store, localPart+"@acme.com", "ALLOW Allowed")
+	failed, stale := builds(t, f.registry, buildListFailed), metric(t, f.registry, "registration_policy_rules_stale")
+	if failed != 1 || stale != 1 {
+		t.Errorf("%d failures counted, stale is %v; want 1 and 1", failed, stale)
+	}
+
+	cut.Mend()
+	f.reconcile(t)
+	wantAnswer(t, f.store, localPart+"@acme.com", "DENY NotAllowed")
+	wantAnswer(t, f.store, localPart+"@beta.example", "ALLOW Allowed")
+	if stale := metric(t, f.registry, "registration_policy_rules_stale"); stale != 0 {
+		t.Errorf("stale is %v after a build that succeeded, want 0", stale)
+	}
+}
+
+func TestAFailedFirstListPublishesNothing(t *testing.T) {
+	cut, config := startProxy(t, cluster.config)
+	f := newRulesFixture(t, config, cluster.namespace(t))
+	cut.Cut()
+	f.reconcileWithout(t)
+	if got := answer(f.store, localPart+"@acme.com"); got != rules.ErrNotLoaded.Error() {
+		t.Errorf("after a list that failed: %s, want %q", got, rules.ErrNotLoaded)
+	}
+}
+
+func TestAThousandChangesShareTheirBuildsAndDoNotStarve(t *testing.T) {
+	const changes = 1000
+	namespace := cluster.namespace(t)
+	r := startReplica(t, cluster.config, namespace, "alone")
+	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "DENY NoPolicyApplies")
+
+	began, before := time.Now(), builds(t, r.registry, buildPublished)
+	for i := range changes {
+		object := policyObject(t, namespace, fmt.Sprintf("policy-%d", i), fmt.Sprintf("{allow: {domains: [d%d.example]}}", i))
+		if err := cluster.kube.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+		// Half way, while changes still come: what was there long ago must be in force.
+		if i == changes/2 {
+			eventuallyAnswers(t, within, r.store, localPart+"@d0.example", "ALLOW Allowed")
+		}
+	}
+	eventuallyAnswers(t, within, r.store, fmt.Sprintf("%s@d%d.example", localPart, changes-1), "ALLOW Allowed")
+	took, built := time.Since(began), builds(t, r.registry, buildPublished)-before
+
+	// Not a bound on time: however long it took, there is a build for each interval of it at the most, the first one and the
+	// last one apart.
+	if most := int(took/buildInterval) + 2; built > most {
+		t.Errorf("%d builds in %s, want at most %d: one in %s", built, took, most, buildInterval)
+	}
+	if built >= changes {
+		t.Errorf("%d builds for %d changes", built, changes)
+	}
+	t.Logf("%d changes in %s: %d builds", changes, took.Round(time.Millisecond), built)
+}
+
+func TestAStatusWriteBuildsNothing(t *testing.T) {
+	namespace := cluster.namespace(t)
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	r := startReplica(t, cluster.config, namespace, "alone")
+	eventually(t, within, func() string { return lacksCondition(t, cluster, namespace, "acme", "True", "Accepted") })
+	// Another change proves that the event of the status write has come through: events of one kind keep their order.
+	cluster.apply(t, namespace, "beta", `{allow: {domains: [beta.example]}}`)
+	eventuallyAnswers(t, within, r.store, localPart+"@beta.example", "ALLOW Allowed")
+	if n := builds(t, r.registry, buildPublished); n > 3 {
+		t.Errorf("%d builds, want at most 3: at the start, for the listed policy, and for the second one", n)
+	}
+}
+
+func TestNoInformerAsksForAnyVersionThatTheServerHasAtHand(t *testing.T) {
+	const anyVersion = "0"
+	isStreamedList := func(request *http.Request) bool { return request.URL.Query().Get("sendInitialEvents") == "true" }
+	for sentence, refuse := range map[string]func(*http.Request) bool{
+		"with a streamed first list":                nil,
+		"with a server that streams no first lists": isStreamedList,
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			namespace := cluster.namespace(t)
+			cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+			recorded, config := onTheWire(cluster.config, refuse)
+			r := startReplica(t, config, namespace, "alone")
+			eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "ALLOW Allowed")
+
+			calls := recorded.to(http.MethodGet, "/registrationpolicies")
+			if len(calls) == 0 {
+				t.Fatal("no call of the informer was recorded")
+			}
+			lists := 0
+			for _, c := range calls {
+				if version := strings.Join(c.query["resourceVersion"], ","); version == anyVersion {
+					t.Errorf("%s %s asks for resourceVersion=%s: %v", c.method, c.path, version, c.query)
+				}
+				if len(c.query["watch"]) == 0 {
+					lists++
+				}
+			}
+			if refuse != nil && lists == 0 {
+				t.Error("no list was recorded: the fallback was not tried")
+			}
+		})
+	}
+}

@@ -1,0 +1,230 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+func testSchema(t *testing.T) *specSchema {
+	t.Helper()
+	schema, err := newSpecSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+func specOf(t *testing.T, spec string) map[string]any {
+	t.Helper()
+	return policyObject(t, "default", "policy", spec).Object["spec"].(map[string]any)
+}
+
+func TestTheSchemaCompletesWithDefaultsAndKeepsWhatItIsGiven(t *testing.T) {
+	given := specOf(t, `{allow: {domains: [acme.com]}, newer: 1}`)
+	before := runtime.DeepCopyJSON(given)
+	completed, errs := testSchema(t).validate(t.Context(), given)
+	if len(errs) != 1 || errs[0].Field != "spec.newer" {
+		t.Errorf("violations %v, want spec.newer", errs)
+	}
+	if completed["mode"] != "Enforce" {
+		t.Errorf("mode is %v, want the default", completed["mode"])
+	}
+	if diff := cmp.Diff(before, given); diff != "" {
+		t.Errorf("what was given changed (-before +after):\n%s", diff)
+	}
+}
+
+// The process may be told to stop in the middle of a validation. What was interrupted must not pass for not understood.
+func TestAnInterruptedValidationIsDoneToItsEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var domains []any
+	for i := range 1000 {
+		domains = append(domains, fmt.Sprintf("d%d.example", i))
+	}
+	spec := map[string]any{"allow": map[string]any{"domains": domains}}
+	if _, errs := testSchema(t).validate(ctx, spec); len(errs) > 0 {
+		t.Errorf("violations %v", errs)
+	}
+}
+
+func TestConvertReadsEveryField(t *testing.T) {
+	c := converter{testSchema(t)}
+	got := c.convert(t.Context(), policyObject(t, "team", "policy", `{
+		mode: Audit,
+		appliesTo: {requestTypes: [ProgressiveProfile], sources: [rul1, reg2]},
+		allow: {domains: [acme.com], publicSuffixes: ["*.ac.uk"], addresses: ["{local}@beta.example"]},
+		deny: {domains: [ru], addresses: ["{local}@gamma.example"]},
+		profile: [{attribute: userType, value: Partner}, {attribute: level, value: 7}, {attribute: ratio, value: 0.5},
+			{attribute: vip, value: true}, {attribute: groups, value: [a, b]}],
+		message: No.}`))
+	want := rules.Policy{
+		PolicyName:   rules.PolicyName{Namespace: "team", Name: "policy"},
+		Mode:         rules.Audit,
+		RequestTypes: []rules.RequestType{rules.ProgressiveProfile},
+		Sources:      []string{"rul1", "reg2"},
+		Allow: rules.AllowRules{
+			Domains: []string{"acme.com"}, PublicSuffixes: []string{"*.ac.uk"}, Addresses: []string{localPart + "@beta.example"},
+		},
+		Deny: rules.DenyRules{Domains: []string{"ru"}, Addresses: []string{localPart + "@gamma.example"}},
+		Profile: []rules.ProfileAttribute{
+			{Name: "userType", Value: `"Partner"`}, {Name: "level", Value: "7"}, {Name: "ratio", Value: "0.5"},
+			{Name: "vip", Value: "true"}, {Name: "groups", Value: `["a","b"]`},
+		},
+		Message: "No.",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("policy (-want +got):\n%s", diff)
+	}
+}
+
+// A policy whose every part is in use, and what may stand in the place of each part.
+const everyPart = `{
+	mode: Enforce,
+	appliesTo: {requestTypes: [SelfServiceRegistration], sources: [rul1]},
+	allow: {domains: [acme.com], publicSuffixes: ["*.ac.uk"], addresses: ["{local}@beta.example"]},
+	deny: {domains: [gamma.acme.com], addresses: ["{local}@acme.com"]},
+	profile: [{attribute: userType, value: Partner}],
+	message: No.}`
+
+var oddValues = []string{
+	`null`, `true`, `0`, `-1.5`, `9223372036854775807`, `1e300`, `""`, `"x"`, `"{local}@acme.com"`, `"*"`, `"Audit"`,
+	`[]`, `[null]`, `[[]]`, `[{}]`, `["*"]`, `["x", "x"]`, `["{local}@acme.com"]`, `{}`, `{"x": null}`, `{"domains": ["*"]}`,
+	`{"{local}@acme.com": 1}`, `{"metadata": {}, "kind": "x", "apiVersion": "y"}`,
+}
+
+// Whatever stands in the place of any part: nothing panics, no text holds a local part, and either the policy is of the shape
+// that the schema admits, or it is not enforceable.
+func TestAnyValueAnywhereIsReadOrNotUnderstood(t *testing.T) {
+	c := converter{testSchema(t)}
+	original := specOf(t, everyPart)
+	if policy := c.convert(t.Context(), policyWith(original)); policy.NotUnderstood != "" {
+		t.Fatal(policy.NotUnderstood)
+	}
+	understoodOnes, notUnderstoodOnes := 0, 0
+	for _, path := range pathsOf(original, nil) {
+		for _, text := range oddValues {
+			value := specOf(t, `{v: `+text+`}`)["v"]
+			spec := replaced(original, path, value)
+			policy := c.convert(t.Context(), policyWith(spec))
+			if mark := holdsLocalPart(policy.NotUnderstood); mark != "" {
+				t.Errorf("%v = %s: %q holds the local part", path, text, policy.NotUnderstood)
+			}
+			if policy.NotUnderstood == "" {
+				understoodOnes++
+				if _, isSpec := spec.(map[string]any); !isSpec {
+					t.Errorf("%v = %s: a spec of another type was understood", path, text)
+				}
+				continue
+			}
+			notUnderstoodOnes++
+			allowAny := rules.Policy{PolicyName: rules.PolicyName{Name: "any"}, Allow: rules.AllowRules{Domains: []string{"*"}}}
+			snapshot, _ := rules.Compile([]rules.Policy{policy, allowAny})
+			decision := snapshot.Decide(signUp("jo@acme.com", "rul1"))
+			narrower := len(path) > 0 && path[0] == "appliesTo" // another reading of it may well not mean this call
+			if decision.Reason != rules.ReasonPolicyNotEnforceable && policy.Mode != rules.Audit && !narrower {
+				t.Errorf("%v = %s: not understood, and the call it applies to is %s", path, text, decision.Reason)
+			}
+			if narrower && (len(policy.RequestTypes) > 0 || len(policy.Sources) > 0) {
+				t.Errorf("%v = %s: appliesTo is not understood, and still limits: %v %v",
+					path, text, policy.RequestTypes, policy.Sources)
+			}
+		}
+	}
+	if understoodOnes == 0 || notUnderstoodOnes == 0 {
+		t.Errorf("%d understood, %d not: the values do not try both", understoodOnes, notUnderstoodOnes)
+	}
+}
+
+func policyWith(spec any) *unstructured.Unstructured {
+	object := newPolicyObject()
+	object.SetNamespace("default")
+	object.SetName("policy")
+	object.Object["spec"] = spec
+	return object
+}
+
+// pathsOf returns the paths of a value and of everything in it.
+func pathsOf(value any, path []any) [][]any {
+	all := [][]any{path}
+	below := func(step, value any) {
+		all = append(all, pathsOf(value, append(append([]any{}, path...), step))...)
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		for key, member := range value {
+			below(key, member)
+		}
+	case []any:
+		for i, item := range value {
+			below(i, item)
+		}
+	}
+	return all
+}
+
+// replaced returns a copy of a value with another one at a path.
+func replaced(value any, path []any, with any) any {
+	if len(path) == 0 {
+		return runtime.DeepCopyJSONValue(with)
+	}
+	switch value := runtime.DeepCopyJSONValue(value).(type) {
+	case map[string]any:
+		key := path[0].(string)
+		value[key] = replaced(value[key], path[1:], with)
+		return value
+	case []any:
+		i := path[0].(int)
+		value[i] = replaced(value[i], path[1:], with)
+		return value
+	default:
+		return value
+	}
+}
+
+// One policy, applied to an API server and read from a file, is one policy.
+func TestAFileAndAnAPIServerMakeTheSameRules(t *testing.T) {
+	specs := map[string]string{
+		"every part":  everyPart,
+		"defaults":    `{allow: {domains: [acme.com]}}`,
+		"Audit":       `{mode: Audit, deny: {domains: ["*"]}}`,
+		"spellings":   `{allow: {domains: [ACME.com, "müller.example", "*.xn--mller-kva.example"]}}`,
+		"bad entries": `{allow: {domains: [co.uk, acme.com]}}`,
+		"numbers": `{allow: {domains: [acme.com]},
+			profile: [{attribute: a, value: 1}, {attribute: b, value: 1.0},
+				{attribute: c, value: 1.50}, {attribute: d, value: 1e3}]}`,
+		"large number": `{allow: {domains: [acme.com]},
+			profile: [{attribute: a, value: 12345678901234567890}, {attribute: b, value: -9007199254740993}]}`,
+		"yes and no": `{allow: {domains: [acme.com]},
+			profile: [{attribute: a, value: yes}, {attribute: b, value: "yes"}, {attribute: c, value: off}]}`,
+		"texts": `{allow: {domains: [acme.com]},
+			profile: [{attribute: a, value: "Ä\"\\& <"}, {attribute: b, value: []}], message: "Grüße & Co, {id}"}`,
+	}
+	for sentence, spec := range specs {
+		t.Run(sentence, func(t *testing.T) {
+			namespace := cluster.namespace(t)
+			cluster.apply(t, namespace, "policy", spec)
+			fromServer := newRulesFixture(t, cluster.config, namespace)
+			fromServer.reconcile(t)
+
+			fromFile := openDirectory(t, "policy.yaml", fmt.Sprintf(
+				"apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\n"+
+					"metadata: {name: policy, namespace: %s}\nspec: %s\n",
+				namespace, spec))
+			fromFile.load(t)
+			if got, want := snapshotIn(t, fromFile.store).Digest(), fromServer.digest(t); got != want {
+				server := cluster.stored(t, namespace, "policy").Object["spec"]
+				text, _ := json.Marshal(server)
+				t.Errorf("from a file %s, from an API server %s, which has %s", got, want, text)
+			}
+		})
+	}
+}

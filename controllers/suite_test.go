@@ -1,0 +1,326 @@
+package controllers
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/rules"
+)
+
+const (
+	// localPart stands before the @ of every address in these tests. It has a dot, as many have: a text that is cut at the
+	// last dot still shows half of it.
+	localPart = "zaunkoenig.rotkehlchen"
+	// within is a deadline for what takes moments: far too long for anything but a machine that does ten other things.
+	within = 30 * time.Second
+)
+
+// localPartMarks are the parts of localPart: neither may be in any output.
+var localPartMarks = strings.Split(localPart, ".")
+
+var (
+	cluster *testCluster
+	// said is all that the package, controller-runtime and client-go logged in all tests.
+	said = &transcript{}
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+// run runs the tests between the start and the end of the API servers.
+func run(m *testing.M) (code int) {
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		fmt.Fprintln(os.Stderr, "KUBEBUILDER_ASSETS is not set: run make test, which provides kube-apiserver and etcd")
+		return 1
+	}
+	ctrl.SetLogger(loggerTo(said))
+	klog.SetLogger(loggerTo(said))
+	var err error
+	cluster, err = startCluster(&envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "start an API server:", err)
+		return 1
+	}
+	code = m.Run()
+	for _, c := range []*testCluster{cluster, relaxed.cluster} {
+		if c == nil {
+			continue
+		}
+		if err := searchForLocalParts(c.kube, said.String()); err != nil {
+			fmt.Fprintln(os.Stderr, "FAIL: after all tests:", err)
+			code = 1
+		}
+		if err := c.env.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop the API server:", err)
+			code = 1
+		}
+	}
+	return code
+}
+
+// testCluster is an API server of its own, with the CustomResourceDefinition of this repository.
+type testCluster struct {
+	env    *envtest.Environment
+	config *rest.Config
+	kube   client.Client
+}
+
+func startCluster(env *envtest.Environment) (*testCluster, error) {
+	config, err := env.Start()
+	if err != nil {
+		return nil, err
+	}
+	config = ClientConfig(config)
+	config.QPS = -1 // the limit is for clusters, not for tests
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	kube, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, err
+	}
+	return &testCluster{env: env, config: config, kube: kube}, nil
+}
+
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	return scheme, cmp.Or(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
+}
+
+// newDirectClient returns a client without a cache, and without a call to find out what the API server serves.
+func newDirectClient(t *testing.T, config *rest.Config) client.Client {
+	t.Helper()
+	scheme, err := newScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct, err := client.New(config, client.Options{Scheme: scheme, Mapper: Mapper()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return direct
+}
+
+// namespace makes a namespace for one test. It stays: its Events and conditions are searched for local parts at the end.
+func (c *testCluster) namespace(t *testing.T) string {
+	t.Helper()
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	if err := c.kube.Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	return object.Name
+}
+
+// apply applies a policy whose spec is written in YAML, as kubectl would.
+func (c *testCluster) apply(t *testing.T, namespace, name, spec string) {
+	t.Helper()
+	object := policyObject(t, namespace, name, spec)
+	configuration := client.ApplyConfigurationFromUnstructured(object)
+	if err := c.kube.Apply(t.Context(), configuration, client.FieldOwner("test"), client.ForceOwnership); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *testCluster) remove(t *testing.T, namespace, name string) {
+	t.Helper()
+	object := newPolicyObject()
+	object.SetNamespace(namespace)
+	object.SetName(name)
+	if err := c.kube.Delete(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stored returns a policy as the API server has it now.
+func (c *testCluster) stored(t *testing.T, namespace, name string) *unstructured.Unstructured {
+	t.Helper()
+	object := newPolicyObject()
+	if err := c.kube.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, object); err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+// policyObject returns a policy whose spec is written in YAML; {local} stands for localPart.
+func policyObject(t *testing.T, namespace, name, spec string) *unstructured.Unstructured {
+	t.Helper()
+	object := newPolicyObject()
+	object.SetNamespace(namespace)
+	object.SetName(name)
+	if spec == "" {
+		return object
+	}
+	asJSON, err := yaml.YAMLToJSONStrict([]byte("spec: " + strings.ReplaceAll(spec, "{local}", localPart)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parsed map[string]any
+	if err := utiljson.Unmarshal(asJSON, &parsed); err != nil { // with integers, as an API server reads them
+		t.Fatal(err)
+	}
+	object.Object["spec"] = parsed["spec"]
+	return object
+}
+
+// signUp is the call of a person who signs up with an address.
+func signUp(address, source string) rules.Call {
+	return rules.Call{
+		Shape: rules.SignUp, Source: source,
+		Profile: []rules.Attribute{{Name: "email", Kind: rules.Text, Text: address}},
+	}
+}
+
+// answer returns the outcome and reason of a sign-up, as in "ALLOW Allowed".
+func answer(store *rules.Store, address string) string {
+	return answerTo(store, signUp(address, "reg1"))
+}
+
+func answerTo(store *rules.Store, call rules.Call) string {
+	snapshot, err := store.Load()
+	if err != nil {
+		return err.Error()
+	}
+	decision := snapshot.Decide(call)
+	return decision.Outcome.String() + " " + string(decision.Reason)
+}
+
+func wantAnswer(t *testing.T, store *rules.Store, address, want string) {
+	t.Helper()
+	if got := answer(store, address); got != want {
+		t.Errorf("a sign-up with a %s address: %s, want %s", domainOf(address), got, want)
+	}
+}
+
+func domainOf(address string) string { return address[strings.IndexByte(address, '@')+1:] }
+
+// eventually waits until condition returns "", and fails with what it returned last.
+func eventually(t *testing.T, deadline time.Duration, condition func() string) {
+	t.Helper()
+	const pause = 20 * time.Millisecond
+	end := time.Now().Add(deadline)
+	for {
+		problem := condition()
+		if problem == "" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after %s: %s", deadline, problem)
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
+// eventuallyAnswers waits until a sign-up is answered so.
+func eventuallyAnswers(t *testing.T, deadline time.Duration, store *rules.Store, address, want string) {
+	t.Helper()
+	eventually(t, deadline, func() string {
+		if got := answer(store, address); got != want {
+			return fmt.Sprintf("a sign-up with a %s address: %s, want %s", domainOf(address), got, want)
+		}
+		return ""
+	})
+}
+
+// transcript is a log that can be read while it is written.
+type transcript struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *transcript) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(text)
+}
+
+func (l *transcript) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// loggerTo returns a logger at the lowest level that the operator can be told to use. What it writes is in said too.
+func loggerTo(w io.Writer) logr.Logger {
+	if w != io.Writer(said) {
+		w = io.MultiWriter(w, said)
+	}
+	return logr.FromSlogHandler(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// searchForLocalParts looks for localPart in a log and in all Events and conditions of an API server.
+func searchForLocalParts(kube client.Client, log string) error {
+	const patience = time.Minute
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for line := range strings.Lines(log) {
+		if mark := holdsLocalPart(line); mark != "" {
+			return fmt.Errorf("a log line holds the local part %q: %s", mark, line)
+		}
+	}
+	var occurred eventsv1.EventList
+	if err := kube.List(ctx, &occurred); err != nil {
+		return fmt.Errorf("list events: %w", err)
+	}
+	for _, event := range occurred.Items {
+		if mark := holdsLocalPart(event.Note); mark != "" {
+			return fmt.Errorf("an Event holds the local part %q: %s", mark, event.Note)
+		}
+	}
+	policies := newPolicyList()
+	if err := kube.List(ctx, policies); err != nil {
+		return fmt.Errorf("list policies: %w", err)
+	}
+	for _, policy := range policies.Items {
+		if mark := holdsLocalPart(fmt.Sprint(policy.Object["status"])); mark != "" {
+			return fmt.Errorf("the status of %s holds the local part %q", policy.GetName(), mark)
+		}
+	}
+	return nil
+}
+
+// holdsLocalPart returns the part of localPart that a text holds, or "".
+func holdsLocalPart(text string) string {
+	for _, mark := range localPartMarks {
+		if strings.Contains(text, mark) {
+			return mark
+		}
+	}
+	return ""
+}

@@ -1,0 +1,93 @@
+package controllers
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+)
+
+// untilSynced is how long a controller waits for its first list. controller-runtime gives up after two minutes and ends the
+// process, which turns an API server that is away into a crash loop; this one waits, unready, for as long as it takes.
+const untilSynced = 10 * 365 * 24 * time.Hour
+
+// CacheOptions returns the options of the cache that policies of the namespaces are watched through.
+//
+// Policies are cached unstructured: a typed informer stops at the first object that does not decode, and with it every later
+// change of any other.
+func CacheOptions(namespaces []string) cache.Options {
+	options := cache.Options{
+		DefaultNamespaces: map[string]cache.Config{},
+		DefaultTransform:  dropUnread,
+		NewInformer: func(lw toolscache.ListerWatcher, object runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+			return toolscache.NewSharedIndexInformer(consistentFirstList{toolscache.ToListerWatcherWithContext(lw)}, object, resync, indexers)
+		},
+	}
+	for _, namespace := range namespaces {
+		options.DefaultNamespaces[namespace] = cache.Config{}
+	}
+	return options
+}
+
+// Mapper returns the REST mapping of the one kind that the operator deals in, known without asking an API server, which may
+// be away, or may not have the CustomResourceDefinition yet.
+func Mapper() meta.RESTMapper {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for _, kind := range []string{policyKind, policyKind + "List"} { // caches ask for both
+		mapper.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	return mapper
+}
+
+const policyKind = "RegistrationPolicy"
+
+func newPolicyObject() *unstructured.Unstructured {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyKind))
+	return object
+}
+
+func newPolicyList() *unstructured.UnstructuredList {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyKind + "List"))
+	return list
+}
+
+// dropUnread removes what nobody reads from an object before it is cached.
+func dropUnread(object any) (any, error) {
+	if accessor, err := meta.Accessor(object); err == nil {
+		accessor.SetManagedFields(nil)
+	}
+	return object, nil
+}
+
+// consistentFirstList asks etcd, not the API server's own cache, for the first list of an informer: a replica that starts
+// must not begin with rules older than what another one has decided by. (A streamed first list is consistent as it is.)
+type consistentFirstList struct {
+	toolscache.ListerWatcherWithContext
+}
+
+func (c consistentFirstList) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	if options.ResourceVersion == "0" { // "any version will do"
+		options.ResourceVersion = ""
+		options.ResourceVersionMatch = ""
+	}
+	return c.ListerWatcherWithContext.ListWithContext(ctx, options)
+}
+
+// List and Watch complete the older interface, which informers take.
+func (c consistentFirstList) List(options metav1.ListOptions) (runtime.Object, error) {
+	return c.ListWithContext(context.Background(), options)
+}
+
+func (c consistentFirstList) Watch(options metav1.ListOptions) (watch.Interface, error) {
+	return c.WatchWithContext(context.Background(), options)
+}
