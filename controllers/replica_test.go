@@ -152,7 +152,6 @@ type wire struct {
 	calls []call
 	// refuse, if set, answers a call with "400 Bad Request" instead of the API server.
 	refuse func(*http.Request) bool
-	next   http.RoundTripper
 }
 
 type call struct {

@@ -169,8 +169,9 @@ func TestAThousandChangesShareTheirBuildsAndDoNotStarve(t *testing.T) {
 	took, built := time.Since(began), builds(t, r.registry, buildPublished)-before
 
 	// Not a bound on time: however long it took, there is a build for each interval of it at the most, the first one and the
-	// last one apart.
-	if most := int(took/buildInterval) + 2; built > most {
+	// last one apart. A change that comes just as a build begins may be built at once, for a tenth of them at the most.
+	intervals := int(took / buildInterval)
+	if most := intervals + intervals/10 + 2; built > most {
 		t.Errorf("%d builds in %s, want at most %d: one in %s", built, took, most, buildInterval)
 	}
 	if built >= changes {

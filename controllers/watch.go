@@ -27,14 +27,19 @@ func CacheOptions(namespaces []string) cache.Options {
 	options := cache.Options{
 		DefaultNamespaces: map[string]cache.Config{},
 		DefaultTransform:  dropUnread,
-		NewInformer: func(lw toolscache.ListerWatcher, object runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
-			return toolscache.NewSharedIndexInformer(consistentFirstList{toolscache.ToListerWatcherWithContext(lw)}, object, resync, indexers)
-		},
+		NewInformer:       newInformer,
 	}
 	for _, namespace := range namespaces {
 		options.DefaultNamespaces[namespace] = cache.Config{}
 	}
 	return options
+}
+
+func newInformer(
+	lw toolscache.ListerWatcher, object runtime.Object, resync time.Duration, indexers toolscache.Indexers,
+) toolscache.SharedIndexInformer {
+	consistent := consistentFirstList{toolscache.ToListerWatcherWithContext(lw)}
+	return toolscache.NewSharedIndexInformer(consistent, object, resync, indexers)
 }
 
 // Mapper returns the REST mapping of the one kind that the operator deals in, known without asking an API server, which may

@@ -64,9 +64,6 @@ const (
 	maxCredentials = 32
 	// maxCredentialName is the length of a credential's name in octets: of a key in a Kubernetes Secret.
 	maxCredentialName = 253
-	// credentialPoll is how often the directory is read if nothing says that it changed: some file systems tell
-	// nothing.
-	credentialPoll = 10 * time.Second
 )
 
 // What metrics may hold.

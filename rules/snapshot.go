@@ -107,7 +107,7 @@ func newSnapshot(compiled []compiledPolicy) *Snapshot {
 				s.bySource[source] = append(s.bySource[source], b.scope)
 			}
 		}
-		b.add(int32(i), c) //nolint:gosec // 2³¹ policies do not fit a machine
+		b.add(int32(i), c)
 	}
 	for _, b := range order {
 		b.finish()
