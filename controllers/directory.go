@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 
 	"github.com/go-logr/logr"
@@ -85,6 +86,10 @@ func (d *Directory) parseAll(ctx context.Context, files []file) ([]*document, er
 	var documents []*document
 	var errs []error
 	for _, file := range files {
+		if file.ignored {
+			d.publisher.logger.Info("Not a policy file: its name ends in none of .yaml, .yml, .json", "file", file.name)
+			continue
+		}
 		found, err := d.parse(ctx, file)
 		documents = append(documents, found...)
 		errs = append(errs, err)
@@ -142,22 +147,26 @@ func unique(documents []*document) error {
 }
 
 // readStable reads the files of a directory until they are twice the same. A decision depends on one whole state, and files
-// that change between two reads, as when a kubelet swaps a volume, are half of one and half of another.
-func readStable(dir string) ([]file, [sha256.Size]byte, error) {
+// that change between two reads are half of one and half of another.
+func readStable(dir string) (files []file, content [sha256.Size]byte, err error) {
 	const most = 5 // the next notice, or look at the directory, tries again
 	var before [sha256.Size]byte
 	for range most {
-		files, err := readFiles(dir)
-		if err != nil {
-			return nil, before, err
+		if files, err = readFiles(dir); errors.Is(err, fs.ErrNotExist) {
+			continue // perhaps a version of a volume that a kubelet has just removed
 		}
-		content := sum(files)
-		if content == before {
+		if err != nil {
+			return nil, content, err
+		}
+		if content = sum(files); content == before {
 			return files, content, nil
 		}
 		before = content
 	}
-	return nil, before, fmt.Errorf("read policy files: %s changes while it is read", dir)
+	if err == nil {
+		err = fmt.Errorf("read policy files: %s changes while it is read", dir)
+	}
+	return nil, content, err
 }
 
 func sum(files []file) [sha256.Size]byte {

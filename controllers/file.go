@@ -35,6 +35,8 @@ const (
 type file struct {
 	name string // with the directory, as it was given
 	text []byte
+	// ignored says that the name is none of a policy file; the text was not read.
+	ignored bool
 }
 
 // document is one policy of a file.
@@ -44,20 +46,28 @@ type document struct {
 	policy rules.Policy
 }
 
-// readFiles reads the YAML and JSON files of a directory, by name. Names that begin with a dot are left out, directories too.
+// readFiles reads the YAML and JSON files of a directory, by name. Of other files it returns the name only. Names that begin with
+// a dot are left out, directories too.
+//
+// A volume that a kubelet mounts has its files in a directory that the link ..data points to, and a new version is another such
+// directory. They are read from there, so that all of them are of one version.
 func readFiles(dir string) ([]file, error) {
-	entries, err := os.ReadDir(dir) // sorted
+	from := dir
+	if volume, err := filepath.EvalSymlinks(filepath.Join(dir, "..data")); err == nil {
+		from = volume
+	}
+	entries, err := os.ReadDir(from) // sorted
 	if err != nil {
 		return nil, fmt.Errorf("read policy files: %w", err)
 	}
 	var files []file
 	for _, entry := range entries {
 		name := entry.Name()
-		if strings.HasPrefix(name, ".") || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)) {
+		if strings.HasPrefix(name, ".") {
 			continue
 		}
 		path := filepath.Join(dir, name)
-		info, err := os.Stat(path) // follows symlinks
+		info, err := os.Stat(filepath.Join(from, name)) // follows symlinks
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("read policy file: %w", err)
@@ -65,17 +75,21 @@ func readFiles(dir string) ([]file, error) {
 			continue
 		case !info.Mode().IsRegular(): // to read a pipe could take for ever
 			return nil, fmt.Errorf("%s: neither a file nor a directory; remove it, or begin its name with a dot", path)
+		case !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)):
+			files = append(files, file{name: path, ignored: true})
+			continue
 		}
-		text, err := readFile(path)
+		text, err := readFile(filepath.Join(from, name), path)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, file{path, text})
+		files = append(files, file{name: path, text: text})
 	}
 	return files, nil
 }
 
-func readFile(path string) ([]byte, error) {
+// readFile reads the file at path, which is called name in an error.
+func readFile(path, name string) ([]byte, error) {
 	opened, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read policy file: %w", err)
@@ -86,7 +100,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read policy file: %w", err)
 	}
 	if len(text) > maxFile {
-		return nil, fmt.Errorf("%s: over %d octets; split it into several files", path, maxFile)
+		return nil, fmt.Errorf("%s: over %d octets; split it into several files", name, maxFile)
 	}
 	return text, nil
 }

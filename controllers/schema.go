@@ -78,6 +78,10 @@ func (s *specSchema) validate(ctx context.Context, spec map[string]any) (complet
 	// To its end even when the process stops: what was interrupted would pass for a policy that is not understood.
 	ctx = context.WithoutCancel(ctx)
 	violations, _ := s.cel.Validate(ctx, path, s.structural, completed, nil, celconfig.RuntimeCELCostBudget)
+	errs = slices.DeleteFunc(errs, func(err *field.Error) bool { // the rule on the same field says what to write instead
+		return (strings.Contains(err.Detail, "should match") || strings.Contains(err.Detail, "properties")) &&
+			slices.ContainsFunc(violations, func(v *field.Error) bool { return v.Field == err.Field })
+	})
 	return completed, append(errs, violations...)
 }
 
@@ -171,10 +175,16 @@ func summary(errs field.ErrorList) string {
 func violation(err *field.Error) string {
 	switch err.Type {
 	case field.ErrorTypeRequired:
-		return fmt.Sprintf("%s: required: %s", err.Field, err.Detail)
+		return strings.TrimSuffix(fmt.Sprintf("%s: required: %s", err.Field, err.Detail), ": ")
 	case field.ErrorTypeDuplicate:
 		return err.Field + ": listed twice; write each item once"
-	case field.ErrorTypeNotSupported, field.ErrorTypeTooMany, field.ErrorTypeTooLong, field.ErrorTypeForbidden:
+	case field.ErrorTypeTooMany:
+		said := fmt.Sprintf("%s: too many: %s", err.Field, err.Detail)
+		if strings.HasPrefix(err.Field, "spec.profile[") { // the schema has no better words for an object where a value belongs
+			said += "; write a string, number, boolean, or a list of strings"
+		}
+		return said
+	case field.ErrorTypeNotSupported, field.ErrorTypeTooLong, field.ErrorTypeForbidden:
 		return fmt.Sprintf("%s: %s: %s", err.Field, strings.ToLower(err.Type.String()), err.Detail)
 	default:
 		return err.Field + ": " + err.Detail

@@ -32,7 +32,7 @@ func (s *Server) authenticate(r *http.Request) (credential string, ok bool) {
 	}
 	s.metrics.authentication(credential, result)
 	if !ok {
-		s.refused.line("Authentication failed", "code", badCredential.status, "result", result)
+		s.strangers.line("Authentication failed", "code", badCredential.status, "result", result)
 	}
 	return credential, ok
 }

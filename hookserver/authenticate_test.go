@@ -76,7 +76,7 @@ func TestFailedAuthenticationsAreCountedAndTheirLogIsBounded(t *testing.T) {
 	if len(lines) < 1 || len(lines) > refusalLogBurst+5 {
 		t.Errorf("%d lines for %d calls", len(lines), calls)
 	}
-	suppressed := server.server.refused.suppressed.Load()
+	suppressed := server.server.strangers.suppressed.Load()
 	for _, line := range lines {
 		suppressed += int64(line["suppressed"].(float64))
 	}

@@ -1,12 +1,12 @@
 package hookserver
 
 import (
-	"context"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"registrationpolicy.dev/operator/hookserver/okta"
 )
@@ -22,6 +22,9 @@ func isJSON(header http.Header) bool {
 	case 0:
 		return true
 	case 1:
+		if types[0] == "" {
+			return true
+		}
 		mediaType, _, err := mime.ParseMediaType(types[0])
 		return err == nil && mediaType == "application/json"
 	default:
@@ -29,12 +32,12 @@ func isJSON(header http.Header) bool {
 	}
 }
 
-// readBody reads the whole body, by the deadline of ctx.
-func readBody(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
+// readBody reads the whole body, within bodyTimeout.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 	if r.ContentLength > okta.MaxBody {
 		return nil, &bodyTooLarge
 	}
-	deadline, _ := ctx.Deadline()
+	deadline := time.Now().Add(bodyTimeout)
 	// A server that cannot set deadlines has its own timeouts; see Handler.
 	err := http.NewResponseController(w).SetReadDeadline(deadline)
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {

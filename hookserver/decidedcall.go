@@ -80,6 +80,9 @@ func cleanIdentifier(id string, secrets []string) string {
 	if id == "" {
 		return ""
 	}
+	if _, after, found := strings.Cut(id, "@"); found && strings.Contains(after, ".") {
+		return idPersonal // an address, if of somebody whom the call does not name
+	}
 	folded := strings.ToLower(id)
 	for _, secret := range secrets {
 		if len(secret) > len(id) {

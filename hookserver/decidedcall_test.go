@@ -28,6 +28,7 @@ func TestCleanIdentifier(t *testing.T) {
 		"a short local part alone":        {"u", idPersonal},
 		"a short address in it":           {"xu@example.org", idPersonal},
 		"a letter of a short local part":  {"rul1", "rul1"},
+		"an address of somebody else":     {"al@elsewhere.example", idPersonal},
 		"a credential":                    {"opaque-credential", idPersonal},
 	} {
 		t.Run(sentence, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"registrationpolicy.dev/operator/hookserver/okta"
 )
@@ -17,25 +18,28 @@ type refusal struct {
 	// cause says in one word why, for the log. "" means that there is no line: any scanner could make any number of
 	// them.
 	cause string
+	// stranger says that no credential was shown. The connection is not kept: there are maxConnections of them, and whoever
+	// could keep them all without a credential would lock Okta out.
+	stranger bool
 }
 
 var (
-	notFound         = refusal{http.StatusNotFound, ""}
-	wrongMethod      = refusal{http.StatusMethodNotAllowed, ""}
-	badCredential    = refusal{http.StatusUnauthorized, ""} // logged with its own cause
-	wrongContentType = refusal{http.StatusUnsupportedMediaType, "ContentType"}
-	bodyTooLarge     = refusal{http.StatusRequestEntityTooLarge, string(okta.TooLarge)}
-	bodyUnreadable   = refusal{http.StatusBadRequest, "Unreadable"} // the caller went away, or was too slow
-	tooManyCalls     = refusal{http.StatusServiceUnavailable, "TooManyCalls"}
-	notLoaded        = refusal{http.StatusServiceUnavailable, "NotLoaded"}
-	encodingFailed   = refusal{http.StatusInternalServerError, "Encoding"}
+	notFound         = refusal{status: http.StatusNotFound, stranger: true}
+	wrongMethod      = refusal{status: http.StatusMethodNotAllowed, stranger: true}
+	badCredential    = refusal{status: http.StatusUnauthorized, stranger: true} // logged with its own cause
+	wrongContentType = refusal{status: http.StatusUnsupportedMediaType, cause: "ContentType"}
+	bodyTooLarge     = refusal{status: http.StatusRequestEntityTooLarge, cause: string(okta.TooLarge)}
+	bodyUnreadable   = refusal{status: http.StatusBadRequest, cause: "Unreadable"} // the caller went away, or was too slow
+	tooManyCalls     = refusal{status: http.StatusServiceUnavailable, cause: "TooManyCalls"}
+	notLoaded        = refusal{status: http.StatusServiceUnavailable, cause: "NotLoaded"}
+	encodingFailed   = refusal{status: http.StatusInternalServerError, cause: "Encoding"}
 )
 
 func malformedBody(err error) refusal {
 	if malformed, ok := errors.AsType[okta.Malformed](err); ok {
-		return refusal{http.StatusBadRequest, string(malformed)}
+		return refusal{status: http.StatusBadRequest, cause: string(malformed)}
 	}
-	return refusal{http.StatusBadRequest, "Malformed"}
+	return refusal{status: http.StatusBadRequest, cause: "Malformed"}
 }
 
 // refuse returns the answer of a refusal.
@@ -43,9 +47,13 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refused refusal)
 	if refused.cause != "" {
 		s.refused.call(refused)
 	}
-	if r.ContentLength != 0 && r.ProtoMajor == 1 {
-		// net/http would read what is left of the body before it answers, at the pace of the caller.
-		w.Header().Set("Connection", "close")
+	unread := r.ContentLength != 0 && r.ProtoMajor == 1
+	if unread || refused.stranger {
+		w.Header().Set("Connection", "close") // over HTTP/2, net/http makes a GOAWAY of it
+	}
+	if unread {
+		// net/http reads what is left of the body, at the pace of the caller. An error means that it has no deadlines to set.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTimeout))
 	}
 	if refused.status == http.StatusNotFound {
 		return reply{status: refused.status}

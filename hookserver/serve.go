@@ -1,7 +1,6 @@
 package hookserver
 
 import (
-	"context"
 	"crypto/rand"
 	"net/http"
 	"strconv"
@@ -55,9 +54,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 	if !isJSON(r.Header) {
 		return s.refuse(w, r, wrongContentType)
 	}
-	ctx, cancel := context.WithDeadline(r.Context(), begin.Add(callDeadline))
-	defer cancel()
-	body, refusal := readBody(ctx, w, r)
+	body, refusal := readBody(w, r)
 	if refusal != nil {
 		return s.refuse(w, r, *refusal)
 	}

@@ -275,6 +275,45 @@ func TestSlowCallersHoldNoPlace(t *testing.T) {
 	})
 }
 
+// There are so many connections and no more: who has shown no credential keeps none.
+func TestAStrangerKeepsNoConnection(t *testing.T) {
+	server := run(t)
+	for sentence, request := range map[string]string{
+		"without a credential": "POST " + DefaultPath + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+		"by another method":    "GET " + DefaultPath + " HTTP/1.1\r\nHost: x\r\n\r\n",
+		"on another path":      "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"who says nothing":     "",
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			connection, err := net.Dial("tcp", server.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer connection.Close()
+			if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprint(connection, request)
+			if _, err := io.Copy(io.Discard, connection); err != nil {
+				t.Errorf("the server did not end the connection: %v", err)
+			}
+		})
+	}
+}
+
+func TestStrangersDoNotSilenceTheLinesAboutCallers(t *testing.T) {
+	server := run(t)
+	for range 2 * refusalLogBurst {
+		server.post("{}", func(r *http.Request) { r.Header.Set("Authorization", "guess") })
+	}
+	if got := server.post("not JSON"); got.status != http.StatusBadRequest {
+		t.Fatalf("status %d", got.status)
+	}
+	if lines := server.log.with(t, "Call refused"); len(lines) != 1 {
+		t.Errorf("%d lines about a caller with a credential, want 1", len(lines))
+	}
+}
+
 func TestA401DoesNotWaitForTheBody(t *testing.T) {
 	// This server has no timeouts: if it waited for the body, it would wait for ever.
 	patient := httptest.NewServer(run(t).server.Handler())

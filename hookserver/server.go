@@ -16,11 +16,12 @@ import (
 
 // Server answers the hook's calls. It is made by [New].
 type Server struct {
-	options  Options
-	inFlight chan struct{} // one token for each call being decided
-	metrics  *metrics
-	refused  refusalLog
-	http     *http.Server
+	options   Options
+	inFlight  chan struct{} // one token for each call being decided
+	metrics   *metrics
+	refused   refusalLog // of callers with a credential
+	strangers refusalLog // of those without
+	http      *http.Server
 }
 
 // New returns a server that serves nothing yet. It fails if the options do, with an error that names each of them, or
@@ -31,7 +32,7 @@ func New(options Options) (*Server, error) {
 		return nil, fmt.Errorf("hook server: %w", err)
 	}
 	s := &Server{options: options, inFlight: make(chan struct{}, options.MaxInFlight)}
-	s.refused = newRefusalLog(options.Logger)
+	s.refused, s.strangers = newRefusalLog(options.Logger), newRefusalLog(options.Logger)
 	s.metrics = newMetrics(s)
 	if err := s.metrics.register(options.Registerer); err != nil {
 		return nil, fmt.Errorf("hook server: %w", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -24,6 +25,9 @@ import (
 func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, logger logr.Logger) (ctrl.Manager, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
 	if err != nil {
+		if o.kubeconfig == "" {
+			return nil, errors.New("--kubeconfig: required outside of a pod (or give --policy-dir to run without a cluster)")
+		}
 		return nil, fmt.Errorf("--kubeconfig: %w", err)
 	}
 	config = controllers.ClientConfig(config)

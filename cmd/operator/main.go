@@ -8,7 +8,7 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:], os.LookupEnv); err != nil {
+	if err := run(os.Args[1:], os.Environ()); err != nil {
 		fmt.Fprintln(os.Stderr, "operator:", err)
 		os.Exit(1)
 	}

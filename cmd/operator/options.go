@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -50,6 +51,10 @@ type options struct {
 
 	drainDelay      time.Duration
 	shutdownTimeout time.Duration
+
+	// unknownVariables look as if they were meant for the operator. They are no error: Kubernetes makes some such names for
+	// Services.
+	unknownVariables []string
 }
 
 func (o *options) flags() *pflag.FlagSet {
@@ -78,7 +83,7 @@ func (o *options) flags() *pflag.FlagSet {
 	flags.StringVar(&o.texts.Unavailable, "text-unavailable", defaults.Unavailable,
 		"what a person reads while nobody could register this way")
 	flags.BoolVar(&o.observe, "observe", false, "allow every call, and record what would have been decided")
-	flags.IntVar(&o.maxInFlight, "max-in-flight", 0, "calls decided at once; further ones are answered 503; 0: a built-in limit")
+	flags.IntVar(&o.maxInFlight, "max-in-flight", 0, "calls decided at once; further ones are answered 503; 0: 256")
 
 	flags.StringVar(&o.probeAddress, "probe-bind-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":9090", "address of /metrics, and of /readyz with details")
@@ -102,7 +107,7 @@ var flagNames = strings.NewReplacer(
 
 // parseOptions reads arguments, then the environment for flags that are not among them, and checks what can be checked without
 // touching anything. Every error names its flag.
-func parseOptions(args []string, lookupEnv func(string) (string, bool)) (*options, error) {
+func parseOptions(args, environ []string) (*options, error) {
 	o := &options{}
 	flags := o.flags()
 	if err := flags.Parse(args); err != nil {
@@ -111,11 +116,16 @@ func parseOptions(args []string, lookupEnv func(string) (string, bool)) (*option
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q; everything is a flag, see --help", flags.Arg(0))
 	}
-	if err := fromEnvironment(flags, lookupEnv); err != nil {
+	variables := map[string]string{}
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		variables[name] = value
+	}
+	if err := o.fromEnvironment(flags, variables); err != nil {
 		return nil, err
 	}
 	if o.kubeconfig == "" {
-		o.kubeconfig, _ = lookupEnv("KUBECONFIG")
+		o.kubeconfig = variables["KUBECONFIG"]
 	}
 	if o.policyDir == "" {
 		o.setNamespaces()
@@ -123,11 +133,13 @@ func parseOptions(args []string, lookupEnv func(string) (string, bool)) (*option
 	return o, o.validate()
 }
 
-func fromEnvironment(flags *pflag.FlagSet, lookupEnv func(string) (string, bool)) error {
+func (o *options) fromEnvironment(flags *pflag.FlagSet, variables map[string]string) error {
+	known := map[string]bool{}
 	var errs []error
 	flags.VisitAll(func(flag *pflag.Flag) {
 		name := envPrefix + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
-		value, found := lookupEnv(name)
+		known[name] = true
+		value, found := variables[name]
 		if !found || flag.Changed {
 			return
 		}
@@ -135,6 +147,11 @@ func fromEnvironment(flags *pflag.FlagSet, lookupEnv func(string) (string, bool)
 			errs = append(errs, fmt.Errorf("environment variable %s: %w", name, err))
 		}
 	})
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		if strings.HasPrefix(name, envPrefix) && !known[name] {
+			o.unknownVariables = append(o.unknownVariables, name)
+		}
+	}
 	return errors.Join(errs...)
 }
 

@@ -45,8 +45,8 @@ type policySource interface {
 }
 
 // run is the program. It returns when it was told to stop, or with the one thing that is wrong.
-func run(args []string, lookupEnv func(string) (string, bool)) error {
-	options, err := parseOptions(args, lookupEnv)
+func run(args, environ []string) error {
+	options, err := parseOptions(args, environ)
 	if errors.Is(err, pflag.ErrHelp) {
 		return nil
 	}
@@ -193,6 +193,9 @@ func (op *operator) announce() {
 	op.logger.Info("Starting", append(source,
 		"hook", op.listeners.hook.Addr().String(), "path", o.hookPath, "tls", o.hookTLSDir != "",
 		"probes", op.listeners.probe.Addr().String(), "metrics", op.listeners.metrics.Addr().String())...)
+	for _, name := range o.unknownVariables {
+		op.logger.Info("Environment variable is no flag's: is it misspelt?", "variable", name)
+	}
 	if o.observe {
 		op.logger.Info("Observing: every call is allowed, nothing is enforced", "flag", "--observe")
 	}
