@@ -62,10 +62,13 @@ func acceptedCondition(policy rules.Policy, observing bool) metav1.Condition {
 		condition.Message = "This operator does not understand the policy: " + policy.NotUnderstood + ". " + consequence(policy)
 		return condition
 	}
-	_, rejections := rules.Compile([]rules.Policy{policy})
+	snapshot, rejections := rules.Compile([]rules.Policy{policy})
 	if len(rejections) > 0 {
 		condition.Reason = string(v1alpha1.ReasonInvalidEntry)
 		condition.Message = "Not in force: " + named(rejections) + ". The rest of the policy is."
+		if !snapshot.Policies()[0].Enforceable {
+			condition.Message = "Not in force: " + named(rejections) + ". " + consequence(policy)
+		}
 		return condition
 	}
 	condition.Status = metav1.ConditionTrue

@@ -169,9 +169,9 @@ func (o *options) setNamespaces() {
 }
 
 func (o *options) validate() error {
-	var errs []error
+	var faults []string // in one line
 	bad := func(flag, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("--%s: %s", flag, fmt.Sprintf(format, args...)))
+		faults = append(faults, fmt.Sprintf("--%s: %s", flag, fmt.Sprintf(format, args...)))
 	}
 	switch {
 	case o.policyDir == "" && o.namespace == "":
@@ -213,5 +213,8 @@ func (o *options) validate() error {
 	if o.shutdownTimeout <= 0 {
 		bad("shutdown-timeout", "%s is not positive", o.shutdownTimeout)
 	}
-	return errors.Join(errs...)
+	if len(faults) > 0 {
+		return errors.New(strings.Join(faults, "; "))
+	}
+	return nil
 }
