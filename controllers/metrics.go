@@ -23,6 +23,8 @@ const (
 //	registration_policy_rules_published_timestamp_seconds    when the rules in force were published, Unix time
 //	registration_policy_rules_stale                          1 while the last read of the policies failed and earlier rules
 //	                                                         stay in force
+//	registration_policy_watch_proven_timestamp_seconds       when the watch that has been silent for longest was last known to
+//	                                                         be alive, Unix time; at least about once a minute; 0: never
 //	registration_policy_rejected_parts                       parts of policies that are not in force
 //	registration_policy_leader                               1 on the replica that writes status
 type Metrics struct {
@@ -32,6 +34,7 @@ type Metrics struct {
 	stale         prometheus.Gauge
 	rejected      prometheus.Gauge
 	leader        prometheus.Gauge
+	freshness     *freshness
 }
 
 // NewMetrics registers the metrics. It panics if they are registered already, as the prometheus package does.
@@ -52,11 +55,16 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		stale:       gauge("rules_stale", "1 while the last read of the policies failed and earlier rules stay in force."),
 		rejected:    gauge("rejected_parts", "Parts of policies that are not in force."),
 		leader:      gauge("leader", "1 on the replica that writes status."),
+		freshness:   &freshness{},
 	}
+	proven := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "watch_proven_timestamp_seconds",
+		Help: "When the watch that has been silent for longest was last known to be alive, in Unix time; 0: never.",
+	}, m.freshness.oldest)
 	for _, result := range []string{buildPublished, buildListFailed, buildReadFailed} {
 		m.builds.WithLabelValues(result)
 	}
-	registerer.MustRegister(m.builds, m.buildDuration, m.publishedAt, m.stale, m.rejected, m.leader)
+	registerer.MustRegister(m.builds, m.buildDuration, m.publishedAt, m.stale, m.rejected, m.leader, proven)
 	return m
 }
 

@@ -47,7 +47,7 @@ func startReplica(t *testing.T, config *rest.Config, namespace, identity string)
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                 scheme,
 		Logger:                 logger,
-		Cache:                  CacheOptions([]string{namespace}),
+		Cache:                  CacheOptions([]string{namespace}, metrics),
 		MapperProvider:         func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return Mapper(), nil },
 		Metrics:                metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress: "0",

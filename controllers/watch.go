@@ -19,15 +19,16 @@ import (
 // process, which turns an API server that is away into a crash loop; this one waits, unready, for as long as it takes.
 const untilSynced = 10 * 365 * 24 * time.Hour
 
-// CacheOptions returns the options of the cache that policies of the namespaces are watched through.
+// CacheOptions returns the options of the cache that policies of the namespaces are watched through. The metrics say how fresh it
+// is.
 //
 // Policies are cached unstructured: a typed informer stops at the first object that does not decode, and with it every later
 // change of any other.
-func CacheOptions(namespaces []string) cache.Options {
+func CacheOptions(namespaces []string, metrics *Metrics) cache.Options {
 	options := cache.Options{
 		DefaultNamespaces: map[string]cache.Config{},
 		DefaultTransform:  dropUnread,
-		NewInformer:       newInformer,
+		NewInformer:       metrics.newInformer,
 	}
 	for _, namespace := range namespaces {
 		options.DefaultNamespaces[namespace] = cache.Config{}
@@ -35,10 +36,10 @@ func CacheOptions(namespaces []string) cache.Options {
 	return options
 }
 
-func newInformer(
+func (m *Metrics) newInformer(
 	lw toolscache.ListerWatcher, object runtime.Object, resync time.Duration, indexers toolscache.Indexers,
 ) toolscache.SharedIndexInformer {
-	consistent := consistentFirstList{toolscache.ToListerWatcherWithContext(lw)}
+	consistent := consistentFirstList{proven{toolscache.ToListerWatcherWithContext(lw), m.freshness.add()}}
 	return toolscache.NewSharedIndexInformer(consistent, object, resync, indexers)
 }
 

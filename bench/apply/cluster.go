@@ -130,14 +130,14 @@ func (c *cluster) inform(ctx context.Context, client dynamic.Interface) error {
 
 // control starts the operator's rules controller. The channel says how it ended.
 func (c *cluster) control(ctx context.Context, config *rest.Config) (<-chan error, error) {
+	metrics := controllers.NewMetrics(prometheus.NewRegistry())
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Cache:   controllers.CacheOptions([]string{namespace}),
+		Cache:   controllers.CacheOptions([]string{namespace}, metrics),
 		Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	if err != nil {
 		return nil, err
 	}
-	metrics := controllers.NewMetrics(prometheus.NewRegistry())
 	reconciler, err := controllers.NewRulesReconciler(mgr.GetCache(), c.store, metrics, logr.Discard())
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:         scheme,
 		Logger:         logger,
-		Cache:          controllers.CacheOptions(o.watchNamespaces),
+		Cache:          controllers.CacheOptions(o.watchNamespaces, metrics),
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return controllers.Mapper(), nil },
 		// Main owns the servers, their order of stopping, and the election.
 		Metrics:                metricsserver.Options{BindAddress: "0"},

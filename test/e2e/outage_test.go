@@ -20,8 +20,10 @@ func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
 	c.condition(t, "acme") // it leads
 	digest := op.digest(t)
 
+	const proven = "registration_policy_watch_proven_timestamp_seconds"
 	c.line.Cut()
 	restarted := start(t, c.inCluster(t)...)
+	silent := op.metric(t, proven) // what was on its way when the line was cut has come
 	for end := time.Now().Add(outage); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		if got := op.register(t, "jo@acme.com"); got != allowed {
 			t.Fatalf("answer without the API server: %+v", got)
@@ -35,6 +37,12 @@ func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
 		if status := restarted.status(t, restarted.probeURL+"/readyz"); status != http.StatusServiceUnavailable {
 			t.Fatalf("a replica without rules is ready: %d", status)
 		}
+	}
+	if got := op.metric(t, proven); got != silent || silent == "0" {
+		t.Errorf("%s went on from %s to %s without the API server", proven, silent, got)
+	}
+	if got := restarted.metric(t, proven); got != "0" {
+		t.Errorf("%s of a replica that has seen no API server: %s", proven, got)
 	}
 	if op.digest(t) != digest || op.status(t, op.probeURL+"/readyz") != http.StatusOK {
 		t.Error("the replica did not go on as before")
@@ -54,6 +62,9 @@ func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
 		eventually(t, "the rules come back", func() bool { return replica.status(t, replica.probeURL+"/readyz") == http.StatusOK })
 		replica.awaitAnswer(t, "jo@acme.example", allowed)
 		replica.awaitAnswer(t, "jo@acme.com", notAllowed)
+	}
+	if got := op.metric(t, proven); got == silent {
+		t.Errorf("%s after the outage is what it was before", proven)
 	}
 	if got := c.condition(t, "acme"); got.Reason != "Accepted" {
 		t.Errorf("status after the outage: %s", got.Reason)
