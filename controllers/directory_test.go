@@ -156,7 +156,7 @@ func asInFiles(want string) string {
 		return "listed twice; write each item once"
 	}
 	if path, found := strings.CutPrefix(want, `unknown field "`); found {
-		return ": " + strings.TrimSuffix(path, `"`) + ": forbidden: unknown field"
+		return ": " + strings.TrimSuffix(path, `"`) + ": unknown field"
 	}
 	return strings.Replace(want, "Required value", "required", 1)
 }
@@ -210,11 +210,11 @@ func TestBadFilesAreRefusedByLine(t *testing.T) {
 	}{
 		"a misspelt field": {
 			policyFile("p", "\n  allow:\n    domains: [acme.com]\n    adresses: [\"{local}@acme.com\"]"),
-			[]string{"p.yaml:7: spec.allow.adresses: forbidden: unknown field"}},
-		"an unknown field beside spec": {good + "specs: {}\n", []string{"p.yaml:7: specs: forbidden: unknown field"}},
+			[]string{"p.yaml:7: spec.allow.adresses: unknown field"}},
+		"an unknown field beside spec": {good + "specs: {}\n", []string{"p.yaml:7: specs: unknown field"}},
 		"an unknown field of metadata": {
 			strings.Replace(good, "{name: good}", "{name: good, label: {}}", 1),
-			[]string{"p.yaml:3: metadata: forbidden", "label"}},
+			[]string{"p.yaml:3: metadata: unknown field", "label"}},
 		"another kind": {
 			strings.Replace(good, "RegistrationPolicy", "ConfigMap", 1), []string{"p.yaml:2: kind: write RegistrationPolicy"}},
 		"another version": {
@@ -252,9 +252,9 @@ func TestBadFilesAreRefusedByLine(t *testing.T) {
 			policyFile("p", "\n  allow: {domains: [acme.com}"), []string{"p.yaml:", "not YAML: ", "brackets"}},
 		"an address for a field": {
 			policyFile("p", "\n  allow:\n    domains: [acme.com]\n    {local}@acme.com: 1"),
-			[]string{"p.yaml:5: spec.allow.…: forbidden: unknown field"}},
+			[]string{"p.yaml:5: spec.allow.…: unknown field"}},
 		"an address for a field beside spec": {
-			good + "{local}@acme.com: 1\n", []string{"p.yaml:1: …: forbidden: unknown field"}},
+			good + "{local}@acme.com: 1\n", []string{"p.yaml:1: …: unknown field"}},
 		"an address for an annotation's value of a wrong type": {
 			strings.Replace(good, "{name: good}", "{name: good, annotations: {\"{local}@acme.com\": 1}}", 1),
 			[]string{"p.yaml:3: metadata"}},
@@ -411,7 +411,7 @@ func TestAFailedChangeOfFilesLeavesTheOldState(t *testing.T) {
 	f.write(t, "a.yaml", policyFile("acme", "\n  allow: {domains: [\"*\"]}"))
 	f.write(t, "b.yaml", policyFile("beta", "\n  deny: {domain: [\"{local}@beta.example\"]}"))
 	eventually(t, within, func() string {
-		if err := f.Err(); err == nil || !strings.Contains(err.Error(), "b.yaml:5: spec.deny.domain: forbidden") {
+		if err := f.Err(); err == nil || !strings.Contains(err.Error(), "b.yaml:5: spec.deny.domain: unknown field") {
 			return fmt.Sprintf("Err is %v", err)
 		}
 		return ""

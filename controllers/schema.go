@@ -184,7 +184,12 @@ func violation(err *field.Error) string {
 			said += "; write a string, number, boolean, or a list of strings"
 		}
 		return said
-	case field.ErrorTypeNotSupported, field.ErrorTypeTooLong, field.ErrorTypeForbidden:
+	case field.ErrorTypeForbidden:
+		if err.Detail == unknownField {
+			return err.Field + ": unknown field; look at its spelling and its place"
+		}
+		return err.Field + ": " + err.Detail
+	case field.ErrorTypeNotSupported, field.ErrorTypeTooLong:
 		return fmt.Sprintf("%s: %s: %s", err.Field, strings.ToLower(err.Type.String()), err.Detail)
 	default:
 		return err.Field + ": " + err.Detail
