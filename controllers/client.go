@@ -8,10 +8,12 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// ClientConfig returns a copy of config for everything in the operator that speaks to an API server: what it answers is not
-// logged as it is. Its warnings quote values of a policy, and so local parts.
+// ClientConfig returns a copy of config for everything in the operator that speaks to an API server. What it answers is not
+// logged as it is: its warnings quote values of a policy, and so local parts. And it is the API server that says when there are
+// too many calls (API priority and fairness): client-go's own five a second would hold up the status of a thousand policies.
 func ClientConfig(config *rest.Config) *rest.Config {
 	quiet := rest.CopyConfig(config)
+	quiet.QPS = -1
 	quiet.WarningHandler = nil
 	quiet.WarningHandlerWithContext = rest.NoWarnings{}
 	return quiet

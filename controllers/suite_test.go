@@ -103,7 +103,6 @@ func startCluster(env *envtest.Environment) (*testCluster, error) {
 		return nil, err
 	}
 	config = ClientConfig(config)
-	config.QPS = -1 // the limit is for clusters, not for tests
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
