@@ -99,7 +99,3 @@ func texts[To, From ~string](from []From) []To {
 		}
 	})
 }
-
-func deepCopy(object map[string]any) map[string]any {
-	return runtime.DeepCopyJSON(object)
-}

@@ -211,6 +211,8 @@ func TestBadFilesAreRefusedByLine(t *testing.T) {
 		"a misspelt field": {
 			policyFile("p", "\n  allow:\n    domains: [acme.com]\n    adresses: [\"{local}@acme.com\"]"),
 			[]string{"p.yaml:7: spec.allow.adresses: unknown field"}},
+		"nothing at all":               {"", []string{"p.yaml:1: empty; "}},
+		"blank lines only":             {" \n\n", []string{"p.yaml:1: empty; "}},
 		"an unknown field beside spec": {good + "specs: {}\n", []string{"p.yaml:7: specs: unknown field"}},
 		"an unknown field of metadata": {
 			strings.Replace(good, "{name: good}", "{name: good, label: {}}", 1),
@@ -359,7 +361,6 @@ func TestWhatAFileMayHold(t *testing.T) {
 	}{
 		"no file":       {nil, nil},
 		"comments only": {[]string{"a.yaml", "# nothing\n---\n# at all\n"}, nil},
-		"an empty file": {[]string{"a.yaml", ""}, nil},
 		"null":          {[]string{"a.yaml", "---\nnull\n"}, nil},
 		"several documents": {
 			[]string{"a.yaml", "---\n" + acme + "---\n" + beta + "---\n"}, []string{"default/acme", "default/beta"}},

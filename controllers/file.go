@@ -106,7 +106,13 @@ func readFile(path, name string) ([]byte, error) {
 }
 
 // parse reads the policies of a file. The error joins all faults that were found, each with file and line.
+//
+// A file with nothing in it at all is one: it is what is left where an editor was interrupted or the disk is full, and what it
+// denied must stay denied.
 func (d *Directory) parse(ctx context.Context, f file) ([]*document, error) {
+	if len(bytes.TrimSpace(f.text)) == 0 {
+		return nil, fmt.Errorf("%s:1: empty; write a policy, or a comment if there is to be none, or remove the file", f.name)
+	}
 	var documents []*document
 	var errs []error
 	for _, text := range splitDocuments(f.text) {

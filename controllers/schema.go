@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"sigs.k8s.io/yaml"
@@ -63,7 +64,7 @@ func compileSpecSchema() (*specSchema, error) {
 // given stays as it is.
 func (s *specSchema) validate(ctx context.Context, spec map[string]any) (completed map[string]any, _ field.ErrorList) {
 	path := field.NewPath("spec")
-	completed = deepCopy(spec)
+	completed = runtime.DeepCopyJSON(spec)
 	errs := unknownFields(completed, s.structural)
 	for _, null := range nulls(path, completed) {
 		errs = append(errs, field.Required(null, "null is no value; write one, or leave the field out"))

@@ -41,6 +41,13 @@ func TestEditingAFileChangesTheAnswerAndABadEditLeavesTheOldState(t *testing.T) 
 		t.Errorf("registration_policy_rules_stale: %q", got)
 	}
 
+	write(t, file, "") // an editor was interrupted
+	eventually(t, "the empty file shows in readyz", func() bool {
+		_, body, err := op.get(op.metricsURL + "/readyz")
+		return err == nil && strings.Contains(body, "acme.yaml:1: empty")
+	})
+	op.awaitAnswer(t, "jo@acme.example", allowed)
+
 	write(t, file, acmePolicy)
 	op.awaitAnswer(t, "jo@acme.com", allowed)
 	if got := op.metric(t, "registration_policy_rules_stale"); got != "0" {
