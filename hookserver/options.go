@@ -131,6 +131,23 @@ func (o Options) validate() error {
 	} else if slices.Contains(takenHeaders, o.AuthHeader) {
 		fault("AuthHeader: %s has a meaning of its own and cannot hold a credential", o.AuthHeader)
 	}
+	faults = append(faults, o.answerFaults()...)
+	switch o.LogDomain {
+	case LogDomainAlways, LogDomainDenied, LogDomainNever:
+	default:
+		fault("LogDomain: %q is none of always, denied, never", o.LogDomain)
+	}
+	if o.MaxInFlight < 0 {
+		fault("MaxInFlight: %d is negative", o.MaxInFlight)
+	}
+	return errors.Join(faults...)
+}
+
+// answerFaults returns every fault of the options that an answer depends on.
+func (o Options) answerFaults() []error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+
 	if len(o.AddressAttributes) > maxAddressAttributes {
 		fault("AddressAttributes: has %d, at most %d are possible", len(o.AddressAttributes), maxAddressAttributes)
 	}
@@ -151,15 +168,7 @@ func (o Options) validate() error {
 			fault("%s: must be one line of UTF-8 of at most %d octets, without control characters and <", text.name, maxText)
 		}
 	}
-	switch o.LogDomain {
-	case LogDomainAlways, LogDomainDenied, LogDomainNever:
-	default:
-		fault("LogDomain: %q is none of always, denied, never", o.LogDomain)
-	}
-	if o.MaxInFlight < 0 {
-		fault("MaxInFlight: %d is negative", o.MaxInFlight)
-	}
-	return errors.Join(faults...)
+	return faults
 }
 
 // takenHeaders are headers that net/http or this server read themselves.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/hookserver/okta"
-	"registrationpolicy.dev/operator/rules"
 )
 
 // serve answers one request. The answer is made as a whole before any of it is written, so that a panic leaves
@@ -22,6 +21,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		header.Set("Content-Type", "application/json")
 	}
 	header.Set("Content-Length", strconv.Itoa(len(reply.body)))
+	if s.draining.Load() {
+		header.Set("Connection", "close") // over HTTP/2, net/http makes a GOAWAY of it
+	}
 	w.WriteHeader(reply.status)
 	_, _ = w.Write(reply.body) // an error means that Okta is gone: there is nobody to tell
 }
@@ -78,10 +80,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 		w.Header().Set("Retry-After", retryAfter)
 		return s.refuse(w, r, notLoaded)
 	}
-	call := callOf(&request)
-	decision := snapshot.Decide(call)
-	decision.Observed = s.options.Observe
-
+	call, decision := decide(&request, snapshot, s.options.Observe)
 	c := decidedCall{
 		decisionID: rand.Text(), // 130 random bits in 26 characters
 		credential: credential,
@@ -90,7 +89,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 		decision:   &decision,
 	}
 	c.identify(r, &request, s.options.AuthHeader)
-	encoded, err := s.respond(&c).Encode()
+	encoded, err := c.response(&s.options).Encode()
 	if err != nil {
 		return s.refuse(w, r, encodingFailed)
 	}
@@ -98,25 +97,4 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 	s.metrics.decided(&c, call.Contradictory, duration)
 	s.logDecided(&c, duration)
 	return reply{http.StatusOK, encoded}
-}
-
-// respond puts a decision into Okta's words.
-func (s *Server) respond(c *decidedCall) okta.Response {
-	d := c.decision
-	debug := c.debugContext()
-	if d.Answer() == rules.Deny {
-		attribute := d.Attribute
-		if attribute == "" {
-			attribute = s.options.AddressAttributes[0] // a cause without a location under the profile is not shown
-		}
-		return okta.Deny(s.options.Texts.For(d, c.decisionID), string(d.Reason.Code()), attribute).WithDebugContext(debug)
-	}
-	if d.Observed || len(d.Profile) == 0 {
-		return okta.Allow(nil).WithDebugContext(debug)
-	}
-	values := make([]okta.Value, len(d.Profile))
-	for i, attribute := range d.Profile {
-		values[i] = okta.Value{Name: attribute.Name, JSON: attribute.Value}
-	}
-	return okta.Allow(values).WithDebugContext(debug)
 }

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync/atomic"
 
 	"golang.org/x/net/netutil"
 
@@ -22,6 +23,7 @@ type Server struct {
 	refused   refusalLog // of callers with a credential
 	strangers refusalLog // of those without
 	http      *http.Server
+	draining  atomic.Bool
 }
 
 // New returns a server that serves nothing yet. It fails if the options do, with an error that names each of them, or
@@ -70,6 +72,11 @@ func (s *Server) Serve(listener net.Listener, tlsConfig *tls.Config) error {
 	}
 	return fmt.Errorf("hook server: %w", err)
 }
+
+// Drain has the server close each connection after its next answer, and go on otherwise. Callers come back on new
+// connections, which lead elsewhere once this replica is unready; those they kept would lead here until Shutdown, which
+// a call could then meet on its way.
+func (s *Server) Drain() { s.draining.Store(true) }
 
 // Shutdown takes no more calls, answers those in flight, and closes. If ctx ends first, it cuts them off and returns
 // ctx's error. A Serve that begins later returns at once.

@@ -34,26 +34,9 @@ type match struct {
 // Decide decides a call. It depends on the snapshot and the call only, and never fails: what cannot be decided is denied.
 func (s *Snapshot) Decide(call Call) Decision {
 	var room [usualAddresses]subject
-	subjects := room[:0]
-	var refusal Decision
-
-	switch call.Shape {
-	case SignUp, ProfileUpdate, Both:
-	default:
-		return Decision{Reason: ReasonUnrecognisedCall}
-	}
-	if len(call.Profile)+len(call.Update) > maxAddresses {
-		return Decision{Reason: ReasonUnrecognisedCall}
-	}
-	if call.Shape != ProfileUpdate {
-		if subjects, refusal = readProfile(subjects, call.Profile); refusal.Reason != "" {
-			return refusal
-		}
-	}
-	if call.Shape != SignUp {
-		if subjects, refusal = readUpdate(subjects, call.Update); refusal.Reason != "" {
-			return refusal
-		}
+	subjects, refusal := call.read(room[:0])
+	if refusal.Reason != "" {
+		return refusal
 	}
 	if len(subjects) == 0 {
 		return Decision{Outcome: Allow, Reason: ReasonNoAddressChanged}
@@ -73,6 +56,30 @@ func (s *Snapshot) Decide(call Call) Decision {
 	default:
 		return both(s.evaluate(signUps, call.Source, subjects), s.evaluate(profileUpdates, call.Source, subjects))
 	}
+}
+
+// read appends the addresses of a call, or says why it is refused before any policy is asked.
+func (c *Call) read(subjects []subject) ([]subject, Decision) {
+	switch c.Shape {
+	case SignUp, ProfileUpdate, Both:
+	default:
+		return nil, Decision{Reason: ReasonUnrecognisedCall}
+	}
+	if len(c.Profile)+len(c.Update) > maxAddresses {
+		return nil, Decision{Reason: ReasonUnrecognisedCall}
+	}
+	var refusal Decision
+	if c.Shape != ProfileUpdate {
+		if subjects, refusal = readProfile(subjects, c.Profile); refusal.Reason != "" {
+			return nil, refusal
+		}
+	}
+	if c.Shape != SignUp {
+		if subjects, refusal = readUpdate(subjects, c.Update); refusal.Reason != "" {
+			return nil, refusal
+		}
+	}
+	return subjects, Decision{}
 }
 
 // readProfile appends the addresses of a sign-up. The first attribute is required.

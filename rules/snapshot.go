@@ -26,6 +26,7 @@ type Snapshot struct {
 type policyFacts struct {
 	PolicySummary
 	message string
+	scope   *scope
 	profile []ProfileAttribute // settled
 	sent    []ProfileAttribute // what is sent of it where no other policy has a say
 }
@@ -41,6 +42,7 @@ type PolicySummary struct {
 // scope holds the rules of all policies with the same appliesTo.
 type scope struct {
 	requests requestSet
+	sources  []string // sorted; empty means all
 
 	enforcing   int     // policies in mode Enforce
 	allowing    int     // those of them that have an allow
@@ -97,7 +99,7 @@ func newSnapshot(compiled []compiledPolicy) *Snapshot {
 		key := fmt.Sprintf("%d %q", c.requests, c.sources) // quoted: a source may be empty, or hold any separator
 		b := builders[key]
 		if b == nil {
-			b = newScopeBuilder(c.requests)
+			b = newScopeBuilder(c)
 			builders[key] = b
 			order = append(order, b)
 			if len(c.sources) == 0 {
@@ -107,6 +109,7 @@ func newSnapshot(compiled []compiledPolicy) *Snapshot {
 				s.bySource[source] = append(s.bySource[source], b.scope)
 			}
 		}
+		s.policies[i].scope = b.scope
 		b.add(int32(i), c)
 	}
 	for _, b := range order {
@@ -123,9 +126,10 @@ type scopeBuilder struct {
 	addresses map[string][]posting
 }
 
-func newScopeBuilder(requests requestSet) *scopeBuilder {
+// newScopeBuilder returns the builder of the scope that c belongs to.
+func newScopeBuilder(c *compiledPolicy) *scopeBuilder {
 	return &scopeBuilder{
-		scope:     &scope{requests: requests},
+		scope:     &scope{requests: c.requests, sources: c.sources},
 		self:      map[string][]posting{},
 		below:     map[string][]posting{},
 		addresses: map[string][]posting{},

@@ -1,0 +1,243 @@
+package rules
+
+import (
+	"slices"
+	"strings"
+)
+
+// Standing says what part a policy had in deciding a call. The set is closed, and part of the product's API.
+type Standing string
+
+const (
+	// StandingDecides: the decision is this policy's.
+	StandingDecides Standing = "Decides"
+	// StandingDenies: it denies an address too, but comes after the one that decides, by name.
+	StandingDenies Standing = "Denies"
+	// StandingAllows: it allows every address too, but comes after the one that decides, by name. Its profile counts.
+	StandingAllows Standing = "Allows"
+	// StandingOverruled: it allows every address, and a policy that denies, or that cannot be enforced, stands against
+	// it.
+	StandingOverruled Standing = "Overruled"
+	// StandingAllowsPart: it allows some addresses of the call, not all, and so does not count.
+	StandingAllowsPart Standing = "AllowsPart"
+	// StandingNoMatch: none of its entries matches an address of the call.
+	StandingNoMatch Standing = "NoMatch"
+	// StandingNotEnforceable: it blocks the call, but another decides: one that denies, or one like it that comes
+	// before.
+	StandingNotEnforceable Standing = "NotEnforceable"
+	// StandingAudit: it applies, and is in mode Audit: it decides nothing.
+	StandingAudit Standing = "Audit"
+	// StandingOtherRequestType: its appliesTo leaves out this type of request.
+	StandingOtherRequestType Standing = "OtherRequestType"
+	// StandingOtherSource: its appliesTo leaves out the call's source.
+	StandingOtherSource Standing = "OtherSource"
+	// StandingNotAsked: the call was decided before any policy was asked.
+	StandingNotAsked Standing = "NotAsked"
+)
+
+// Standings returns every standing, in the order above.
+func Standings() []Standing {
+	return []Standing{
+		StandingDecides, StandingDenies, StandingAllows, StandingOverruled, StandingAllowsPart, StandingNoMatch,
+		StandingNotEnforceable, StandingAudit, StandingOtherRequestType, StandingOtherSource, StandingNotAsked,
+	}
+}
+
+// Account is what there is to say of one policy and one call, as a request of one type.
+type Account struct {
+	PolicySummary
+	// Request is what the call was decided as; "" for StandingNotAsked. A call of the shape Both is decided as each of
+	// the two.
+	Request RequestType
+	// Standing is the part that the policy had. Where Request is one of two, it is the part in the decision on that
+	// one.
+	Standing Standing
+	// Applies says that the policy's appliesTo matches.
+	Applies bool
+	// By is the policy that decided the request; zero where none did. See [Decision.Policy].
+	By PolicyName
+	// Verdicts holds one for each address of the call, in order. It is empty where the policy does not apply, or cannot
+	// be enforced.
+	Verdicts []Verdict
+}
+
+// Verdict is what one policy says of one address.
+type Verdict struct {
+	// Attribute is the attribute that holds the address.
+	Attribute string
+	// Denies and Allows say what the policy says. It may say nothing.
+	Denies, Allows bool
+	// Entry is the entry by which it says so; zero where it says nothing.
+	Entry Entry
+	// Beaten holds the policy's other entries that match the address, as the ladder has them: Entry stands before them.
+	Beaten []Entry
+	// Near holds, where the policy says nothing, its allow entries that miss the address by the one rule that is often
+	// overlooked: a domain is not what is below it, and a wildcard is not the domain itself.
+	Near []Entry
+}
+
+// Explain decides a call as [Snapshot.Decide] does, and gives an account of every policy, by name: first all for a
+// sign-up, then all for a progressive profile, as far as the call is one. It holds no local part.
+func (s *Snapshot) Explain(call Call) (Decision, []Account) {
+	decision := s.Decide(call)
+	subjects, refusal := call.read(nil)
+	if refusal.Reason != "" || len(subjects) == 0 {
+		accounts := make([]Account, len(s.policies))
+		for i := range s.policies {
+			accounts[i] = Account{PolicySummary: s.policies[i].PolicySummary, Standing: StandingNotAsked}
+		}
+		return decision, accounts
+	}
+	var accounts []Account
+	if call.Shape != ProfileUpdate {
+		accounts = s.accounts(accounts, signUps, call.Source, subjects)
+	}
+	if call.Shape != SignUp {
+		accounts = s.accounts(accounts, profileUpdates, call.Source, subjects)
+	}
+	return decision, accounts
+}
+
+func (s *Snapshot) accounts(accounts []Account, request requestSet, source string, subjects []subject) []Account {
+	requestType := SelfServiceRegistration
+	if request == profileUpdates {
+		requestType = ProgressiveProfile
+	}
+	decision := s.evaluate(request, source, subjects)
+	matches := map[*scope][]match{}
+	for i := range s.policies {
+		facts := &s.policies[i]
+		a := Account{PolicySummary: facts.PolicySummary, Request: requestType, By: decision.Policy}
+		switch {
+		case facts.scope.requests&request == 0:
+			a.Standing = StandingOtherRequestType
+		case len(facts.scope.sources) > 0 && !slices.Contains(facts.scope.sources, source):
+			a.Standing = StandingOtherSource
+		default:
+			a.Applies = true
+			found, looked := matches[facts.scope]
+			if !looked {
+				found = facts.scope.matchAll(subjects)
+				matches[facts.scope] = found
+			}
+			if facts.Enforceable {
+				a.Verdicts = verdictsOf(int32(i), found, subjects)
+				facts.scope.addNear(a.Verdicts, int32(i), subjects)
+			}
+			a.Standing = a.standing(&decision)
+		}
+		accounts = append(accounts, a)
+	}
+	return accounts
+}
+
+// matchAll returns what matches any of the subjects, sorted.
+func (s *scope) matchAll(subjects []subject) []match {
+	var matches []match
+	for i := range subjects {
+		matches = s.match(matches, uint8(i), &subjects[i].address)
+	}
+	slices.SortFunc(matches, match.compare)
+	return matches
+}
+
+// verdictsOf returns what one policy says of each subject. Of its sorted matches with a subject, the first is the
+// verdict.
+func verdictsOf(policy int32, matches []match, subjects []subject) []Verdict {
+	verdicts := make([]Verdict, len(subjects))
+	for i := range subjects {
+		verdicts[i].Attribute = subjects[i].attribute
+	}
+	for _, m := range matches {
+		if m.policy != policy {
+			continue
+		}
+		v := &verdicts[m.subject]
+		switch entry := m.entry(); {
+		case v.Entry.Field == NoEntry:
+			v.Entry, v.Denies, v.Allows = entry, m.rung.denies(), !m.rung.denies()
+		case entry != v.Entry && !slices.Contains(v.Beaten, entry):
+			v.Beaten = append(v.Beaten, entry)
+		}
+	}
+	return verdicts
+}
+
+// addNear fills in Near.
+func (s *scope) addNear(verdicts []Verdict, policy int32, subjects []subject) {
+	for i := range verdicts {
+		v := &verdicts[i]
+		if v.Entry.Field != NoEntry {
+			continue
+		}
+		add := func(begin, end uint32) {
+			for _, p := range s.postings[begin:end] {
+				if p.policy == policy && !p.rung.denies() {
+					v.Near = append(v.Near, p.entry())
+				}
+			}
+		}
+		name := subjects[i].address.domain.name
+		span := s.domains[name]
+		add(span.middle, span.end)
+		for name != "" {
+			_, name, _ = strings.Cut(name, ".")
+			span := s.domains[name]
+			add(span.begin, span.middle)
+		}
+	}
+}
+
+// standing tells the part of a policy that applies from its verdicts and the decision on the request.
+func (a *Account) standing(decision *Decision) Standing {
+	allowed, denied := 0, 0
+	for _, v := range a.Verdicts {
+		if v.Allows {
+			allowed++
+		}
+		if v.Denies {
+			denied++
+		}
+	}
+	switch {
+	case a.Mode == Audit:
+		return StandingAudit
+	case a.PolicyName == decision.Policy:
+		return StandingDecides
+	case !a.Enforceable:
+		return StandingNotEnforceable
+	case denied > 0:
+		return StandingDenies
+	case allowed == 0:
+		return StandingNoMatch
+	case allowed < len(a.Verdicts):
+		return StandingAllowsPart
+	case decision.Outcome == Allow:
+		return StandingAllows
+	default:
+		return StandingOverruled
+	}
+}
+
+// EntryText returns an entry as its author wrote it, and "" for one that the policy does not have. It may hold a local
+// part.
+func (p *Policy) EntryText(e Entry) string {
+	var entries []string
+	switch e.Field {
+	case DenyAddresses:
+		entries = p.Deny.Addresses
+	case AllowAddresses:
+		entries = p.Allow.Addresses
+	case DenyDomains:
+		entries = p.Deny.Domains
+	case AllowDomains:
+		entries = p.Allow.Domains
+	case AllowPublicSuffixes:
+		entries = p.Allow.PublicSuffixes
+	default:
+	}
+	if e.Index < 0 || e.Index >= len(entries) {
+		return ""
+	}
+	return entries[e.Index]
+}

@@ -1,0 +1,265 @@
+package rules_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// recombined is what the accounts of one request come to by the documented steps.
+type recombined struct {
+	outcome rules.Outcome
+	reason  rules.Reason
+	policy  rules.PolicyName
+	entry   rules.Entry
+}
+
+// recombine goes through the steps of the documentation with nothing but the accounts.
+func recombine(accounts []rules.Account) recombined {
+	tookPart := slices.DeleteFunc(slices.Clone(accounts), func(a rules.Account) bool { return !a.Applies || a.Mode == rules.Audit })
+	if len(tookPart) == 0 {
+		return recombined{reason: rules.ReasonNoPolicyApplies}
+	}
+	for _, a := range tookPart {
+		for _, v := range a.Verdicts {
+			if v.Denies {
+				return recombined{rules.Deny, rules.ReasonDenied, a.PolicyName, v.Entry}
+			}
+		}
+	}
+	for _, a := range tookPart {
+		if !a.Enforceable {
+			return recombined{rules.Deny, rules.ReasonPolicyNotEnforceable, a.PolicyName, rules.Entry{}}
+		}
+	}
+	for _, a := range tookPart {
+		if !slices.ContainsFunc(a.Verdicts, func(v rules.Verdict) bool { return !v.Allows }) {
+			return recombined{rules.Allow, rules.ReasonAllowed, a.PolicyName, a.Verdicts[0].Entry}
+		}
+	}
+	return recombined{reason: rules.ReasonNotAllowed}
+}
+
+func TestTheAccountsRecombineToTheDecision(t *testing.T) {
+	const cases = 10_000
+	standings := map[rules.Standing]int{}
+	each(t, cases, func(t *testing.T, d draw) {
+		policies, call := d.policies(), d.call()
+		snapshot, _ := rules.Compile(policies)
+		want := snapshot.Decide(call)
+		decision, accounts := snapshot.Explain(call)
+		if got, want := answerOf(&decision), answerOf(&want); got != want {
+			t.Errorf("Explain decides %+v, Decide %+v", got, want)
+		}
+		byRequest := map[rules.RequestType][]rules.Account{}
+		for _, a := range accounts {
+			standings[a.Standing]++
+			byRequest[a.Request] = append(byRequest[a.Request], a)
+			checkStanding(t, &a)
+		}
+		if len(policies) == 0 {
+			return
+		}
+		if unasked, found := byRequest[""]; found {
+			if len(byRequest) != 1 || len(unasked) != len(policies) || decision.Reason == rules.ReasonNoPolicyApplies || decision.TookPart != 0 {
+				t.Errorf("not asked: %+v, decision %+v", accounts, decision)
+			}
+			return
+		}
+		var got recombined
+		for _, request := range []rules.RequestType{rules.SelfServiceRegistration, rules.ProgressiveProfile} {
+			half, asked := byRequest[request]
+			if !asked {
+				continue
+			}
+			if len(half) != len(policies) {
+				t.Errorf("%d accounts of %d policies", len(half), len(policies))
+			}
+			if next := recombine(half); got.reason == "" || got.outcome == rules.Allow && next.outcome == rules.Deny {
+				got = next
+			}
+		}
+		if want := (recombined{decision.Outcome, decision.Reason, decision.Policy, decision.Entry}); got != want {
+			t.Errorf("policies %+v\ncall %+v\naccounts %+v\n got %+v\nwant %+v", policies, call, accounts, got, want)
+		}
+	})
+	for _, standing := range rules.Standings() {
+		if standings[standing] < cases/200 {
+			t.Errorf("only %d accounts of %d cases are %s", standings[standing], cases, standing)
+		}
+	}
+	t.Logf("accounts: %d cases, %v", cases, standings)
+}
+
+// checkStanding holds a standing to the facts that stand beside it.
+func checkStanding(t *testing.T, a *rules.Account) {
+	t.Helper()
+	denies, allows := 0, 0
+	for _, v := range a.Verdicts {
+		if v.Denies {
+			denies++
+		}
+		if v.Allows {
+			allows++
+		}
+		if v.Denies && v.Allows || (v.Denies || v.Allows) != (v.Entry != rules.Entry{}) || slices.Contains(v.Beaten, v.Entry) ||
+			(v.Denies || v.Allows) && v.Near != nil {
+			t.Errorf("a verdict that contradicts itself: %+v", v)
+		}
+	}
+	all := len(a.Verdicts) > 0 && allows == len(a.Verdicts)
+	enforced := a.Applies && a.Mode == rules.Enforce
+	lost := a.By != a.PolicyName
+	fits := map[rules.Standing]bool{
+		rules.StandingDecides:          enforced && !lost && (denies > 0 || all || !a.Enforceable),
+		rules.StandingDenies:           enforced && lost && denies > 0,
+		rules.StandingAllows:           enforced && lost && all && a.By != rules.PolicyName{},
+		rules.StandingOverruled:        enforced && lost && all && a.By != rules.PolicyName{},
+		rules.StandingAllowsPart:       enforced && lost && denies == 0 && allows > 0 && !all,
+		rules.StandingNoMatch:          enforced && lost && a.Enforceable && denies == 0 && allows == 0,
+		rules.StandingNotEnforceable:   enforced && lost && !a.Enforceable,
+		rules.StandingAudit:            a.Applies && a.Mode == rules.Audit,
+		rules.StandingOtherRequestType: !a.Applies && a.Request != "",
+		rules.StandingOtherSource:      !a.Applies && a.Request != "",
+		rules.StandingNotAsked:         !a.Applies && a.Request == "",
+	}
+	if !fits[a.Standing] {
+		t.Errorf("%s does not fit %+v", a.Standing, a)
+	}
+}
+
+// said is an account in few words.
+type said struct {
+	Standing rules.Standing
+	Entries  []string
+	Beaten   []string
+}
+
+func TestAnAccountSaysWhyEachPolicyDidNotDecide(t *testing.T) {
+	acme := allow("acme", "acme.com", "*.acme.com")
+	for sentence, test := range map[string]struct {
+		policies []rules.Policy
+		call     rules.Call
+		reason   rules.Reason
+		want     map[string]said
+	}{
+		"a deny of another policy overrules an allow": {
+			[]rules.Policy{acme, deny("contractors", "c.acme.com")}, signUp("jo@c.acme.com"), rules.ReasonDenied,
+			map[string]said{
+				"acme":        {rules.StandingOverruled, []string{"spec.allow.domains[1]"}, nil},
+				"contractors": {rules.StandingDecides, []string{"spec.deny.domains[0]"}, nil},
+			},
+		},
+		"within a policy, an address beats a domain, and what is beaten is named": {
+			[]rules.Policy{with(acme, func(p *rules.Policy) {
+				p.Deny.Domains = []string{"acme.com"}
+				p.Allow.Addresses = []string{"jo@acme.com"}
+			})},
+			signUp("jo@acme.com"), rules.ReasonAllowed,
+			map[string]said{"acme": {
+				rules.StandingDecides, []string{"spec.allow.addresses[0]"}, []string{"spec.deny.domains[0]", "spec.allow.domains[0]"},
+			}},
+		},
+		"a policy that allows only the login": {
+			[]rules.Policy{acme}, signUpLogin("jo@other.test", "jo@acme.com"), rules.ReasonNotAllowed,
+			map[string]said{"acme": {rules.StandingAllowsPart, []string{"", "spec.allow.domains[0]"}, nil}},
+		},
+		"two policies allow: the first by name decides": {
+			[]rules.Policy{allow("b", "acme.com"), acme}, signUp("jo@acme.com"), rules.ReasonAllowed,
+			map[string]said{
+				"acme": {rules.StandingDecides, []string{"spec.allow.domains[0]"}, nil},
+				"b":    {rules.StandingAllows, []string{"spec.allow.domains[0]"}, nil},
+			},
+		},
+		"another source and another request type": {
+			[]rules.Policy{
+				with(acme, func(p *rules.Policy) { p.Sources = []string{"rul9"} }),
+				with(allow("b", "acme.com"), func(p *rules.Policy) { p.RequestTypes = []rules.RequestType{rules.ProgressiveProfile} }),
+			},
+			signUp("jo@acme.com"), rules.ReasonNoPolicyApplies,
+			map[string]said{"acme": {rules.StandingOtherSource, nil, nil}, "b": {rules.StandingOtherRequestType, nil, nil}},
+		},
+		"Audit decides nothing, whatever it says": {
+			[]rules.Policy{auditing(acme)}, signUp("jo@acme.com"), rules.ReasonNoPolicyApplies,
+			map[string]said{"acme": {rules.StandingAudit, []string{"spec.allow.domains[0]"}, nil}},
+		},
+		"a policy that cannot be enforced blocks": {
+			[]rules.Policy{acme, {PolicyName: rules.PolicyName{Namespace: acme.Namespace, Name: "new"}, NotUnderstood: "spec.x: unknown"}},
+			signUp("jo@acme.com"), rules.ReasonPolicyNotEnforceable,
+			map[string]said{
+				"acme": {rules.StandingOverruled, []string{"spec.allow.domains[0]"}, nil},
+				"new":  {rules.StandingDecides, nil, nil},
+			},
+		},
+		"an address that is none is decided before any policy is asked": {
+			[]rules.Policy{acme}, signUp("jo"), rules.ReasonInvalidAddress,
+			map[string]said{"acme": {rules.StandingNotAsked, nil, nil}},
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			decision, accounts := compile(t, test.policies...).Explain(test.call)
+			if decision.Reason != test.reason {
+				t.Errorf("reason %s, want %s", decision.Reason, test.reason)
+			}
+			got := map[string]said{}
+			for _, a := range accounts {
+				s := said{Standing: a.Standing}
+				for _, v := range a.Verdicts {
+					s.Entries = append(s.Entries, v.Entry.String())
+					for _, entry := range v.Beaten {
+						s.Beaten = append(s.Beaten, entry.String())
+					}
+				}
+				got[a.Name] = s
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("accounts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAnAccountNamesTheEntriesThatJustMiss(t *testing.T) {
+	for sentence, test := range map[string]struct {
+		policy rules.Policy
+		email  string
+		want   []string
+	}{
+		"a domain is not what is below it":           {allow("a", "x.test", "acme.com"), "jo@uk.acme.com", []string{"spec.allow.domains[1]"}},
+		"nor what is further below":                  {allow("a", "acme.com"), "jo@mail.uk.acme.com", []string{"spec.allow.domains[0]"}},
+		"a wildcard is not the domain itself":        {allow("a", "*.acme.com"), "jo@acme.com", []string{"spec.allow.domains[0]"}},
+		"what matches misses nothing":                {allow("a", "acme.com", "*.acme.com"), "jo@uk.acme.com", nil},
+		"another domain is not near":                 {allow("a", "acme.com", "*.acme.com"), "jo@xacme.com", nil},
+		"a deny that misses is nothing to put right": {with(allow("a", "x.test"), func(p *rules.Policy) { p.Deny.Domains = []string{"*.acme.com"} }), "jo@acme.com", nil},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			_, accounts := compile(t, allow("b", "uk.acme.com", "acme.com"), test.policy).Explain(signUp(test.email))
+			var got []string
+			for _, entry := range accounts[0].Verdicts[0].Near {
+				got = append(got, entry.String())
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("near (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTheTextOfAnEntryIsTheAuthors(t *testing.T) {
+	p := rules.Policy{
+		Allow: rules.AllowRules{Domains: []string{"ACME.com"}, PublicSuffixes: []string{"co.uk"}, Addresses: []string{"Jo@acme.com"}},
+		Deny:  rules.DenyRules{Domains: []string{"x.test"}, Addresses: []string{"al@x.test"}},
+	}
+	for entry, want := range map[rules.Entry]string{
+		{Field: rules.AllowDomains}: "ACME.com", {Field: rules.AllowPublicSuffixes}: "co.uk", {Field: rules.AllowAddresses}: "Jo@acme.com",
+		{Field: rules.DenyDomains}: "x.test", {Field: rules.DenyAddresses}: "al@x.test",
+		{}: "", {Field: rules.DenyDomains, Index: 1}: "", {Field: rules.DenyDomains, Index: -1}: "",
+	} {
+		if got := p.EntryText(entry); got != want {
+			t.Errorf("%s: %q, want %q", entry, got, want)
+		}
+	}
+}
