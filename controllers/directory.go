@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/go-logr/logr"
@@ -28,8 +29,9 @@ type Directory struct {
 	err error // of the last reading
 }
 
-// OpenDirectory begins to watch the directory at path. It reads nothing yet.
-func OpenDirectory(path string, store *rules.Store, metrics *Metrics, logger logr.Logger) (*Directory, error) {
+// OpenDirectory begins to watch the directory at path. It reads nothing yet. Of its policies, what scopes leave in force is
+// published in store.
+func OpenDirectory(path string, store *rules.Store, scopes Scopes, metrics *Metrics, logger logr.Logger) (*Directory, error) {
 	schema, err := newSpecSchema()
 	if err != nil {
 		return nil, err
@@ -40,7 +42,7 @@ func OpenDirectory(path string, store *rules.Store, metrics *Metrics, logger log
 	}
 	return &Directory{
 		path: path, schema: schema, watcher: watcher,
-		publisher: publisher{store: store, metrics: metrics, logger: logger},
+		publisher: publisher{scopes: scopes, store: store, metrics: metrics, logger: logger},
 	}, nil
 }
 
@@ -78,6 +80,12 @@ func (d *Directory) load(ctx context.Context) error {
 	}
 	for _, rejection := range d.publisher.publish(policies) {
 		d.logRejection(documents, rejection)
+	}
+	for _, namespace := range d.publisher.scopes.Namespaces() {
+		if !slices.ContainsFunc(policies, func(policy rules.Policy) bool { return policy.Namespace == namespace }) {
+			// With the name of another, the namespace that was meant is not bounded.
+			d.publisher.logger.Info("Bounded namespace has no policy: is it misspelt?", "namespace", namespace)
+		}
 	}
 	return nil
 }

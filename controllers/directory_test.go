@@ -34,7 +34,7 @@ func openDirectory(t *testing.T, namesAndTexts ...string) *directoryFixture {
 		f.write(t, namesAndTexts[i], namesAndTexts[i+1])
 	}
 	var err error
-	f.Directory, err = OpenDirectory(f.dir, f.store, NewMetrics(f.registry), loggerTo(f.log))
+	f.Directory, err = OpenDirectory(f.dir, f.store, nil, NewMetrics(f.registry), loggerTo(f.log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +344,7 @@ func TestFilesThatCannotBeReadAreErrors(t *testing.T) {
 		})
 	}
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
-	d, err := OpenDirectory(nowhere, &rules.Store{}, NewMetrics(prometheus.NewRegistry()), loggerTo(said))
+	d, err := OpenDirectory(nowhere, &rules.Store{}, nil, NewMetrics(prometheus.NewRegistry()), loggerTo(said))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -557,7 +557,7 @@ func TestASwapIsSeenAsAWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d, err := OpenDirectory(dir, store, NewMetrics(prometheus.NewRegistry()), loggerTo(said))
+	d, err := OpenDirectory(dir, store, nil, NewMetrics(prometheus.NewRegistry()), loggerTo(said))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,9 +35,9 @@ func (r *StatusReconciler) announce(object *unstructured.Unstructured, status po
 // deleted says that what a policy denied, it denies no longer. Nothing else would: the object is gone, and the fault table
 // holds for faults, not for intent.
 func (r *StatusReconciler) deleted(object *unstructured.Unstructured) {
-	policy := r.converter.convert(context.Background(), object)
+	policy, _, takesPart := r.scopes.Bound(r.converter.convert(context.Background(), object))
 	denies := len(policy.Deny.Domains)+len(policy.Deny.Addresses) > 0 || policy.NotUnderstood != ""
-	if policy.Mode == rules.Audit || !denies {
+	if policy.Mode == rules.Audit || !denies || !takesPart {
 		return
 	}
 	r.recorder.Eventf(object, nil, corev1.EventTypeWarning, eventDeleted, actionDelete,

@@ -162,13 +162,21 @@ func (d *Directory) parseDocument(ctx context.Context, name string, text []byte)
 	if err := json.Unmarshal(asJSON, &object); err != nil {
 		return nil, fmt.Errorf("%s: not an object; write apiVersion, kind, metadata and spec", found.place(""))
 	}
+	if err := d.readPolicy(ctx, found, object); err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// readPolicy reads the object that a document holds.
+func (d *Directory) readPolicy(ctx context.Context, found *document, object map[string]any) error {
 	spec, errs := d.checkObject(ctx, object)
 	if len(errs) > 0 {
 		var joined []error
 		for _, err := range errs {
 			joined = append(joined, fmt.Errorf("%s: %s", found.place(err.Field), violation(err)))
 		}
-		return nil, errors.Join(joined...)
+		return errors.Join(joined...)
 	}
 	object["spec"] = spec
 	policy := &unstructured.Unstructured{Object: object}
@@ -176,7 +184,7 @@ func (d *Directory) parseDocument(ctx context.Context, name string, text []byte)
 		policy.SetNamespace(fileNamespace)
 	}
 	found.policy = (&converter{d.schema}).convert(ctx, policy)
-	return found, nil
+	return nil
 }
 
 // checkObject holds an object to what an API server checks when it is applied with strict field validation.

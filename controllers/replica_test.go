@@ -55,7 +55,7 @@ func startReplica(t *testing.T, config *rest.Config, namespace, identity string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rulesReconciler, err := NewRulesReconciler(mgr.GetCache(), r.store, metrics, logger.WithName("rules"))
+	rulesReconciler, err := NewRulesReconciler(mgr.GetCache(), r.store, nil, metrics, logger.WithName("rules"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func startReplica(t *testing.T, config *rest.Config, namespace, identity string)
 		t.Fatal(err)
 	}
 	status, err := NewStatusReconciler(mgr.GetCache(), mgr.GetClient(), mgr.GetEventRecorder("registration-policy-operator"),
-		false, logger.WithName("status"))
+		nil, false, logger.WithName("status"))
 	if err != nil {
 		t.Fatal(err)
 	}

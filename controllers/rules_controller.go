@@ -36,15 +36,17 @@ type RulesReconciler struct {
 	lastBuild atomic.Int64 // nanoseconds of the Unix epoch
 }
 
-// NewRulesReconciler returns a reconciler that lists through reader and publishes in store.
-func NewRulesReconciler(reader client.Reader, store *rules.Store, metrics *Metrics, logger logr.Logger) (*RulesReconciler, error) {
+// NewRulesReconciler returns a reconciler that lists through reader, and publishes in store what scopes leave in force.
+func NewRulesReconciler(
+	reader client.Reader, store *rules.Store, scopes Scopes, metrics *Metrics, logger logr.Logger,
+) (*RulesReconciler, error) {
 	schema, err := newSpecSchema()
 	if err != nil {
 		return nil, err
 	}
 	return &RulesReconciler{
 		reader:    reader,
-		publisher: publisher{store: store, metrics: metrics, logger: logger},
+		publisher: publisher{scopes: scopes, store: store, metrics: metrics, logger: logger},
 		converted: conversions{converter: converter{schema}},
 	}, nil
 }

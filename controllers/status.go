@@ -54,21 +54,33 @@ func wantedStatus(before policyStatus, generation int64, accepted metav1.Conditi
 	return after, changed
 }
 
-// acceptedCondition says whether all of a policy is in force, but for the fields that depend on the object's history.
-func acceptedCondition(policy rules.Policy, observing bool) metav1.Condition {
+// acceptedCondition says whether all of a policy is in force, but for the fields that depend on the object's history. Of
+// several reasons it is the first of NotUnderstood, OutsideScope and InvalidEntry; the message names the faults of the latter
+// both.
+func acceptedCondition(policy rules.Policy, scopes Scopes, observing bool) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse}
+	within, outside, takesPart := scopes.Bound(policy)
 	if policy.NotUnderstood != "" {
 		condition.Reason = string(v1alpha1.ReasonNotUnderstood)
-		condition.Message = "This operator does not understand the policy: " + policy.NotUnderstood + ". " + consequence(policy)
+		condition.Message = "This operator does not understand the policy: " + policy.NotUnderstood + ". " + consequence(within, takesPart)
 		return condition
 	}
 	snapshot, rejections := rules.Compile([]rules.Policy{policy})
-	if len(rejections) > 0 {
+	if len(outside)+len(rejections) > 0 {
 		condition.Reason = string(v1alpha1.ReasonInvalidEntry)
-		condition.Message = "Not in force: " + named(rejections) + ". The rest of the policy is."
-		if !snapshot.Policies()[0].Enforceable {
-			condition.Message = "Not in force: " + named(rejections) + ". " + consequence(policy)
+		if len(outside) > 0 {
+			condition.Reason = string(v1alpha1.ReasonOutsideScope)
 		}
+		rest := "The rest of the policy is."
+		switch {
+		case !takesPart:
+			rest = outsideAltogether
+		case !snapshot.Policies()[0].Enforceable:
+			rest = consequence(within, takesPart)
+		case len(outside) > 0:
+			rest = "The rest of the policy is, for calls of " + listed(within.Sources) + "."
+		}
+		condition.Message = "Not in force: " + named(append(outside, rejections...)) + ". " + rest
 		return condition
 	}
 	condition.Status = metav1.ConditionTrue
@@ -84,8 +96,14 @@ func acceptedCondition(policy rules.Policy, observing bool) metav1.Condition {
 	return condition
 }
 
-func consequence(policy rules.Policy) string {
+// outsideAltogether is what becomes of a policy of which Scopes.Bound leaves nothing.
+const outsideAltogether = "It names no source that its namespace may decide, and takes part in no call."
+
+// consequence says what becomes of a policy that is not enforceable, as it is within the scope of its namespace.
+func consequence(policy rules.Policy, takesPart bool) string {
 	switch {
+	case !takesPart:
+		return outsideAltogether
 	case policy.Mode == rules.Audit:
 		return "In mode Audit it decides nothing anyway. Correct it, or run an operator that knows these fields."
 	case len(policy.RequestTypes) == 0 && len(policy.Sources) == 0:

@@ -33,21 +33,23 @@ type StatusReconciler struct {
 	client    client.Client
 	recorder  events.EventRecorder
 	converter converter
+	scopes    Scopes
 	observing bool
 	logger    logr.Logger
 }
 
-// NewStatusReconciler returns a reconciler that reads from cache and writes with client and recorder. observing says that the
-// operator only observes, which every status then tells.
+// NewStatusReconciler returns a reconciler that reads from cache and writes with client and recorder. scopes and observing are
+// what the rules controller and the hook go by: observing says that the operator only observes, which every status then tells.
 func NewStatusReconciler(
-	cache cache.Cache, client client.Client, recorder events.EventRecorder, observing bool, logger logr.Logger,
+	cache cache.Cache, client client.Client, recorder events.EventRecorder, scopes Scopes, observing bool, logger logr.Logger,
 ) (*StatusReconciler, error) {
 	schema, err := newSpecSchema()
 	if err != nil {
 		return nil, err
 	}
 	return &StatusReconciler{
-		cache: cache, client: client, recorder: recorder, converter: converter{schema}, observing: observing, logger: logger,
+		cache: cache, client: client, recorder: recorder, converter: converter{schema},
+		scopes: scopes, observing: observing, logger: logger,
 	}, nil
 }
 
@@ -112,7 +114,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	before := storedStatus(object)
-	accepted := acceptedCondition(r.converter.convert(ctx, object), r.observing)
+	accepted := acceptedCondition(r.converter.convert(ctx, object), r.scopes, r.observing)
 	after, changed := wantedStatus(before, object.GetGeneration(), accepted)
 	if after.equal(before) {
 		return ctrl.Result{}, nil

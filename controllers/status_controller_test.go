@@ -55,7 +55,7 @@ func newStatusFixture(t *testing.T, c *testCluster, observing bool) *statusFixtu
 		return object, c.kube.Get(ctx, key, object)
 	}}
 	var err error
-	f.reconciler, err = NewStatusReconciler(live, newDirectClient(t, config), f.recorder, observing, loggerTo(f.log))
+	f.reconciler, err = NewStatusReconciler(live, newDirectClient(t, config), f.recorder, nil, observing, loggerTo(f.log))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,10 @@ const (
 	// Possible reasons for it to be False are:
 	//
 	// * "InvalidEntry"
+	// * "OutsideScope"
 	// * "NotUnderstood"
+	//
+	// Of several, it is the last of these; the message names the faults of "OutsideScope" and "InvalidEntry" both.
 	//
 	// Possible reasons for it to be Unknown are:
 	//
@@ -34,6 +37,12 @@ const (
 	// ReasonInvalidEntry is used with Accepted=False: the message names entries by path and says what to write instead.
 	// An allow entry among them allows nothing; the rest of the policy is in force.
 	ReasonInvalidEntry ConditionReason = "InvalidEntry"
+
+	// ReasonOutsideScope is used with Accepted=False: the operator bounds the namespace to calls of some sources
+	// (--namespace-sources), and the policy names none or others. The message names them by path and says what to write
+	// instead. The policy takes part in the calls that it names within the bound, in all within it where it names none, and
+	// in no other, neither to allow nor to deny.
+	ReasonOutsideScope ConditionReason = "OutsideScope"
 
 	// ReasonNotUnderstood is used with Accepted=False: the object cannot be decoded, or has a field that this operator
 	// does not know (a newer CustomResourceDefinition, or an operator rolled back). In mode Enforce, the calls that the

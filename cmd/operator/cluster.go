@@ -48,7 +48,7 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 	if err != nil {
 		return nil, fmt.Errorf("set up the cluster: %w", err)
 	}
-	rulesReconciler, err := controllers.NewRulesReconciler(mgr.GetCache(), store, metrics, logger.WithName("rules"))
+	rulesReconciler, err := controllers.NewRulesReconciler(mgr.GetCache(), store, o.scopes, metrics, logger.WithName("rules"))
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 		return nil, err
 	}
 	statusReconciler, err := controllers.NewStatusReconciler(mgr.GetCache(), mgr.GetClient(),
-		mgr.GetEventRecorder("registration-policy-operator"), o.observe, logger.WithName("status"))
+		mgr.GetEventRecorder("registration-policy-operator"), o.scopes, o.observe, logger.WithName("status"))
 	if err != nil {
 		return nil, err
 	}

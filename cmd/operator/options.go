@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -28,6 +29,8 @@ type options struct {
 	kubeconfig      string
 	namespace       string
 	watchNamespaces []string
+	scopeEntries    []string
+	scopes          controllers.Scopes // what scopeEntries say
 	leaseName       string
 	policyDir       string
 
@@ -52,6 +55,9 @@ type options struct {
 	drainDelay      time.Duration
 	shutdownTimeout time.Duration
 
+	// version asks for the version instead of anything else.
+	version bool
+
 	// unknownVariables look as if they were meant for the operator. They are no error: Kubernetes makes some such names for
 	// Services.
 	unknownVariables []string
@@ -67,6 +73,9 @@ func (o *options) flags() *pflag.FlagSet {
 	flags.StringVar(&o.namespace, "namespace", "", "the operator's own namespace, which holds its lease; default: the pod's")
 	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil,
 		"namespaces whose policies decide; whoever can write a policy in one of them decides for the whole org; default: --namespace")
+	flags.StringArrayVar(&o.scopeEntries, "namespace-sources", nil,
+		"namespace=source,source: the policies of this namespace decide calls of these Okta sources only; repeatable "+
+			"(in the environment: with ; between)")
 	flags.StringVar(&o.leaseName, "lease-name", "registration-policy-operator", "lease of the replica that writes status")
 
 	flags.StringVar(&o.hookAddress, "hook-bind-address", ":8080", "address of the hook that Okta calls")
@@ -95,6 +104,8 @@ func (o *options) flags() *pflag.FlagSet {
 	flags.DurationVar(&o.drainDelay, "drain-delay", 10*time.Second,
 		"how long to go on as before, unready, when told to stop: until no proxy sends calls here any more")
 	flags.DurationVar(&o.shutdownTimeout, "shutdown-timeout", 5*time.Second, "how long calls in flight have to end after that")
+
+	flags.BoolVar(&o.version, "version", false, "print the version and end")
 	return flags
 }
 
@@ -112,6 +123,9 @@ func parseOptions(args, environ []string) (*options, error) {
 	flags := o.flags()
 	if err := flags.Parse(args); err != nil {
 		return nil, err
+	}
+	if o.version {
+		return o, nil
 	}
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q; everything is a flag, see --help", flags.Arg(0))
@@ -137,14 +151,23 @@ func (o *options) fromEnvironment(flags *pflag.FlagSet, variables map[string]str
 	known := map[string]bool{}
 	var errs []error
 	flags.VisitAll(func(flag *pflag.Flag) {
+		if flag.Name == "version" { // a variable of that name would say which is deployed, not ask
+			return
+		}
 		name := envPrefix + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 		known[name] = true
 		value, found := variables[name]
 		if !found || flag.Changed {
 			return
 		}
-		if err := flags.Set(flag.Name, value); err != nil {
-			errs = append(errs, fmt.Errorf("environment variable %s: %w", name, err))
+		values := []string{value}
+		if flag.Value.Type() == "stringArray" { // repeatable, and its values hold commas
+			values = strings.Split(value, ";")
+		}
+		for _, value := range values {
+			if err := flags.Set(flag.Name, value); err != nil {
+				errs = append(errs, fmt.Errorf("environment variable %s: %w", name, err))
+			}
 		}
 	})
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
@@ -182,6 +205,16 @@ func (o *options) validate() error {
 	for _, namespace := range o.watchNamespaces {
 		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
 			bad("watch-namespaces", "%q is not the name of a namespace: %s", namespace, problems[0])
+		}
+	}
+	scopes, err := controllers.ParseScopes(o.scopeEntries)
+	if err != nil {
+		bad("namespace-sources", "%v", err)
+	}
+	o.scopes = scopes
+	for _, namespace := range scopes.Namespaces() {
+		if o.policyDir == "" && !slices.Contains(o.watchNamespaces, namespace) {
+			bad("namespace-sources", "%q is not watched; write a namespace of --watch-namespaces", namespace)
 		}
 	}
 	switch {

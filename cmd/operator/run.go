@@ -53,6 +53,10 @@ func run(args, environ []string) error {
 	if err != nil {
 		return err
 	}
+	if options.version {
+		_, err := fmt.Fprintln(os.Stdout, "operator", version())
+		return err
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	log := holdBack(os.Stderr)
@@ -68,6 +72,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	op := &operator{options: o, logger: logger}
 	store := &rules.Store{}
 	registry := prometheus.NewRegistry()
+	registry.MustRegister(newVersionMetric())
 	controllerMetrics := controllers.NewMetrics(registry)
 	op.ready = &readiness{store: store, observe: o.observe, insecure: o.insecureNoAuth}
 
@@ -91,7 +96,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		return nil, errors.New(flagNames.Replace(err.Error()))
 	}
 	if o.policyDir != "" {
-		directory, err := controllers.OpenDirectory(o.policyDir, store, controllerMetrics, logger.WithName("rules"))
+		directory, err := controllers.OpenDirectory(o.policyDir, store, o.scopes, controllerMetrics, logger.WithName("rules"))
 		if err != nil {
 			return nil, fmt.Errorf("--policy-dir: %w", err)
 		}
@@ -168,6 +173,7 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	defer close(stopped)
 
 	op.ready.draining.Store(true)
+	op.hook.Drain()
 	time.Sleep(op.options.drainDelay)
 
 	inFlight, cancel := context.WithTimeout(context.Background(), op.options.shutdownTimeout)
@@ -193,6 +199,10 @@ func (op *operator) announce() {
 	op.logger.Info("Starting", append(source,
 		"hook", op.listeners.hook.Addr().String(), "path", o.hookPath, "tls", o.hookTLSDir != "",
 		"probes", op.listeners.probe.Addr().String(), "metrics", op.listeners.metrics.Addr().String())...)
+	for _, namespace := range o.scopes.Namespaces() {
+		op.logger.Info("Namespace is bounded: its policies decide calls of these sources only",
+			"namespace", namespace, "sources", o.scopes[namespace])
+	}
 	for _, name := range o.unknownVariables {
 		op.logger.Info("Environment variable is no flag's: is it misspelt?", "variable", name)
 	}

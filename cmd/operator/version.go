@@ -1,0 +1,24 @@
+package main
+
+import (
+	"runtime/debug"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// version returns the version of this module, as the go command recorded it in the binary.
+func version() string {
+	if build, found := debug.ReadBuildInfo(); found && build.Main.Version != "" {
+		return build.Main.Version
+	}
+	return "(devel)"
+}
+
+// newVersionMetric returns registration_policy_build_info{version}, which is always 1: what else is measured can be
+// joined with it.
+func newVersionMetric() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "registration_policy_build_info", Help: "1, with the version of the operator.",
+		ConstLabels: prometheus.Labels{"version": version()},
+	}, func() float64 { return 1 })
+}

@@ -1,0 +1,91 @@
+package controllers
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// digestOf compiles what was read offline.
+func digestOf(t *testing.T, read []ReadPolicy) string {
+	t.Helper()
+	policies := make([]rules.Policy, len(read))
+	for i := range read {
+		policies[i] = read[i].Policy
+	}
+	snapshot, _ := rules.Compile(policies)
+	return snapshot.Digest()
+}
+
+func TestWhatIsReadOfflineIsWhatTheOperatorReads(t *testing.T) {
+	samples := filepath.Join("..", "config", "samples")
+	offline, err := NewOffline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := offline.ReadFiles(t.Context(), []string{samples}, strings.NewReader(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &rules.Store{}
+	directory, err := OpenDirectory(samples, store, nil, NewMetrics(prometheus.NewRegistry()), logr.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := directory.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	snapshot, err := store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := digestOf(t, read); got != snapshot.Digest() {
+		t.Errorf("digest %s, the operator's %s", got, snapshot.Digest())
+	}
+	if got, want := read[0].Place("spec.deny"), filepath.Join(samples, "audit-first.yaml")+":9"; got != want {
+		t.Errorf("place %s, want %s", got, want)
+	}
+}
+
+func TestObjectsReadOfflineAreConvertedAsStoredOnes(t *testing.T) {
+	offline, err := NewOffline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := func(spec map[string]any) unstructured.Unstructured {
+		return unstructured.Unstructured{Object: map[string]any{
+			"metadata": map[string]any{"namespace": "okta", "name": "p"}, "spec": spec,
+		}}
+	}
+	for sentence, test := range map[string]struct {
+		spec map[string]any
+		want rules.Policy
+	}{
+		"a policy": {
+			map[string]any{"allow": map[string]any{"domains": []any{"acme.com"}}},
+			rules.Policy{Mode: rules.Enforce, Allow: rules.AllowRules{Domains: []string{"acme.com"}}},
+		},
+		"one from a newer version is not understood": {
+			map[string]any{"quota": int64(3), "allow": map[string]any{"domains": []any{"acme.com"}}},
+			rules.Policy{NotUnderstood: "spec.quota: unknown field; look at its spelling and its place"},
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			read := offline.ReadObjects(t.Context(), []unstructured.Unstructured{object(test.spec)})
+			test.want.PolicyName = rules.PolicyName{Namespace: "okta", Name: "p"}
+			if diff := cmp.Diff(test.want, read[0].Policy); diff != "" {
+				t.Errorf("policy (-want +got):\n%s", diff)
+			}
+			if place := read[0].Place("spec"); place != "" {
+				t.Errorf("place %q", place)
+			}
+		})
+	}
+}
