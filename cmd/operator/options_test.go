@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,7 +52,7 @@ func TestABoundThatCannotBeMeantIsRefusedInOneLineThatNamesTheFlag(t *testing.T)
 		t.Run(sentence, func(t *testing.T) {
 			flags := ofACluster
 			for _, entry := range c.entries {
-				flags = append(flags[:len(flags):len(flags)], "--namespace-sources", entry)
+				flags = append(slices.Clip(flags), "--namespace-sources", entry)
 			}
 			_, err := parseOptions(flags, nil)
 			if err == nil || !strings.HasPrefix(err.Error(), "--namespace-sources: ") || strings.Contains(err.Error(), "\n") ||
