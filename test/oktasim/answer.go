@@ -2,7 +2,6 @@ package oktasim
 
 import (
 	"bytes"
-	"fmt"
 	"mime"
 	"net/http"
 	"strings"
@@ -36,19 +35,19 @@ func Read(shape Shape, a Answer) Result {
 	r := Result{Status: a.Status}
 	switch {
 	case a.Status/100 == 3:
-		r.trouble("status %d: Okta does not follow redirects", a.Status)
+		r.trouble(KindRedirect, "status %d: Okta does not follow redirects", a.Status)
 		r.fail(shape)
 	case a.Status/100 != 2:
-		r.trouble("status %d: anything but 2xx is a failure", a.Status)
+		r.trouble(KindStatus, "status %d: anything but 2xx is a failure", a.Status)
 		r.fail(shape)
 	case len(a.Body) >= MaxAnswer:
-		r.trouble("body of 256 KB or more: Okta refuses it")
+		r.trouble(KindTooLarge, "body of 256 KB or more: Okta refuses it")
 		r.fail(shape)
 	case a.Status == http.StatusNoContent:
 		r.Outcome = Registered // "without any update"
 	default:
 		if a.Status != http.StatusOK {
-			r.trouble("status %d: Okta documents 200 and 204 only", a.Status)
+			r.trouble(KindUnusualStatus, "status %d: Okta documents 200 and 204 only", a.Status)
 		}
 		r.readBody(shape, a)
 	}
@@ -60,26 +59,26 @@ var lenient = jsontext.AllowDuplicateNames(true)
 
 func (r *Result) readBody(shape Shape, a Answer) {
 	if mediaType, _, err := mime.ParseMediaType(a.ContentType); err != nil || mediaType != "application/json" {
-		r.trouble("Content-Type is %.40q: send application/json", a.ContentType)
+		r.trouble(KindContentType, "Content-Type is %.40q: send application/json", a.ContentType)
 	}
 	if len(bytes.TrimSpace(a.Body)) == 0 {
-		r.trouble("empty body: a failure; an allow without a body has status 204")
+		r.trouble(KindEmptyBody, "empty body: a failure; an allow without a body has status 204")
 		r.fail(shape)
 		return
 	}
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal(a.Body, &members, lenient); err != nil || members == nil {
-		r.trouble("body is not a JSON object")
+		r.trouble(KindNotJSON, "body is not a JSON object")
 		r.fail(shape)
 		return
 	}
 	if !jsontext.Value(a.Body).IsValid() {
-		r.trouble("a member is there twice: programs differ in which one they read")
+		r.trouble(KindDuplicateMember, "a member is there twice: programs differ in which one they read")
 	}
 	r.checkMembers(members)
 	commands, err := readCommands(members["commands"])
 	if err != nil {
-		r.trouble("%s", err)
+		r.trouble(KindUnreadableCommands, "%s", err)
 		r.fail(shape)
 		return
 	}
@@ -94,12 +93,12 @@ func (r *Result) checkMembers(members map[string]jsontext.Value) {
 		case name == "debugContext":
 			r.DebugContext = compact(members[name])
 			if members[name].Kind() != jsontext.KindBeginObject {
-				r.trouble("debugContext is not an object")
+				r.trouble(KindDebugContext, "debugContext is not an object")
 			}
 		case lower == "error" || lower == "commands" || lower == "debugcontext":
-			r.trouble("member %q: Okta does not read it; write it %q", name, known(lower))
+			r.trouble(KindMisspeltMember, "member %q: Okta does not read it; write it %q", name, known(lower))
 		default:
-			r.trouble("member %.40q: Okta does not read it", name)
+			r.trouble(KindUnknownMember, "member %.40q: Okta does not read it", name)
 		}
 	}
 }
@@ -117,7 +116,7 @@ func (r *Result) obey(shape Shape, commands []command, failure jsontext.Value) {
 	says := r.run(shape, commands)
 	if failure != nil {
 		if says != saysDeny {
-			r.trouble("error without DENY: send the two together%s", besideAllow(says))
+			r.troubleWithError(says)
 		}
 		r.dropUpdates("error")
 		r.denyWith(shape, r.readError(failure))
@@ -125,7 +124,7 @@ func (r *Result) obey(shape Shape, commands []command, failure jsontext.Value) {
 	}
 	switch says {
 	case saysDeny:
-		r.trouble("DENY without error: the person reads a generic text")
+		r.trouble(KindDenyWithoutError, "DENY without error: the person reads a generic text")
 		r.dropUpdates("DENY")
 		r.deny(shape)
 	case saysAllow:
@@ -133,7 +132,7 @@ func (r *Result) obey(shape Shape, commands []command, failure jsontext.Value) {
 	default:
 		r.Outcome, r.ByDefault = Registered, true
 		if len(r.ProfileUpdates) == 0 {
-			r.trouble("no command that Okta knows: it allows by default")
+			r.trouble(KindNoCommand, "no command that Okta knows: it allows by default")
 		}
 	}
 }
@@ -141,18 +140,17 @@ func (r *Result) obey(shape Shape, commands []command, failure jsontext.Value) {
 // dropUpdates forgets the profile updates of an answer that denies.
 func (r *Result) dropUpdates(beside string) {
 	if len(r.ProfileUpdates) > 0 {
-		r.trouble("profile updates beside %s: they go nowhere", beside)
+		r.trouble(KindDroppedUpdate, "profile updates beside %s: they go nowhere", beside)
 		r.ProfileUpdates = nil
 	}
 }
 
-func besideAllow(says says) string {
+// troubleWithError names an error that has no DENY beside it.
+func (r *Result) troubleWithError(says says) {
+	const together = "error without DENY: send the two together"
 	if says == saysAllow {
-		return "; the ALLOW beside it does not run"
+		r.trouble(KindErrorOnAllow, together+"; the ALLOW beside it does not run")
+		return
 	}
-	return ""
-}
-
-func (r *Result) trouble(format string, args ...any) {
-	r.Trouble = append(r.Trouble, fmt.Sprintf(format, args...))
+	r.trouble(KindErrorWithoutDeny, together)
 }

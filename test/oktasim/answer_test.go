@@ -290,11 +290,11 @@ func TestOktasOwnSamplesOfAnswers(t *testing.T) {
 }
 
 // wantTrouble expects as many troubles as parts, each part in the one at its place.
-func wantTrouble(t *testing.T, parts, trouble []string) {
+func wantTrouble(t *testing.T, parts []string, trouble []oktasim.Trouble) {
 	t.Helper()
 	ok := len(parts) == len(trouble)
 	for i := 0; ok && i < len(parts); i++ {
-		ok = strings.Contains(trouble[i], parts[i])
+		ok = strings.Contains(trouble[i].Text, parts[i])
 	}
 	if !ok {
 		t.Errorf("trouble is %q, want parts %q", trouble, parts)

@@ -30,19 +30,19 @@ func (r *Result) readError(failure jsontext.Value) []cause {
 		Causes  jsontext.Value `json:"errorCauses"`
 	}
 	if failure.Kind() != jsontext.KindBeginObject || json.Unmarshal(failure, &e, lenient) != nil {
-		r.trouble("error is not an object: even so the registration fails")
+		r.trouble(KindErrorForm, "error is not an object: even so the registration fails")
 		return nil
 	}
 	if text(e.Summary) == "" {
-		r.trouble("error.errorSummary is missing")
+		r.trouble(KindErrorForm, "error.errorSummary is missing")
 	}
 	var members []map[string]jsontext.Value
 	if e.Causes != nil && json.Unmarshal(e.Causes, &members, lenient) != nil {
-		r.trouble("error.errorCauses is not a list of objects: the person reads a generic text")
+		r.trouble(KindErrorForm, "error.errorCauses is not a list of objects: the person reads a generic text")
 		return nil
 	}
 	if len(members) == 0 {
-		r.trouble("error.errorCauses is missing: the person reads a generic text")
+		r.trouble(KindErrorForm, "error.errorCauses is missing: the person reads a generic text")
 	}
 	causes := make([]cause, len(members))
 	for i, m := range members {
@@ -56,21 +56,23 @@ func (r *Result) readError(failure jsontext.Value) []cause {
 func (r *Result) checkCause(i int, members map[string]jsontext.Value) {
 	for _, name := range []string{"errorSummary", "reason", "locationType", "location", "domain"} {
 		if text(members[name]) == "" {
-			r.trouble("error.errorCauses[%d].%s is missing", i, name)
+			r.trouble(KindCauseForm, "error.errorCauses[%d].%s is missing", i, name)
 		}
 	}
 	if text(members["reason"]) == "UNIQUE_CONSTRAINT" {
-		r.trouble("error.errorCauses[%d].reason is UNIQUE_CONSTRAINT, which the widget treats specially", i)
+		r.trouble(KindCauseForm,
+			"error.errorCauses[%d].reason is UNIQUE_CONSTRAINT, which the widget treats specially", i)
 	}
 	if t := text(members["locationType"]); t != "" && t != "body" {
-		r.trouble("error.errorCauses[%d].locationType is %.40q: send body", i, t)
+		r.trouble(KindCauseForm, "error.errorCauses[%d].locationType is %.40q: send body", i, t)
 	}
 	if d := text(members["domain"]); d != "" && d != "end-user" {
-		r.trouble("error.errorCauses[%d].domain is %.40q: send end-user (whose fault it is, not a DNS domain)", i, d)
+		r.trouble(KindCauseForm,
+			"error.errorCauses[%d].domain is %.40q: send end-user (whose fault it is, not a DNS domain)", i, d)
 	}
 	location := text(members["location"])
 	if _, inProfile := (cause{Location: location}).attribute(); location != "" && !inProfile {
-		r.trouble("error.errorCauses[%d].location is %.60q: send data.userProfile.<attribute>, or nobody reads it",
-			i, location)
+		r.trouble(KindCauseElsewhere,
+			"error.errorCauses[%d].location is %.60q: send data.userProfile.<attribute>, or nobody reads it", i, location)
 	}
 }

@@ -47,7 +47,7 @@ func (r *Result) run(shape Shape, commands []command) says {
 		case commandAction:
 			next := r.action(i, c)
 			if said != saysNothing && next != saysNothing {
-				r.trouble("commands[%d]: a second %s", i, commandAction)
+				r.trouble(KindSecondAction, "commands[%d]: a second %s", i, commandAction)
 			}
 			if next != saysNothing {
 				said = next // inferred: the commands run in order, so the last one counts
@@ -55,14 +55,14 @@ func (r *Result) run(shape Shape, commands []command) says {
 		case shape.profileCommand():
 			r.update(i, c)
 		case commandProfileUpdate, commandProgressiveUpdate:
-			r.trouble("commands[%d].type is %s, which does nothing in a call of the shape %s: send %s",
+			r.trouble(KindOtherShape, "commands[%d].type is %s, which does nothing in a call of the shape %s: send %s",
 				i, name, shape, shape.profileCommand())
 		case "com.action.update":
-			r.trouble("commands[%d].type is com.action.update, which Okta does not know: send %s", i, commandAction)
+			r.trouble(KindCommandName, "commands[%d].type is com.action.update, which Okta does not know: send %s", i, commandAction)
 		case "":
-			r.trouble("commands[%d].type is missing", i)
+			r.trouble(KindCommandName, "commands[%d].type is missing", i)
 		default:
-			r.trouble("commands[%d].type is %.60q, which Okta does not know", i, name)
+			r.trouble(KindCommandName, "commands[%d].type is %.60q, which Okta does not know", i, name)
 		}
 	}
 	return said
@@ -80,18 +80,19 @@ func (r *Result) action(i int, c command) says {
 			return saysDeny
 		}
 	}
-	r.trouble("commands[%d].value.registration is neither ALLOW nor DENY: the command has no effect", i) // inferred
+	// That it has no effect is inferred.
+	r.trouble(KindRegistrationValue, "commands[%d].value.registration is neither ALLOW nor DENY: the command has no effect", i)
 	return saysNothing
 }
 
 func (r *Result) update(i int, c command) {
 	updates, err := readUpdates(c.Value)
 	if err != nil {
-		r.trouble("commands[%d].value is not an object: it sets no attribute", i)
+		r.trouble(KindProfileUpdate, "commands[%d].value is not an object: it sets no attribute", i)
 		return
 	}
 	if len(updates) == 0 {
-		r.trouble("commands[%d].value sets no attribute", i)
+		r.trouble(KindProfileUpdate, "commands[%d].value sets no attribute", i)
 	}
 	r.ProfileUpdates = append(r.ProfileUpdates, updates...)
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -32,8 +33,8 @@ type Options struct {
 	URL string
 	// Header is the name of the header that holds the credential (authScheme.key). Unset means Authorization.
 	Header string
-	// Credential is that header's value, sent as it is (authScheme.value). Unset sends no such header. It never appears in
-	// a result or an error.
+	// Credential is that header's value, sent as it is (authScheme.value). Unset sends no such header. It never appears
+	// in a result or an error.
 	Credential string
 	// Timeout is the time for one attempt. Unset means DefaultTimeout.
 	Timeout time.Duration
@@ -41,6 +42,11 @@ type Options struct {
 	Attempts int
 	// RootCAs are the authorities whose certificates are believed. Unset means the system's; Okta believes public ones.
 	RootCAs *x509.CertPool
+	// TLS is used as it is but for RootCAs. Unset means TLS 1.2 or later.
+	TLS *tls.Config
+	// Dial opens the connection to a host and port, over IPv4 as Okta does. Unset means by the system's name
+	// resolution.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
 
 // Hook is a hook that can be called. All methods may be called at the same time.
@@ -72,21 +78,30 @@ func New(o Options) (*Hook, error) {
 		return nil, fmt.Errorf("attempts: must be 1 to %d", MaxAttempts)
 	}
 	return &Hook{options: o, client: http.Client{
-		Transport:     newTransport(o.RootCAs),
+		Transport:     newTransport(o),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
 
 // newTransport calls over HTTP/1.1 with keep-alive and IPv4, without a proxy and without compression, as Okta does.
-func newTransport(roots *x509.CertPool) *http.Transport {
+func newTransport(o Options) *http.Transport {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
-	dialer := &net.Dialer{}
-	return &http.Transport{
-		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+	dial := o.Dial
+	if dial == nil {
+		dialer := &net.Dialer{}
+		dial = func(ctx context.Context, address string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "tcp4", address)
-		},
-		TLSClientConfig:    &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		}
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if o.TLS != nil {
+		config = o.TLS.Clone()
+	}
+	config.RootCAs = o.RootCAs
+	return &http.Transport{
+		DialContext:        func(ctx context.Context, _, address string) (net.Conn, error) { return dial(ctx, address) },
+		TLSClientConfig:    config,
 		Protocols:          &http1,
 		DisableCompression: true,
 	}
@@ -108,19 +123,20 @@ func (h *Hook) Register(ctx context.Context, r Registration) (Result, error) {
 // What goes wrong with the hook is in the result; the error is that of a context that ended before there was one.
 func (h *Hook) Post(ctx context.Context, call Call) (Result, error) {
 	begin := time.Now()
-	var earlier []string
+	var earlier []Trouble
 	for attempt := 1; ; attempt++ {
+		last := time.Now()
 		r, again := h.attempt(ctx, call)
 		if err := context.Cause(ctx); err != nil {
 			return Result{}, err
 		}
 		if !again || attempt == h.options.Attempts {
-			r.Attempts, r.Latency = attempt, time.Since(begin)
+			r.Attempts, r.Latency, r.LastLatency = attempt, time.Since(begin), time.Since(last)
 			r.Trouble = append(earlier, r.Trouble...)
 			return r, nil
 		}
 		for _, t := range r.Trouble {
-			earlier = append(earlier, fmt.Sprintf("attempt %d: %s", attempt, t))
+			earlier = append(earlier, Trouble{Kind: t.Kind, Text: fmt.Sprintf("attempt %d: %s", attempt, t), Earlier: true})
 		}
 	}
 }
@@ -131,24 +147,26 @@ func (h *Hook) attempt(ctx context.Context, call Call) (_ Result, again bool) {
 	defer cancel()
 	answer, err := h.roundTrip(ctx, call)
 	if err != nil {
-		r := Result{Status: answer.Status}
+		r := Result{Status: answer.Status, Err: err}
 		if errors.Is(err, context.DeadlineExceeded) {
-			r.trouble("no whole answer within %s", h.options.Timeout)
+			r.trouble(KindTimeout, "no whole answer within %s", h.options.Timeout)
 		} else {
-			r.trouble("connection error: %s", err)
+			r.trouble(KindConnection, "connection error: %s", err)
 		}
 		r.fail(call.Shape)
 		return r, true
 	}
-	return Read(call.Shape, answer), answer.Status/100 == 5
+	r := Read(call.Shape, answer.Answer)
+	r.RedirectHost = answer.redirectHost
+	return r, answer.Status/100 == 5
 }
 
 // roundTrip posts once and reads the answer, of which it takes no more than Okta would. An answer that breaks off is an
 // error with the status set.
-func (h *Hook) roundTrip(ctx context.Context, call Call) (Answer, error) {
+func (h *Hook) roundTrip(ctx context.Context, call Call) (received, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.options.URL, bytes.NewReader(call.Body))
 	if err != nil {
-		return Answer{}, errors.New("not a URL")
+		return received{}, errors.New("not a URL")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "Okta-Integrations")
@@ -163,10 +181,47 @@ func (h *Hook) roundTrip(ctx context.Context, call Call) (Answer, error) {
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // without the URL, which may hold a secret in its query
 		}
-		return Answer{}, err
+		if unlikeHTTP(err) {
+			err = ErrNotHTTP
+		}
+		return received{}, err
 	}
 	defer resp.Body.Close()
-	answer := Answer{Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type")}
+	answer := received{Answer: Answer{Status: resp.StatusCode, ContentType: h.redact(resp.Header.Get("Content-Type"))}}
+	if location, err := resp.Location(); err == nil {
+		answer.redirectHost = h.redact(location.Host)
+	}
 	answer.Body, err = io.ReadAll(io.LimitReader(resp.Body, MaxAnswer))
+	if len(answer.Body) < MaxAnswer { // a longer one is refused unread, and must stay as long as it is
+		answer.Body = []byte(h.redact(string(answer.Body)))
+	}
 	return answer, err
 }
+
+// ErrNotHTTP says that what came back is no HTTP/1.1 answer. It says no more, because the HTTP client's errors repeat
+// it, and a hook may have sent the credential back.
+var ErrNotHTTP = errors.New("what came back is not an HTTP/1.1 answer")
+
+// unlikeHTTP tells whether an error is about the octets of an answer, and not about the connection.
+func unlikeHTTP(err error) bool {
+	_, isConnection := errors.AsType[net.Error](err)
+	return strings.HasPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken") && !isConnection &&
+		!errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// received is an answer and where it points to.
+type received struct {
+	Answer
+	redirectHost string
+}
+
+// redact takes the credential out of what a hook sends back: some mirror what they were sent.
+func (h *Hook) redact(text string) string {
+	if h.options.Credential == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, h.options.Credential, Redacted)
+}
+
+// Redacted stands where an answer holds the credential.
+const Redacted = "[credential]"

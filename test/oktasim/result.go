@@ -32,8 +32,8 @@ type Result struct {
 	Outcome Outcome
 	// ByDefault says that he came in because the answer did not say otherwise, not because it allowed him.
 	ByDefault bool
-	// Classic and IdentityEngine are what the person reads on each engine; empty when he comes in. Classic is empty for a
-	// progressive profile, which only Identity Engine has.
+	// Classic and IdentityEngine are what the person reads on each engine; empty when he comes in. Classic is empty for
+	// a progressive profile, which only Identity Engine has.
 	Classic, IdentityEngine Page
 	// ProfileUpdates are the attributes that Okta sets, in the order given, as far as its schema has them.
 	ProfileUpdates []ProfileUpdate
@@ -46,9 +46,17 @@ type Result struct {
 	Attempts int
 	// Latency is the time from the first call to the end of the last answer.
 	Latency time.Duration
+	// LastLatency is the time of the last attempt alone.
+	LastLatency time.Duration
+	// Err is the error of a last attempt without a whole answer, nil where there was one. It holds neither URL nor
+	// credential.
+	Err error
+	// RedirectHost is the host that a redirect names, without the path, which may hold a secret; "" where it names
+	// none.
+	RedirectHost string
 	// Trouble says what is wrong with the answers, each with its name and place: what Okta could not use, ignored, or
 	// takes but should not have been sent. It is empty for an answer as it should be.
-	Trouble []string
+	Trouble []Trouble
 }
 
 // ProfileUpdate is one attribute that Okta sets.

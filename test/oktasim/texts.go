@@ -97,3 +97,10 @@ func (r *Result) denyWith(shape Shape, causes []cause) {
 	}
 	r.show(shape, classic, engine)
 }
+
+// Failure is what Okta makes of a call to a hook that it cannot call.
+func Failure(shape Shape) Result {
+	var r Result
+	r.fail(shape)
+	return r
+}

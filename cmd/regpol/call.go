@@ -1,0 +1,188 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/net/http/httpguts"
+
+	"registrationpolicy.dev/operator/internal/hookfaults"
+	"registrationpolicy.dev/operator/test/oktasim"
+)
+
+// previewAddress is who signs up where no address is given. Nobody has it (RFC 2606).
+const previewAddress = "preview@example.com"
+
+// callOptions are the flags of call.
+type callOptions struct {
+	url       string
+	address   string
+	byAddress bool
+	request   string
+	login     string
+	source    string
+	shape     string
+
+	header         string
+	credentialFile string
+	authorities    string
+	resolve        []string
+	plainHTTP      bool
+	timeout        time.Duration
+	noProbe        bool
+
+	acceptDenial bool
+	output       string
+}
+
+func newCall(s streams) *cobra.Command {
+	o := &callOptions{}
+	command := &cobra.Command{
+		Use:   "call URL [ADDRESS]",
+		Short: "Call a running hook as Okta would, and find what is wrong with it",
+		Long: `Call a running hook, anyone's, as Okta would: over IPv4 and HTTP/1.1, within 3 seconds, with one retry and without following
+redirects. Say what Okta would do, what the person would read, and name every fault on the way with its mend.
+
+The credential comes from a file or from the environment variable REGPOL_CREDENTIAL, and is never shown. Where one is given, the
+hook is called twice more, without it and with a wrong one, to see that it refuses both; --no-probe leaves that out.
+
+Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of level error, whatever the outcome.`,
+		Example: `  # As Okta would call it, with the credential in a file
+  regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential
+
+  # In a header of your own
+  regpol call https://hooks.example.com/okta/registration jo@acme.com --header X-Registration-Hook-Key --credential-file credential
+
+  # Before DNS points there, and with a certificate of your own CA
+  regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential \
+    --resolve hooks.example.com:443:192.0.2.10 --ca-file ca.crt
+
+  # Inside the cluster, before the proxy; any healthy answer will do
+  regpol call http://hooks.example.com:8080/okta/registration --plain-http --credential-file credential --accept-denial
+
+  # A change of a profile; on Classic; with a user name for a login
+  regpol call https://hooks.example.com/okta/registration jo@acme.com --shape progressive --credential-file credential
+  regpol call https://hooks.example.com/okta/registration jo@acme.com --shape classic --login jo.doe --credential-file credential
+
+  # A recorded call, unchanged, and the answer for a script
+  regpol call https://hooks.example.com/okta/registration -f call.json --credential-file credential -o json`,
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(command *cobra.Command, args []string) error {
+			o.url = args[0]
+			if len(args) == 2 {
+				o.address, o.byAddress = args[1], true
+			}
+			return o.run(command.Context(), s)
+		},
+	}
+	o.flags(command)
+	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		text, _, _ := strings.Cut(err.Error(), " in -") // what follows is a credential where somebody is used to curl's -u
+		return errors.New(text + "; see regpol call --help")
+	})
+	return command
+}
+
+func (o *callOptions) flags(command *cobra.Command) {
+	flags := command.Flags()
+	flags.SortFlags = false
+	flags.StringVarP(&o.request, "filename", "f", "", "post this file's JSON, unchanged; - is standard input")
+	flags.StringVar(&o.login, "login", "", "the login; default: the address in a sign-up, unchanged in a change of a profile")
+	flags.StringVar(&o.source, "source", "", "id of the enrolment policy or rule of Okta that calls; default: a made-up one")
+	flags.StringVar(&o.shape, "shape", shapeEngine, strings.Join(shapes, ", "))
+
+	flags.StringVar(&o.header, "header", "Authorization", "name of the header that holds the credential")
+	flags.StringVar(&o.credentialFile, "credential-file", "",
+		"file with the header's value, one final line break left out; - is standard input; default: $"+credentialVariable)
+	flags.StringVar(&o.authorities, "ca-file", "", "PEM file with further CAs to believe; Okta believes public ones only")
+	flags.StringArrayVar(&o.resolve, "resolve", nil, "HOST:PORT:ADDRESS[:PORT]: connect there instead of looking the host up; repeatable")
+	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow an http URL, for a check behind the proxy; Okta calls https only")
+	flags.DurationVar(&o.timeout, "timeout", oktasim.DefaultTimeout, "time for each attempt; Okta's is the default")
+	flags.BoolVar(&o.noProbe, "no-probe", false, "do not check that the hook refuses callers without the right credential")
+
+	flags.BoolVar(&o.acceptDenial, "accept-denial", false, "exit with 0 for a denial too, if the hook has no fault of level error")
+	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
+
+	for _, flag := range []string{"login", "source", "shape"} {
+		command.MarkFlagsMutuallyExclusive("filename", flag)
+	}
+	for flag, words := range map[string][]string{"shape": shapes, "output": outputs} {
+		// It fails only for a flag that is not there.
+		_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	}
+}
+
+func (o *callOptions) validate() error {
+	switch {
+	case o.byAddress && o.request != "":
+		return errors.New("give an ADDRESS or -f REQUEST.json, not both")
+	case o.request == "-" && o.credentialFile == "-":
+		return errors.New("-f and --credential-file cannot both read standard input")
+	case !httpguts.ValidHeaderFieldName(o.header): // which may be a whole line, with the value
+		return errors.New("--header: give the header's name alone; its value comes from --credential-file")
+	case o.timeout <= 0:
+		return errors.New("--timeout: must be positive")
+	case !slices.Contains(shapes, o.shape):
+		return fmt.Errorf("--shape: %q is none of %s", o.shape, strings.Join(shapes, ", "))
+	case !slices.Contains(outputs, o.output):
+		return fmt.Errorf("-o: %q is none of %s", o.output, strings.Join(outputs, ", "))
+	}
+	return nil
+}
+
+func (o *callOptions) run(ctx context.Context, s streams) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	options, err := o.hook(s.in)
+	if err != nil {
+		return err
+	}
+	call, err := o.call(s.in)
+	if err != nil {
+		return err
+	}
+	examined, err := hookfaults.Examine(ctx, options, call)
+	if err != nil {
+		return err
+	}
+	r := newHookReport(o, call, examined, mirror(options.Call.Credential))
+	if err := r.write(s, o.output); err != nil {
+		return &exitError{exitFault, err}
+	}
+	switch {
+	case examined.HasError() || examined.Result.Outcome == oktasim.Failed:
+		return &exitError{code: exitFault}
+	case examined.Result.Outcome == oktasim.Denied && !o.acceptDenial:
+		return &exitError{code: exitDenied}
+	}
+	return nil
+}
+
+// registration returns what the person typed into the form.
+func (o *callOptions) registration() oktasim.Registration {
+	r := oktasim.Registration{Source: o.source}
+	address := o.address
+	if !o.byAddress {
+		address = previewAddress
+	}
+	switch o.shape {
+	case shapeProgressive:
+		r.Shape, r.Update = oktasim.ProgressiveProfile, map[string]any{"email": address}
+		if o.login != "" {
+			r.Update["login"] = o.login
+		}
+		return r
+	case shapeClassic:
+		r.Shape = oktasim.ClassicSignUp
+	}
+	r.Profile = map[string]any{"email": address, "login": cmp.Or(o.login, address)}
+	return r
+}

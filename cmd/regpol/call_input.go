@@ -1,0 +1,158 @@
+package main
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"registrationpolicy.dev/operator/internal/hookfaults"
+	"registrationpolicy.dev/operator/test/oktasim"
+)
+
+const (
+	// credentialVariable is the environment variable with the credential: what stands on a command line, others can
+	// read.
+	credentialVariable = "REGPOL_CREDENTIAL"
+	// maxInput is the length of the longest file that is read, in octets: far more than a call, a credential or a CA
+	// has.
+	maxInput = 1 << 20
+)
+
+// hook returns how the hook is called.
+func (o *callOptions) hook(stdin io.Reader) (hookfaults.Options, error) {
+	options := hookfaults.Options{PlainHTTP: o.plainHTTP, NoProbe: o.noProbe}
+	credential, dropped, err := o.credential(stdin)
+	if err != nil {
+		return options, err
+	}
+	options.LineBreakDropped = dropped
+	options.Call = oktasim.Options{URL: o.url, Header: o.header, Credential: credential, Timeout: o.timeout}
+	if options.Authorities, err = readAuthorities(o.authorities); err != nil {
+		return options, err
+	}
+	options.Resolve, err = parseResolve(o.resolve)
+	return options, err
+}
+
+// credential reads the credential as the operator reads a file of its --hook-auth-dir, and reports whether it left out
+// a final line break. The errors show nothing of it.
+func (o *callOptions) credential(stdin io.Reader) (_ string, dropped bool, _ error) {
+	text, from := os.Getenv(credentialVariable), "$"+credentialVariable
+	if o.credentialFile != "" {
+		from = "--credential-file"
+		body, err := readInput(o.credentialFile, stdin)
+		if err != nil {
+			if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
+				err = wrapped.Err // without the name, which is the credential itself where somebody took the flag for one for that
+			}
+			return "", false, fmt.Errorf("%s: the file cannot be read: %w", from, err)
+		}
+		text = string(body)
+	}
+	value, dropped := strings.CutSuffix(text, "\n")
+	if dropped {
+		value = strings.TrimSuffix(value, "\r")
+	}
+	switch {
+	case value == "" && o.credentialFile != "":
+		return "", false, fmt.Errorf("%s: it is empty", from)
+	case strings.ContainsAny(value, "\r\n"):
+		return "", false, fmt.Errorf("%s: there are line breaks in it, other than one at the end: a header's value is one line", from)
+	}
+	return value, dropped, nil
+}
+
+// readInput reads a file, or standard input.
+func readInput(name string, stdin io.Reader) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(io.LimitReader(stdin, maxInput))
+	}
+	return readUpTo(name, maxInput)
+}
+
+// call makes the call, or reads one.
+func (o *callOptions) call(stdin io.Reader) (oktasim.Call, error) {
+	if o.request == "" {
+		call, err := o.registration().Call()
+		if err != nil {
+			return oktasim.Call{}, fmt.Errorf("%w: is the address UTF-8?", err)
+		}
+		return call, nil
+	}
+	body, err := readInput(o.request, stdin)
+	if err != nil {
+		return oktasim.Call{}, fmt.Errorf("read the call: %w", err)
+	}
+	call, err := oktasim.ParseCall(body)
+	if err != nil {
+		return oktasim.Call{}, fmt.Errorf("%s is not a call of Okta's: %w", o.request, err)
+	}
+	return call, nil
+}
+
+// readAuthorities reads the certificates of a PEM file.
+func readAuthorities(name string) ([]*x509.Certificate, error) {
+	if name == "" {
+		return nil, nil
+	}
+	rest, err := readUpTo(name, maxInput)
+	if err != nil {
+		return nil, fmt.Errorf("--ca-file: %w", err)
+	}
+	var found []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("--ca-file: %w", err)
+		}
+		found = append(found, certificate)
+	}
+	if len(found) == 0 {
+		return nil, errors.New("--ca-file: no PEM certificate in it")
+	}
+	return found, nil
+}
+
+// parseResolve reads entries HOST:PORT:ADDRESS[:PORT]; the first PORT may be http or https.
+func parseResolve(entries []string) (map[string]netip.AddrPort, error) {
+	resolve := map[string]netip.AddrPort{}
+	for _, entry := range entries {
+		fault := fmt.Errorf("--resolve: %q is not HOST:PORT:ADDRESS or HOST:PORT:ADDRESS:PORT", entry)
+		parts := strings.SplitN(entry, ":", 3)
+		if len(parts) < 3 || parts[0] == "" {
+			return nil, fault
+		}
+		if number, known := map[string]string{"http": "80", "https": "443"}[parts[1]]; known {
+			parts[1] = number
+		}
+		key := net.JoinHostPort(parts[0], parts[1])
+		to, err := netip.ParseAddrPort(parts[2])
+		if err != nil {
+			address, err := netip.ParseAddr(strings.Trim(parts[2], "[]"))
+			if err != nil {
+				return nil, fault
+			}
+			port, err := netip.ParseAddrPort("0.0.0.0:" + parts[1])
+			if err != nil {
+				return nil, fault
+			}
+			to = netip.AddrPortFrom(address, port.Port())
+		}
+		resolve[key] = to
+	}
+	return resolve, nil
+}

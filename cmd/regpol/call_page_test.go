@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+
+	"registrationpolicy.dev/operator/internal/hookfaults"
+	"registrationpolicy.dev/operator/test/vectors"
+)
+
+// callPage returns the reference page of call.
+func callPage(t *testing.T) string {
+	t.Helper()
+	return readText(t, filepath.Join(root, "docs", "reference", "regpol-call.md"))
+}
+
+// changing is what differs from call to call: the id of the decision.
+var changing = regexp.MustCompile(`\b[A-Z2-7]{26}\b`)
+
+// believer runs regpol as a program whose public authority has issued the operator's certificate.
+func believer(t *testing.T, op runningOperator) func(args ...string) ran {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	program := filepath.Join(dir, "kubectl-regpol")
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	writeTo(t, filepath.Join(dir, "credential"), hookCredential+"\n")
+	writeTo(t, filepath.Join(dir, "wrong"), "not-"+hookCredential+"\n")
+	return func(args ...string) ran {
+		args = append(args, "--resolve", hookHost+":443:"+op.address)
+		process := exec.CommandContext(t.Context(), program, args...)
+		process.Dir, process.Env = dir, append(os.Environ(), "SSL_CERT_FILE="+op.ca)
+		var out, err bytes.Buffer
+		process.Stdout, process.Stderr = &out, &err
+		_ = process.Run()
+		return ran{process.ProcessState.ExitCode(), out.String(), err.String()}
+	}
+}
+
+func TestThePageShowsWhatCallPrints(t *testing.T) {
+	regpol := believer(t, startOperator(t))
+	shown := 0
+	for block := range strings.SplitSeq(callPage(t), "```console\n") {
+		command, rest, _ := strings.Cut(block, "\n")
+		if !strings.HasPrefix(command, "$ regpol ") {
+			continue
+		}
+		shown++
+		want, _, _ := strings.Cut(rest, "```")
+		got := regpol(strings.Fields(command)[2:]...)
+		if !looksLike(got.out, want) {
+			t.Errorf("%s prints\n%s%s", command, got.out, got.err)
+		}
+	}
+	if shown < 3 {
+		t.Errorf("%d commands with their output", shown)
+	}
+}
+
+// looksLike compares line by line, but for what changes; … at the end of a line leaves its rest out.
+func looksLike(got, want string) bool {
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(want, "\n")
+	if len(gotLines) != len(wantLines) {
+		return false
+	}
+	for i := range wantLines {
+		g, w := changing.ReplaceAllString(gotLines[i], "#"), changing.ReplaceAllString(wantLines[i], "#")
+		begin, cut := strings.CutSuffix(w, "…")
+		if g != w && (!cut || !strings.HasPrefix(g, begin)) {
+			return false
+		}
+	}
+	return true
+}
+
+func TestThePageHasEveryFlagMemberAndFaultOfCall(t *testing.T) {
+	want := map[string]string{}
+	newCall(streams{}).Flags().VisitAll(func(flag *pflag.Flag) { want["--"+flag.Name] = "" })
+	addMembers(want, "", reflect.TypeFor[hookReport]())
+	for _, d := range hookfaults.Definitions() {
+		want[string(d.Name)] = fmt.Sprintf(" %s | %s | %s ", d.Level, d.Meaning, d.Mend)
+	}
+	got := map[string]string{}
+	for line := range strings.Lines(callPage(t)) {
+		row, isRow := strings.CutPrefix(line, "| `")
+		name, rest, _ := strings.Cut(row, "`")
+		if !isRow {
+			continue
+		}
+		got[name] = ""
+		if want[name] != "" {
+			rest = rest[strings.Index(rest, "|")+1:]
+			got[name] = rest[:strings.LastIndex(rest, "|")]
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the page (-code +page):\n%s", diff)
+	}
+}
+
+// addMembers adds the paths of the report's members.
+func addMembers(to map[string]string, path string, of reflect.Type) {
+	for field := range of.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		inner := field.Type
+		suffix := ""
+		if inner.Kind() == reflect.Slice && inner.Elem().Kind() == reflect.Struct {
+			inner, suffix = inner.Elem(), "[]"
+		}
+		switch {
+		case name == "":
+		case inner.Kind() == reflect.Struct:
+			addMembers(to, path+name+suffix+".", inner)
+		default:
+			to[path+name] = ""
+		}
+	}
+}
+
+func TestTheExamplesOfCallRun(t *testing.T) {
+	hook := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/okta/registration" || r.Header.Get("Authorization")+r.Header.Get("X-Registration-Hook-Key") != hookCredential {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, allowAnswer)
+	})
+	dir := t.TempDir()
+	writeCertificate(t, dir)
+	writeTo(t, filepath.Join(dir, "ca.crt"), readText(t, filepath.Join(dir, "tls.crt")))
+	writeTo(t, filepath.Join(dir, "credential"), hookCredential+"\n")
+	writeTo(t, filepath.Join(dir, "call.json"), string(vectors.OktaRequests()[0].Body))
+	certificate, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, secure := httptest.NewServer(hook), httptest.NewUnstartedServer(hook)
+	t.Cleanup(plain.Close)
+	secure.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+
+	ran := 0
+	for line := range strings.Lines(strings.ReplaceAll(newCall(streams{}).Example, "\\\n", " ")) {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0] != "regpol" {
+			continue
+		}
+		ran++
+		t.Run(strings.Join(words[1:], " "), func(t *testing.T) {
+			t.Chdir(dir)
+			got := runAs(t, "regpol", append(words[1:], "--ca-file", "ca.crt",
+				"--resolve", hookHost+":443:"+secure.Listener.Addr().String(),
+				"--resolve", hookHost+":8080:"+plain.Listener.Addr().String())...)
+			if got.code != exitAllowed || !strings.Contains(got.out, verdictAllowed) {
+				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			}
+		})
+	}
+	if ran < 6 {
+		t.Errorf("%d examples", ran)
+	}
+}
+
+func readText(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

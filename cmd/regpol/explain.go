@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/rules"
+)
+
+// exampleID stands for the id that every decision of an operator has, so that the same explanation is always the same
+// text.
+const exampleID = "ID-OF-THE-DECISION"
+
+// explainOptions are the flags of explain.
+type explainOptions struct {
+	address   string
+	byAddress bool
+	request   string
+	login     string
+	source    string
+	shape     string
+
+	policies   []string
+	kubeconfig string
+	context    string
+	namespace  string
+	watched    []string
+
+	attributes []string
+	scopes     []string
+	texts      rules.Texts
+	observe    bool
+	strict     bool
+	output     string
+}
+
+func newExplain(s streams) *cobra.Command {
+	o := &explainOptions{}
+	command := &cobra.Command{
+		Use:   "explain (ADDRESS | -f REQUEST.json)",
+		Short: "Say whether a person may sign up, and why",
+		Long: `Say whether a person may sign up, which policy decides by which entry, why the others do not, what the person reads, and what
+Okta gets. The policies come from files, or from a cluster, which is asked as kubectl asks it. Nothing is called or changed.
+
+Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 with --strict if a part of a policy is not in force.`,
+		Example: `  # By a file, or by all files in a directory
+  regpol explain jo@acme.com --policies config/samples/one-company.yaml
+  regpol explain jo@contractors.acme.com --policies config/samples/quickstart
+
+  # With a login that is not the address
+  regpol explain jo@acme.com --login jo.doe --policies config/samples/quickstart
+
+  # A change of a profile, under one of Okta's rules
+  regpol explain jo@acme.com --shape progressive --source rul1bufGk5dJdRYw50g4 --policies config/samples/progressive-profile.yaml
+
+  # A call that Okta made, for example from its Preview
+  regpol explain -f test/vectors/okta/requests/oie-ssr.json --policies config/samples/quickstart
+
+  # What an operator that only observes would answer
+  regpol explain jo@other.example --policies config/samples/quickstart --observe
+
+  # For a script
+  regpol explain jo@acme.com --policies config/samples/quickstart --strict -o json
+
+  # By the policies of a cluster, as the operator there sees them
+  regpol explain jo@acme.com -n okta-registration
+  kubectl get regpol -n okta-registration -o yaml | regpol explain jo@acme.com --policies -`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(command *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				o.address, o.byAddress = args[0], true
+			}
+			return o.run(command.Context(), s)
+		},
+	}
+	o.flags(command)
+	return command
+}
+
+func (o *explainOptions) flags(command *cobra.Command) {
+	flags := command.Flags()
+	flags.SortFlags = false
+	defaults := rules.DefaultTexts()
+	flags.StringVarP(&o.request, "filename", "f", "", "explain this call: a file with the JSON that Okta posts; - is standard input")
+	flags.StringVar(&o.login, "login", "", "the login; default: the address in a sign-up, unchanged in a change of a profile")
+	flags.StringVar(&o.source, "source", "", "id of the enrolment policy or rule of Okta that calls; default: none that a policy can name")
+	flags.StringVar(&o.shape, "shape", shapeEngine, strings.Join(shapes, ", "))
+
+	flags.StringArrayVar(&o.policies, "policies", nil, "file or directory with policies, in place of a cluster; repeatable; - is standard input")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl")
+	flags.StringVar(&o.context, "context", "", "context of the kubeconfig; default: the current one")
+	flags.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the policies; default: that of the context")
+	flags.StringSliceVar(&o.watched, "watch-namespaces", nil, "namespaces of the policies, if the operator watches several")
+
+	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
+	flags.StringArrayVar(&o.scopes, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
+	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed, "as the operator's flag")
+	flags.StringVar(&o.texts.Invalid, "text-invalid", defaults.Invalid, "as the operator's flag")
+	flags.StringVar(&o.texts.Unavailable, "text-unavailable", defaults.Unavailable, "as the operator's flag")
+	flags.BoolVar(&o.observe, "observe", false, "as the operator's flag: what an operator that only observes answers")
+	flags.BoolVar(&o.strict, "strict", false, "exit with 3 if a part of any policy is not in force")
+	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
+
+	command.MarkFlagsMutuallyExclusive("filename", "login")
+	command.MarkFlagsMutuallyExclusive("filename", "shape")
+	for _, flag := range []string{"kubeconfig", "context", "namespace", "watch-namespaces"} {
+		command.MarkFlagsMutuallyExclusive("policies", flag)
+	}
+	command.MarkFlagsMutuallyExclusive("namespace", "watch-namespaces")
+	for flag, words := range map[string][]string{"shape": shapes, "output": outputs} {
+		// It fails only for a flag that is not there.
+		_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	}
+}
+
+func (o *explainOptions) validate() error {
+	switch {
+	case o.byAddress && o.request != "":
+		return errors.New("give an ADDRESS or -f REQUEST.json, not both")
+	case !o.byAddress && o.request == "":
+		return errors.New("give an ADDRESS, or a call of Okta's with -f REQUEST.json; see regpol explain --help")
+	case o.request == "-" && slices.Contains(o.policies, "-"):
+		return errors.New("-f and --policies cannot both read standard input")
+	case !slices.Contains(shapes, o.shape):
+		return fmt.Errorf("--shape: %q is none of %s", o.shape, strings.Join(shapes, ", "))
+	case !slices.Contains(outputs, o.output):
+		return fmt.Errorf("-o: %q is none of %s", o.output, strings.Join(outputs, ", "))
+	}
+	return nil
+}
+
+// optionNames turns the names of the hook server's options into those of the flags.
+var optionNames = strings.NewReplacer(
+	"Texts.NotAllowed:", "--text-not-allowed:", "Texts.Invalid:", "--text-invalid:", "Texts.Unavailable:", "--text-unavailable:",
+	"AddressAttributes:", "--address-attributes:",
+)
+
+func (o *explainOptions) run(ctx context.Context, s streams) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	scopes, err := controllers.ParseScopes(o.scopes)
+	if err != nil {
+		return fmt.Errorf("--namespace-sources: %w", err)
+	}
+	call, err := o.readCall(s.in)
+	if err != nil {
+		return err
+	}
+	policies, err := o.readPolicies(ctx, s.in)
+	if err != nil {
+		return err
+	}
+	bounded, rejections := scopes.BoundAll(policies.rules())
+	snapshot, rejected := rules.Compile(bounded)
+	rejections = append(rejections, rejected...)
+
+	rehearsal, err := hookserver.Rehearse(&call.request, snapshot, exampleID, hookserver.Options{
+		AddressAttributes: o.attributes, Texts: o.texts, Observe: o.observe,
+	})
+	if err != nil {
+		return errors.New(optionNames.Replace(err.Error()))
+	}
+	e := explanation{call, policies, bounded, snapshot, rejections, rehearsal}
+	r := e.report()
+	if err := r.write(s, o.output); err != nil {
+		return err
+	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintln(s.err, "regpol: warning: "+warning)
+	}
+	switch {
+	case o.strict && r.faulty():
+		return &exitError{exitFault, errors.New("a part of a policy is not in force (--strict)")}
+	case rehearsal.Decision.Answer() == rules.Deny:
+		return &exitError{code: exitDenied}
+	}
+	return nil
+}

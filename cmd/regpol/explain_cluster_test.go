@@ -1,0 +1,269 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+// testCluster is an API server of its own, for one test.
+type testCluster struct {
+	env        *envtest.Environment
+	kubeconfig string // of an administrator
+}
+
+// startCluster starts an API server that does not know policies yet.
+func startCluster(t *testing.T) *testCluster {
+	t.Helper()
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		t.Fatal("KUBEBUILDER_ASSETS is not set: run make test, which provides kube-apiserver, etcd and kubectl")
+	}
+	c := &testCluster{env: &envtest.Environment{}}
+	if _, err := c.env.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.env.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	c.kubeconfig = writeKubeconfig(t, c.env.KubeConfig)
+	return c
+}
+
+func writeKubeconfig(t *testing.T, text []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// kubectl runs the real one.
+func (c *testCluster) kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := c.tryKubectl(t, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func (c *testCluster) tryKubectl(t *testing.T, args ...string) (string, error) {
+	command := exec.CommandContext(t.Context(), filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), args...)
+	command.Dir = root
+	command.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig)
+	out, err := command.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("kubectl %v: %w\n%s", args, err, out)
+	}
+	return string(out), nil
+}
+
+// altered returns a kubeconfig with a change.
+func (c *testCluster) altered(t *testing.T, change func(*clientcmdapi.Config)) string {
+	t.Helper()
+	config, err := clientcmd.LoadFromFile(c.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(config)
+	text, err := clientcmd.Write(*config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return writeKubeconfig(t, text)
+}
+
+func TestExplainByThePoliciesOfACluster(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	c := startCluster(t)
+	explain := func(args ...string) ran {
+		return runRegpol(t, "", append([]string{"explain", "jo@acme.com"}, args...)...)
+	}
+
+	t.Run("without the CustomResourceDefinition, it says how to install it", func(t *testing.T) {
+		got := explain("--kubeconfig", c.kubeconfig)
+		if got.code != exitUsage || !strings.Contains(got.err, "does not know RegistrationPolicies: install the CustomResourceDefinition") {
+			t.Errorf("exit code %d\n%s", got.code, got.err)
+		}
+	})
+	c.kubectl(t, "apply", "-k", "config/crd")
+	c.kubectl(t, "wait", "--for=condition=Established", "crd/registrationpolicies.registrationpolicy.dev")
+
+	t.Run("without a policy, it says that everybody is denied", func(t *testing.T) {
+		got := explain("--kubeconfig", c.kubeconfig)
+		if got.code != exitDenied || !strings.Contains(got.out, "NoPolicyApplies: there is no policy, and without one everybody is denied") ||
+			!strings.Contains(got.err, "no policy in namespace default") {
+			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		}
+	})
+	for _, namespace := range []string{"okta-registration", "team-a"} {
+		c.kubectl(t, "create", "namespace", namespace)
+	}
+	c.kubectl(t, "apply", "-n", "okta-registration", "-f", "config/samples/quickstart")
+	c.kubectl(t, "apply", "-n", "team-a", "-f", "config/samples/everyone-but.yaml")
+
+	t.Run("of the namespace that is named", func(t *testing.T) {
+		got := explain("--kubeconfig", c.kubeconfig, "-n", "okta-registration")
+		if got.code != exitAllowed || !strings.Contains(got.out, "reason   Allowed: okta-registration/acme allows by spec.allow.domains[0]") ||
+			strings.Contains(got.out, "team-a") {
+			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		}
+	})
+	t.Run("of the namespace of the context, found through KUBECONFIG", func(t *testing.T) {
+		t.Setenv("KUBECONFIG", c.altered(t, func(config *clientcmdapi.Config) {
+			for _, context := range config.Contexts {
+				context.Namespace = "team-a"
+			}
+		}))
+		if got := explain(); got.code != exitAllowed || !strings.Contains(got.out, "Allowed: team-a/everyone-but allows") {
+			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		}
+	})
+	t.Run("of all namespaces that the operator watches", func(t *testing.T) {
+		got := explain("--kubeconfig", c.kubeconfig, "--watch-namespaces", "team-a,okta-registration")
+		if got.code != exitAllowed || !strings.Contains(got.out, "so does okta-registration/acme, which is named first") {
+			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		}
+	})
+	t.Run("what the operator would not understand is denied, and named", func(t *testing.T) {
+		c.kubectl(t, "create", "namespace", "later")
+		c.kubectl(t, "patch", "crd", "registrationpolicies.registrationpolicy.dev", "--type=json", "-p",
+			`[{"op":"add","path":"/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/quota","value":{"type":"integer"}}]`)
+		path := writePolicies(t, header+"new}\nspec: {quota: 3, allow: {domains: [acme.com]}}\n")
+		for { // an API server takes up a changed schema in its own time
+			_, err := c.tryKubectl(t, "apply", "-n", "later", "-f", path)
+			if err == nil {
+				break
+			}
+			if !strings.Contains(err.Error(), "quota") {
+				t.Fatal(err)
+			}
+		}
+		got := explain("--kubeconfig", c.kubeconfig, "-n", "later")
+		if got.code != exitDenied || !strings.Contains(got.out, "PolicyNotEnforceable: later/new applies, and cannot be enforced") ||
+			!strings.Contains(got.out, "not in force: spec.quota: unknown field") {
+			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		}
+	})
+
+	t.Run("a user who may not list policies is told whom to ask", func(t *testing.T) {
+		user, err := c.env.AddUser(envtest.User{Name: "stranger"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := user.KubeConfig()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := explain("--kubeconfig", writeKubeconfig(t, text), "-n", "okta-registration")
+		const want = "you may not list registrationpolicies.registrationpolicy.dev in namespace okta-registration: ask for"
+		if got.code != exitUsage || !strings.Contains(got.err, want) {
+			t.Errorf("exit code %d\n%s", got.code, got.err)
+		}
+	})
+	for sentence, test := range map[string]struct {
+		change func(*clientcmdapi.Config)
+		want   string
+	}{
+		"a user whom the API server does not know": {
+			func(config *clientcmdapi.Config) {
+				for name := range config.AuthInfos {
+					config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: "stale"}
+				}
+			},
+			"does not know you: log in anew",
+		},
+		"an API server that is away": {
+			func(config *clientcmdapi.Config) {
+				for _, cluster := range config.Clusters {
+					cluster.Server = "https://127.0.0.1:1"
+				}
+			},
+			"the API server at https://127.0.0.1:1 cannot be reached",
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			got := explain("--kubeconfig", c.altered(t, test.change))
+			if got.code != exitUsage || !strings.Contains(got.err, test.want) || strings.Count(got.err, "\n") != 1 {
+				t.Errorf("exit code %d\n%s", got.code, got.err)
+			}
+		})
+	}
+	t.Run("a context that is not there", func(t *testing.T) {
+		if got := explain("--kubeconfig", c.kubeconfig, "--context", "moon"); got.code != exitUsage || !strings.Contains(got.err, `"moon" does not exist`) {
+			t.Errorf("exit code %d\n%s", got.code, got.err)
+		}
+	})
+	t.Run("no cluster at all", func(t *testing.T) {
+		t.Setenv("KUBECONFIG", "")
+		if got := explain(); got.code != exitUsage || !strings.Contains(got.err, "no policies: give files with --policies, or a cluster") {
+			t.Errorf("exit code %d\n%s", got.code, got.err)
+		}
+	})
+
+	t.Run("every example of the help runs", func(t *testing.T) { c.runExamples(t) })
+	t.Run("as a plugin of kubectl, completion included", func(t *testing.T) { c.runAsPlugin(t) })
+}
+
+// runExamples runs every example of explain, in the help of the verb and of the program.
+func (c *testCluster) runExamples(t *testing.T) {
+	t.Setenv("KUBECONFIG", c.kubeconfig)
+	count := 0
+	for line := range strings.Lines(newRoot("regpol", streams{}).Example + "\n" + newExplain(streams{}).Example) {
+		line = strings.TrimSpace(line)
+		before, after, piped := strings.Cut(line, " | ")
+		stdin := ""
+		if piped {
+			stdin = c.kubectl(t, strings.Fields(before)[1:]...)
+			line = after
+		}
+		if !strings.HasPrefix(line, "regpol explain") {
+			continue
+		}
+		count++
+		got := runRegpol(t, stdin, strings.Fields(line)[1:]...)
+		if got.code != exitAllowed && got.code != exitDenied || got.out == "" {
+			t.Errorf("%s: exit code %d\n%s%s", line, got.code, got.out, got.err)
+		}
+		t.Logf("%d: %s", got.code, line)
+	}
+	if count < 10 {
+		t.Errorf("only %d examples", count)
+	}
+}
+
+// runAsPlugin lets the real kubectl call the program: a link on the PATH is all that it takes.
+func (c *testCluster) runAsPlugin(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	for _, name := range []string{"kubectl-regpol", completerName} {
+		if err := os.Symlink(self, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	for want, args := range map[string][]string{
+		"allowed  jo@acme.com\n": {"regpol", "explain", "jo@acme.com", "-n", "okta-registration"},
+		"yaml\n":                 {cobraComplete, "regpol", "explain", "-o", "y"},
+	} {
+		if out := c.kubectl(t, args...); !strings.Contains(out, want) {
+			t.Errorf("kubectl %v:\n%s", args, out)
+		}
+	}
+}
+
+// cobraComplete is the command by which a shell asks for completions.
+const cobraComplete = "__complete"

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+func TestExplainReadsWhatKubectlAndHelmWrite(t *testing.T) {
+	const policy = "{apiVersion: registrationpolicy.dev/v1alpha1, kind: RegistrationPolicy, " +
+		"metadata: {name: p, namespace: okta, uid: x, resourceVersion: \"3\", creationTimestamp: null}, spec: {mode: Enforce, allow: {domains: [acme.com]}}, " +
+		"status: {observedGeneration: 1}}\n"
+	for sentence, stdin := range map[string]string{
+		"a list of kubectl get":                   "apiVersion: v1\nkind: List\nitems:\n- " + policy,
+		"a list of kubectl get as JSON":           `{"apiVersion":"v1","kind":"List","items":[` + asJSON(t, policy) + `]}`,
+		"a list of the kind":                      "apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicyList\nitems:\n- " + policy,
+		"a policy beside other objects":           "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n---\n" + policy,
+		"a policy beside other objects in a list": "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: x}}\n- " + policy,
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			got := runRegpol(t, stdin, "explain", "jo@acme.com", "--policies", "-")
+			if got.code != exitAllowed || !strings.Contains(got.out, "Allowed: okta/p allows") {
+				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			}
+			others := strings.Contains(sentence, "other")
+			if left := strings.Contains(got.err, "left out, for it is no policy: stdin:") && strings.Contains(got.err, "ConfigMap"); left != others {
+				t.Errorf("standard error: %s", got.err)
+			}
+		})
+	}
+}
+
+func asJSON(t *testing.T, text string) string {
+	t.Helper()
+	encoded, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(encoded)
+}
+
+func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
+	for sentence, test := range map[string]struct {
+		stdin string
+		args  []string
+		want  string
+	}{
+		"a star that YAML takes for an alias": {
+			header + "p}\nspec:\n  allow:\n    domains: [*.acme.com]\n", []string{"jo@acme.com", "--policies", "-"},
+			`stdin:6: to YAML, a value that begins with * is an alias; quote it, as in "*.acme.com"`,
+		},
+		"a misspelt field": {
+			header + "p}\nspec:\n  allow:\n    domian: [acme.com]\n", []string{"jo@acme.com", "--policies", "-"},
+			"stdin:6: spec.allow.domian: unknown field; look at its spelling and its place",
+		},
+		"a misspelt field in an item of a list": {
+			"apiVersion: v1\nkind: List\nitems:\n- apiVersion: registrationpolicy.dev/v1alpha1\n  kind: RegistrationPolicy\n" +
+				"  metadata: {name: p}\n  spec:\n    allow:\n      domian: [acme.com]\n",
+			[]string{"jo@acme.com", "--policies", "-"}, "stdin:9: spec.allow.domian: unknown field",
+		},
+		"a misspelt kind": {
+			"apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicie\n", []string{"jo@acme.com", "--policies", "-"},
+			"stdin:2: kind: write RegistrationPolicy",
+		},
+		"two policies of one name": {
+			header + "p}\nspec: {deny: {domains: [ru]}}\n---\n" + header + "p}\nspec: {deny: {domains: [zip]}}\n",
+			[]string{"jo@acme.com", "--policies", "-"}, "stdin:8: there is another policy default/p at stdin:3; give it another name",
+		},
+		"a list whose items are no list":  {"apiVersion: v1\nkind: List\nitems: 3\n", []string{"jo@acme.com", "--policies", "-"}, "stdin:1: not a list of objects"},
+		"nothing":                         {"", []string{"jo@acme.com", "--policies", "-"}, "stdin:1: empty"},
+		"a file that is not there":        {"", []string{"jo@acme.com", "--policies", "nowhere.yaml"}, "nowhere.yaml: no such file or directory"},
+		"neither an address nor a call":   {"", []string{"--policies", "config/samples"}, "give an ADDRESS, or a call of Okta's with -f"},
+		"both an address and a call":      {"", []string{"jo@acme.com", "-f", "x"}, "not both"},
+		"both from standard input":        {"", []string{"-f", "-", "--policies", "-"}, "cannot both read standard input"},
+		"files and a cluster":             {"", []string{"jo@acme.com", "--policies", "x", "-n", "okta"}, "[namespace policies] were all set"},
+		"an unknown shape":                {"", []string{"jo@acme.com", "--shape", "oie"}, `--shape: "oie" is none of classic, identity-engine, progressive`},
+		"an unknown output":               {"", []string{"jo@acme.com", "-o", "xml"}, `-o: "xml" is none of text, json, yaml`},
+		"a bound without a source":        {"", []string{"jo@acme.com", "--namespace-sources", "a"}, "--namespace-sources: "},
+		"an attribute that cannot be one": {"", []string{"jo@acme.com", "--policies", "config/samples", "--address-attributes", "e-mail"}, "--address-attributes: "},
+		"a text that browsers would mind": {"", []string{"jo@acme.com", "--policies", "config/samples", "--text-invalid", "<b>"}, "--text-invalid: "},
+		"a call that is not JSON":         {"x", []string{"-f", "-", "--policies", "config/samples"}, "stdin: NotJSON: the hook does not read this"},
+		"a call with a member twice":      {`{"a":1,"a":2}`, []string{"-f", "-", "--policies", "config/samples"}, "stdin: DuplicateMember: "},
+		"a call that is too large":        {strings.Repeat(" ", 65<<10), []string{"-f", "-", "--policies", "config/samples"}, "stdin: TooLarge: "},
+		"an address that is not UTF-8":    {"", []string{"\xff@acme.com", "--policies", "config/samples"}, "is the address UTF-8?"},
+		"a kubeconfig that is not there":  {"", []string{"jo@acme.com", "--kubeconfig", "nowhere"}, "kubeconfig: stat nowhere: no such file or directory"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			got := runRegpol(t, test.stdin, append([]string{"explain"}, test.args...)...)
+			if got.code != exitUsage || got.out != "" || !strings.Contains(got.err, test.want) {
+				t.Errorf("exit code %d, standard output %q, standard error:\n%swant %q", got.code, got.out, got.err, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// page returns the reference page of explain.
+func page(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "docs", "reference", "regpol-explain.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestThePageShowsWhatExplainPrints(t *testing.T) {
+	shown := 0
+	for block := range strings.SplitSeq(page(t), "```console\n") {
+		command, rest, isCommand := strings.Cut(block, "\n")
+		if !strings.HasPrefix(command, "$ regpol ") || !isCommand {
+			continue
+		}
+		shown++
+		want, _, _ := strings.Cut(rest, "```")
+		want, _, cut := strings.Cut(want, "…\n") // what follows is not shown
+		got := runRegpol(t, "", strings.Fields(command)[2:]...)
+		if cut && !strings.HasPrefix(got.out, want) || !cut && got.out != want {
+			t.Errorf("%s prints\n%s", command, got.out)
+		}
+	}
+	if shown < 2 {
+		t.Errorf("%d commands with their output", shown)
+	}
+}
+
+// firstCells returns what stands in backquotes in the first cells of the page's tables.
+func firstCells(t *testing.T) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	for line := range strings.Lines(page(t)) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 {
+			continue
+		}
+		for i, part := range strings.Split(cells[1], "`") {
+			if i%2 == 1 {
+				found[part] = true
+			}
+		}
+	}
+	return found
+}
+
+func TestThePageHasEveryFlagMemberAndStanding(t *testing.T) {
+	want := map[string]bool{}
+	newExplain(streams{}).Flags().VisitAll(func(flag *pflag.Flag) {
+		want["--"+flag.Name] = true
+		if flag.Shorthand != "" {
+			want["-"+flag.Shorthand] = true
+		}
+	})
+	for _, standing := range rules.Standings() {
+		want[string(standing)] = true
+	}
+	members(want, "", reflect.TypeFor[report]())
+	got := firstCells(t)
+	for name := range want {
+		if !got[name] {
+			t.Errorf("the page does not have %s", name)
+		}
+	}
+	for name := range got {
+		if !want[name] {
+			t.Errorf("the page has %s, and there is no such thing", name)
+		}
+	}
+}
+
+// members adds the paths of a report's members, down to those that the page tells in a sentence.
+func members(to map[string]bool, path string, of reflect.Type) {
+	for field := range of.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "" {
+			continue
+		}
+		inner := field.Type
+		switch {
+		case inner == reflect.TypeFor[decisionReport](), inner == reflect.TypeFor[callReport](), inner == reflect.TypeFor[personReport]():
+			members(to, path+name+".", inner)
+		case inner == reflect.TypeFor[[]policyReport](), inner == reflect.TypeFor[[]accountReport]():
+			to[path+name] = true
+			members(to, path+name+"[].", inner.Elem())
+		default:
+			to[path+name] = true
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/rules"
+)
+
+// listTimeout is how long an API server may take for the policies of a namespace: long for a person who waits.
+const listTimeout = 15 * time.Second
+
+// foundPolicies are the policies to explain by.
+type foundPolicies struct {
+	all    []controllers.ReadPolicy // by name
+	where  string                   // in words, for a warning that there is none
+	others []string                 // objects that are no policies, each with its place
+}
+
+func (f *foundPolicies) rules() []rules.Policy {
+	policies := make([]rules.Policy, len(f.all))
+	for i := range f.all {
+		policies[i] = f.all[i].Policy
+	}
+	return policies
+}
+
+func (o *explainOptions) readPolicies(ctx context.Context, stdin io.Reader) (*foundPolicies, error) {
+	reader, err := controllers.NewOffline()
+	if err != nil {
+		return nil, err
+	}
+	found := &foundPolicies{}
+	if len(o.policies) > 0 {
+		found.where = strings.Join(o.policies, ", ")
+		if found.all, err = reader.ReadFiles(ctx, o.policies, stdin); err != nil {
+			return nil, err
+		}
+		found.others = reader.Others()
+	} else if err := o.readCluster(ctx, reader, found); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(found.all, func(a, b controllers.ReadPolicy) int { return a.Compare(b.PolicyName) })
+	return found, nil
+}
+
+// readCluster lists policies as the operator does.
+func (o *explainOptions) readCluster(ctx context.Context, reader *controllers.Offline, found *foundPolicies) error {
+	loading := clientcmd.NewDefaultClientConfigLoadingRules()
+	loading.ExplicitPath = o.kubeconfig
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: o.context}
+	overrides.Context.Namespace = o.namespace
+	kubeconfig := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(loading, overrides)
+	config, err := kubeconfig.ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		return errors.New("no policies: give files with --policies, or a cluster with --kubeconfig or KUBECONFIG")
+	}
+	if err != nil {
+		return fmt.Errorf("kubeconfig: %w", err)
+	}
+	namespaces := o.watched
+	if len(namespaces) == 0 {
+		namespace, _, err := kubeconfig.Namespace()
+		if err != nil {
+			return fmt.Errorf("kubeconfig: %w", err)
+		}
+		namespaces = []string{namespace}
+	}
+	namespaces = slices.Compact(slices.Sorted(slices.Values(namespaces)))
+	found.where = "namespace " + strings.Join(namespaces, ", ")
+
+	config = controllers.ClientConfig(config)
+	config.Timeout = listTimeout
+	cluster, err := client.New(config, client.Options{Mapper: controllers.Mapper()})
+	if err != nil {
+		return fmt.Errorf("kubeconfig: %w", err)
+	}
+	for _, namespace := range namespaces {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("RegistrationPolicyList"))
+		if err := cluster.List(ctx, list, client.InNamespace(namespace)); err != nil {
+			return listError(err, namespace, config.Host)
+		}
+		found.all = append(found.all, reader.ReadObjects(ctx, list.Items)...)
+	}
+	return nil
+}
+
+// listError says what to do about an API server that does not list policies.
+func listError(err error, namespace, host string) error {
+	switch {
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("the cluster at %s does not know RegistrationPolicies: install the CustomResourceDefinition "+
+			"(kubectl apply -k config/crd), or choose another --context", host)
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("you may not list registrationpolicies.%s in namespace %s: ask for the viewer role of policies there, "+
+			"or choose another --context or --namespace", v1alpha1.GroupVersion.Group, namespace)
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("the API server at %s does not know you: log in anew, or choose another --context", host)
+	case apierrors.ReasonForError(err) != "":
+		return fmt.Errorf("the API server at %s does not list the policies of namespace %s: %w", host, namespace, err)
+	default:
+		return fmt.Errorf("the API server at %s cannot be reached: %w; look at --kubeconfig and --context", host, err)
+	}
+}

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/oktasim"
+)
+
+// explanation is all that was found out about a call.
+type explanation struct {
+	call       explainedCall
+	policies   *foundPolicies
+	bounded    []rules.Policy // what --namespace-sources leaves of them
+	snapshot   *rules.Snapshot
+	rejections []rules.Rejection
+	rehearsal  hookserver.Rehearsal
+}
+
+// The report is what -o json and -o yaml print: part of the interface, and described in
+// docs/reference/regpol-explain.md. Members are left out where they say nothing.
+type (
+	report struct {
+		Answer   string          `json:"answer"` // ALLOW or DENY
+		Decision decisionReport  `json:"decision"`
+		Call     callReport      `json:"call"`
+		Policies []policyReport  `json:"policies"`
+		Person   personReport    `json:"person"`
+		Okta     json.RawMessage `json:"okta"`
+		Warnings []string        `json:"warnings"`
+	}
+
+	decisionReport struct {
+		Outcome   string       `json:"outcome"` // ALLOW or DENY, observed or not
+		Observed  bool         `json:"observed,omitempty"`
+		Reason    rules.Reason `json:"reason"`
+		Policy    string       `json:"policy,omitempty"`
+		Entry     *entryReport `json:"entry,omitempty"`
+		Attribute string       `json:"attribute,omitempty"`
+		Domain    string       `json:"domain,omitempty"`
+		Invalid   string       `json:"invalid,omitempty"`
+		TookPart  int          `json:"policiesThatTookPart"`
+		Digest    string       `json:"digest"`
+	}
+
+	// entryReport is an entry by its place, with its text as its author wrote it.
+	entryReport struct {
+		Path string `json:"path"`
+		Text string `json:"text"`
+		At   string `json:"at,omitempty"` // file:line
+	}
+
+	callReport struct {
+		RequestType   string            `json:"requestType"`
+		Source        string            `json:"source,omitempty"`
+		Contradictory bool              `json:"contradictory,omitempty"`
+		Profile       []attributeReport `json:"profile,omitempty"`
+		Update        []attributeReport `json:"update,omitempty"`
+		in            oktasim.Shape
+	}
+
+	attributeReport struct {
+		Attribute string `json:"attribute"`
+		Text      string `json:"text"` // "" for what is no string
+	}
+
+	policyReport struct {
+		Policy       string            `json:"policy"`
+		At           string            `json:"at,omitempty"` // file:line
+		Mode         rules.Mode        `json:"mode"`
+		RequestTypes []string          `json:"requestTypes,omitempty"`
+		Sources      []string          `json:"sources,omitempty"`
+		Accounts     []accountReport   `json:"accounts"`
+		WouldBe      *wouldBeReport    `json:"enforcedAlone,omitempty"`
+		NotInForce   []rejectionReport `json:"notInForce,omitempty"`
+	}
+
+	// accountReport is the part that a policy has in the decision, as one type of request.
+	accountReport struct {
+		RequestType rules.RequestType `json:"requestType,omitempty"`
+		Standing    rules.Standing    `json:"standing"`
+		By          string            `json:"by,omitempty"`
+		Verdicts    []verdictReport   `json:"verdicts,omitempty"`
+		blockedBy   bool              // By cannot be enforced
+	}
+
+	verdictReport struct {
+		Attribute string        `json:"attribute"`
+		Verdict   string        `json:"verdict,omitempty"` // ALLOW or DENY
+		Entry     *entryReport  `json:"entry,omitempty"`
+		Beaten    []entryReport `json:"beaten,omitempty"`
+		Near      []entryReport `json:"near,omitempty"`
+	}
+
+	// wouldBeReport is the outcome had this one Audit policy been in mode Enforce.
+	wouldBeReport struct {
+		Outcome string       `json:"outcome"`
+		Reason  rules.Reason `json:"reason"`
+	}
+
+	rejectionReport struct {
+		Path    string `json:"path,omitempty"`
+		Message string `json:"message"`
+		At      string `json:"at,omitempty"` // file:line
+	}
+
+	// personReport is what the person reads on each engine, from the top of the page.
+	personReport struct {
+		Classic        []lineReport   `json:"classic,omitempty"`
+		IdentityEngine []lineReport   `json:"identityEngine,omitempty"`
+		Profile        []updateReport `json:"profileUpdates,omitempty"`
+	}
+
+	lineReport struct {
+		Text  string `json:"text"`
+		Place string `json:"place"`
+	}
+
+	updateReport struct {
+		Attribute string          `json:"attribute"`
+		Value     json.RawMessage `json:"value"`
+	}
+)
+
+func (e *explanation) report() *report {
+	d := &e.rehearsal.Decision
+	r := &report{
+		Answer: d.Answer().String(),
+		Decision: decisionReport{
+			Outcome: d.Outcome.String(), Observed: d.Observed, Reason: d.Reason, Policy: d.Policy.String(),
+			Attribute: d.Attribute, Domain: d.Domain.String(), Invalid: string(d.Invalid), TookPart: d.TookPart,
+			Digest: e.snapshot.Digest(),
+		},
+		Call:     e.callReport(),
+		Policies: []policyReport{},
+		Okta:     e.rehearsal.Body,
+		Warnings: []string{},
+	}
+	if i := e.find(d.Policy); i >= 0 {
+		r.Decision.Entry = e.entry(i, d.Entry)
+	}
+	e.addPolicies(r)
+	e.addPerson(r)
+	e.addWarnings(r)
+	return r
+}
+
+func (e *explanation) callReport() callReport {
+	c := &e.rehearsal.Call
+	texts := func(attributes []rules.Attribute) []attributeReport {
+		var reports []attributeReport
+		for _, a := range attributes {
+			if a.Kind != rules.Absent {
+				reports = append(reports, attributeReport{a.Name, a.Text})
+			}
+		}
+		return reports
+	}
+	return callReport{c.Shape.String(), c.Source, c.Contradictory, texts(c.Profile), texts(c.Update), e.call.shape}
+}
+
+// find returns the place of a policy among those found, or -1.
+func (e *explanation) find(name rules.PolicyName) int {
+	for i := range e.policies.all {
+		if e.policies.all[i].PolicyName == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (e *explanation) entry(policy int, entry rules.Entry) *entryReport {
+	if entry == (rules.Entry{}) {
+		return nil
+	}
+	p := &e.policies.all[policy]
+	return &entryReport{entry.String(), p.EntryText(entry), p.Place(entry.String())}
+}
+
+func (e *explanation) addPolicies(r *report) {
+	_, accounts := e.snapshot.Explain(e.rehearsal.Call)
+	byName := map[rules.PolicyName][]rules.Account{}
+	for _, a := range accounts {
+		byName[a.PolicyName] = append(byName[a.PolicyName], a)
+	}
+	enforceable := map[rules.PolicyName]bool{}
+	for _, summary := range e.snapshot.Policies() {
+		enforceable[summary.PolicyName] = summary.Enforceable
+	}
+	for i := range e.policies.all {
+		p := &e.policies.all[i]
+		report := policyReport{
+			Policy: p.String(), At: p.Place("metadata.name"), Mode: p.Mode, Sources: p.Sources, Accounts: []accountReport{},
+		}
+		if report.Mode == "" {
+			report.Mode = rules.Enforce
+		}
+		if at := slices.IndexFunc(e.bounded, func(b rules.Policy) bool { return b.PolicyName == p.PolicyName }); at >= 0 {
+			report.Sources = e.bounded[at].Sources
+		}
+		for _, request := range p.RequestTypes {
+			report.RequestTypes = append(report.RequestTypes, string(request))
+		}
+		for _, a := range byName[p.PolicyName] {
+			account := accountReport{
+				RequestType: a.Request, Standing: a.Standing, By: a.By.String(),
+				blockedBy: a.By != rules.PolicyName{} && !enforceable[a.By],
+			}
+			for _, v := range a.Verdicts {
+				account.Verdicts = append(account.Verdicts, e.verdict(i, v))
+			}
+			report.Accounts = append(report.Accounts, account)
+		}
+		for _, would := range e.rehearsal.Decision.Audit {
+			if would.Policy == p.PolicyName {
+				report.WouldBe = &wouldBeReport{would.Outcome.String(), would.Reason}
+			}
+		}
+		if p.NotUnderstood != "" {
+			report.NotInForce = append(report.NotInForce, rejectionReport{Message: p.NotUnderstood})
+		}
+		for _, rejection := range e.rejections {
+			if rejection.Policy == p.PolicyName {
+				report.NotInForce = append(report.NotInForce, rejectionReport{rejection.Path, rejection.Message, p.Place(rejection.Path)})
+			}
+		}
+		r.Policies = append(r.Policies, report)
+	}
+}
+
+func (e *explanation) verdict(policy int, v rules.Verdict) verdictReport {
+	report := verdictReport{Attribute: v.Attribute, Entry: e.entry(policy, v.Entry)}
+	switch {
+	case v.Denies:
+		report.Verdict = rules.Deny.String()
+	case v.Allows:
+		report.Verdict = rules.Allow.String()
+	}
+	for _, beaten := range v.Beaten {
+		report.Beaten = append(report.Beaten, *e.entry(policy, beaten))
+	}
+	for _, near := range v.Near {
+		if e.rehearsal.Decision.Reason != rules.ReasonNotAllowed {
+			break // to mend it would help nobody
+		}
+		report.Near = append(report.Near, *e.entry(policy, near))
+	}
+	return report
+}
+
+// addPerson reads the answer as Okta would.
+func (e *explanation) addPerson(r *report) {
+	read := oktasim.Read(e.call.shape, oktasim.Answer{
+		Status: http.StatusOK, ContentType: "application/json", Body: e.rehearsal.Body,
+	})
+	lines := func(page oktasim.Page) []lineReport {
+		var reports []lineReport
+		for _, line := range page {
+			reports = append(reports, lineReport{line.Text, line.Place()})
+		}
+		return reports
+	}
+	r.Person.Classic, r.Person.IdentityEngine = lines(read.Classic), lines(read.IdentityEngine)
+	for _, update := range read.ProfileUpdates {
+		r.Person.Profile = append(r.Person.Profile, updateReport{update.Attribute, json.RawMessage(update.Value)})
+	}
+	for _, trouble := range read.Trouble {
+		r.Warnings = append(r.Warnings, fmt.Sprint("Okta would find fault with the answer: ", trouble))
+	}
+}
+
+func (e *explanation) addWarnings(r *report) {
+	warn := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
+	if len(e.policies.all) == 0 {
+		warn("no policy in %s: without one, everybody is denied", e.policies.where)
+	}
+	for i := range r.Policies {
+		if p := &r.Policies[i]; len(p.NotInForce) > 0 {
+			warn("%s is not wholly in force: %s", p.Policy, p.NotInForce[0].inWords())
+		}
+	}
+	for _, other := range e.policies.others {
+		warn("left out, for it is no policy: %s", other)
+	}
+	if r.Call.Contradictory {
+		warn("the call's requestType is unknown or contradicts its data: the data count, and no profile attribute is sent")
+	}
+}
+
+// faulty says that a part of some policy is not in force.
+func (r *report) faulty() bool {
+	return slices.ContainsFunc(r.Policies, func(p policyReport) bool { return len(p.NotInForce) > 0 })
+}
+
+func (n rejectionReport) inWords() string {
+	text := n.Message
+	if n.Path != "" {
+		text = n.Path + ": " + text
+	}
+	if n.At != "" {
+		text += " (" + n.At + ")"
+	}
+	return text
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// root is the work tree. It is told before any test leaves this package's folder.
+var root, _ = filepath.Abs("../..")
+
+// ran is what came of a run of the program.
+type ran struct {
+	code     int
+	out, err string
+}
+
+// runRegpol runs the program in the work tree.
+func runRegpol(t *testing.T, stdin string, args ...string) ran {
+	t.Helper()
+	t.Chdir(root)
+	var out, err bytes.Buffer
+	code := run(append([]string{"regpol"}, args...), streams{in: strings.NewReader(stdin), out: &out, err: &err})
+	return ran{code, out.String(), err.String()}
+}
+
+// explained runs explain with -o json.
+func explained(t *testing.T, args ...string) (ran, report) {
+	t.Helper()
+	got := runRegpol(t, "", append([]string{"explain", "-o", "json"}, args...)...)
+	var r report
+	if err := json.Unmarshal([]byte(got.out), &r); err != nil {
+		t.Fatalf("%v\n%s%s", err, got.out, got.err)
+	}
+	return got, r
+}
+
+// writePolicies writes the policies of one file, and returns its path.
+func writePolicies(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "policies.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const header = "apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\nmetadata: {name: "
+
+func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
+	const samples = "config/samples"
+	for sentence, test := range map[string]struct {
+		args   []string
+		code   int
+		reason rules.Reason
+		lines  []string // each begins a line of the text
+	}{
+		"an address is allowed by an entry of a policy": {
+			[]string{"jo@acme.com", "--policies", samples + "/one-company.yaml"}, exitAllowed, rules.ReasonAllowed,
+			[]string{
+				"allowed  jo@acme.com",
+				`reason   Allowed: default/one-company allows by spec.allow.domains[0] "acme.com"`,
+				"at       config/samples/one-company.yaml:8",
+				`  default/one-company  decides: allows email and login by spec.allow.domains[0] "acme.com"`,
+				"  nothing: Okta goes on",
+			},
+		},
+		"a deny of one policy beats the allows of all others": {
+			[]string{"jo@contractors.acme.com", "--policies", samples}, exitDenied, rules.ReasonDenied,
+			[]string{
+				"denied   jo@contractors.acme.com",
+				`reason   Denied: default/block-contractors denies by spec.deny.domains[0] "contractors.acme.com"`,
+				"  default/audit-first             Audit, decides nothing: no entry matches",
+				`  default/everyone-but            allows email and login by spec.allow.domains[0] "*", but loses to the deny of default/block-contractors`,
+				"  default/progressive-profile     does not apply: it is for ProgressiveProfile",
+				"  default/university              no entry matches",
+				"  Classic          at the top: Contractors get their account from the person they work for.",
+				"  Identity Engine  next to email: Contractors get their account from the person they work for.",
+			},
+		},
+		"an Audit policy is told with what it would change": {
+			[]string{"jo@free-mail.example", "--policies", samples}, exitAllowed, rules.ReasonAllowed,
+			[]string{`  default/audit-first             Audit, decides nothing: denies email and login by spec.deny.domains[0] ` +
+				`"free-mail.example"; enforced it would make this DENY (Denied)`},
+		},
+		"two policies allow, and the first by name is said to decide": {
+			[]string{"jo@acme.com", "--policies", samples}, exitAllowed, rules.ReasonAllowed,
+			[]string{`  default/one-company             allows email and login by spec.allow.domains[0] "acme.com"; ` +
+				"so does default/company-and-subdomains, which is named first"},
+		},
+		"within a policy the lower rung beats the higher": {
+			[]string{"mallory@partner.example", "--policies", samples + "/partners-by-address.yaml"}, exitDenied, rules.ReasonDenied,
+			[]string{
+				`  default/partners-by-address  decides: denies email and login by spec.deny.addresses[0] "mallory@partner.example"`,
+				`                                 stands before its own spec.allow.domains[0] "partner.example" for email`,
+			},
+		},
+		"a policy that allows only the login": {
+			[]string{"jo@other.example", "--login", "jo@acme.com", "--policies", samples + "/one-company.yaml"}, exitDenied, rules.ReasonNotAllowed,
+			[]string{
+				"denied   jo@other.example, jo@acme.com",
+				"reason   NotAllowed: one policy applies, and none allows every address",
+				`  default/one-company  allows login by spec.allow.domains[0] "acme.com" only: one policy must allow every address`,
+			},
+		},
+		"an entry that just misses is named": {
+			[]string{"jo@uk.acme.com", "--policies", samples + "/one-company.yaml"}, exitDenied, rules.ReasonNotAllowed,
+			[]string{
+				"  default/one-company  no entry matches",
+				`                         just misses: spec.allow.domains[0] "acme.com" is that domain alone, not what is below it`,
+			},
+		},
+		"a login that is a user name is no address": {
+			[]string{"jo@acme.com", "--login", "jo.doe", "--policies", samples + "/one-company.yaml"}, exitAllowed, rules.ReasonAllowed,
+			[]string{`  default/one-company  decides: allows email by spec.allow.domains[0] "acme.com"`},
+		},
+		"a policy for a source that is not given": {
+			[]string{"jo@acme.com", "--shape", "progressive", "--policies", samples + "/progressive-profile.yaml"},
+			exitDenied, rules.ReasonNoPolicyApplies,
+			[]string{
+				"call     Identity Engine progressive profile, no source given",
+				"  default/progressive-profile  does not apply: it is for the source rul1bufGk5dJdRYw50g4 (give --source)",
+				"  Classic          nothing: it has no progressive profiles",
+			},
+		},
+		"a policy for another source than the call's": {
+			[]string{"jo@acme.com", "--shape", "progressive", "--source", "rul2", "--policies", samples + "/progressive-profile.yaml"},
+			exitDenied, rules.ReasonNoPolicyApplies,
+			[]string{"  default/progressive-profile  does not apply: it is for the source rul1bufGk5dJdRYw50g4"},
+		},
+		"what is no address is denied before any policy is asked": {
+			[]string{"jo", "--policies", samples}, exitDenied, rules.ReasonInvalidAddress,
+			[]string{
+				"reason   InvalidAddress: email is not an address (NoAtSign)",
+				"  none of 9 is asked: the call is decided before that",
+				"  Identity Engine  next to email: Please enter a valid email address.",
+			},
+		},
+		"a space that a terminal does not show is quoted": {
+			[]string{"jo@acme.com ", "--policies", samples}, exitDenied, rules.ReasonInvalidAddress, []string{`denied   "jo@acme.com "`},
+		},
+		"the empty address is a missing one": {
+			[]string{"", "--policies", samples}, exitDenied, rules.ReasonMissingAddress, []string{"reason   MissingAddress: email holds no address"},
+		},
+		"an org that has the address in an attribute of its own": {
+			[]string{"jo@acme.com", "--address-attributes", "workEmail", "--policies", samples + "/one-company.yaml"}, exitAllowed, rules.ReasonAllowed,
+			[]string{`  default/one-company  decides: allows workEmail by spec.allow.domains[0] "acme.com"`},
+		},
+		"attributes that Okta sets on the new user": {
+			[]string{"jo@partner.example", "--policies", samples + "/set-attributes.yaml"}, exitAllowed, rules.ReasonAllowed,
+			[]string{`  Okta sets contractor to false`, `  Okta sets regions to ["emea","apac"]`, `  Okta sets userType to "Partner"`},
+		},
+		"an operator that observes allows, and says what it would decide": {
+			[]string{"jo@other.example", "--observe", "--policies", samples + "/one-company.yaml"}, exitAllowed, rules.ReasonNotAllowed,
+			[]string{"allowed  jo@other.example", "reason   observed only; enforced it would be DENY: NotAllowed: one policy applies"},
+		},
+		"a namespace that is bounded to other sources": {
+			[]string{"jo@acme.com", "--source", "rul9", "--namespace-sources", "default=rul1", "--policies", samples + "/one-company.yaml"},
+			exitDenied, rules.ReasonNoPolicyApplies,
+			[]string{"  default/one-company  does not apply: it is for the source rul1", "                         not in force: spec.appliesTo.sources: "},
+		},
+		"a policy that is wholly outside of its namespace's sources": {
+			[]string{
+				"jo@acme.com", "--shape", "progressive", "--source", "rul1bufGk5dJdRYw50g4", "--namespace-sources", "default=rul9",
+				"--policies", samples + "/progressive-profile.yaml",
+			},
+			exitDenied, rules.ReasonNoPolicyApplies,
+			[]string{"  default/progressive-profile  left out: it is for other sources than --namespace-sources gives its namespace"},
+		},
+		"a call of Okta's from a file": {
+			[]string{"-f", "test/vectors/okta/requests/classic-docs.json", "--policies", samples + "/one-company.yaml"},
+			exitDenied, rules.ReasonNotAllowed, []string{"call     Classic sign-up, source reghawlks3zOkRrau0h7"},
+		},
+		"a call with another source than in the file": {
+			[]string{"-f", "test/vectors/okta/requests/oie-ssr.json", "--source", "rul9", "--policies", samples + "/one-company.yaml"},
+			exitDenied, rules.ReasonNotAllowed, []string{"call     Identity Engine sign-up, source rul9"},
+		},
+		"a change of a profile that changes no address": {
+			[]string{"-f", "test/vectors/okta/requests/oie-progressive.json", "--policies", samples}, exitAllowed, rules.ReasonNoAddressChanged,
+			[]string{"allowed  (no address in the call)", "reason   NoAddressChanged: the call changes no address"},
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			got := runRegpol(t, "", append([]string{"explain"}, test.args...)...)
+			if got.code != test.code {
+				t.Errorf("exit code %d, want %d", got.code, test.code)
+			}
+			for _, line := range test.lines {
+				if !strings.Contains("\n"+got.out, "\n"+line) {
+					t.Errorf("no line begins %q", line)
+				}
+			}
+			if t.Failed() {
+				t.Log(got.out + got.err)
+			}
+			if _, r := explained(t, test.args...); r.Decision.Reason != test.reason {
+				t.Errorf("reason %s, want %s", r.Decision.Reason, test.reason)
+			}
+		})
+	}
+}
+
+func TestExplainNamesEntriesThatAreNotInForce(t *testing.T) {
+	path := writePolicies(t, header+"p}\nspec:\n  allow:\n    domains: [acme.com, co.uk]\n")
+	got := runRegpol(t, "", "explain", "jo@acme.com", "--policies", path)
+	const mend = `spec.allow.domains[1]: "co.uk": strangers can register names under the public suffix co.uk`
+	if got.code != exitAllowed || !strings.Contains(got.out, "not in force: "+mend) || !strings.Contains(got.out, path+":6)") {
+		t.Errorf("exit code %d\n%s", got.code, got.out)
+	}
+	if !strings.Contains(got.err, "warning: default/p is not wholly in force: "+mend) {
+		t.Errorf("standard error: %s", got.err)
+	}
+	if got := runRegpol(t, "", "explain", "jo@acme.com", "--policies", path, "--strict"); got.code != exitFault {
+		t.Errorf("--strict: exit code %d, want %d", got.code, exitFault)
+	}
+	if got := runRegpol(t, "", "explain", "jo@acme.com", "--policies", "config/samples", "--strict"); got.code != exitAllowed {
+		t.Errorf("--strict with nothing amiss: exit code %d\n%s", got.code, got.err)
+	}
+}
+
+func TestWithoutAnyPolicyEverybodyIsDenied(t *testing.T) {
+	got := runRegpol(t, "# none yet\n", "explain", "jo@acme.com", "--policies", "-")
+	if got.code != exitDenied || !strings.Contains(got.out, "there is no policy, and without one everybody is denied") ||
+		!strings.Contains(got.err, "warning: no policy in -: without one, everybody is denied") {
+		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+	}
+}
+
+func TestPoliciesThatHaveNothingToSayDoNotFillTheScreen(t *testing.T) {
+	var text strings.Builder
+	for i := range 30 {
+		text.WriteString("---\n" + header + "p" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + "}\nspec: {allow: {domains: [d.example]}}\n")
+	}
+	text.WriteString("---\n" + header + "z}\nspec: {allow: {domains: [acme.com]}}\n")
+	got := runRegpol(t, text.String(), "explain", "jo@acme.com", "--policies", "-")
+	if !strings.Contains(got.out, "default/z    decides: ") || !strings.Contains(got.out, "and 20 more that do not apply or do not match") ||
+		strings.Count(got.out, "no entry matches") != quietPolicies {
+		t.Errorf("%s", got.out)
+	}
+	if _, r := explained(t, "jo@acme.com", "--policies", writePolicies(t, text.String())); len(r.Policies) != 31 {
+		t.Errorf("-o json has %d policies", len(r.Policies))
+	}
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	// pluginPrefix begins the names of kubectl's plugins.
+	pluginPrefix = "kubectl-"
+	// completerName is the name under which kubectl looks for the completion of this plugin.
+	completerName = "kubectl_complete-regpol"
+)
+
+// run is the program: it returns its exit code.
+func run(args []string, s streams) int {
+	program := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
+	args = args[1:]
+	if program == completerName {
+		program, args = pluginPrefix+"regpol", append([]string{cobra.ShellCompRequestCmd}, args...)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	root := newRoot(program, s)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitAllowed
+	}
+	code := exitUsage
+	if exit, ok := errors.AsType[*exitError](err); ok {
+		code = exit.code
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(s.err, "regpol: "+text)
+	}
+	return code
+}
+
+// newRoot returns the command under the name it was called by: kubectl-regpol is spelt `kubectl regpol` in its help.
+func newRoot(program string, s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "regpol",
+		Short: "Explain and try decisions about who may sign up to an Okta org",
+		Long: `Explain and try decisions about who may sign up to an Okta org.
+
+Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of the policies or the hook, which is named.`,
+		Example: `  # May this person sign up, by the policies in a directory? And why?
+  regpol explain jo@acme.com --policies config/samples/quickstart
+
+  # The same by the policies of a cluster, in the namespace of the current context
+  regpol explain jo@acme.com
+
+  # Call a running hook as Okta would
+  regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential`,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetVersionTemplate("regpol {{.Version}}\n")
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.AddCommand(newExplain(s), newCall(s))
+	if strings.HasPrefix(program, pluginPrefix) {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl regpol"}
+		for _, command := range append(root.Commands(), root) {
+			command.Example = strings.ReplaceAll(command.Example, "  regpol ", "  kubectl regpol ")
+		}
+	}
+	return root
+}
+
+// version is that of the module, as the Go tool stamped it.
+func version() string {
+	if build, ok := debug.ReadBuildInfo(); ok && build.Main.Version != "" {
+		return build.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,151 @@
+package hookfaults
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// soonAtMost is how long before its end a certificate is worth a warning: whatever renews certificates of a year or
+	// of 90 days has done so weeks before.
+	soonAtMost = 14 * 24 * time.Hour
+	// soonShare is the part of its life in which a certificate is worth the warning if it lives shorter: 1/5.
+	soonShare = 5
+	// namesShown is how many of a certificate's names are shown.
+	namesShown = 3
+)
+
+// examineCertificates names everything that a public client has against the certificates that the server sent. invalid
+// is what the call itself failed by, nil if it believed them.
+func (l *line) examineCertificates(report *Report, host string, invalid *tls.CertificateVerificationError) {
+	sent := l.certificates
+	if invalid != nil {
+		sent = invalid.UnverifiedCertificates
+	}
+	before := len(report.Faults)
+	leaf := sent[0]
+	if err := leaf.VerifyHostname(host); err != nil {
+		report.add(CertificateName, "%s is not among its names: %s", host, names(leaf))
+	}
+	chain := chainOf(sent)
+	now := time.Now()
+	for _, c := range chain {
+		report.examineDates(c, now)
+	}
+	at := now // a time at which the leaf is valid: who vouches for it is another question than for how long
+	if at.Before(leaf.NotBefore) {
+		at = leaf.NotBefore
+	}
+	if at.After(leaf.NotAfter) {
+		at = leaf.NotAfter
+	}
+	l.examineAuthority(report, chain, at)
+	if invalid != nil && len(report.Faults) == before {
+		report.add(CertificateInvalid, "%s", invalid.Err)
+	}
+}
+
+func (r *Report) examineDates(c *x509.Certificate, now time.Time) {
+	const day = time.DateOnly
+	soon := min(soonAtMost, c.NotAfter.Sub(c.NotBefore)/soonShare)
+	switch {
+	case now.Before(c.NotBefore):
+		r.add(CertificateNotYetValid, "%s is valid from %s", subject(c), c.NotBefore.UTC().Format(time.RFC3339))
+	case now.After(c.NotAfter):
+		r.add(CertificateExpired, "%s expired on %s", subject(c), c.NotAfter.UTC().Format(day))
+	case now.After(c.NotAfter.Add(-soon)):
+		r.add(CertificateExpiresSoon, "%s expires on %s", subject(c), c.NotAfter.UTC().Format(day))
+	}
+}
+
+// examineAuthority names what is wrong with who vouches for a chain.
+func (l *line) examineAuthority(report *Report, chain []*x509.Certificate, at time.Time) {
+	err := verify(chain, l.options.PublicRoots, at)
+	if err == nil {
+		return
+	}
+	own := x509.NewCertPool()
+	for _, authority := range l.options.Authorities {
+		own.AddCert(authority)
+	}
+	leaf, top := chain[0], chain[len(chain)-1]
+	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
+	switch {
+	case verify(chain, own, at) == nil:
+		report.add(PrivateAuthority, "issued by %s, believed through the authorities given", name(top.Issuer.String()))
+	case !unknown:
+		if wrong, ok := errors.AsType[x509.CertificateInvalidError](err); !ok || wrong.Reason != x509.Expired {
+			report.add(CertificateInvalid, "%s", err)
+		}
+	case selfSigned(leaf):
+		report.add(SelfSigned, "%s is self-signed", subject(leaf))
+	case !selfSigned(top) && (len(top.IssuingCertificateURL) > 0 || len(chain) == 1 && len(l.options.Authorities) > 0):
+		// A CA says where its own certificate is to be had because it is not one that clients have already.
+		report.add(IncompleteChain, "the server sent %d of the chain's certificates: not that of %s, which issued %s",
+			len(chain), name(top.Issuer.String()), subject(top))
+	default:
+		report.add(UnknownAuthority, "%s is issued by %s, which is no public CA", subject(leaf), name(top.Issuer.String()))
+	}
+}
+
+func verify(chain []*x509.Certificate, roots *x509.CertPool, at time.Time) error {
+	intermediates := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		intermediates.AddCert(c)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates, CurrentTime: at})
+	return err
+}
+
+// chainOf returns the certificates that were sent, from the leaf up, as far as each has issued the one before.
+func chainOf(sent []*x509.Certificate) []*x509.Certificate {
+	chain := sent[:1:1]
+	for {
+		last := chain[len(chain)-1]
+		next := slices.IndexFunc(sent, func(c *x509.Certificate) bool {
+			return !slices.ContainsFunc(chain, c.Equal) && bytes.Equal(c.RawSubject, last.RawIssuer) && last.CheckSignatureFrom(c) == nil
+		})
+		if next < 0 {
+			return chain
+		}
+		chain = append(chain, sent[next])
+	}
+}
+
+func selfSigned(c *x509.Certificate) bool {
+	return bytes.Equal(c.RawIssuer, c.RawSubject) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+}
+
+// subject names a certificate: by its common name, or by its first host name.
+func subject(c *x509.Certificate) string {
+	if c.Subject.CommonName == "" && len(c.DNSNames) > 0 {
+		return "the certificate of " + c.DNSNames[0]
+	}
+	return "the certificate of " + name(c.Subject.CommonName)
+}
+
+func name(s string) string {
+	if s == "" {
+		return "an issuer without a name"
+	}
+	return s
+}
+
+func names(c *x509.Certificate) string {
+	all := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		all = append(all, ip.String())
+	}
+	if len(all) == 0 {
+		return "it has none"
+	}
+	if len(all) > namesShown {
+		all = append(all[:namesShown], "…")
+	}
+	return strings.Join(all, ", ")
+}

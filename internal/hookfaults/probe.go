@@ -1,0 +1,42 @@
+package hookfaults
+
+import (
+	"context"
+	"crypto/rand"
+
+	"registrationpolicy.dev/operator/test/oktasim"
+)
+
+// probe calls a hook that answered once without a credential and once with a wrong one: a hook that answers then tells
+// anybody who may come in, and has no way to know that it is Okta who asks. Nothing is probed where the call itself
+// failed.
+func (o *Options) probe(ctx context.Context, report *Report, call oktasim.Call) error {
+	if answered := report.Result.Err == nil && report.Result.Status/100 == 2; !answered {
+		return nil
+	}
+	if o.Call.Credential == "" {
+		report.add(Unauthenticated, "status %d without a credential", report.Result.Status)
+		return nil
+	}
+	for _, with := range []struct{ what, credential string }{
+		{"without a credential", ""},
+		{"with a wrong credential", "Basic regpol-wrong-on-purpose-" + rand.Text()},
+	} {
+		options := o.Call
+		options.Credential, options.Attempts = with.credential, 1
+		hook, err := oktasim.New(options)
+		if err != nil {
+			return err
+		}
+		result, err := hook.Post(ctx, call)
+		hook.Close()
+		if err != nil {
+			return err
+		}
+		if result.Err == nil && result.Status/100 == 2 {
+			report.add(Unauthenticated, "status %d %s", result.Status, with.what)
+			return nil
+		}
+	}
+	return nil
+}

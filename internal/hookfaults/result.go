@@ -1,0 +1,132 @@
+package hookfaults
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"registrationpolicy.dev/operator/test/oktasim"
+)
+
+// slowShare is the part of Okta's patience from which on an answer is slow: 1/2. The rest is for a day with more
+// traffic.
+const slowShare = 2
+
+// readResult names what was wrong with the answer, or with the lack of one.
+func (o *Options) readResult(report *Report) {
+	r := &report.Result
+	var earlier []string
+	for _, t := range r.Trouble {
+		switch {
+		case t.Earlier:
+			earlier = append(earlier, t.Text)
+		case t.Kind == oktasim.KindStatus:
+			o.readStatus(report)
+		case t.Kind == oktasim.KindRedirect && r.RedirectHost != "":
+			report.add(Redirect, "%d to the host %s: Okta does not follow redirects", r.Status, r.RedirectHost)
+		default:
+			if name, found := byKind[t.Kind]; found {
+				report.add(name, "%s", t.Text)
+			}
+		}
+	}
+	if len(earlier) > 0 && r.Err == nil && r.Status/100 == 2 {
+		report.add(AnsweredOnRetry, "%s", strings.Join(earlier, "; "))
+	}
+	if r.Err == nil && r.LastLatency > o.timeout()/slowShare {
+		report.add(Slow, "the answer took %s of %s", r.LastLatency.Round(time.Millisecond), o.timeout())
+	}
+}
+
+// byKind has no entry for what the line or the status tells more exactly.
+var byKind = map[oktasim.Kind]Name{
+	oktasim.KindRedirect:           Redirect,
+	oktasim.KindUnusualStatus:      UnexpectedStatus,
+	oktasim.KindTooLarge:           AnswerTooLarge,
+	oktasim.KindContentType:        ContentType,
+	oktasim.KindEmptyBody:          EmptyBody,
+	oktasim.KindNotJSON:            NotJSON,
+	oktasim.KindDuplicateMember:    DuplicateMember,
+	oktasim.KindMisspeltMember:     MisspeltMember,
+	oktasim.KindUnknownMember:      UnknownMember,
+	oktasim.KindDebugContext:       DebugContextNoObject,
+	oktasim.KindUnreadableCommands: UnreadableCommands,
+	oktasim.KindNoCommand:          NoCommand,
+	oktasim.KindCommandName:        CommandName,
+	oktasim.KindRegistrationValue:  RegistrationValue,
+	oktasim.KindSecondAction:       SecondAction,
+	oktasim.KindOtherShape:         UpdateForOtherShape,
+	oktasim.KindProfileUpdate:      UpdateWithoutEffect,
+	oktasim.KindDroppedUpdate:      UpdateBesideDeny,
+	oktasim.KindErrorOnAllow:       ErrorOnAllow,
+	oktasim.KindErrorWithoutDeny:   ErrorWithoutDeny,
+	oktasim.KindDenyWithoutError:   DenyWithoutError,
+	oktasim.KindErrorForm:          ErrorForm,
+	oktasim.KindCauseForm:          CauseForm,
+	oktasim.KindCauseElsewhere:     CauseElsewhere,
+}
+
+// byStatus are the statuses that have a fault of their own.
+var byStatus = map[int]Name{
+	http.StatusBadRequest:            BadRequest,
+	http.StatusForbidden:             Forbidden,
+	http.StatusNotFound:              PathNotFound,
+	http.StatusMethodNotAllowed:      MethodNotAllowed,
+	http.StatusRequestTimeout:        RequestTimeout,
+	http.StatusRequestEntityTooLarge: PayloadTooLarge,
+	http.StatusUnsupportedMediaType:  UnsupportedMediaType,
+	http.StatusTooManyRequests:       TooManyRequests,
+	http.StatusBadGateway:            NoBackend,
+	http.StatusServiceUnavailable:    NoBackend,
+	http.StatusGatewayTimeout:        NoBackend,
+}
+
+func (o *Options) readStatus(report *Report) {
+	status := report.Result.Status
+	name, found := byStatus[status]
+	switch {
+	case status == http.StatusUnauthorized:
+		report.add(Unauthorized, "%s", o.unauthorized())
+		return
+	case found:
+	case status >= http.StatusInternalServerError:
+		name = ServerError
+	default:
+		name = UnexpectedStatus
+	}
+	report.add(name, "status %d %s", status, http.StatusText(status))
+}
+
+// unauthorized says what was sent, and what is usually wrong with it, without the value.
+func (o *Options) unauthorized() string {
+	header, value := o.header(), o.Call.Credential
+	if value == "" {
+		return "the hook wants a credential, and none was sent: give it by --credential-file, and its header by --header"
+	}
+	text := "the hook refused the credential that was sent in the header " + header
+	if strings.TrimSpace(value) != value {
+		text += "; the value begins or ends with white space, which HTTP takes away"
+	}
+	if header == defaultHeader && !hasScheme(value) {
+		text += "; the value has no scheme: many hooks want it to begin with \"Basic \", as Okta's own sample does"
+	}
+	if o.LineBreakDropped {
+		text += "; the file's final line break was not sent: a hook that compares with it refuses every caller"
+	}
+	return text
+}
+
+// defaultHeader is the one that Okta's form suggests.
+const defaultHeader = "Authorization"
+
+func (o *Options) header() string {
+	if o.Call.Header == "" {
+		return defaultHeader
+	}
+	return http.CanonicalHeaderKey(o.Call.Header)
+}
+
+func hasScheme(value string) bool {
+	scheme, _, found := strings.Cut(value, " ")
+	return found && (scheme == "Basic" || scheme == "Bearer")
+}
