@@ -1,4 +1,5 @@
-# The operator, static, in an image with nothing else: no shell, no package manager, user 65532.
+# The operator and regpol, static, in an image with nothing else: no shell, no package manager, user 65532. regpol is for
+# `helm test` and for `kubectl exec`.
 # Multi-arch: docker buildx build --platform linux/amd64,linux/arm64 --tag NAME .
 #
 # Base images are named by tag so that a rebuild takes up their fixes; a release should pin both by digest.
@@ -14,10 +15,10 @@ RUN go mod download
 COPY . .
 ARG TARGETOS TARGETARCH
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -buildvcs=false -ldflags '-s -w' -o /operator ./cmd/operator
+    go build -trimpath -buildvcs=false -ldflags '-s -w' -o /programs/ ./cmd/operator ./cmd/regpol
 
 FROM gcr.io/distroless/static:nonroot
-COPY --from=build /operator /operator
+COPY --from=build /programs/operator /programs/regpol /
 COPY LICENSE /LICENSE
 # By number, so that Kubernetes can see that it is not root (runAsNonRoot).
 USER 65532:65532

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes everything that is generated: deepcopy functions, apply configurations, the CustomResourceDefinition, RBAC.
+# Writes everything that is generated: deepcopy functions, apply configurations, the CustomResourceDefinition, RBAC,
+# and the chart's copies of what config says first.
 # The same sources give the same files. Needs only Go; the generators are pinned in tools/go.mod.
 set -eu
 
@@ -32,3 +33,11 @@ if [ -d controllers ]; then
 	sed 's/^kind: ClusterRole$/kind: Role/' $role >"$bin/role.yaml"
 	cat "$bin/role.yaml" >$role
 fi
+
+# The chart reads these as they are; its templates add only names, labels and namespaces. The CRD outlives a release.
+files=charts/registration-policy-operator/files
+rm -rf $files
+mkdir -p $files
+cp $role config/rbac/policy_editor_role.yaml config/rbac/policy_viewer_role.yaml $files/
+cp config/admission/policy.yaml $files/admission_policy.yaml
+sed 's|^  annotations:$|&\n    helm.sh/resource-policy: keep|' $crds/registrationpolicy.dev_registrationpolicies.yaml >$files/crd.yaml

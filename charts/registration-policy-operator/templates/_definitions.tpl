@@ -1,0 +1,149 @@
+{{/* The name of nearly everything: the release's, with the chart's in it. */}}
+{{- define "registration-policy-operator.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $release := .Release.Name | replace "." "-" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains $name $release -}}
+{{- $release | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" $release $name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The name of what lives where another release has things too: no namespace has a dot in its name. */}}
+{{- define "registration-policy-operator.uniqueName" -}}
+{{- printf "%s.%s" .Release.Namespace (include "registration-policy-operator.fullname" .) -}}
+{{- end -}}
+
+{{/* The name of a Role in a namespace: list of the root and the namespace. */}}
+{{- define "registration-policy-operator.roleName" -}}
+{{- $root := first . -}}
+{{- if eq (last .) $root.Release.Namespace -}}
+{{- include "registration-policy-operator.fullname" $root -}}
+{{- else -}}
+{{- include "registration-policy-operator.uniqueName" $root -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "registration-policy-operator.identityLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* What selects the operator's pods, and not the pod of helm test. */}}
+{{- define "registration-policy-operator.selectorLabels" -}}
+{{ include "registration-policy-operator.identityLabels" . }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{- define "registration-policy-operator.labels" -}}
+{{ include "registration-policy-operator.selectorLabels" . }}
+{{ include "registration-policy-operator.originLabels" . }}
+{{- end -}}
+
+{{/* Where an object comes from. */}}
+{{- define "registration-policy-operator.originLabels" -}}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{- define "registration-policy-operator.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "registration-policy-operator.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- if not .Values.serviceAccount.name -}}
+{{- fail "serviceAccount.name is required with serviceAccount.create=false: the name of one that exists" -}}
+{{- end -}}
+{{- .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "registration-policy-operator.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $image.repository (default .Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The namespaces whose policies decide, as a JSON list. */}}
+{{- define "registration-policy-operator.watchNamespaces" -}}
+{{- default (list .Release.Namespace) .Values.watchNamespaces | uniq | toJson -}}
+{{- end -}}
+
+{{/* The Secret with the credentials. None is made up here: one that a template invents changes at each render. */}}
+{{- define "registration-policy-operator.hookAuthSecret" -}}
+{{- if not .Values.auth.existingSecret -}}
+{{- $what := "a Secret whose keys each hold a credential that Okta may send, 16 to 1024 visible ASCII characters" -}}
+{{- $create := "kubectl create secret generic registration-hook-auth --namespace" -}}
+{{- $lines := printf "  openssl rand -hex 32 |\n    %s %s --from-file=okta=/dev/stdin" $create .Release.Namespace -}}
+{{- $then := "and then set auth.existingSecret=registration-hook-auth" -}}
+{{- fail (printf "auth.existingSecret is required: %s. To create one:\n\n%s\n\n%s" $what $lines $then) -}}
+{{- end -}}
+{{- .Values.auth.existingSecret -}}
+{{- end -}}
+
+{{/* A duration of the schema's form (1m30s) in seconds. */}}
+{{- define "registration-policy-operator.seconds" -}}
+{{- $minutes := regexFind "^[0-9]+m" . | trimSuffix "m" | default "0" -}}
+{{- $seconds := regexFind "[0-9]+s$" . | trimSuffix "s" | default "0" -}}
+{{- add (mul (atoi $minutes) 60) (atoi $seconds) -}}
+{{- end -}}
+
+{{/* How long a pod may take to stop: to drain, to end the calls in flight, and to close. */}}
+{{- define "registration-policy-operator.gracePeriod" -}}
+{{- $margin := 5 -}}
+{{- $drain := include "registration-policy-operator.seconds" .Values.drainDelay | int -}}
+{{- $shutdown := include "registration-policy-operator.seconds" .Values.shutdownTimeout | int -}}
+{{- if lt $shutdown 1 -}}
+{{- fail "shutdownTimeout must be at least 1s: calls in flight need time to end" -}}
+{{- end -}}
+{{- add $drain $shutdown $margin -}}
+{{- end -}}
+
+{{/* What PodSecurity "restricted" asks of a container, and a root file system that nobody writes to. */}}
+{{- define "registration-policy-operator.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop:
+  - ALL
+{{- end -}}
+
+{{- define "registration-policy-operator.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* The credentials: each chosen key one file. Never by subPath: such a file would not follow the Secret. */}}
+{{- define "registration-policy-operator.hookAuthVolume" -}}
+secretName: {{ include "registration-policy-operator.hookAuthSecret" . }}
+defaultMode: 0440
+{{- with .Values.auth.keys }}
+# Otherwise the kubelet leaves the volume as it is when a listed key is removed, and what was to be revoked stays accepted.
+optional: true
+items:
+{{- range . }}
+- {key: {{ . | quote }}, path: {{ . | quote }}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The names that the hook is called by from outside, as a JSON list. */}}
+{{- define "registration-policy-operator.hosts" -}}
+{{- $hosts := list -}}
+{{- if and .Values.ingress.enabled .Values.ingress.host -}}
+{{- $hosts = append $hosts .Values.ingress.host -}}
+{{- end -}}
+{{- if .Values.httpRoute.enabled -}}
+{{- $hosts = concat $hosts .Values.httpRoute.hostnames -}}
+{{- end -}}
+{{- uniq $hosts | toJson -}}
+{{- end -}}
