@@ -1,0 +1,70 @@
+package proxies
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"testing"
+	"time"
+)
+
+// validity is how long a certificate is good for, before and after now: longer than any test.
+const validity = time.Hour
+
+// Certificate is what a proxy shows to its callers.
+type Certificate struct {
+	// Chain is the certificate and those between it and its authority, and Key its private key, all as PEM.
+	Chain, Key []byte
+	// Authority is the certificate of the authority that vouches for it, as PEM.
+	Authority []byte
+}
+
+// NewCertificate returns a certificate for the host name from an authority of its own.
+func NewCertificate(t testing.TB, host string) *Certificate {
+	t.Helper()
+	now := time.Now()
+	authority := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of a test"},
+		NotBefore: now.Add(-validity), NotAfter: now.Add(validity),
+		KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true,
+	}
+	authorityKey := newKey(t)
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: host},
+		NotBefore: now.Add(-validity), NotAfter: now.Add(validity),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{host},
+	}
+	key := newKey(t)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Certificate{
+		Chain:     sign(t, leaf, authority, key, authorityKey),
+		Key:       pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+		Authority: sign(t, authority, authority, authorityKey, authorityKey),
+	}
+}
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func sign(t testing.TB, certificate, by *x509.Certificate, key, byKey *ecdsa.PrivateKey) []byte {
+	t.Helper()
+	signed, err := x509.CreateCertificate(rand.Reader, certificate, by, &key.PublicKey, byKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed})
+}

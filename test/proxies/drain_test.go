@@ -1,0 +1,59 @@
+package proxies
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// A proxy that reaches the replicas by the virtual address of their Service never hears of endpoints: its kept
+// connections lead to a replica until that closes them.
+func TestADrainingReplicaSendsItsCallersElsewhere(t *testing.T) {
+	t.Parallel()
+	replica := startReplica(t, "--drain-delay", "1m") // for as long as the test
+	replica.terminate(t)
+	eventually(t, "unready after SIGTERM", func() bool { return !replica.ready() })
+	text := strings.Replace(post(allowedBody, "Authorization: "+credential), "Connection: close\r\n", "", 1)
+	if got := directly(t, replica, text); !allows(got) || !strings.Contains(got, "\r\nConnection: close\r\n") {
+		t.Errorf("a draining replica did not answer and close:\n%s", got)
+	}
+}
+
+func TestAReplicaThatIsGoneCostsNoCall(t *testing.T) {
+	t.Parallel()
+	behindEach(t, func(t *testing.T, kind Kind) {
+		gone := freePort(t) // where nothing listens
+		proxy := Start(t, kind, Options{Backends: append(startReplicas(t, 1), gone)})
+		load := startLoad(t, proxy, 1)
+		load.awaitCalls(t, 4*callers)
+		load.stop(t)
+	})
+}
+
+func TestAProxyKnowsOneHostAndOnePath(t *testing.T) {
+	t.Parallel()
+	behindEach(t, func(t *testing.T, kind Kind) {
+		operator := startReplica(t, "--hook-path", "/signup")
+		proxy := Start(t, kind, Options{Host: "hook.example.com", Path: "/signup", Backends: []string{operator.hook}})
+		client := newCaller(t, "https://"+proxy.Address()+"/signup", proxy.CAs())
+		client.client.Transport.(*http.Transport).TLSClientConfig.ServerName = "hook.example.com"
+		for host, want := range map[string]int{"hook.example.com": 200, "elsewhere.example": 404} {
+			if got := client.call(t, []byte(allowedBody), func(r *http.Request) { r.Host = host }); got.Status != want {
+				t.Errorf("%s: %d, want %d", host, got.Status, want)
+			}
+		}
+		response, err := client.client.Get("https://" + proxy.Address() + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		if text, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusNotFound {
+			t.Errorf("/metrics: %d %s", response.StatusCode, text)
+		}
+		proxy.SetBackends(t)
+		if got := client.call(t, []byte(allowedBody), func(r *http.Request) { r.Host = "hook.example.com" }); got.Status < 500 {
+			t.Errorf("without backends: %d", got.Status)
+		}
+	})
+}

@@ -1,0 +1,260 @@
+package proxies
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/x509"
+	"embed"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"text/template"
+	"time"
+)
+
+const (
+	// patience is how long a proxy has to start, to take up a change or to end; all happen within moments.
+	patience = 20 * time.Second
+	// pause is the time between two looks at whether it has.
+	pause = 5 * time.Millisecond
+	// startAttempts is how often a start is tried: another program may take the port that was just free.
+	startAttempts = 3
+)
+
+// Kind is a reverse proxy's program.
+type Kind string
+
+const (
+	// Nginx and HAProxy are the two that most Ingress controllers are made of.
+	Nginx   Kind = "nginx"
+	HAProxy Kind = "haproxy"
+)
+
+// Kinds are all of them.
+var Kinds = []Kind{Nginx, HAProxy}
+
+//go:embed nginx.conf haproxy.cfg
+var configurations embed.FS
+
+// Options say what a proxy serves.
+type Options struct {
+	// Host is the only host name that the proxy knows; for others it answers 404. Unset means localhost.
+	Host string
+	// Path is the only path that it passes on. Unset means /okta/registration.
+	Path string
+	// Certificate is shown for every host. Unset: one for Host, of an authority made for it.
+	Certificate *Certificate
+	// Backends are the host:port of the operator's replicas.
+	Backends []string
+	// OneCallAConnection has nginx close a caller's connection after each answer, for where it reloads when endpoints
+	// change. The other proxies do without.
+	OneCallAConnection bool
+}
+
+// Proxy is a running reverse proxy, which ends TLS before replicas of the operator.
+type Proxy struct {
+	kind    Kind
+	options Options
+	address string
+	// dir holds its configuration, and sockets, whose paths must be short.
+	dir        string
+	generation int // of the configuration, where that is reloaded
+	slots      map[string]string
+
+	process *exec.Cmd
+	exited  chan struct{}
+	log     output
+}
+
+// output is written by the proxy and read by the test.
+type output struct {
+	mutex sync.Mutex
+	text  bytes.Buffer
+}
+
+// Write adds to the output.
+func (o *output) Write(p []byte) (int, error) {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	return o.text.Write(p)
+}
+
+// String returns all of it.
+func (o *output) String() string {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	return o.text.String()
+}
+
+// Start starts a proxy on a free port of 127.0.0.1, and waits until it serves. It ends with the test. Where its program
+// is missing, the test fails and says what to install.
+func Start(t testing.TB, kind Kind, options Options) *Proxy {
+	t.Helper()
+	options.Host = cmp.Or(options.Host, "localhost")
+	options.Path = cmp.Or(options.Path, "/okta/registration")
+	if options.Certificate == nil {
+		options.Certificate = NewCertificate(t, options.Host)
+	}
+	dir, err := os.MkdirTemp("", "proxy") //nolint:usetesting // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	p := &Proxy{kind: kind, options: options, dir: dir, slots: map[string]string{}}
+	p.write(t, "ca.pem", options.Certificate.Authority)
+	p.write(t, "tls.pem", append(bytes.Clone(options.Certificate.Chain), options.Certificate.Key...))
+	for attempt := 1; !p.start(t); attempt++ {
+		if attempt == startAttempts {
+			t.Fatalf("%s does not start:\n%s", kind, p.log.String())
+		}
+	}
+	t.Cleanup(func() { p.stop(t) })
+	p.SetBackends(t, options.Backends...)
+	return p
+}
+
+// URL returns the hook's address behind the proxy, by the host name that it knows. That must lead to [Proxy.Address]:
+// by itself, as localhost does, or as the caller sees to it.
+func (p *Proxy) URL() string {
+	_, port, _ := net.SplitHostPort(p.address)
+	return "https://" + net.JoinHostPort(p.options.Host, port) + p.options.Path
+}
+
+// Address returns the host:port on which the proxy listens.
+func (p *Proxy) Address() string { return p.address }
+
+// CAs returns the authority of its certificate.
+func (p *Proxy) CAs() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(p.options.Certificate.Authority)
+	return pool
+}
+
+// CAFile returns the path of a file with that authority, as PEM.
+func (p *Proxy) CAFile() string { return filepath.Join(p.dir, "ca.pem") }
+
+// SetBackends makes these host:ports the only ones that get calls from now on, as an Ingress controller does when
+// endpoints change: nginx reloads its configuration, haproxy is told over its socket. Calls in flight are not
+// disturbed.
+func (p *Proxy) SetBackends(t testing.TB, backends ...string) {
+	t.Helper()
+	switch p.kind {
+	case Nginx:
+		p.reload(t, backends)
+	case HAProxy:
+		p.fillSlots(t, backends)
+	}
+}
+
+// Log returns what the proxy has written, for a test that fails.
+func (p *Proxy) Log() string {
+	calls, _ := os.ReadFile(filepath.Join(p.dir, "access.log")) // nginx's
+	return p.log.String() + string(calls)
+}
+
+// start starts the program, and reports whether it serves.
+func (p *Proxy) start(t testing.TB) bool {
+	t.Helper()
+	path, err := program(string(p.kind))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.address = freePort(t)
+	var arguments []string
+	var serves func() bool
+	switch p.kind {
+	case Nginx:
+		p.configure(t, "nginx.conf", nil)
+		arguments = []string{"-p", p.dir, "-c", filepath.Join(p.dir, "nginx.conf"), "-e", "stderr"}
+		serves = func() bool { return p.inForce(t) == p.generation }
+	case HAProxy:
+		p.configure(t, "haproxy.cfg", nil)
+		arguments = []string{"-db", "-f", filepath.Join(p.dir, "haproxy.cfg")}
+		serves = func() bool { _, err := p.command(t, "show version"); return err == nil }
+	default:
+		t.Fatalf("no proxy %q", p.kind)
+	}
+	p.process = exec.Command(path, arguments...) //nolint:noctx // its end is stop's, after the test's context
+	p.process.Stdout, p.process.Stderr = &p.log, &p.log
+	if err := p.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	process, exited := p.process, make(chan struct{})
+	p.exited = exited
+	go func() {
+		_ = process.Wait()
+		close(exited)
+	}()
+	return p.await(serves)
+}
+
+// await waits until done reports true, and reports false if the proxy ended or took too long.
+func (p *Proxy) await(done func() bool) bool {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		select {
+		case <-p.exited:
+			return false
+		case <-time.After(pause):
+			if done() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (p *Proxy) stop(t testing.TB) {
+	_ = p.process.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.exited:
+	case <-time.After(patience):
+		_ = p.process.Process.Kill()
+		<-p.exited
+		t.Errorf("%s did not end", p.kind)
+	}
+	if t.Failed() {
+		t.Logf("%s:\n%s", p.kind, tail(p.Log()))
+	}
+}
+
+// logEnd is how much of a proxy's log a failed test shows, in octets.
+const logEnd = 2 << 10
+
+func tail(text string) string { return text[max(0, len(text)-logEnd):] }
+
+// configure writes the configuration of that name.
+func (p *Proxy) configure(t testing.TB, name string, backends []string) {
+	t.Helper()
+	var text bytes.Buffer
+	err := template.Must(template.ParseFS(configurations, name)).Execute(&text, map[string]any{
+		"Dir": p.dir, "Address": p.address, "Host": p.options.Host, "Path": p.options.Path, "Root": os.Geteuid() == 0,
+		"Backends": backends, "Generation": p.generation, "Slots": slotNames(),
+		"OneCallAConnection": p.options.OneCallAConnection,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, name, text.Bytes())
+}
+
+func (p *Proxy) write(t testing.TB, name string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(p.dir, name), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return fmt.Sprint(listener.Addr())
+}

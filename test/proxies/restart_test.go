@@ -1,0 +1,198 @@
+package proxies
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"registrationpolicy.dev/operator/test/oktasim"
+)
+
+const (
+	// callers is how many connections Okta has open at once.
+	callers = 8
+	// callPause is the time between two calls of one caller: long enough that a proxy takes its connections for idle.
+	callPause = 3 * time.Millisecond
+	// endpointsLag is the time from a replica's being unready to the proxy's knowing: of kubelet, endpoints controller
+	// and Ingress controller together, which is more like a second.
+	endpointsLag = 200 * time.Millisecond
+	// drainDelay is how long a replica goes on after it was told to stop; longer than endpointsLag, as its default is
+	// than the real lag.
+	drainDelay = "3s"
+)
+
+// load is what several callers got, each on a connection of its own.
+type load struct {
+	mutex    sync.Mutex
+	answered int
+	repeated int // calls that Okta made more than once
+	faults   []string
+
+	cancel context.CancelFunc
+	ended  sync.WaitGroup
+}
+
+// startLoad lets people register through the proxy until stop, half of whom are to be denied. Okta calls at most so
+// often.
+func startLoad(t *testing.T, proxy *Proxy, attempts int) *load {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &load{cancel: cancel}
+	t.Cleanup(func() {
+		cancel()
+		l.ended.Wait()
+	})
+	for i := range callers {
+		hook, err := oktasim.New(oktasim.Options{
+			URL: proxy.URL(), Credential: credential, RootCAs: proxy.CAs(), Attempts: attempts, Timeout: patience,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		person, want := "jo@example.com", oktasim.Registered
+		if i%2 == 1 {
+			person, want = "jo@elsewhere.example", oktasim.Denied
+		}
+		l.ended.Go(func() {
+			defer hook.Close()
+			for ctx.Err() == nil {
+				result, err := hook.Register(context.WithoutCancel(ctx), oktasim.Registration{Email: person}) // to its end
+				if err == nil {
+					l.add(result, want)
+				}
+				time.Sleep(callPause)
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) add(result oktasim.Result, want oktasim.Outcome) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.answered++
+	repeated := result.Attempts > 1
+	if repeated {
+		l.repeated++
+	}
+	// What is repeated never had an answer: an error that the proxy makes of a replica's end would be one.
+	trouble := slices.ContainsFunc(result.Trouble, func(trouble oktasim.Trouble) bool {
+		return !trouble.Earlier || trouble.Kind != oktasim.KindConnection
+	})
+	if result.Outcome != want || result.Status != http.StatusOK || trouble {
+		l.faults = append(l.faults, fmt.Sprintf("%s: %d, %s, want %s: %q",
+			time.Now().Format("05.000"), result.Status, result.Outcome, want, result.Trouble))
+	}
+}
+
+// count returns how many calls have had an answer, right or not.
+func (l *load) count() int {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.answered
+}
+
+// stop ends the calls, and fails the test for each that was not answered as it should be.
+func (l *load) stop(t *testing.T) {
+	t.Helper()
+	l.cancel()
+	l.ended.Wait()
+	for _, fault := range l.faults {
+		t.Error(fault)
+	}
+	t.Logf("%d calls, %d of them repeated, %d lost or wrongly answered", l.answered, l.repeated, len(l.faults))
+}
+
+// awaitCalls waits until n more calls were answered.
+func (l *load) awaitCalls(t *testing.T, n int) {
+	t.Helper()
+	want := l.count() + n
+	eventually(t, "more calls answered", func() bool { return l.count() >= want })
+}
+
+func TestARollingRestartLosesNoCall(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		kind     Kind
+		options  Options
+		attempts int // of Okta's
+	}{
+		"behind haproxy": {kind: HAProxy, attempts: 1},
+		// nginx keeps no caller's connection through its reload, so that it must not keep any, or Okta must call again.
+		"behind nginx that closes after each answer":           {kind: Nginx, options: Options{OneCallAConnection: true}, attempts: 1},
+		"behind nginx that keeps connections, if Okta repeats": {kind: Nginx, attempts: oktasim.DefaultAttempts},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			restart(t, test.kind, test.options, test.attempts)
+		})
+	}
+}
+
+// restart replaces replicas under load while the proxy is told of each change.
+func restart(t *testing.T, kind Kind, options Options, attempts int) {
+	replicas := startThree(t)
+	options.Backends = hooksOf(replicas)
+	proxy := Start(t, kind, options)
+	load := startLoad(t, proxy, attempts)
+	for _, r := range replaceAll(t, load, replicas, func(endpoints ...string) { proxy.SetBackends(t, endpoints...) }) {
+		eventually(t, "calls at each new replica", func() bool { return r.decided("ALLOW") > 0 && r.decided("DENY") > 0 })
+	}
+	load.stop(t)
+}
+
+func TestARollingRestartLosesNoCallWhereTheProxyKnowsTheServicesAddressOnly(t *testing.T) {
+	t.Parallel()
+	behindEach(t, func(t *testing.T, kind Kind) {
+		replicas := startThree(t)
+		virtual := startVirtualAddress(t, hooksOf(replicas)...)
+		proxy := Start(t, kind, Options{Backends: []string{virtual.address}})
+		load := startLoad(t, proxy, 1)
+		replaceAll(t, load, replicas, virtual.setEndpoints)
+		load.stop(t)
+	})
+}
+
+func startThree(t *testing.T) []*replica {
+	t.Helper()
+	replicas := make([]*replica, 3)
+	for i := range replicas {
+		replicas[i] = startReplica(t, "--drain-delay", drainDelay)
+	}
+	return replicas
+}
+
+// replaceAll replaces the replicas one after another, as a Deployment does with maxSurge 1 and maxUnavailable 0, and
+// returns the new ones.
+func replaceAll(t *testing.T, load *load, replicas []*replica, setEndpoints func(...string)) []*replica {
+	t.Helper()
+	load.awaitCalls(t, 10*callers)
+	replaced := slices.Clone(replicas)
+	for _, old := range replaced {
+		replicas = append(replicas, startReplica(t, "--drain-delay", drainDelay))
+		setEndpoints(hooksOf(replicas)...)
+		old.terminate(t)
+		eventually(t, "unready after SIGTERM", func() bool { return !old.ready() })
+		time.Sleep(endpointsLag)
+		replicas = slices.DeleteFunc(replicas, func(r *replica) bool { return r == old })
+		setEndpoints(hooksOf(replicas)...)
+		load.awaitCalls(t, callers)
+	}
+	for _, old := range replaced {
+		eventually(t, "the old replica's end", old.ended)
+	}
+	load.awaitCalls(t, callers)
+	return replicas
+}
+
+func hooksOf(replicas []*replica) []string {
+	addresses := make([]string, len(replicas))
+	for i, r := range replicas {
+		addresses[i] = r.hook
+	}
+	return addresses
+}
