@@ -1,0 +1,136 @@
+package install
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	// What config/default installs, and a release of the chart must be called to be the same.
+	kustomizeName      = "registration-policy-operator"
+	kustomizeNamespace = "registration-policy"
+)
+
+// where names an object within a cluster.
+func where(object *unstructured.Unstructured) string {
+	return object.GetKind() + " " + object.GetNamespace() + "/" + object.GetName()
+}
+
+// essence returns the object without what only Helm or only kustomize writes: labels of the object, and Helm's annotation.
+func essence(object *unstructured.Unstructured) map[string]any {
+	object = object.DeepCopy()
+	object.SetLabels(nil)
+	annotations := object.GetAnnotations()
+	delete(annotations, "helm.sh/resource-policy")
+	object.SetAnnotations(annotations)
+	return object.Object
+}
+
+func byPlace(objects []*unstructured.Unstructured) map[string]map[string]any {
+	found := map[string]map[string]any{}
+	for _, object := range objects {
+		found[where(object)] = essence(object)
+	}
+	return found
+}
+
+func kustomize(t *testing.T) string {
+	t.Helper()
+	text, err := output(program(t, "kubectl"), "kustomize", filepath.FromSlash(repository+"/config/default"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestKustomizeInstallsWhatTheChartDoesAtItsDefaults(t *testing.T) {
+	built, err := parseObjects(kustomize(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rendered := byPlace(mustRender(t, kustomizeName, kustomizeNamespace, needed()))
+	// The namespace is for kubectl create or --create-namespace there, and helm test is Helm's.
+	rendered["Namespace /"+kustomizeNamespace] = essence(find(t, built, "Namespace", kustomizeNamespace))
+	delete(rendered, "Pod "+kustomizeNamespace+"/"+kustomizeName+"-call")
+	if diff := cmp.Diff(rendered, byPlace(built)); diff != "" {
+		t.Errorf("chart (-), config/default (+):\n%s", diff)
+	}
+}
+
+func TestTheKustomizeBuildAppliesWithoutAWarning(t *testing.T) {
+	c := useChartCluster(t)
+	kube, warnings := warned(t, c.config)
+	objects, err := parseObjects(kustomize(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The Namespace first, and the pods that the Deployment would make.
+	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
+	for _, object := range objects {
+		options := []client.ApplyOption{client.FieldOwner("kustomize"), client.ForceOwnership}
+		if object.GetKind() != "Namespace" {
+			options = append(options, client.DryRunAll)
+		}
+		if err := kube.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object.DeepCopy()), options...); err != nil {
+			t.Errorf("%s: %v", where(object), err)
+		}
+		if object.GetKind() == "Deployment" {
+			if err := client.NewDryRunClient(kube).Create(t.Context(), podOf(object)); err != nil {
+				t.Errorf("a Pod of %s: %v", where(object), err)
+			}
+		}
+	}
+	for _, warning := range warnings.take() {
+		t.Error("warning:", warning)
+	}
+	var space corev1.Namespace
+	if err := c.kube.Get(t.Context(), client.ObjectKey{Name: kustomizeNamespace}, &space); err != nil {
+		t.Fatal(err)
+	}
+	if got := space.Labels["pod-security.kubernetes.io/enforce"]; got != "restricted" {
+		t.Errorf("PodSecurity of the namespace is %q, want restricted", got)
+	}
+}
+
+func rank(object *unstructured.Unstructured) int {
+	if object.GetKind() == "Namespace" {
+		return 0
+	}
+	return 1
+}
+
+// The chart copies what it shares with config; hack/generate.sh does it.
+func TestTheChartsRightsAreThoseOfConfig(t *testing.T) {
+	own := mustRender(t, "try", "okta", needed().with(settings{"fullnameOverride": "hook"}))
+	apart := mustRender(t, "try", "okta", needed().with(settings{"fullnameOverride": "hook", "watchNamespaces": []any{"team-a"}}))
+	rules := func(objects []*unstructured.Unstructured, name string) map[string]any {
+		found := map[string]any{}
+		list, _, _ := unstructured.NestedSlice(find(t, objects, "Role", name).Object, "rules")
+		for _, rule := range list {
+			resources, _, _ := unstructured.NestedStringSlice(rule.(map[string]any), "resources")
+			for _, resource := range resources {
+				found[resource] = rule.(map[string]any)["verbs"]
+			}
+		}
+		return found
+	}
+	split := rules(apart, "hook")
+	if got := slices.Sorted(maps.Keys(split)); !slices.Equal(got, []string{"leases"}) {
+		t.Errorf("in a namespace that is not watched the operator has rights to %v, want leases only", got)
+	}
+	there := rules(apart, "okta.hook")
+	if there["leases"] != nil {
+		t.Error("the operator has a right to leases in a namespace that it only watches")
+	}
+	maps.Copy(split, there)
+	if diff := cmp.Diff(rules(own, "hook"), split); diff != "" {
+		t.Errorf("rights in one namespace (-), in two (+):\n%s", diff)
+	}
+}

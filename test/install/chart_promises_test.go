@@ -1,0 +1,138 @@
+package install
+
+import (
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// reachable is a release with every way to the hook.
+func reachable() settings {
+	return given().with(settings{
+		"fullnameOverride": "hook", "ingress.enabled": true, "httpRoute.enabled": true, "certificate.enabled": true,
+		"certificate.secretName": "hook-certificate",
+	})
+}
+
+func TestOnlyTheHookIsWithinReachOfAProxyAndOnlyByItsExactPath(t *testing.T) {
+	objects := mustRender(t, "try", "okta", reachable())
+	for _, test := range []struct {
+		kind, name string
+		path       []string
+		want       string
+	}{
+		{"Service", "hook", []string{"spec", "ports"}, "name=hook port=80 targetPort=hook"},
+		{"Service", "hook-metrics", []string{"spec", "ports"}, "name=metrics port=9090 targetPort=metrics"},
+		{"Ingress", "hook", []string{"spec", "rules", "http", "paths"}, "path=/okta/registration pathType=Exact"},
+		{"HTTPRoute", "hook", []string{"spec", "rules", "matches"}, "path.type=Exact path.value=/okta/registration"},
+	} {
+		entries := below([]any{find(t, objects, test.kind, test.name).Object}, test.path...)
+		if len(entries) != 1 {
+			t.Errorf("%s %s has %d of %v, want one", test.kind, test.name, len(entries), test.path)
+			continue
+		}
+		for field := range strings.FieldsSeq(test.want) {
+			name, want, _ := strings.Cut(field, "=")
+			got := below(entries, strings.Split(name, ".")...)
+			if len(got) != 1 || shown(got[0]) != "`"+want+"`" {
+				t.Errorf("%s %s: %s is %v, want %s", test.kind, test.name, name, got, want)
+			}
+		}
+	}
+}
+
+// below walks into maps, and into every entry of lists.
+func below(nodes []any, path ...string) []any {
+	for _, step := range path {
+		var next []any
+		for _, node := range nodes {
+			object, _ := node.(map[string]any)
+			switch value := object[step].(type) {
+			case nil:
+			case []any:
+				next = append(next, value...)
+			default:
+				next = append(next, value)
+			}
+		}
+		nodes = next
+	}
+	return nodes
+}
+
+func TestTheDeploymentRollsWithoutAGapAndFollowsItsSecret(t *testing.T) {
+	deployment := find(t, mustRender(t, "try", "okta", reachable().with(settings{"auth.keys": []any{"okta"}})), "Deployment", "hook")
+	strategy, _, _ := unstructured.NestedMap(deployment.Object, "spec", "strategy", "rollingUpdate")
+	if shown(strategy["maxUnavailable"]) != "`0`" || shown(strategy["maxSurge"]) != "`1`" {
+		t.Errorf("the strategy is %v, want maxUnavailable 0 and maxSurge 1", strategy)
+	}
+	mounts := below([]any{deployment.Object}, "spec", "template", "spec", "containers", "volumeMounts")
+	if len(mounts) == 0 {
+		t.Error("no volume is mounted")
+	}
+	for _, mount := range mounts {
+		if mount := mount.(map[string]any); mount["subPath"] != nil || mount["readOnly"] != true {
+			t.Errorf("%v: by subPath, which would not follow the Secret, or not read-only", mount)
+		}
+	}
+	volumes := below([]any{deployment.Object}, "spec", "template", "spec", "volumes", "secret", "optional")
+	if len(volumes) != 1 || volumes[0] != true {
+		t.Error("a chosen key that is removed from the Secret stays mounted: its volume is not optional")
+	}
+	if got := below([]any{deployment.Object}, "spec", "replicas"); len(got) != 1 || shown(got[0]) != "`2`" {
+		t.Errorf("replicas: got %v, want 2", got)
+	}
+	scaled := find(t, mustRender(t, "try", "okta", reachable().with(settings{"autoscaling.enabled": true})), "Deployment", "hook")
+	if got := below([]any{scaled.Object}, "spec", "replicas"); len(got) != 0 {
+		t.Errorf("with an autoscaler the Deployment says replicas %v too", got)
+	}
+}
+
+func TestNothingIsClusterScopedButTheCRDAndTheWarnings(t *testing.T) {
+	allowed := []string{"CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+	for _, object := range mustRender(t, "try", "okta", reachable().with(settings{"watchNamespaces": []any{"team-a"}})) {
+		if object.GetNamespace() == "" && !slices.Contains(allowed, object.GetKind()) {
+			t.Errorf("%s is in no namespace", where(object))
+		}
+		for _, rule := range below([]any{object.Object}, "rules", "resources") {
+			if rule == "secrets" {
+				t.Errorf("%s gives a right to Secrets", where(object))
+			}
+		}
+	}
+}
+
+var flagOf = regexp.MustCompile(`--[a-z][a-z-]+`)
+
+func TestTheProgramsKnowEveryFlagThatTheChartGivesThem(t *testing.T) {
+	known := map[string][]string{}
+	for name, help := range map[string][]string{"Deployment": {"operator", "--help"}, "Pod": {"regpol", "call", "--help"}} {
+		text, err := exec.CommandContext(t.Context(), program(t, help[0]), help[1:]...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", help, err, text)
+		}
+		known[name] = flagOf.FindAllString(string(text), -1)
+	}
+	for _, choice := range choices {
+		for _, s := range choice {
+			for _, object := range mustRender(t, "try", switchesNamespace, reachable().with(s).with(settings{"certificate.enabled": false})) {
+				flags, found := known[object.GetKind()]
+				if !found {
+					continue
+				}
+				arguments := append(below([]any{object.Object}, "spec", "containers", "args"),
+					below([]any{object.Object}, "spec", "template", "spec", "containers", "args")...)
+				for _, argument := range arguments {
+					flag, _, _ := strings.Cut(argument.(string), "=")
+					if strings.HasPrefix(flag, "--") && !slices.Contains(flags, flag) {
+						t.Errorf("%s: %s is no flag of the program", where(object), flag)
+					}
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,291 @@
+package install
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+func TestWithoutASecretTheTemplateFailsWithTheTwoLinesThatCreateOne(t *testing.T) {
+	_, err := renderChart(loadChart(t), "try", "okta", settings{})
+	if err == nil {
+		t.Fatal("rendered")
+	}
+	want := `auth.existingSecret is required: a Secret whose keys each hold a credential that Okta may send, ` +
+		`16 to 1024 visible ASCII characters. To create one:
+
+  openssl rand -hex 32 |
+    kubectl create secret generic registration-hook-auth --namespace okta --from-file=okta=/dev/stdin
+`
+	if !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
+func TestValuesThatCannotBeAreRefusedWithTheirReason(t *testing.T) {
+	for name, test := range map[string]struct {
+		values settings
+		want   string
+	}{
+		"a misspelt name":            {settings{"replicaCout": 3}, `additional properties 'replicaCout' not allowed`},
+		"a misspelt name further in": {settings{"hook.Path": "/"}, `at '/hook': additional properties 'Path' not allowed`},
+		"a number as text":           {settings{"replicaCount": "2"}, `at '/replicaCount': got string, want integer`},
+		"a truth as text":            {settings{"observe": "true"}, `at '/observe': got string, want boolean`},
+		"a list as text":             {settings{"watchNamespaces": "team-a"}, `at '/watchNamespaces': got string, want array`},
+		"no replicas":                {settings{"replicaCount": 0}, `at '/replicaCount': minimum: got 0, want 1`},
+		"a name that is no namespace": {
+			settings{"watchNamespaces": []any{"Team A"}}, `at '/watchNamespaces/0': 'Team A' does not match pattern`,
+		},
+		"a key that the operator would not read": {
+			settings{"auth.keys": []any{".okta"}}, `at '/auth/keys/0': '.okta' does not match pattern`,
+		},
+		"a header that is none":          {settings{"auth.header": "X Key"}, `at '/auth/header': 'X Key' does not match pattern`},
+		"a duration of half a second":    {settings{"drainDelay": "500ms"}, `at '/drainDelay': '500ms' does not match pattern`},
+		"a duration without a unit":      {settings{"shutdownTimeout": "5"}, `at '/shutdownTimeout': '5' does not match pattern`},
+		"no time for calls in flight":    {settings{"shutdownTimeout": "0s"}, `shutdownTimeout must be at least 1s`},
+		"a path that is none":            {settings{"hook.path": "okta"}, `at '/hook/path': 'okta' does not match pattern`},
+		"the port of the probes":         {settings{"hook.port": 8081}, `at '/hook/port': 'not' failed`},
+		"an unknown level":               {settings{"logging.level": "trace"}, `at '/logging/level': value must be one of`},
+		"a digest without its algorithm": {settings{"image.digest": "0123"}, `at '/image/digest': '0123' does not match pattern`},
+		"an Ingress without a host":      {settings{"ingress.enabled": true}, `ingress.host is required with ingress.enabled=true`},
+		"a URL as host":                  {settings{"ingress.host": "https://a.b"}, `at '/ingress/host': 'https://a.b' does not match pattern`},
+		"an HTTPRoute without a Gateway": {
+			settings{"httpRoute.enabled": true}, `httpRoute.parentRefs is required with httpRoute.enabled=true`,
+		},
+		"a Certificate without an issuer": {
+			settings{"certificate.enabled": true, "certificate.dnsNames": []any{"a.b"}, "certificate.secretName": "a"},
+			`certificate.issuerRef.name is required with certificate.enabled=true`,
+		},
+		"an account that nobody creates or names": {settings{"serviceAccount.create": false}, `serviceAccount.name is required`},
+		"bounds for a namespace that is not watched": {
+			settings{"namespaceSources": map[string]any{"team-a": []any{"rul1"}}},
+			`namespaceSources.team-a: this namespace is not watched; add it to watchNamespaces`,
+		},
+		"bounds without a source": {settings{"namespaceSources": map[string]any{"okta": []any{}}}, `at '/namespaceSources/okta': minItems`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := renderChart(loadChart(t), "try", "okta", needed().with(test.values))
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestAPodHasTimeToDrainAndToEndItsCalls(t *testing.T) {
+	for _, s := range []settings{
+		{}, {"drainDelay": "0s"}, {"drainDelay": "1m30s", "shutdownTimeout": "10s"}, {"shutdownTimeout": "2m"}, {"drainDelay": "90s"},
+	} {
+		deployment := find(t, mustRender(t, "try", "okta", needed().with(s).with(settings{"fullnameOverride": "hook"})), "Deployment", "hook")
+		grace, _, _ := unstructured.NestedInt64(deployment.Object, "spec", "template", "spec", "terminationGracePeriodSeconds")
+		if grace == 0 {
+			seconds, _, _ := unstructured.NestedFloat64(deployment.Object, "spec", "template", "spec", "terminationGracePeriodSeconds")
+			grace = int64(seconds)
+		}
+		var needs time.Duration
+		for _, argument := range arguments(t, deployment) {
+			flag, value, _ := strings.Cut(argument, "=")
+			if flag == "--drain-delay" || flag == "--shutdown-timeout" {
+				duration, err := time.ParseDuration(value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				needs += duration
+			}
+		}
+		if needs == 0 || time.Duration(grace)*time.Second <= needs {
+			t.Errorf("%v: terminationGracePeriodSeconds is %d, --drain-delay and --shutdown-timeout are %s", s, grace, needs)
+		}
+	}
+}
+
+// arguments returns those of a Deployment's container.
+func arguments(t *testing.T, deployment *unstructured.Unstructured) []string {
+	t.Helper()
+	containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, _, err := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// leaves returns the paths of values.yaml that have a value, with it.
+func leaves(prefix string, values map[string]any) settings {
+	found := settings{}
+	for name, value := range values {
+		path := strings.TrimPrefix(prefix+"."+name, ".")
+		if below, ok := value.(map[string]any); ok && len(below) > 0 && path != "resources" {
+			found = found.with(leaves(path, below))
+		} else {
+			found[path] = value
+		}
+	}
+	return found
+}
+
+func TestEveryValueIsReadByATemplateAndEverySwitchIsCombined(t *testing.T) {
+	whole := loadChart(t)
+	read := map[string]bool{}
+	for _, template := range whole.Templates {
+		if path.Ext(template.Name) != ".tpl" {
+			for _, name := range valuesRead(t, partOf(whole, template.Name)) {
+				read[name] = true
+			}
+		}
+	}
+	switched := map[string]bool{}
+	for _, choice := range choices {
+		for _, s := range choice {
+			for name := range s {
+				switched[name] = true
+			}
+		}
+	}
+	for name, value := range leaves("", whole.Values) {
+		if !read[name] && !readAbove(read, name) {
+			t.Errorf("values.yaml has %s, which no template reads", name)
+		}
+		if _, truth := value.(bool); truth && !switched[name] {
+			t.Errorf("%s is a switch that no combination has", name)
+		}
+	}
+}
+
+// readAbove says whether a template reads the value that name is a part of, as with $image := .Values.image.
+func readAbove(read map[string]bool, name string) bool {
+	for above := range read {
+		if strings.HasPrefix(name, above+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// schemaOf returns the schema's node of a value, or nil.
+func schemaOf(node map[string]any, name string) map[string]any {
+	for step := range strings.SplitSeq(name, ".") {
+		properties, _ := node["properties"].(map[string]any)
+		node, _ = properties[step].(map[string]any)
+	}
+	return node
+}
+
+func TestTheSchemaKnowsJustTheValuesThatThereAre(t *testing.T) {
+	whole := loadChart(t)
+	var schema map[string]any
+	if err := json.Unmarshal(whole.Schema, &schema); err != nil {
+		t.Fatal(err)
+	}
+	values := leaves("", whole.Values)
+	for name := range values {
+		if schemaOf(schema, name) == nil {
+			t.Errorf("the schema does not know %s", name)
+		}
+	}
+	var walk func(prefix string, node map[string]any)
+	walk = func(prefix string, node map[string]any) {
+		properties, _ := node["properties"].(map[string]any)
+		if len(properties) > 0 && node["additionalProperties"] != false {
+			t.Errorf("%s: the schema lets misspelt names pass", prefix)
+		}
+		for name, below := range properties {
+			path := strings.TrimPrefix(prefix+"."+name, ".")
+			if path == "global" || path == "imagePullSecrets" { // Helm's; a list
+				continue
+			}
+			if _, found := values[path]; !found && len(schemaProperties(below)) == 0 {
+				t.Errorf("the schema knows %s, values.yaml does not", path)
+			}
+			walk(path, below.(map[string]any))
+		}
+	}
+	walk("", schema)
+}
+
+func schemaProperties(node any) map[string]any {
+	object, _ := node.(map[string]any)
+	properties, _ := object["properties"].(map[string]any)
+	return properties
+}
+
+var tableRow = regexp.MustCompile("(?m)^\\| `([A-Za-z.]+)` \\| (.*?) ?\\|")
+
+func TestTheREADMEOfTheChartListsEveryValueWithItsDefault(t *testing.T) {
+	text, err := os.ReadFile(filepath.FromSlash(chartDir + "/README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]string{}
+	for _, row := range tableRow.FindAllStringSubmatch(string(text), -1) {
+		listed[row[1]] = row[2]
+	}
+	values := leaves("", loadChart(t).Values)
+	for name, value := range values {
+		want := shown(value)
+		if got, found := listed[name]; !found || got != want {
+			t.Errorf("README.md has %q for %s, want %q", got, name, want)
+		}
+	}
+	for name := range listed {
+		if _, found := values[name]; !found {
+			t.Errorf("README.md lists %s, which values.yaml has not", name)
+		}
+	}
+}
+
+// shown is how the README's table writes a default: nothing where there is none.
+func shown(value any) string {
+	switch value := value.(type) {
+	case string:
+		if value == "" {
+			return ""
+		}
+		return "`" + value + "`"
+	case []any:
+		if len(value) == 0 {
+			return ""
+		}
+		var parts []string
+		for _, part := range value {
+			parts = append(parts, fmt.Sprint(part))
+		}
+		return "`[" + strings.Join(parts, ", ") + "]`"
+	case map[string]any:
+		if len(value) == 0 {
+			return ""
+		}
+		return "see there"
+	case float64:
+		return "`" + strconv.Itoa(int(value)) + "`"
+	}
+	return fmt.Sprintf("`%v`", value)
+}
+
+// A chart's template must not ask the cluster, the clock or the dice: Argo CD and Flux render without a cluster, and more than
+// once.
+func TestNoTemplateDependsOnMoreThanItsValues(t *testing.T) {
+	impure := regexp.MustCompile(`\b(lookup|now|rand[A-Z]\w*|gen[A-Z]\w*|uuidv4|htpasswd|bcrypt|derivePassword|getHostByName|Capabilities)\b`)
+	whole := loadChart(t)
+	for _, template := range whole.Templates {
+		if found := impure.FindString(withoutComments(string(template.Data))); found != "" {
+			t.Errorf("%s uses %s", template.Name, found)
+		}
+	}
+}
+
+var templateComment = regexp.MustCompile(`(?s){{-? ?/\*.*?\*/ ?-?}}`)
+
+func withoutComments(text string) string { return templateComment.ReplaceAllString(text, "") }

@@ -1,0 +1,2 @@
+// Package install holds the tests of what people install: chart, kustomizations, and the pages of the manual.
+package install

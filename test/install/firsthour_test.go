@@ -1,0 +1,219 @@
+package install
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/proxies"
+)
+
+const (
+	installPage = "docs/install.md"
+
+	// Marks of that page, and of those that go on where it ends.
+	markFile     = "file "             // the reader writes this block to a file
+	markProxy    = "through the proxy" // from outside, where DNS leads to the Ingress
+	markOwn      = "in a cluster of its own"
+	markReleased = "needs a running cluster with the release"
+)
+
+// From an empty cluster to `regpol call` saying allowed, by the commands of one page, in its order; then what other
+// pages do with the release that stands there.
+func TestTheFirstHourGoesAsThePageSays(t *testing.T) {
+	t.Parallel()
+	r := newReader(t)
+	for _, b := range blocks(t, installPage) {
+		if file, found := strings.CutPrefix(b.mark, markFile); found {
+			r.write(t, file, b.text)
+		}
+		for _, c := range b.commands() {
+			switch reason := b.reason(); {
+			case excuses[reason] != "" || reason == markOwn:
+			case strings.HasPrefix(c.script, "helm uninstall"):
+				// The other pages need the release: see below.
+			case reason == markProxy:
+				r.run(t, r.throughProxy(t, c))
+			default:
+				r.run(t, c)
+			}
+		}
+	}
+	r.readOn(t)
+	r.leave(t)
+}
+
+// readOn runs what other pages do with the release, or without any.
+func (r *reader) readOn(t *testing.T) {
+	t.Helper()
+	for _, page := range pages(t) {
+		for _, b := range blocks(t, page) {
+			for _, c := range b.commands() {
+				switch {
+				case b.reason() == markReleased:
+					// As a reader would have: a page or a meal lies between two of these commands.
+					r.cluster.kubectl(t, "--namespace", "registration-policy", "rollout", "status", "deployment/registration-policy-operator")
+					r.run(t, c)
+				case c.runsAnywhere():
+					r.run(t, c)
+				}
+			}
+		}
+	}
+}
+
+// runMarked runs the commands of the installation's page that have this mark.
+func (r *reader) runMarked(t *testing.T, mark string) {
+	t.Helper()
+	ran := false
+	for _, b := range blocks(t, installPage) {
+		if b.reason() == mark {
+			for _, c := range b.commands() {
+				r.run(t, c)
+				ran = true
+			}
+		}
+	}
+	if !ran {
+		t.Fatalf("%s has no command marked %q", installPage, mark)
+	}
+}
+
+// leave uninstalls, looks what stays, and installs again over it.
+func (r *reader) leave(t *testing.T) {
+	t.Helper()
+	for _, b := range blocks(t, installPage) {
+		for _, c := range b.commands() {
+			if strings.HasPrefix(c.script, "helm uninstall") {
+				r.run(t, c)
+			}
+		}
+	}
+	r.cluster.kubectl(t, "get", "--namespace", "registration-policy", "regpol/acme", "secret/registration-hook-auth",
+		"secret/registration-hook-tls", "lease/registration-policy-operator")
+	// Pods are still draining; who deletes them is not Helm.
+	kinds := "deployment,service,serviceaccount,ingress,role,networkpolicy,pdb,hpa"
+	if left := r.cluster.kubectl(t, "get", "--namespace", "registration-policy", kinds, "-o", "name"); left != "" {
+		t.Errorf("after the uninstallation there is still:\n%s", left)
+	}
+	r.cluster.helm(t, "install", "registration-policy-operator", chartDir, "--namespace", "registration-policy",
+		"--values", filepath.Join(r.dir, "values.yaml"))
+}
+
+// reader is somebody who follows a page: a folder, an administrator's kubeconfig, and a cluster whose pods run.
+type reader struct {
+	cluster *cluster
+	node    *node
+	proxy   *proxies.Proxy
+	dir     string
+}
+
+// newReader has an empty cluster. The folder is as a checkout for what the commands look at.
+func newReader(t *testing.T) *reader {
+	t.Helper()
+	r := &reader{cluster: startCluster(t), dir: t.TempDir()}
+	r.node = startNode(t, r.cluster)
+	for _, folder := range []string{"charts", "config"} {
+		absolute, err := filepath.Abs(filepath.Join(repository, folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(absolute, filepath.Join(r.dir, folder)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
+
+func (r *reader) write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(r.dir, file), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs a command in bash, and holds its output against what the page quotes.
+func (r *reader) run(t *testing.T, c *command) {
+	t.Helper()
+	shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", c.script)
+	shell.Dir = r.dir
+	shell.Env = append(os.Environ(),
+		"PATH="+filepath.Dir(program(t, "helm"))+string(os.PathListSeparator)+os.Getenv("PATH"),
+		"KUBECONFIG="+r.cluster.kubeconfig, "HOME="+r.dir,
+	)
+	text, err := shell.CombinedOutput()
+	t.Logf("%s:%d $ %s%s", c.block.page, c.block.line, c.script, text)
+	if err != nil {
+		t.Fatalf("%s:%d: %s%v", c.block.page, c.block.line, c.script, err)
+	}
+	if c.quoted != "" && !quotes(c.quoted, string(text)) {
+		t.Errorf("%s:%d: %sprints\n%s\nand the page says\n%s", c.block.page, c.block.line, c.script, text, c.quoted)
+	}
+}
+
+// throughProxy returns the command with the two things that only this machine needs: a port that need not be root's,
+// and where the name leads, which DNS would say.
+func (r *reader) throughProxy(t *testing.T, c *command) *command {
+	t.Helper()
+	if r.proxy == nil {
+		r.proxy = r.startIngress(t)
+	}
+	_, port, err := net.SplitHostPort(r.proxy.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const host = "hook.example.com"
+	script := strings.ReplaceAll(c.script, host+":8443", host+":"+port)
+	script = strings.ReplaceAll(script, "https://"+host+"/", "https://"+host+":"+port+"/")
+	if !strings.Contains(script, "--resolve") {
+		script = strings.TrimSuffix(script, "\n") + " --resolve " + host + ":" + port + ":127.0.0.1 --ca-file tls.crt\n"
+	}
+	quoted := strings.ReplaceAll(c.quoted, host+":8443", host+":"+port)
+	quoted = strings.ReplaceAll(quoted, "https://"+host+"/", "https://"+host+":"+port+"/")
+	return &command{block: c.block, script: script, quoted: quoted}
+}
+
+// startIngress stands in for an Ingress controller: a real nginx, configured by the one Ingress of the cluster, its TLS
+// Secret, and the ready pods behind the Service that it names.
+func (r *reader) startIngress(t *testing.T) *proxies.Proxy {
+	t.Helper()
+	var list networkingv1.IngressList
+	if err := r.cluster.kube.List(t.Context(), &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Items) != 1 {
+		t.Fatalf("%d Ingresses, want one", len(list.Items))
+	}
+	ingress := list.Items[0]
+	rule := ingress.Spec.Rules[0]
+	path := rule.HTTP.Paths[0]
+	if *path.PathType != networkingv1.PathTypeExact || len(rule.HTTP.Paths) != 1 || len(ingress.Spec.Rules) != 1 {
+		t.Fatalf("the Ingress leads more to the hook than its path: %+v", ingress.Spec.Rules)
+	}
+	var secret corev1.Secret
+	key := client.ObjectKey{Namespace: ingress.Namespace, Name: ingress.Spec.TLS[0].SecretName}
+	if err := r.cluster.kube.Get(t.Context(), key, &secret); err != nil {
+		t.Fatal(err)
+	}
+	backend := path.Backend.Service
+	endpoints, err := r.node.endpoints(t.Context(), ingress.Namespace, backend.Name, backend.Port.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(endpoints) != 2 {
+		t.Fatalf("ready behind the Service: %q, want two replicas", endpoints)
+	}
+	return proxies.Start(t, proxies.Nginx, proxies.Options{
+		Host: rule.Host, Path: path.Path, Backends: endpoints,
+		Certificate: &proxies.Certificate{
+			Chain: secret.Data[corev1.TLSCertKey], Key: secret.Data[corev1.TLSPrivateKeyKey], Authority: secret.Data[corev1.TLSCertKey],
+		},
+	})
+}

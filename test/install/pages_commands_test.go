@@ -1,0 +1,132 @@
+package install
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// excuses are the reasons, as marks give them, for which no test here runs a command.
+var excuses = map[string]string{
+	"needs a container engine":   "there need not be one where the tests run",
+	"needs a live Okta org":      "there is none for us; test/manual runs the calls against a stand-in",
+	"needs a cluster with nodes": "the stand-in for a node forwards no port",
+}
+
+// elsewhere are commands, by their beginning, whose doings another test is about.
+var elsewhere = []struct{ page, begins, test, reason string }{
+	{"README.md", "make run", "test/e2e", "what the operator does with that directory is tested there"},
+	{"README.md", "ask() {", "test/e2e", "the same"},
+	{"README.md", "ask jo@", "test/e2e", "the same"},
+	{"README.md", "make test", "Makefile", "it runs this test"},
+	{"README.md", "regpol call https://", "test/install", "the same call runs on docs/install.md, through a real proxy"},
+	{"README.md", "kubectl get regpol", "test/install", "its columns are those of docs/install.md, which runs"},
+}
+
+var provenIn = regexp.MustCompile(`test/manual as ([a-z0-9-]+)$`)
+
+// Nobody can forget a command: each is run, or it says why not, in words that are true.
+func TestEveryCommandOfEveryPageIsRunOrExcused(t *testing.T) {
+	manual := texts(t, "test/manual/*.go") + texts(t, "test/manual/testdata/*")
+	used := map[string]bool{}
+	for _, page := range pages(t) {
+		for _, b := range blocks(t, page) {
+			if name := provenIn.FindStringSubmatch(b.mark); name != nil && !strings.Contains(manual, `"`+name[1]+`"`) {
+				t.Errorf("%s:%d: no test in test/manual speaks of %q", page, b.line, name[1])
+			}
+			if !b.known() {
+				t.Errorf("%s:%d: no test knows what to do at the mark %q", page, b.line, b.mark)
+			}
+			for _, c := range b.commands() {
+				if why := c.excuse(used); why != "" {
+					t.Errorf("%s:%d: $ %s%s", page, b.line, c.script, why)
+				}
+			}
+		}
+	}
+	for reason := range excuses {
+		if !used[reason] {
+			t.Errorf("no command is excused as %q: remove that reason", reason)
+		}
+	}
+	for _, e := range elsewhere {
+		if !used[e.page+e.begins] {
+			t.Errorf("%s has no command that begins with %q: remove that entry", e.page, e.begins)
+		}
+		if _, err := os.Stat(filepath.Join(repository, e.test)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// known reports whether a mark means something: a misspelt one would excuse, or try, what nobody meant.
+func (b *block) known() bool {
+	switch reason := b.reason(); {
+	case b.mark == "", excuses[reason] != "", provenIn.MatchString(b.mark), reason == markReleased,
+		strings.HasPrefix(b.mark, "shown by "): // another page, with the test of that one
+		return true
+	default:
+		return b.page == installPage && (reason == markProxy || reason == markOwn || strings.HasPrefix(reason, markFile))
+	}
+}
+
+// excuse says what is missing, or "" if the command is run, or excused. It notes in used which excuse that was.
+func (c *command) excuse(used map[string]bool) string {
+	for _, e := range elsewhere {
+		if e.page == c.block.page && strings.HasPrefix(c.script, e.begins) {
+			used[e.page+e.begins] = true
+			return ""
+		}
+	}
+	reason := c.block.reason()
+	switch {
+	case excuses[reason] != "":
+		used[reason] = true
+		return ""
+	case c.runsAnywhere(), c.block.page == installPage, reason == markReleased: // firsthour_test.go, rights_test.go
+		return ""
+	case provenIn.MatchString(c.block.mark):
+		return ""
+	case ownTest(c.block.page) != "":
+		return ""
+	default:
+		return "no test runs it: put <!-- test: … --> with the reason in front of the block, or run it"
+	}
+}
+
+// runsAnywhere reports whether the command needs nothing but a checkout.
+func (c *command) runsAnywhere() bool {
+	return c.block.page == "README.md" && strings.HasPrefix(c.script, "regpol explain ")
+}
+
+// ownTest returns the test that holds a page of the reference against the program, or "".
+func ownTest(page string) string {
+	tests := map[string]string{
+		"docs/reference/regpol-explain.md": "cmd/regpol/explain_page_test.go",
+		"docs/reference/regpol-call.md":    "cmd/regpol/call_page_test.go",
+	}
+	if _, err := os.Stat(filepath.Join(repository, tests[page])); err != nil {
+		return ""
+	}
+	return tests[page]
+}
+
+// texts returns what is in all files of a pattern.
+func texts(t *testing.T, pattern string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(repository, pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // a directory
+		}
+		all.Write(text)
+	}
+	return all.String()
+}

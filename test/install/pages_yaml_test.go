@@ -1,0 +1,235 @@
+package install
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v4/pkg/chart/common"
+	commonutil "helm.sh/helm/v4/pkg/chart/common/util"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+)
+
+// released is the namespace in which the pages have their release.
+const released = "registration-policy"
+
+// One cluster with a release of the chart: what people copy from a page or a sample does there what it should.
+func TestWhatPeopleCopyIsAdmittedAndInForce(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	startNode(t, c)
+	c.namespace(t, released)
+	c.secret(t, released, hookSecret, map[string]string{hookKey: hookCredential})
+	c.helm(t, "install", "registration-policy-operator", chartDir, "--namespace", released,
+		"--set", "replicaCount=1,auth.existingSecret="+hookSecret)
+	if _, err := envtest.InstallCRDs(c.config, envtest.CRDInstallOptions{Paths: othersDefinitions(t)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages(t) {
+		for _, b := range blocks(t, page) {
+			if b.language != "yaml" {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s:%d", page, b.line), func(t *testing.T) {
+				objects, err := parseObjects(b.text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, object := range objects {
+					c.copied(t, object)
+				}
+			})
+		}
+	}
+	for _, file := range glob(t, "config/samples/*.yaml", "config/samples/*/*.yaml") {
+		t.Run(file, func(t *testing.T) {
+			for _, object := range read(t, file) {
+				c.wantAccepted(t, object)
+			}
+		})
+	}
+	for _, file := range glob(t, "test/api/testdata/bad/*.yaml") {
+		t.Run(file, func(t *testing.T) { c.wantRefused(t, file) })
+	}
+}
+
+// copied tries what stands on a page: an object, or values of the chart.
+func (c *cluster) copied(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	switch object.GetKind() {
+	case "":
+		wantValues(t, object.Object)
+	case "RegistrationPolicy":
+		c.wantAccepted(t, object)
+	case "HelmRelease":
+		wantValues(t, nested(t, object, "spec", "values"))
+		c.wantAdmitted(t, object)
+	case "Application":
+		wantValues(t, nested(t, object, "spec", "source", "helm", "valuesObject"))
+		c.wantAdmitted(t, object)
+	default:
+		c.wantAdmitted(t, object)
+	}
+}
+
+// wantValues holds values against the chart's schema.
+func wantValues(t *testing.T, values map[string]any) {
+	t.Helper()
+	release := common.ReleaseOptions{Name: "page", Namespace: released}
+	_, err := commonutil.ToRenderValuesWithSchemaValidation(loadChart(t), values, release, nil, false)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// wantAdmitted tries a server-side apply.
+func (c *cluster) wantAdmitted(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	if namespace := object.GetNamespace(); namespace != "" {
+		err := c.kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+		if err := client.IgnoreAlreadyExists(err); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.apply(t, object, client.DryRunAll); err != nil {
+		t.Error(err)
+	}
+}
+
+// wantAccepted applies a policy, and waits for the operator's word.
+func (c *cluster) wantAccepted(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	object.SetNamespace(released)
+	if err := c.apply(t, object); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		policy := &v1alpha1.RegistrationPolicy{}
+		if err := c.kube.Get(t.Context(), client.ObjectKeyFromObject(object), policy); err != nil {
+			t.Fatal(err)
+		}
+		accepted := meta.FindStatusCondition(policy.Status.Conditions, string(v1alpha1.ConditionAccepted))
+		if accepted == nil || accepted.ObservedGeneration != policy.Generation || accepted.Status == metav1.ConditionUnknown {
+			return "no status of " + policy.Name
+		}
+		if accepted.Status != metav1.ConditionTrue {
+			t.Errorf("%s: %s", accepted.Reason, accepted.Message)
+		}
+		return ""
+	})
+}
+
+// wantRefused expects the words that a bad sample names, from the definition that the chart has installed.
+func (c *cluster) wantRefused(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, want, found := strings.Cut(string(text), "# want: ")
+	if want, _, _ = strings.Cut(want, "\n"); !found {
+		t.Fatal("the sample does not say with which words it is refused")
+	}
+	for _, object := range read(t, file) {
+		object.SetNamespace(released)
+		strict := client.WithFieldValidation(c.kube, metav1.FieldValidationStrict)
+		if err := strict.Create(t.Context(), object, client.DryRunAll); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// apply is `kubectl apply --server-side`: unknown fields are errors.
+func (c *cluster) apply(t *testing.T, object *unstructured.Unstructured, options ...client.ApplyOption) error {
+	t.Helper()
+	strict := client.WithFieldValidation(c.kube, metav1.FieldValidationStrict)
+	options = append(options, client.FieldOwner("page"), client.ForceOwnership)
+	return strict.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), options...)
+}
+
+// othersDefinitions are the files with the definitions of others' kinds that pages use. Their modules have no package
+// that could be imported to pin them, so the sums stand here.
+func othersDefinitions(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	for _, module := range []struct{ version, sum, file string }{
+		{
+			"github.com/fluxcd/source-controller@v1.8.0", "h1:h549HUCBEG4jGs3uFYfb2+/XhJjcz+pvB8VG4mdSYDw=",
+			"config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml",
+		},
+		{
+			"github.com/fluxcd/helm-controller@v1.4.0", "h1:rkm8rmB6Na7eNc4pJOnvtXEaJ19iKluRtayHKjBxcUM=",
+			"config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml",
+		},
+		{
+			"github.com/argoproj/argo-cd/v3@v3.3.0", "h1:9UlruTd5cC/MyvorTXgAIblfZTy63MF5FYvvoAaUvwU=",
+			"manifests/crds/application-crd.yaml",
+		},
+	} {
+		text, err := output("go", "-C", t.TempDir(), "mod", "download", "-json", module.version) // outside of any module
+		if err != nil {
+			t.Fatal(err)
+		}
+		var downloaded struct{ Dir, Sum string }
+		if err := json.Unmarshal([]byte(text), &downloaded); err != nil {
+			t.Fatal(err)
+		}
+		if downloaded.Sum != module.sum {
+			t.Fatalf("%s: its sum is %s, want %s", module.version, downloaded.Sum, module.sum)
+		}
+		files = append(files, filepath.Join(downloaded.Dir, filepath.FromSlash(module.file)))
+	}
+	return files
+}
+
+func nested(t *testing.T, object *unstructured.Unstructured, fields ...string) map[string]any {
+	t.Helper()
+	values, found, err := unstructured.NestedMap(object.Object, fields...)
+	if !found || err != nil {
+		t.Fatalf("%s: %t %v", strings.Join(fields, "."), found, err)
+	}
+	return values
+}
+
+// glob returns the repository's files of these patterns.
+func glob(t *testing.T, patterns ...string) []string {
+	t.Helper()
+	var found []string
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(filepath.Join(repository, filepath.FromSlash(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(files) == 0 {
+			t.Fatalf("no file %s", pattern)
+		}
+		for _, file := range files {
+			found = append(found, filepath.ToSlash(strings.TrimPrefix(file, filepath.FromSlash(repository)+string(filepath.Separator))))
+		}
+	}
+	return found
+}
+
+// read returns the objects of one of the repository's files.
+func read(t *testing.T, file string) []*unstructured.Unstructured {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, filepath.FromSlash(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := parseObjects(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}

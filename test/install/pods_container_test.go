@@ -1,0 +1,284 @@
+package install
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// pod is a running one, of one container.
+type pod struct {
+	key    types.NamespacedName
+	labels map[string]string
+	dir    string
+	ports  map[string]string // address, by the name of the container's port
+	log    *lockedBuffer
+
+	container *exec.Cmd
+	started   metav1.Time
+	ready     atomic.Bool
+	unhealthy atomic.Pointer[string] // what the liveness probe found
+	exited    chan struct{}
+	stopping  time.Time // when SIGTERM was sent
+}
+
+// lockedBuffer is written by a container and read by the test.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write appends.
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// String returns all that was written.
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// startPod starts a pod's container.
+func (n *node) startPod(ctx context.Context, object *corev1.Pod) (*pod, error) {
+	if len(object.Spec.Containers) != 1 || len(object.Spec.InitContainers) > 0 {
+		return nil, errors.New("the stand-in runs pods of one container")
+	}
+	container := &object.Spec.Containers[0]
+	p := &pod{
+		key: client.ObjectKeyFromObject(object), labels: object.Labels, dir: filepath.Join(n.dir, string(object.UID)),
+		log: &lockedBuffer{}, exited: make(chan struct{}), started: metav1.Now(),
+	}
+	if err := n.writeVolumes(ctx, object, p.dir); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.ports, err = freePorts(container.Ports); err != nil {
+		return nil, err
+	}
+	path, args, err := n.commandLine(ctx, container, p)
+	if err != nil {
+		return nil, err
+	}
+	p.container = exec.Command(path, args...)
+	if p.container.Env, err = n.environment(ctx, object, p); err != nil {
+		return nil, err
+	}
+	p.container.Dir = p.dir
+	p.container.Stdout, p.container.Stderr = p.log, p.log
+	if err := p.container.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		_ = p.container.Wait() // its state is looked at where it matters
+		p.ready.Store(false)
+		close(p.exited)
+	}()
+	p.probe(container)
+	return p, nil
+}
+
+// freePorts gives every port of the container one of this machine.
+func freePorts(ports []corev1.ContainerPort) (map[string]string, error) {
+	addresses := map[string]string{}
+	for _, port := range ports {
+		listener, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = listener.Close() }() // all at the end, so that no two are the same
+		addresses[port.Name] = listener.Addr().String()
+	}
+	return addresses, nil
+}
+
+// lostItsPort reports whether another program took a port between its choice and the container's start.
+func (p *pod) lostItsPort() bool {
+	select {
+	case <-p.exited:
+		return strings.Contains(p.log.String(), syscall.EADDRINUSE.Error())
+	default:
+		return false
+	}
+}
+
+// probe asks what the kubelet would ask. A container without a readiness probe is ready at once.
+func (p *pod) probe(container *corev1.Container) {
+	if container.ReadinessProbe == nil {
+		p.ready.Store(true)
+	} else {
+		// More often than rendered: nothing else here is that slow, and a test would wait for it.
+		go p.ask(container.ReadinessProbe, 50*time.Millisecond, func(err error) { p.ready.Store(err == nil) })
+	}
+	if probe := container.LivenessProbe; probe != nil {
+		go p.ask(probe, time.Duration(max(1, probe.PeriodSeconds))*time.Second, func(err error) {
+			if err != nil {
+				p.unhealthy.CompareAndSwap(nil, new(err.Error()))
+			}
+		})
+	}
+}
+
+// ask repeats a probe until the container ends: found hears of each success, and of failures from the threshold on.
+func (p *pod) ask(probe *corev1.Probe, period time.Duration, found func(error)) {
+	failures := int32(0)
+	client := http.Client{
+		Timeout:   time.Duration(max(1, probe.TimeoutSeconds)) * time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true},
+	}
+	for {
+		err := p.get(&client, probe.HTTPGet)
+		if err == nil {
+			failures = 0
+			found(nil)
+		} else if failures++; failures >= max(1, probe.FailureThreshold) {
+			found(err)
+		}
+		select {
+		case <-p.exited:
+			return
+		case <-time.After(period):
+		}
+	}
+}
+
+func (p *pod) get(client *http.Client, probe *corev1.HTTPGetAction) error {
+	if probe == nil || probe.Port.Type != intstr.String {
+		return errors.New("the stand-in asks by HTTP, at a port with a name")
+	}
+	address, found := p.ports[probe.Port.StrVal]
+	if !found {
+		return fmt.Errorf("the container has no port %q", probe.Port.StrVal)
+	}
+	response, err := client.Get("http://" + address + probe.Path)
+	if err != nil {
+		return err
+	}
+	_ = response.Body.Close()
+	if response.StatusCode >= http.StatusBadRequest {
+		return errors.New(response.Status)
+	}
+	return nil
+}
+
+// stop begins to end the container, as the kubelet does, and returns whether it has ended.
+func (p *pod) stop(grace time.Duration) bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+	}
+	if p.stopping.IsZero() {
+		p.stopping = time.Now()
+		_ = p.container.Process.Signal(syscall.SIGTERM)
+	} else if time.Since(p.stopping) > grace {
+		_ = p.container.Process.Kill()
+	}
+	return false
+}
+
+// kill ends the container at once.
+func (p *pod) kill() {
+	_ = p.container.Process.Kill()
+	<-p.exited
+}
+
+// report writes a pod's status.
+func (n *node) report(ctx context.Context, object *corev1.Pod, p *pod) error {
+	if unhealthy := p.unhealthy.Load(); unhealthy != nil {
+		return fmt.Errorf("the liveness probe says: %s\n%s", *unhealthy, p.log)
+	}
+	before := object.DeepCopy()
+	status := &object.Status
+	state := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: p.started}}
+	status.Phase = corev1.PodRunning
+	select {
+	case <-p.exited:
+		code := p.container.ProcessState.ExitCode()
+		if object.Spec.RestartPolicy != corev1.RestartPolicyNever {
+			return fmt.Errorf("the container ended with code %d\n%s", code, p.log)
+		}
+		state = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: int32(code)}}
+		status.Phase = corev1.PodSucceeded
+		if code != 0 {
+			status.Phase = corev1.PodFailed
+			state.Terminated.Message = p.log.String()
+		}
+	default:
+	}
+	ready := p.ready.Load()
+	status.PodIP, status.StartTime = "127.0.0.1", &p.started
+	status.PodIPs = []corev1.PodIP{{IP: status.PodIP}}
+	condition := corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionFalse}
+	if ready {
+		condition.Status = corev1.ConditionTrue
+	}
+	status.Conditions = []corev1.PodCondition{condition}
+	status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: object.Spec.Containers[0].Name, Image: object.Spec.Containers[0].Image, Ready: ready, State: state,
+	}}
+	if same(before.Status, object.Status) {
+		return nil
+	}
+	return n.cluster.kube.Status().Update(ctx, object)
+}
+
+// environment is the container's, and what stands in for a pod's network: where its token and the API server are, and
+// which ports are its own where the arguments leave them to the operator's defaults.
+func (n *node) environment(ctx context.Context, object *corev1.Pod, p *pod) ([]string, error) {
+	env := []string{"HOME=" + p.dir, "HOSTNAME=" + object.Name}
+	for port, flag := range map[string]string{"hook": "HOOK", "probes": "PROBE", "metrics": "METRICS"} {
+		if address, found := p.ports[port]; found {
+			env = append(env, "REGISTRATION_POLICY_"+flag+"_BIND_ADDRESS="+address)
+		}
+	}
+	mounted, err := n.tokenMounted(ctx, object)
+	if err != nil {
+		return nil, err
+	}
+	if mounted {
+		kubeconfig := filepath.Join(p.dir, "kubeconfig")
+		if err := n.writeKubeconfig(ctx, object, kubeconfig); err != nil {
+			return nil, err
+		}
+		env = append(env, "KUBECONFIG="+kubeconfig)
+	}
+	for _, variable := range object.Spec.Containers[0].Env {
+		value := variable.Value
+		if source := variable.ValueFrom; source != nil {
+			switch {
+			case source.FieldRef != nil && source.FieldRef.FieldPath == "metadata.namespace":
+				value = object.Namespace
+			case source.FieldRef != nil && source.FieldRef.FieldPath == "metadata.name":
+				value = object.Name
+			default:
+				return nil, fmt.Errorf("the stand-in cannot set variable %s", variable.Name)
+			}
+		}
+		env = append(env, variable.Name+"="+value)
+	}
+	return env, nil
+}
+
+// number returns a port as text.
+func number(port int32) string { return strconv.Itoa(int(port)) }

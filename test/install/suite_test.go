@@ -1,0 +1,113 @@
+package install
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	_ "github.com/cert-manager/cert-manager/pkg/apis/certmanager" // pins the module whose CRDs we install
+	"github.com/go-logr/logr"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+	_ "sigs.k8s.io/gateway-api/pkg/consts" // the same
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+)
+
+// assets is the environment variable that names the directory of kube-apiserver, etcd and kubectl.
+const assets = "KUBEBUILDER_ASSETS"
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	if os.Getenv(assets) == "" {
+		fmt.Fprintln(os.Stderr, assets+" is not set: run make test, which provides kube-apiserver and etcd")
+		return 1
+	}
+	ctrllog.SetLogger(logr.Discard())
+	defer removePrograms()
+	defer func() {
+		if stopChartCluster != nil {
+			stopChartCluster()
+		}
+	}()
+	return m.Run()
+}
+
+// The cache of go test knows only of what is read while tests run: without this, a run without an API server, or on
+// another one, would be answered with the result of an earlier run.
+func TestTheResultDependsOnTheAPIServer(t *testing.T) {
+	if _, err := os.Stat(os.Getenv(assets)); err != nil {
+		t.Error(err)
+	}
+}
+
+// stopChartCluster is for the end of the test binary.
+var stopChartCluster func()
+
+// chartCluster is the cluster of the chart's tests: it knows HTTPRoute and Certificate. Each test takes namespaces of its own.
+var chartCluster = sync.OnceValues(func() (*cluster, error) {
+	modules, err := output("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api", "github.com/cert-manager/cert-manager")
+	if err != nil {
+		return nil, err
+	}
+	gateway, certManager, _ := strings.Cut(strings.TrimSpace(modules), "\n")
+	dir, err := os.MkdirTemp("", "chart")
+	if err != nil {
+		return nil, err
+	}
+	plane := &envtest.Environment{
+		ErrorIfCRDPathMissing: true,
+		CRDDirectoryPaths: []string{
+			filepath.Join(gateway, "config", "crd", "standard", "gateway.networking.k8s.io_httproutes.yaml"),
+			filepath.Join(certManager, "deploy", "crds", "cert-manager.io_certificates.yaml"),
+		},
+	}
+	config, err := plane.Start()
+	if err != nil {
+		return nil, err
+	}
+	stopChartCluster = func() {
+		_ = plane.Stop()
+		_ = os.RemoveAll(dir)
+	}
+	config.QPS = -1 // no limit of the client's own
+	c := &cluster{config: config, kubeconfig: filepath.Join(dir, "kubeconfig")}
+	if c.kube, err = newClient(config); err != nil {
+		return nil, err
+	}
+	if c.clientset, err = kubernetes.NewForConfig(config); err != nil {
+		return nil, err
+	}
+	return c, os.WriteFile(c.kubeconfig, plane.KubeConfig, 0o600)
+})
+
+func newClient(config *rest.Config) (client.Client, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, v1alpha1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	return client.New(config, client.Options{Scheme: scheme})
+}
+
+func useChartCluster(t *testing.T) *cluster {
+	t.Helper()
+	c, err := chartCluster()
+	if err != nil {
+		t.Fatalf("start the control plane: %v", err)
+	}
+	return c
+}
