@@ -1,0 +1,56 @@
+package manual
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+// namespace is the operator's own, as the manual has it.
+const namespace = "registration-policy"
+
+// cluster is a control plane with the CustomResourceDefinition. The operator's rights are another test's concern.
+type cluster struct {
+	client          client.Client
+	adminKubeconfig string
+}
+
+func startCluster(t *testing.T) *cluster {
+	t.Helper()
+	plane := &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
+	config, err := plane.Start()
+	if err != nil {
+		t.Fatalf("start the control plane: %v", err)
+	}
+	t.Cleanup(func() { _ = plane.Stop() })
+	c := &cluster{adminKubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
+	if err := os.WriteFile(c.adminKubeconfig, plane.KubeConfig, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c.client, err = client.New(config, client.Options{Scheme: scheme.Scheme}); err != nil {
+		t.Fatal(err)
+	}
+	c.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+	return c
+}
+
+func (c *cluster) create(t *testing.T, object client.Object) {
+	t.Helper()
+	if err := c.client.Create(t.Context(), object); err != nil {
+		t.Fatalf("create %s: %v", object.GetName(), err)
+	}
+}
+
+// inCluster are the flags of a replica that watches the policies of its namespace.
+func (c *cluster) inCluster() []string {
+	return []string{"--kubeconfig", c.adminKubeconfig, "--namespace", namespace}
+}

@@ -1,0 +1,111 @@
+package manual
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/oktasim"
+)
+
+// From the form to a rotated secret, as an administrator of the org does it.
+func TestThePageOfTheOktaAdministratorIsTrue(t *testing.T) {
+	t.Parallel()
+	p := readPage(t, "okta.md")
+	c := startCluster(t)
+	c.create(t, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "registration-hook-auth"},
+		StringData: map[string]string{"okta": credential + "\n"}, // as openssl ends its line
+	})
+	op := startReady(t, c.inCluster()...)
+	org := newOrg(t, op)
+	admin := newShell(t, "KUBECONFIG="+c.adminKubeconfig, "OKTA_ORG="+org.address, "OKTA_TOKEN="+orgToken, "HOOK_ID="+hookID)
+
+	admin.run(t, p, "create")
+	if got := org.sends(); got != (authScheme{"HEADER", authHeader, credential}) {
+		t.Errorf("Okta was told to send %+v", got)
+	}
+	admin.run(t, p, "activate")
+
+	admin.write(t, "policy.yaml", p.text(t, "policy"))
+	admin.command(t, "kubectl apply -n "+namespace+" -f policy.yaml")
+	op.await(t, "jo@acme.com", "Allowed")
+	preview := p.text(t, "preview")
+	admin.write(t, "preview.json", preview)
+	admin.run(t, p, "execute-allow")
+	admin.run(t, p, "execute-deny")
+	p.says(t, "allow", indented(t, op.post(t, preview).body))
+	denied := op.post(t, strings.ReplaceAll(preview, "jo@acme.com", "jo@elsewhere.example")).body
+	p.says(t, "deny", indented(t, denied))
+	result := oktasim.Read(oktasim.SignUp, oktasim.Answer{Status: 200, ContentType: "application/json", Body: []byte(denied)})
+	const message = "Please sign up with your acme.com address."
+	if got := result.IdentityEngine; len(got) != 1 || got[0] != (oktasim.Line{Text: message, Attribute: "email"}) {
+		t.Errorf("Identity Engine shows %v", got)
+	}
+	if got := result.Classic; len(got) != 1 || got[0] != (oktasim.Line{Text: message}) {
+		t.Errorf("Classic shows %v", got)
+	}
+
+	t.Run("rotate the secret", func(t *testing.T) {
+		admin.run(t, p, "rotate-add")
+		c.mount(t, op)
+		op.awaitLog(t, `["okta","okta-2"]`)
+		p.logs(t, "rotate-added", op)
+		admin.run(t, p, "replace")
+		admin.command(t, `curl -sSf -X POST "$OKTA_ORG/api/v1/inlineHooks/$HOOK_ID/execute" `+
+			`-H "Authorization: SSWS $OKTA_TOKEN" -H 'Content-Type: application/json' -d @preview.json`)
+		used := op.get(t, "/metrics").body
+		p.quotes(t, "rotate-used", used)
+		if !strings.Contains(used, `credential="okta-2",result="accepted"} 1`) {
+			t.Errorf("the new credential was not used:\n%s", used)
+		}
+		admin.run(t, p, "rotate-remove")
+		c.mount(t, op)
+		op.awaitLog(t, `"credentials":["okta-2"]`)
+		p.logs(t, "rotate-removed", op)
+		if got := op.post(t, preview).status; got != 401 {
+			t.Errorf("with the old credential: %d", got)
+		}
+	})
+	admin.run(t, p, "deactivate")
+	p.complete(t)
+}
+
+// mount does what a kubelet does with a Secret in a volume.
+func (c *cluster) mount(t *testing.T, op *operator) {
+	t.Helper()
+	var secret corev1.Secret
+	if err := c.client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "registration-hook-auth"}, &secret); err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range secret.Data {
+		write(t, filepath.Join(op.authDir, key), string(value))
+	}
+	mounted, err := os.ReadDir(op.authDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range mounted {
+		if _, there := secret.Data[file.Name()]; !there {
+			if err := os.Remove(filepath.Join(op.authDir, file.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// indented breaks the lines of a JSON text.
+func indented(t *testing.T, text string) string {
+	t.Helper()
+	value := jsontext.Value(text)
+	if err := value.Indent(jsontext.WithIndent("  ")); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return string(value)
+}

@@ -1,0 +1,79 @@
+package manual
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"registrationpolicy.dev/operator/test/oktasim"
+)
+
+// From observing to enforcing and back, with one cluster and the operator restarted between, as an upgrade of the release does.
+func TestThePageOfTheRolloutIsTrue(t *testing.T) {
+	t.Parallel()
+	p := readPage(t, "rollout.md")
+	c := startCluster(t)
+	reader := newShell(t, "KUBECONFIG="+c.adminKubeconfig)
+	signUps := func(op *operator, addresses ...string) {
+		for _, address := range addresses {
+			if got := op.register(t, signUp(address)); len(got.Trouble) > 0 {
+				t.Fatalf("%s: %q", address, got.Trouble)
+			}
+		}
+	}
+
+	observer := startReady(t, append(c.inCluster(), "--observe")...)
+	p.logs(t, "observing", observer)
+	reader.write(t, "acme.yaml", p.text(t, "acme"))
+	reader.run(t, p, "apply")
+	observer.awaitMetric(t, `registration_policy_snapshot_policies{enforceable="true",mode="Enforce"} 1`)
+	signUps(observer, "jo@acme.com", "ann@partner.example", "mia@sub.acme.com", "eve@free-mail.example")
+	if got := observer.register(t, signUp("bob@partner.example")); got.Outcome != oktasim.Registered || reason(t, got) != "NotAllowed" {
+		t.Errorf("an observer: %v %s", got.Outcome, reason(t, got))
+	}
+	preview := observer.post(t, `{"eventType":"com.okta.user.pre-registration","data":{"userProfile":{"email":"bob@partner.example"}}}`)
+	p.says(t, "observed-preview", indented(t, preview.body))
+	observer.awaitLines(t, 6)
+	reader.write(t, "operator.log", observer.log.String())
+	reader.run(t, p, "would-deny")
+	reader.run(t, p, "domains")
+	if _, err := exec.LookPath("jq"); err == nil {
+		reader.run(t, p, "domains-jq")
+	} else {
+		p.block(t, "domains-jq") // the block above it says the same with grep
+	}
+	p.quotes(t, "observed-metrics", observer.get(t, "/metrics").body)
+	observer.stop()
+
+	reader.write(t, "contractors.yaml", p.text(t, "contractors"))
+	reader.command(t, "kubectl apply -f contractors.yaml")
+	op := startReady(t, c.inCluster()...)
+	op.awaitMetric(t, `registration_policy_snapshot_policies{enforceable="true",mode="Audit"} 1`)
+	p.quotes(t, "enforced-metrics", op.get(t, "/metrics").body)
+	signUps(op, "ann@partner.example", "kim@contractors.acme.com")
+	p.logs(t, "enforced-log", op)
+	op.awaitLines(t, 2)
+	reader.write(t, "operator.log", op.log.String())
+	reader.run(t, p, "audit-log")
+	p.quotes(t, "audit-metrics", op.get(t, "/metrics").body)
+
+	reader.run(t, p, "enforce-policy")
+	op.await(t, "kim@contractors.acme.com", "Denied")
+	reader.run(t, p, "back-to-audit")
+	op.await(t, "kim@contractors.acme.com", "Allowed")
+	reader.command(t, "kubectl -n "+namespace+" delete regpol --all")
+	op.await(t, "jo@acme.com", "NoPolicyApplies")
+	p.complete(t)
+}
+
+// awaitMetric waits for a series to have a value.
+func (op *operator) awaitMetric(t *testing.T, line string) {
+	t.Helper()
+	eventually(t, line, func() bool { return strings.Contains(op.get(t, "/metrics").body, line+"\n") })
+}
+
+// awaitLines waits until so many calls are in the log: a line is written after its answer.
+func (op *operator) awaitLines(t *testing.T, calls int) {
+	t.Helper()
+	eventually(t, "the log has every call", func() bool { return strings.Count(op.log.String(), `"msg":"Decided"`) >= calls })
+}

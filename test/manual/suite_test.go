@@ -1,0 +1,38 @@
+package manual
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// programs is the directory with the operator and regpol, built once.
+var programs string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		fmt.Fprintln(os.Stderr, "manual: KUBEBUILDER_ASSETS is not set: run `make test`, which provides a kube-apiserver and etcd")
+		return 1
+	}
+	ctrllog.SetLogger(logr.Discard()) // of the client that the tests use
+	var err error
+	if programs, err = os.MkdirTemp("", "manual"); err != nil {
+		fmt.Fprintln(os.Stderr, "manual:", err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(programs) }()
+	build := exec.Command("go", "build", "-o", programs+"/",
+		"registrationpolicy.dev/operator/cmd/operator", "registrationpolicy.dev/operator/cmd/regpol")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "manual: build the programs:", err)
+		return 1
+	}
+	return m.Run()
+}

@@ -1,0 +1,225 @@
+package manual
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/oktasim"
+)
+
+const acmeOnly = `{allow: {domains: [acme.com]}, message: Please sign up with your acme.com address.}`
+
+// failed is what a person reads where no policy was asked.
+const failed = "There was an error creating your account. Please try registering again."
+
+func TestThePageOfTheFirstHourIsTrue(t *testing.T) {
+	t.Parallel()
+	p := readPage(t, "troubleshooting.md")
+	t.Run("the texts that a person reads are on the page", func(t *testing.T) { textsOfTheFirstHour(t, p) })
+	t.Run("401", func(t *testing.T) { badSecrets(t, p) })
+	t.Run("what regpol call says", func(t *testing.T) { calls(t, p) })
+	t.Run("TLS", func(t *testing.T) { badChain(t, p) })
+	t.Run("404", func(t *testing.T) { wrongPath(t, p) })
+	t.Run("503", func(t *testing.T) { notLoaded(t, p) })
+	t.Run("no policy applies", func(t *testing.T) { noPolicy(t, p) })
+	t.Run("missing e-mail", func(t *testing.T) { missingEmail(t, p) })
+	t.Run("my message is not shown", func(t *testing.T) { twoMessages(t, p) })
+	t.Run("an attribute is not set", func(t *testing.T) { attributes(t, p) })
+	t.Run("a policy has no effect", func(t *testing.T) { noEffect(t, p) })
+	p.complete(t)
+}
+
+func textsOfTheFirstHour(t *testing.T, p *page) {
+	page := p.whole(t)
+	texts := rules.DefaultTexts()
+	for _, text := range []string{
+		failed, texts.NotAllowed, texts.Invalid, strings.ReplaceAll(texts.Unavailable, "{id}.", "…"),
+		"Registration denied.", "Registration cannot be completed at this time.",
+	} {
+		if !strings.Contains(page, text) {
+			t.Errorf("docs/%s does not have %q", p.file, text)
+		}
+	}
+}
+
+func badSecrets(t *testing.T, p *page) {
+	op := startReady(t, "--policy-dir", policies(t, policy("acme", acmeOnly)))
+	result := call(t, oktasim.Options{URL: op.hookURL, Header: authHeader, Credential: "Basic " + credential}, signUp("jo@acme.com"))
+	if result.Status != http.StatusUnauthorized || result.Classic.String() != failed || result.IdentityEngine.String() != failed {
+		t.Errorf("%d, and the person reads %q", result.Status, result.IdentityEngine)
+	}
+	call(t, oktasim.Options{URL: op.hookURL, Credential: credential}, signUp("jo@acme.com"))
+	twice(t, op)
+	p.logs(t, "unauthorized-log", op)
+	p.quotes(t, "unauthorized-metrics", op.get(t, "/metrics").body)
+}
+
+// twice sends the credential in two lines, as a proxy does that adds its own.
+func twice(t *testing.T, op *operator) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, op.hookURL, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header[authHeader] = []string{credential, credential}
+	if got := send(t, request).status; got != http.StatusUnauthorized {
+		t.Errorf("two credentials: %d", got)
+	}
+}
+
+func badChain(t *testing.T, p *page) {
+	chain := newChain(t)
+	op := startReady(t, "--policy-dir", policies(t, policy("acme", acmeOnly)), "--hook-tls-dir", chain.dir)
+	op.hookURL = strings.Replace(op.hookURL, "http://", "https://", 1)
+	options := oktasim.Options{URL: op.hookURL, Header: authHeader, Credential: credential, RootCAs: chain.roots}
+	result := call(t, options, signUp("jo@acme.com"))
+	if result.Outcome != oktasim.Failed || result.IdentityEngine.String() != failed {
+		t.Errorf("%v, and the person reads %q", result.Outcome, result.IdentityEngine)
+	}
+	op.awaitLog(t, "HTTP server error")
+	p.logs(t, "tls-log", op)
+	chain.complete(t)
+	again := startReady(t, "--policy-dir", policies(t, policy("acme", acmeOnly)), "--hook-tls-dir", chain.dir)
+	options.URL = strings.Replace(again.hookURL, "http://", "https://", 1)
+	if got := call(t, options, signUp("jo@acme.com")); got.Outcome != oktasim.Registered {
+		t.Errorf("with the whole chain: %v %q", got.Outcome, got.Trouble)
+	}
+}
+
+// calls runs regpol call against the faults as they look from outside.
+func calls(t *testing.T, p *page) {
+	whole, cut := newChain(t), newChain(t)
+	whole.complete(t)
+	acme := []string{"--policy-dir", policies(t, policy("acme", acmeOnly))}
+	outside := newShell(t)
+	outside.write(t, "okta-key", credential+"\n")
+	op := startReady(t, append(acme, "--hook-tls-dir", whole.dir)...)
+	outside.public(t, op, whole)
+	outside.run(t, p, "allowed-call")
+	outside.run(t, p, "not-found-call")
+	outside.write(t, "okta-key", "Basic "+credential+"\n")
+	outside.run(t, p, "unauthorized-call")
+	outside.write(t, "okta-key", credential+"\n")
+	outside.public(t, startReady(t, append(acme, "--hook-tls-dir", cut.dir)...), cut)
+	outside.run(t, p, "tls-call")
+	outside.public(t, start(t, append(withoutCluster(t), "--hook-tls-dir", whole.dir)...), whole)
+	outside.run(t, p, "not-loaded-call")
+}
+
+func wrongPath(t *testing.T, p *page) {
+	op := startReady(t, "--policy-dir", policies(t, policy("acme", acmeOnly)))
+	before := op.log.String()
+	result := call(t, oktasim.Options{URL: op.hookURL + "/", Header: authHeader, Credential: credential}, signUp("jo@acme.com"))
+	if result.Status != http.StatusNotFound || result.IdentityEngine.String() != failed {
+		t.Errorf("%d, and the person reads %q", result.Status, result.IdentityEngine)
+	}
+	p.quotes(t, "not-found-metrics", op.get(t, "/metrics").body)
+	if after := op.log.String(); after != before {
+		t.Errorf("the page says that nothing is logged: %s", strings.TrimPrefix(after, before))
+	}
+}
+
+// withoutCluster are the flags of a replica whose API server does not answer.
+func withoutCluster(t *testing.T) []string {
+	t.Helper()
+	kubeconfig := t.TempDir() + "/kubeconfig"
+	write(t, kubeconfig, `{apiVersion: v1, kind: Config, current-context: none, contexts: [{name: none, context: {cluster: none}}],
+ clusters: [{name: none, cluster: {server: "https://127.0.0.1:1"}}]}`) // nobody listens there
+	return []string{"--kubeconfig", kubeconfig, "--namespace", namespace}
+}
+
+func notLoaded(t *testing.T, p *page) {
+	op := start(t, withoutCluster(t)...)
+	result := op.register(t, signUp("jo@acme.com"))
+	if result.Status != http.StatusServiceUnavailable || result.Attempts != 2 || result.IdentityEngine.String() != failed {
+		t.Errorf("%d after %d, and the person reads %q", result.Status, result.Attempts, result.IdentityEngine)
+	}
+	p.logs(t, "not-loaded-log", op)
+	p.says(t, "not-loaded-readyz", op.get(t, "/readyz").body)
+}
+
+func noPolicy(t *testing.T, p *page) {
+	op := startReady(t, "--policy-dir", policies(t,
+		policy("acme", `{appliesTo: {sources: [rulOfAnotherPolicy]}, allow: {domains: [acme.com]}}`)))
+	result := op.register(t, signUp("jo@acme.com"))
+	const begin = "Registration is not available at the moment. Please try again later, or contact support with reference "
+	if result.Outcome != oktasim.Denied || !strings.HasPrefix(result.Classic.String(), begin) ||
+		!strings.HasPrefix(result.IdentityEngine.String(), begin) {
+		t.Errorf("%v, and the person reads %q", result.Outcome, result.IdentityEngine)
+	}
+	if !strings.Contains(result.DebugContext, `"reason":"NoPolicyApplies"`) {
+		t.Errorf("debugContext: %s", result.DebugContext)
+	}
+	p.logs(t, "no-policy-log", op)
+	if again := op.register(t, oktasim.Registration{Email: "jo@acme.com", Source: "rulOfAnotherPolicy"}); again.Outcome != oktasim.Registered {
+		t.Errorf("with the source that the policy names: %v", again.Outcome)
+	}
+}
+
+func missingEmail(t *testing.T, p *page) {
+	dir := policies(t, policy("acme", acmeOnly))
+	op := startReady(t, "--policy-dir", dir)
+	result := op.register(t, oktasim.Registration{Login: "jo@acme.com"})
+	want := oktasim.Page{{Text: rules.DefaultTexts().Invalid, Attribute: "email"}}
+	if len(result.IdentityEngine) != 1 || result.IdentityEngine[0] != want[0] || reason(t, result) != "MissingAddress" {
+		t.Errorf("%s, and the person reads %v", reason(t, result), result.IdentityEngine)
+	}
+	p.logs(t, "missing-log", op)
+	byLogin := startReady(t, "--policy-dir", dir, "--address-attributes", "login")
+	if got := byLogin.register(t, oktasim.Registration{Login: "jo@acme.com"}); got.Outcome != oktasim.Registered {
+		t.Errorf("decided by the login: %v", got.Outcome)
+	}
+}
+
+func twoMessages(t *testing.T, p *page) {
+	op := startReady(t, "--policy-dir", policies(t, policy("acme", acmeOnly),
+		policy("partners", `{allow: {domains: [partner.example]}, message: Please sign up with your company address.}`)))
+	result := op.register(t, signUp("jo@elsewhere.example"))
+	if got := result.IdentityEngine.String(); got != rules.DefaultTexts().NotAllowed {
+		t.Errorf("with two policies that allow, the person reads %q", got)
+	}
+	p.logs(t, "two-messages-log", op)
+}
+
+func attributes(t *testing.T, p *page) {
+	employees := policy("acme", `{allow: {domains: [acme.com]}, profile: [{attribute: userType, value: Employee}]}`)
+	const body = `{"eventType":"com.okta.user.pre-registration","data":{"userProfile":{"login":"jo@acme.com","email":"jo@acme.com"}}}`
+	op := startReady(t, "--policy-dir", policies(t, employees))
+	p.says(t, "profile", indented(t, op.post(t, body).body))
+	update := oktasim.Registration{Shape: oktasim.ProgressiveProfile, Update: map[string]any{"email": "jo@acme.com"}}
+	if got := op.register(t, update); got.Outcome != oktasim.Registered || len(got.ProfileUpdates) > 0 {
+		t.Errorf("a progressive profile: %v %v", got.Outcome, got.ProfileUpdates)
+	}
+	two := startReady(t, "--policy-dir", policies(t, employees,
+		policy("others", `{allow: {domains: [acme.com]}, profile: [{attribute: userType, value: Partner}]}`)))
+	if got := two.register(t, signUp("jo@acme.com")); got.Outcome != oktasim.Registered || len(got.ProfileUpdates) > 0 {
+		t.Errorf("two policies that disagree: %v %v", got.Outcome, got.ProfileUpdates)
+	}
+}
+
+func noEffect(t *testing.T, p *page) {
+	c := startCluster(t)
+	c.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team-b"}})
+	reader := newShell(t, "KUBECONFIG="+c.adminKubeconfig)
+	for _, object := range []struct{ namespace, name, spec string }{
+		{namespace, "acme", acmeOnly},
+		{namespace, "suffix", `{allow: {domains: [acme.co.uk, "*.co.uk"]}}`},
+		{namespace, "trial", `{mode: Audit, deny: {domains: [acme.com]}}`},
+		{"team-b", "partners", `{allow: {domains: [partner.example]}}`},
+	} {
+		reader.write(t, "policy.yaml", policy(object.name, object.spec))
+		reader.command(t, "kubectl apply -f policy.yaml -n "+object.namespace)
+	}
+	op := startReady(t, c.inCluster()...)
+	reader.command(t, "kubectl -n "+namespace+" wait --for=jsonpath='{.status.observedGeneration}'=1 regpol --all")
+	reader.run(t, p, "no-effect")
+	reader.run(t, p, "invalid-entry")
+	reader.run(t, p, "explain")
+	op.await(t, "jo@acme.com", "Allowed")
+	op.await(t, "jo@partner.example", "NotAllowed")
+}

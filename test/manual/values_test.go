@@ -1,0 +1,51 @@
+package manual
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+func TestTheChartHasTheValuesThatThePagesName(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "charts", "registration-policy-operator", "values.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values map[string]any
+	if err := yaml.Unmarshal(text, &values); err != nil {
+		t.Fatal(err)
+	}
+	for value, file := range map[string]string{
+		"addressAttributes": "troubleshooting.md",
+		"auth.header":       "okta.md",
+		"auth.keys":         "okta.md",
+		"hook.path":         "troubleshooting.md",
+		"hook.tls":          "troubleshooting.md",
+		"maxInFlight":       "troubleshooting.md",
+		"namespaceSources":  "troubleshooting.md",
+		"observe":           "rollout.md",
+		"texts.notAllowed":  "troubleshooting.md",
+		"watchNamespaces":   "troubleshooting.md",
+	} {
+		if p := (&page{file: file}); !strings.Contains(p.whole(t), "`"+value) {
+			t.Errorf("docs/%s does not name %s", file, value)
+		}
+		within := any(values)
+		for part := range strings.SplitSeq(value, ".") {
+			members, _ := within.(map[string]any)
+			found, there := members[part]
+			if !there {
+				t.Errorf("the chart has no value %s", value)
+				break
+			}
+			within = found
+		}
+	}
+	auth, _ := values["auth"].(map[string]any)
+	if auth["header"] != authHeader {
+		t.Errorf("auth.header is %v, and the pages say %s", auth["header"], authHeader)
+	}
+}

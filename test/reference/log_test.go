@@ -1,0 +1,105 @@
+package reference
+
+import (
+	"go/ast"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const logPage = "../../docs/reference/log-fields.md"
+
+// message is one place that logs.
+type message struct{ text, level, keys string }
+
+func TestTheLogPageListsEveryMessageWithItsLevelAndKeys(t *testing.T) {
+	var want []string
+	for _, folder := range []string{"../../cmd/operator", "../../controllers", "../../hookserver", "../../internal/dirwatch"} {
+		for path := range sourcesOf(t, folder) {
+			for _, found := range messagesOf(t, path) {
+				row := "`" + found.text + "` | " + found.level + " | " + found.keys
+				if !slices.Contains(want, row) {
+					want = append(want, row)
+				}
+			}
+		}
+	}
+	holds(t, logPage, "Messages", want, 3)
+}
+
+// messagesOf returns what a file logs. A message that is not a literal fails the test: it could not be searched for.
+// The only one is in refusalLog, whose method line takes the literal and adds a key.
+func messagesOf(t *testing.T, path string) []message {
+	t.Helper()
+	var all []message
+	ast.Inspect(parse(t, path), func(node ast.Node) bool {
+		call, ok := node.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		function, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok || !isLogger(function) {
+			return true
+		}
+		level, arguments := "INFO", call.Args
+		if function.Sel.Name == "Error" {
+			level, arguments = "ERROR", call.Args[1:]
+		}
+		text, ok := arguments[0].(*ast.BasicLit)
+		if !ok {
+			if !strings.HasSuffix(path, "refusallog.go") {
+				t.Errorf("%s: a message that is not a literal", path)
+			}
+			return true
+		}
+		if unquoted(text) == "Decided" { // it has a table of its own, held beside the operator
+			return true
+		}
+		keys := keysOf(arguments[1:])
+		if function.Sel.Name == "line" {
+			keys = append(keys, "suppressed")
+		}
+		all = append(all, message{unquoted(text), level, codes(keys)})
+		return true
+	})
+	return all
+}
+
+// isLogger says whether a method is called of something that logs.
+func isLogger(function *ast.SelectorExpr) bool {
+	if !slices.Contains([]string{"Info", "Error", "line"}, function.Sel.Name) {
+		return false
+	}
+	name := ""
+	switch receiver := function.X.(type) {
+	case *ast.SelectorExpr:
+		name = receiver.Sel.Name
+	case *ast.Ident:
+		name = receiver.Name
+	}
+	return slices.Contains([]string{"logger", "Logger", "strangers", "refused", "lines", "l"}, name)
+}
+
+// keysOf returns the keys among keys and values, those of an append too. A variable of them has its own keys where it
+// is made: of Starting, they are policyDir or namespaces.
+func keysOf(keysAndValues []ast.Expr) []string {
+	if len(keysAndValues) == 1 {
+		if call, ok := keysAndValues[0].(*ast.CallExpr); ok {
+			return append([]string{"policyDir", "namespaces"}, keysOf(call.Args[1:])...)
+		}
+	}
+	var keys []string
+	for i := 0; i < len(keysAndValues); i += 2 {
+		if literal, ok := keysAndValues[i].(*ast.BasicLit); ok {
+			keys = append(keys, unquoted(literal))
+		}
+	}
+	return keys
+}
+
+func codes(keys []string) string {
+	if len(keys) == 0 {
+		return "–"
+	}
+	return "`" + strings.Join(keys, "`, `") + "`"
+}
