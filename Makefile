@@ -58,16 +58,22 @@ dev: ## Run a control plane, the CRD, the samples and the operator; prints kubec
 
 .PHONY: test
 test: ## Vet and test everything, on a real API server
-	@assets=$$(test/controlplane/provide.sh); \
+	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); \
 	$(if $(RACE),,echo "make: no C compiler, so no race detector" >&2;) \
 	go vet $(PACKAGES); \
 	for module in $(OURS); do echo "vet $$module" >&2; go -C "$$module" vet ./...; done; \
-	KUBEBUILDER_ASSETS="$$assets" go test $(RACE) -timeout $(TIMEOUT) $(PACKAGES)
+	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" go test $(RACE) -timeout $(TIMEOUT) $(PACKAGES)
 	@hack/vectors.sh
+	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); \
+	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" go -C test/install test -timeout $(TIMEOUT) ./...
 
 .PHONY: envtest
 envtest: ## Provide kube-apiserver, etcd and kubectl; prints their directory
 	@test/controlplane/provide.sh
+
+.PHONY: proxies
+proxies: ## Provide nginx and haproxy; prints their directory
+	@test/proxies/provide.sh
 
 .PHONY: verify
 verify: ## Fail if generated files, modules, formats or versions are not as they should be
@@ -76,6 +82,12 @@ verify: ## Fail if generated files, modules, formats or versions are not as they
 .PHONY: lint
 lint: ## Run golangci-lint and kube-api-linter; minutes when built for the first time
 	@hack/lint.sh
+
+.PHONY: chart
+chart: ## Lint and render the Helm chart with helm; a minute when built for the first time
+	@helm() { go -C test/install tool helm "$$@"; }; \
+	helm lint --strict --set auth.existingSecret=hook-auth ../../charts/registration-policy-operator; \
+	helm template try ../../charts/registration-policy-operator --set auth.existingSecret=hook-auth >/dev/null
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME
@@ -96,6 +108,7 @@ generate: ## Regenerate deepcopy, CRD, RBAC, apply configurations and tables
 build: ## Build the programs, static, into bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
+	@ln -sf regpol bin/kubectl-regpol
 
 .PHONY: image
 image: ## Build the container image, with docker
