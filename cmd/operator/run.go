@@ -8,14 +8,12 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
-	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"registrationpolicy.dev/operator/controllers"
@@ -31,8 +29,8 @@ type operator struct {
 	ready     *readiness
 
 	hook        *hookserver.Server
-	credentials *hookserver.Credentials  // nil without authentication
-	certificate *certwatcher.CertWatcher // nil without TLS
+	credentials *hookserver.Credentials // nil without authentication
+	certificate *hookserver.Certificate // nil without TLS
 	probes      *http.Server
 	metrics     *http.Server
 	policies    policySource
@@ -82,8 +80,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		}
 	}
 	if o.hookTLSDir != "" {
-		op.certificate, err = certwatcher.New(filepath.Join(o.hookTLSDir, "tls.crt"), filepath.Join(o.hookTLSDir, "tls.key"))
-		if err != nil {
+		if op.certificate, err = hookserver.LoadCertificate(o.hookTLSDir, logger.WithName("certificate")); err != nil {
 			return nil, fmt.Errorf("--hook-tls-dir: %w", err)
 		}
 	}
@@ -142,8 +139,8 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	}
 	var tlsConfig *tls.Config
 	if op.certificate != nil {
-		start(func() error { return op.certificate.Start(background) })
-		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: op.certificate.GetCertificate}
+		start(func() error { return op.certificate.Run(background) })
+		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: op.certificate.Get}
 	}
 	policiesEnded := start(func() error {
 		err := op.policies.Start(background)
