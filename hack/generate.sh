@@ -40,4 +40,4 @@ rm -rf $files
 mkdir -p $files
 cp $role config/rbac/policy_editor_role.yaml config/rbac/policy_viewer_role.yaml $files/
 cp config/admission/policy.yaml $files/admission_policy.yaml
-sed 's|^  annotations:$|&\n    helm.sh/resource-policy: keep|' $crds/registrationpolicy.dev_registrationpolicies.yaml >$files/crd.yaml
+sed 's|^  annotations:$|&\n    argocd.argoproj.io/sync-options: Prune=false,Delete=false\n    helm.sh/resource-policy: keep|' $crds/registrationpolicy.dev_registrationpolicies.yaml >$files/crd.yaml

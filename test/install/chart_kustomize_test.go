@@ -29,6 +29,7 @@ func essence(object *unstructured.Unstructured) map[string]any {
 	object.SetLabels(nil)
 	annotations := object.GetAnnotations()
 	delete(annotations, "helm.sh/resource-policy")
+	delete(annotations, "argocd.argoproj.io/sync-options")
 	object.SetAnnotations(annotations)
 	return object.Object
 }
