@@ -41,7 +41,9 @@ func LoadCertificate(dir string, logger logr.Logger) (*Certificate, error) {
 }
 
 // Get returns the certificate to serve with, whatever the caller asked for. It is a [tls.Config] GetCertificate.
-func (c *Certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil }
+func (c *Certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.current.Load(), nil
+}
 
 // Run reads the files again whenever they change, until ctx ends. It returns nil. What cannot be read, or is only half
 // replaced, leaves the earlier certificate in use and is logged once.
