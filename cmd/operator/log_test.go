@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -11,6 +12,16 @@ import (
 
 	"registrationpolicy.dev/operator/test/reference"
 )
+
+func TestALineOfLevelErrorHasTheKeyErrorAsTheLogPageSays(t *testing.T) {
+	for format, want := range map[string]string{"json": `"error":"gone"`, "text": " error=gone"} {
+		log := &lockedBuffer{}
+		newLogger(&options{logFormat: format, logLevel: "info"}, log).Error(errors.New("gone"), "Writing status failed")
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s, want %s", log, want)
+		}
+	}
+}
 
 func TestTheLogPageListsTheKeysOfTheLineOfADecision(t *testing.T) {
 	log := &lockedBuffer{}

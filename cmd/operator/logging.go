@@ -15,7 +15,7 @@ var levels = map[string]slog.Level{
 
 // newLogger returns the logger of the process, and lets the libraries log through it.
 func newLogger(o *options, w io.Writer) logr.Logger {
-	handlerOptions := &slog.HandlerOptions{Level: levels[o.logLevel]}
+	handlerOptions := &slog.HandlerOptions{Level: levels[o.logLevel], ReplaceAttr: nameError}
 	var handler slog.Handler = slog.NewJSONHandler(w, handlerOptions)
 	if o.logFormat == "text" {
 		handler = slog.NewTextHandler(w, handlerOptions)
@@ -24,4 +24,12 @@ func newLogger(o *options, w io.Writer) logr.Logger {
 	ctrl.SetLogger(logger.WithName("controller-runtime"))
 	klog.SetLogger(logger.WithName("client-go"))
 	return logger
+}
+
+// nameError gives an error the key that docs/reference/log-fields.md and the server's own lines have: logr's is "err".
+func nameError(groups []string, attribute slog.Attr) slog.Attr {
+	if len(groups) == 0 && attribute.Key == "err" {
+		attribute.Key = "error"
+	}
+	return attribute
 }

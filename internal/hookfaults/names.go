@@ -29,7 +29,7 @@ const (
 	SelfSigned                Name = "SelfSigned"                // the certificate is self-signed: no public client believes it
 	IncompleteChain           Name = "IncompleteChain"           // the server does not send the intermediate certificates
 	UnknownAuthority          Name = "UnknownAuthority"          // no public client knows the CA
-	PrivateAuthority          Name = "PrivateAuthority"          // believed through --ca-file only: Okta believes public CAs
+	PrivateAuthority          Name = "PrivateAuthority"          // believed through --ca-file only: Okta probably believes public CAs alone
 
 	Timeout              Name = "Timeout"              // no whole answer in the time that Okta waits
 	Slow                 Name = "Slow"                 // the answer took more than half of the time that Okta waits
@@ -153,7 +153,7 @@ var reaching = []Definition{
 		"Serve the full chain (often fullchain.pem): the host's certificate first, then each issuer but the root."},
 	{UnknownAuthority, LevelError, "no public client knows the CA",
 		"Get a certificate of a public CA. To check with a CA of your own say --ca-file."},
-	{PrivateAuthority, LevelWarning, "believed through --ca-file only: Okta believes public CAs",
+	{PrivateAuthority, LevelWarning, "believed through --ca-file only: Okta probably believes public CAs alone",
 		"Get a certificate of a public CA before Okta calls."},
 }
 

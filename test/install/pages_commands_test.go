@@ -104,8 +104,10 @@ func (c *command) runsAnywhere() bool {
 // ownTest returns the test that holds a page of the reference against the program, or "".
 func ownTest(page string) string {
 	tests := map[string]string{
-		"docs/reference/regpol-explain.md": "cmd/regpol/explain_page_test.go",
-		"docs/reference/regpol-call.md":    "cmd/regpol/call_page_test.go",
+		"docs/reference/regpol-explain.md":    "cmd/regpol/explain_page_test.go",
+		"docs/reference/regpol-call.md":       "cmd/regpol/call_page_test.go",
+		"docs/lists-sync.md":                  "cmd/regpol/lists_page_test.go",
+		"docs/reference/regpol-lists-sync.md": "cmd/regpol/lists_page_test.go",
 	}
 	if _, err := os.Stat(filepath.Join(repository, tests[page])); err != nil {
 		return ""

@@ -77,8 +77,32 @@ func (c *cluster) copied(t *testing.T, object *unstructured.Unstructured) {
 	case "Application":
 		wantValues(t, nested(t, object, "spec", "source", "helm", "valuesObject"))
 		c.wantAdmitted(t, object)
+	case "Kustomization":
+		wantBuilt(t, object)
 	default:
 		c.wantAdmitted(t, object)
+	}
+}
+
+// wantBuilt builds an overlay beside config/default, where a reader puts it.
+func wantBuilt(t *testing.T, overlay *unstructured.Unstructured) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(repository, "config"))); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "overlay"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "overlay", "kustomization.yaml"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := output(program(t, "kubectl"), "kustomize", filepath.Join(dir, "overlay")); err != nil {
+		t.Error(err)
 	}
 }
 
