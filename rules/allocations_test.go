@@ -29,6 +29,11 @@ func TestDecideDoesNotAllocate(t *testing.T) {
 		p.Sources = []string{"rul1", fmt.Sprintf("rul-%d", i)}
 		overlapping = append(overlapping, p)
 	}
+	listing := append(many[:2:2], rules.Policy{
+		PolicyName: named("l"),
+		Allow:      rules.AllowRules{Domains: []string{"*"}},
+		Deny:       rules.DenyRules{Lists: []rules.ListUse{use("listed.test", "*.below.test", "al@whole.test"), use("other.test")}},
+	})
 	const long = "somebody.with.a.long.name@department.acme.com" // too long for the compiler's own small buffers
 	for sentence, test := range map[string]struct {
 		policies []rules.Policy
@@ -45,6 +50,9 @@ func TestDecideDoesNotAllocate(t *testing.T) {
 		"a deny by address in upper case":      {many, signUp("ED@acme.com"), rules.ReasonDenied},
 		"not allowed, many policies":           {many, signUpLogin("jo@other.test", "jo@other.test"), rules.ReasonNotAllowed},
 		"an invalid address":                   {many, signUpLogin("jo@acme.com", "jo@@acme.com"), rules.ReasonInvalidAddress},
+		"a deny by a list":                     {listing, signUpLogin("jo@a.b.listed.test", "jo@a.b.listed.test"), rules.ReasonDenied},
+		"a deny by an address of a list":       {listing, signUp("AL@whole.test"), rules.ReasonDenied},
+		"an allow beside lists":                {listing, signUpLogin(long, long), rules.ReasonAllowed},
 		"no policies":                          {nil, signUpLogin("jo@acme.com", "jo@acme.com"), rules.ReasonNoPolicyApplies},
 		"sources that overlap":                 {overlapping, signUp("jo@d7.test"), rules.ReasonAllowed},
 		"an update":                            {many, update(text("email", "jo@acme.com"), text("login", "jo@acme.com")), rules.ReasonAllowed},

@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"registrationpolicy.dev/operator/rules"
@@ -73,6 +74,79 @@ func BenchmarkCompile(b *testing.B) {
 				rules.Compile(policies)
 			}
 		})
+	}
+}
+
+// listText returns a list of two-label names, as public lists of disposable domains are.
+func listText(entries int) []byte {
+	var text []byte
+	for i := range entries {
+		text = fmt.Appendf(text, "name%d-x.example\n", i*7919%entries)
+	}
+	return text
+}
+
+// BenchmarkCompileList reports what a list takes of the heap, against the octets of its text.
+func BenchmarkCompileList(b *testing.B) {
+	for _, entries := range []int{10_000, 200_000, 1_000_000} {
+		text := listText(entries)
+		b.Run(fmt.Sprint(entries), func(b *testing.B) {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			list := rules.CompileList(text)
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			for b.Loop() {
+				list = rules.CompileList(text)
+			}
+			if list.Entries() != entries || list.Fault() != "" {
+				b.Fatal(list.Entries(), list.Fault())
+			}
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(entries), "heap-octets/entry")
+			b.ReportMetric(float64(len(text))/float64(entries), "text-octets/entry")
+		})
+	}
+}
+
+func BenchmarkDecideByList(b *testing.B) {
+	for _, entries := range []int{10_000, 200_000, 1_000_000} {
+		list := rules.CompileList(listText(entries))
+		snapshot := compile(b, rules.Policy{
+			PolicyName: named("p"), Allow: rules.AllowRules{Domains: []string{"*"}},
+			Deny: rules.DenyRules{Lists: []rules.ListUse{{Name: "l", List: list}}},
+		})
+		hits, misses := make([]rules.Call, 4096), make([]rules.Call, 4096)
+		for i := range hits {
+			hits[i] = signUp(fmt.Sprintf("jo@a.name%d-x.example", i*104729%entries))
+			misses[i] = signUp(fmt.Sprintf("jo@a.other%d.example", i*104729%entries))
+		}
+		for _, bench := range []struct {
+			sentence string
+			calls    []rules.Call
+			want     rules.Reason
+		}{{"listed", hits, rules.ReasonDenied}, {"not listed", misses, rules.ReasonAllowed}} {
+			b.Run(fmt.Sprintf("%d/%s", entries, bench.sentence), func(b *testing.B) {
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if d := snapshot.Decide(bench.calls[i%len(bench.calls)]); d.Reason != bench.want {
+						b.Fatal(d.Reason)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkCompileBesideAList is a change of a small policy while a big list is in use.
+func BenchmarkCompileBesideAList(b *testing.B) {
+	list := rules.CompileList(listText(200_000))
+	policies := append(sized(1, 10, 0), rules.Policy{
+		PolicyName: named("z"), Deny: rules.DenyRules{Lists: []rules.ListUse{{Name: "l", List: list}}},
+	})
+	b.ReportAllocs()
+	for b.Loop() {
+		rules.Compile(policies)
 	}
 }
 

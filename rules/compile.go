@@ -16,7 +16,21 @@ type Rejection struct {
 	Path string
 	// Message says what is wrong and what to write instead. It never holds a local part.
 	Message string
+	// Cause is the sort of fault. "" means CauseEntry.
+	Cause RejectionCause
 }
+
+// RejectionCause is why a part of a policy is not in force. The set is closed.
+type RejectionCause string
+
+const (
+	// CauseEntry is an entry, or another value, that may not be used.
+	CauseEntry RejectionCause = "InvalidEntry"
+	// CauseListNotFound is a list that is missing.
+	CauseListNotFound RejectionCause = "ListNotFound"
+	// CauseListInvalid is a list that is there and cannot be used.
+	CauseListInvalid RejectionCause = "ListInvalid"
+)
 
 // Compile returns the rules that the policies make together, and the parts of them that could not be used, sorted by policy
 // and path. It is total: whatever is wrong with a policy never allows what a well-formed reading of it would not.
@@ -46,7 +60,7 @@ const (
 )
 
 // The ladder: of all entries of a policy that match an address, one on the lowest rung gives the policy's verdict. An address
-// beats a domain, deny beats allow on its level, and "*" is last.
+// beats a domain, deny beats allow on its level, what is written by hand beats what comes from a list, and "*" is last.
 type rung uint8
 
 const (
@@ -54,10 +68,12 @@ const (
 	rungAllowAddress
 	rungDenyDomain
 	rungAllowDomain
+	rungDenyList
+	rungAllowList
 	rungAllowAny
 )
 
-func (r rung) denies() bool { return r == rungDenyAddress || r == rungDenyDomain }
+func (r rung) denies() bool { return r == rungDenyAddress || r == rungDenyDomain || r == rungDenyList }
 
 // compiledPolicy is a policy as the snapshot is built from it.
 type compiledPolicy struct {
@@ -69,7 +85,9 @@ type compiledPolicy struct {
 	hasAllow    bool
 	domains     []domainRule
 	addresses   []addressRule
+	lists       []listRule
 	profile     []ProfileAttribute // settled
+	profileOn   requestSet
 	message     string
 
 	canon      []string // what the policy says, in canonical words: the same for every spelling that decides alike
@@ -84,6 +102,12 @@ type domainRule struct {
 
 type addressRule struct {
 	key   string
+	rung  rung
+	entry Entry
+}
+
+type listRule struct {
+	list  *List
 	rung  rung
 	entry Entry
 }
@@ -106,7 +130,10 @@ func compilePolicy(p *Policy) compiledPolicy {
 	c.allowDomains(AllowPublicSuffixes, p.Allow.PublicSuffixes)
 	c.denyAddresses(p.Deny.Addresses)
 	c.denyDomains(p.Deny.Domains)
+	c.allowLists(p.Allow.Lists)
+	c.denyLists(p.Deny.Lists)
 	c.setProfile(p.Profile)
+	c.setProfileOn(p.ProfileOn)
 	slices.SortStableFunc(c.rejections, func(a, b Rejection) int { return strings.Compare(listOf(a.Path), listOf(b.Path)) })
 	c.canon = c.canonical()
 	return c
@@ -118,8 +145,10 @@ func listOf(path string) string {
 	return list
 }
 
-func (c *compiledPolicy) reject(path, message string) {
-	c.rejections = append(c.rejections, Rejection{c.name, path, message})
+func (c *compiledPolicy) reject(path, message string) { c.rejectFor(CauseEntry, path, message) }
+
+func (c *compiledPolicy) rejectFor(cause RejectionCause, path, message string) {
+	c.rejections = append(c.rejections, Rejection{c.name, path, message, cause})
 }
 
 // unenforceable is for faults that leave open which calls a policy decides, or how: the calls that it may apply to are denied.
@@ -203,6 +232,67 @@ func (c *compiledPolicy) allowDomains(field EntryField, entries []string) {
 			rung = rungAllowAny
 		}
 		c.domains = append(c.domains, domainRule{pattern, rung, entry})
+	}
+}
+
+// allowLists takes up the lists that allow. One that is missing allows nothing.
+func (c *compiledPolicy) allowLists(uses []ListUse) {
+	for i := range uses {
+		entry := Entry{AllowLists, i}
+		if c.usable(entry, &uses[i]) {
+			c.lists = append(c.lists, listRule{uses[i].List, rungAllowList, entry})
+		}
+	}
+}
+
+// denyLists takes up the lists that deny. Without one of them it cannot be told whom the policy denies, unless its author says
+// that it may be missing.
+func (c *compiledPolicy) denyLists(uses []ListUse) {
+	for i := range uses {
+		entry := Entry{DenyLists, i}
+		switch {
+		case c.usable(entry, &uses[i]):
+			c.lists = append(c.lists, listRule{uses[i].List, rungDenyList, entry})
+		case !uses[i].Optional:
+			c.enforceable = false
+		}
+	}
+}
+
+// usable says whether there is a list to go by, and rejects the entry if not. An optional one may be absent; what is there and
+// cannot be used is a fault all the same.
+func (c *compiledPolicy) usable(entry Entry, use *ListUse) bool {
+	switch {
+	case use.List != nil && use.List.Fault() == "":
+		return true
+	case use.List != nil:
+		c.rejectFor(CauseListInvalid, entry.String(), fmt.Sprintf("list %s: %s", use, use.List.Fault()))
+	case use.Broken:
+		c.rejectFor(CauseListInvalid, entry.String(), fmt.Sprintf("list %s: %s", use, use.Missing))
+	case use.Optional:
+	case use.Missing != "":
+		c.rejectFor(CauseListNotFound, entry.String(), fmt.Sprintf("list %s: %s", use, use.Missing))
+	default:
+		c.rejectFor(CauseListNotFound, entry.String(), fmt.Sprintf("list %s: there is no such ConfigMap in the namespace, "+
+			"or it lacks the label that a list must have (kubectl label configmap %s registrationpolicy.dev/list=true)", use, use.Name))
+	}
+	return false
+}
+
+// setProfileOn takes up the request types on which attributes are sent. For one that is unknown, none is.
+func (c *compiledPolicy) setProfileOn(requests []RequestType) {
+	if len(requests) == 0 {
+		c.profileOn = signUps
+	}
+	for i, request := range requests {
+		switch request {
+		case SelfServiceRegistration:
+			c.profileOn |= signUps
+		case ProgressiveProfile:
+			c.profileOn |= profileUpdates
+		default:
+			c.reject(fmt.Sprintf("spec.profileOn[%d]", i), "unknown request type; write SelfServiceRegistration or ProgressiveProfile")
+		}
 	}
 }
 
@@ -291,8 +381,11 @@ func (c *compiledPolicy) canonical() []string {
 	for _, rule := range c.addresses {
 		words = append(words, fmt.Sprintf("address=%d %s", rule.rung, rule.key))
 	}
+	for _, rule := range c.lists {
+		words = append(words, fmt.Sprintf("list=%d %s", rule.rung, rule.list.digest))
+	}
 	for _, attribute := range c.profile {
-		words = append(words, fmt.Sprintf("profile=%s %s", attribute.Name, attribute.Value))
+		words = append(words, fmt.Sprintf("profile=%d %s %s", c.profileOn, attribute.Name, attribute.Value))
 	}
 	slices.Sort(words)
 	return slices.Compact(words)

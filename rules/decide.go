@@ -51,7 +51,9 @@ func (s *Snapshot) Decide(call Call) Decision {
 		return d
 	case ProfileUpdate:
 		d := s.evaluate(profileUpdates, call.Source, subjects)
-		d.Profile = nil
+		if call.Contradictory {
+			d.Profile = nil
+		}
 		return d
 	default:
 		return both(s.evaluate(signUps, call.Source, subjects), s.evaluate(profileUpdates, call.Source, subjects))
@@ -160,7 +162,7 @@ func (s *Snapshot) evaluate(request requestSet, source string, subjects []subjec
 	}
 	slices.SortFunc(matches, match.compare)
 
-	v := verdicts{snapshot: s, all: 1<<len(subjects) - 1, blocking: -1, blockingAudit: -1}
+	v := verdicts{snapshot: s, request: request, all: 1<<len(subjects) - 1, blocking: -1, blockingAudit: -1}
 	v.readScopes(scopes)
 	v.readMatches(matches)
 	d := v.decision(subjects)
@@ -169,13 +171,16 @@ func (s *Snapshot) evaluate(request requestSet, source string, subjects []subjec
 	return d
 }
 
-// match appends what matches an address: one probe for the address and one for each label of its domain.
+// match appends what matches an address: one probe for the address and one for each label of its domain, here and in each list.
 func (s *scope) match(matches []match, subject uint8, address *Address) []match {
 	if len(s.addresses) > 0 {
 		var room [maxAddress]byte
 		if span, found := s.addresses[string(address.appendKey(room[:0]))]; found {
 			matches = s.appendTo(matches, subject, span.begin, span.end)
 		}
+	}
+	if len(s.lists) > 0 {
+		matches = s.matchLists(matches, subject, address)
 	}
 	name := address.domain.name
 	if span, found := s.domains[name]; found {
@@ -185,6 +190,25 @@ func (s *scope) match(matches []match, subject uint8, address *Address) []match 
 		_, name, _ = strings.Cut(name, ".") // at last "", the root
 		if span, found := s.domains[name]; found {
 			matches = s.appendTo(matches, subject, span.middle, span.end)
+		}
+	}
+	return matches
+}
+
+// matchLists asks each list once, however many policies use it.
+func (s *scope) matchLists(matches []match, subject uint8, address *Address) []match {
+	var room [maxAddress]byte
+	key := address.appendKey(room[:0])
+	for i := range s.lists {
+		uses := &s.lists[i]
+		verdict := uses.list.verdict(key, address.domain.name)
+		if verdict == 0 {
+			continue
+		}
+		for _, p := range s.postings[uses.begin:uses.end] {
+			if verdict&p.rung.listKinds() != 0 {
+				matches = append(matches, match{p, subject})
+			}
 		}
 	}
 	return matches
@@ -207,6 +231,7 @@ func (m match) compare(o match) int {
 // they would follow it to the heap.
 type verdicts struct {
 	snapshot *Snapshot
+	request  requestSet
 	all      set // of the subjects
 
 	tookPart      int
@@ -220,7 +245,7 @@ type verdicts struct {
 	denies          bool
 	allowance       match // of the first policy that allows all
 	allows          bool
-	profiles        int // policies that allow all and have a profile
+	profiles        int // policies that allow all and have a profile to send
 	profile, sent   []ProfileAttribute
 }
 
@@ -302,7 +327,7 @@ func ofOnePolicy(matches []match) (denied, allowed set, denial, allowance match)
 
 // addProfile keeps the attributes of every policy that allows. Only where there are several does it copy.
 func (v *verdicts) addProfile(facts *policyFacts) {
-	if len(facts.profile) == 0 {
+	if len(facts.profile) == 0 || facts.sentOn&v.request == 0 {
 		return
 	}
 	v.profiles++

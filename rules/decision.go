@@ -144,7 +144,7 @@ type AuditOutcome struct {
 type EntryField uint8
 
 // The lists of a policy: NoEntry is none, and DenyAddresses, AllowAddresses, DenyDomains,
-// AllowDomains and AllowPublicSuffixes are the members of spec.deny and spec.allow.
+// AllowDomains, AllowPublicSuffixes, DenyLists and AllowLists are the members of spec.deny and spec.allow.
 const (
 	NoEntry EntryField = iota
 	DenyAddresses
@@ -152,6 +152,8 @@ const (
 	DenyDomains
 	AllowDomains
 	AllowPublicSuffixes
+	DenyLists
+	AllowLists
 )
 
 // String returns the list's path in the object, for example spec.allow.domains.
@@ -167,6 +169,10 @@ func (f EntryField) String() string {
 		return "spec.allow.domains"
 	case AllowPublicSuffixes:
 		return "spec.allow.publicSuffixes"
+	case DenyLists:
+		return "spec.deny.lists"
+	case AllowLists:
+		return "spec.allow.lists"
 	default:
 		return ""
 	}

@@ -219,8 +219,16 @@ func (a *Account) standing(decision *Decision) Standing {
 	}
 }
 
-// EntryText returns an entry as its author wrote it, and "" for one that the policy does not have. It may hold a local
-// part.
+func listNames(uses []ListUse) []string {
+	names := make([]string, len(uses))
+	for i := range uses {
+		names[i] = uses[i].String()
+	}
+	return names
+}
+
+// EntryText returns an entry as its author wrote it, of a list its name, and "" for one that the policy does not have. It may
+// hold a local part.
 func (p *Policy) EntryText(e Entry) string {
 	var entries []string
 	switch e.Field {
@@ -234,6 +242,10 @@ func (p *Policy) EntryText(e Entry) string {
 		entries = p.Allow.Domains
 	case AllowPublicSuffixes:
 		entries = p.Allow.PublicSuffixes
+	case DenyLists:
+		entries = listNames(p.Deny.Lists)
+	case AllowLists:
+		entries = listNames(p.Allow.Lists)
 	default:
 	}
 	if e.Index < 0 || e.Index >= len(entries) {

@@ -34,6 +34,10 @@ func TestLadder(t *testing.T) {
 			rules.Entry{Field: rules.AllowDomains}, rules.ReasonAllowed},
 		{"allow.publicSuffixes", func(p *rules.Policy) { p.Allow.PublicSuffixes = []string{"*.com"} },
 			rules.Entry{Field: rules.AllowPublicSuffixes}, rules.ReasonAllowed},
+		{"deny.lists", func(p *rules.Policy) { p.Deny.Lists = []rules.ListUse{use("a.acme.com")} },
+			rules.Entry{Field: rules.DenyLists}, rules.ReasonDenied},
+		{"allow.lists", func(p *rules.Policy) { p.Allow.Lists = []rules.ListUse{use("a.acme.com")} },
+			rules.Entry{Field: rules.AllowLists}, rules.ReasonAllowed},
 		{"allow *", func(p *rules.Policy) { p.Allow.Domains = append([]string{"*"}, p.Allow.Domains...) },
 			rules.Entry{Field: rules.AllowDomains}, rules.ReasonAllowed},
 	}

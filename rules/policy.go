@@ -61,8 +61,10 @@ type Policy struct {
 	Allow AllowRules
 	Deny  DenyRules
 
-	// Profile holds the attributes that Okta sets on a new user whom this policy allows.
+	// Profile holds the attributes that Okta sets on a user whom this policy allows.
 	Profile []ProfileAttribute
+	// ProfileOn are the request types on which Profile is sent; empty means SelfServiceRegistration alone.
+	ProfileOn []RequestType
 	// Message is the text for a person whom this policy turns away; empty means the built-in text.
 	Message string
 
@@ -79,10 +81,12 @@ type AllowRules struct {
 	PublicSuffixes []string
 	// Addresses are whole addresses.
 	Addresses []string
+	// Lists are lists of entries, which allow after everything that is written by hand but for "*".
+	Lists []ListUse
 }
 
 func (a AllowRules) empty() bool {
-	return len(a.Domains) == 0 && len(a.PublicSuffixes) == 0 && len(a.Addresses) == 0
+	return len(a.Domains) == 0 && len(a.PublicSuffixes) == 0 && len(a.Addresses) == 0 && len(a.Lists) == 0
 }
 
 // DenyRules are the entries that deny. All empty denies nothing.
@@ -91,6 +95,32 @@ type DenyRules struct {
 	Domains []string
 	// Addresses are whole addresses.
 	Addresses []string
+	// Lists are lists of entries, which deny after everything that is written by hand but for allow "*".
+	Lists []ListUse
+}
+
+// ListUse is a list as a policy uses it.
+type ListUse struct {
+	// Name is that of the ConfigMap that holds the list, in the policy's namespace; Key is the one of its keys that is meant, ""
+	// for all.
+	Name string
+	Key  string
+	// Optional says that a policy is in force without the list too.
+	Optional bool
+	// List is the list; nil means that it is missing. One with a fault counts as missing.
+	List *List
+	// Missing says, for people, why List is nil; "" means that it was not found.
+	Missing string
+	// Broken says that it is nil because what was found cannot be used.
+	Broken bool
+}
+
+// String names the list as an author does: the ConfigMap, and the key if one is meant.
+func (u ListUse) String() string {
+	if u.Key == "" {
+		return u.Name
+	}
+	return u.Name + "/" + u.Key
 }
 
 // ProfileAttribute is one attribute of Okta's user profile and the value to set.

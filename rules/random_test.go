@@ -128,11 +128,27 @@ func (d draw) policy() rules.Policy {
 	p := rules.Policy{PolicyName: d.name(), Message: one(d, []string{"", "m1", "m2 {id}"})}
 	p.Mode = one(d, []rules.Mode{"", rules.Enforce, rules.Enforce, rules.Audit, rules.Audit})
 	d.appliesTo(&p)
-	if d.often(3, 4) {
-		p.Allow = rules.AllowRules{Domains: d.many(3, d.allowDomain), PublicSuffixes: d.many(1, d.allowDomain), Addresses: d.many(2, d.allowAddress)}
+	for range d.IntN(2) {
+		p.Allow.Lists = append(p.Allow.Lists, d.list())
+	}
+	for range d.IntN(2) {
+		p.Deny.Lists = append(p.Deny.Lists, d.list())
 	}
 	if d.often(1, 2) {
-		p.Deny = rules.DenyRules{Domains: d.many(2, d.denyDomain), Addresses: d.many(1, d.denyAddress)}
+		p.Allow.Lists, p.Deny.Lists = nil, nil
+	}
+	if d.often(1, 4) {
+		p.ProfileOn = one(d, [][]rules.RequestType{
+			{rules.ProgressiveProfile}, {rules.SelfServiceRegistration}, {rules.ProgressiveProfile, rules.SelfServiceRegistration}, {"Login"},
+		})
+	}
+	if d.often(3, 4) {
+		lists := p.Allow.Lists
+		p.Allow = rules.AllowRules{Domains: d.many(3, d.allowDomain), PublicSuffixes: d.many(1, d.allowDomain), Addresses: d.many(2, d.allowAddress), Lists: lists}
+	}
+	if d.often(1, 2) {
+		lists := p.Deny.Lists
+		p.Deny = rules.DenyRules{Domains: d.many(2, d.denyDomain), Addresses: d.many(1, d.denyAddress), Lists: lists}
 	}
 	for _, name := range []string{"x", "y"} {
 		if d.often(1, 4) {
@@ -149,6 +165,37 @@ func (d draw) policy() rules.Policy {
 		p.RequestTypes = append(p.RequestTypes, "Login")
 	}
 	return p
+}
+
+// list draws a list of few lines. Its name is its text, for the reference to read.
+func (d draw) list() rules.ListUse {
+	lines := append(d.many(2, d.line), d.line())
+	if d.often(1, 12) {
+		lines = append(lines, "no entry")
+	}
+	use := rules.ListUse{Name: strings.Join(lines, "\n"), Optional: d.often(1, 3)}
+	switch {
+	case d.often(9, 10):
+		use.List = rules.CompileList([]byte(use.Name))
+	case d.often(1, 2):
+		use.Name, use.Missing, use.Broken = "", "a shard is missing", true
+	default:
+		use.Name = ""
+	}
+	return use
+}
+
+func (d draw) line() string {
+	for {
+		switch entry := d.domainEntry(denySpellings); {
+		case entry == "*":
+		case strings.HasSuffix(entry, "xn--a.test") && d.often(3, 4): // no entry: few lists would be any
+		case d.often(1, 6):
+			return d.denyAddress()
+		default:
+			return entry
+		}
+	}
 }
 
 func (d draw) appliesTo(p *rules.Policy) {

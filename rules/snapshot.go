@@ -29,6 +29,7 @@ type policyFacts struct {
 	scope   *scope
 	profile []ProfileAttribute // settled
 	sent    []ProfileAttribute // what is sent of it where no other policy has a say
+	sentOn  requestSet
 }
 
 // PolicySummary describes one policy of a snapshot.
@@ -51,6 +52,7 @@ type scope struct {
 
 	domains   map[string]domainSpan
 	addresses map[string]span
+	lists     []listUses
 	postings  []posting
 }
 
@@ -67,6 +69,12 @@ type span struct{ begin, end uint32 }
 
 // domainSpan holds what matches a name itself, then what matches the names below it.
 type domainSpan struct{ begin, middle, end uint32 }
+
+// listUses are the postings of all policies of a scope that use one list.
+type listUses struct {
+	list *List
+	span
+}
 
 // Digest names the rules: "sha256:" and 64 hexadecimal digits. It is the same for the same policies in every process of one
 // version of the operator, and another one where a decision, or a text for a person, could differ.
@@ -93,7 +101,8 @@ func newSnapshot(compiled []compiledPolicy) *Snapshot {
 			mode = Audit
 		}
 		s.policies = append(s.policies, policyFacts{
-			PolicySummary: PolicySummary{c.name, mode, c.enforceable}, message: c.message, profile: c.profile, sent: undisputed(c.profile),
+			PolicySummary: PolicySummary{c.name, mode, c.enforceable}, message: c.message,
+			profile: c.profile, sent: undisputed(c.profile), sentOn: c.profileOn,
 		})
 
 		key := fmt.Sprintf("%d %q", c.requests, c.sources) // quoted: a source may be empty, or hold any separator
@@ -124,6 +133,8 @@ type scopeBuilder struct {
 	self      map[string][]posting
 	below     map[string][]posting
 	addresses map[string][]posting
+	lists     map[string][]posting // by digest
+	known     []*List              // one for each of these, in order
 }
 
 // newScopeBuilder returns the builder of the scope that c belongs to.
@@ -133,6 +144,7 @@ func newScopeBuilder(c *compiledPolicy) *scopeBuilder {
 		self:      map[string][]posting{},
 		below:     map[string][]posting{},
 		addresses: map[string][]posting{},
+		lists:     map[string][]posting{},
 	}
 }
 
@@ -161,6 +173,13 @@ func (b *scopeBuilder) add(policy int32, c *compiledPolicy) {
 		p := postingOf(policy, rule.entry, rule.rung)
 		b.addresses[rule.key] = append(b.addresses[rule.key], p)
 	}
+	for _, rule := range c.lists {
+		digest := rule.list.digest
+		if _, known := b.lists[digest]; !known {
+			b.known = append(b.known, rule.list)
+		}
+		b.lists[digest] = append(b.lists[digest], postingOf(policy, rule.entry, rule.rung))
+	}
 }
 
 // finish lays the rules out: one map, and one array without pointers for the collector to follow.
@@ -185,6 +204,10 @@ func (b *scopeBuilder) finish() {
 	for key, postings := range b.addresses {
 		begin := place(nil)
 		s.addresses[key] = span{begin, place(postings)}
+	}
+	for _, list := range b.known {
+		begin := place(nil)
+		s.lists = append(s.lists, listUses{list, span{begin, place(b.lists[list.digest])}})
 	}
 	s.postings = slices.Clip(s.postings)
 }
