@@ -58,5 +58,8 @@ func (c *decidedCall) response(o *Options) okta.Response {
 	for i, attribute := range d.Profile {
 		values[i] = okta.Value{Name: attribute.Name, JSON: attribute.Value}
 	}
+	if c.shape == rules.ProfileUpdate {
+		return okta.AllowUpdate(values).WithDebugContext(debug)
+	}
 	return okta.Allow(values).WithDebugContext(debug)
 }

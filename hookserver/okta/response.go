@@ -8,8 +8,9 @@ import (
 // Commands of the hook. Some of Okta's examples write com.action.update, which Okta does not know, and therefore
 // allows.
 const (
-	actionUpdate  = "com.okta.action.update"
-	profileUpdate = "com.okta.user.profile.update"
+	actionUpdate      = "com.okta.action.update"
+	profileUpdate     = "com.okta.user.profile.update"
+	progressiveUpdate = "com.okta.user.progressive.profile.update"
 )
 
 // Response is the answer to one call: from [Allow] or [Deny]. Its zero value must not be sent: Okta takes an answer
@@ -57,7 +58,7 @@ type (
 	}
 )
 
-// Value is one attribute to set on a new user.
+// Value is one attribute to set on a user.
 type Value struct {
 	// Name is the attribute's variable name in Okta.
 	Name string
@@ -67,14 +68,20 @@ type Value struct {
 
 // Allow is the answer that lets the registration go on, and sets the given attributes on the new user. Okta runs that
 // on sign-ups only.
-func Allow(profile []Value) Response {
+func Allow(profile []Value) Response { return allow(profileUpdate, profile) }
+
+// AllowUpdate is the answer that lets a progressive profile go on, and sets the given attributes on the existing user.
+// Okta runs that on progressive profiles only.
+func AllowUpdate(profile []Value) Response { return allow(progressiveUpdate, profile) }
+
+func allow(update string, profile []Value) Response {
 	r := Response{commands: []command{{actionUpdate, registration{"ALLOW"}}}}
 	if len(profile) > 0 {
 		values := make(map[string]jsontext.Value, len(profile))
 		for _, value := range profile {
 			values[value.Name] = jsontext.Value(value.JSON)
 		}
-		r.commands = append(r.commands, command{profileUpdate, values})
+		r.commands = append(r.commands, command{update, values})
 	}
 	return r
 }
