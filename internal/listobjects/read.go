@@ -1,0 +1,127 @@
+package listobjects
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Get returns a ConfigMap by its name. Those without the label of a list may be left out, or be returned: they count as not
+// there.
+type Get func(name string) (*corev1.ConfigMap, bool)
+
+// Result is how a list was found.
+type Result int
+
+const (
+	// Found is a list whose texts are there.
+	Found Result = iota
+	// NotFound is a ConfigMap, or a key of it, that is not there.
+	NotFound
+	// Broken is a list of which a part is missing or damaged, or in a format that is not known here.
+	Broken
+)
+
+// Read returns the texts of the list that a ConfigMap holds: that of a key, or of all keys in their order if key is empty. The
+// texts must not be changed. Unless all of it is there, there are none: missing then says why, for people, or is empty where
+// there is no such ConfigMap, and the result is NotFound or Broken.
+func Read(get Get, name, key string) (texts [][]byte, missing string, _ Result) {
+	object, found := get(name)
+	if !found || !IsList(object) {
+		return nil, "", NotFound
+	}
+	switch format, marked := object.Annotations[AnnotationFormat]; {
+	case marked && format != FormatIndex:
+		return nil, fmt.Sprintf("its annotation %s names a format that this operator does not know", AnnotationFormat), Broken
+	case marked && key != "":
+		return nil, "it is the index of a list of several ConfigMaps: leave the key out", Broken
+	case marked:
+		return readIndex(get, object)
+	}
+	if key != "" {
+		text, found := textOf(object, key)
+		if !found {
+			return nil, fmt.Sprintf("the ConfigMap has no key %s", key), NotFound
+		}
+		return [][]byte{text}, "", Found
+	}
+	for _, key := range keysOf(object) {
+		text, _ := textOf(object, key)
+		texts = append(texts, text)
+	}
+	return texts, "", Found
+}
+
+func readIndex(get Get, object *corev1.ConfigMap) (texts [][]byte, missing string, _ Result) {
+	text, _ := textOf(object, KeyIndex)
+	var named index
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&named); err != nil || len(named.Shards) == 0 || len(named.Shards) > maxShards {
+		return nil, "its index cannot be read", Broken
+	}
+	size := 0
+	for i, part := range named.Shards {
+		of := fmt.Sprintf("ConfigMap %s, part %d of %d,", part.Name, i+1, len(named.Shards))
+		object, found := get(part.Name)
+		if !found || !IsList(object) {
+			return nil, of + " is missing: write the list again, or point the index back to an earlier one", Broken
+		}
+		text, found := textOf(object, KeyEntries)
+		if !found || DigestOf(text) != part.Digest {
+			return nil, of + " does not have the content that the index names", Broken
+		}
+		size += len(text)
+		texts = append(texts, text)
+	}
+	if size != named.Size || DigestOf(texts...) != named.Digest {
+		return nil, "its parts do not make the whole that the index names", Broken
+	}
+	return texts, "", Found
+}
+
+// ShardNames returns the names of the ConfigMaps that an index names, and none for what is no index or cannot be read.
+func ShardNames(object *corev1.ConfigMap) []string {
+	if object.Annotations[AnnotationFormat] != FormatIndex {
+		return nil
+	}
+	text, _ := textOf(object, KeyIndex)
+	var named index
+	if err := json.Unmarshal(text, &named); err != nil {
+		return nil
+	}
+	names := make([]string, len(named.Shards))
+	for i := range named.Shards {
+		names[i] = named.Shards[i].Name
+	}
+	return names
+}
+
+// textOf returns what a ConfigMap has under a key. kubectl puts what is not UTF-8 under binaryData; the API server lets no key
+// stand in both.
+func textOf(object *corev1.ConfigMap, key string) ([]byte, bool) {
+	if text, found := object.Data[key]; found {
+		return []byte(text), true
+	}
+	text, found := object.BinaryData[key]
+	return text, found
+}
+
+func keysOf(object *corev1.ConfigMap) []string {
+	return slices.Sorted(maps.Keys(mergeKeys(object)))
+}
+
+func mergeKeys(object *corev1.ConfigMap) map[string]struct{} {
+	keys := make(map[string]struct{}, len(object.Data)+len(object.BinaryData))
+	for key := range object.Data {
+		keys[key] = struct{}{}
+	}
+	for key := range object.BinaryData {
+		keys[key] = struct{}{}
+	}
+	return keys
+}
