@@ -73,6 +73,9 @@ func (c *Credentials) Names() []string {
 }
 
 func (c *Credentials) list() []*credential {
+	if c == nil { // OAuth alone
+		return nil
+	}
 	if accepted := c.accepted.Load(); accepted != nil {
 		return *accepted
 	}

@@ -2,6 +2,7 @@ package hookserver
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"registrationpolicy.dev/operator/hookserver/okta"
@@ -38,7 +39,11 @@ func (c *decidedCall) identify(r *http.Request, request *okta.Request, authHeade
 			}
 		}
 	}
-	for _, value := range r.Header[authHeader] {
+	values := r.Header[authHeader]
+	if authHeader != oauthHeader {
+		values = slices.Concat(values, r.Header[oauthHeader])
+	}
+	for _, value := range values {
 		secrets = append(secrets, value)
 		if _, word, found := strings.Cut(value, " "); found {
 			secrets = append(secrets, word) // the value after a scheme

@@ -18,11 +18,18 @@ import (
 //	decision_duration_seconds
 //	    From a call's header to its answer, the reading of the body included; decided calls only.
 //	authentications_total{credential,result}
-//	    credential: its file's name if accepted, else ""; result: accepted, missing, repeated, unknown, disabled.
+//	    credential: if accepted, its file's name, or oauth: and the client's id; else "". result: accepted, missing,
+//	    repeated, unknown, both, disabled, or an oauth.Cause.
 //	credentials
 //	    Accepted values.
 //	credential_faults
 //	    Files in the credentials' directory that cannot be used, at the last reading.
+//	oauth_keys
+//	    Keys of the issuer's that verify tokens now. Absent without OAuth, as are the next two.
+//	oauth_keys_age_seconds
+//	    Since the keys were last fetched; absent until then.
+//	oauth_key_fetches_total{result}
+//	    Fetches of the keys. result: fetched, failed.
 //	http_requests_total{code}
 //	    Requests on the hook's port, by status.
 //	calls_in_flight
@@ -114,7 +121,7 @@ func (m *metrics) register(registerer prometheus.Registerer) error { return regi
 func (m *metrics) Describe(descs chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		authenticationsDesc, credentialsDesc, faultsDesc, inFlightDesc, observingDesc, snapshotDesc, snapshotPoliciesDesc,
-		policyDecisionsDesc, policyAuditsDesc, policyMatchedDesc,
+		policyDecisionsDesc, policyAuditsDesc, policyMatchedDesc, oauthKeysDesc, oauthKeysAgeDesc, oauthFetchesDesc,
 	} {
 		descs <- desc
 	}
@@ -145,6 +152,9 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		}
 		gauge(credentialsDesc, float64(len(accepted)))
 		gauge(faultsDesc, float64(credentials.faults.Load()))
+	}
+	if verifier := m.server.options.OAuth; verifier != nil {
+		collectOAuth(verifier.State(), out)
 	}
 	gauge(inFlightDesc, float64(len(m.server.inFlight)))
 	observing := 0.0

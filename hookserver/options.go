@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/http/httpguts"
 
+	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -30,9 +31,11 @@ func DefaultAddressAttributes() []string { return []string{"email", "login"} }
 type Options struct {
 	// Store has the rules. Required.
 	Store *rules.Store
-	// Credentials are the accepted values of AuthHeader. Required, unless InsecureNoAuthentication.
+	// Credentials are the accepted values of AuthHeader. Required, unless there is OAuth or InsecureNoAuthentication.
 	Credentials *Credentials
-	// InsecureNoAuthentication answers calls without a credential. It excludes Credentials.
+	// OAuth verifies tokens in the header Authorization. nil: a token is a value like any other.
+	OAuth *oauth.Verifier
+	// InsecureNoAuthentication answers calls without a credential. It excludes Credentials and OAuth.
 	InsecureNoAuthentication bool
 	// Registerer takes the metrics. Required.
 	Registerer prometheus.Registerer
@@ -41,7 +44,8 @@ type Options struct {
 
 	// Path is the hook's path, the only one that is answered. "" means DefaultPath.
 	Path string
-	// AuthHeader is the name of the header with the credential, in any case. "" means DefaultAuthHeader.
+	// AuthHeader is the name of the header with the credential, in any case. "" means DefaultAuthHeader. Without
+	// Credentials it is always that.
 	AuthHeader string
 	// AddressAttributes are the attributes of Okta's user profile that hold addresses; the first is required in a
 	// sign-up. Empty means DefaultAddressAttributes.
@@ -77,7 +81,7 @@ func (o Options) withDefaults() Options {
 	if o.Path == "" {
 		o.Path = DefaultPath
 	}
-	if o.AuthHeader == "" {
+	if o.AuthHeader == "" || o.Credentials == nil && o.OAuth != nil {
 		o.AuthHeader = DefaultAuthHeader
 	}
 	o.AuthHeader = http.CanonicalHeaderKey(o.AuthHeader)
@@ -118,10 +122,10 @@ func (o Options) validate() error {
 		fault("Registerer: is required")
 	}
 	switch {
-	case o.Credentials == nil && !o.InsecureNoAuthentication:
-		fault("Credentials: are required, unless InsecureNoAuthentication")
-	case o.Credentials != nil && o.InsecureNoAuthentication:
-		fault("InsecureNoAuthentication: excludes Credentials")
+	case o.Credentials == nil && o.OAuth == nil && !o.InsecureNoAuthentication:
+		fault("Credentials: are required, unless there is OAuth or InsecureNoAuthentication")
+	case (o.Credentials != nil || o.OAuth != nil) && o.InsecureNoAuthentication:
+		fault("InsecureNoAuthentication: excludes Credentials and OAuth")
 	}
 	if !validPath(o.Path) {
 		fault("Path: %q must begin with / and hold letters, digits and -._~/ only", o.Path)

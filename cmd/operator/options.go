@@ -15,6 +15,7 @@ import (
 
 	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -40,6 +41,7 @@ type options struct {
 	authHeader     string
 	authDir        string
 	insecureNoAuth bool
+	oauth          oauth.Options
 	attributes     []string
 	texts          rules.Texts
 	observe        bool
@@ -83,6 +85,7 @@ func (o *options) flags() *pflag.FlagSet {
 	flags.StringVar(&o.hookTLSDir, "hook-tls-dir", "", "serve the hook over TLS with tls.crt and tls.key in this directory, re-read on change")
 	flags.StringVar(&o.authHeader, "hook-auth-header", hookserver.DefaultAuthHeader, "header that holds Okta's credential")
 	flags.StringVar(&o.authDir, "hook-auth-dir", "", "directory of accepted credentials, one a file, re-read on change")
+	o.oauthFlags(flags)
 	flags.BoolVar(&o.insecureNoAuth, "insecure-no-authentication", false, "answer anybody who can reach the hook")
 	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(),
 		"attributes of Okta's user profile that hold addresses; the first is required in a sign-up")
@@ -218,11 +221,11 @@ func (o *options) validate() error {
 		}
 	}
 	switch {
-	case o.authDir == "" && !o.insecureNoAuth:
+	case o.authDir == "" && !o.usesOAuth() && !o.insecureNoAuth:
 		bad("hook-auth-dir", "required: a directory with a file for each credential that Okta may send "+
-			"(or --insecure-no-authentication, to answer anybody)")
-	case o.authDir != "" && o.insecureNoAuth:
-		bad("insecure-no-authentication", "excludes --hook-auth-dir")
+			"(or --hook-oauth-issuer, or --insecure-no-authentication, to answer anybody)")
+	case (o.authDir != "" || o.usesOAuth()) && o.insecureNoAuth:
+		bad("insecure-no-authentication", "excludes --hook-auth-dir and --hook-oauth-issuer")
 	}
 	for _, address := range []struct{ flag, value string }{
 		{"hook-bind-address", o.hookAddress}, {"probe-bind-address", o.probeAddress}, {"metrics-bind-address", o.metricsAddress},

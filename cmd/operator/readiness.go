@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -15,7 +16,9 @@ type readiness struct {
 	insecure bool
 	// policyErr returns what is wrong with the policies last read; nil where the API server takes care of that.
 	policyErr func() error
-	draining  atomic.Bool
+	// oauth returns how the verifier of tokens is; nil without one.
+	oauth    func() oauth.State
+	draining atomic.Bool
 }
 
 // details are what /readyz on the metrics port says. The one on the probe port, which more people may reach, says ok or not.
@@ -29,6 +32,28 @@ type details struct {
 	Draining    bool   `json:"draining"`
 	Observe     bool   `json:"observe"`
 	Insecure    bool   `json:"insecureNoAuthentication"`
+	// OAuth is absent without an issuer. It makes no replica unready: the issuer is away for all of them alike, and calls with
+	// other credentials are answered.
+	OAuth *oauthDetails `json:"oauth,omitempty"`
+}
+
+// oauthDetails say whether tokens can be verified.
+type oauthDetails struct {
+	Issuer string `json:"issuer"`
+	// Keys is how many keys verify tokens; with 0, every token is refused.
+	Keys int `json:"keys"`
+	// AgeSeconds is the time since they were last fetched; absent until then.
+	AgeSeconds *float64 `json:"ageSeconds,omitempty"`
+	// Error says what is wrong with the last fetch.
+	Error string `json:"error,omitempty"`
+}
+
+func newOAuthDetails(state oauth.State) *oauthDetails {
+	d := &oauthDetails{Issuer: state.Issuer, Keys: state.Keys, Error: state.Fault}
+	if state.Fetched > 0 {
+		d.AgeSeconds = new(state.Age.Seconds())
+	}
+	return d
 }
 
 func (r *readiness) details() details {
@@ -43,6 +68,9 @@ func (r *readiness) details() details {
 		if err := r.policyErr(); err != nil {
 			d.PolicyError = err.Error()
 		}
+	}
+	if r.oauth != nil {
+		d.OAuth = newOAuthDetails(r.oauth())
 	}
 	d.Ready = err == nil && !d.Draining
 	return d

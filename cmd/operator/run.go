@@ -18,6 +18,7 @@ import (
 
 	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -29,7 +30,8 @@ type operator struct {
 	ready     *readiness
 
 	hook        *hookserver.Server
-	credentials *hookserver.Credentials // nil without authentication
+	credentials *hookserver.Credentials // nil without a directory of them
+	oauth       *oauth.Verifier         // nil without an issuer
 	certificate *hookserver.Certificate // nil without TLS
 	probes      *http.Server
 	metrics     *http.Server
@@ -74,10 +76,18 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	controllerMetrics := controllers.NewMetrics(registry)
 	op.ready = &readiness{store: store, observe: o.observe, insecure: o.insecureNoAuth}
 
-	if !o.insecureNoAuth {
+	if o.authDir != "" {
 		if op.credentials, err = hookserver.LoadCredentials(o.authDir, logger.WithName("credentials")); err != nil {
 			return nil, fmt.Errorf("--hook-auth-dir: %w", err)
 		}
+	}
+	if o.usesOAuth() {
+		settings := o.oauth
+		settings.Logger = logger.WithName("oauth")
+		if op.oauth, err = oauth.New(settings); err != nil {
+			return nil, errors.New(oauthFlagNames.Replace(err.Error()))
+		}
+		op.ready.oauth = op.oauth.State
 	}
 	if o.hookTLSDir != "" {
 		if op.certificate, err = hookserver.LoadCertificate(o.hookTLSDir, logger.WithName("certificate")); err != nil {
@@ -85,7 +95,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		}
 	}
 	if op.hook, err = hookserver.New(hookserver.Options{
-		Store: store, Credentials: op.credentials, InsecureNoAuthentication: o.insecureNoAuth,
+		Store: store, Credentials: op.credentials, OAuth: op.oauth, InsecureNoAuthentication: o.insecureNoAuth,
 		Registerer: registry, Logger: logger.WithName("hook"),
 		Path: o.hookPath, AuthHeader: o.authHeader, AddressAttributes: o.attributes, Texts: o.texts,
 		LogDomain: hookserver.LogDomain(o.logDomain), Observe: o.observe, MaxInFlight: o.maxInFlight,
@@ -136,6 +146,9 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	metricsEnded := start(func() error { return serveSide(op.metrics, op.listeners.metrics) })
 	if op.credentials != nil {
 		start(func() error { return op.credentials.Run(background) })
+	}
+	if op.oauth != nil {
+		start(func() error { return op.oauth.Run(background) })
 	}
 	var tlsConfig *tls.Config
 	if op.certificate != nil {

@@ -1,0 +1,173 @@
+package oauth
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+)
+
+// The well-known documents that tell where an issuer's keys are.
+const (
+	openIDDocument = "/.well-known/openid-configuration"       // OpenID Connect Discovery 1.0 §4: after the issuer's path
+	oauthDocument  = "/.well-known/oauth-authorization-server" // RFC 8414 §3: before it
+)
+
+// fetch asks the issuer for its keys. An error shows nothing but addresses, and little of those that the issuer chose.
+func (o *Options) fetch(ctx context.Context) (*keySet, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	issuer, err := url.Parse(o.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	client, err := o.client(issuer)
+	if err != nil {
+		return nil, err
+	}
+	defer client.CloseIdleConnections()
+	at, err := discover(ctx, client, issuer, o.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	document, err := get(ctx, client, at)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := parseKeys(document)
+	if err != nil {
+		return nil, fmt.Errorf("%s %w", at.Redacted(), err)
+	}
+	return keys, nil
+}
+
+// client returns an HTTP client that speaks to the issuer's host only. It is made for each fetch: there are few, and the file of
+// authorities may have changed.
+func (o *Options) client(issuer *url.URL) (*http.Client, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if o.CAFile != "" {
+		var err error
+		if config.RootCAs, err = readAuthorities(o.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true,
+			DisableCompression: true, MaxResponseHeaderBytes: maxResponseHeader,
+		},
+		CheckRedirect: func(next *http.Request, before []*http.Request) error {
+			switch {
+			case !sameHost(next.URL, issuer):
+				return fmt.Errorf("is redirected away from https://%s", issuer.Host)
+			case len(before) > maxRedirects:
+				return errors.New("is redirected too often")
+			}
+			return nil
+		},
+	}, nil
+}
+
+func readAuthorities(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s has no certificate in PEM", file)
+	}
+	return pool, nil
+}
+
+// sameHost says whether a URL leads to the issuer's host and port, over HTTPS.
+func sameHost(u, issuer *url.URL) bool {
+	port := func(u *url.URL) string {
+		if u.Port() == "" {
+			return "443"
+		}
+		return u.Port()
+	}
+	return u.Scheme == "https" && u.User == nil && strings.EqualFold(u.Hostname(), issuer.Hostname()) && port(u) == port(issuer)
+}
+
+// discover returns where the issuer says that its keys are.
+func discover(ctx context.Context, client *http.Client, issuer *url.URL, exact string) (*url.URL, error) {
+	path := strings.TrimRight(issuer.EscapedPath(), "/")
+	root := "https://" + issuer.Host
+	text, err := getAt(ctx, client, root+path+openIDDocument)
+	if status, ok := errors.AsType[refusedStatus](err); ok && status.code >= 400 && status.code < 500 {
+		// Of a server that knows no OpenID Connect.
+		var second error
+		if text, second = getAt(ctx, client, root+oauthDocument+path); second != nil {
+			return nil, errors.Join(err, second)
+		}
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var document struct {
+		Issuer string `json:"issuer"`
+		Keys   string `json:"jwks_uri"`
+	}
+	if err := json.Unmarshal(text, &document); err != nil {
+		return nil, errors.New("the issuer's configuration is no JSON object by a strict reading")
+	}
+	if document.Issuer != exact { // OpenID Connect Discovery 1.0 §4.3, RFC 8414 §3.3
+		return nil, fmt.Errorf("the issuer's configuration is that of %.*q, not of %q", maxQuoted, document.Issuer, exact)
+	}
+	keys, err := url.Parse(document.Keys)
+	if err != nil || !sameHost(keys, issuer) {
+		return nil, fmt.Errorf("the issuer's jwks_uri %.*q is not on https://%s", maxQuoted, document.Keys, issuer.Host)
+	}
+	return keys, nil
+}
+
+func getAt(ctx context.Context, client *http.Client, address string) ([]byte, error) {
+	at, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	return get(ctx, client, at)
+}
+
+// refusedStatus is an answer that is no document.
+type refusedStatus struct {
+	address string
+	code    int
+}
+
+func (r refusedStatus) Error() string { return fmt.Sprintf("GET %s: status %d", r.address, r.code) }
+
+func get(ctx context.Context, client *http.Client, at *url.URL) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "application/json")
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err // begins with Get and the address
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, refusedStatus{at.Redacted(), response.StatusCode}
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("GET %s: %w", at.Redacted(), err)
+	case len(text) > maxDocument:
+		return nil, fmt.Errorf("GET %s: has over %d octets", at.Redacted(), maxDocument)
+	}
+	return text, nil
+}

@@ -1,0 +1,96 @@
+package oauth
+
+import (
+	"encoding/base64"
+	"maps"
+	"strings"
+	"testing"
+
+	"registrationpolicy.dev/operator/test/oauthissuer"
+)
+
+func TestKeysThatMayVerify(t *testing.T) {
+	rsa, elliptic := oauthissuer.RSA("k", bits), oauthissuer.EC("k")
+	changed := func(key *oauthissuer.Key, name string, value any) map[string]any {
+		jwk := maps.Clone(key.JWK())
+		if value == nil {
+			delete(jwk, name)
+		} else {
+			jwk[name] = value
+		}
+		return jwk
+	}
+	for sentence, test := range map[string]struct {
+		jwk map[string]any
+		ok  bool
+	}{
+		"as Okta publishes it":               {rsa.JWK(), true},
+		"an elliptic one":                    {elliptic.JWK(), true},
+		"of no named use":                    {changed(rsa, "use", nil), true},
+		"of no named algorithm":              {changed(rsa, "alg", nil), true},
+		"to verify, by its operations":       {changed(rsa, "key_ops", []string{"verify"}), true},
+		"to encrypt":                         {changed(rsa, "use", "enc"), false},
+		"to encrypt, by its operations":      {changed(rsa, "key_ops", []string{"wrapKey"}), false},
+		"for nothing, by its operations":     {changed(rsa, "key_ops", []string{}), false},
+		"for another algorithm":              {changed(rsa, "alg", "RS512"), false},
+		"for an algorithm of another kind":   {changed(rsa, "alg", "ES256"), false},
+		"a secret":                           {map[string]any{"kty": "oct", "kid": "k", "k": "c2VjcmV0"}, false},
+		"an elliptic one, Edwards":           {map[string]any{"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "c2VjcmV0"}, false},
+		"private, and yet published":         {changed(rsa, "d", "AQAB"), false},
+		"of 1024 bits":                       {oauthissuer.RSA("short", 1024).JWK(), false},
+		"with the exponent 1":                {changed(rsa, "e", "AQ"), false},
+		"without an exponent":                {changed(rsa, "e", nil), false},
+		"of 16384 bits":                      {changed(rsa, "n", strings.Repeat("_", 2732)), false},
+		"not on its curve":                   {changed(elliptic, "y", base64.RawURLEncoding.EncodeToString(make([]byte, 32))), false},
+		"on another curve":                   {changed(elliptic, "crv", "P-384"), false},
+		"with an id that is a number":        {changed(rsa, "kid", 1), false},
+		"with an id too long":                {changed(rsa, "kid", strings.Repeat("k", maxKeyID+1)), false},
+		"with a certificate of another key":  {changed(rsa, "x5c", []string{"AAAA"}), false},
+		"with no kind":                       {changed(rsa, "kty", nil), false},
+		"with a kind in another case":        {changed(rsa, "kty", "rsa"), false},
+		"with uses in an array":              {changed(rsa, "use", []string{"sig"}), false},
+		"with members that nobody knows":     {changed(rsa, "odd", map[string]any{"a": 1}), true},
+		"with an algorithm in another case":  {changed(rsa, "alg", "rs256"), false},
+		"with the modulus in plain base64":   {changed(rsa, "n", "+/+/"), false},
+		"an elliptic one for RSA's":          {changed(elliptic, "alg", "RS256"), false},
+		"of an RSA kind with a point's data": {changed(elliptic, "kty", "RSA"), false},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			set, err := parseKeys([]byte(oauthissuer.JSON(map[string]any{"keys": []any{test.jwk}})))
+			if (err == nil) != test.ok {
+				t.Errorf("keys %v, error %v; want one key: %v", set, err, test.ok)
+			}
+		})
+	}
+}
+
+func TestKeySetsThatSayNothingAreRefused(t *testing.T) {
+	key := oauthissuer.JSON(oauthissuer.RSA("k", bits).JWK())
+	for text, want := range map[string]string{
+		``:                                   "no JSON object",
+		`<html>`:                             "no JSON object",
+		`[]`:                                 "no JSON object",
+		`{"keys":{}}`:                        "no JSON object",
+		`{"keys":[` + key + `],"keys":[]}`:   "no JSON object",
+		`{"keys":[` + key + `]} x`:           "no JSON object",
+		`null`:                               "no key",
+		`{}`:                                 "no key",
+		`{"keys":[]}`:                        "no key",
+		`{"keys":[null,1,"x",{}]}`:           "among 4",
+		`{"KEYS":[` + key + `]}`:             "no key",
+		`{"keys":[` + key + `,` + key + `]}`: "two keys for RS256",
+		`{"keys":[{}` + strings.Repeat(",{}", maxKeys) + `]}`: "at most 64",
+	} {
+		if _, err := parseKeys([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestOneIDMayStandForTwoKeysOfDifferentKinds(t *testing.T) {
+	rsa, elliptic := oauthissuer.RSA("k", bits), oauthissuer.EC("k")
+	issuer := oauthissuer.Start(t, rsa, elliptic)
+	v := fetched(t, issuer)
+	expect(t, v, issuer.Token(rsa), "")
+	expect(t, v, issuer.Token(elliptic), "")
+}
