@@ -96,14 +96,14 @@ func writeTo(t *testing.T, name, text string) {
 }
 
 // writeCertificate writes tls.crt, of the hook's host and its own CA at once, and tls.key.
-func writeCertificate(t *testing.T, dir string) {
+func writeCertificate(t *testing.T, dir string, hosts ...string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: hookHost}, DNSNames: []string{hookHost},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: hookHost}, DNSNames: append(hosts, hookHost),
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},

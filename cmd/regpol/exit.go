@@ -2,13 +2,14 @@ package main
 
 // Exit codes, part of the interface: scripts branch on them.
 const (
-	// exitAllowed: the person may come in.
+	// exitAllowed: the person may come in; of lists: done, or nothing to do.
 	exitAllowed = 0
-	// exitDenied: the person may not come in, by decision.
+	// exitDenied: the person may not come in, by decision; of lists: refused by the guard.
 	exitDenied = 1
 	// exitUsage: wrong flags, or input that cannot be read; nothing was decided.
 	exitUsage = 2
-	// exitFault: something is wrong with the policies or the hook, whatever the outcome; it is named.
+	// exitFault: something is wrong with the policies or the hook, whatever the outcome; it is named. Of lists: with the source or
+	// the API server.
 	exitFault = 3
 )
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/clientcmd"
@@ -91,26 +92,37 @@ func (o *explainOptions) readCluster(ctx context.Context, reader *controllers.Of
 		list := &unstructured.UnstructuredList{}
 		list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("RegistrationPolicyList"))
 		if err := cluster.List(ctx, list, client.InNamespace(namespace)); err != nil {
-			return listError(err, namespace, config.Host)
+			return listError(err, "registrationpolicies."+v1alpha1.GroupVersion.Group, namespace, config.Host)
 		}
-		found.all = append(found.all, reader.ReadObjects(ctx, list.Items)...)
+		policies, err := reader.ReadObjects(ctx, list.Items, func(ctx context.Context) ([]corev1.ConfigMap, error) {
+			var lists corev1.ConfigMapList
+			err := cluster.List(ctx, &lists, client.InNamespace(namespace), client.MatchingLabels(controllers.ListLabels()))
+			return lists.Items, err
+		})
+		if err != nil {
+			return listError(err, "configmaps", namespace, config.Host)
+		}
+		found.all = append(found.all, policies...)
 	}
 	return nil
 }
 
-// listError says what to do about an API server that does not list policies.
-func listError(err error, namespace, host string) error {
+// listError says what to do about an API server that does not list policies, or the ConfigMaps with their lists.
+func listError(err error, resource, namespace, host string) error {
 	switch {
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("the cluster at %s does not know RegistrationPolicies: install the CustomResourceDefinition "+
 			"(kubectl apply -k config/crd), or choose another --context", host)
+	case apierrors.IsForbidden(err) && resource == "configmaps":
+		return fmt.Errorf("you may not list configmaps in namespace %s, and its policies use lists that are kept there: "+
+			"nothing is explained without them; ask for the right to list configmaps", namespace)
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("you may not list registrationpolicies.%s in namespace %s: ask for the viewer role of policies there, "+
-			"or choose another --context or --namespace", v1alpha1.GroupVersion.Group, namespace)
+		return fmt.Errorf("you may not list %s in namespace %s: ask for the viewer role of policies there, "+
+			"or choose another --context or --namespace", resource, namespace)
 	case apierrors.IsUnauthorized(err):
 		return fmt.Errorf("the API server at %s does not know you: log in anew, or choose another --context", host)
 	case apierrors.ReasonForError(err) != "":
-		return fmt.Errorf("the API server at %s does not list the policies of namespace %s: %w", host, namespace, err)
+		return fmt.Errorf("the API server at %s does not list the %s of namespace %s: %w", host, resource, namespace, err)
 	default:
 		return fmt.Errorf("the API server at %s cannot be reached: %w; look at --kubeconfig and --context", host, err)
 	}

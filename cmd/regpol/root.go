@@ -52,7 +52,8 @@ func newRoot(program string, s streams) *cobra.Command {
 		Short: "Explain and try decisions about who may sign up to an Okta org",
 		Long: `Explain and try decisions about who may sign up to an Okta org.
 
-Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of the policies or the hook, which is named.`,
+Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of the policies or the hook, which is named. The
+verbs of lists: 0 done, 1 refused, 2 and 3 as above.`,
 		Example: `  # May this person sign up, by the policies in a directory? And why?
   regpol explain jo@acme.com --policies config/samples/quickstart
 
@@ -60,7 +61,10 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of
   regpol explain jo@acme.com
 
   # Call a running hook as Okta would
-  regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential`,
+  regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential
+
+  # Bring a list of domains into a cluster
+  regpol lists sync disposable-domains disposable.txt -n okta-registration`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -69,11 +73,13 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newExplain(s), newCall(s))
+	root.AddCommand(newExplain(s), newCall(s), newLists(s))
 	if strings.HasPrefix(program, pluginPrefix) {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl regpol"}
 		for _, command := range append(root.Commands(), root) {
-			command.Example = strings.ReplaceAll(command.Example, "  regpol ", "  kubectl regpol ")
+			for _, command := range append(command.Commands(), command) {
+				command.Example = strings.ReplaceAll(command.Example, "  regpol ", "  kubectl regpol ")
+			}
 		}
 	}
 	return root

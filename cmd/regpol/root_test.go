@@ -11,7 +11,7 @@ import (
 // TestMain lets the test's own binary be the program under the names by which kubectl calls it.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
-	case "kubectl-regpol", completerName:
+	case "regpol", "kubectl-regpol", completerName:
 		main()
 	}
 	os.Exit(m.Run())

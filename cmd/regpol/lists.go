@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/listsync"
+)
+
+// newLists is the parent of the verbs about lists.
+func newLists(s streams) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "lists",
+		Short: "Bring lists of domains into a cluster, and back",
+		Long: `Bring lists of domains into a cluster, for policies that name them in spec.allow.lists and spec.deny.lists.
+
+Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a source that is none; 3 a fault on the way.`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			_ = command.Help()
+			return &exitError{code: exitUsage}
+		},
+	}
+	command.AddCommand(newListsSync(s), newListsRollback(s))
+	return command
+}
+
+// targetOptions are the flags that say which cluster and how: of every verb about lists.
+type targetOptions struct {
+	name       string
+	kubeconfig string
+	context    string
+	namespace  string
+	keep       time.Duration
+	dryRun     bool
+	output     string
+}
+
+func (o *targetOptions) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl, or the pod's own account")
+	flags.StringVar(&o.context, "context", "", "context of the kubeconfig; default: the current one")
+	flags.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the list, and of the policies that name it; default: that of the context")
+	flags.DurationVar(&o.keep, "keep", defaultKeep,
+		"how long what is replaced stays, for a roll-back; at least "+listsync.MinKeep.String())
+	flags.BoolVar(&o.dryRun, "dry-run", false, "say what would be done, and write nothing")
+	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
+}
+
+// defaultKeep is long enough for somebody to notice, and for one run of a daily CronJob to come after.
+const defaultKeep = 24 * time.Hour
+
+// maxListName leaves room for the digest that the names of shards and revisions end in.
+const maxListName = 200
+
+func (o *targetOptions) validate() error {
+	switch {
+	case len(o.name) > maxListName || !configMapName.MatchString(o.name):
+		return fmt.Errorf("%q is no name for a ConfigMap: small letters, digits, - and ., at most %d", o.name, maxListName)
+	case o.keep < listsync.MinKeep:
+		return fmt.Errorf("--keep: must be at least %s", listsync.MinKeep)
+	}
+	return validOutput(o.output)
+}
+
+// syncer returns one for the cluster, and the namespace.
+func (o *targetOptions) syncer() (*listsync.Syncer, string, error) {
+	loading := clientcmd.NewDefaultClientConfigLoadingRules()
+	loading.ExplicitPath = o.kubeconfig
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: o.context}
+	overrides.Context.Namespace = o.namespace
+	kubeconfig := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(loading, overrides)
+	config, err := kubeconfig.ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, "", errors.New("no cluster: give one with --kubeconfig or KUBECONFIG")
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("kubeconfig: %w", err)
+	}
+	namespace, _, err := kubeconfig.Namespace()
+	if err != nil {
+		return nil, "", fmt.Errorf("kubeconfig: %w", err)
+	}
+	config = controllers.ClientConfig(config)
+	config.Timeout = listTimeout
+	kube, err := listsync.NewClient(config)
+	if err != nil {
+		return nil, "", fmt.Errorf("kubeconfig: %w", err)
+	}
+	return &listsync.Syncer{Kube: kube, Now: time.Now}, namespace, nil
+}
+
+// finish prints a report and returns what the program ends with.
+func (o *targetOptions) finish(s streams, r *listsync.Report, err error) error {
+	if err != nil {
+		return &exitError{listsFault(err), err}
+	}
+	if err := writeListReport(s, r, o.output); err != nil {
+		return &exitError{exitFault, err}
+	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintln(s.err, "regpol: warning: "+warning)
+	}
+	if r.Outcome == listsync.Refused {
+		return &exitError{code: exitDenied}
+	}
+	return nil
+}
+
+// listsFault tells errors that another command line mends from those that may be gone the next time.
+func listsFault(err error) int {
+	if errors.Is(err, listsync.ErrSource) || errors.Is(err, listsync.ErrNotOurs) || errors.Is(err, listsync.ErrNoRevision) {
+		return exitUsage
+	}
+	return exitFault
+}
+
+// newListsRollback makes the verb that brings back what was in force before.
+func newListsRollback(s streams) *cobra.Command {
+	o := &targetOptions{}
+	command := &cobra.Command{
+		Use:   "rollback NAME [DIGEST]",
+		Short: "Bring back what a list held before",
+		Long: `Bring back what a list held before: the content that was replaced last, or that of a digest. It must still be kept (--keep of
+regpol lists sync). The guard is not asked: this content was in force. The next synchronisation writes its own source again;
+suspend the CronJob first.
+
+Exit codes: 0 done, 2 wrong usage or no such content is kept, 3 a fault on the way.`,
+		Example: `  # What the last synchronisation replaced
+  regpol lists rollback disposable-domains -n okta-registration`,
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(command *cobra.Command, args []string) error {
+			o.name = args[0]
+			digest := ""
+			if len(args) == 2 {
+				digest = args[1]
+			}
+			return o.rollback(command.Context(), s, digest)
+		},
+	}
+	command.Flags().SortFlags = false
+	o.flags(command.Flags())
+	return command
+}
+
+func (o *targetOptions) rollback(ctx context.Context, s streams, digest string) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	if digest != "" {
+		var err error
+		if digest, err = parseDigest(digest); err != nil {
+			return err
+		}
+	}
+	syncer, namespace, err := o.syncer()
+	if err != nil {
+		return err
+	}
+	report, err := syncer.Rollback(ctx, listsync.Request{
+		Namespace: namespace, Name: o.name, Keep: o.keep, DryRun: o.dryRun,
+	}, digest)
+	return o.finish(s, report, err)
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"registrationpolicy.dev/operator/internal/listsync"
+)
+
+const (
+	// defaultMaxEntries is what the operator is sized for, of all lists together.
+	defaultMaxEntries = 1_000_000
+	// defaultMaxSize is room for so many entries of twice the usual length, in octets.
+	defaultMaxSize = "32Mi"
+	// defaultTimeout is for reading the source: a slow mirror sends the largest list in less.
+	defaultTimeout = time.Minute
+	// defaultMaxChange is far more than a list that is kept by hand changes in a month, in percent.
+	defaultMaxChange = "20%"
+)
+
+var (
+	uses          = []string{string(listsync.Deny), string(listsync.Allow)}
+	configMapName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	digestForm    = regexp.MustCompile(`^(sha256:)?[0-9a-f]{64}$`)
+)
+
+// listsSyncOptions are the flags of lists sync.
+type listsSyncOptions struct {
+	targetOptions
+	source      string
+	use         string
+	pinned      string
+	accept      string
+	maxChange   string
+	maxSize     string
+	maxEntries  int
+	timeout     time.Duration
+	authorities string
+	adopt       bool
+}
+
+func newListsSync(s streams) *cobra.Command {
+	o := &listsSyncOptions{}
+	command := &cobra.Command{
+		Use:   "sync NAME (FILE|-|URL)",
+		Short: "Bring a list from a file, standard input or an HTTPS URL into ConfigMaps",
+		Long: `Bring a list from a file, standard input or an HTTPS URL into the ConfigMap NAME, and into shards beside it where it is
+large. Nothing is written where nothing changed. Policies see the old list or the new one, and never a part.
+
+The guard refuses, and names the entries, where the new content is not a list; where it denies what the old one did not, and a
+policy of the namespace allows by name, or a mailbox provider or privacy relay; and where more of it changes than --max-change.
+Have a look at it then, and say --accept with the digest that the refusal names. With --for allow it refuses public suffixes and
+mailbox providers that the old content did not have.
+
+Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a source that is none; 3 a fault on the way.`,
+		Example: `  # From a URL, and only the content that was looked at
+  regpol lists sync disposable-domains https://lists.example.com/disposable.txt --sha256 DIGEST -n okta-registration
+
+  # What would change?
+  regpol lists sync disposable-domains disposable.txt --dry-run -n okta-registration
+
+  # The domains of our customers, as the CRM tells them, for spec.allow.lists
+  ./crm-domains | regpol lists sync customers - --for allow -n okta-registration
+
+  # After a refusal, and a look at the entries
+  regpol lists sync disposable-domains disposable.txt --accept sha256:DIGEST -n okta-registration`,
+		Args: cobra.ExactArgs(2),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(command *cobra.Command, args []string) error {
+			o.name, o.source = args[0], args[1]
+			return o.run(command.Context(), s)
+		},
+	}
+	flags := command.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.use, "for", uses[0], "deny or allow: what policies use the list for")
+	flags.StringVar(&o.pinned, "sha256", "", "digest that the content must have")
+	flags.StringVar(&o.accept, "accept", "", "digest of the content to write whatever the guard says")
+	flags.StringVar(&o.maxChange, "max-change", defaultMaxChange, "how much may change at once: entries that come and go, of those before")
+	flags.StringVar(&o.maxSize, "max-size", defaultMaxSize, "size of the largest source, such as 500k or 32Mi")
+	flags.IntVar(&o.maxEntries, "max-entries", defaultMaxEntries, "number of entries of the largest source")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time for reading the source")
+	flags.StringVar(&o.authorities, "ca-file", "", "PEM file with further CAs to believe of the URL")
+	flags.BoolVar(&o.adopt, "adopt", false, "take over a ConfigMap that this command did not make")
+	o.flags(flags)
+	for flag, words := range map[string][]string{"for": uses, "output": outputs} {
+		// It fails only for a flag that is not there.
+		_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	}
+	return command
+}
+
+func validOutput(output string) error {
+	if !slices.Contains(outputs, output) {
+		return fmt.Errorf("-o: %q is none of %s", output, strings.Join(outputs, ", "))
+	}
+	return nil
+}
+
+// parseDigest returns a digest as lists have it; the name of the algorithm may be left out.
+func parseDigest(text string) (string, error) {
+	if !digestForm.MatchString(text) {
+		return "", errors.New("a digest is sha256: and 64 hexadecimal digits, as sha256sum prints them")
+	}
+	return "sha256:" + strings.TrimPrefix(text, "sha256:"), nil
+}
+
+// parsePercent reads 20% or 20.
+func parsePercent(text string) (float64, error) {
+	percent, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
+	if err != nil || !(percent >= 0) {
+		return 0, fmt.Errorf("%q is no percentage such as 20%%", text)
+	}
+	return percent, nil
+}
+
+// request returns what the flags ask for, without the content, and who fetches that.
+func (o *listsSyncOptions) request(s streams) (*listsync.Fetcher, listsync.Request, error) {
+	r := listsync.Request{
+		Name: o.name, Source: listsync.Shown(o.source), Use: listsync.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
+		Adopt: o.adopt, DryRun: o.dryRun,
+	}
+	fetcher := &listsync.Fetcher{Stdin: s.in, Timeout: o.timeout}
+	if err := o.validate(); err != nil {
+		return nil, r, err
+	}
+	if err := listsync.Check(o.source); err != nil {
+		return nil, r, err
+	}
+	switch {
+	case !slices.Contains(uses, o.use):
+		return nil, r, fmt.Errorf("--for: %q is none of %s", o.use, strings.Join(uses, ", "))
+	case o.timeout <= 0:
+		return nil, r, errors.New("--timeout: must be positive")
+	case o.maxEntries <= 0:
+		return nil, r, errors.New("--max-entries: must be positive")
+	}
+	for flag, digest := range map[string]struct {
+		text string
+		to   *string
+	}{"--sha256": {o.pinned, &r.Pinned}, "--accept": {o.accept, &r.Accept}} {
+		if digest.text == "" {
+			continue
+		}
+		var err error
+		if *digest.to, err = parseDigest(digest.text); err != nil {
+			return nil, r, fmt.Errorf("%s: %w", flag, err)
+		}
+	}
+	var err error
+	if r.MaxChange, err = parsePercent(o.maxChange); err != nil {
+		return nil, r, fmt.Errorf("--max-change: %w", err)
+	}
+	size, err := resource.ParseQuantity(o.maxSize)
+	if err != nil || size.Value() <= 0 {
+		return nil, r, errors.New("--max-size: write a size such as 500k or 32Mi")
+	}
+	fetcher.MaxOctets = size.Value()
+	fetcher.Authorities, err = readAuthorities(o.authorities)
+	return fetcher, r, err
+}
+
+func (o *listsSyncOptions) run(ctx context.Context, s streams) error {
+	fetcher, request, err := o.request(s)
+	if err != nil {
+		return err
+	}
+	syncer, namespace, err := o.syncer()
+	if err != nil {
+		return err
+	}
+	request.Namespace = namespace
+	text, err := fetcher.Fetch(ctx, o.source)
+	if err != nil {
+		syncer.Failed(ctx, request, err)
+		return &exitError{listsFault(err), err}
+	}
+	request.Text = text
+	report, err := syncer.Sync(ctx, request)
+	return o.finish(s, report, err)
+}

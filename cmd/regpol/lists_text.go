@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"registrationpolicy.dev/operator/internal/listsync"
+)
+
+// writeListReport writes a report as -o asks.
+func writeListReport(s streams, r *listsync.Report, output string) error {
+	var text []byte
+	var err error
+	switch output {
+	case outputJSON:
+		text, err = json.MarshalIndent(r, "", "  ")
+		text = append(text, '\n')
+	case outputYAML:
+		text, err = yaml.Marshal(r)
+	default:
+		return writeListText(s, r)
+	}
+	if err == nil {
+		_, err = s.out.Write(text)
+	}
+	return err
+}
+
+func writeListText(s streams, r *listsync.Report) error {
+	var w strings.Builder
+	coloured := s.coloured()
+	ink := inkAllowed
+	if r.Outcome == listsync.Refused {
+		ink = inkDenied
+	}
+	fmt.Fprintf(&w, "%s  %s/%s%s\n", ink.paint(string(r.Outcome), coloured), r.Namespace, r.Name, dryRunInWords(r))
+	line := func(name, text string) { fmt.Fprintf(&w, "  %-9s  %s\n", name, text) }
+	line("source", r.Source)
+	line("digest", r.Digest)
+	if r.Previous != "" && r.Previous != r.Digest {
+		line("before", r.Previous)
+	}
+	line("entries", fmt.Sprintf("%d, of which %d are new; %d are gone", r.Entries, r.Added, r.Removed))
+	if r.SkippedLines > 0 {
+		line("skipped", skippedInWords(r))
+	}
+	if r.Outcome == listsync.Done {
+		line("in", inMaps(r))
+	}
+	if len(r.Deleted) > 0 {
+		line("deleted", strings.Join(r.Deleted, ", "))
+	}
+	if len(r.Objections) > 0 {
+		heading := "Why"
+		if r.Outcome != listsync.Refused {
+			heading = "Accepted all the same"
+		}
+		fmt.Fprintf(&w, "\n%s\n", inkHeading.paint(heading, coloured))
+		for _, objection := range r.Objections {
+			fmt.Fprintf(&w, "  %-15s  %s\n", objection.Kind, objection.Text)
+		}
+	}
+	if r.Accept != "" {
+		fmt.Fprintf(&w, "\nNothing was written. If that is what you want, after a look at it:\n  --accept %s\n", r.Accept)
+	}
+	_, err := io.WriteString(s.out, w.String())
+	return err
+}
+
+func dryRunInWords(r *listsync.Report) string {
+	if r.DryRun {
+		return " (dry run)"
+	}
+	return ""
+}
+
+func skippedInWords(r *listsync.Report) string {
+	numbers := make([]string, len(r.FirstSkippedLines))
+	for i, number := range r.FirstSkippedLines {
+		numbers[i] = fmt.Sprint(number)
+	}
+	text := fmt.Sprintf("%d lines that are no entries: %s", r.SkippedLines, strings.Join(numbers, ", "))
+	if r.SkippedLines > len(numbers) {
+		text += ", …"
+	}
+	return text
+}
+
+func inMaps(r *listsync.Report) string {
+	switch r.Shards {
+	case 0:
+		return "one ConfigMap"
+	case 1:
+		return "an index and one shard"
+	}
+	return fmt.Sprintf("an index and %d shards", r.Shards)
+}

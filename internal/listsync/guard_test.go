@@ -1,0 +1,136 @@
+package listsync
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// list compiles entries.
+func list(entries ...string) *rules.List {
+	return rules.CompileList([]byte(strings.Join(entries, "\n") + "\n"))
+}
+
+// found shows objections in short: kind, entry and what it hits.
+func found(objections []Objection) []string {
+	var all []string
+	for _, o := range objections {
+		all = append(all, strings.TrimSpace(string(o.Kind)+" "+o.Entry+" "+o.Of))
+	}
+	return all
+}
+
+func TestTheGuard(t *testing.T) {
+	filler := func(count int) []string { // so that one entry more is no large change
+		var all []string
+		for i := range count {
+			all = append(all, fmt.Sprintf("throwaway%d.example", i))
+		}
+		return all
+	}
+	many := filler(100)
+	with := func(entries ...string) *rules.List { return list(append(entries, many...)...) }
+	byName := func(entry string) []named { return []named{{entry, "okta/partners", "spec.allow.domains[0]"}} }
+	for sentence, test := range map[string]struct {
+		use      Use
+		old, now *rules.List
+		allowed  []named
+		want     []string
+	}{
+		"lets pass what hits nobody": {now: with("mailinator.example"), allowed: byName("acme.com")},
+		"refuses an allowed domain":  {now: with("acme.com"), allowed: byName("acme.com"), want: []string{"AllowedByName acme.com acme.com"}},
+		"refuses a domain above an allowed one": {
+			now: with("acme.com"), allowed: byName("mail.acme.com"), want: []string{"AllowedByName acme.com mail.acme.com"},
+		},
+		"refuses a wildcard above an allowed domain": {
+			now: with("*.acme.com"), allowed: byName("mail.acme.com"), want: []string{"AllowedByName *.acme.com mail.acme.com"},
+		},
+		"refuses a whole top-level domain above an allowed one": {
+			now: with("example"), allowed: byName("acme.example"), want: []string{"AllowedByName example acme.example"},
+		},
+		"lets pass what is below an allowed domain: that one allows the domain itself alone": {now: with("mail.acme.com"), allowed: byName("acme.com")},
+		"refuses what a wildcard allows, as a whole": {
+			now: with("*.acme.com"), allowed: byName("*.acme.com"), want: []string{"AllowedByName *.acme.com *.acme.com"},
+		},
+		"refuses the domain that a wildcard is below": {
+			now: with("acme.com"), allowed: byName("*.acme.com"), want: []string{"AllowedByName acme.com *.acme.com"},
+		},
+		"refuses a part of what a wildcard allows": {
+			now: with("mail.acme.com", "*.a.b.acme.com"), allowed: byName("*.acme.com"),
+			want: []string{"AllowedByName *.a.b.acme.com *.acme.com", "AllowedByName mail.acme.com *.acme.com"},
+		},
+		"refuses the domain of an allowed address, and names no local part": {
+			now: with("partner.example"), allowed: byName("jo@partner.example"), want: []string{"AllowedByName partner.example @partner.example"},
+		},
+		"refuses an allowed address, and names no local part": {
+			now: with("jo@partner.example"), allowed: byName("jo@partner.example"), want: []string{"AllowedByName @partner.example @partner.example"},
+		},
+		"lets pass another address of an allowed domain": {now: with("mallory@acme.com"), allowed: byName("acme.com")},
+		"does not ask again what was let pass before":    {old: with("acme.com"), now: with("acme.com", "b.example"), allowed: byName("acme.com")},
+		"does not ask again what a broader entry denied": {old: with("com"), now: with("acme.com"), allowed: byName("acme.com")},
+		"asks of a broader entry than before": {
+			old: with("*.acme.com"), now: with("acme.com"), allowed: byName("acme.com"), want: []string{"AllowedByName acme.com acme.com"},
+		},
+		"refuses a mailbox provider":                 {now: with("gmail.com"), want: []string{"MailboxProvider gmail.com gmail.com"}},
+		"refuses a privacy relay":                    {now: with("duck.com"), want: []string{"MailboxProvider duck.com duck.com"}},
+		"refuses what is above a provider":           {now: with("appleid.com"), want: []string{"MailboxProvider appleid.com privaterelay.appleid.com"}},
+		"does not ask again of a provider":           {old: with("gmail.com"), now: with("gmail.com", "b.example")},
+		"lets a fifth of the list change":            {old: list(filler(10)...), now: list(filler(12)...)},
+		"refuses more than a fifth of the list":      {old: list(filler(10)...), now: list(filler(13)...), want: []string{"TooMuchChange"}},
+		"counts what goes as what comes":             {old: list(filler(10)...), now: list(filler(7)...), want: []string{"TooMuchChange"}},
+		"has nothing to compare the first list with": {now: list(filler(1000)...)},
+		"refuses what is not a list":                 {now: list("<html>", "<body>", "acme.com"), want: []string{"NotAList"}},
+		"refuses an empty list":                      {old: with(), now: list("# all gone"), want: []string{"NotAList"}},
+
+		"in a list for allowing, lets pass what denying may not": {use: Allow, now: with("acme.com"), allowed: byName("acme.com")},
+		"in a list for allowing, refuses a mailbox provider":     {use: Allow, now: with("gmail.com"), want: []string{"MailboxProvider gmail.com gmail.com"}},
+		"in a list for allowing, refuses a public suffix and a wildcard over one": {
+			use: Allow, now: with("co.uk", "*.uk"), want: []string{"PublicSuffix *.uk", "PublicSuffix co.uk"},
+		},
+		"in a list for allowing, does not ask again":                 {use: Allow, old: with("gmail.com", "co.uk"), now: with("gmail.com", "co.uk", "b.example")},
+		"in a list for allowing, lets pass an address at a provider": {use: Allow, now: with("jo@gmail.com")},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			if test.use == "" {
+				test.use = Deny
+			}
+			c := change{use: test.use, old: test.old, now: test.now, allowed: test.allowed, providers: rules.MailboxProviders(), maxChange: 20}
+			got := c.judge()
+			if diff := cmp.Diff(test.want, found(got)); diff != "" {
+				t.Errorf("objections (-want +got):\n%s", diff)
+			}
+			for _, o := range got {
+				if strings.Contains(o.Text, "jo@") {
+					t.Errorf("a local part: %s", o.Text)
+				}
+			}
+		})
+	}
+}
+
+func TestALargeChangeNamesWhatComesAndGoes(t *testing.T) {
+	c := change{use: Deny, old: list("a.example", "b.example"), now: list("b.example", "c.example", "jo@d.example"), maxChange: 20}
+	got := c.judge()
+	const want = "2 entries come and 1 go, of 2: 150.0 %, more than --max-change lets pass (20 %); come: @d.example, c.example; go: a.example"
+	if len(got) != 1 || got[0].Text != want {
+		t.Errorf("got %+v, want %q", got, want)
+	}
+}
+
+func TestTheGuardNamesNoMoreThanAPersonReads(t *testing.T) {
+	var entries []string
+	var allowed []named
+	for i := range 50 {
+		entries = append(entries, fmt.Sprintf("acme%d.com", i))
+		allowed = append(allowed, named{entries[i], "okta/partners", fmt.Sprintf("spec.allow.domains[%d]", i)})
+	}
+	c := change{use: Deny, now: list(entries...), allowed: allowed}
+	got := c.judge()
+	if len(got) != maxNamed+1 || got[maxNamed].Text != "and 30 more of this kind" {
+		t.Errorf("%d objections, the last %+v", len(got), got[len(got)-1])
+	}
+}

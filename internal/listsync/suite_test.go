@@ -1,0 +1,200 @@
+package listsync
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/yaml"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+)
+
+// server is the API server of all tests; each test takes a namespace of its own.
+var server *rest.Config
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		fmt.Fprintln(os.Stderr, "KUBEBUILDER_ASSETS is not set: run make test, which provides kube-apiserver and etcd")
+		return 1
+	}
+	log.SetLogger(logr.Discard())
+	env := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("..", "..", "config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+	var err error
+	if server, err = env.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, "start an API server:", err)
+		return 1
+	}
+	defer func() { _ = env.Stop() }()
+	server.QPS = -1
+	return m.Run()
+}
+
+// place is a namespace, and a Syncer for it whose time can be set.
+type place struct {
+	*Syncer
+	namespace string
+	later     time.Duration
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	kube, err := NewClient(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	namespace := &unstructured.Unstructured{}
+	namespace.SetAPIVersion("v1")
+	namespace.SetKind("Namespace")
+	namespace.SetGenerateName("listsync-")
+	admin, err := client.New(server, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Create(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	p := &place{namespace: namespace.GetName()}
+	p.Syncer = &Syncer{Kube: kube, Now: func() time.Time { return time.Now().Add(p.later) }}
+	return p
+}
+
+// request is one with the defaults of the command line.
+func (p *place) request(text string) Request {
+	return Request{
+		Namespace: p.namespace, Name: "disposable", Source: "list.txt", Text: []byte(text), Use: Deny,
+		MaxChange: 20, MaxEntries: 1_000_000, Keep: time.Hour,
+	}
+}
+
+// sync wants an outcome.
+func (p *place) sync(t *testing.T, request Request, want Outcome) *Report {
+	t.Helper()
+	report, err := p.Sync(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Outcome != want {
+		t.Fatalf("%s, want %s: %+v", report.Outcome, want, report.Objections)
+	}
+	if len(report.Warnings) > 0 {
+		t.Errorf("warnings: %q", report.Warnings)
+	}
+	return report
+}
+
+// policy applies the spec of a policy.
+func (p *place) policy(t *testing.T, name, spec string) {
+	t.Helper()
+	object := &unstructured.Unstructured{Object: map[string]any{}}
+	if err := yaml.Unmarshal([]byte("spec: "+spec), &object.Object); err != nil {
+		t.Fatal(err)
+	}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyKind))
+	object.SetNamespace(p.namespace)
+	object.SetName(name)
+	if err := p.Kube.Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// holds returns what the list holds, as the operator would read it.
+func (p *place) holds(t *testing.T) string {
+	t.Helper()
+	text, missing, found := newConfigMaps(p.Kube, p.namespace).text(t.Context(), "disposable")
+	if !found {
+		return "missing: " + missing
+	}
+	return string(text)
+}
+
+// versions returns the resource version of every ConfigMap of the namespace, by name.
+func (p *place) versions(t *testing.T) map[string]string {
+	t.Helper()
+	var all corev1.ConfigMapList
+	if err := p.Kube.List(t.Context(), &all, client.InNamespace(p.namespace)); err != nil {
+		t.Fatal(err)
+	}
+	versions := map[string]string{}
+	for _, object := range all.Items {
+		if object.Name != "kube-root-ca.crt" {
+			versions[object.Name] = object.ResourceVersion
+		}
+	}
+	return versions
+}
+
+// events returns reason and note of the namespace's Events.
+func (p *place) events(t *testing.T) []string {
+	t.Helper()
+	var all eventsv1.EventList
+	if err := p.Kube.List(t.Context(), &all, client.InNamespace(p.namespace)); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, event := range all.Items {
+		told = append(told, event.Type+" "+event.Reason+" "+event.Regarding.Name+": "+event.Note)
+	}
+	return told
+}
+
+// wantEvent looks for an Event that holds all of the words.
+func (p *place) wantEvent(t *testing.T, words ...string) {
+	t.Helper()
+	told := p.events(t)
+	for _, event := range told {
+		all := true
+		for _, word := range words {
+			all = all && strings.Contains(event, word)
+		}
+		if all {
+			return
+		}
+	}
+	t.Errorf("no Event with %q among %q", words, told)
+}
+
+// large returns a list too large for one ConfigMap, with a mark in its first line.
+func large(mark string) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "first.%s.example\n", mark)
+	for i := range 100_000 {
+		fmt.Fprintf(&text, "a-throwaway-domain-of-usual-length-%d.example\n", i)
+	}
+	return text.String()
+}
+
+// failing is a client that fails at the first write that a test picks.
+type failing struct {
+	client.Client
+	at  func(verb string, object client.Object) bool
+	err error
+}
+
+func (f *failing) Create(ctx context.Context, object client.Object, options ...client.CreateOption) error {
+	if f.at("create", object) {
+		return f.err
+	}
+	return f.Client.Create(ctx, object, options...)
+}
+
+func (f *failing) Update(ctx context.Context, object client.Object, options ...client.UpdateOption) error {
+	if f.at("update", object) {
+		return f.err
+	}
+	return f.Client.Update(ctx, object, options...)
+}

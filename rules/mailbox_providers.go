@@ -1,0 +1,62 @@
+package rules
+
+import (
+	"maps"
+	"slices"
+)
+
+// What MailboxProvider tells apart.
+const (
+	mailboxProvider = "mailbox provider"
+	privacyRelay    = "privacy relay"
+)
+
+// mailboxProviders are domains at which anybody can get an address: the large providers by number of users, all over the
+// world, and the relays that people take so as not to give away their address. It is short on purpose, chosen by hand from
+// the providers' own pages, and not complete: it serves warnings and guards, never a decision. Domains for throw-away
+// addresses are not in it: they belong in a deny list, and a guard for these names must not stand in its way.
+var mailboxProviders = map[string]string{
+	// Google, Microsoft, Yahoo, Apple.
+	"gmail.com": mailboxProvider, "googlemail.com": mailboxProvider,
+	"outlook.com": mailboxProvider, "hotmail.com": mailboxProvider, "hotmail.co.uk": mailboxProvider,
+	"hotmail.de": mailboxProvider, "hotmail.es": mailboxProvider, "hotmail.fr": mailboxProvider, "hotmail.it": mailboxProvider,
+	"live.com": mailboxProvider, "live.co.uk": mailboxProvider, "live.de": mailboxProvider, "live.fr": mailboxProvider,
+	"msn.com":   mailboxProvider,
+	"yahoo.com": mailboxProvider, "yahoo.co.in": mailboxProvider, "yahoo.co.jp": mailboxProvider, "yahoo.co.uk": mailboxProvider,
+	"yahoo.com.br": mailboxProvider, "yahoo.de": mailboxProvider, "yahoo.es": mailboxProvider, "yahoo.fr": mailboxProvider,
+	"yahoo.it": mailboxProvider, "ymail.com": mailboxProvider, "aol.com": mailboxProvider,
+	"icloud.com": mailboxProvider, "me.com": mailboxProvider, "mac.com": mailboxProvider,
+
+	// Other mailboxes for everybody.
+	"fastmail.com": mailboxProvider, "mail.com": mailboxProvider, "pm.me": mailboxProvider,
+	"proton.me": mailboxProvider, "protonmail.com": mailboxProvider, "tuta.com": mailboxProvider, "tutanota.com": mailboxProvider,
+	"zoho.com": mailboxProvider, "zohomail.com": mailboxProvider,
+
+	// The large ones of single countries.
+	"126.com": mailboxProvider, "163.com": mailboxProvider, "foxmail.com": mailboxProvider, "qq.com": mailboxProvider,
+	"daum.net": mailboxProvider, "hanmail.net": mailboxProvider, "naver.com": mailboxProvider,
+	"rediffmail.com": mailboxProvider,
+	"freenet.de":     mailboxProvider, "gmx.at": mailboxProvider, "gmx.ch": mailboxProvider, "gmx.com": mailboxProvider,
+	"gmx.de": mailboxProvider, "gmx.net": mailboxProvider, "t-online.de": mailboxProvider, "web.de": mailboxProvider,
+	"bk.ru": mailboxProvider, "inbox.ru": mailboxProvider, "list.ru": mailboxProvider, "mail.ru": mailboxProvider,
+	"ya.ru": mailboxProvider, "yandex.com": mailboxProvider, "yandex.ru": mailboxProvider,
+	"btinternet.com": mailboxProvider, "comcast.net": mailboxProvider, "free.fr": mailboxProvider, "laposte.net": mailboxProvider,
+	"libero.it": mailboxProvider, "orange.fr": mailboxProvider, "seznam.cz": mailboxProvider,
+	"wp.pl": mailboxProvider,
+
+	// Relays: of Apple, DuckDuckGo, Mozilla, SimpleLogin and Proton Pass, addy.io.
+	"privaterelay.appleid.com": privacyRelay, "duck.com": privacyRelay, "mozmail.com": privacyRelay,
+	"aleeas.com": privacyRelay, "simplelogin.co": privacyRelay, "simplelogin.com": privacyRelay, "slmail.me": privacyRelay,
+	"passinbox.com": privacyRelay, "passmail.net": privacyRelay,
+	"addy.io": privacyRelay, "anonaddy.com": privacyRelay, "anonaddy.me": privacyRelay,
+}
+
+// MailboxProvider tells the domains at which anybody can get an address, and whether one is a "mailbox provider" or a
+// "privacy relay". It knows a short table of the large ones only; what is below such a domain is not one.
+func MailboxProvider(name Domain) (kind string, ok bool) {
+	kind, ok = mailboxProviders[name.name]
+	return kind, ok
+}
+
+// MailboxProviders returns every domain that MailboxProvider knows, sorted.
+func MailboxProviders() []string { return slices.Sorted(maps.Keys(mailboxProviders)) }
