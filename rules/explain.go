@@ -219,6 +219,19 @@ func (a *Account) standing(decision *Decision) Standing {
 	}
 }
 
+// ListEntry returns what of the list that an entry names matches the addresses of a domain, in canonical form: acme.com or
+// *.acme.com. It returns "" where the entry is no list, or what matches is a whole address.
+func (p *Policy) ListEntry(e Entry, domain Domain) string {
+	uses, kinds := p.Allow.Lists, allowKinds
+	if e.Field == DenyLists {
+		uses, kinds = p.Deny.Lists, denyKinds
+	}
+	if e.Field != DenyLists && e.Field != AllowLists || e.Index < 0 || e.Index >= len(uses) || uses[e.Index].List == nil {
+		return ""
+	}
+	return uses[e.Index].List.matching(domain.name, kinds)
+}
+
 func listNames(uses []ListUse) []string {
 	names := make([]string, len(uses))
 	for i := range uses {

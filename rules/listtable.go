@@ -58,8 +58,8 @@ func (t *listTable) add(key string, kinds listKinds) (before listKinds) {
 	}
 	group := &t.groups[at/groupSlots]
 	group.tags[at%groupSlots] = tag
-	group.offsets[at%groupSlots] = uint32(len(t.text)) //nolint:gosec // maxListText
-	t.text = append(t.text, byte(kinds), byte(len(key)))
+	group.offsets[at%groupSlots] = uint32(len(t.text))   //nolint:gosec // maxListText
+	t.text = append(t.text, byte(kinds), byte(len(key))) //nolint:gosec // maxAddress
 	t.text = append(t.text, key...)
 	t.count++
 	return 0

@@ -11,10 +11,11 @@ const (
 	privacyRelay    = "privacy relay"
 )
 
-// mailboxProviders are domains at which anybody can get an address: the large providers by number of users, all over the
-// world, and the relays that people take so as not to give away their address. It is short on purpose, chosen by hand from
-// the providers' own pages, and not complete: it serves warnings and guards, never a decision. Domains for throw-away
-// addresses are not in it: they belong in a deny list, and a guard for these names must not stand in its way.
+// mailboxProviders are domains at which anybody can get an address: the large providers by number of users, all over
+// the world, and the relays that people take so as not to give away their address. It is short on purpose, chosen by
+// hand from the providers' own pages, and not complete: it serves warnings and guards, never a decision. Domains for
+// throw-away addresses are not in it: they belong in a deny list, and a guard for these names must not stand in its
+// way.
 var mailboxProviders = map[string]string{
 	// Google, Microsoft, Yahoo, Apple.
 	"gmail.com": mailboxProvider, "googlemail.com": mailboxProvider,
