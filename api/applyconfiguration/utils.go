@@ -20,8 +20,14 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.AllowApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AppliesTo"):
 		return &apiv1alpha1.AppliesToApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ConfigMapList"):
+		return &apiv1alpha1.ConfigMapListApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Deny"):
 		return &apiv1alpha1.DenyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ListReference"):
+		return &apiv1alpha1.ListReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ListStatus"):
+		return &apiv1alpha1.ListStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProfileAttribute"):
 		return &apiv1alpha1.ProfileAttributeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RegistrationPolicy"):

@@ -17,10 +17,12 @@ const (
 	// Possible reasons for it to be False are:
 	//
 	// * "InvalidEntry"
+	// * "ListInvalid"
+	// * "ListNotFound"
 	// * "OutsideScope"
 	// * "NotUnderstood"
 	//
-	// Of several, it is the last of these; the message names the faults of "OutsideScope" and "InvalidEntry" both.
+	// Of several, it is the last of these; the message names the faults of all but "NotUnderstood".
 	//
 	// Possible reasons for it to be Unknown are:
 	//
@@ -37,6 +39,15 @@ const (
 	// ReasonInvalidEntry is used with Accepted=False: the message names entries by path and says what to write instead.
 	// An allow entry among them allows nothing; the rest of the policy is in force.
 	ReasonInvalidEntry ConditionReason = "InvalidEntry"
+
+	// ReasonListInvalid is used with Accepted=False: a list is there and cannot be used. It has no entry, or over 1 % of
+	// its lines are none, or a part of it is missing. Such a list counts as missing: see ReasonListNotFound.
+	ReasonListInvalid ConditionReason = "ListInvalid"
+
+	// ReasonListNotFound is used with Accepted=False: there is no such ConfigMap, or it lacks the label or the key. A list
+	// that allows then allows nothing. Without one that denies, the calls that the policy applies to are denied, unless it
+	// is optional. Without an optional one, the policy is accepted with a warning.
+	ReasonListNotFound ConditionReason = "ListNotFound"
 
 	// ReasonOutsideScope is used with Accepted=False: the operator bounds the namespace to calls of some sources
 	// (--namespace-sources), and the policy names none or others. The message names them by path and says what to write

@@ -43,6 +43,7 @@ type RegistrationPolicyList struct {
 // RegistrationPolicySpec is what a policy says.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.allow) || has(self.deny)",message="a policy must allow or deny something: write spec.allow, spec.deny or both"
+// +kubebuilder:validation:XValidation:rule="!has(self.profileOn) || has(self.profile)",message="profileOn says when profile is sent: write profile too, or leave profileOn out"
 type RegistrationPolicySpec struct {
 	// mode is Enforce (the default), or Audit: such a policy never decides, and the log and the metrics say what it
 	// would have changed.
@@ -63,7 +64,7 @@ type RegistrationPolicySpec struct {
 	// +optional
 	Deny *Deny `json:"deny,omitempty"`
 
-	// profile holds attributes that Okta sets on a new user whom this policy allows. If two policies that allow a user
+	// profile holds attributes that Okta sets on a user whom this policy allows. If two policies that allow a user
 	// disagree on an attribute, none is sent.
 	// +optional
 	// +listType=map
@@ -71,6 +72,14 @@ type RegistrationPolicySpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
 	Profile []ProfileAttribute `json:"profile,omitempty"`
+
+	// profileOn are the kinds of call on which profile is sent: SelfServiceRegistration for new users, ProgressiveProfile
+	// for existing ones who change their profile. Omitted, it is SelfServiceRegistration.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	ProfileOn []RequestType `json:"profileOn,omitempty"`
 
 	// message is what a person whom this policy turns away reads. Omitted, it is the operator's own text.
 	// +optional
@@ -102,7 +111,7 @@ type AppliesTo struct {
 // Allow says who may register.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="has(self.domains) || has(self.publicSuffixes) || has(self.addresses)",message="write domains, publicSuffixes or addresses; leave allow out for a policy that only denies"
+// +kubebuilder:validation:XValidation:rule="has(self.domains) || has(self.publicSuffixes) || has(self.addresses) || has(self.lists)",message="write domains, publicSuffixes, addresses or lists; leave allow out for a policy that only denies"
 type Allow struct {
 	// domains are exact domains (acme.com), everything below one at any depth but not itself ("*.acme.com"), or every
 	// valid domain ("*"). One that is a public suffix, under which strangers can have names, is refused: see
@@ -127,12 +136,20 @@ type Allow struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
 	Addresses []MailAddress `json:"addresses,omitempty"`
+
+	// lists are big lists of entries, kept in ConfigMaps beside the policy. What stands here by hand beats them, but for
+	// "*". An entry that is or covers a public suffix allows nothing. A list that is missing allows nothing.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=20
+	Lists []ListReference `json:"lists,omitempty"`
 }
 
 // Deny says who may not register.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="has(self.domains) || has(self.addresses)",message="write domains or addresses; leave deny out for a policy that only allows"
+// +kubebuilder:validation:XValidation:rule="has(self.domains) || has(self.addresses) || has(self.lists)",message="write domains, addresses or lists; leave deny out for a policy that only allows"
 type Deny struct {
 	// domains are domains with everything below them (acme.com), only what is below one ("*.acme.com"), a whole
 	// top-level domain (ru), or everything ("*").
@@ -148,6 +165,38 @@ type Deny struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
 	Addresses []MailAddress `json:"addresses,omitempty"`
+
+	// lists are big lists of entries, kept in ConfigMaps beside the policy. What stands here or in allow by hand beats
+	// them, but for allow "*". While one is missing that is not optional, the calls that the policy applies to are denied.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=20
+	Lists []ListReference `json:"lists,omitempty"`
+}
+
+// ListReference names a list of entries.
+type ListReference struct {
+	// configMap holds the list: one entry a line, with # for comments.
+	// +required
+	ConfigMap ConfigMapList `json:"configMap,omitzero"`
+
+	// optional says that the rest of the policy is in force without the list too, where there is no such ConfigMap or
+	// key. Omitted, it is false.
+	// +optional
+	Optional *bool `json:"optional,omitempty"`
+}
+
+// ConfigMapList names a ConfigMap in the namespace of the policy, which must have the label
+// registrationpolicy.dev/list with the value "true": no other one is read.
+type ConfigMapList struct {
+	// name is that of the ConfigMap.
+	// +required
+	Name ObjectName `json:"name"`
+
+	// key is the one of its keys that holds the list. Omitted, it is all of them.
+	// +optional
+	Key ConfigMapKey `json:"key,omitempty"`
 }
 
 // ProfileAttribute is one attribute of Okta's user profile and the value to set.
@@ -176,4 +225,42 @@ type RegistrationPolicyStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// lists are the lists that the policy uses, as the operator has read them.
+	// +optional
+	// +listType=map
+	// +listMapKey=path
+	// +kubebuilder:validation:MaxItems=40
+	Lists []ListStatus `json:"lists,omitempty"`
+}
+
+// ListStatus is what the operator says about a list that a policy uses.
+type ListStatus struct {
+	// path is the place of the reference, for example spec.deny.lists[0].
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Path string `json:"path"`
+
+	// entries is how many different entries the list has.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Entries *int64 `json:"entries,omitempty"`
+
+	// digest names the content: "sha256:" and what sha256sum prints for it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=80
+	Digest string `json:"digest"`
+
+	// skippedLines is how many lines are not entries. Omitted, it is 0.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	SkippedLines int64 `json:"skippedLines,omitempty"`
+
+	// firstSkippedLines are the numbers of the first of these lines, counted from 1 over all keys or shards in their order.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	FirstSkippedLines []int64 `json:"firstSkippedLines,omitempty"`
 }

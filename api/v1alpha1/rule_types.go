@@ -84,3 +84,17 @@ type Message string
 // +kubebuilder:validation:Pattern=`^[a-zA-Z][a-zA-Z0-9_]*$`
 // +kubebuilder:validation:XValidation:rule="!(self.lowerAscii() in ['login', 'email', 'password', 'secondemail', 'mobilephone', 'primaryphone'])",message="write another attribute: login, email, password, secondEmail, mobilePhone and primaryPhone are not set by a policy"
 type AttributeName string
+
+// ObjectName is the name of an object of Kubernetes: a DNS sub-domain (RFC 1123).
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
+type ObjectName string
+
+// ConfigMapKey is a key of a ConfigMap.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+type ConfigMapKey string

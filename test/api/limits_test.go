@@ -41,6 +41,25 @@ func TestLimits(t *testing.T) {
 			},
 			"spec.deny.addresses: Too many",
 		},
+		"lists in allow": {
+			20, func(s *spec, n int) { s.Allow.Lists = make([]v1alpha1.ListReference, n); nameAll(s.Allow.Lists) },
+			"spec.allow.lists: Too many",
+		},
+		"lists in deny": {
+			20, func(s *spec, n int) {
+				s.Deny = &v1alpha1.Deny{Lists: make([]v1alpha1.ListReference, n)}
+				nameAll(s.Deny.Lists)
+			},
+			"spec.deny.lists: Too many",
+		},
+		"characters of the name of a list": {
+			253, func(s *spec, n int) {
+				s.Deny = &v1alpha1.Deny{Lists: []v1alpha1.ListReference{
+					{ConfigMap: v1alpha1.ConfigMapList{Name: v1alpha1.ObjectName(strings.Repeat("a", n))}},
+				}}
+			},
+			"spec.deny.lists[0].configMap.name: Too long",
+		},
 		"sources": {
 			50, func(s *spec, n int) {
 				s.AppliesTo = &v1alpha1.AppliesTo{Sources: numbered[v1alpha1.Source](n, "rul%d")}
@@ -181,4 +200,10 @@ func value[T string | bool | int | int64 | float64 | []string](t *testing.T, v T
 		t.Fatal(err)
 	}
 	return value
+}
+
+func nameAll(lists []v1alpha1.ListReference) {
+	for i := range lists {
+		lists[i].ConfigMap.Name = "list"
+	}
 }

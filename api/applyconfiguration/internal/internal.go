@@ -38,6 +38,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.registrationpolicy.operator.api.v1alpha1.AllowDomain
           elementRelationship: associative
+    - name: lists
+      type:
+        list:
+          elementType:
+            namedType: dev.registrationpolicy.operator.api.v1alpha1.ListReference
+          elementRelationship: atomic
     - name: publicSuffixes
       type:
         list:
@@ -63,6 +69,17 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
 - name: dev.registrationpolicy.operator.api.v1alpha1.AttributeName
   scalar: string
+- name: dev.registrationpolicy.operator.api.v1alpha1.ConfigMapKey
+  scalar: string
+- name: dev.registrationpolicy.operator.api.v1alpha1.ConfigMapList
+  map:
+    fields:
+    - name: key
+      type:
+        namedType: dev.registrationpolicy.operator.api.v1alpha1.ConfigMapKey
+    - name: name
+      type:
+        namedType: dev.registrationpolicy.operator.api.v1alpha1.ObjectName
 - name: dev.registrationpolicy.operator.api.v1alpha1.Deny
   map:
     fields:
@@ -78,13 +95,51 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.registrationpolicy.operator.api.v1alpha1.DenyDomain
           elementRelationship: associative
+    - name: lists
+      type:
+        list:
+          elementType:
+            namedType: dev.registrationpolicy.operator.api.v1alpha1.ListReference
+          elementRelationship: atomic
 - name: dev.registrationpolicy.operator.api.v1alpha1.DenyDomain
   scalar: string
+- name: dev.registrationpolicy.operator.api.v1alpha1.ListReference
+  map:
+    fields:
+    - name: configMap
+      type:
+        namedType: dev.registrationpolicy.operator.api.v1alpha1.ConfigMapList
+    - name: optional
+      type:
+        scalar: boolean
+- name: dev.registrationpolicy.operator.api.v1alpha1.ListStatus
+  map:
+    fields:
+    - name: digest
+      type:
+        scalar: string
+    - name: entries
+      type:
+        scalar: numeric
+    - name: firstSkippedLines
+      type:
+        list:
+          elementType:
+            scalar: numeric
+          elementRelationship: atomic
+    - name: path
+      type:
+        scalar: string
+    - name: skippedLines
+      type:
+        scalar: numeric
 - name: dev.registrationpolicy.operator.api.v1alpha1.MailAddress
   scalar: string
 - name: dev.registrationpolicy.operator.api.v1alpha1.Message
   scalar: string
 - name: dev.registrationpolicy.operator.api.v1alpha1.Mode
+  scalar: string
+- name: dev.registrationpolicy.operator.api.v1alpha1.ObjectName
   scalar: string
 - name: dev.registrationpolicy.operator.api.v1alpha1.ProfileAttribute
   map:
@@ -156,6 +211,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - attribute
+    - name: profileOn
+      type:
+        list:
+          elementType:
+            namedType: dev.registrationpolicy.operator.api.v1alpha1.RequestType
+          elementRelationship: associative
 - name: dev.registrationpolicy.operator.api.v1alpha1.RegistrationPolicyStatus
   map:
     fields:
@@ -167,6 +228,14 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: lists
+      type:
+        list:
+          elementType:
+            namedType: dev.registrationpolicy.operator.api.v1alpha1.ListStatus
+          elementRelationship: associative
+          keys:
+          - path
     - name: observedGeneration
       type:
         scalar: numeric

@@ -20,6 +20,9 @@ type AllowApplyConfiguration struct {
 	PublicSuffixes []apiv1alpha1.AllowDomain `json:"publicSuffixes,omitempty"`
 	// addresses are whole addresses.
 	Addresses []apiv1alpha1.MailAddress `json:"addresses,omitempty"`
+	// lists are big lists of entries, kept in ConfigMaps beside the policy. What stands here by hand beats them, but for
+	// "*". An entry that is or covers a public suffix allows nothing. A list that is missing allows nothing.
+	Lists []ListReferenceApplyConfiguration `json:"lists,omitempty"`
 }
 
 // AllowApplyConfiguration constructs a declarative configuration of the Allow type for use with
@@ -54,6 +57,19 @@ func (b *AllowApplyConfiguration) WithPublicSuffixes(values ...apiv1alpha1.Allow
 func (b *AllowApplyConfiguration) WithAddresses(values ...apiv1alpha1.MailAddress) *AllowApplyConfiguration {
 	for i := range values {
 		b.Addresses = append(b.Addresses, values[i])
+	}
+	return b
+}
+
+// WithLists adds the given value to the Lists field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Lists field.
+func (b *AllowApplyConfiguration) WithLists(values ...*ListReferenceApplyConfiguration) *AllowApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithLists")
+		}
+		b.Lists = append(b.Lists, *values[i])
 	}
 	return b
 }

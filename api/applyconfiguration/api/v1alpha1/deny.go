@@ -16,6 +16,9 @@ type DenyApplyConfiguration struct {
 	Domains []apiv1alpha1.DenyDomain `json:"domains,omitempty"`
 	// addresses are whole addresses.
 	Addresses []apiv1alpha1.MailAddress `json:"addresses,omitempty"`
+	// lists are big lists of entries, kept in ConfigMaps beside the policy. What stands here or in allow by hand beats
+	// them, but for allow "*". While one is missing that is not optional, the calls that the policy applies to are denied.
+	Lists []ListReferenceApplyConfiguration `json:"lists,omitempty"`
 }
 
 // DenyApplyConfiguration constructs a declarative configuration of the Deny type for use with
@@ -40,6 +43,19 @@ func (b *DenyApplyConfiguration) WithDomains(values ...apiv1alpha1.DenyDomain) *
 func (b *DenyApplyConfiguration) WithAddresses(values ...apiv1alpha1.MailAddress) *DenyApplyConfiguration {
 	for i := range values {
 		b.Addresses = append(b.Addresses, values[i])
+	}
+	return b
+}
+
+// WithLists adds the given value to the Lists field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Lists field.
+func (b *DenyApplyConfiguration) WithLists(values ...*ListReferenceApplyConfiguration) *DenyApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithLists")
+		}
+		b.Lists = append(b.Lists, *values[i])
 	}
 	return b
 }

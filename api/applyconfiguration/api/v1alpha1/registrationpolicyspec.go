@@ -21,9 +21,12 @@ type RegistrationPolicySpecApplyConfiguration struct {
 	// deny says who may not. Within a policy an address beats a domain, and deny beats allow on its level; but allow
 	// "*" comes last. No other policy can make an exception from it.
 	Deny *DenyApplyConfiguration `json:"deny,omitempty"`
-	// profile holds attributes that Okta sets on a new user whom this policy allows. If two policies that allow a user
+	// profile holds attributes that Okta sets on a user whom this policy allows. If two policies that allow a user
 	// disagree on an attribute, none is sent.
 	Profile []ProfileAttributeApplyConfiguration `json:"profile,omitempty"`
+	// profileOn are the kinds of call on which profile is sent: SelfServiceRegistration for new users, ProgressiveProfile
+	// for existing ones who change their profile. Omitted, it is SelfServiceRegistration.
+	ProfileOn []apiv1alpha1.RequestType `json:"profileOn,omitempty"`
 	// message is what a person whom this policy turns away reads. Omitted, it is the operator's own text.
 	Message *apiv1alpha1.Message `json:"message,omitempty"`
 }
@@ -75,6 +78,16 @@ func (b *RegistrationPolicySpecApplyConfiguration) WithProfile(values ...*Profil
 			panic("nil value passed to WithProfile")
 		}
 		b.Profile = append(b.Profile, *values[i])
+	}
+	return b
+}
+
+// WithProfileOn adds the given value to the ProfileOn field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the ProfileOn field.
+func (b *RegistrationPolicySpecApplyConfiguration) WithProfileOn(values ...apiv1alpha1.RequestType) *RegistrationPolicySpecApplyConfiguration {
+	for i := range values {
+		b.ProfileOn = append(b.ProfileOn, values[i])
 	}
 	return b
 }

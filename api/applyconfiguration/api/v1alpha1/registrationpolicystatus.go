@@ -15,6 +15,8 @@ type RegistrationPolicyStatusApplyConfiguration struct {
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// conditions are the policy's conditions; see the condition types of this package.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
+	// lists are the lists that the policy uses, as the operator has read them.
+	Lists []ListStatusApplyConfiguration `json:"lists,omitempty"`
 }
 
 // RegistrationPolicyStatusApplyConfiguration constructs a declarative configuration of the RegistrationPolicyStatus type for use with
@@ -40,6 +42,19 @@ func (b *RegistrationPolicyStatusApplyConfiguration) WithConditions(values ...*v
 			panic("nil value passed to WithConditions")
 		}
 		b.Conditions = append(b.Conditions, *values[i])
+	}
+	return b
+}
+
+// WithLists adds the given value to the Lists field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Lists field.
+func (b *RegistrationPolicyStatusApplyConfiguration) WithLists(values ...*ListStatusApplyConfiguration) *RegistrationPolicyStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithLists")
+		}
+		b.Lists = append(b.Lists, *values[i])
 	}
 	return b
 }
