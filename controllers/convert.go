@@ -73,12 +73,14 @@ func understood(name rules.PolicyName, spec *v1alpha1.RegistrationPolicySpec) ru
 			Domains:        texts[string](allow.Domains),
 			PublicSuffixes: texts[string](allow.PublicSuffixes),
 			Addresses:      texts[string](allow.Addresses),
+			Lists:          listUses(allow.Lists),
 		}
 	}
 	if deny := spec.Deny; deny != nil {
 		policy.Deny = rules.DenyRules{
 			Domains:   texts[string](deny.Domains),
 			Addresses: texts[string](deny.Addresses),
+			Lists:     listUses(deny.Lists),
 		}
 	}
 	for _, attribute := range spec.Profile {
@@ -86,7 +88,21 @@ func understood(name rules.PolicyName, spec *v1alpha1.RegistrationPolicySpec) ru
 			Name: string(attribute.Attribute), Value: string(attribute.Value.Raw),
 		})
 	}
+	policy.ProfileOn = texts[rules.RequestType](spec.ProfileOn)
 	return policy
+}
+
+// listUses returns references without their lists, for [Lists] to fill in.
+func listUses(references []v1alpha1.ListReference) []rules.ListUse {
+	var uses []rules.ListUse
+	for _, reference := range references {
+		uses = append(uses, rules.ListUse{
+			Name:     string(reference.ConfigMap.Name),
+			Key:      string(reference.ConfigMap.Key),
+			Optional: reference.Optional != nil && *reference.Optional,
+		})
+	}
+	return uses
 }
 
 // texts converts between named string types.

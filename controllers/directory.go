@@ -15,15 +15,17 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Directory keeps the snapshot in a store equal to the policies in a directory of files: an operator without a cluster.
+// Directory keeps the snapshot in a store equal to the policies and lists in a directory of files: an operator without a cluster.
 // Files are held to the rules that the API server enforces, and then go the way of stored objects.
 type Directory struct {
 	path      string
 	schema    *specSchema
 	watcher   *dirwatch.Watcher
 	publisher publisher
+	lists     *Lists
 	content   [sha256.Size]byte // of the files last read, in force or not
 	refusal   error             // what is wrong with that content
+	warned    []rules.Warning   // what looks wrong in it, as far as it is in force
 
 	mu  sync.Mutex
 	err error // of the last reading
@@ -43,6 +45,7 @@ func OpenDirectory(path string, store *rules.Store, scopes Scopes, metrics *Metr
 	return &Directory{
 		path: path, schema: schema, watcher: watcher,
 		publisher: publisher{scopes: scopes, store: store, metrics: metrics, logger: logger},
+		lists:     newLists(fileMaps{}, metrics),
 	}, nil
 }
 
@@ -74,13 +77,18 @@ func (d *Directory) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	documents, lists := splitLists(documents)
 	policies := make([]rules.Policy, len(documents))
 	for i, document := range documents {
 		policies[i] = document.policy
 	}
+	if policies, err = d.lists.resolveFrom(ctx, lists, policies); err != nil {
+		return err
+	}
 	for _, rejection := range d.publisher.publish(policies) {
 		d.logRejection(documents, rejection)
 	}
+	d.logWarnings(documents, policies)
 	for _, namespace := range d.publisher.scopes.Namespaces() {
 		if !slices.ContainsFunc(policies, func(policy rules.Policy) bool { return policy.Namespace == namespace }) {
 			// With the name of another, the namespace that was meant is not bounded.
@@ -138,14 +146,14 @@ func (d *Directory) logRejection(documents []*document, rejection rules.Rejectio
 	}
 }
 
-// unique refuses two policies of one name: in a cluster, the later would replace the earlier.
+// unique refuses two objects of one kind and name: in a cluster, the later would replace the earlier.
 func unique(documents []*document) error {
-	first := map[rules.PolicyName]*document{}
+	first := map[string]*document{}
 	var errs []error
 	for _, document := range documents {
-		name := document.policy.PolicyName
+		name := document.name()
 		if other, found := first[name]; found {
-			errs = append(errs, fmt.Errorf("%s: there is another policy %s at %s; give it another name",
+			errs = append(errs, fmt.Errorf("%s: there is another %s at %s; give it another name",
 				document.place("metadata.name"), name, other.place("metadata.name")))
 			continue
 		}

@@ -8,5 +8,6 @@ package controllers
 
 // +kubebuilder:rbac:groups=registrationpolicy.dev,resources=registrationpolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups=registrationpolicy.dev,resources=registrationpolicies/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update

@@ -36,7 +36,7 @@ func (r *StatusReconciler) announce(object *unstructured.Unstructured, status po
 // holds for faults, not for intent.
 func (r *StatusReconciler) deleted(object *unstructured.Unstructured) {
 	policy, _, takesPart := r.scopes.Bound(r.converter.convert(context.Background(), object))
-	denies := len(policy.Deny.Domains)+len(policy.Deny.Addresses) > 0 || policy.NotUnderstood != ""
+	denies := len(policy.Deny.Domains)+len(policy.Deny.Addresses)+len(policy.Deny.Lists) > 0 || policy.NotUnderstood != ""
 	if policy.Mode == rules.Audit || !denies || !takesPart {
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -39,11 +40,20 @@ type file struct {
 	ignored bool
 }
 
-// document is one policy of a file.
+// document is one object of a file: a policy, or a ConfigMap with a list.
 type document struct {
 	file   string
 	node   *yaml.Node
 	policy rules.Policy
+	list   *corev1.ConfigMap // nil for a policy
+}
+
+// name returns what no two documents may share.
+func (d *document) name() string {
+	if d.list != nil {
+		return "ConfigMap " + d.list.Namespace + "/" + d.list.Name
+	}
+	return "policy " + d.policy.String()
 }
 
 // readFiles reads the YAML and JSON files of a directory, by name. Of other files it returns the name only. Names that begin with
@@ -162,7 +172,12 @@ func (d *Directory) parseDocument(ctx context.Context, name string, text []byte)
 	if err := json.Unmarshal(asJSON, &object); err != nil {
 		return nil, fmt.Errorf("%s: not an object; write apiVersion, kind, metadata and spec", found.place(""))
 	}
-	if err := d.readPolicy(ctx, found, object); err != nil {
+	if isConfigMap(object) {
+		err = found.readList(object)
+	} else {
+		err = d.readPolicy(ctx, found, object)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return found, nil
@@ -202,7 +217,8 @@ func (d *Directory) checkObject(ctx context.Context, object map[string]any) (spe
 		errs = append(errs, field.Invalid(field.NewPath("apiVersion"), nil, "write "+v1alpha1.GroupVersion.String()))
 	}
 	if object["kind"] != policyKind {
-		errs = append(errs, field.Invalid(field.NewPath("kind"), nil, "write "+policyKind+"; other objects do not belong here"))
+		errs = append(errs, field.Invalid(field.NewPath("kind"), nil,
+			"write "+policyKind+", or ConfigMap with apiVersion v1 for a list; other objects do not belong here"))
 	}
 	errs = append(errs, checkMetadata(object["metadata"])...)
 	spec, isObject := object["spec"].(map[string]any)

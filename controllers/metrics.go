@@ -26,6 +26,9 @@ const (
 //	registration_policy_watch_proven_timestamp_seconds       when the watch that has been silent for longest was last known to
 //	                                                         be alive, Unix time; at least about once a minute; 0: never
 //	registration_policy_rejected_parts                       parts of policies that are not in force
+//	registration_policy_lists                                different lists that policies use
+//	registration_policy_list_entries                         entries of these lists together
+//	registration_policy_list_compilations_total              lists compiled; one content is compiled once
 //	registration_policy_leader                               1 on the replica that writes status
 type Metrics struct {
 	builds        *prometheus.CounterVec
@@ -33,6 +36,9 @@ type Metrics struct {
 	publishedAt   prometheus.Gauge
 	stale         prometheus.Gauge
 	rejected      prometheus.Gauge
+	lists         prometheus.Gauge
+	listEntries   prometheus.Gauge
+	compilations  prometheus.Counter
 	leader        prometheus.Gauge
 	freshness     *freshness
 }
@@ -54,8 +60,13 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		publishedAt: gauge("rules_published_timestamp_seconds", "When the rules in force were published, in Unix time."),
 		stale:       gauge("rules_stale", "1 while the last read of the policies failed and earlier rules stay in force."),
 		rejected:    gauge("rejected_parts", "Parts of policies that are not in force."),
-		leader:      gauge("leader", "1 on the replica that writes status."),
-		freshness:   &freshness{},
+		lists:       gauge("lists", "Different lists that policies use."),
+		listEntries: gauge("list_entries", "Entries of the lists that policies use, together."),
+		compilations: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "list_compilations_total", Help: "Lists compiled; one content is compiled once.",
+		}),
+		leader:    gauge("leader", "1 on the replica that writes status."),
+		freshness: &freshness{},
 	}
 	proven := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "watch_proven_timestamp_seconds",
@@ -64,7 +75,8 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	for _, result := range []string{buildPublished, buildListFailed, buildReadFailed} {
 		m.builds.WithLabelValues(result)
 	}
-	registerer.MustRegister(m.builds, m.buildDuration, m.publishedAt, m.stale, m.rejected, m.leader, proven)
+	registerer.MustRegister(m.builds, m.buildDuration, m.publishedAt, m.stale, m.rejected, m.leader, proven,
+		m.lists, m.listEntries, m.compilations)
 	return m
 }
 
@@ -74,6 +86,20 @@ func (m *Metrics) published(rejections []rules.Rejection, took time.Duration) {
 	m.publishedAt.SetToCurrentTime()
 	m.stale.Set(0)
 	m.rejected.Set(float64(len(rejections)))
+}
+
+// listCompiled counts the compilation of a list. Without metrics nothing is counted.
+func (m *Metrics) listCompiled() {
+	if m != nil {
+		m.compilations.Inc()
+	}
+}
+
+func (m *Metrics) listsInUse(lists, entries int) {
+	if m != nil {
+		m.lists.Set(float64(lists))
+		m.listEntries.Set(float64(entries))
+	}
 }
 
 // failed counts a read of the policies that failed.

@@ -72,8 +72,8 @@ var odd = map[string]struct {
 	"a member of a newer version": {
 		`{allow: {domains: [acme.com]}, requireApproval: true}`, notEnforceable, notEnforceable, all, "spec.requireApproval"},
 	"a newer member of deny": {
-		`{deny: {domains: [beta.example], lists: [{configMap: {name: l}}]}}`,
-		notEnforceable, notEnforceable, all, "spec.deny.lists"},
+		`{deny: {domains: [beta.example], networks: [{asn: 64500}]}}`,
+		notEnforceable, notEnforceable, all, "spec.deny.networks"},
 	"a newer member, for some calls": {
 		`{appliesTo: {sources: [rul1]}, allow: {domains: [acme.com]}, newer: 1}`, notEnforceable, allowed, some, "spec.newer"},
 	"a newer member, for calls of another type": {

@@ -7,15 +7,19 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/go-logr/logr"
 	"go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/json"
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/listobjects"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -46,22 +50,53 @@ func NewOffline() (*Offline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Offline{directory: &Directory{schema: schema, publisher: publisher{logger: logr.Discard()}}}, nil
+	return &Offline{directory: &Directory{
+		schema: schema, publisher: publisher{logger: logr.Discard()}, lists: newLists(fileMaps{}, nil),
+	}}, nil
 }
 
-// ReadObjects reads policies as they are stored in a cluster. One that the schema refuses is not understood, as in the
-// operator.
-func (o *Offline) ReadObjects(ctx context.Context, objects []unstructured.Unstructured) []ReadPolicy {
+// ReadObjects reads policies as they are stored in a cluster, with the lists that they name. The ConfigMaps for these are asked
+// for only if a policy names any. A policy that the schema refuses is not understood, as in the operator.
+func (o *Offline) ReadObjects(
+	ctx context.Context, objects []unstructured.Unstructured, lists func(context.Context) ([]corev1.ConfigMap, error),
+) ([]ReadPolicy, error) {
 	policies := make([]ReadPolicy, len(objects))
 	for i := range objects {
 		policies[i] = ReadPolicy{Policy: (&converter{o.directory.schema}).convert(ctx, &objects[i])}
 	}
-	return policies
+	if !slices.ContainsFunc(policies, func(policy ReadPolicy) bool { return hasLists(&policy.Policy) }) {
+		return policies, nil
+	}
+	found, err := lists(ctx)
+	if err != nil {
+		return nil, err
+	}
+	maps := fileMaps{}
+	for i := range found {
+		maps[types.NamespacedName{Namespace: found[i].Namespace, Name: found[i].Name}] = &found[i]
+	}
+	return policies, o.resolve(ctx, maps, policies)
 }
 
-// ReadFiles reads policies from files and directories; "-" is stdin. Of a directory it reads what the operator would; a
-// file that is named may have any name. A list, as kubectl writes it, is read as its items. The error joins all faults,
-// each with file, line and mend.
+// resolve gives policies their lists.
+func (o *Offline) resolve(ctx context.Context, maps fileMaps, policies []ReadPolicy) error {
+	bare := make([]rules.Policy, len(policies))
+	for i := range policies {
+		bare[i] = policies[i].Policy
+	}
+	resolved, err := o.directory.lists.resolveFrom(ctx, maps, bare)
+	if err != nil {
+		return err
+	}
+	for i := range policies {
+		policies[i].Policy = resolved[i]
+	}
+	return nil
+}
+
+// ReadFiles reads policies, and the ConfigMaps with their lists, from files and directories; "-" is stdin. Of a directory it
+// reads what the operator would; a file that is named may have any name. A list of objects, as kubectl writes it, is read as its
+// items. The error joins all faults, each with file, line and mend.
 //
 // Objects of other API groups are left out and can be asked for by Others: a rendered chart or a GitOps directory has
 // such.
@@ -85,11 +120,12 @@ func (o *Offline) ReadFiles(ctx context.Context, paths []string, stdin io.Reader
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	documents, lists := splitLists(documents)
 	policies := make([]ReadPolicy, len(documents))
 	for i, document := range documents {
 		policies[i] = ReadPolicy{document.policy, document}
 	}
-	return policies, nil
+	return policies, o.resolve(ctx, lists, policies)
 }
 
 // Others returns file:line and kind of the objects that the last ReadFiles left out.
@@ -143,7 +179,7 @@ func (o *Offline) readDocument(ctx context.Context, name string, text []byte) ([
 		if kind, apiVersion := scalar(node, "kind"), scalar(node, "apiVersion"); apiVersion == "v1" && kind == "List" ||
 			inGroup(apiVersion) && kind == policyKind+"List" {
 			return o.readList(ctx, name, text, node)
-		} else if apiVersion != "" && kind != "" && !inGroup(apiVersion) {
+		} else if apiVersion != "" && kind != "" && !inGroup(apiVersion) && !isListNode(node) {
 			o.others = append(o.others, (&document{file: name, node: node}).place("kind")+": "+kind)
 			return nil, nil
 		}
@@ -174,11 +210,18 @@ func (o *Offline) readList(ctx context.Context, name string, text []byte, node *
 	var errs []error
 	for i, item := range list.Items {
 		found := &document{file: name, node: items.Content[i]}
-		if kind, apiVersion := scalar(found.node, "kind"), scalar(found.node, "apiVersion"); apiVersion != "" && !inGroup(apiVersion) {
+		kind, apiVersion := scalar(found.node, "kind"), scalar(found.node, "apiVersion")
+		if apiVersion != "" && !inGroup(apiVersion) && !isListNode(found.node) {
 			o.others = append(o.others, found.place("kind")+": "+kind)
 			continue
 		}
-		if err := o.directory.readPolicy(ctx, found, item); err != nil {
+		var err error
+		if isConfigMap(item) {
+			err = found.readList(item)
+		} else {
+			err = o.directory.readPolicy(ctx, found, item)
+		}
+		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -190,6 +233,19 @@ func (o *Offline) readList(ctx context.Context, name string, text []byte, node *
 func inGroup(apiVersion string) bool {
 	group, _, _ := strings.Cut(apiVersion, "/")
 	return group == v1alpha1.GroupVersion.Group
+}
+
+// isListNode tells ConfigMaps with the label of a list from all others, which are left out.
+func isListNode(node *yaml.Node) bool {
+	if scalar(node, "apiVersion") != "v1" || scalar(node, "kind") != "ConfigMap" {
+		return false
+	}
+	_, metadata := child(node, "metadata")
+	if metadata == nil {
+		return false
+	}
+	_, labels := child(metadata, "labels")
+	return labels != nil && scalar(labels, listobjects.Label) == listobjects.LabelTrue
 }
 
 // scalar returns the text of a member, and "" where there is none.

@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -8,6 +10,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"registrationpolicy.dev/operator/rules"
@@ -78,7 +81,11 @@ func TestObjectsReadOfflineAreConvertedAsStoredOnes(t *testing.T) {
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			read := offline.ReadObjects(t.Context(), []unstructured.Unstructured{object(test.spec)})
+			read, err := offline.ReadObjects(t.Context(), []unstructured.Unstructured{object(test.spec)},
+				func(context.Context) ([]corev1.ConfigMap, error) { return nil, errors.New("no policy names a list") })
+			if err != nil {
+				t.Fatal(err)
+			}
 			test.want.PolicyName = rules.PolicyName{Namespace: "okta", Name: "p"}
 			if diff := cmp.Diff(test.want, read[0].Policy); diff != "" {
 				t.Errorf("policy (-want +got):\n%s", diff)

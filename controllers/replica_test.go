@@ -2,12 +2,14 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
@@ -41,7 +43,7 @@ func startReplica(t *testing.T, config *rest.Config, namespace, identity string)
 	logger := loggerTo(r.log)
 	metrics := NewMetrics(r.registry)
 	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
@@ -55,7 +57,8 @@ func startReplica(t *testing.T, config *rest.Config, namespace, identity string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rulesReconciler, err := NewRulesReconciler(mgr.GetCache(), r.store, nil, metrics, logger.WithName("rules"))
+	lists := NewLists(mgr.GetCache(), metrics)
+	rulesReconciler, err := NewRulesReconciler(mgr.GetCache(), lists, r.store, nil, metrics, logger.WithName("rules"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +66,7 @@ func startReplica(t *testing.T, config *rest.Config, namespace, identity string)
 		t.Fatal(err)
 	}
 	status, err := NewStatusReconciler(mgr.GetCache(), mgr.GetClient(), mgr.GetEventRecorder("registration-policy-operator"),
-		nil, false, logger.WithName("status"))
+		lists, nil, false, logger.WithName("status"))
 	if err != nil {
 		t.Fatal(err)
 	}

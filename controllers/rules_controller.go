@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -33,12 +34,14 @@ type RulesReconciler struct {
 	reader    client.Reader
 	publisher publisher
 	converted conversions
+	lists     *Lists
 	lastBuild atomic.Int64 // nanoseconds of the Unix epoch
 }
 
-// NewRulesReconciler returns a reconciler that lists through reader, and publishes in store what scopes leave in force.
+// NewRulesReconciler returns a reconciler that lists policies through reader, takes what they name from lists, and publishes in
+// store what scopes leave in force.
 func NewRulesReconciler(
-	reader client.Reader, store *rules.Store, scopes Scopes, metrics *Metrics, logger logr.Logger,
+	reader client.Reader, lists *Lists, store *rules.Store, scopes Scopes, metrics *Metrics, logger logr.Logger,
 ) (*RulesReconciler, error) {
 	schema, err := newSpecSchema()
 	if err != nil {
@@ -48,6 +51,7 @@ func NewRulesReconciler(
 		reader:    reader,
 		publisher: publisher{scopes: scopes, store: store, metrics: metrics, logger: logger},
 		converted: conversions{converter: converter{schema}},
+		lists:     lists,
 	}, nil
 }
 
@@ -70,20 +74,25 @@ func (r *RulesReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := c.Watch(started); err != nil {
 		return err
 	}
-	return c.Watch(source.Kind(mgr.GetCache(), newPolicyObject(), r.onAnyEvent(), predicate.TypedFuncs[*unstructured.Unstructured]{
-		UpdateFunc: func(e event.TypedUpdateEvent[*unstructured.Unstructured]) bool {
+	// Every ConfigMap in this cache has a list, or a part of one. One that loses the label is deleted from it.
+	if err := c.Watch(source.Kind(mgr.GetCache(), &corev1.ConfigMap{}, onAnyEvent[*corev1.ConfigMap](r))); err != nil {
+		return err
+	}
+	type policy = *unstructured.Unstructured
+	return c.Watch(source.Kind(mgr.GetCache(), newPolicyObject(), onAnyEvent[policy](r), predicate.TypedFuncs[policy]{
+		UpdateFunc: func(e event.TypedUpdateEvent[policy]) bool {
 			return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
 				e.ObjectOld.GetUID() != e.ObjectNew.GetUID() // a status write changes no rule
 		},
 	}))
 }
 
-func (r *RulesReconciler) onAnyEvent() handler.TypedEventHandler[*unstructured.Unstructured, ctrl.Request] {
+func onAnyEvent[Object client.Object](r *RulesReconciler) handler.TypedEventHandler[Object, ctrl.Request] {
 	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
-	return handler.TypedFuncs[*unstructured.Unstructured, ctrl.Request]{
-		CreateFunc: func(_ context.Context, _ event.TypedCreateEvent[*unstructured.Unstructured], q queue) { r.enqueue(q) },
-		UpdateFunc: func(_ context.Context, _ event.TypedUpdateEvent[*unstructured.Unstructured], q queue) { r.enqueue(q) },
-		DeleteFunc: func(_ context.Context, _ event.TypedDeleteEvent[*unstructured.Unstructured], q queue) { r.enqueue(q) },
+	return handler.TypedFuncs[Object, ctrl.Request]{
+		CreateFunc: func(_ context.Context, _ event.TypedCreateEvent[Object], q queue) { r.enqueue(q) },
+		UpdateFunc: func(_ context.Context, _ event.TypedUpdateEvent[Object], q queue) { r.enqueue(q) },
+		DeleteFunc: func(_ context.Context, _ event.TypedDeleteEvent[Object], q queue) { r.enqueue(q) },
 	}
 }
 
@@ -96,7 +105,7 @@ func (r *RulesReconciler) enqueue(queue workqueue.TypedRateLimitingInterface[ctr
 	queue.AddAfter(everything, wait)
 }
 
-// Reconcile lists, converts, compiles and publishes all policies. The request is of no interest.
+// Reconcile lists, converts, compiles and publishes all policies, with the lists that they name. The request is of no interest.
 // Where the list fails, the earlier snapshot stays: an error is not the absence of policies.
 func (r *RulesReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	r.lastBuild.Store(time.Now().UnixNano())
@@ -105,7 +114,12 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.R
 		r.publisher.metrics.failed(buildListFailed)
 		return ctrl.Result{}, fmt.Errorf("list policies: %w", err)
 	}
-	r.publisher.publish(r.converted.all(ctx, list.Items))
+	policies, err := r.lists.ResolveAll(ctx, r.converted.all(ctx, list.Items))
+	if err != nil {
+		r.publisher.metrics.failed(buildListFailed)
+		return ctrl.Result{}, err
+	}
+	r.publisher.publish(policies)
 	return ctrl.Result{}, nil
 }
 

@@ -28,7 +28,8 @@ func newRulesFixture(t *testing.T, config *rest.Config, namespace string) *rules
 	f := &rulesFixture{store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{}}
 	reader := client.NewNamespacedClient(newDirectClient(t, config), namespace)
 	var err error
-	f.reconciler, err = NewRulesReconciler(reader, f.store, nil, NewMetrics(f.registry), loggerTo(f.log))
+	metrics := NewMetrics(f.registry)
+	f.reconciler, err = NewRulesReconciler(reader, NewLists(reader, metrics), f.store, nil, metrics, loggerTo(f.log))
 	if err != nil {
 		t.Fatal(err)
 	}

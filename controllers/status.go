@@ -42,8 +42,11 @@ func storedStatus(object *unstructured.Unstructured) policyStatus {
 }
 
 // wantedStatus returns the status that a policy should have, and whether its condition says something new.
-func wantedStatus(before policyStatus, generation int64, accepted metav1.Condition) (after policyStatus, changed bool) {
+func wantedStatus(
+	before policyStatus, generation int64, accepted metav1.Condition, lists []v1alpha1.ListStatus,
+) (after policyStatus, changed bool) {
 	after.ObservedGeneration = generation
+	after.Lists = lists
 	changed = true
 	if previous := meta.FindStatusCondition(before.Conditions, accepted.Type); previous != nil {
 		after.Conditions = []metav1.Condition{*previous}
@@ -54,10 +57,10 @@ func wantedStatus(before policyStatus, generation int64, accepted metav1.Conditi
 	return after, changed
 }
 
-// acceptedCondition says whether all of a policy is in force, but for the fields that depend on the object's history. Of
-// several reasons it is the first of NotUnderstood, OutsideScope and InvalidEntry; the message names the faults of the latter
-// both.
-func acceptedCondition(policy rules.Policy, scopes Scopes, observing bool) metav1.Condition {
+// acceptedCondition says whether all of a policy, which has its lists, is in force, but for the fields that depend on the object's
+// history. Of several reasons it is the first of NotUnderstood, OutsideScope, ListNotFound, ListInvalid and InvalidEntry; the
+// message names the faults of all but the first. warnings are what looks wrong in it.
+func acceptedCondition(policy rules.Policy, scopes Scopes, observing bool, warnings []rules.Warning) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse}
 	within, outside, takesPart := scopes.Bound(policy)
 	if policy.NotUnderstood != "" {
@@ -67,7 +70,7 @@ func acceptedCondition(policy rules.Policy, scopes Scopes, observing bool) metav
 	}
 	snapshot, rejections := rules.Compile([]rules.Policy{policy})
 	if len(outside)+len(rejections) > 0 {
-		condition.Reason = string(v1alpha1.ReasonInvalidEntry)
+		condition.Reason = string(reasonOf(rejections))
 		if len(outside) > 0 {
 			condition.Reason = string(v1alpha1.ReasonOutsideScope)
 		}
@@ -75,6 +78,8 @@ func acceptedCondition(policy rules.Policy, scopes Scopes, observing bool) metav
 		switch {
 		case !takesPart:
 			rest = outsideAltogether
+		case !snapshot.Policies()[0].Enforceable && condition.Reason != string(v1alpha1.ReasonInvalidEntry):
+			rest = consequenceOfLists(within)
 		case !snapshot.Policies()[0].Enforceable:
 			rest = consequence(within, takesPart)
 		case len(outside) > 0:
@@ -93,7 +98,39 @@ func acceptedCondition(policy rules.Policy, scopes Scopes, observing bool) metav
 	default:
 		condition.Message = "All of the spec is in force."
 	}
+	if len(warnings) > 0 {
+		condition.Reason = string(v1alpha1.ReasonAcceptedWithWarnings)
+		condition.Message += " Warnings: " + namedWarnings(warnings) + "."
+	}
 	return condition
+}
+
+// reasonOf returns the reason for parts of a policy that are not in force.
+func reasonOf(rejections []rules.Rejection) v1alpha1.ConditionReason {
+	reason := v1alpha1.ReasonInvalidEntry
+	for _, rejection := range rejections {
+		switch rejection.Cause {
+		case rules.CauseListNotFound:
+			return v1alpha1.ReasonListNotFound
+		case rules.CauseListInvalid:
+			reason = v1alpha1.ReasonListInvalid
+		default:
+		}
+	}
+	return reason
+}
+
+// consequenceOfLists says what becomes of a policy, as it is within the scope of its namespace, that denies by a list which is
+// missing.
+func consequenceOfLists(policy rules.Policy) string {
+	switch {
+	case policy.Mode == rules.Audit:
+		return "In mode Audit the policy decides nothing anyway."
+	case len(policy.RequestTypes) == 0 && len(policy.Sources) == 0:
+		return "All calls are denied until the lists that deny are there, or are optional."
+	default:
+		return "The calls that the policy applies to are denied until the lists that deny are there, or are optional."
+	}
 }
 
 // outsideAltogether is what becomes of a policy of which Scopes.Bound leaves nothing.
@@ -114,13 +151,25 @@ func consequence(policy rules.Policy, takesPart bool) string {
 }
 
 func named(rejections []rules.Rejection) string {
-	var parts []string
+	parts := make([]string, len(rejections))
 	for i, rejection := range rejections {
-		if i == maxNamed {
-			parts = append(parts, fmt.Sprintf("and %d more", len(rejections)-maxNamed))
-			break
-		}
-		parts = append(parts, rejection.Path+": "+rejection.Message)
+		parts[i] = rejection.Path + ": " + rejection.Message
+	}
+	return joined(parts)
+}
+
+func namedWarnings(warnings []rules.Warning) string {
+	parts := make([]string, len(warnings))
+	for i, warning := range warnings {
+		parts[i] = warning.Path + ": " + warning.Message
+	}
+	return joined(parts)
+}
+
+// joined makes one text of the first parts.
+func joined(parts []string) string {
+	if more := len(parts) - maxNamed; more > 0 {
+		parts = append(parts[:maxNamed:maxNamed], fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -146,6 +195,14 @@ func (s policyStatus) applyTo(object *unstructured.Unstructured) (runtime.ApplyC
 			WithMessage(condition.Message).
 			WithObservedGeneration(condition.ObservedGeneration).
 			WithLastTransitionTime(condition.LastTransitionTime))
+	}
+	for _, list := range s.Lists {
+		status.WithLists(v1alpha1ac.ListStatus().
+			WithPath(list.Path).
+			WithEntries(*list.Entries).
+			WithDigest(list.Digest).
+			WithSkippedLines(list.SkippedLines).
+			WithFirstSkippedLines(list.FirstSkippedLines...))
 	}
 	text, err := json.Marshal(v1alpha1ac.RegistrationPolicy(object.GetName(), object.GetNamespace()).
 		WithResourceVersion(object.GetResourceVersion()).

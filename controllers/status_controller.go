@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -33,15 +34,18 @@ type StatusReconciler struct {
 	client    client.Client
 	recorder  events.EventRecorder
 	converter converter
+	lists     *Lists
 	scopes    Scopes
 	observing bool
 	logger    logr.Logger
+	warned    warnedSet
 }
 
-// NewStatusReconciler returns a reconciler that reads from cache and writes with client and recorder. scopes and observing are
-// what the rules controller and the hook go by: observing says that the operator only observes, which every status then tells.
+// NewStatusReconciler returns a reconciler that reads from cache and writes with client and recorder. lists, scopes and observing
+// are what the rules controller and the hook go by: observing says that the operator only observes, which every status then tells.
 func NewStatusReconciler(
-	cache cache.Cache, client client.Client, recorder events.EventRecorder, scopes Scopes, observing bool, logger logr.Logger,
+	cache cache.Cache, client client.Client, recorder events.EventRecorder, lists *Lists, scopes Scopes, observing bool,
+	logger logr.Logger,
 ) (*StatusReconciler, error) {
 	schema, err := newSpecSchema()
 	if err != nil {
@@ -49,15 +53,19 @@ func NewStatusReconciler(
 	}
 	return &StatusReconciler{
 		cache: cache, client: client, recorder: recorder, converter: converter{schema},
-		scopes: scopes, observing: observing, logger: logger,
+		lists: lists, scopes: scopes, observing: observing, logger: logger,
 	}, nil
 }
 
 // Run writes status until ctx ends: one term of leadership. It may be called again for the next.
 func (r *StatusReconciler) Run(ctx context.Context) error {
-	informer, err := r.cache.GetInformer(ctx, newPolicyObject())
+	policies, err := r.cache.GetInformer(ctx, newPolicyObject())
 	if err != nil {
 		return fmt.Errorf("watch policies: %w", err)
+	}
+	lists, err := r.cache.GetInformer(ctx, &corev1.ConfigMap{})
+	if err != nil {
+		return fmt.Errorf("watch lists: %w", err)
 	}
 	c, err := controller.NewUnmanaged("status", controller.Options{
 		Reconciler:         r,
@@ -68,25 +76,37 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("set up the status controller: %w", err)
 	}
-	var registration toolscache.ResourceEventHandlerRegistration
-	watch := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
-		registration, err = informer.AddEventHandler(r.handler(queue))
-		return err
-	})
-	if err := c.Watch(watch); err != nil {
-		return err
-	}
-	err = c.Start(ctx)
-	if registration != nil {
-		// The informer outlives the term.
-		if removal := informer.RemoveEventHandler(registration); removal != nil {
-			r.logger.Error(removal, "Could not end the watch of a past term")
+	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
+	r.warned = warnedSet{} // what was known in a past term may be long gone
+	for _, watched := range []struct {
+		informer cache.Informer
+		handler  func(context.Context, queue) toolscache.ResourceEventHandler
+	}{{policies, r.onPolicy}, {lists, r.onList}} {
+		var registration toolscache.ResourceEventHandlerRegistration
+		watch := source.Func(func(ctx context.Context, q queue) (err error) {
+			registration, err = watched.informer.AddEventHandler(watched.handler(ctx, q))
+			return err
+		})
+		if err := c.Watch(watch); err != nil {
+			return err
 		}
+		defer func() {
+			if registration == nil {
+				return
+			}
+			// The informer outlives the term.
+			if removal := watched.informer.RemoveEventHandler(registration); removal != nil {
+				r.logger.Error(removal, "Could not end the watch of a past term")
+			}
+		}()
 	}
-	return err
+	return c.Start(ctx)
 }
 
-func (r *StatusReconciler) handler(queue workqueue.TypedRateLimitingInterface[ctrl.Request]) toolscache.ResourceEventHandler {
+func (r *StatusReconciler) onPolicy(
+	_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request],
+) toolscache.ResourceEventHandler {
+	r.warned.changed = queue.Add
 	enqueue := func(object any) {
 		if policy, ok := object.(*unstructured.Unstructured); ok {
 			queue.Add(ctrl.Request{NamespacedName: types.NamespacedName{Namespace: policy.GetNamespace(), Name: policy.GetName()}})
@@ -101,21 +121,64 @@ func (r *StatusReconciler) handler(queue workqueue.TypedRateLimitingInterface[ct
 			}
 			if policy, ok := object.(*unstructured.Unstructured); ok {
 				r.deleted(policy)
+				queue.Add(everyPolicy)
 			}
 		},
+	}
+}
+
+// onList asks for every policy of the namespace that names any list: the ConfigMap may be a part of it.
+func (r *StatusReconciler) onList(
+	ctx context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request],
+) toolscache.ResourceEventHandler {
+	enqueue := func(object any) {
+		if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+			object = gone.Obj
+		}
+		changed, ok := object.(*corev1.ConfigMap)
+		if !ok {
+			return
+		}
+		policies := newPolicyList()
+		if err := r.cache.List(ctx, policies, client.InNamespace(changed.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+			r.logger.Error(err, "Could not list the policies that use a list", "configMap", changed.Namespace+"/"+changed.Name)
+			return
+		}
+		for i := range policies.Items {
+			if policy := r.converter.convert(ctx, &policies.Items[i]); hasLists(&policy) {
+				queue.Add(ctrl.Request{NamespacedName: types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}})
+			}
+		}
+	}
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    enqueue,
+		UpdateFunc: func(_, object any) { enqueue(object) },
+		DeleteFunc: enqueue,
 	}
 }
 
 // Reconcile computes the status of one policy and applies it, if it is not there yet.
 // A policy that cannot be used is a status; only a status that could not be written is an error.
 func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	if request == everyPolicy {
+		wait, err := r.warnAgain(ctx)
+		return ctrl.Result{RequeueAfter: wait}, err
+	}
 	object := newPolicyObject()
 	if err := r.cache.Get(ctx, request.NamespacedName, object); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	before := storedStatus(object)
-	accepted := acceptedCondition(r.converter.convert(ctx, object), r.scopes, r.observing)
-	after, changed := wantedStatus(before, object.GetGeneration(), accepted)
+	policy, err := r.lists.Resolve(ctx, r.converter.convert(ctx, object))
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	warnings, wait, err := r.warnings(ctx, object, &policy)
+	if wait > 0 || err != nil {
+		return ctrl.Result{RequeueAfter: wait}, err
+	}
+	accepted := acceptedCondition(policy, r.scopes, r.observing, warnings)
+	after, changed := wantedStatus(before, object.GetGeneration(), accepted, listStatuses(&policy))
 	if after.equal(before) {
 		return ctrl.Result{}, nil
 	}

@@ -23,7 +23,15 @@ import (
 // lookup is a cache that holds what a function returns.
 type lookup struct {
 	cache.Cache
-	get func(ctx context.Context, key client.ObjectKey) (*unstructured.Unstructured, error)
+	get  func(ctx context.Context, key client.ObjectKey) (*unstructured.Unstructured, error)
+	list func(ctx context.Context, into client.ObjectList) error
+}
+
+func (l lookup) List(ctx context.Context, into client.ObjectList, _ ...client.ListOption) error {
+	if l.list == nil {
+		return nil
+	}
+	return l.list(ctx, into)
 }
 
 func (l lookup) Get(ctx context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
@@ -50,12 +58,21 @@ func newStatusFixture(t *testing.T, c *testCluster, observing bool) *statusFixtu
 	const roomForEvents = 100
 	f := &statusFixture{cluster: c, recorded: recorded, recorder: events.NewFakeRecorder(roomForEvents), log: &transcript{}}
 	// What is in the cluster at the moment: a cache that is never behind.
-	live := lookup{get: func(ctx context.Context, key client.ObjectKey) (*unstructured.Unstructured, error) {
-		object := newPolicyObject()
-		return object, c.kube.Get(ctx, key, object)
-	}}
+	// A test has a namespace of its own: that of the policy last asked for.
+	var namespace string
+	live := lookup{
+		get: func(ctx context.Context, key client.ObjectKey) (*unstructured.Unstructured, error) {
+			object := newPolicyObject()
+			namespace = key.Namespace
+			return object, c.kube.Get(ctx, key, object)
+		},
+		list: func(ctx context.Context, into client.ObjectList) error {
+			return c.kube.List(ctx, into, client.InNamespace(namespace))
+		},
+	}
 	var err error
-	f.reconciler, err = NewStatusReconciler(live, newDirectClient(t, config), f.recorder, nil, observing, loggerTo(f.log))
+	direct := newDirectClient(t, config)
+	f.reconciler, err = NewStatusReconciler(live, direct, f.recorder, NewLists(direct, nil), nil, observing, loggerTo(f.log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +380,7 @@ func TestADeletionThatOpensSomethingIsAnnounced(t *testing.T) {
 func TestTheLeaderWritesStatusAndEvents(t *testing.T) {
 	namespace := cluster.namespace(t)
 	cluster.apply(t, namespace, "opens", `{deny: {domains: [acme.com]}}`)
-	cluster.apply(t, namespace, "quiet", `{allow: {addresses: ["{local}@acme.com"]}}`)
+	cluster.apply(t, namespace, "quiet", `{allow: {addresses: ["{local}@beta.example"]}}`)
 	cluster.apply(t, namespace, "wrong", `{allow: {domains: [co.uk], addresses: ["{local}@xn--zzzzzzzzz.example"]}}`)
 	recorded, config := onTheWire(cluster.config, nil)
 	r := startReplica(t, config, namespace, "alone")

@@ -4,15 +4,19 @@ import (
 	"context"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/listobjects"
 )
 
 // untilSynced is how long a controller waits for its first list. controller-runtime gives up after two minutes and ends the
@@ -23,13 +27,17 @@ const untilSynced = 10 * 365 * 24 * time.Hour
 // is.
 //
 // Policies are cached unstructured: a typed informer stops at the first object that does not decode, and with it every later
-// change of any other.
+// change of any other. Of ConfigMaps only those that say that they hold a list are cached.
 func CacheOptions(namespaces []string, metrics *Metrics) cache.Options {
 	options := cache.Options{
 		DefaultNamespaces: map[string]cache.Config{},
 		DefaultTransform:  dropUnread,
 		NewInformer:       metrics.newInformer,
 	}
+	options.ByObject = map[client.Object]cache.ByObject{&corev1.ConfigMap{}: {
+		Label:                 labels.SelectorFromSet(ListLabels()),
+		UnsafeDisableDeepCopy: new(true), // a list is big, and nobody changes it
+	}}
 	for _, namespace := range namespaces {
 		options.DefaultNamespaces[namespace] = cache.Config{}
 	}
@@ -43,12 +51,18 @@ func (m *Metrics) newInformer(
 	return toolscache.NewSharedIndexInformer(consistent, object, resync, indexers)
 }
 
-// Mapper returns the REST mapping of the one kind that the operator deals in, known without asking an API server, which may
+// ListLabels returns the labels of every ConfigMap that holds a list, or a part of one. Others are not read.
+func ListLabels() labels.Set { return labels.Set{listobjects.Label: listobjects.LabelTrue} }
+
+// Mapper returns the REST mapping of the kinds that the operator deals in, known without asking an API server, which may
 // be away, or may not have the CustomResourceDefinition yet.
 func Mapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	for _, kind := range []string{policyKind, policyKind + "List"} { // caches ask for both
 		mapper.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	for _, kind := range []string{"ConfigMap", "ConfigMapList"} {
+		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 	}
 	return mapper
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -32,7 +33,7 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 	}
 	config = controllers.ClientConfig(config)
 	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
@@ -48,7 +49,8 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 	if err != nil {
 		return nil, fmt.Errorf("set up the cluster: %w", err)
 	}
-	rulesReconciler, err := controllers.NewRulesReconciler(mgr.GetCache(), store, o.scopes, metrics, logger.WithName("rules"))
+	lists := controllers.NewLists(mgr.GetCache(), metrics)
+	rulesReconciler, err := controllers.NewRulesReconciler(mgr.GetCache(), lists, store, o.scopes, metrics, logger.WithName("rules"))
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +58,7 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 		return nil, err
 	}
 	statusReconciler, err := controllers.NewStatusReconciler(mgr.GetCache(), mgr.GetClient(),
-		mgr.GetEventRecorder("registration-policy-operator"), o.scopes, o.observe, logger.WithName("status"))
+		mgr.GetEventRecorder("registration-policy-operator"), lists, o.scopes, o.observe, logger.WithName("status"))
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/oauthissuer"
 	"registrationpolicy.dev/operator/test/reference"
 )
 
@@ -136,7 +137,8 @@ spec: {mode: Audit, allow: {domains: ["*"]}}
 `
 
 func TestTheMetricsPageListsWhatAnOperatorServesInBothModes(t *testing.T) {
-	withFiles := runInDirectory(t, logr.Discard(), testPolicies)
+	withFiles := runInDirectory(t, logr.Discard(), testPolicies, oauthFlags(oauthissuer.Start(t, oauthissuer.RSA("k1", 2048)))...)
+	waitForKeys(t, withFiles)
 	for credential, want := range map[string]int{testCredential: http.StatusOK, "another": http.StatusUnauthorized} {
 		if got := withFiles.post(t, credential, signUp("jo@acme.com")); got != want {
 			t.Fatalf("a call with the credential %q: %d, want %d", credential, got, want)
@@ -243,13 +245,18 @@ func TestTheMetricsPageListsTheLibrariesAndTheValuesOfLabels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tokens, err := reference.Texts("../../hookserver/oauth/cause.go", "Cause")
+	if err != nil {
+		t.Fatal(err)
+	}
+	results = append(results, tokens...)
 	builds, err := reference.Texts("../../controllers/metrics.go", "build")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for label, values := range map[string][]string{
 		"`outcome`": {rules.Allow.String(), rules.Deny.String()}, "`reason`": reasons, "`request_type`": shapes,
-		"`result` of `authentications_total`": results, "`result` of `rules_builds_total`": builds,
+		"`result` of `authentications_total`": results, "`result` of `oauth_key_fetches_total`": {"fetched", "failed"}, "`result` of `rules_builds_total`": builds,
 		"`code`": slices.Compact(codes), "`mode`": {string(rules.Enforce), string(rules.Audit)}, "`enforceable`": {"true", "false"},
 	} {
 		row := label + " | `" + strings.Join(values, "`, `") + "`"

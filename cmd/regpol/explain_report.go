@@ -52,6 +52,8 @@ type (
 		Path string `json:"path"`
 		Text string `json:"text"`
 		At   string `json:"at,omitempty"` // file:line
+		// Listed is what matches in the list that Text names, but for whole addresses.
+		Listed string `json:"listed,omitempty"`
 	}
 
 	callReport struct {
@@ -141,7 +143,7 @@ func (e *explanation) report() *report {
 		Warnings: []string{},
 	}
 	if i := e.find(d.Policy); i >= 0 {
-		r.Decision.Entry = e.entry(i, d.Entry)
+		r.Decision.Entry = e.entry(i, d.Entry, d.Domain)
 	}
 	e.addPolicies(r)
 	e.addPerson(r)
@@ -173,12 +175,12 @@ func (e *explanation) find(name rules.PolicyName) int {
 	return -1
 }
 
-func (e *explanation) entry(policy int, entry rules.Entry) *entryReport {
+func (e *explanation) entry(policy int, entry rules.Entry, domain rules.Domain) *entryReport {
 	if entry == (rules.Entry{}) {
 		return nil
 	}
 	p := &e.policies.all[policy]
-	return &entryReport{entry.String(), p.EntryText(entry), p.Place(entry.String())}
+	return &entryReport{entry.String(), p.EntryText(entry), p.Place(entry.String()), p.ListEntry(entry, domain)}
 }
 
 func (e *explanation) addPolicies(r *report) {
@@ -233,7 +235,8 @@ func (e *explanation) addPolicies(r *report) {
 }
 
 func (e *explanation) verdict(policy int, v rules.Verdict) verdictReport {
-	report := verdictReport{Attribute: v.Attribute, Entry: e.entry(policy, v.Entry)}
+	domain := e.domainOf(v.Attribute)
+	report := verdictReport{Attribute: v.Attribute, Entry: e.entry(policy, v.Entry, domain)}
 	switch {
 	case v.Denies:
 		report.Verdict = rules.Deny.String()
@@ -241,15 +244,27 @@ func (e *explanation) verdict(policy int, v rules.Verdict) verdictReport {
 		report.Verdict = rules.Allow.String()
 	}
 	for _, beaten := range v.Beaten {
-		report.Beaten = append(report.Beaten, *e.entry(policy, beaten))
+		report.Beaten = append(report.Beaten, *e.entry(policy, beaten, domain))
 	}
 	for _, near := range v.Near {
 		if e.rehearsal.Decision.Reason != rules.ReasonNotAllowed {
 			break // to mend it would help nobody
 		}
-		report.Near = append(report.Near, *e.entry(policy, near))
+		report.Near = append(report.Near, *e.entry(policy, near, domain))
 	}
 	return report
+}
+
+// domainOf returns the domain of the address that an attribute of the call holds.
+func (e *explanation) domainOf(attribute string) rules.Domain {
+	for _, attributes := range [2][]rules.Attribute{e.rehearsal.Call.Update, e.rehearsal.Call.Profile} {
+		for _, a := range attributes {
+			if address, err := rules.ParseAddress(a.Text); a.Name == attribute && err == nil {
+				return address.Domain()
+			}
+		}
+	}
+	return rules.Domain{}
 }
 
 // addPerson reads the answer as Okta would.

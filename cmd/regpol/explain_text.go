@@ -162,7 +162,12 @@ func tookPart(policies int) string {
 	return fmt.Sprintf("%d policies apply", policies)
 }
 
-func (e *entryReport) inWords() string { return e.Path + " " + strconv.Quote(e.Text) }
+func (e *entryReport) inWords() string {
+	if e.Listed != "" {
+		return e.Path + " " + strconv.Quote(e.Text) + ", which lists " + e.Listed
+	}
+	return e.Path + " " + strconv.Quote(e.Text)
+}
 
 // writePolicies tells the policies one by one, but for those that would only fill the screen.
 func (r *report) writePolicies(w io.Writer, coloured bool) {

@@ -1,0 +1,84 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/json"
+	strictjson "sigs.k8s.io/json"
+
+	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/rules"
+)
+
+// fileMaps are the ConfigMaps of files.
+type fileMaps map[types.NamespacedName]*corev1.ConfigMap
+
+func (m fileMaps) get(_ context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+	return m[name], nil
+}
+
+func isConfigMap(object map[string]any) bool {
+	return object["apiVersion"] == "v1" && object["kind"] == "ConfigMap"
+}
+
+// readList reads the ConfigMap that a document holds. One without the label is refused: a cluster's operator would not see it.
+func (d *document) readList(object map[string]any) error {
+	var errs []error
+	for _, err := range checkMetadata(object["metadata"]) {
+		errs = append(errs, fmt.Errorf("%s: %s", d.place(err.Field), violation(err)))
+	}
+	asJSON, err := json.Marshal(object)
+	if err != nil {
+		return fmt.Errorf("%s: not a ConfigMap", d.place(""))
+	}
+	list := &corev1.ConfigMap{}
+	unknown, err := strictjson.UnmarshalStrict(asJSON, list)
+	if err != nil {
+		// What the package says may quote a line.
+		return fmt.Errorf("%s: not a ConfigMap: write data with a text under each key", d.place("data"))
+	}
+	for _, problem := range unknown {
+		detail := problem.Error()
+		if strings.Contains(detail, "@") {
+			detail = unknownField
+		}
+		errs = append(errs, fmt.Errorf("%s: %s", d.place(""), detail))
+	}
+	if !listobjects.IsList(list) {
+		errs = append(errs, fmt.Errorf("%s: a ConfigMap here must be a list: write the label %s: %q, or remove it",
+			d.place("metadata.labels"), listobjects.Label, listobjects.LabelTrue))
+	}
+	if list.Namespace == "" {
+		list.Namespace = fileNamespace
+	}
+	list.UID = types.UID(listobjects.DigestOf(asJSON)) // tells its versions apart
+	d.list = list
+	return errors.Join(errs...)
+}
+
+// splitLists tells policies and lists apart.
+func splitLists(documents []*document) ([]*document, fileMaps) {
+	var policies []*document
+	lists := fileMaps{}
+	for _, document := range documents {
+		if document.list == nil {
+			policies = append(policies, document)
+			continue
+		}
+		lists[types.NamespacedName{Namespace: document.list.Namespace, Name: document.list.Name}] = document.list
+	}
+	return policies, lists
+}
+
+// resolveFrom resolves policies with the ConfigMaps of files. It knows what it compiled before.
+func (l *Lists) resolveFrom(ctx context.Context, maps fileMaps, policies []rules.Policy) ([]rules.Policy, error) {
+	l.mu.Lock()
+	l.maps = maps
+	l.mu.Unlock()
+	return l.ResolveAll(ctx, policies)
+}

@@ -1,0 +1,426 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/listobjects"
+)
+
+// list returns a ConfigMap with the label of a list.
+func list(namespace, name string, texts map[string]string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: ListLabels()}, Data: texts,
+	}
+}
+
+// keep creates or replaces ConfigMaps.
+func (c *testCluster) keep(t *testing.T, objects ...*corev1.ConfigMap) {
+	t.Helper()
+	for _, object := range objects {
+		object.ResourceVersion = ""
+		err := c.kube.Create(t.Context(), object)
+		if client.IgnoreAlreadyExists(err) == nil && err != nil {
+			err = c.kube.Update(t.Context(), object)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// drop deletes a ConfigMap.
+func (c *testCluster) drop(t *testing.T, namespace, name string) {
+	t.Helper()
+	if err := c.kube.Delete(t.Context(), list(namespace, name, nil)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const (
+	denyByList = `{allow: {domains: ["*"]}, deny: {lists: [{configMap: {name: bad}}]}}`
+	onList     = "jo@listed.example"
+	offList    = "jo@other.example"
+)
+
+// manyLines returns so many entries, of which none is one of the addresses above, and then the given lines.
+func manyLines(count int, lines ...string) string {
+	var text strings.Builder
+	for i := range count {
+		fmt.Fprintf(&text, "filler%d.example\n", i)
+	}
+	return text.String() + strings.Join(lines, "\n") + "\n"
+}
+
+// The rows about lists of the table of faults: what is in force, and what status says.
+func TestFaultsOfLists(t *testing.T) {
+	good := map[string]string{"entries": "listed.example\n"}
+	big := manyLines(60_000, "listed.example") // needs shards
+	shardsOf := func(t *testing.T, namespace string) []*corev1.ConfigMap {
+		t.Helper()
+		objects, err := listobjects.Write("bad", namespace, []byte(big))
+		if err != nil || len(objects) < 3 {
+			t.Fatalf("%d objects, %v", len(objects), err)
+		}
+		return objects
+	}
+	for sentence, test := range map[string]struct {
+		spec             string
+		arrange          func(t *testing.T, namespace string)
+		listed, unlisted string
+		status, reason   string
+		message          string // a part of it
+	}{
+		"a list that denies": {
+			spec:    denyByList,
+			arrange: func(t *testing.T, ns string) { cluster.keep(t, list(ns, "bad", good)) },
+			listed:  "DENY Denied", unlisted: "ALLOW Allowed", status: "True", reason: "Accepted", message: "All of the spec is in force.",
+		},
+		"a list that allows": {
+			spec:    `{allow: {lists: [{configMap: {name: good}}]}}`,
+			arrange: func(t *testing.T, ns string) { cluster.keep(t, list(ns, "good", good)) },
+			listed:  "ALLOW Allowed", unlisted: "DENY NotAllowed", status: "True", reason: "Accepted",
+		},
+		"a missing list that allows, allows nothing": {
+			spec:   `{allow: {domains: [other.example], lists: [{configMap: {name: good}}]}}`,
+			listed: "DENY NotAllowed", unlisted: "ALLOW Allowed", status: "False", reason: "ListNotFound",
+			message: "spec.allow.lists[0]: list good: there is no such ConfigMap in the namespace",
+		},
+		"without a list that denies, all is denied": {
+			spec:   denyByList,
+			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListNotFound",
+			message: "kubectl label configmap bad registrationpolicy.dev/list=true). All calls are denied until the lists that deny are there",
+		},
+		"and only the calls that the policy applies to": {
+			spec:   `{appliesTo: {sources: [rul9]}, deny: {lists: [{configMap: {name: bad}}]}}`,
+			listed: "DENY NoPolicyApplies", unlisted: "DENY NoPolicyApplies", status: "False", reason: "ListNotFound",
+			message: "The calls that the policy applies to are denied",
+		},
+		"a ConfigMap without the label is no list": {
+			spec: denyByList,
+			arrange: func(t *testing.T, ns string) {
+				object := list(ns, "bad", good)
+				object.Labels = nil
+				cluster.keep(t, object)
+			},
+			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListNotFound",
+		},
+		"an optional list that is missing denies nobody": {
+			spec:   `{allow: {domains: ["*"]}, deny: {lists: [{configMap: {name: bad}, optional: true}]}}`,
+			listed: "ALLOW Allowed", unlisted: "ALLOW Allowed", status: "True", reason: "AcceptedWithWarnings",
+			message: "spec.deny.lists[0]: list bad: it is missing, and optional",
+		},
+		"a key that is missing": {
+			spec:    `{allow: {domains: ["*"]}, deny: {lists: [{configMap: {name: bad, key: more}}]}}`,
+			arrange: func(t *testing.T, ns string) { cluster.keep(t, list(ns, "bad", good)) },
+			listed:  "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListNotFound",
+			message: "the ConfigMap has no key more",
+		},
+		"a key, of several": {
+			spec: `{allow: {domains: ["*"]}, deny: {lists: [{configMap: {name: bad, key: b}}]}}`,
+			arrange: func(t *testing.T, ns string) {
+				cluster.keep(t, list(ns, "bad", map[string]string{"a": "other.example", "b": "listed.example"}))
+			},
+			listed: "DENY Denied", unlisted: "ALLOW Allowed", status: "True", reason: "Accepted",
+		},
+		"all keys": {
+			spec: denyByList,
+			arrange: func(t *testing.T, ns string) {
+				cluster.keep(t, list(ns, "bad", map[string]string{"a": "other.example", "b": "listed.example"}))
+			},
+			listed: "DENY Denied", unlisted: "DENY Denied", status: "True", reason: "Accepted",
+		},
+		"a line that is no entry is skipped, and named by its number": {
+			spec: denyByList,
+			arrange: func(t *testing.T, ns string) {
+				cluster.keep(t, list(ns, "bad", map[string]string{"entries": manyLines(200, "listed.example", "two words")}))
+			},
+			listed: "DENY Denied", unlisted: "ALLOW Allowed", status: "True", reason: "AcceptedWithWarnings",
+			message: "list bad: line 202 is not an entry and skipped",
+		},
+		"a list without any entry is as missing": {
+			spec: denyByList,
+			arrange: func(t *testing.T, ns string) {
+				cluster.keep(t, list(ns, "bad", map[string]string{"entries": "# none\n"}))
+			},
+			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
+			message: "list bad: it has no entry",
+		},
+		"a hosts file is no list": {
+			spec: denyByList,
+			arrange: func(t *testing.T, ns string) {
+				cluster.keep(t, list(ns, "bad", map[string]string{"entries": "0.0.0.0 listed.example\nlisted.example\n"}))
+			},
+			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
+			message: "over 1 % of its lines are not entries (the first is line 1)",
+		},
+		"an optional list that is none denies nobody, and is named all the same": {
+			spec:    `{allow: {domains: ["*"]}, deny: {lists: [{configMap: {name: bad}, optional: true}]}}`,
+			arrange: func(t *testing.T, ns string) { cluster.keep(t, list(ns, "bad", map[string]string{"entries": "{}"})) },
+			listed:  "ALLOW Allowed", unlisted: "ALLOW Allowed", status: "False", reason: "ListInvalid", message: "The rest of the policy is.",
+		},
+		"an entry of a list that allows must not be a public suffix": {
+			spec: `{allow: {lists: [{configMap: {name: good}}]}}`,
+			arrange: func(t *testing.T, ns string) {
+				cluster.keep(t, list(ns, "good", map[string]string{"entries": "listed.example\n*.example\n"}))
+			},
+			listed: "ALLOW Allowed", unlisted: "DENY NotAllowed", status: "True", reason: "AcceptedWithWarnings",
+			message: "line 2 allows nothing",
+		},
+		"a list of several ConfigMaps": {
+			spec:    denyByList,
+			arrange: func(t *testing.T, ns string) { cluster.keep(t, shardsOf(t, ns)...) },
+			listed:  "DENY Denied", unlisted: "ALLOW Allowed", status: "True", reason: "Accepted",
+		},
+		"of which one is lost": {
+			spec: denyByList,
+			arrange: func(t *testing.T, ns string) {
+				objects := shardsOf(t, ns)
+				cluster.keep(t, objects...)
+				cluster.drop(t, ns, objects[0].Name)
+			},
+			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
+			message: "part 1 of",
+		},
+		"an index without its shards yet": {
+			spec: denyByList,
+			arrange: func(t *testing.T, ns string) {
+				objects := shardsOf(t, ns)
+				cluster.keep(t, objects[len(objects)-1])
+			},
+			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
+		},
+		"a shard with other content": {
+			spec: denyByList,
+			arrange: func(t *testing.T, ns string) {
+				objects := shardsOf(t, ns)
+				objects[0].Immutable, objects[0].Data = nil, map[string]string{listobjects.KeyEntries: "elsewhere.example\n"}
+				cluster.keep(t, objects...)
+			},
+			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
+			message: "does not have the content that the index names",
+		},
+		"a format of a newer operator": {
+			spec: denyByList,
+			arrange: func(t *testing.T, ns string) {
+				object := list(ns, "bad", good)
+				object.Annotations = map[string]string{listobjects.AnnotationFormat: "index.v9"}
+				cluster.keep(t, object)
+			},
+			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
+			message: "a format that this operator does not know",
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			namespace := cluster.namespace(t)
+			if test.arrange != nil {
+				test.arrange(t, namespace)
+			}
+			cluster.apply(t, namespace, "p", test.spec)
+			f := newRulesFixture(t, cluster.config, namespace)
+			f.reconcile(t)
+			wantAnswer(t, f.store, onList, test.listed)
+			wantAnswer(t, f.store, offList, test.unlisted)
+
+			s := newStatusFixture(t, cluster, false)
+			s.reconcile(t, namespace, "p")
+			_, got := statusOf(t, cluster, namespace, "p")
+			if got.status != test.status || got.reason != test.reason || !strings.Contains(got.message, test.message) {
+				t.Errorf("Accepted is %s/%s (%s), want %s/%s with %q", got.status, got.reason, got.message, test.status, test.reason, test.message)
+			}
+		})
+	}
+}
+
+func TestStatusNamesTheListsThatWereRead(t *testing.T) {
+	namespace := cluster.namespace(t)
+	text := manyLines(300, "listed.example", "two words", "", "a/b.example")
+	cluster.keep(t, list(namespace, "bad", map[string]string{"entries": text}))
+	cluster.apply(t, namespace, "p", denyByList)
+	f := newStatusFixture(t, cluster, false)
+	f.reconcile(t, namespace, "p")
+	status, _ := statusOf(t, cluster, namespace, "p")
+	want := []v1alpha1.ListStatus{{
+		Path: "spec.deny.lists[0]", Entries: new(int64(301)), Digest: listobjects.DigestOf([]byte(text)),
+		SkippedLines: 2, FirstSkippedLines: []int64{302, 304},
+	}}
+	if diff := cmp.Diff(want, status.Lists); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if f.reconcile(t, namespace, "p"); f.writes() != 1 {
+		t.Errorf("%d writes of one status", f.writes())
+	}
+}
+
+// A replica in a manager: lists that change, lose their label or go away, and what is compiled on the way.
+func TestReplicasFollowLists(t *testing.T) {
+	namespace := cluster.namespace(t)
+	cluster.apply(t, namespace, "p", denyByList)
+	r := startReplica(t, cluster.config, namespace, "a")
+	becomes := func(want string) {
+		t.Helper()
+		eventuallyAnswers(t, within, r.store, onList, want)
+	}
+	wantStatus := func(status, reason string) {
+		t.Helper()
+		eventually(t, within, func() string { return lacksCondition(t, cluster, namespace, "p", status, reason) })
+	}
+	becomes("DENY PolicyNotEnforceable")
+	wantStatus("False", "ListNotFound")
+
+	bad := list(namespace, "bad", map[string]string{"entries": "listed.example\n"})
+	cluster.keep(t, bad)
+	becomes("DENY Denied")
+	wantStatus("True", "Accepted")
+
+	bad.Data["entries"] = "elsewhere.example\n"
+	cluster.keep(t, bad)
+	becomes("ALLOW Allowed")
+
+	bad.Labels = nil
+	cluster.keep(t, bad)
+	becomes("DENY PolicyNotEnforceable")
+	wantStatus("False", "ListNotFound")
+
+	bad.Labels = ListLabels()
+	cluster.keep(t, bad)
+	becomes("ALLOW Allowed")
+	wantStatus("True", "Accepted")
+
+	cluster.drop(t, namespace, "bad")
+	becomes("DENY PolicyNotEnforceable")
+	wantStatus("False", "ListNotFound")
+	r.wantRunning(t)
+}
+
+func TestAListIsCompiledOncePerContent(t *testing.T) {
+	namespace := cluster.namespace(t)
+	cluster.keep(t,
+		list(namespace, "one", map[string]string{"entries": "listed.example\n"}),
+		list(namespace, "same", map[string]string{"entries": "listed.example\n"}),
+		list(namespace, "unused", map[string]string{"entries": "elsewhere.example\n"}),
+	)
+	for i := range 5 {
+		cluster.apply(t, namespace, fmt.Sprint("p", i),
+			`{allow: {lists: [{configMap: {name: same}}]}, deny: {lists: [{configMap: {name: one}}, {configMap: {name: one, key: entries}}]}}`)
+	}
+	f := newRulesFixture(t, cluster.config, namespace)
+	want := func(when string, compilations, lists, entries float64) {
+		t.Helper()
+		f.reconcile(t)
+		got := [3]float64{
+			metric(t, f.registry, "registration_policy_list_compilations_total"),
+			metric(t, f.registry, "registration_policy_lists"),
+			metric(t, f.registry, "registration_policy_list_entries"),
+		}
+		if got != [3]float64{compilations, lists, entries} {
+			t.Errorf("%s: compilations, lists and entries are %v, want %v", when, got, [3]float64{compilations, lists, entries})
+		}
+	}
+	want("at first", 1, 1, 1)
+	cluster.apply(t, namespace, "small", `{allow: {domains: [acme.com]}}`)
+	want("after a policy changed", 1, 1, 1)
+	touched := list(namespace, "one", map[string]string{"entries": "listed.example\n"})
+	touched.Annotations = map[string]string{"example.com/note": "touched"}
+	cluster.keep(t, touched)
+	want("after a list was written with the same content", 1, 1, 1)
+	cluster.keep(t, list(namespace, "one", map[string]string{"entries": "listed.example\nmore.example\n"}))
+	want("after a list changed", 2, 2, 3)
+	for i := range 5 {
+		cluster.remove(t, namespace, fmt.Sprint("p", i))
+	}
+	want("after no policy uses any", 2, 0, 0)
+}
+
+func TestAReadOfListsThatFailsLeavesTheOldState(t *testing.T) {
+	namespace := cluster.namespace(t)
+	cluster.keep(t, list(namespace, "bad", map[string]string{"entries": "listed.example\n"}))
+	cluster.apply(t, namespace, "p", denyByList)
+	f := newRulesFixture(t, cluster.config, namespace)
+	f.reconcile(t)
+	before := f.digest(t)
+	away := &failingReader{Reader: newDirectClient(t, cluster.config)}
+	f.reconciler.lists = NewLists(away, nil)
+	cluster.apply(t, namespace, "q", `{allow: {domains: ["*"]}}`)
+	if _, err := f.reconciler.Reconcile(t.Context(), everything); err == nil {
+		t.Error("a list that could not be read was taken for one that is not there")
+	}
+	if f.digest(t) != before {
+		t.Error("the rules changed")
+	}
+	wantAnswer(t, f.store, onList, "DENY Denied")
+}
+
+// failingReader reads policies only.
+type failingReader struct{ client.Reader }
+
+func (failingReader) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return context.DeadlineExceeded
+}
+
+// A list of the size that public ones have is loaded and replaced while calls are decided: each by the one version or the other.
+func TestABigListIsReplacedUnderLoad(t *testing.T) {
+	const entries = 200_000
+	namespace := cluster.namespace(t)
+	write := func(text string) {
+		t.Helper()
+		objects, err := listobjects.Write("bad", namespace, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cluster.keep(t, objects...)
+	}
+	write(manyLines(entries, "listed.example"))
+	cluster.apply(t, namespace, "p", denyByList)
+	r := startReplica(t, cluster.config, namespace, "a")
+	eventuallyAnswers(t, within, r.store, onList, "DENY Denied")
+	wantAnswer(t, r.store, "jo@filler199999.example", "DENY Denied")
+
+	ctx, stop := context.WithCancel(t.Context())
+	var callers sync.WaitGroup
+	for range 2 {
+		callers.Go(func() {
+			for ctx.Err() == nil {
+				if got := answer(r.store, offList); got != "ALLOW Allowed" {
+					t.Errorf("an address on neither version: %s", got)
+					return
+				}
+				if got := answer(r.store, "jo@filler7.example"); got != "DENY Denied" {
+					t.Errorf("an address on both versions: %s", got)
+					return
+				}
+				if got := answer(r.store, onList); !slices.Contains([]string{"ALLOW Allowed", "DENY Denied"}, got) {
+					t.Errorf("an address on one version: %s", got)
+					return
+				}
+			}
+		})
+	}
+	write(manyLines(entries, "listed2.example"))
+	eventuallyAnswers(t, within, r.store, "jo@listed2.example", "DENY Denied")
+	eventuallyAnswers(t, within, r.store, onList, "ALLOW Allowed")
+	stop()
+	callers.Wait()
+	if got := metric(t, prometheus.Gatherers{r.registry}, "registration_policy_list_entries"); got != entries+1 {
+		t.Errorf("%v entries in use", got)
+	}
+
+	// What one small policy costs beside it: no list is compiled.
+	compiled := metric(t, r.registry, "registration_policy_list_compilations_total")
+	cluster.apply(t, namespace, "small", `{deny: {domains: [small.example]}}`)
+	eventuallyAnswers(t, within, r.store, "jo@small.example", "DENY Denied")
+	if got := metric(t, r.registry, "registration_policy_list_compilations_total"); got != compiled {
+		t.Errorf("%v lists compiled for a policy without one", got-compiled)
+	}
+}
