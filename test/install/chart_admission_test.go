@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"registrationpolicy.dev/operator/rules"
 )
 
 const (
@@ -188,8 +190,8 @@ func TestEveryMailProviderOfTheWarningsIsADomain(t *testing.T) {
 		}
 		seen := map[string]bool{}
 		for _, domain := range domains {
-			if seen[domain] || domain != strings.ToLower(domain) || strings.Count(domain, ".") != 1 {
-				t.Errorf("%q: twice, not in lower case, or not a registered domain", domain)
+			if parsed, err := rules.ParseDomain(domain); err != nil || parsed.String() != domain || seen[domain] {
+				t.Errorf("%q: twice, not in canonical form, or not a domain (%v)", domain, err)
 			}
 			seen[domain] = true
 		}

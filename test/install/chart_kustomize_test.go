@@ -65,6 +65,37 @@ func TestKustomizeInstallsWhatTheChartDoesAtItsDefaults(t *testing.T) {
 	}
 }
 
+// config/list-sync is for an overlay: what it adds is what the chart adds for the one list that it has.
+func TestKustomizeSynchronisesListsAsTheChartDoes(t *testing.T) {
+	text, err := output(program(t, "kubectl"), "kustomize", filepath.FromSlash(repository+"/config/list-sync"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := parseObjects(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range built {
+		object.SetNamespace(kustomizeNamespace)
+	}
+	without := byPlace(mustRender(t, kustomizeName, kustomizeNamespace, needed()))
+	rendered := byPlace(mustRender(t, kustomizeName, kustomizeNamespace, needed().with(settings{
+		"listSync.enabled": true, "listSync.lists": given()["listSync.lists"],
+	})))
+	for place := range without {
+		delete(rendered, place)
+	}
+	for _, object := range built { // an overlay sets them
+		if subjects, found, _ := unstructured.NestedSlice(object.Object, "subjects"); found {
+			subjects[0].(map[string]any)["namespace"] = kustomizeNamespace
+			_ = unstructured.SetNestedSlice(object.Object, subjects, "subjects")
+		}
+	}
+	if diff := cmp.Diff(rendered, byPlace(built)); diff != "" {
+		t.Errorf("chart (-), config/list-sync (+):\n%s", diff)
+	}
+}
+
 func TestTheKustomizeBuildAppliesWithoutAWarning(t *testing.T) {
 	c := useChartCluster(t)
 	kube, warnings := warned(t, c.config)
@@ -82,8 +113,8 @@ func TestTheKustomizeBuildAppliesWithoutAWarning(t *testing.T) {
 		if err := kube.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object.DeepCopy()), options...); err != nil {
 			t.Errorf("%s: %v", where(object), err)
 		}
-		if object.GetKind() == "Deployment" {
-			if err := client.NewDryRunClient(kube).Create(t.Context(), podOf(object)); err != nil {
+		if pod := podOf(object); pod != nil {
+			if err := client.NewDryRunClient(kube).Create(t.Context(), pod); err != nil {
 				t.Errorf("a Pod of %s: %v", where(object), err)
 			}
 		}

@@ -106,11 +106,13 @@ func TestNothingIsClusterScopedButTheCRDAndTheWarnings(t *testing.T) {
 	}
 }
 
-var flagOf = regexp.MustCompile(`--[a-z][a-z-]+`)
+var flagOf = regexp.MustCompile(`--[a-z][a-z0-9-]+`)
 
 func TestTheProgramsKnowEveryFlagThatTheChartGivesThem(t *testing.T) {
 	known := map[string][]string{}
-	for name, help := range map[string][]string{"Deployment": {"operator", "--help"}, "Pod": {"regpol", "call", "--help"}} {
+	for name, help := range map[string][]string{
+		"Deployment": {"operator", "--help"}, "Pod": {"regpol", "call", "--help"}, "CronJob": {"regpol", "lists", "sync", "--help"},
+	} {
 		text, err := exec.CommandContext(t.Context(), program(t, help[0]), help[1:]...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %v\n%s", help, err, text)
@@ -119,13 +121,16 @@ func TestTheProgramsKnowEveryFlagThatTheChartGivesThem(t *testing.T) {
 	}
 	for _, choice := range choices {
 		for _, s := range choice {
-			for _, object := range mustRender(t, "try", switchesNamespace, reachable().with(s).with(settings{"certificate.enabled": false})) {
+			for _, object := range mustRender(t, "try", switchesNamespace, reachable().with(s).with(settings{
+				"certificate.enabled": false, "listSync.enabled": true,
+			})) {
 				flags, found := known[object.GetKind()]
 				if !found {
 					continue
 				}
-				arguments := append(below([]any{object.Object}, "spec", "containers", "args"),
-					below([]any{object.Object}, "spec", "template", "spec", "containers", "args")...)
+				arguments := slices.Concat(below([]any{object.Object}, "spec", "containers", "args"),
+					below([]any{object.Object}, "spec", "template", "spec", "containers", "args"),
+					below([]any{object.Object}, "spec", "jobTemplate", "spec", "template", "spec", "containers", "args"))
 				for _, argument := range arguments {
 					flag, _, _ := strings.Cut(argument.(string), "=")
 					if strings.HasPrefix(flag, "--") && !slices.Contains(flags, flag) {

@@ -58,8 +58,22 @@ var choices = []choice{
 	either("rbac.create", true, false),
 	either("policyRoles.create", true, false),
 	either("admissionWarnings.enabled", true, false),
+	either("listSync.enabled", true, false),
+	either("listSync.caConfigMap", "", "mirror-ca"),
+	either("listSync.lists", []any{map[string]any{"name": "disposable-domains", "url": "https://lists.example.com/disposable.txt"}}, []any{
+		map[string]any{
+			"name": "customers.of-the-largest-of-all-our-regions-and-countries", "url": "https://crm.example.com:8443/domains?all=1", "for": "allow",
+			"sha256": strings.Repeat("0", 64), "accept": "sha256:" + strings.Repeat("1", 64), "maxChange": "50%", "schedule": "*/5 * * * *",
+		},
+		map[string]any{"name": "disposable-domains", "url": "https://lists.example.com/disposable.txt"},
+	}),
 	either("hook.tls.existingSecret", "", "hook-tls"),
 	either("auth.keys", []any{}, []any{"okta-2026", "okta-2027"}),
+	{{}, oauthSettings, oauthSettings.with(settings{
+		"auth.existingSecret": "", "auth.oauth.caConfigMap": "issuer-ca", "auth.oauth.clientIDClaim": "azp", "auth.oauth.scopeClaim": "scope",
+		"auth.oauth.clientIDs": []any{"0oa1", "#-{0oa2}"}, "networkPolicy.oauthIssuer.ports": []any{443, 8443},
+	})},
+	either("networkPolicy.oauthIssuer.to", []any{}, []any{map[string]any{"ipBlock": map[string]any{"cidr": "192.0.2.2/32"}}}),
 	either("topologySpread.topologyKeys", []any{}, []any{"kubernetes.io/hostname"}),
 	{
 		{},
@@ -69,7 +83,7 @@ var choices = []choice{
 	{
 		{},
 		{
-			"logging.format": "text", "logging.level": "debug", "logging.domain": "always", "service.type": "NodePort",
+			"listSync.timeZone": "Europe/Zurich", "logging.format": "text", "logging.level": "debug", "logging.domain": "always", "service.type": "NodePort",
 			"image.pullPolicy": "Always", "topologySpread.whenUnsatisfiable": "DoNotSchedule", "image.tag": "edge",
 			"podDisruptionBudget.maxUnavailable": "50%", "drainDelay": "1m30s", "certificate.issuerRef.kind": "Issuer",
 			"image.repository": "registry.example.com/tools/operator", "hook.path": "/", "hook.port": 8443,
@@ -97,6 +111,12 @@ var choices = []choice{
 	},
 }
 
+// oauthSettings have Okta call with tokens too.
+var oauthSettings = settings{
+	"auth.oauth.issuer": "https://acme.okta.com/oauth2/default", "auth.oauth.audience": "api://default",
+	"auth.oauth.clientIDs": []any{"0oa1"}, "auth.oauth.scope": "registration.decide",
+}
+
 // given makes every choice possible: what a switch needs once it is on.
 func given() settings {
 	return needed().with(settings{
@@ -105,6 +125,7 @@ func given() settings {
 		"httpRoute.hostnames":        []any{"hook.acme.com"},
 		"certificate.issuerRef.name": "public",
 		"serviceAccount.name":        "registrations",
+		"listSync.lists":             []any{map[string]any{"name": "disposable-domains", "url": "https://lists.example.com/disposable-domains.txt"}},
 	})
 }
 
@@ -308,25 +329,30 @@ func acceptText(t *testing.T, kube client.Client, text string) error {
 		if err := kube.Apply(t.Context(), apply, client.DryRunAll, client.FieldOwner("chart"), client.ForceOwnership); err != nil {
 			return fmt.Errorf("%s %s: %w", object.GetKind(), object.GetName(), err)
 		}
-		if object.GetKind() != "Deployment" {
+		pod := podOf(object)
+		if pod == nil {
 			continue
 		}
 		// PodSecurity refuses Pods only.
-		if err := client.NewDryRunClient(kube).Create(t.Context(), podOf(object)); err != nil {
-			return fmt.Errorf("a Pod of Deployment %s: %w", object.GetName(), err)
+		if err := client.NewDryRunClient(kube).Create(t.Context(), pod); err != nil {
+			return fmt.Errorf("a Pod of %s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 	}
 	return nil
 }
 
-// podOf returns a pod of a Deployment's template.
-func podOf(deployment *unstructured.Unstructured) *unstructured.Unstructured {
-	template, _, _ := unstructured.NestedMap(deployment.Object, "spec", "template")
+// podOf returns a pod of a Deployment's or a CronJob's template, or nil.
+func podOf(object *unstructured.Unstructured) *unstructured.Unstructured {
+	path := map[string][]string{"Deployment": {"spec", "template"}, "CronJob": {"spec", "jobTemplate", "spec", "template"}}[object.GetKind()]
+	if path == nil {
+		return nil
+	}
+	template, _, _ := unstructured.NestedMap(object.Object, path...)
 	pod := &unstructured.Unstructured{Object: template}
 	pod.SetAPIVersion("v1")
 	pod.SetKind("Pod")
-	pod.SetNamespace(deployment.GetNamespace())
-	pod.SetName(deployment.GetName())
+	pod.SetNamespace(object.GetNamespace())
+	pod.SetName(object.GetName())
 	return pod
 }
 

@@ -70,6 +70,27 @@ func TestValuesThatCannotBeAreRefusedWithTheirReason(t *testing.T) {
 			settings{"namespaceSources": map[string]any{"team-a": []any{"rul1"}}},
 			`namespaceSources.team-a: this namespace is not watched; add it to watchNamespaces`,
 		},
+		"lists to synchronise, and none named": {settings{"listSync.enabled": true}, `listSync.lists is required`},
+		"a list for a namespace that is not watched": {
+			settings{"listSync.enabled": true, "listSync.lists": []any{map[string]any{
+				"name": "a", "url": "https://lists.example.com/a", "namespace": "team-a",
+			}}},
+			`listSync.lists: a is for namespace team-a, which is not watched`,
+		},
+		"a list from an http URL": {
+			settings{"listSync.lists": []any{map[string]any{"name": "a", "url": "http://lists.example.com/a"}}}, `at '/listSync/lists/0/url'`,
+		},
+		"a list from a URL with a password": {
+			settings{"listSync.lists": []any{map[string]any{"name": "a", "url": "https://jo:secret@lists.example.com/a"}}},
+			`at '/listSync/lists/0/url'`,
+		},
+		"tokens of any client": {
+			oauthSettings.with(settings{"auth.oauth.clientIDs": []any{}}), `auth.oauth.clientIDs is required with auth.oauth.issuer`,
+		},
+		"tokens of nobody": {settings{"auth.oauth.scope": "s"}, `auth.oauth.issuer is required with the other values of auth.oauth`},
+		"an issuer over http": {
+			oauthSettings.with(settings{"auth.oauth.issuer": "http://acme.okta.com"}), `at '/auth/oauth/issuer': 'http://acme.okta.com' does not match`,
+		},
 		"bounds without a source": {settings{"namespaceSources": map[string]any{"okta": []any{}}}, `at '/namespaceSources/okta': minItems`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -127,7 +148,7 @@ func leaves(prefix string, values map[string]any) settings {
 	found := settings{}
 	for name, value := range values {
 		path := strings.TrimPrefix(prefix+"."+name, ".")
-		if below, ok := value.(map[string]any); ok && len(below) > 0 && path != "resources" {
+		if below, ok := value.(map[string]any); ok && len(below) > 0 && !strings.HasSuffix(path, "resources") {
 			found = found.with(leaves(path, below))
 		} else {
 			found[path] = value

@@ -54,7 +54,7 @@ func TestWhatPeopleCopyIsAdmittedAndInForce(t *testing.T) {
 	for _, file := range glob(t, "config/samples/*.yaml", "config/samples/*/*.yaml") {
 		t.Run(file, func(t *testing.T) {
 			for _, object := range read(t, file) {
-				c.wantAccepted(t, object)
+				c.copied(t, object)
 			}
 		})
 	}
@@ -71,6 +71,8 @@ func (c *cluster) copied(t *testing.T, object *unstructured.Unstructured) {
 		wantValues(t, object.Object)
 	case "RegistrationPolicy":
 		c.wantAccepted(t, object)
+	case "ConfigMap": // a list, which the policies after it use
+		c.wantKept(t, object)
 	case "HelmRelease":
 		wantValues(t, nested(t, object, "spec", "values"))
 		c.wantAdmitted(t, object)
@@ -151,6 +153,15 @@ func (c *cluster) wantAccepted(t *testing.T, object *unstructured.Unstructured) 
 		}
 		return ""
 	})
+}
+
+// wantKept applies an object, which then stays.
+func (c *cluster) wantKept(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	object.SetNamespace(released)
+	if err := c.apply(t, object); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // wantRefused expects the words that a bad sample names, from the definition that the chart has installed.

@@ -35,6 +35,7 @@ const (
 // What the operator may do, beside what every ServiceAccount may.
 var (
 	operatorWatches = []string{
+		"get /configmaps", "list /configmaps", "watch /configmaps",
 		"create events.k8s.io/events", "patch events.k8s.io/events",
 		"get registrationpolicy.dev/registrationpolicies", "list registrationpolicy.dev/registrationpolicies",
 		"watch registrationpolicy.dev/registrationpolicies", "patch registrationpolicy.dev/registrationpolicies/status",
@@ -71,7 +72,8 @@ func TestEveryInstallationHasExactlyTheRightsThatItsWorkNeeds(t *testing.T) {
 		c.helm(t, append(args, settings...)...)
 	}
 	install("registration-policy-operator", "east")
-	install("signup", "west", "--set", "watchNamespaces={west,team-a}")
+	install("signup", "west", "--set", "watchNamespaces={west,team-a},listSync.enabled=true,"+
+		"listSync.lists[0].name=disposable,listSync.lists[0].url=https://lists.example.com/a,listSync.lists[0].namespace=team-a")
 
 	const kustomized, first, second = "registration-policy-operator", "registration-policy-operator", "signup-registration-policy-operator"
 	scopes := []string{everywhere, "registration-policy", "east", "west", "team-a", "nobodys", "kube-system"}
@@ -119,6 +121,10 @@ func TestEveryInstallationHasExactlyTheRightsThatItsWorkNeeds(t *testing.T) {
 			})
 		}
 	}
+	t.Run("what synchronises lists may do nothing else", func(t *testing.T) {
+		c.wantRights(t, account("west", second+listSyncSuffix), questions, anybody, map[string][]string{"team-a": listSyncRights})
+	})
+	t.Run("what synchronises lists does all its work", func(t *testing.T) { c.wantListSync(t, "west", "team-a", second+listSyncSuffix) })
 	for _, role := range []string{"view", "edit", "admin"} {
 		t.Run("the built-in role "+role+" has no right to policies", func(t *testing.T) {
 			rules := c.aggregated(t, role)

@@ -86,6 +86,34 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- .Values.auth.existingSecret -}}
 {{- end -}}
 
+{{/* "true" if Okta may send credentials of the Secret: always, unless it sends tokens alone. */}}
+{{- define "registration-policy-operator.usesCredentials" -}}
+{{- if or .Values.auth.existingSecret (not .Values.auth.oauth.issuer) -}}true{{- end -}}
+{{- end -}}
+
+{{/* The flags for access tokens. Each is quoted: an audience may hold anything that YAML has a meaning for. */}}
+{{- define "registration-policy-operator.oauthArguments" -}}
+{{- $oauth := .Values.auth.oauth -}}
+{{- if $oauth.issuer -}}
+{{- range $name := list "audience" "clientIDs" "scope" -}}
+{{- if not (index $oauth $name) -}}
+{{- fail (printf "auth.oauth.%s is required with auth.oauth.issuer: any token of the issuer would do otherwise" $name) -}}
+{{- end -}}
+{{- end -}}
+- {{ printf "--hook-oauth-issuer=%s" $oauth.issuer | quote }}
+- {{ printf "--hook-oauth-audience=%s" $oauth.audience | quote }}
+- {{ printf "--hook-oauth-client-id=%s" (join "," $oauth.clientIDs) | quote }}
+- {{ printf "--hook-oauth-scope=%s" $oauth.scope | quote }}
+- {{ printf "--hook-oauth-client-id-claim=%s" $oauth.clientIDClaim | quote }}
+- {{ printf "--hook-oauth-scope-claim=%s" $oauth.scopeClaim | quote }}
+{{- if $oauth.caConfigMap }}
+- --hook-oauth-ca-file=/etc/registration-policy/oauth-ca/ca.crt
+{{- end }}
+{{- else if or $oauth.audience $oauth.clientIDs $oauth.scope -}}
+{{- fail "auth.oauth.issuer is required with the other values of auth.oauth: nothing says whose tokens are meant" -}}
+{{- end -}}
+{{- end -}}
+
 {{/* A duration of the schema's form (1m30s) in seconds. */}}
 {{- define "registration-policy-operator.seconds" -}}
 {{- $minutes := regexFind "^[0-9]+m" . | trimSuffix "m" | default "0" -}}
@@ -146,4 +174,32 @@ items:
 {{- $hosts = concat $hosts .Values.httpRoute.hostnames -}}
 {{- end -}}
 {{- uniq $hosts | toJson -}}
+{{- end -}}
+
+{{/* The name of what synchronises lists. */}}
+{{- define "registration-policy-operator.listSyncName" -}}
+{{- printf "%s-list-sync" (include "registration-policy-operator.fullname" .) -}}
+{{- end -}}
+
+{{/* Where a list goes: list of the root and the list. */}}
+{{- define "registration-policy-operator.listSyncNamespace" -}}
+{{- $root := first . -}}
+{{- $watched := include "registration-policy-operator.watchNamespaces" $root | fromJsonArray -}}
+{{- default (has $root.Release.Namespace $watched | ternary $root.Release.Namespace (first $watched)) (last .).namespace -}}
+{{- end -}}
+
+{{/* The name of a list's CronJob: list of the root, the namespace and the list's name. Pods are named after it: no dots, and room behind. */}}
+{{- define "registration-policy-operator.listSyncJobName" -}}
+{{- $root := first . -}}
+{{- $namespace := index . 1 -}}
+{{- $name := printf "%s-%s" (include "registration-policy-operator.fullname" $root) (last .) -}}
+{{- if or (gt (len $name) 52) (contains "." $name) (ne $namespace $root.Release.Namespace) -}}
+{{- $name = printf "%s-%s" ($name | replace "." "-" | trunc 43 | trimSuffix "-") (printf "%s/%s" $namespace (last .) | sha256sum | trunc 8) -}}
+{{- end -}}
+{{- $name -}}
+{{- end -}}
+
+{{- define "registration-policy-operator.listSyncLabels" -}}
+{{ include "registration-policy-operator.identityLabels" . }}
+app.kubernetes.io/component: list-sync
 {{- end -}}
