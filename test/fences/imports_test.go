@@ -59,10 +59,20 @@ var fences = []fence{
 		because:      "okta is the hook's wire format alone; hookserver joins it with rules",
 	},
 	{
+		room:         "hookserver/oauth",
+		mustNotReach: []string{module + "/rules", module + "/hookserver/okta", "github.com/prometheus", "k8s.io", "sigs.k8s.io"},
+		because:      "oauth knows tokens and their issuer; what a caller may then do is none of its business",
+	},
+	{
 		room:          "controllers",
 		mustNotReach:  []string{module + "/hookserver"},
 		mustNotImport: []string{"net/http"},
 		because:       "controllers and server meet only in *rules.Store",
+	},
+	{
+		room:         "internal/listsync",
+		mustNotReach: []string{module + "/hookserver", module + "/controllers"},
+		because:      "whoever writes lists decides nobody's sign-up: it knows rules, the API, and the format of a list",
 	},
 	{
 		room:         "api/v1alpha1",

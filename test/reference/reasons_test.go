@@ -68,6 +68,9 @@ func TestTheReasonsPageListsEveryCauseOfARefusedCall(t *testing.T) {
 			want = append(want, "401 | `"+result.Value+"`")
 		}
 	}
+	for _, cause := range constantsOf(t, "../../hookserver/oauth/cause.go") {
+		want = append(want, "401 | `"+cause.Value+"`")
+	}
 	for _, malformed := range constantsOf(t, "../../hookserver/okta/malformed.go") {
 		status := "400"
 		if malformed.Value == "TooLarge" {
