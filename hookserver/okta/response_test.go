@@ -25,7 +25,7 @@ func TestGoldenAnswers(t *testing.T) {
 			{"department", `null`}, {"tags", `["a","b"]`}, {"userType", `"Partner"`}, {"weight", `1.50`},
 		}).WithDebugContext(debug),
 		"allow-update-with-profile": okta.AllowUpdate([]okta.Value{{"userType", `"Partner"`}}),
-		"deny": okta.Deny("Please sign up with your company address.", "EMAIL_NOT_ALLOWED", "email"),
+		"deny":                      okta.Deny("Please sign up with your company address.", "EMAIL_NOT_ALLOWED", "email"),
 		"deny-with-debug-context": okta.Deny(`Füße "quoted" & 日本`, "EMAIL_INVALID", "login").
 			WithDebugContext(debug),
 	} {
