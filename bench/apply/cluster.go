@@ -138,7 +138,7 @@ func (c *cluster) control(ctx context.Context, config *rest.Config) (<-chan erro
 	if err != nil {
 		return nil, err
 	}
-	reconciler, err := controllers.NewRulesReconciler(mgr.GetCache(), c.store, nil, metrics, logr.Discard())
+	reconciler, err := controllers.NewRulesReconciler(mgr.GetCache(), controllers.NewLists(mgr.GetCache(), metrics), c.store, nil, metrics, logr.Discard())
 	if err != nil {
 		return nil, err
 	}
