@@ -160,6 +160,7 @@ type wire struct {
 type call struct {
 	method, path string
 	query        map[string][]string
+	status       int // of the answer; 0 while there is none
 }
 
 // onTheWire returns a copy of config whose calls are recorded.
@@ -179,7 +180,8 @@ type wireEnd struct {
 
 func (e *wireEnd) RoundTrip(request *http.Request) (*http.Response, error) {
 	e.wire.mu.Lock()
-	e.wire.calls = append(e.wire.calls, call{request.Method, request.URL.Path, request.URL.Query()})
+	at := len(e.wire.calls)
+	e.wire.calls = append(e.wire.calls, call{method: request.Method, path: request.URL.Path, query: request.URL.Query()})
 	e.wire.mu.Unlock()
 	if e.wire.refuse != nil && e.wire.refuse(request) {
 		return &http.Response{
@@ -187,7 +189,13 @@ func (e *wireEnd) RoundTrip(request *http.Request) (*http.Response, error) {
 			Header: http.Header{}, Body: http.NoBody, Request: request,
 		}, nil
 	}
-	return e.next.RoundTrip(request)
+	response, err := e.next.RoundTrip(request)
+	if err == nil {
+		e.wire.mu.Lock()
+		e.wire.calls[at].status = response.StatusCode
+		e.wire.mu.Unlock()
+	}
+	return response, err
 }
 
 // to returns the recorded calls whose path ends so.

@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"registrationpolicy.dev/operator/test/oktasim"
 )
 
@@ -63,7 +66,11 @@ func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
 		replica.awaitAnswer(t, "jo@acme.example", allowed)
 		replica.awaitAnswer(t, "jo@acme.com", notAllowed)
 	}
-	// It speaks of the watch that has been silent for longest, of policies or of lists: each comes back in its own time.
+	// It speaks of the watch that has been silent for longest, of policies or of lists. Bookmarks come once a minute, events at
+	// once.
+	c.create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+		Namespace: namespace, Name: "list", Labels: map[string]string{"registrationpolicy.dev/list": "true"},
+	}})
 	eventually(t, proven+" goes on", func() bool { return op.metric(t, proven) != silent })
 	if got := c.condition(t, "acme"); got.Reason != "Accepted" {
 		t.Errorf("status after the outage: %s", got.Reason)
