@@ -25,8 +25,12 @@ const (
 	maxHeaderBytes = 16 << 10
 	// maxStreams is how many calls one HTTP/2 connection may make at once: a little more than the 75 that an org makes.
 	maxStreams = 100
-	// maxConnections bounds the memory and the file descriptors that strangers can take: about 20 kB each.
+	// maxConnections bounds the memory and the file descriptors that strangers can take: about 20 kB each. With more, those of
+	// strangers go, the oldest first.
 	maxConnections = 2048
+	// strangerTime is the time that each connection has to show a credential before it may go for a newer one: a caller that
+	// has one shows it at once, and must not go with a burst of strangers. More than maxConnections in that time wait.
+	strangerTime = 200 * time.Millisecond
 	// defaultMaxInFlight is how many calls are decided at once: three times the 75 that Okta lets an org make.
 	// Nothing on the path waits, so that more than that means that the machine is out of breath.
 	defaultMaxInFlight = 256

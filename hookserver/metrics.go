@@ -34,6 +34,8 @@ import (
 //	    Requests on the hook's port, by status.
 //	calls_in_flight
 //	    Calls being decided.
+//	connections_evicted_total
+//	    Connections closed to make room for new ones, or because there was none.
 //	calls_shed_total
 //	    Calls answered 503 because too many were in flight.
 //	panics_total
@@ -63,6 +65,7 @@ type metrics struct {
 	refusedAuth    *prometheus.CounterVec
 	requests       *prometheus.CounterVec
 	shed           prometheus.Counter
+	evicted        prometheus.Counter
 	panics         prometheus.Counter
 	contradictions prometheus.Counter
 
@@ -109,7 +112,9 @@ func newMetrics(s *Server) *metrics {
 			"credential", "result"),
 		requests: counters("http_requests_total", "Requests on the hook's port, by status.", "code"),
 		shed:     counter("calls_shed_total", "Calls answered 503 because too many were in flight."),
-		panics:   counter("panics_total", "Calls answered 500 because of a fault in the program."),
+		evicted: counter("connections_evicted_total",
+			"Connections closed to make room for new ones, or because there was none."),
+		panics: counter("panics_total", "Calls answered 500 because of a fault in the program."),
 		contradictions: counter("contradictory_request_types_total",
 			"Decided calls whose requestType is unknown or contradicts the data."),
 	}
@@ -132,7 +137,7 @@ func (m *metrics) Describe(descs chan<- *prometheus.Desc) {
 
 // collectors are the metrics whose series never go away.
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.decisions, m.durations, m.requests, m.shed, m.panics, m.contradictions}
+	return []prometheus.Collector{m.decisions, m.durations, m.requests, m.shed, m.evicted, m.panics, m.contradictions}
 }
 
 // Collect implements prometheus.Collector.

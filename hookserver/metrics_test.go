@@ -53,6 +53,9 @@ registration_policy_calls_in_flight 0
 # HELP registration_policy_calls_shed_total Calls answered 503 because too many were in flight.
 # TYPE registration_policy_calls_shed_total counter
 registration_policy_calls_shed_total 0
+# HELP registration_policy_connections_evicted_total Connections closed to make room for new ones, or because there was none.
+# TYPE registration_policy_connections_evicted_total counter
+registration_policy_connections_evicted_total 0
 # HELP registration_policy_contradictory_request_types_total Decided calls whose requestType is unknown or contradicts the data.
 # TYPE registration_policy_contradictory_request_types_total counter
 registration_policy_contradictory_request_types_total 1

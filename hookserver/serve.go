@@ -52,6 +52,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 	if !ok {
 		return s.refuse(w, r, badCredential)
 	}
+	trust(r.Context())
 
 	if !isJSON(r.Header) {
 		return s.refuse(w, r, wrongContentType)

@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"golang.org/x/net/netutil"
-
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -47,6 +45,7 @@ func New(options Options) (*Server, error) {
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeaderBytes,
 		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ConnContext:                  withConnection,
 		ErrorLog:                     log.New(errorLog{newRefusalLog(options.Logger)}, "", 0),
 		DisableGeneralOptionsHandler: true, // OPTIONS * is another path
 	}
@@ -59,7 +58,7 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 // Serve answers calls on the listener until Shutdown, and then returns nil. With a TLS configuration, which must have a
 // certificate, it speaks HTTP/1.1 and HTTP/2 over TLS; without, plain HTTP/1.1. It may be called once.
 func (s *Server) Serve(listener net.Listener, tlsConfig *tls.Config) error {
-	listener = netutil.LimitListener(listener, maxConnections)
+	listener = newConnections(listener, maxConnections, s.metrics.evicted.Inc)
 	var err error
 	if tlsConfig != nil {
 		s.http.TLSConfig = tlsConfig.Clone()

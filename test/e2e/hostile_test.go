@@ -1,0 +1,324 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const (
+	// mostMemory is what the process may have resident under any of these, in KiB: several times what it has when idle, and far
+	// less than it would be if anything grew with the number of strangers.
+	mostMemory = 256 << 10
+	// idleStrangers are connections on which nothing is said; five times what the server keeps.
+	idleStrangers = 10_000
+	// busyStrangers are connections that keep the server busy.
+	busyStrangers = 500
+	// siege is how long each attack goes on.
+	siege = 3 * time.Second
+)
+
+// Whatever strangers do to the hook's port, the memory of the process is bounded, and calls with a credential are answered: on kept
+// connections and on new ones.
+func TestHostileClientsNeitherFillTheMemoryNorLockOktaOut(t *testing.T) {
+	dir, certificates := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(dir, "acme.yaml"), acmePolicy)
+	writeCertificate(t, certificates)
+	for _, server := range []struct {
+		name   string
+		flags  []string
+		secure *tls.Config
+	}{
+		{"plain", nil, nil},
+		{"TLS", []string{"--hook-tls-dir", certificates}, &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // a certificate of the test
+	} {
+		op := startReady(t, withDirectory(t, dir, server.flags...)...)
+		address := strings.Split(op.hookURL, "/")[2]
+		for _, attack := range []struct {
+			name string
+			only string // the server that it is about; "" for both
+			run  func(s *strangers)
+		}{
+			{"10,000 connections on which nothing is said", "plain", func(s *strangers) { s.each(idleStrangers, func(conn net.Conn) { s.hold(conn) }) }},
+			{"headers that come octet by octet", "plain", func(s *strangers) { s.each(busyStrangers, s.dribble("POST /okta/registration HTTP/1.1\r\nX-Long: ")) }},
+			{"bodies that come octet by octet", "plain", func(s *strangers) {
+				s.each(busyStrangers, s.dribble("POST /okta/registration HTTP/1.1\r\nHost: hook\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"))
+			}},
+			{"headers without end", "plain", func(s *strangers) {
+				s.each(busyStrangers, s.flood("POST /okta/registration HTTP/1.1\r\nX-Long: ", strings.Repeat("x", 64<<10)))
+			}},
+			{"bodies without end", "plain", func(s *strangers) {
+				s.each(busyStrangers, s.flood("POST /okta/registration HTTP/1.1\r\nHost: hook\r\nTransfer-Encoding: chunked\r\n\r\n", "8000\r\n"+strings.Repeat("x", 0x8000)+"\r\n"))
+			}},
+			{"calls one behind the other without waiting", "plain", func(s *strangers) {
+				s.each(busyStrangers, s.flood("", strings.Repeat("POST /okta/registration HTTP/1.1\r\nHost: hook\r\nContent-Length: 2\r\n\r\n{}", 50)))
+			}},
+			{"answers that nobody takes", "plain", func(s *strangers) {
+				s.each(busyStrangers, s.write(strings.Repeat("GET / HTTP/1.1\r\nHost: hook\r\n\r\n", 2000)))
+			}},
+			{"connections that come and go", "", func(s *strangers) { s.churn() }},
+			{"handshakes that are not begun", "TLS", func(s *strangers) { s.each(idleStrangers/4, func(conn net.Conn) { s.hold(conn) }) }},
+			{"handshakes that end in the middle", "TLS", func(s *strangers) { s.each(busyStrangers, s.write("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")) }},
+			{"connections closed by half", "TLS", func(s *strangers) { s.each(busyStrangers, s.halfClose) }},
+		} {
+			if attack.only != "" && attack.only != server.name {
+				continue
+			}
+			t.Run(server.name+"/"+attack.name, func(t *testing.T) {
+				guests := newGuests(t, op, server.secure)
+				hostile := newStrangers(address)
+				attack.run(hostile)
+				hostile.end()
+				report := guests.end(t)
+				memory := op.resident(t)
+				if memory > mostMemory {
+					t.Errorf("%d KiB resident", memory)
+				}
+				t.Logf("%d connections; %s; %d MiB resident", hostile.opened.Load(), report, memory>>10)
+			})
+		}
+		if got := op.status(t, op.probeURL+"/readyz"); got != http.StatusOK {
+			t.Errorf("%s: readyz says %d after all", server.name, got)
+		}
+	}
+}
+
+// resident returns the memory of the process that is resident now, in KiB.
+func (op *operator) resident(t *testing.T) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", op.process.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(status)
+	if found == nil {
+		t.Fatalf("no VmRSS in %s", status)
+	}
+	memory, err := strconv.Atoi(string(found[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return memory
+}
+
+// guests make good calls, one after the other, until they are told to end.
+type guests struct {
+	stop   chan struct{}
+	ended  sync.WaitGroup
+	mu     sync.Mutex
+	kept   []time.Duration
+	fresh  []time.Duration
+	faults []string
+}
+
+func newGuests(t *testing.T, op *operator, secure *tls.Config) *guests {
+	t.Helper()
+	url := op.hookURL
+	if secure != nil {
+		url = strings.Replace(url, "http://", "https://", 1)
+	}
+	g := &guests{stop: make(chan struct{})}
+	for _, keeps := range []bool{true, false} {
+		// As Okta would: 3 s for everything.
+		client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: !keeps, TLSClientConfig: secure}}
+		if fault := g.call(client, url, keeps); fault != "" { // before the strangers come
+			t.Fatal(fault)
+		}
+		g.ended.Go(func() {
+			for {
+				select {
+				case <-g.stop:
+					client.CloseIdleConnections()
+					return
+				case <-time.After(5 * time.Millisecond):
+				}
+				if fault := g.call(client, url, keeps); fault != "" {
+					g.mu.Lock()
+					g.faults = append(g.faults, fault)
+					g.mu.Unlock()
+				}
+			}
+		})
+	}
+	return g
+}
+
+// call makes one call, and says what is wrong with its answer.
+func (g *guests) call(client *http.Client, url string, keeps bool) string {
+	const body = `{"eventType":"com.okta.user.pre-registration","data":{"userProfile":{"login":"jo@acme.com","email":"jo@acme.com"}}}`
+	request, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body)) //nolint:noctx // the client has a timeout
+	if err != nil {
+		return err.Error()
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", credential)
+	begin := time.Now()
+	response, err := client.Do(request)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK || !bytes.Contains(answer, []byte(`{"registration":"ALLOW"}`)) {
+		return fmt.Sprintf("%d %s %v", response.StatusCode, answer, err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if keeps {
+		g.kept = append(g.kept, time.Since(begin))
+	} else {
+		g.fresh = append(g.fresh, time.Since(begin))
+	}
+	return ""
+}
+
+// end waits until all have left, fails for each call that was not answered well, and tells how long the others took.
+func (g *guests) end(t *testing.T) string {
+	t.Helper()
+	close(g.stop)
+	g.ended.Wait()
+	for _, fault := range g.faults {
+		t.Error(fault)
+	}
+	if len(g.kept) < 10 || len(g.fresh) < 10 {
+		t.Errorf("only %d and %d good calls", len(g.kept), len(g.fresh))
+	}
+	told := func(took []time.Duration) string {
+		slices.Sort(took)
+		return fmt.Sprintf("%d calls, p50 %s, p99 %s", len(took), took[len(took)/2].Round(10*time.Microsecond),
+			took[len(took)*99/100].Round(10*time.Microsecond))
+	}
+	return "kept connections: " + told(g.kept) + "; new ones: " + told(g.fresh)
+}
+
+// strangers are connections of callers without a credential.
+type strangers struct {
+	address string
+	over    chan struct{}
+	ended   sync.WaitGroup
+	opened  atomic.Int64
+}
+
+func newStrangers(address string) *strangers {
+	return &strangers{address: address, over: make(chan struct{})}
+}
+
+// each opens so many connections, each treated in a way of its own, until the siege is over.
+func (s *strangers) each(count int, treat func(net.Conn)) {
+	for range count {
+		s.ended.Go(func() {
+			conn, err := net.DialTimeout("tcp", s.address, siege) //nolint:noctx // it has a timeout
+			if err != nil {
+				return
+			}
+			s.opened.Add(1)
+			defer func() { _ = conn.Close() }()
+			treat(conn)
+		})
+	}
+	time.Sleep(siege)
+}
+
+func (s *strangers) end() {
+	close(s.over)
+	s.ended.Wait()
+}
+
+// hold keeps a connection until the siege is over.
+func (s *strangers) hold(net.Conn) { <-s.over }
+
+// dribble says a beginning at once, and then an octet every now and then.
+func (s *strangers) dribble(beginning string) func(net.Conn) {
+	return func(conn net.Conn) {
+		text := []byte(beginning)
+		for {
+			if _, err := conn.Write(text); err != nil {
+				return
+			}
+			text = []byte("x")
+			select {
+			case <-s.over:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}
+}
+
+// flood says a beginning, and then a text again and again, as fast as it is taken.
+func (s *strangers) flood(beginning, text string) func(net.Conn) {
+	return func(conn net.Conn) {
+		go func() { _, _ = io.Copy(io.Discard, conn) }()
+		said := beginning
+		for {
+			_ = conn.SetWriteDeadline(time.Now().Add(siege))
+			if _, err := io.WriteString(conn, said); err != nil {
+				s.hold(conn)
+				return
+			}
+			said = text
+			select {
+			case <-s.over:
+				return
+			case <-time.After(10 * time.Millisecond): // the load generator shares the machine
+			}
+		}
+	}
+}
+
+// write says a text and takes no answer.
+func (s *strangers) write(text string) func(net.Conn) {
+	return func(conn net.Conn) {
+		_ = conn.SetWriteDeadline(time.Now().Add(siege))
+		_, _ = io.WriteString(conn, text)
+		s.hold(conn)
+	}
+}
+
+// halfClose shakes hands over TLS, ends its own half, and stays.
+func (s *strangers) halfClose(conn net.Conn) {
+	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a certificate of the test
+	_ = conn.SetDeadline(time.Now().Add(siege))
+	if secure.Handshake() != nil { //nolint:noctx // it has a deadline
+		return
+	}
+	_, _ = io.WriteString(secure, "POST /okta/registration HTTP/1.1\r\nHost: hook\r\n")
+	_ = secure.CloseWrite()
+	s.hold(conn)
+}
+
+// churn opens connections and closes them at once.
+func (s *strangers) churn() {
+	for range 8 {
+		s.ended.Go(func() {
+			for {
+				select {
+				case <-s.over:
+					return
+				default:
+				}
+				conn, err := net.DialTimeout("tcp", s.address, siege) //nolint:noctx // it has a timeout
+				if err != nil {
+					continue
+				}
+				s.opened.Add(1)
+				_ = conn.Close()
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	time.Sleep(siege)
+}
