@@ -89,6 +89,10 @@ chart: ## Lint and render the Helm chart with helm; a minute when built for the 
 	helm lint --strict --set auth.existingSecret=hook-auth ../../charts/registration-policy-operator; \
 	helm template try ../../charts/registration-policy-operator --set auth.existingSecret=hook-auth >/dev/null
 
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities that the programs can reach; says so where the database is away
+	@hack/vulncheck.sh
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME
 	@hack/fuzz.sh $(FUZZTIME)
@@ -109,6 +113,10 @@ build: ## Build the programs, static, into bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
 	@ln -sf regpol bin/kubectl-regpol
+
+.PHONY: sbom
+sbom: build ## Write what is linked into the programs as CycloneDX, bin/*.cdx.json, and check its licences
+	@hack/sbom.sh
 
 .PHONY: image
 image: ## Build the container image, with docker
