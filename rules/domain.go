@@ -189,17 +189,20 @@ func notLetterOrDigit(r rune) bool {
 	return r != '-' && !unicode.In(r, unicode.Ll, unicode.Lo, unicode.Lm, unicode.Mn, unicode.Mc, unicode.Nd) || unicode.Is(disallowed, r)
 }
 
-// disallowed are the letters and marks that RFC 5892 excepts: those that only stretch or repeat others (2.6), and the parts of
-// which Hangul syllables are composed (2.9).
+// disallowed are the letters and marks that RFC 5892 excepts: marks of symbols and of music (2.4), those that only stretch or
+// repeat others (2.6), and the parts of which Hangul syllables are composed (2.9).
 var disallowed = &unicode.RangeTable{R16: []unicode.Range16{
 	{Lo: 0x0640, Hi: 0x0640, Stride: 1},
 	{Lo: 0x07fa, Hi: 0x07fa, Stride: 1},
 	{Lo: 0x1100, Hi: 0x11ff, Stride: 1},
+	{Lo: 0x20d0, Hi: 0x20ff, Stride: 1},
 	{Lo: 0x302e, Hi: 0x302f, Stride: 1},
 	{Lo: 0x3031, Hi: 0x3035, Stride: 1},
 	{Lo: 0x303b, Hi: 0x303b, Stride: 1},
 	{Lo: 0xa960, Hi: 0xa97c, Stride: 1},
 	{Lo: 0xd7b0, Hi: 0xd7fb, Stride: 1},
+}, R32: []unicode.Range32{
+	{Lo: 0x1d100, Hi: 0x1d24f, Stride: 1},
 }}
 
 // isNumber tells labels that inet_aton(3) takes for a part of an IPv4 address: digits, or hexadecimal ones after 0x.
