@@ -1,0 +1,63 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/api/errors"
+
+	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/rules"
+)
+
+// keepList writes a list into ConfigMaps, new shards first.
+func (c *cluster) keepList(t *testing.T, name, text string) {
+	t.Helper()
+	objects, err := listobjects.Write(name, namespace, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range objects {
+		if err := c.client.Create(t.Context(), object); errors.IsAlreadyExists(err) {
+			object.ResourceVersion = ""
+			err = c.client.Update(t.Context(), object)
+			if err != nil {
+				t.Fatal(err)
+			}
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A list of the size that public ones have comes into force and changes, and a small policy beside it, while calls come in: none is
+// late, and none is answered by anything but the one version or the other.
+func TestABigListChangesWithoutALateAnswer(t *testing.T) {
+	const entries, changes = 200_000, 3
+	var filler strings.Builder
+	for i := range entries {
+		fmt.Fprintf(&filler, "filler%d.example\n", i)
+	}
+	c := startCluster(t)
+	op := startReady(t, c.inCluster(t)...)
+	c.apply(t, "acme", `{allow: {domains: [acme.com]}}`)
+	c.apply(t, "everyone", `{allow: {domains: ["*"]}, deny: {lists: [{configMap: {name: bad}, optional: true}]}}`)
+	op.awaitAnswer(t, "jo@acme.com", allowed)
+	before := op.resident(t)
+	guests := newGuests(t, op, nil)
+	for i := range changes {
+		c.keepList(t, "bad", filler.String()+fmt.Sprintf("listed%d.example\n", i))
+		op.awaitReasonFrom(t, "reg1", fmt.Sprintf("jo@listed%d.example", i), rules.ReasonDenied)
+		c.apply(t, "small", fmt.Sprintf(`{deny: {domains: [small%d.example]}}`, i))
+		op.awaitReasonFrom(t, "reg1", fmt.Sprintf("jo@small%d.example", i), rules.ReasonDenied)
+	}
+	if got := op.reasonFrom(t, "reg1", "jo@listed0.example"); got != rules.ReasonAllowed {
+		t.Errorf("an entry that the list no longer has: %s", got)
+	}
+	t.Logf("%d changes of a list of %d entries, %d KiB; %s; %d MiB resident, %d before", changes, entries, filler.Len()>>10,
+		guests.end(t), op.resident(t)>>10, before>>10)
+	if got := op.metric(t, "registration_policy_list_compilations_total"); got != fmt.Sprint(changes) {
+		t.Errorf("%s lists compiled for %d versions of one", got, changes)
+	}
+}
