@@ -17,9 +17,6 @@ var excuses = map[string]string{
 
 // elsewhere are commands, by their beginning, whose doings another test is about.
 var elsewhere = []struct{ page, begins, test, reason string }{
-	{"README.md", "make run", "test/e2e", "what the operator does with that directory is tested there"},
-	{"README.md", "ask() {", "test/e2e", "the same"},
-	{"README.md", "ask jo@", "test/e2e", "the same"},
 	{"README.md", "make test", "Makefile", "it runs this test"},
 	{"README.md", "regpol call https://", "test/install", "the same call runs on docs/install.md, through a real proxy"},
 	{"README.md", "kubectl get regpol", "test/install", "its columns are those of docs/install.md, which runs"},

@@ -1,0 +1,143 @@
+package manual
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// repository is the root of the checkout that is tested.
+const repository = "../.."
+
+// A fresh checkout, and what the README's first screen says to type there.
+func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
+	t.Parallel()
+	p := parsePage(t, "../README.md")
+	checkout := freshCheckout(t)
+	// What make run does first. It may take longer than anything else is waited for.
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", ".dev/operator", "./cmd/operator")
+	build.Dir = checkout
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	hook := freeAddress(t)
+	run := strings.TrimPrefix(strings.Join(p.block(t, "make-run").lines, "\n"), "$ ")
+	printed := background(t, checkout, run+" HOOK="+hook+" PROBES="+freeAddress(t)+" METRICS="+freeAddress(t))
+	says := func(what string) {
+		eventually(t, "the log has "+what, func() bool { return strings.Contains(printed.String(), what) })
+	}
+	says("msg=Starting")
+
+	ask := p.block(t, "ask")
+	for i, line := range ask.lines {
+		ask.lines[i] = strings.ReplaceAll(line, "127.0.0.1:8080", hook)
+	}
+	reader := newShell(t)
+	reader.run(t, p, "ask")
+	asked := func(address string) string {
+		return reader.command(t, ask.commands()[0].text+"\nask "+address+" demo-credential-not-a-secret")
+	}
+
+	reader.dir = checkout // the lines that make run prints name a file in it
+	var statuses []string
+	for line := range strings.Lines(printed.String()) {
+		if strings.HasPrefix(line, "curl ") {
+			statuses = append(statuses, lastWord(reader.command(t, line)))
+		}
+	}
+	if want := []string{"200", "200", "401"}; !slices.Equal(statuses, want) {
+		t.Errorf("the lines that make run prints are answered %q, want %q", statuses, want)
+	}
+
+	file := filepath.Join(checkout, "config", "samples", "quickstart", "acme.yaml")
+	stored, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := strings.Replace(string(stored), "- acme.com\n", "- acme.com\n    - elsewhere.example\n", 1)
+	write(t, file, edited)
+	isAllowed := func() bool { return strings.Contains(asked("jo@elsewhere.example"), `"reason":"Allowed"`) }
+	eventually(t, "the answer has changed", isAllowed)
+	write(t, file, strings.Replace(edited, "allow:", "alow:", 1))
+	says(`error="config/samples/quickstart/acme.yaml:7: spec.alow: unknown field; look at its spelling and its place`)
+	if !isAllowed() {
+		t.Error("the earlier rules are no longer in force")
+	}
+}
+
+func lastWord(text string) string {
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return ""
+	}
+	return words[len(words)-1]
+}
+
+// freshCheckout copies what git has, or would have after an add.
+func freshCheckout(t *testing.T) string {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	list.Dir = repository
+	files, err := list.Output()
+	if err != nil {
+		t.Fatalf("git ls-files: %v", err)
+	}
+	dir := t.TempDir()
+	for file := range strings.SplitSeq(strings.TrimSuffix(string(files), "\x00"), "\x00") {
+		from := filepath.Join(repository, filepath.FromSlash(file))
+		stat, err := os.Stat(from)
+		if err != nil {
+			continue // deleted, and not committed yet
+		}
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(dir, filepath.FromSlash(file))
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, text, stat.Mode().Perm()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// background runs a command until the test ends, and returns what it prints.
+func background(t *testing.T, dir, line string) *syncBuffer {
+	t.Helper()
+	printed := &syncBuffer{}
+	process := exec.Command("bash", "-c", line)
+	process.Dir = dir
+	process.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "MAKE") })
+	process.Stdout, process.Stderr = printed, printed
+	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // make does not pass a signal on
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = syscall.Kill(-process.Process.Pid, syscall.SIGKILL)
+		_ = process.Wait()
+		if t.Failed() {
+			t.Logf("$ %s\n%s", line, printed)
+		}
+	})
+	return printed
+}
+
+// freeAddress returns one that nobody listens at.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
