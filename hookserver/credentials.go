@@ -33,6 +33,8 @@ type Credentials struct {
 	faults   atomic.Int64                  // files, or directories, that could not be used when last read
 }
 
+var errNoCredential = errors.New("no file can be used; put each accepted value of the header into one")
+
 type credential struct {
 	name   string
 	digest [sha256.Size]byte
@@ -56,7 +58,7 @@ func LoadCredentials(dir string, logger logr.Logger) (*Credentials, error) {
 		return nil, fmt.Errorf("credentials: %w", errors.Join(read.faults...))
 	}
 	if len(read.accepted) == 0 {
-		return nil, fmt.Errorf("credentials: %s has no file; put each accepted value of the header into one", dir)
+		return nil, fmt.Errorf("credentials: %s: %w", dir, errNoCredential)
 	}
 	c.put(read)
 	return c, nil
@@ -123,6 +125,10 @@ func (c *Credentials) put(read readCredentials) {
 		return
 	}
 	c.accepted.Store(&read.accepted)
+	if len(read.accepted) == 0 {
+		c.logger.Error(errNoCredential, "No credential is left: calls that bring one are refused", "directory", c.dir)
+		return
+	}
 	c.logger.Info("Credentials accepted", "credentials", c.Names())
 	for _, name := range read.examples {
 		c.logger.Info("Credential is the example in Okta's documentation: replace it", "credential", name)

@@ -26,8 +26,8 @@ func TestLoadCredentials(t *testing.T) {
 		"with a space inside":            {map[string]string{"a": "Basic " + value}, []string{"a"}, ""},
 		"several, and hidden files":      {map[string]string{"b": value + "b", "a": value, ".hidden": "x", "..data": ""}, []string{"a", "b"}, ""},
 		"1024 octets":                    {map[string]string{"a": strings.Repeat("x", 1024)}, []string{"a"}, ""},
-		"no file":                        {map[string]string{}, nil, "has no file"},
-		"hidden files only":              {map[string]string{".a": value}, nil, "has no file"},
+		"no file":                        {map[string]string{}, nil, "no file can be used"},
+		"hidden files only":              {map[string]string{".a": value}, nil, "no file can be used"},
 		"15 octets":                      {map[string]string{"a": value[1:]}, nil, `file "a"`},
 		"1025 octets":                    {map[string]string{"a": strings.Repeat("x", 1025)}, nil, `file "a"`},
 		"1024 octets and two newlines":   {map[string]string{"a": strings.Repeat("x", 1024) + "\n\n"}, nil, `file "a"`},
@@ -208,6 +208,9 @@ func TestAChangeOfTheDirectory(t *testing.T) {
 			}
 			if got := strings.Count(log.text(), "Credentials not accepted"); int64(got) != test.faults {
 				t.Errorf("%d faults in the log:\n%s", got, log.text())
+			}
+			if got, want := strings.Count(log.text(), "No credential is left"), len(test.accepted) == 0; (got == 1) != want {
+				t.Errorf("that none is left is logged %d times; none is: %t\n%s", got, want, log.text())
 			}
 		})
 	}
