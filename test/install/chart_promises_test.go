@@ -1,13 +1,17 @@
 package install
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"registrationpolicy.dev/operator/test/proxies"
 )
 
 // reachable is a release with every way to the hook.
@@ -137,6 +141,46 @@ func TestTheProgramsKnowEveryFlagThatTheChartGivesThem(t *testing.T) {
 						t.Errorf("%s: %s is no flag of the program", where(object), flag)
 					}
 				}
+			}
+		}
+	}
+}
+
+// What the schema lets pass and the operator refuses would be found by a rollout that never ends. Past its options it looks for
+// the cluster, which is not there.
+func TestTheOperatorTakesWhateverTheChartLetsPass(t *testing.T) {
+	dir := t.TempDir()
+	certificate := proxies.NewCertificate(t, "hook.okta.svc")
+	for name, content := range map[string][]byte{
+		"hook-auth/okta": []byte(hookCredential), "oauth-ca/ca.crt": certificate.Authority,
+		"hook-tls/tls.crt": certificate.Chain, "hook-tls/tls.key": certificate.Key,
+	} {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cluster := filepath.Join(dir, "no-cluster")
+	tried := map[string]bool{}
+	for _, choice := range choices {
+		for _, s := range choice {
+			objects := mustRender(t, "try", switchesNamespace, reachable().with(s).with(settings{
+				"fullnameOverride": "hook", "certificate.enabled": false,
+			}))
+			args := []string{"--kubeconfig=" + cluster, "--namespace=" + switchesNamespace}
+			for _, argument := range arguments(t, find(t, objects, "Deployment", "hook")) {
+				args = append(args, strings.Replace(argument, "/etc/registration-policy", dir, 1))
+			}
+			line := strings.Join(args, "\n")
+			if tried[line] {
+				continue
+			}
+			tried[line] = true
+			if _, err := output(program(t, "operator"), args...); err == nil || !strings.Contains(err.Error(), cluster) {
+				t.Errorf("%v: %v", s, err)
 			}
 		}
 	}

@@ -48,7 +48,15 @@ func TestValuesThatCannotBeAreRefusedWithTheirReason(t *testing.T) {
 		"a key that the operator would not read": {
 			settings{"auth.keys": []any{".okta"}}, `at '/auth/keys/0': '.okta' does not match pattern`,
 		},
-		"a header that is none":          {settings{"auth.header": "X Key"}, `at '/auth/header': 'X Key' does not match pattern`},
+		"a header that is none": {settings{"auth.header": "X Key"}, `at '/auth/header': 'X Key' does not match pattern`},
+		"a header with a meaning of its own": {
+			settings{"auth.header": "content-type"}, `auth.header: content-type has a meaning of its own and cannot hold a credential`,
+		},
+		"a text with markup":             {settings{"texts.notAllowed": "Ask <b>us</b>"}, `at '/texts/notAllowed': 'Ask <b>us</b>' does not match pattern`},
+		"a text of two lines":            {settings{"texts.invalid": "One\nTwo"}, `at '/texts/invalid'`},
+		"a text of a page":               {settings{"texts.unavailable": strings.Repeat("x", 1001)}, `at '/texts/unavailable': maxLength: got 1,001, want 1,000`},
+		"an attribute's long name":       {settings{"addressAttributes": []any{strings.Repeat("x", 65)}}, `at '/addressAttributes/0': maxLength`},
+		"a source that is none":          {settings{"namespaceSources": map[string]any{"okta": []any{"rul-1"}}}, `at '/namespaceSources/okta/0': 'rul-1' does not match`},
 		"a duration of half a second":    {settings{"drainDelay": "500ms"}, `at '/drainDelay': '500ms' does not match pattern`},
 		"a duration without a unit":      {settings{"shutdownTimeout": "5"}, `at '/shutdownTimeout': '5' does not match pattern`},
 		"no time for calls in flight":    {settings{"shutdownTimeout": "0s"}, `shutdownTimeout must be at least 1s`},

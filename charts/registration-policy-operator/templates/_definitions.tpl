@@ -91,6 +91,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if or .Values.auth.existingSecret (not .Values.auth.oauth.issuer) -}}true{{- end -}}
 {{- end -}}
 
+{{/* The header with the credential, unless it is one that HTTP itself or Okta has a use for: the operator would not start. */}}
+{{- define "registration-policy-operator.authHeader" -}}
+{{- $taken := list "connection" "content-encoding" "content-length" "content-type" "expect" "host" "te" "trailer" -}}
+{{- $taken = concat $taken (list "transfer-encoding" "upgrade" "x-okta-request-id") -}}
+{{- if has (lower .Values.auth.header) $taken -}}
+{{- fail (printf "auth.header: %s has a meaning of its own and cannot hold a credential" .Values.auth.header) -}}
+{{- end -}}
+{{- .Values.auth.header -}}
+{{- end -}}
+
 {{/* The flags for access tokens. Each is quoted: an audience may hold anything that YAML has a meaning for. */}}
 {{- define "registration-policy-operator.oauthArguments" -}}
 {{- $oauth := .Values.auth.oauth -}}
