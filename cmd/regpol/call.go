@@ -72,7 +72,12 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of
 
   # A recorded call, unchanged, and the answer for a script
   regpol call https://hooks.example.com/okta/registration -f call.json --credential-file credential -o json`,
-		Args:              cobra.RangeArgs(1, 2),
+		Args: func(command *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 { //nolint:mnd // as the usage line says
+				return fmt.Errorf("give the URL of a hook, and at most one address; see %s --help", command.CommandPath())
+			}
+			return nil
+		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
 			o.url = args[0]

@@ -299,10 +299,12 @@ func TestWrongUsageOfCallIsSaid(t *testing.T) {
 	two := filepath.Join(t.TempDir(), "two")
 	writeTo(t, two, "s3cret\n\n")
 	for want, args := range map[string][]string{
-		"accepts between 1 and 2":      nil,
+		"give the URL of a hook, and at most one address; see regpol call --help": nil,
+		"and at most one address":      {hookURL, "jo@acme.com", "eve@acme.com"},
 		"write https://host/path":      {"hooks.example.com"},
 		"not into the URL":             {"https://jo:s3cret@hooks.example.com"},
-		"not a URL":                    {"https://s3cret\n"},
+		"not a URL: write https://":    {"https://s3cret\n"},
+		"URL: not a URL: write":        {"127.0.0.1:8080/okta/registration"},
 		"not both":                     {hookURL, "jo@acme.com", "-f", "call.json"},
 		"none of the others can be":    {hookURL, "--login", "jo", "-f", "call.json"},
 		"cannot both read":             {hookURL, "-f", "-", "--credential-file", "-"},

@@ -72,7 +72,12 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 with --str
   # By the policies of a cluster, as the operator there sees them
   regpol explain jo@acme.com -n okta-registration
   kubectl get regpol -n okta-registration -o yaml | regpol explain jo@acme.com --policies -`,
-		Args:              cobra.MaximumNArgs(1),
+		Args: func(command *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("give one address; see %s --help", command.CommandPath())
+			}
+			return nil
+		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
 			if len(args) == 1 {

@@ -71,6 +71,8 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 		"nothing":                         {"", []string{"jo@acme.com", "--policies", "-"}, "stdin:1: empty"},
 		"a file that is not there":        {"", []string{"jo@acme.com", "--policies", "nowhere.yaml"}, "nowhere.yaml: no such file or directory"},
 		"neither an address nor a call":   {"", []string{"--policies", "config/samples"}, "give an ADDRESS, or a call of Okta's with -f"},
+		"two addresses":                   {"", []string{"jo@acme.com", "eve@acme.com"}, "give one address; see regpol explain --help"},
+		"a misspelt flag":                 {"", []string{"jo@acme.com", "--polices", "x"}, "unknown flag: --polices; see regpol explain --help"},
 		"both an address and a call":      {"", []string{"jo@acme.com", "-f", "x"}, "not both"},
 		"both from standard input":        {"", []string{"-f", "-", "--policies", "-"}, "cannot both read standard input"},
 		"files and a cluster":             {"", []string{"jo@acme.com", "--policies", "x", "-n", "okta"}, "[namespace policies] were all set"},

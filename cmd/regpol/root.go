@@ -73,6 +73,9 @@ verbs of lists: 0 done, 1 refused, 2 and 3 as above.`,
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
+	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, command.CommandPath())
+	})
 	root.AddCommand(newExplain(s), newCall(s), newLists(s))
 	if strings.HasPrefix(program, pluginPrefix) {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl regpol"}

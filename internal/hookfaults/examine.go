@@ -97,7 +97,7 @@ func Examine(ctx context.Context, o Options, call oktasim.Call) (*Report, error)
 	defer hook.Close()
 	address, err := url.Parse(o.Call.URL)
 	if err != nil {
-		return nil, errors.New("URL: not a URL")
+		return nil, errors.New("URL: not a URL: write https://host/path")
 	}
 
 	report := &Report{}
