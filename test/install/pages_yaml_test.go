@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"helm.sh/helm/v4/pkg/chart/common"
 	commonutil "helm.sh/helm/v4/pkg/chart/common/util"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -32,7 +31,12 @@ func TestWhatPeopleCopyIsAdmittedAndInForce(t *testing.T) {
 	c.secret(t, released, hookSecret, map[string]string{hookKey: hookCredential})
 	c.helm(t, "install", "registration-policy-operator", chartDir, "--namespace", released,
 		"--set", "replicaCount=1,auth.existingSecret="+hookSecret)
-	if _, err := envtest.InstallCRDs(c.config, envtest.CRDInstallOptions{Paths: othersDefinitions(t)}); err != nil {
+	needed, err := neededDefinitions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	definitions := append(othersDefinitions(t), needed...)
+	if _, err := envtest.InstallCRDs(c.config, envtest.CRDInstallOptions{Paths: definitions}); err != nil {
 		t.Fatal(err)
 	}
 	for _, page := range pages(t) {
@@ -68,26 +72,26 @@ func (c *cluster) copied(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
 	switch object.GetKind() {
 	case "":
-		wantValues(t, object.Object)
+		c.wantValues(t, object.Object)
 	case "RegistrationPolicy":
 		c.wantAccepted(t, object)
 	case "ConfigMap": // a list, which the policies after it use
 		c.wantKept(t, object)
 	case "HelmRelease":
-		wantValues(t, nested(t, object, "spec", "values"))
+		c.wantValues(t, nested(t, object, "spec", "values"))
 		c.wantAdmitted(t, object)
 	case "Application":
-		wantValues(t, nested(t, object, "spec", "source", "helm", "valuesObject"))
+		c.wantValues(t, nested(t, object, "spec", "source", "helm", "valuesObject"))
 		c.wantAdmitted(t, object)
 	case "Kustomization":
-		wantBuilt(t, object)
+		c.wantBuilt(t, object)
 	default:
 		c.wantAdmitted(t, object)
 	}
 }
 
-// wantBuilt builds an overlay beside config/default, where a reader puts it.
-func wantBuilt(t *testing.T, overlay *unstructured.Unstructured) {
+// wantBuilt builds an overlay beside config/default, where a reader puts it, and tries what comes of it.
+func (c *cluster) wantBuilt(t *testing.T, overlay *unstructured.Unstructured) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(repository, "config"))); err != nil {
@@ -103,18 +107,40 @@ func wantBuilt(t *testing.T, overlay *unstructured.Unstructured) {
 	if err := os.WriteFile(filepath.Join(dir, "overlay", "kustomization.yaml"), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := output(program(t, "kubectl"), "kustomize", filepath.Join(dir, "overlay")); err != nil {
-		t.Error(err)
+	built, err := output(program(t, "kubectl"), "kustomize", filepath.Join(dir, "overlay"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.wantAllAdmitted(t, built)
+}
+
+// wantAllAdmitted tries every object of a text.
+func (c *cluster) wantAllAdmitted(t *testing.T, text string) {
+	t.Helper()
+	objects, err := parseObjects(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range objects {
+		c.wantAdmitted(t, object)
 	}
 }
 
-// wantValues holds values against the chart's schema.
-func wantValues(t *testing.T, values map[string]any) {
+// wantValues renders the chart with values of a page, beside those of the installation's page that they are for, and
+// tries what comes of it.
+func (c *cluster) wantValues(t *testing.T, values map[string]any) {
 	t.Helper()
-	release := common.ReleaseOptions{Name: "page", Namespace: released}
-	_, err := commonutil.ToRenderValuesWithSchemaValidation(loadChart(t), values, release, nil, false)
+	all := settings{
+		"auth.existingSecret": hookSecret, "ingress.enabled": true, "ingress.host": "hook.example.com", "ingress.tls.secretName": "registration-hook-tls",
+	}.values()
+	texts, err := renderChart(loadChart(t), "page", released, settings(commonutil.CoalesceTables(values, all)))
 	if err != nil {
-		t.Error(err)
+		t.Fatal(err)
+	}
+	for name, text := range texts {
+		if filepath.Ext(name) == ".yaml" {
+			c.wantAllAdmitted(t, text)
+		}
 	}
 }
 

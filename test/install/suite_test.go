@@ -56,21 +56,17 @@ var stopChartCluster func()
 
 // chartCluster is the cluster of the chart's tests: it knows HTTPRoute and Certificate. Each test takes namespaces of its own.
 var chartCluster = sync.OnceValues(func() (*cluster, error) {
-	modules, err := output("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api", "github.com/cert-manager/cert-manager")
+	definitions, err := neededDefinitions()
 	if err != nil {
 		return nil, err
 	}
-	gateway, certManager, _ := strings.Cut(strings.TrimSpace(modules), "\n")
 	dir, err := os.MkdirTemp("", "chart")
 	if err != nil {
 		return nil, err
 	}
 	plane := &envtest.Environment{
 		ErrorIfCRDPathMissing: true,
-		CRDDirectoryPaths: []string{
-			filepath.Join(gateway, "config", "crd", "standard", "gateway.networking.k8s.io_httproutes.yaml"),
-			filepath.Join(certManager, "deploy", "crds", "cert-manager.io_certificates.yaml"),
-		},
+		CRDDirectoryPaths:     definitions,
 	}
 	config, err := plane.Start()
 	if err != nil {
@@ -90,6 +86,19 @@ var chartCluster = sync.OnceValues(func() (*cluster, error) {
 	}
 	return c, os.WriteFile(c.kubeconfig, plane.KubeConfig, 0o600)
 })
+
+// neededDefinitions returns the files with the definitions of others' kinds that the chart has objects of.
+func neededDefinitions() ([]string, error) {
+	modules, err := output("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api", "github.com/cert-manager/cert-manager")
+	if err != nil {
+		return nil, err
+	}
+	gateway, certManager, _ := strings.Cut(strings.TrimSpace(modules), "\n")
+	return []string{
+		filepath.Join(gateway, "config", "crd", "standard", "gateway.networking.k8s.io_httproutes.yaml"),
+		filepath.Join(certManager, "deploy", "crds", "cert-manager.io_certificates.yaml"),
+	}, nil
+}
 
 func newClient(config *rest.Config) (client.Client, error) {
 	scheme := runtime.NewScheme()
