@@ -185,3 +185,71 @@ func TestTheOperatorTakesWhateverTheChartLetsPass(t *testing.T) {
 		}
 	}
 }
+
+// PodSecurity asks for neither; who removes them would hear of it from nobody else.
+func TestEveryContainerHasAReadOnlyRootAndItsResources(t *testing.T) {
+	containers := 0
+	for _, object := range mustRender(t, "try", "okta", reachable().with(settings{"listSync.enabled": true})) {
+		pod := object
+		if object.GetKind() != "Pod" {
+			if pod = podOf(object); pod == nil {
+				continue
+			}
+		}
+		for _, container := range below([]any{pod.Object}, "spec", "containers") {
+			containers++
+			for field, want := range map[string]string{
+				"securityContext.readOnlyRootFilesystem": "`true`", "securityContext.allowPrivilegeEscalation": "`false`",
+			} {
+				if got := below([]any{container}, strings.Split(field, ".")...); len(got) != 1 || shown(got[0]) != want {
+					t.Errorf("%s: %s is %v, want %s", where(object), field, got, want)
+				}
+			}
+			for _, field := range []string{"requests.cpu", "requests.memory", "limits.memory"} {
+				if len(below([]any{container}, strings.Split("resources."+field, ".")...)) != 1 {
+					t.Errorf("%s: no resources.%s", where(object), field)
+				}
+			}
+			if got := below([]any{container}, "resources", "limits", "cpu"); len(got) > 0 {
+				t.Errorf("%s: a CPU limit of %v makes sign-ups wait", where(object), got)
+			}
+		}
+	}
+	if containers != 3 {
+		t.Errorf("%d containers, want those of the operator, of helm test and of the lists", containers)
+	}
+}
+
+func TestAReleaseIsSpreadProbedAndFencedInByDefault(t *testing.T) {
+	objects := mustRender(t, "try", "okta", needed().with(settings{"fullnameOverride": "hook"}))
+	for _, test := range []struct {
+		kind string
+		path string
+		want []string
+	}{
+		{"Deployment", "spec.template.spec.topologySpreadConstraints.topologyKey", []string{"kubernetes.io/hostname", "topology.kubernetes.io/zone"}},
+		{"Deployment", "spec.template.spec.containers.readinessProbe.httpGet.path", []string{"/readyz"}},
+		{"Deployment", "spec.template.spec.containers.livenessProbe.httpGet.path", []string{"/healthz"}},
+		{"PodDisruptionBudget", "spec.maxUnavailable", []string{"1"}},
+		{"NetworkPolicy", "spec.policyTypes", []string{"Ingress", "Egress"}},
+		{"NetworkPolicy", "spec.ingress.ports.port", []string{"hook", "probes", "metrics"}},
+		{"NetworkPolicy", "spec.egress.ports.port", []string{"53", "53", "443", "6443"}},
+	} {
+		var got []string
+		for _, value := range below([]any{find(t, objects, test.kind, "hook").Object}, strings.Split(test.path, ".")...) {
+			got = append(got, strings.Trim(shown(value), "`"))
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %s is %q, want %q", test.kind, test.path, got, test.want)
+		}
+	}
+	definition := find(t, objects, "CustomResourceDefinition", crdName)
+	if got := definition.GetAnnotations()["helm.sh/resource-policy"]; got != "keep" {
+		t.Errorf("helm.sh/resource-policy of the CRD is %q, want keep: an uninstall would delete every policy", got)
+	}
+	scaler := find(t, mustRender(t, "try", "okta", needed().with(settings{"fullnameOverride": "hook", "autoscaling.enabled": true})),
+		"HorizontalPodAutoscaler", "hook")
+	if got := below([]any{scaler.Object}, "spec", "minReplicas"); len(got) != 1 || shown(got[0]) != "`2`" {
+		t.Errorf("minReplicas: got %v, want 2", got)
+	}
+}
