@@ -17,6 +17,7 @@ import (
 
 const (
 	installPage = "docs/install.md"
+	chartPage   = "charts/registration-policy-operator/README.md"
 
 	// Marks of that page, and of those that go on where it ends.
 	markFile     = "file "             // the reader writes this block to a file
@@ -48,6 +49,21 @@ func TestTheFirstHourGoesAsThePageSays(t *testing.T) {
 	}
 	r.readOn(t)
 	r.leave(t)
+}
+
+func TestTheChartIsInstalledAsItsOwnREADMESays(t *testing.T) {
+	t.Parallel()
+	r := newReader(t)
+	ran := 0
+	for _, b := range blocks(t, chartPage) {
+		for _, c := range b.commands() {
+			r.run(t, c)
+			ran++
+		}
+	}
+	if ran == 0 {
+		t.Error("the page has no commands")
+	}
 }
 
 // readOn runs what other pages do with the release, or without any.

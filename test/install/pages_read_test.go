@@ -27,6 +27,9 @@ type command struct {
 	quoted string // "" if the page quotes nothing
 }
 
+// continues is the end of a line that the next one goes on.
+var continues = regexp.MustCompile(`(\\|\|)\n$`)
+
 var marked = regexp.MustCompile(`^<!-- test: (.+) -->$`)
 
 // pages returns all Markdown pages that speak to users.
@@ -84,7 +87,7 @@ func blocks(t testing.TB, page string) []*block {
 }
 
 // commands returns what stands in a console block: each line that begins with "$ ", with the lines that continue it:
-// after a backslash, in a here document, or until a function that it begins ends.
+// after a backslash or a pipe, in a here document, or until a function that it begins ends.
 func (b *block) commands() []*command {
 	if b.language != "console" {
 		return nil
@@ -103,7 +106,7 @@ func (b *block) commands() []*command {
 			continue
 		case begins:
 			all = append(all, &command{block: b, script: script})
-		case last >= 0 && all[last].quoted == "" && strings.HasSuffix(all[last].script, "\\\n"):
+		case last >= 0 && all[last].quoted == "" && continues.MatchString(all[last].script):
 			all[last].script += line
 		case last >= 0:
 			all[last].quoted += line
