@@ -2,6 +2,8 @@ package manual
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -57,6 +59,10 @@ func badSecrets(t *testing.T, p *page) {
 	twice(t, op)
 	p.logs(t, "unauthorized-log", op)
 	p.quotes(t, "unauthorized-metrics", op.get(t, "/metrics").body)
+	if err := os.Remove(filepath.Join(op.authDir, "okta")); err != nil {
+		t.Fatal(err)
+	}
+	p.logs(t, "no-credential-log", op)
 }
 
 // twice sends the credential in two lines, as a proxy does that adds its own.
