@@ -124,8 +124,11 @@ var flagNames = strings.NewReplacer(
 func parseOptions(args, environ []string) (*options, error) {
 	o := &options{}
 	flags := o.flags()
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, pflag.ErrHelp):
 		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("%w; see --help", err)
 	}
 	if o.version {
 		return o, nil

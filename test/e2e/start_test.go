@@ -32,7 +32,7 @@ func TestABadStartSaysOneLineAndExits1(t *testing.T) {
 		want  []string // in the line
 		never string   // not in the line
 	}{
-		"an unknown flag":                   {[]string{"--polcy-dir", "x"}, []string{"polcy-dir"}, ""},
+		"an unknown flag":                   {[]string{"--polcy-dir", "x"}, []string{"polcy-dir", "see --help"}, ""},
 		"a busy port":                       {[]string{"--hook-bind-address", busy.Addr().String()}, []string{"--hook-bind-address", "in use"}, ""},
 		"an address without a port":         {[]string{"--probe-bind-address", "localhost"}, []string{"--probe-bind-address", "host:port"}, ""},
 		"no such policy directory":          {[]string{"--policy-dir", filepath.Join(policies, "none")}, []string{"--policy-dir", "none"}, ""},

@@ -63,7 +63,8 @@ func New(o Options) (*Hook, error) {
 	u, err := url.Parse(o.URL)
 	switch {
 	case err != nil:
-		return nil, errors.New("URL: not a URL: write https://host/path") // the parser's own message repeats the URL, and what secret it may hold
+		// The parser's own message repeats the URL, and what secret it may hold.
+		return nil, errors.New("URL: not a URL: write https://host/path")
 	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
 		return nil, errors.New("URL: write https://host/path")
 	case u.User != nil:
