@@ -193,6 +193,26 @@ func violation(err *field.Error) string {
 	case field.ErrorTypeNotSupported, field.ErrorTypeTooLong:
 		return fmt.Sprintf("%s: %s: %s", err.Field, strings.ToLower(err.Type.String()), err.Detail)
 	default:
-		return err.Field + ": " + err.Detail
+		return err.Field + ": " + plainWords(err.Detail)
 	}
+}
+
+var (
+	inBody    = regexp.MustCompile(`^\S* in body `)
+	wrongType = regexp.MustCompile(`^must be of type (\w+): "(\w+)"$`)
+	// kinds are the types of JSON in the words of somebody who writes YAML.
+	kinds = map[string]string{
+		"array": "a list, one item after each - or between [ and ]", "object": "fields, each as name: value",
+		"string": "text, in quotes where YAML takes it for something else", "boolean": "true or false", "integer": "a whole number",
+		"number": "a number",
+	}
+)
+
+// plainWords says what the schema's validator says, which repeats part of the path, speaks of a body, and has no mend.
+func plainWords(detail string) string {
+	detail = inBody.ReplaceAllLiteralString(detail, "")
+	if match := wrongType.FindStringSubmatch(detail); match != nil && kinds[match[1]] != "" {
+		return fmt.Sprintf("must be of type %s, and is of type %s; write %s", match[1], match[2], kinds[match[1]])
+	}
+	return detail
 }

@@ -42,6 +42,29 @@ func TestTheSchemaCompletesWithDefaultsAndKeepsWhatItIsGiven(t *testing.T) {
 	}
 }
 
+// The validator's own words are those of a program that reads a request.
+func TestAViolationIsSaidToWhoeverWritesTheYAML(t *testing.T) {
+	for spec, want := range map[string]string{
+		`{allow: {domains: acme.com}}`: "spec.allow.domains: must be of type array, and is of type string; write a list, one item after each - or between [ and ]",
+		`{allow: [acme.com]}`:          "spec.allow: must be of type object, and is of type array; write fields, each as name: value",
+		`{allow: {domains: [1]}}`: "spec.allow.domains[0]: must be of type string, and is of type integer; " +
+			"write text, in quotes where YAML takes it for something else",
+		`{profileOn: [SelfServiceRegistration], profile: [{attribute: 1, value: 1}], allow: {domains: [acme.com]}}`: "spec.profile[0].attribute: " +
+			"must be of type string, and is of type integer; write text, in quotes where YAML takes it for something else",
+		`{appliesTo: {sources: ["a b"]}, allow: {domains: [acme.com]}}`: "spec.appliesTo.sources[0]: should match '^[A-Za-z0-9_-]+$'",
+		`{allow: {domains: [jo@acme.com]}}`: "spec.allow.domains[0]: write a domain: acme.com for exactly that one, " +
+			`"*.acme.com" for everything below it, "*" for every domain; without @, scheme, path, port, spaces, underscores, or a dot at ` +
+			"either end (a whole address goes into allow.addresses)",
+	} {
+		t.Run(spec, func(t *testing.T) {
+			_, errs := testSchema(t).validate(t.Context(), specOf(t, spec))
+			if diff := cmp.Diff(want, summary(errs)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
 // The process may be told to stop in the middle of a validation. What was interrupted must not pass for not understood.
 func TestAnInterruptedValidationIsDoneToItsEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
