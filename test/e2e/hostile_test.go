@@ -43,7 +43,7 @@ func TestHostileClientsNeitherFillTheMemoryNorLockOktaOut(t *testing.T) {
 		secure *tls.Config
 	}{
 		{"plain", nil, nil},
-		{"TLS", []string{"--hook-tls-dir", certificates}, &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // a certificate of the test
+		{"TLS", []string{"--hook-tls-dir", certificates}, &tls.Config{InsecureSkipVerify: true}},
 	} {
 		op := startReady(t, withDirectory(t, dir, server.flags...)...)
 		address := strings.Split(op.hookURL, "/")[2]
@@ -159,7 +159,7 @@ func newGuests(t *testing.T, op *operator, secure *tls.Config) *guests {
 // call makes one call, and says what is wrong with its answer.
 func (g *guests) call(client *http.Client, url string, keeps bool) string {
 	const body = `{"eventType":"com.okta.user.pre-registration","data":{"userProfile":{"login":"jo@acme.com","email":"jo@acme.com"}}}`
-	request, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body)) //nolint:noctx // the client has a timeout
+	request, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return err.Error()
 	}
@@ -220,7 +220,7 @@ func newStrangers(address string) *strangers {
 func (s *strangers) each(count int, treat func(net.Conn)) {
 	for range count {
 		s.ended.Go(func() {
-			conn, err := net.DialTimeout("tcp", s.address, siege) //nolint:noctx // it has a timeout
+			conn, err := net.DialTimeout("tcp", s.address, siege)
 			if err != nil {
 				return
 			}
@@ -290,9 +290,9 @@ func (s *strangers) write(text string) func(net.Conn) {
 
 // halfClose shakes hands over TLS, ends its own half, and stays.
 func (s *strangers) halfClose(conn net.Conn) {
-	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a certificate of the test
+	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	_ = conn.SetDeadline(time.Now().Add(siege))
-	if secure.Handshake() != nil { //nolint:noctx // it has a deadline
+	if secure.Handshake() != nil {
 		return
 	}
 	_, _ = io.WriteString(secure, "POST /okta/registration HTTP/1.1\r\nHost: hook\r\n")
@@ -310,7 +310,7 @@ func (s *strangers) churn() {
 					return
 				default:
 				}
-				conn, err := net.DialTimeout("tcp", s.address, siege) //nolint:noctx // it has a timeout
+				conn, err := net.DialTimeout("tcp", s.address, siege)
 				if err != nil {
 					continue
 				}
