@@ -33,7 +33,9 @@ func limited(t *testing.T, most int) (address string, evicted *atomic.Int64) {
 	go func() { served <- server.Serve(newConnections(listener, most, func() { evicted.Add(1) })) }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		<-served
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 	return listener.Addr().String(), evicted
 }

@@ -3,6 +3,7 @@ package differential
 import (
 	"math/rand/v2"
 	"net/mail"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -29,7 +30,7 @@ func addresses() []string {
 	for _, row := range vectors.Addresses() {
 		all = append(all, row.Email)
 	}
-	seeds := append(all[:len(all):len(all)],
+	seeds := append(slices.Clip(all),
 		"jo@acme.com", `"jo d"@acme.com`, "Jo <jo@acme.com>", "jo(x)@acme.com", "jo@[192.0.2.1]", "=?utf-8?q?jo?= <jo@acme.com>",
 		"jo@m\u00fcller.de", "j\u00f6@acme.com", "jo%acme.com@evil.example", "jo@acme.com, al@evil.example",
 	)
