@@ -3,10 +3,12 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"weak"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +18,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/rules"
 )
 
 // list returns a ConfigMap with the label of a list.
@@ -341,6 +344,47 @@ func TestAListIsCompiledOncePerContent(t *testing.T) {
 		cluster.remove(t, namespace, fmt.Sprint("p", i))
 	}
 	want("after no policy uses any", 2, 0, 0)
+}
+
+// What a list was compiled to goes with its last use: neither the rules, nor status, nor a warning keeps it in memory.
+func TestAListThatIsNoLongerUsedIsFreed(t *testing.T) {
+	namespace := cluster.namespace(t)
+	bad := list(namespace, "bad", map[string]string{"entries": manyLines(1000, "listed.example")})
+	cluster.keep(t, bad)
+	cluster.apply(t, namespace, "p", denyByList)
+	cluster.apply(t, namespace, "q", `{allow: {domains: [acme.com]}}`)
+	r := startReplica(t, cluster.config, namespace, "a")
+	inUse := func() weak.Pointer[rules.List] {
+		t.Helper()
+		eventuallyAnswers(t, within, r.store, onList, "DENY Denied")
+		eventually(t, within, func() string { return lacksCondition(t, cluster, namespace, "p", "True", "Accepted") })
+		r.lists.mu.Lock()
+		defer r.lists.mu.Unlock()
+		if len(r.lists.compiled) != 1 {
+			t.Fatalf("%d lists", len(r.lists.compiled))
+		}
+		for _, compiled := range r.lists.compiled {
+			return weak.Make(compiled)
+		}
+		return weak.Pointer[rules.List]{}
+	}
+	freed := func(old weak.Pointer[rules.List]) {
+		t.Helper()
+		eventually(t, within, func() string {
+			if runtime.GC(); old.Value() != nil {
+				return "it is still in memory"
+			}
+			return ""
+		})
+	}
+	old := inUse()
+	bad.Data["entries"] += "more.example\n"
+	cluster.keep(t, bad)
+	eventuallyAnswers(t, within, r.store, "jo@more.example", "DENY Denied")
+	freed(old)
+	old = inUse()
+	cluster.remove(t, namespace, "p")
+	freed(old)
 }
 
 func TestAReadOfListsThatFailsLeavesTheOldState(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 type replica struct {
 	identity string
 	store    *rules.Store
+	lists    *Lists
 	registry *prometheus.Registry
 	log      *transcript
 	// ended is closed when the replica has ended, which it must not do before it is told to.
@@ -57,8 +58,8 @@ func startReplica(t *testing.T, config *rest.Config, namespace, identity string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lists := NewLists(mgr.GetCache(), metrics)
-	rulesReconciler, err := NewRulesReconciler(mgr.GetCache(), lists, r.store, nil, metrics, logger.WithName("rules"))
+	r.lists = NewLists(mgr.GetCache(), metrics)
+	rulesReconciler, err := NewRulesReconciler(mgr.GetCache(), r.lists, r.store, nil, metrics, logger.WithName("rules"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,7 @@ func startReplica(t *testing.T, config *rest.Config, namespace, identity string)
 		t.Fatal(err)
 	}
 	status, err := NewStatusReconciler(mgr.GetCache(), mgr.GetClient(), mgr.GetEventRecorder("registration-policy-operator"),
-		lists, nil, false, logger.WithName("status"))
+		r.lists, nil, false, logger.WithName("status"))
 	if err != nil {
 		t.Fatal(err)
 	}

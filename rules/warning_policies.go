@@ -85,12 +85,22 @@ func (w *warner) warnOfDenied(p *warnedPolicy, e *warnedEntry, byList []*warnedP
 	}
 	for _, q := range byList[:min(len(byList), maxCompared)] {
 		for _, rule := range q.lists {
-			if q != p && rule.rung == rungDenyList && rule.list.Denies(Domain{name}) && q.includes(p) {
+			if q != p && rule.rung == rungDenyList && rule.list.deniesAll(e) && q.includes(p) {
 				dead(q, rule.entry)
 				return
 			}
 		}
 	}
+}
+
+// deniesAll says that a policy which denies by the list denies all that an allow entry, which is not "*", matches.
+func (l *List) deniesAll(e *warnedEntry) bool {
+	var key []byte
+	if len(e.keys) > 0 {
+		key = []byte(e.keys[0])
+	}
+	p := e.patterns[0]
+	return l.verdict(key, p.name)&denyKinds != 0 || !p.self && l.table.find(p.name)&denyBelow != 0
 }
 
 // excepts says that the policy allows an address that an allow entry matches. Such an address goes before domains that

@@ -139,6 +139,19 @@ func TestWarnings(t *testing.T) {
 			[]rules.Policy{allow("a", "acme.com"), with(deny("b"), func(p *rules.Policy) { p.Deny.Lists = listed("acme.com") })},
 			"a spec.allow.domains[0]: policy ns/b denies all of this (spec.deny.lists[0])",
 		},
+		"an entry that a wildcard on such a list denies": {
+			[]rules.Policy{
+				allow("a", "*.acme.com", "acme.com"), with(deny("b"), func(p *rules.Policy) { p.Deny.Lists = listed("*.acme.com") }),
+			},
+			"a spec.allow.domains[0]: policy ns/b denies all of this (spec.deny.lists[0])",
+		},
+		"an address that such a list denies": {
+			[]rules.Policy{
+				addresses(allow("a"), "jo@acme.com", "al@acme.com"),
+				with(deny("b"), func(p *rules.Policy) { p.Deny.Lists = listed("Jo@acme.com") }),
+			},
+			"a spec.allow.addresses[0]: policy ns/b denies all of this (spec.deny.lists[0])",
+		},
 		"a policy that denies in fewer calls":  {[]rules.Policy{allow("a", "acme.com"), from(deny("b", "acme.com"), "rul1")}, nothing},
 		"a policy that denies in mode Audit":   {[]rules.Policy{allow("a", "acme.com"), auditing(deny("b", "acme.com"))}, nothing},
 		"a policy that denies with exceptions": {[]rules.Policy{allow("a", "acme.com"), addresses(deny("b", "acme.com"), "jo@acme.com")}, nothing},
