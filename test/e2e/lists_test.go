@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/errors"
 
@@ -31,10 +32,14 @@ func (c *cluster) keepList(t *testing.T, name, text string) {
 	}
 }
 
-// A list of the size that public ones have comes into force and changes, and a small policy beside it, while calls come in: none is
-// late, and none is answered by anything but the one version or the other.
+// A list of the size that public ones have comes into force and changes, and a small policy beside it, while as many calls come in at
+// once as Okta ever makes: none is late, and none is answered by anything but the one version or the other.
 func TestABigListChangesWithoutALateAnswer(t *testing.T) {
-	const entries, changes = 200_000, 3
+	const (
+		entries, changes = 200_000, 3
+		callers          = 75                    // of an org at once, at most
+		pause            = 50 * time.Millisecond // the callers share the machine
+	)
 	var filler strings.Builder
 	for i := range entries {
 		fmt.Fprintf(&filler, "filler%d.example\n", i)
@@ -45,7 +50,12 @@ func TestABigListChangesWithoutALateAnswer(t *testing.T) {
 	c.apply(t, "everyone", `{allow: {domains: ["*"]}, deny: {lists: [{configMap: {name: bad}, optional: true}]}}`)
 	op.awaitAnswer(t, "jo@acme.com", allowed)
 	before := op.resident(t)
+	op.forgetPeak(t)
 	guests := newGuests(t, op, nil)
+	for range callers - 2 {
+		guests.join(t, op.hookURL, true, nil, pause)
+	}
+	begin := time.Now()
 	for i := range changes {
 		c.keepList(t, "bad", filler.String()+fmt.Sprintf("listed%d.example\n", i))
 		op.awaitReasonFrom(t, "reg1", fmt.Sprintf("jo@listed%d.example", i), rules.ReasonDenied)
@@ -55,8 +65,8 @@ func TestABigListChangesWithoutALateAnswer(t *testing.T) {
 	if got := op.reasonFrom(t, "reg1", "jo@listed0.example"); got != rules.ReasonAllowed {
 		t.Errorf("an entry that the list no longer has: %s", got)
 	}
-	t.Logf("%d changes of a list of %d entries, %d KiB; %s; %d MiB resident, %d before", changes, entries, filler.Len()>>10,
-		guests.end(t), op.resident(t)>>10, before>>10)
+	t.Logf("%d changes of a list of %d entries, %d KiB, within %s; %s; %d MiB resident, %d at most, %d before", changes, entries,
+		filler.Len()>>10, time.Since(begin).Round(time.Millisecond), guests.end(t), op.resident(t)>>10, op.peak(t)>>10, before>>10)
 	if got := op.metric(t, "registration_policy_list_compilations_total"); got != fmt.Sprint(changes) {
 		t.Errorf("%s lists compiled for %d versions of one", got, changes)
 	}
