@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"iter"
+	"strings"
 )
 
 const (
@@ -128,12 +129,11 @@ func (l *List) Fault() string { return l.fault }
 
 // Has says whether the list has an entry, which is given in canonical form: acme.com, *.acme.com, or an address.
 func (l *List) Has(entry string) bool {
-	written := writtenPlain
 	name, below := wildcard(entry)
-	if below {
-		written = writtenWildcard
+	if below && !strings.Contains(entry, "@") { // the local part of an address may begin like one
+		return l.table.find(name)&writtenWildcard != 0
 	}
-	return l.table.find(name)&written != 0
+	return l.table.find(entry)&writtenPlain != 0
 }
 
 // All yields the entries in canonical form, in no particular order. They may be whole addresses.

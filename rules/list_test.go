@@ -33,6 +33,7 @@ func TestLinesOfLists(t *testing.T) {
 		"upper case is folded":                          {line: "AcMe.Com", entries: []string{"acme.com"}},
 		"a wildcard":                                    {line: "*.acme.com", entries: []string{"*.acme.com"}},
 		"a whole address, folded":                       {line: "Jo@Acme.com", entries: []string{"jo@acme.com"}},
+		"an address that begins like a wildcard":        {line: "*.jo@acme.com", entries: []string{"*.jo@acme.com"}},
 		"a U-label is kept as the A-label":              {line: "müller.de", entries: []string{"xn--mller-kva.de"}},
 		"blanks around":                                 {line: " \tacme.com\t ", entries: []string{"acme.com"}},
 		"CRLF":                                          {line: "acme.com\r", entries: []string{"acme.com"}},

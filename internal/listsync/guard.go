@@ -73,13 +73,13 @@ func (c *change) deniesNamed() []Objection {
 	below := map[string]named{} // the wildcards, by the name that they are below
 	for _, allowed := range c.allowed {
 		name, wildcard := strings.CutPrefix(allowed.entry, "*.")
-		local, domain, isAddress := strings.Cut(name, "@")
+		_, domain, isAddress := strings.Cut(allowed.entry, "@")
 		switch {
 		case isAddress:
 			if entry := c.denying(domain); entry != "" {
 				found = append(found, objectionTo(entry, "@"+domain, allowed))
-			} else if address := local + "@" + domain; c.isNew(address) {
-				found = append(found, objectionTo(address, "@"+domain, allowed))
+			} else if c.isNew(allowed.entry) {
+				found = append(found, objectionTo(allowed.entry, "@"+domain, allowed))
 			}
 		case wildcard:
 			if _, is := below[name]; !is {

@@ -69,6 +69,9 @@ func TestTheGuard(t *testing.T) {
 		"refuses an allowed address, and names no local part": {
 			now: with("jo@partner.example"), allowed: byName("jo@partner.example"), want: []string{"AllowedByName @partner.example @partner.example"},
 		},
+		"refuses an allowed address that begins like a wildcard": {
+			now: with("*.zaunkoenig@acme.com"), allowed: byName("*.zaunkoenig@acme.com"), want: []string{"AllowedByName @acme.com @acme.com"},
+		},
 		"lets pass another address of an allowed domain": {now: with("mallory@acme.com"), allowed: byName("acme.com")},
 		"does not ask again what was let pass before":    {old: with("acme.com"), now: with("acme.com", "b.example"), allowed: byName("acme.com")},
 		"does not ask again what a broader entry denied": {old: with("com"), now: with("acme.com"), allowed: byName("acme.com")},
