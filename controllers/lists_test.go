@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
@@ -305,6 +306,23 @@ func TestReplicasFollowLists(t *testing.T) {
 	becomes("DENY PolicyNotEnforceable")
 	wantStatus("False", "ListNotFound")
 	r.wantRunning(t)
+}
+
+// A replica does not even hold what is no list: of its namespaces it may read every ConfigMap, and asks for those with the label.
+func TestOnlyConfigMapsWithTheLabelAreCached(t *testing.T) {
+	namespace := cluster.namespace(t)
+	other := list(namespace, "other", map[string]string{"entries": "listed.example\n"})
+	other.Labels = map[string]string{listobjects.Label: "false"}
+	cluster.keep(t, other, list(namespace, "bad", map[string]string{"entries": "listed.example\n"}))
+	cluster.apply(t, namespace, "p", denyByList)
+	r := startReplica(t, cluster.config, namespace, "a")
+	eventuallyAnswers(t, within, r.store, onList, "DENY Denied")
+	for name, want := range map[string]bool{"bad": true, "other": false, "kube-root-ca.crt": false} {
+		object, err := r.lists.maps.get(t.Context(), types.NamespacedName{Namespace: namespace, Name: name})
+		if err != nil || (object != nil) != want {
+			t.Errorf("ConfigMap %s is cached: %t (%v)", name, object != nil, err)
+		}
+	}
 }
 
 func TestAListIsCompiledOncePerContent(t *testing.T) {
