@@ -64,6 +64,7 @@ test: ## Vet and test everything, on a real API server
 	for module in $(OURS); do echo "vet $$module" >&2; go -C "$$module" vet ./...; done; \
 	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" go test $(RACE) -timeout $(TIMEOUT) $(PACKAGES)
 	@hack/vectors.sh
+	@go -C tools/supply test ./...
 	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); \
 	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" go -C test/install test -timeout $(TIMEOUT) ./...
 

@@ -67,6 +67,11 @@ func check(program, file string) (faults []string, components int, _ error) {
 		}
 		linked[module.Path+" "+module.Version] = true
 	}
+	return compare(linked, named), len(named.Components), nil
+}
+
+// compare returns what a bill of materials says of other modules than those linked, and licences that we may not ship.
+func compare(linked map[string]bool, named bom) (faults []string) {
 	for _, component := range named.Components {
 		module := component.Name + " " + component.Version
 		if !linked[module] {
@@ -86,5 +91,5 @@ func check(program, file string) (faults []string, components int, _ error) {
 	for _, module := range slices.Sorted(maps.Keys(linked)) {
 		faults = append(faults, module+": linked, and not named")
 	}
-	return faults, len(named.Components), nil
+	return faults
 }
