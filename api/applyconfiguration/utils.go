@@ -24,6 +24,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ConfigMapListApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Deny"):
 		return &apiv1alpha1.DenyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("EntriesStatus"):
+		return &apiv1alpha1.EntriesStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ListReference"):
 		return &apiv1alpha1.ListReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ListStatus"):
@@ -36,6 +38,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.RegistrationPolicySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RegistrationPolicyStatus"):
 		return &apiv1alpha1.RegistrationPolicyStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ReplicasStatus"):
+		return &apiv1alpha1.ReplicasStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WaitingReplica"):
+		return &apiv1alpha1.WaitingReplicaApplyConfiguration{}
 
 	}
 	return nil

@@ -29,6 +29,50 @@ const (
 	// * "Pending"
 	ConditionAccepted ConditionType = "Accepted"
 
+	// ConditionReady says whether the generation that the operator has observed is in force on every replica that can be
+	// asked (in mode Audit: is evaluated on every one). Once true of a generation it stays so, unless a replica goes back.
+	//
+	// Possible reasons for it to be True are:
+	//
+	// * "InForce"
+	// * "Evaluated"
+	//
+	// Possible reasons for it to be False are:
+	//
+	// * "NotAccepted"
+	// * "RollingOut"
+	// * "NoReplica"
+	//
+	// Possible reasons for it to be Unknown are:
+	//
+	// * "ReplicaSilent"
+	// * "ReplicasUnknown"
+	// * "Pending"
+	ConditionReady ConditionType = "Ready"
+
+	// ReasonInForce is used with Ready=True: every replica that can be asked decides by this generation.
+	ReasonInForce ConditionReason = "InForce"
+
+	// ReasonEvaluated is used with Ready=True of a policy in mode Audit: every replica that can be asked evaluates this
+	// generation.
+	ReasonEvaluated ConditionReason = "Evaluated"
+
+	// ReasonNotAccepted is used with Ready=False: not all of the spec is in force anywhere; see Accepted.
+	ReasonNotAccepted ConditionReason = "NotAccepted"
+
+	// ReasonRollingOut is used with Ready=False: some replica that can be asked does not decide by this generation yet.
+	ReasonRollingOut ConditionReason = "RollingOut"
+
+	// ReasonNoReplica is used with Ready=False: no replica can be asked.
+	ReasonNoReplica ConditionReason = "NoReplica"
+
+	// ReasonReplicaSilent is used with Ready=Unknown: a replica that can be asked has not said for half a minute, or never,
+	// what it decides by, and had not reached this generation when it last did. status.replicas names it.
+	ReasonReplicaSilent ConditionReason = "ReplicaSilent"
+
+	// ReasonReplicasUnknown is used with Ready=Unknown: the operator could not find out which replicas can be asked.
+	ReasonReplicasUnknown ConditionReason = "ReplicasUnknown"
+
 	// ReasonAccepted is used with Accepted=True: all of the spec is in force.
 	ReasonAccepted ConditionReason = "Accepted"
 
@@ -60,7 +104,7 @@ const (
 	// policy applies to, or all where that cannot be told, are denied.
 	ReasonNotUnderstood ConditionReason = "NotUnderstood"
 
-	// ReasonPending is used with Accepted=Unknown: no operator has looked at the policy yet. A policy starts so; if it
-	// stays so, none watches its namespace.
+	// ReasonPending is used with Accepted=Unknown and Ready=Unknown: no operator has looked at the policy yet. A policy
+	// starts so; if it stays so, none watches its namespace.
 	ReasonPending ConditionReason = "Pending"
 )

@@ -8,10 +8,14 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:path=registrationpolicies,singular=registrationpolicy,shortName=regpol,scope=Namespaced
 // +kubebuilder:subresource:status
-// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].reason`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.status.replicas.summary`
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
+// +kubebuilder:printcolumn:name="Allowed",type=integer,JSONPath=`.status.entries.allowed`
+// +kubebuilder:printcolumn:name="Denied",type=integer,JSONPath=`.status.entries.denied`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Accepted",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Accepted")].reason`
 type RegistrationPolicy struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -25,7 +29,7 @@ type RegistrationPolicy struct {
 
 	// status is what the operator says about this policy. No decision depends on it.
 	// +optional
-	// +kubebuilder:default={conditions: {{type: "Accepted", status: "Unknown", reason: "Pending", message: "No operator has looked at this policy yet. If it stays so, none watches this namespace: see the operator's flag --watch-namespaces.", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
+	// +kubebuilder:default={conditions: {{type: "Accepted", status: "Unknown", reason: "Pending", message: "No operator has looked at this policy yet. If it stays so, none watches this namespace: see the operator's flag --watch-namespaces.", lastTransitionTime: "1970-01-01T00:00:00Z"}, {type: "Ready", status: "Unknown", reason: "Pending", message: "No operator has looked at this policy yet.", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
 	Status RegistrationPolicyStatus `json:"status,omitzero"`
 }
 
@@ -226,12 +230,95 @@ type RegistrationPolicyStatus struct {
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
+	// replicas says how many replicas decide by the policy.
+	// +optional
+	Replicas *ReplicasStatus `json:"replicas,omitempty"`
+
+	// entries says how many entries of the policy are in force, those of its lists included.
+	// +optional
+	Entries *EntriesStatus `json:"entries,omitempty"`
+
 	// lists are the lists that the policy uses, as the operator has read them.
 	// +optional
 	// +listType=map
 	// +listMapKey=path
 	// +kubebuilder:validation:MaxItems=40
 	Lists []ListStatus `json:"lists,omitempty"`
+}
+
+// ReplicasStatus says how many replicas decide by the observed generation of a policy.
+type ReplicasStatus struct {
+	// summary is inForce and serving for people, for example "3/3".
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	Summary string `json:"summary,omitempty"`
+
+	// serving is how many replicas can be asked.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Serving *int32 `json:"serving,omitempty"`
+
+	// inForce is how many of these decide by the observed generation.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	InForce *int32 `json:"inForce,omitempty"`
+
+	// firstSeenResourceVersion is the resourceVersion of the policy at which the operator first saw the observed generation:
+	// a replica whose rules reflect everything through it decides by that generation.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	FirstSeenResourceVersion string `json:"firstSeenResourceVersion,omitempty"`
+
+	// waiting are the first of the replicas that can be asked and are not known to decide by the observed generation.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=10
+	Waiting []WaitingReplica `json:"waiting,omitempty"`
+}
+
+// WaitingReplica is a replica that is not known to decide by a generation of a policy.
+type WaitingReplica struct {
+	// name is the replica's: in a cluster, its pod's.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// reason is Behind (it decides by something earlier), Silent (it did when it last said so, and has not for half a minute),
+	// or Unreported (it can be asked, and has never said what it decides by).
+	// +required
+	Reason WaitingReason `json:"reason,omitempty"`
+}
+
+// WaitingReason says why a replica is not known to decide by a generation.
+//
+// +kubebuilder:validation:Enum=Behind;Silent;Unreported
+type WaitingReason string
+
+// The values of WaitingReason.
+const (
+	// WaitingBehind is a replica that decides by something earlier.
+	WaitingBehind WaitingReason = "Behind"
+	// WaitingSilent is one that did when it last said so, which is a while ago.
+	WaitingSilent WaitingReason = "Silent"
+	// WaitingUnreported is one that can be asked, and has never said what it decides by.
+	WaitingUnreported WaitingReason = "Unreported"
+)
+
+// EntriesStatus says how many entries of a policy are in force. An entry that stands in two lists counts twice.
+type EntriesStatus struct {
+	// allowed is how many entries allow.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Allowed *int64 `json:"allowed,omitempty"`
+
+	// denied is how many entries deny.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Denied *int64 `json:"denied,omitempty"`
 }
 
 // ListStatus is what the operator says about a list that a policy uses.

@@ -40,16 +40,18 @@ func TestAFreshPolicySaysThatNoOperatorHasLookedAtIt(t *testing.T) {
 	if status.ObservedGeneration != 0 {
 		t.Errorf("observedGeneration is %d, want none", status.ObservedGeneration)
 	}
-	if len(status.Conditions) != 1 {
-		t.Fatalf("conditions %v, want one", status.Conditions)
+	if len(status.Conditions) != 2 {
+		t.Fatalf("conditions %v, want two", status.Conditions)
 	}
-	condition := status.Conditions[0]
-	if condition.Type != string(v1alpha1.ConditionAccepted) || condition.Status != metav1.ConditionUnknown ||
-		condition.Reason != string(v1alpha1.ReasonPending) {
-		t.Errorf("condition %+v, want Accepted=Unknown/Pending", condition)
+	for i, want := range []v1alpha1.ConditionType{v1alpha1.ConditionAccepted, v1alpha1.ConditionReady} {
+		condition := status.Conditions[i]
+		if condition.Type != string(want) || condition.Status != metav1.ConditionUnknown ||
+			condition.Reason != string(v1alpha1.ReasonPending) {
+			t.Errorf("condition %+v, want %s=Unknown/Pending", condition, want)
+		}
 	}
-	if !strings.Contains(condition.Message, "--watch-namespaces") {
-		t.Errorf("the message %q does not say where to look", condition.Message)
+	if message := status.Conditions[0].Message; !strings.Contains(message, "--watch-namespaces") {
+		t.Errorf("the message %q does not say where to look", message)
 	}
 }
 

@@ -103,6 +103,15 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: atomic
 - name: dev.registrationpolicy.operator.api.v1alpha1.DenyDomain
   scalar: string
+- name: dev.registrationpolicy.operator.api.v1alpha1.EntriesStatus
+  map:
+    fields:
+    - name: allowed
+      type:
+        scalar: numeric
+    - name: denied
+      type:
+        scalar: numeric
 - name: dev.registrationpolicy.operator.api.v1alpha1.ListReference
   map:
     fields:
@@ -184,6 +193,11 @@ var schemaYAML = typed.YAMLObject(`types:
           reason: Pending
           status: Unknown
           type: Accepted
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: No operator has looked at this policy yet.
+          reason: Pending
+          status: Unknown
+          type: Ready
 - name: dev.registrationpolicy.operator.api.v1alpha1.RegistrationPolicySpec
   map:
     fields:
@@ -228,6 +242,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: entries
+      type:
+        namedType: dev.registrationpolicy.operator.api.v1alpha1.EntriesStatus
     - name: lists
       type:
         list:
@@ -239,10 +256,47 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: replicas
+      type:
+        namedType: dev.registrationpolicy.operator.api.v1alpha1.ReplicasStatus
+- name: dev.registrationpolicy.operator.api.v1alpha1.ReplicasStatus
+  map:
+    fields:
+    - name: firstSeenResourceVersion
+      type:
+        scalar: string
+    - name: inForce
+      type:
+        scalar: numeric
+    - name: serving
+      type:
+        scalar: numeric
+    - name: summary
+      type:
+        scalar: string
+    - name: waiting
+      type:
+        list:
+          elementType:
+            namedType: dev.registrationpolicy.operator.api.v1alpha1.WaitingReplica
+          elementRelationship: associative
+          keys:
+          - name
 - name: dev.registrationpolicy.operator.api.v1alpha1.RequestType
   scalar: string
 - name: dev.registrationpolicy.operator.api.v1alpha1.Source
   scalar: string
+- name: dev.registrationpolicy.operator.api.v1alpha1.WaitingReason
+  scalar: string
+- name: dev.registrationpolicy.operator.api.v1alpha1.WaitingReplica
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: reason
+      type:
+        namedType: dev.registrationpolicy.operator.api.v1alpha1.WaitingReason
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
   map:
     fields:

@@ -15,6 +15,10 @@ type RegistrationPolicyStatusApplyConfiguration struct {
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// conditions are the policy's conditions; see the condition types of this package.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
+	// replicas says how many replicas decide by the policy.
+	Replicas *ReplicasStatusApplyConfiguration `json:"replicas,omitempty"`
+	// entries says how many entries of the policy are in force, those of its lists included.
+	Entries *EntriesStatusApplyConfiguration `json:"entries,omitempty"`
 	// lists are the lists that the policy uses, as the operator has read them.
 	Lists []ListStatusApplyConfiguration `json:"lists,omitempty"`
 }
@@ -43,6 +47,22 @@ func (b *RegistrationPolicyStatusApplyConfiguration) WithConditions(values ...*v
 		}
 		b.Conditions = append(b.Conditions, *values[i])
 	}
+	return b
+}
+
+// WithReplicas sets the Replicas field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Replicas field is set to the value of the last call.
+func (b *RegistrationPolicyStatusApplyConfiguration) WithReplicas(value *ReplicasStatusApplyConfiguration) *RegistrationPolicyStatusApplyConfiguration {
+	b.Replicas = value
+	return b
+}
+
+// WithEntries sets the Entries field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Entries field is set to the value of the last call.
+func (b *RegistrationPolicyStatusApplyConfiguration) WithEntries(value *EntriesStatusApplyConfiguration) *RegistrationPolicyStatusApplyConfiguration {
+	b.Entries = value
 	return b
 }
 
