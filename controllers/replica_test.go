@@ -1,18 +1,23 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/apimachinery/pkg/types"
+	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -28,14 +33,34 @@ type replica struct {
 	lists    *Lists
 	registry *prometheus.Registry
 	log      *transcript
+	rules    *RulesReconciler
+	report   *Replica
 	// ended is closed when the replica has ended, which it must not do before it is told to.
 	ended chan struct{}
 	err   error
 	stop  func()
 }
 
-// startReplica starts a replica that watches one namespace, and stops it at the end of the test. Its lease is in the namespace.
+// leaseName is that of the lease of the leader.
+const leaseName = "operator"
+
+// startReplica starts a replica that watches one namespace, and stops it at the end of the test. Its leases are in the namespace.
 func startReplica(t *testing.T, config *rest.Config, namespace, identity string) *replica {
+	t.Helper()
+	return startReplicaAs(t, config, namespace, identity, setup{})
+}
+
+// setup is in what a replica differs from others.
+type setup struct {
+	fence        time.Duration
+	silenceLimit time.Duration // 0: that of the package
+	service      string
+	podUID       types.UID
+	instance     string   // "": made of its identity
+	watched      []string // besides its own namespace
+}
+
+func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity string, setup setup) *replica {
 	t.Helper()
 	r := &replica{
 		identity: identity, store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{},
@@ -43,14 +68,18 @@ func startReplica(t *testing.T, config *rest.Config, namespace, identity string)
 	}
 	logger := loggerTo(r.log)
 	metrics := NewMetrics(r.registry)
+	if setup.silenceLimit > 0 {
+		metrics.watches.silenceLimit = setup.silenceLimit
+	}
 	scheme := runtime.NewScheme()
-	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme),
+		discoveryv1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                 scheme,
 		Logger:                 logger,
-		Cache:                  CacheOptions([]string{namespace}, metrics),
+		Cache:                  CacheOptions(append([]string{namespace}, setup.watched...), metrics),
 		MapperProvider:         func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return Mapper(), nil },
 		Metrics:                metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress: "0",
@@ -63,28 +92,44 @@ func startReplica(t *testing.T, config *rest.Config, namespace, identity string)
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.rules = rulesReconciler
 	if err := rulesReconciler.SetupWithManager(mgr); err != nil {
 		t.Fatal(err)
 	}
-	status, err := NewStatusReconciler(mgr.GetCache(), mgr.GetClient(), mgr.GetEventRecorder("registration-policy-operator"),
-		r.lists, nil, false, logger.WithName("status"))
+	status, err := NewStatusReconciler(StatusOptions{
+		Cache: mgr.GetCache(), Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
+		Lists: r.lists, Metrics: metrics, Logger: logger.WithName("status"),
+		Fleet: &Fleet{Reader: mgr.GetAPIReader(), Namespace: namespace, LeaseName: leaseName, ServiceName: setup.service},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	leases, err := coordinationv1.NewForConfigAndClient(config, mgr.GetHTTPClient())
+	leases, err := coordinationv1client.NewForConfigAndClient(config, mgr.GetHTTPClient())
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.report = NewReplica(rulesReconciler, ReplicaOptions{
+		Leases: leases, Namespace: namespace, LeaseName: leaseName, Name: identity, Instance: cmp.Or(setup.instance, identity+"-instance"),
+		Version: "v0.0.0-test", FenceAfter: setup.fence, PodUID: setup.podUID, Metrics: metrics, Logger: logger.WithName("replica"),
+	})
 	if err := mgr.Add(&Election{
-		Leases: leases, Namespace: namespace, Name: "operator", Identity: identity,
+		Leases: leases, Namespace: namespace, Name: leaseName, Identity: identity,
 		Lead: status.Run, Metrics: metrics, Logger: logger.WithName("election"),
 	}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	reporting := make(chan struct{})
+	go func() {
+		defer close(reporting)
+		if err := r.report.Start(ctx); err != nil {
+			t.Errorf("%s: %v", identity, err)
+		}
+	}()
 	go func() {
 		defer close(r.ended)
 		r.err = mgr.Start(ctx)
+		<-reporting
 	}()
 	r.stop = sync.OnceFunc(func() {
 		cancel()

@@ -36,6 +36,15 @@ type RulesReconciler struct {
 	converted conversions
 	lists     *Lists
 	lastBuild atomic.Int64 // nanoseconds of the Unix epoch
+
+	watches *watches
+	inForce inForce
+	// rebuild asks for a build although no object has changed: the watches have come forward.
+	rebuild chan event.GenericEvent
+	// target is the resourceVersion that somebody waits for; "" or earlier than what is in force where nobody does.
+	target atomic.Value
+	// hurry says that there is a new target.
+	hurry chan struct{}
 }
 
 // NewRulesReconciler returns a reconciler that lists policies through reader, takes what they name from lists, and publishes in
@@ -52,6 +61,9 @@ func NewRulesReconciler(
 		publisher: publisher{scopes: scopes, store: store, metrics: metrics, logger: logger},
 		converted: conversions{converter: converter{schema}},
 		lists:     lists,
+		watches:   metrics.watches,
+		rebuild:   make(chan event.GenericEvent, 1),
+		hurry:     make(chan struct{}, 1),
 	}, nil
 }
 
@@ -66,12 +78,20 @@ func (r *RulesReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err != nil {
 		return fmt.Errorf("set up the rules controller: %w", err)
 	}
+	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
 	// Zero policies send no event, and must make a snapshot too.
-	started := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
+	started := source.Func(func(_ context.Context, queue queue) error {
 		queue.Add(everything)
 		return nil
 	})
 	if err := c.Watch(started); err != nil {
+		return err
+	}
+	onDemand := handler.Funcs{GenericFunc: func(_ context.Context, _ event.GenericEvent, q queue) { q.Add(everything) }}
+	if err := c.Watch(source.Channel(r.rebuild, onDemand)); err != nil {
+		return err
+	}
+	if err := mgr.Add(&forward{rules: r, catchUp: &catchUp{mgr.GetAPIReader(), r.watches}}); err != nil {
 		return err
 	}
 	// Every ConfigMap in this cache has a list, or a part of one. One that loses the label is deleted from it.
@@ -109,6 +129,7 @@ func (r *RulesReconciler) enqueue(queue workqueue.TypedRateLimitingInterface[ctr
 // Where the list fails, the earlier snapshot stays: an error is not the absence of policies.
 func (r *RulesReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	r.lastBuild.Store(time.Now().UnixNano())
+	through, _ := r.watches.through() // before the list: what is listed is at least as new
 	list := newPolicyList()
 	if err := r.reader.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 		r.publisher.metrics.failed(buildListFailed)
@@ -120,7 +141,24 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.R
 		return ctrl.Result{}, err
 	}
 	r.publisher.publish(policies)
+	if snapshot, err := r.publisher.store.Load(); err == nil {
+		r.inForce.set(snapshot.Digest(), through)
+	}
 	return ctrl.Result{}, nil
+}
+
+// Freshness is how near the rules in force are to what the API server has.
+type Freshness struct {
+	// PublishedThrough is the resourceVersion through which they reflect all policies and lists; "" while there are none.
+	PublishedThrough string
+	// Proven is when the watch that has been silent for longest was last known to be alive; zero if some watch never was.
+	Proven time.Time
+}
+
+// Freshness returns how near the rules in force are to what the API server has.
+func (r *RulesReconciler) Freshness() Freshness {
+	_, through, _ := r.inForce.get()
+	return Freshness{through, r.watches.oldestProof()}
 }
 
 // conversions remembers what each stored version of an object was converted to, so that a change to one policy does not

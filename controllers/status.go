@@ -36,24 +36,30 @@ func storedStatus(object *unstructured.Unstructured) policyStatus {
 		return policyStatus{}
 	}
 	status.Conditions = slices.DeleteFunc(status.Conditions, func(condition metav1.Condition) bool {
-		return condition.Type != string(v1alpha1.ConditionAccepted)
+		return condition.Type != string(v1alpha1.ConditionAccepted) && condition.Type != string(v1alpha1.ConditionReady)
 	})
 	return status
 }
 
-// wantedStatus returns the status that a policy should have, and whether its condition says something new.
-func wantedStatus(
-	before policyStatus, generation int64, accepted metav1.Condition, lists []v1alpha1.ListStatus,
-) (after policyStatus, changed bool) {
+// wantedStatus returns the status that a policy should have, and whether what it says of Accepted is new. now has everything but
+// what depends on the object's history.
+func wantedStatus(before, now policyStatus, generation int64) (after policyStatus, changed bool) {
+	after = now
 	after.ObservedGeneration = generation
-	after.Lists = lists
-	changed = true
-	if previous := meta.FindStatusCondition(before.Conditions, accepted.Type); previous != nil {
-		after.Conditions = []metav1.Condition{*previous}
-		changed = previous.Status != accepted.Status || previous.Reason != accepted.Reason || previous.Message != accepted.Message
+	after.Conditions = nil
+	for _, condition := range now.Conditions {
+		previous := meta.FindStatusCondition(before.Conditions, condition.Type)
+		if previous != nil {
+			after.Conditions = append(after.Conditions, *previous)
+		}
+		same := previous != nil &&
+			previous.Status == condition.Status && previous.Reason == condition.Reason && previous.Message == condition.Message
+		if condition.Type == string(v1alpha1.ConditionAccepted) {
+			changed = !same
+		}
+		condition.ObservedGeneration = generation
+		meta.SetStatusCondition(&after.Conditions, condition)
 	}
-	accepted.ObservedGeneration = generation
-	meta.SetStatusCondition(&after.Conditions, accepted)
 	return after, changed
 }
 
@@ -195,6 +201,20 @@ func (s policyStatus) applyTo(object *unstructured.Unstructured) (runtime.ApplyC
 			WithMessage(condition.Message).
 			WithObservedGeneration(condition.ObservedGeneration).
 			WithLastTransitionTime(condition.LastTransitionTime))
+	}
+	if replicas := s.Replicas; replicas != nil {
+		configuration := v1alpha1ac.ReplicasStatus().
+			WithSummary(replicas.Summary).WithServing(*replicas.Serving).WithInForce(*replicas.InForce)
+		if replicas.FirstSeenResourceVersion != "" {
+			configuration.WithFirstSeenResourceVersion(replicas.FirstSeenResourceVersion)
+		}
+		for _, waiting := range replicas.Waiting {
+			configuration.WithWaiting(v1alpha1ac.WaitingReplica().WithName(waiting.Name).WithReason(waiting.Reason))
+		}
+		status.WithReplicas(configuration)
+	}
+	if entries := s.Entries; entries != nil {
+		status.WithEntries(v1alpha1ac.EntriesStatus().WithAllowed(*entries.Allowed).WithDenied(*entries.Denied))
 	}
 	for _, list := range s.Lists {
 		status.WithLists(v1alpha1ac.ListStatus().

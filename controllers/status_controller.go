@@ -8,6 +8,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -19,6 +20,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/rules"
 )
 
 // fieldOwner owns the status in server-side apply.
@@ -37,23 +41,41 @@ type StatusReconciler struct {
 	lists     *Lists
 	scopes    Scopes
 	observing bool
+	metrics   *Metrics
 	logger    logr.Logger
 	warned    warnedSet
+	rollout   *rollout
 }
 
-// NewStatusReconciler returns a reconciler that reads from cache and writes with client and recorder. lists, scopes and observing
-// are what the rules controller and the hook go by: observing says that the operator only observes, which every status then tells.
-func NewStatusReconciler(
-	cache cache.Cache, client client.Client, recorder events.EventRecorder, lists *Lists, scopes Scopes, observing bool,
-	logger logr.Logger,
-) (*StatusReconciler, error) {
+// StatusOptions are what a StatusReconciler is made from.
+type StatusOptions struct {
+	// Cache is where policies and lists are read from, and Client and Recorder what is written with.
+	Cache    cache.Cache
+	Client   client.Client
+	Recorder events.EventRecorder
+	// Lists and Scopes are what the rules controller goes by.
+	Lists  *Lists
+	Scopes Scopes
+	// Fleet is where it is learned which replicas decide by what.
+	Fleet *Fleet
+	// Observing says that the operator only observes, which every status then tells.
+	Observing bool
+	// Metrics has what the leader counts.
+	Metrics *Metrics
+	// Logger takes what cannot be told in a status.
+	Logger logr.Logger
+}
+
+// NewStatusReconciler returns a reconciler of these parts.
+func NewStatusReconciler(o StatusOptions) (*StatusReconciler, error) {
 	schema, err := newSpecSchema()
 	if err != nil {
 		return nil, err
 	}
 	return &StatusReconciler{
-		cache: cache, client: client, recorder: recorder, converter: converter{schema},
-		lists: lists, scopes: scopes, observing: observing, logger: logger,
+		cache: o.Cache, client: o.Client, recorder: o.Recorder, converter: converter{schema},
+		lists: o.Lists, scopes: o.Scopes, observing: o.Observing, metrics: o.Metrics, logger: o.Logger,
+		rollout: newRollout(o.Fleet, o.Metrics, o.Logger),
 	}, nil
 }
 
@@ -78,6 +100,16 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 	}
 	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
 	r.warned = warnedSet{} // what was known in a past term may be long gone
+	r.rollout = newRollout(r.rollout.fleet, r.metrics, r.logger)
+	defer r.metrics.ledPolicies(nil)
+	defer r.metrics.ledReplicas(fleetView{})
+	looking := source.Func(func(ctx context.Context, q queue) error {
+		go r.rollout.look(ctx, q.Add)
+		return nil
+	})
+	if err := c.Watch(looking); err != nil {
+		return err
+	}
 	for _, watched := range []struct {
 		informer cache.Informer
 		handler  func(context.Context, queue) toolscache.ResourceEventHandler
@@ -166,6 +198,9 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	}
 	object := newPolicyObject()
 	if err := r.cache.Get(ctx, request.NamespacedName, object); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.rollout.forget(request.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	before := storedStatus(object)
@@ -178,7 +213,11 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{RequeueAfter: wait}, err
 	}
 	accepted := acceptedCondition(policy, r.scopes, r.observing, warnings)
-	after, changed := wantedStatus(before, object.GetGeneration(), accepted, listStatuses(&policy))
+	replicas, ready := r.rollout.of(object, before, accepted, policy.Mode == rules.Audit)
+	after, changed := wantedStatus(before, policyStatus{v1alpha1.RegistrationPolicyStatus{
+		Conditions: []metav1.Condition{accepted, ready},
+		Replicas:   replicas, Entries: entriesStatus(&policy, r.scopes), Lists: listStatuses(&policy),
+	}}, object.GetGeneration())
 	if after.equal(before) {
 		return ctrl.Result{}, nil
 	}

@@ -72,7 +72,10 @@ func newStatusFixture(t *testing.T, c *testCluster, observing bool) *statusFixtu
 	}
 	var err error
 	direct := newDirectClient(t, config)
-	f.reconciler, err = NewStatusReconciler(live, direct, f.recorder, NewLists(direct, nil), nil, observing, loggerTo(f.log))
+	f.reconciler, err = NewStatusReconciler(StatusOptions{
+		Cache: live, Client: direct, Recorder: f.recorder, Lists: NewLists(direct, nil), Observing: observing, Logger: loggerTo(f.log),
+		Fleet: &Fleet{Reader: direct, Namespace: "default", LeaseName: "nobody"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +254,7 @@ const timeLayout = "2006-01-02T15:04:05Z"
 
 func storedTransition(object *unstructured.Unstructured) (string, error) {
 	conditions, _, err := unstructured.NestedSlice(object.Object, "status", "conditions")
-	if err != nil || len(conditions) != 1 {
+	if err != nil || len(conditions) != 2 {
 		return "", fmt.Errorf("%d conditions: %w", len(conditions), err)
 	}
 	transition, _, err := unstructured.NestedString(conditions[0].(map[string]any), "lastTransitionTime")
@@ -287,7 +290,7 @@ func TestConditionsOfOthersStayAndCauseNoWrites(t *testing.T) {
 		types = append(types, condition.Type+"="+string(condition.Status))
 	}
 	slices.Sort(types)
-	if diff := cmp.Diff([]string{"Accepted=True", "Reviewed=True"}, types); diff != "" {
+	if diff := cmp.Diff([]string{"Accepted=True", "Ready=False", "Reviewed=True"}, types); diff != "" {
 		t.Errorf("conditions (-want +got):\n%s", diff)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -31,24 +33,16 @@ const untilSynced = 10 * 365 * 24 * time.Hour
 func CacheOptions(namespaces []string, metrics *Metrics) cache.Options {
 	options := cache.Options{
 		DefaultNamespaces: map[string]cache.Config{},
-		DefaultTransform:  dropUnread,
-		NewInformer:       metrics.newInformer,
+		NewInformer:       metrics.watches.newInformer,
 	}
 	options.ByObject = map[client.Object]cache.ByObject{&corev1.ConfigMap{}: {
 		Label:                 labels.SelectorFromSet(ListLabels()),
 		UnsafeDisableDeepCopy: new(true), // a list is big, and nobody changes it
 	}}
 	for _, namespace := range namespaces {
-		options.DefaultNamespaces[namespace] = cache.Config{}
+		options.DefaultNamespaces[namespace] = cache.Config{Transform: transformIn(namespace)}
 	}
 	return options
-}
-
-func (m *Metrics) newInformer(
-	lw toolscache.ListerWatcher, object runtime.Object, resync time.Duration, indexers toolscache.Indexers,
-) toolscache.SharedIndexInformer {
-	consistent := consistentFirstList{proven{toolscache.ToListerWatcherWithContext(lw), m.freshness.add()}}
-	return toolscache.NewSharedIndexInformer(consistent, object, resync, indexers)
 }
 
 // ListLabels returns the labels of every ConfigMap that holds a list, or a part of one. Others are not read.
@@ -61,8 +55,14 @@ func Mapper() meta.RESTMapper {
 	for _, kind := range []string{policyKind, policyKind + "List"} { // caches ask for both
 		mapper.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 	}
-	for _, kind := range []string{"ConfigMap", "ConfigMapList"} {
+	for _, kind := range []string{"ConfigMap", "ConfigMapList", "Pod"} {
 		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	for _, kind := range []string{"Lease", "LeaseList"} {
+		mapper.Add(coordinationv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	for _, kind := range []string{"EndpointSlice", "EndpointSliceList"} {
+		mapper.Add(discoveryv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 	}
 	return mapper
 }

@@ -83,6 +83,8 @@ var (
 	inFlightDesc  = prometheus.NewDesc(metricPrefix+"calls_in_flight", "Calls being decided.", nil, nil)
 	observingDesc = prometheus.NewDesc(metricPrefix+"observing",
 		"1 if every call is answered ALLOW and only recorded, else 0.", nil, nil)
+	fencedDesc = prometheus.NewDesc(metricPrefix+"fenced",
+		"1 while calls are answered 503 because this replica could not report for too long, else 0.", nil, nil)
 	snapshotDesc = prometheus.NewDesc(metricPrefix+"snapshot",
 		"1, with the digest of the rules in force.", []string{"digest"}, nil)
 	snapshotPoliciesDesc = prometheus.NewDesc(metricPrefix+"snapshot_policies",
@@ -125,7 +127,7 @@ func (m *metrics) register(registerer prometheus.Registerer) error { return regi
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(descs chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		authenticationsDesc, credentialsDesc, faultsDesc, inFlightDesc, observingDesc, snapshotDesc, snapshotPoliciesDesc,
+		authenticationsDesc, credentialsDesc, faultsDesc, inFlightDesc, observingDesc, fencedDesc, snapshotDesc, snapshotPoliciesDesc,
 		policyDecisionsDesc, policyAuditsDesc, policyMatchedDesc, oauthKeysDesc, oauthKeysAgeDesc, oauthFetchesDesc,
 	} {
 		descs <- desc
@@ -162,11 +164,15 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		collectOAuth(verifier.State(), out)
 	}
 	gauge(inFlightDesc, float64(len(m.server.inFlight)))
-	observing := 0.0
-	if m.server.options.Observe {
-		observing = 1
+	flag := func(desc *prometheus.Desc, set bool) {
+		value := 0.0
+		if set {
+			value = 1
+		}
+		gauge(desc, value)
 	}
-	gauge(observingDesc, observing)
+	flag(observingDesc, m.server.options.Observe)
+	flag(fencedDesc, m.server.options.Fenced != nil && m.server.options.Fenced())
 
 	snapshot := m.server.snapshot()
 	if snapshot == nil {

@@ -56,6 +56,8 @@ type Options struct {
 	LogDomain LogDomain
 	// Observe answers every readable, authenticated call with ALLOW, and records what would have been decided.
 	Observe bool
+	// Fenced says, as each answer is about to be written, that it must not be: it is answered 503 instead. nil: never.
+	Fenced func() bool
 	// MaxInFlight is how many calls are decided at once; further ones are answered 503. 0 means 256.
 	MaxInFlight int
 }

@@ -32,6 +32,7 @@ var (
 	bodyUnreadable   = refusal{status: http.StatusBadRequest, cause: "Unreadable"} // the caller went away, or was too slow
 	tooManyCalls     = refusal{status: http.StatusServiceUnavailable, cause: "TooManyCalls"}
 	notLoaded        = refusal{status: http.StatusServiceUnavailable, cause: "NotLoaded"}
+	fenced           = refusal{status: http.StatusServiceUnavailable, cause: "Fenced"}
 	encodingFailed   = refusal{status: http.StatusInternalServerError, cause: "Encoding"}
 )
 

@@ -9,6 +9,9 @@ import (
 	"registrationpolicy.dev/operator/hookserver/okta"
 )
 
+// digestHeader holds the digest of the rules that an answer was decided by: whoever calls can tell what is in force.
+const digestHeader = "X-Registration-Policy-Digest"
+
 // serve answers one request. The answer is made as a whole before any of it is written, so that a panic leaves
 // nothing half said.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -94,6 +97,12 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 	if err != nil {
 		return s.refuse(w, r, encodingFailed)
 	}
+	// Last, so that it holds for a process that was frozen at any moment before.
+	if s.options.Fenced != nil && s.options.Fenced() {
+		w.Header().Set("Retry-After", retryAfter)
+		return s.refuse(w, r, fenced)
+	}
+	w.Header().Set(digestHeader, c.digest)
 	duration := time.Since(begin)
 	s.metrics.decided(&c, call.Contradictory, duration)
 	s.logDecided(&c, duration)

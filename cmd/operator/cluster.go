@@ -1,17 +1,20 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 
 	"github.com/go-logr/logr"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
-	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -22,8 +25,15 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// newCluster wires everything that has to do with an API server into one manager. It calls nobody: the API server may be away.
-func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, logger logr.Logger) (ctrl.Manager, error) {
+// cluster is a replica of an operator in a cluster: what it decides by comes from an API server, and the fleet is told.
+type cluster struct {
+	manager ctrl.Manager
+	rules   *controllers.RulesReconciler
+	replica *controllers.Replica
+}
+
+// newCluster wires everything that has to do with an API server. It calls nobody: the API server may be away.
+func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, logger logr.Logger) (*cluster, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
 	if err != nil {
 		if o.kubeconfig == "" {
@@ -33,7 +43,8 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 	}
 	config = controllers.ClientConfig(config)
 	scheme := runtime.NewScheme()
-	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme),
+		discoveryv1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
@@ -57,30 +68,41 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 	if err := rulesReconciler.SetupWithManager(mgr); err != nil {
 		return nil, err
 	}
-	statusReconciler, err := controllers.NewStatusReconciler(mgr.GetCache(), mgr.GetClient(),
-		mgr.GetEventRecorder("registration-policy-operator"), lists, o.scopes, o.observe, logger.WithName("status"))
+	statusReconciler, err := controllers.NewStatusReconciler(controllers.StatusOptions{
+		Cache: mgr.GetCache(), Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
+		Lists: lists, Scopes: o.scopes, Observing: o.observe, Metrics: metrics, Logger: logger.WithName("status"),
+		Fleet: &controllers.Fleet{
+			Reader: mgr.GetAPIReader(), Namespace: o.namespace, LeaseName: o.leaseName, ServiceName: o.serviceName,
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
-	leases, err := coordinationv1.NewForConfigAndClient(rest.AddUserAgent(config, "leader-election"), mgr.GetHTTPClient())
+	instance := string(uuid.NewUUID())
+	election, err := coordinationv1client.NewForConfigAndClient(rest.AddUserAgent(config, "leader-election"), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, err
 	}
-	identity, err := replicaIdentity()
+	reports, err := coordinationv1client.NewForConfigAndClient(config, mgr.GetHTTPClient())
 	if err != nil {
 		return nil, err
 	}
-	return mgr, mgr.Add(&controllers.Election{
-		Leases: leases, Namespace: o.namespace, Name: o.leaseName, Identity: identity,
+	replica := controllers.NewReplica(rulesReconciler, controllers.ReplicaOptions{
+		Leases: reports, Namespace: o.namespace, LeaseName: o.leaseName, Name: o.replicaName, PodUID: types.UID(o.replicaUID),
+		Instance: instance, Version: version(), FenceAfter: o.fenceAfter, Metrics: metrics, Logger: logger.WithName("replica"),
+	})
+	return &cluster{mgr, rulesReconciler, replica}, mgr.Add(&controllers.Election{
+		Leases: election, Namespace: o.namespace, Name: o.leaseName, Identity: o.replicaName + "_" + instance,
 		Lead: statusReconciler.Run, Metrics: metrics, Logger: logger.WithName("election"),
 	})
 }
 
-// replicaIdentity is unique even for two processes on one host.
-func replicaIdentity() (string, error) {
-	host, err := os.Hostname()
-	if err != nil {
-		return "", fmt.Errorf("name this replica: %w", err)
-	}
-	return host + "_" + string(uuid.NewUUID()), nil
+// Start keeps the rules up to date and reports them until ctx ends: the report is taken back last.
+func (c *cluster) Start(ctx context.Context) error {
+	reporting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	reported := make(chan error, 1)
+	go func() { reported <- c.replica.Start(reporting) }()
+	err := c.manager.Start(ctx)
+	stop()
+	return errors.Join(err, <-reported)
 }

@@ -33,6 +33,11 @@ type options struct {
 	scopeEntries    []string
 	scopes          controllers.Scopes // what scopeEntries say
 	leaseName       string
+	replicaName     string
+	replicaUID      string
+	serviceName     string
+	fenceAfter      time.Duration
+	maxStaleness    time.Duration
 	policyDir       string
 
 	hookAddress    string
@@ -79,6 +84,15 @@ func (o *options) flags() *pflag.FlagSet {
 		"namespace=source,source: the policies of this namespace decide calls of these Okta sources only; repeatable "+
 			"(in the environment: with ; between)")
 	flags.StringVar(&o.leaseName, "lease-name", "registration-policy-operator", "lease of the replica that writes status")
+
+	flags.StringVar(&o.replicaName, "replica-name", "", "what tells this replica from all others: its pod's name; default: the host name")
+	flags.StringVar(&o.replicaUID, "replica-uid", "", "UID of this replica's pod, with which its report is deleted; default: it has no owner")
+	flags.StringVar(&o.serviceName, "service-name", "",
+		"Service whose EndpointSlices say which replicas can be asked; default: all that report")
+	flags.DurationVar(&o.fenceAfter, "fence-after", 0,
+		"answer 503 while this replica could not report to the others for so long; at least 30s; 0: never")
+	flags.DurationVar(&o.maxStaleness, "max-staleness", 0,
+		"be unready while nothing was heard of the API server for so long; at least 2m0s; 0: go on answering")
 
 	flags.StringVar(&o.hookAddress, "hook-bind-address", ":8080", "address of the hook that Okta calls")
 	flags.StringVar(&o.hookPath, "hook-path", hookserver.DefaultPath, "path of the hook")
@@ -149,6 +163,9 @@ func parseOptions(args, environ []string) (*options, error) {
 	}
 	if o.policyDir == "" {
 		o.setNamespaces()
+		if err := o.setReplicaName(); err != nil {
+			return nil, err
+		}
 	}
 	return o, o.validate()
 }
@@ -223,6 +240,7 @@ func (o *options) validate() error {
 			bad("namespace-sources", "%q is not watched; write a namespace of --watch-namespaces", namespace)
 		}
 	}
+	o.validateReplica(bad)
 	switch {
 	case o.authDir == "" && !o.usesOAuth() && !o.insecureNoAuth:
 		bad("hook-auth-dir", "required: a directory with a file for each credential that Okta may send "+

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/rules"
@@ -17,8 +18,12 @@ type readiness struct {
 	// policyErr returns what is wrong with the policies last read; nil where the API server takes care of that.
 	policyErr func() error
 	// oauth returns how the verifier of tokens is; nil without one.
-	oauth    func() oauth.State
-	draining atomic.Bool
+	oauth func() oauth.State
+	// cluster is nil with a directory of policies.
+	cluster *cluster
+	// maxStaleness is how long a replica may have heard nothing of the API server; 0 means for ever.
+	maxStaleness time.Duration
+	draining     atomic.Bool
 }
 
 // details are what /readyz on the metrics port says. The one on the probe port, which more people may reach, says ok or not.
@@ -29,9 +34,19 @@ type details struct {
 	Policies int    `json:"policies"`
 	// PolicyError says that the policies last read are refused, and earlier ones in force.
 	PolicyError string `json:"policyError,omitempty"`
-	Draining    bool   `json:"draining"`
-	Observe     bool   `json:"observe"`
-	Insecure    bool   `json:"insecureNoAuthentication"`
+	// PublishedThrough is the resourceVersion through which the rules in force reflect all policies and lists.
+	PublishedThrough string `json:"publishedThrough,omitempty"`
+	// WatchProvenSecondsAgo is since the watch that has been silent for longest was known to be alive; absent if it never was.
+	WatchProvenSecondsAgo *float64 `json:"watchProvenSecondsAgo,omitempty"`
+	// Stale says that this is longer than --max-staleness.
+	Stale bool `json:"stale,omitempty"`
+	// Fenced says that calls are answered 503 by --fence-after.
+	Fenced bool `json:"fenced,omitempty"`
+	// Joining says that the others do not know of this replica yet.
+	Joining  bool `json:"joining,omitempty"`
+	Draining bool `json:"draining"`
+	Observe  bool `json:"observe"`
+	Insecure bool `json:"insecureNoAuthentication"`
 	// OAuth is absent without an issuer. It makes no replica unready: the issuer is away for all of them alike, and calls with
 	// other credentials are answered.
 	OAuth *oauthDetails `json:"oauth,omitempty"`
@@ -72,8 +87,24 @@ func (r *readiness) details() details {
 	if r.oauth != nil {
 		d.OAuth = newOAuthDetails(r.oauth())
 	}
-	d.Ready = err == nil && !d.Draining
+	if r.cluster != nil {
+		r.cluster.detail(&d, r.maxStaleness)
+	}
+	d.Ready = err == nil && !d.Draining && !d.Stale && !d.Fenced && !d.Joining
 	return d
+}
+
+// detail adds what there is to say of a replica among others.
+func (c *cluster) detail(d *details, maxStaleness time.Duration) {
+	freshness := c.rules.Freshness()
+	d.PublishedThrough = freshness.PublishedThrough
+	if !freshness.Proven.IsZero() {
+		age := time.Since(freshness.Proven)
+		d.WatchProvenSecondsAgo = new(age.Seconds())
+		d.Stale = maxStaleness > 0 && age > maxStaleness
+	}
+	d.Fenced = c.replica.Fenced()
+	d.Joining = !c.replica.TakesCalls(false)
 }
 
 func (r *readiness) plain(w http.ResponseWriter, _ *http.Request) {

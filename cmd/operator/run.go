@@ -74,7 +74,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newVersionMetric())
 	controllerMetrics := controllers.NewMetrics(registry)
-	op.ready = &readiness{store: store, observe: o.observe, insecure: o.insecureNoAuth}
+	op.ready = &readiness{store: store, observe: o.observe, insecure: o.insecureNoAuth, maxStaleness: o.maxStaleness}
 
 	if o.authDir != "" {
 		if op.credentials, err = hookserver.LoadCredentials(o.authDir, logger.WithName("credentials")); err != nil {
@@ -94,14 +94,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 			return nil, fmt.Errorf("--hook-tls-dir: %w", err)
 		}
 	}
-	if op.hook, err = hookserver.New(hookserver.Options{
-		Store: store, Credentials: op.credentials, OAuth: op.oauth, InsecureNoAuthentication: o.insecureNoAuth,
-		Registerer: registry, Logger: logger.WithName("hook"),
-		Path: o.hookPath, AuthHeader: o.authHeader, AddressAttributes: o.attributes, Texts: o.texts,
-		LogDomain: hookserver.LogDomain(o.logDomain), Observe: o.observe, MaxInFlight: o.maxInFlight,
-	}); err != nil {
-		return nil, errors.New(flagNames.Replace(err.Error()))
-	}
+	var fenced func() bool
 	if o.policyDir != "" {
 		directory, err := controllers.OpenDirectory(o.policyDir, store, o.scopes, controllerMetrics, logger.WithName("rules"))
 		if err != nil {
@@ -112,8 +105,23 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		}
 		op.ready.policyErr = directory.Err
 		op.policies = directory
-	} else if op.policies, err = newCluster(o, store, controllerMetrics, logger); err != nil {
-		return nil, err
+	} else {
+		cluster, err := newCluster(o, store, controllerMetrics, logger)
+		if err != nil {
+			return nil, err
+		}
+		op.policies, op.ready.cluster = cluster, cluster
+		if o.fenceAfter > 0 {
+			fenced = cluster.replica.Fenced
+		}
+	}
+	if op.hook, err = hookserver.New(hookserver.Options{
+		Store: store, Credentials: op.credentials, OAuth: op.oauth, InsecureNoAuthentication: o.insecureNoAuth,
+		Registerer: registry, Logger: logger.WithName("hook"),
+		Path: o.hookPath, AuthHeader: o.authHeader, AddressAttributes: o.attributes, Texts: o.texts,
+		LogDomain: hookserver.LogDomain(o.logDomain), Observe: o.observe, MaxInFlight: o.maxInFlight, Fenced: fenced,
+	}); err != nil {
+		return nil, errors.New(flagNames.Replace(err.Error()))
 	}
 	op.probes = newProbeServer(op.ready, logger.WithName("probes"))
 	op.metrics = newMetricsServer(prometheus.Gatherers{registry, ctrlmetrics.Registry}, op.ready, logger.WithName("metrics"))

@@ -35,17 +35,19 @@ func TestTheReasonsPageListsEveryClassOfInvalidAddress(t *testing.T) {
 	holds(t, reasonsPage, "What is no address", want, 1)
 }
 
-var usedWith = regexp.MustCompile(`used with ([A-Za-z]+)=(True|False|Unknown)`)
+var usedWith = regexp.MustCompile(`(?:used with|and) ([A-Za-z]+)=(True|False|Unknown)`)
 
 func TestTheReasonsPageListsEveryReasonOfACondition(t *testing.T) {
 	var want []string
 	for _, constant := range constantsOf(t, "../../api/v1alpha1/condition_types.go") {
 		if strings.HasPrefix(constant.Name, "Reason") {
-			found := usedWith.FindStringSubmatch(constant.Doc)
-			if found == nil {
+			found := usedWith.FindAllStringSubmatch(constant.Doc, -1)
+			if len(found) == 0 {
 				t.Fatalf("the comment of %s does not say which condition it is used with", constant.Name)
 			}
-			want = append(want, "`"+found[1]+"` | "+found[2]+" | `"+constant.Value+"`")
+			for _, use := range found {
+				want = append(want, "`"+use[1]+"` | "+use[2]+" | `"+constant.Value+"`")
+			}
 		}
 	}
 	holds(t, reasonsPage, "Conditions", want, 3)
@@ -80,7 +82,7 @@ func TestTheReasonsPageListsEveryCauseOfARefusedCall(t *testing.T) {
 	}
 	// Those of refusal.go that are not a Malformed.
 	want = append(want, "404 | –", "405 | –", "415 | `ContentType`", "400 | `Unreadable`", "503 | `TooManyCalls`", "503 | `NotLoaded`",
-		"500 | `Encoding`", "500 | –")
+		"503 | `Fenced`", "500 | `Encoding`", "500 | –")
 	holds(t, reasonsPage, "Calls that are refused", want, 2)
 
 	for _, cause := range literalsOf(t, "../../hookserver/refusal.go", "cause") {

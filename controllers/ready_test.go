@@ -1,0 +1,244 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+)
+
+// readyOf returns the condition Ready of a policy, of the generation that it has now, with the replicas that it counts: "True InForce 2/2".
+func readyOf(t *testing.T, c *testCluster, namespace, name string) (said string, status v1alpha1.RegistrationPolicyStatus) {
+	t.Helper()
+	status, _ = statusOf(t, c, namespace, name)
+	ready := meta.FindStatusCondition(status.Conditions, string(v1alpha1.ConditionReady))
+	switch {
+	case ready == nil:
+		return "no condition", status
+	case ready.ObservedGeneration != c.stored(t, namespace, name).GetGeneration():
+		return "of an earlier generation", status
+	}
+	summary := ""
+	if status.Replicas != nil {
+		summary = status.Replicas.Summary
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", ready.Status, ready.Reason, summary)), status
+}
+
+func eventuallyReady(t *testing.T, c *testCluster, namespace, name, want string) v1alpha1.RegistrationPolicyStatus {
+	t.Helper()
+	var status v1alpha1.RegistrationPolicyStatus
+	eventually(t, 2*within, func() string {
+		var got string
+		if got, status = readyOf(t, c, namespace, name); got != want {
+			return fmt.Sprintf("Ready of %s is %q, want %q", name, got, want)
+		}
+		return ""
+	})
+	return status
+}
+
+func TestReadyMeansThatEveryReplicaDecidesByTheGeneration(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.namespace(t)
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	first := startReplica(t, cluster.config, namespace, "first")
+	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
+	second := startReplica(t, cluster.config, namespace, "second")
+	eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
+	for i := range 5 {
+		domain := fmt.Sprintf("partner-%d.example", i)
+		cluster.apply(t, namespace, "acme", `{allow: {domains: [`+domain+`]}}`)
+		eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
+		for _, r := range []*replica{first, second} {
+			wantAnswer(t, r.store, localPart+"@"+domain, "ALLOW Allowed")
+		}
+	}
+	status := eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
+	if *status.Entries.Allowed != 1 || *status.Entries.Denied != 0 {
+		t.Errorf("entries: %d allowed and %d denied, want 1 and 0", *status.Entries.Allowed, *status.Entries.Denied)
+	}
+	second.stop()
+	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
+}
+
+func TestReadyIsUnknownWhileAReplicaThatMayBeAskedIsSilent(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.namespace(t)
+	cluster.endpoints(t, namespace, "hook", endpoint{"first", new(true)}, endpoint{"second", new(true)})
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	startReplicaAs(t, cluster.config, namespace, "first", setup{service: "hook"})
+	eventuallyReady(t, cluster, namespace, "acme", "Unknown ReplicaSilent 1/2")
+	cut, config := startProxy(t, cluster.config)
+	startReplicaAs(t, config, namespace, "second", setup{service: "hook"})
+	eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
+
+	cut.Cut()
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
+	eventuallyReady(t, cluster, namespace, "acme", "False RollingOut 1/2")
+	status := eventuallyReady(t, cluster, namespace, "acme", "Unknown ReplicaSilent 1/2")
+	if waiting := status.Replicas.Waiting; len(waiting) != 1 || waiting[0].Name != "second" || waiting[0].Reason != v1alpha1.WaitingSilent {
+		t.Errorf("waiting for %+v, want the second, which is silent", waiting)
+	}
+	// It may be asked no longer.
+	cluster.endpoints(t, namespace, "hook", endpoint{"first", new(true)}, endpoint{"second", new(false)})
+	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
+	// It comes back.
+	cut.Mend()
+	eventually(t, withinABackoff, func() string {
+		got, _ := readyOf(t, cluster, namespace, "acme")
+		if got != "True InForce 2/2" {
+			return got
+		}
+		return ""
+	})
+}
+
+// watchReady records what Ready says of a policy from now on, as whoever watches it sees it.
+func watchReady(t *testing.T, namespace, name string) (said func() []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var all []string
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	watching, err := newWatchingClient(t).Watch(ctx, newPolicyList(), client.InNamespace(namespace))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for event := range watching.ResultChan() {
+			object, ok := event.Object.(*unstructured.Unstructured)
+			if !ok || object.GetName() != name {
+				continue
+			}
+			conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+			for _, condition := range conditions {
+				if c, ok := condition.(map[string]any); ok && c["type"] == "Ready" && c["observedGeneration"] == object.GetGeneration() {
+					mu.Lock()
+					if text := fmt.Sprint(c["status"], " ", c["reason"]); len(all) == 0 || all[len(all)-1] != text {
+						all = append(all, text)
+					}
+					mu.Unlock()
+				}
+			}
+		}
+	}()
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
+	}
+}
+
+func newWatchingClient(t *testing.T) client.WithWatch {
+	t.Helper()
+	scheme, err := newScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	watching, err := client.NewWithWatch(cluster.config, client.Options{Scheme: scheme, Mapper: Mapper()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return watching
+}
+
+func TestReadyStaysTrueWhateverElseComesAndGoes(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.namespace(t)
+	cluster.apply(t, namespace, "steady", `{allow: {domains: [acme.com]}}`)
+	first := startReplica(t, cluster.config, namespace, "first")
+	eventuallyReady(t, cluster, namespace, "steady", "True InForce 1/1")
+	said := watchReady(t, namespace, "steady")
+
+	second := startReplica(t, cluster.config, namespace, "second") // a replica comes
+	eventuallyReady(t, cluster, namespace, "steady", "True InForce 2/2")
+	for i := range 30 { // other policies change all the time
+		cluster.apply(t, namespace, "busy", fmt.Sprintf(`{allow: {domains: [busy-%d.example]}}`, i))
+		time.Sleep(50 * time.Millisecond)
+	}
+	first.stop() // the leader goes
+	eventuallyReady(t, cluster, namespace, "steady", "True InForce 1/1")
+	eventuallyReady(t, cluster, namespace, "busy", "True InForce 1/1")
+	third := startReplica(t, cluster.config, namespace, "third")
+	eventuallyReady(t, cluster, namespace, "steady", "True InForce 2/2")
+	second.stop()
+	eventuallyReady(t, cluster, namespace, "steady", "True InForce 1/1")
+	third.wantRunning(t)
+	if got := said(); len(got) != 1 || got[0] != "True InForce" {
+		t.Errorf("Ready said %q, want nothing but True", got)
+	}
+}
+
+// Were readiness an equality of digests, a policy would wait for the others to stand still.
+func TestReadyComesWhileOtherPoliciesChangeAllTheTime(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.namespace(t)
+	startReplica(t, cluster.config, namespace, "first")
+	startReplica(t, cluster.config, namespace, "second")
+	ctx, cancel := context.WithCancel(t.Context())
+	var changing sync.WaitGroup
+	changing.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			cluster.apply(t, namespace, "busy", fmt.Sprintf(`{allow: {domains: [busy-%d.example]}}`, i))
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	for i := range 5 {
+		cluster.apply(t, namespace, "acme", fmt.Sprintf(`{allow: {domains: [acme-%d.example]}}`, i))
+		eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
+	}
+	cancel()
+	changing.Wait()
+}
+
+// The watches of lists, and of other namespaces, are quiet. Until their next bookmark, a minute later, nobody is told that they are
+// as new as the change.
+func TestReadyDoesNotWaitForWatchesByWhichNothingComes(t *testing.T) {
+	t.Parallel()
+	namespace, quiet := cluster.namespace(t), cluster.namespace(t)
+	const minute = time.Minute // between two bookmarks
+	began := time.Now()
+	changes := 0
+	startReplicaAs(t, cluster.config, namespace, "first", setup{watched: []string{quiet}})
+	for ; time.Since(began) < minute/2; changes++ {
+		cluster.apply(t, namespace, "acme", fmt.Sprintf(`{allow: {domains: [acme-%d.example]}}`, changes))
+		eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
+	}
+	if changes < 3 {
+		t.Errorf("%d changes came into force in half a minute: they waited for bookmarks", changes)
+	}
+}
+
+func TestASteadyFleetWritesNoMoreThanItsRenewals(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.namespace(t)
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	recorded, config := onTheWire(cluster.config, nil)
+	startReplica(t, config, namespace, "first")
+	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
+	time.Sleep(reportInterval)
+	count := func() (reports, status int) {
+		return len(recorded.to(http.MethodPut, "/leases/"+leaseName+".first")), len(recorded.to(http.MethodPatch, "/status"))
+	}
+	reportsBefore, statusBefore := count()
+	const intervals = 8 // longer than it takes for a bookmark of each watch to come
+	time.Sleep(intervals * reportInterval)
+	reports, status := count()
+	if n := reports - reportsBefore; n > intervals+1 {
+		t.Errorf("%d reports in %d intervals, want one in each", n, intervals)
+	}
+	if n := status - statusBefore; n != 0 {
+		t.Errorf("%d writes of status while nothing changed", n)
+	}
+}

@@ -1,0 +1,221 @@
+package controllers
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+)
+
+func TestFreshnessIsThatOfTheWatchThatHasBeenSilentForLongest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatches(func() {})
+		want := func(sentence string, want float64) {
+			t.Helper()
+			if got := w.oldestProofSeconds(); got != want {
+				t.Errorf("%s: %v, want %v", sentence, got, want)
+			}
+		}
+		now := func() float64 { return float64(time.Now().Unix()) }
+		want("without a watch", 0)
+		first, second := w.add(newPolicyObject()), w.add(&corev1.ConfigMap{})
+		w.prove(first)
+		want("with a watch that was never proven", 0)
+		begun := now()
+		time.Sleep(time.Minute)
+		w.prove(second)
+		want("with a watch that is silent", begun)
+		time.Sleep(time.Minute)
+		w.prove(first)
+		want("with both proven", now()-60)
+	})
+}
+
+// fullStore returns a store that has come to a version, with one object of version 10.
+func fullStore(t *testing.T, version string) toolscache.Store {
+	t.Helper()
+	store := toolscache.NewIndexer(toolscache.MetaNamespaceKeyFunc, toolscache.Indexers{})
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "list", UID: "u", ResourceVersion: "10"}}
+	if err := store.Replace([]any{object}, version); err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func TestAPositionIsTheLeastOverAllWatches(t *testing.T) {
+	w := newWatches(func() {})
+	wantThrough := func(sentence, wantLeast, wantMost string) {
+		t.Helper()
+		if least, most := w.through(); least != wantLeast || most != wantMost {
+			t.Errorf("%s: through %q, at most %q; want %q and %q", sentence, least, most, wantLeast, wantMost)
+		}
+	}
+	wantThrough("without a watch", "", "")
+	first, second := w.add(newPolicyObject()), w.add(&corev1.ConfigMap{})
+	first.store = fullStore(t, "120")
+	wantThrough("with a store that was never filled", "", "")
+	second.store = fullStore(t, "99")
+	second.place.namespace = "team"
+	wantThrough("with two that were", "99", "120")
+
+	there := map[string]objectVersion{"list": {"u", "10"}}
+	place := watchPlace{namespace: "team"}
+	if w.compare(place, "130", map[string]objectVersion{"list": {"u", "11"}}) {
+		t.Error("a store with an older object counts as the same")
+	}
+	if w.compare(place, "130", map[string]objectVersion{"list": {"v", "10"}}) {
+		t.Error("a store with an object of another life counts as the same")
+	}
+	if w.compare(place, "130", map[string]objectVersion{}) {
+		t.Error("a store with an object that is gone counts as the same")
+	}
+	if w.compare(place, "130", map[string]objectVersion{"list": {"u", "10"}, "other": {"w", "12"}}) {
+		t.Error("a store without a new object counts as the same")
+	}
+	wantThrough("after comparisons that found a difference", "99", "120")
+	if !w.compare(place, "130", there) {
+		t.Error("a store with the same objects counts as another")
+	}
+	wantThrough("after a comparison that found none", "120", "120")
+	second.store.Bookmark("140")
+	wantThrough("after a bookmark", "120", "140")
+	if err := second.store.Replace(nil, "5"); err != nil {
+		t.Fatal(err)
+	}
+	wantThrough("after versions went back", "5", "120")
+}
+
+func TestAVersionThatIsNoneIsEarlierThanAny(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"9", "10", true}, {"10", "9", false}, {"10", "10", false}, {"", "1", true}, {"1", "", false}, {"", "", false}, {"x", "1", true}, {"x", "", false},
+	} {
+		if got := olderVersion(c.a, c.b); got != c.want {
+			t.Errorf("olderVersion(%q, %q) is %v, want %v", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+// mute is a list-watcher whose watches say nothing, but what they are told to.
+type mute struct {
+	toolscache.ListerWatcherWithContext
+	opened chan *watch.FakeWatcher
+}
+
+func (m mute) WatchWithContext(context.Context, metav1.ListOptions) (watch.Interface, error) {
+	opened := watch.NewFake()
+	m.opened <- opened
+	return opened, nil
+}
+
+func TestAWatchByWhichNothingComesIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var restarts atomic.Int32
+		w := newWatches(func() { restarts.Add(1) })
+		m := mute{opened: make(chan *watch.FakeWatcher, 1)}
+		p := proven{m, w, w.add(newPolicyObject())}
+		events, err := p.WatchWithContext(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := <-m.opened
+		for range 5 { // bookmarks, as an API server sends them
+			time.Sleep(silenceLimit - time.Second)
+			go server.Action(watch.Bookmark, newPolicyObject())
+			<-events.ResultChan()
+		}
+		if restarts.Load() != 0 {
+			t.Error("a watch by which bookmarks come was given up")
+		}
+		time.Sleep(silenceLimit + time.Second)
+		if _, open := <-events.ResultChan(); open || restarts.Load() != 1 {
+			t.Errorf("after a long silence: open %v, given up %d times; want an end, once", open, restarts.Load())
+		}
+		// One that its informer ends is not given up.
+		events, err = p.WatchWithContext(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-m.opened
+		events.Stop()
+		time.Sleep(2 * silenceLimit)
+		if restarts.Load() != 1 {
+			t.Errorf("given up %d times, want 1: the second was ended", restarts.Load())
+		}
+	})
+}
+
+// deaf is a transport by which, once it is told so, the watches that are open then bring nothing any more, on connections that live.
+type deaf struct {
+	next  http.RoundTripper
+	since atomic.Pointer[chan struct{}] // closed once they bring nothing
+}
+
+func (d *deaf) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := d.next.RoundTrip(request)
+	if err == nil && request.URL.Query().Get("watch") != "" {
+		response.Body = &deafBody{ReadCloser: response.Body, since: *d.since.Load(), closed: make(chan struct{})}
+	}
+	return response, err
+}
+
+type deafBody struct {
+	io.ReadCloser
+	since  chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (b *deafBody) Read(into []byte) (int, error) {
+	n, err := b.ReadCloser.Read(into)
+	select {
+	case <-b.since:
+		<-b.closed
+		return 0, io.ErrUnexpectedEOF
+	default:
+		return n, err
+	}
+}
+
+func (b *deafBody) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return b.ReadCloser.Close()
+}
+
+func TestAWatchThatDiedInSilenceIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.namespace(t)
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	config := rest.CopyConfig(cluster.config)
+	dead := make(chan struct{})
+	var transport *deaf
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		transport = &deaf{next: next}
+		transport.since.Store(&dead)
+		return transport
+	})
+	const limit = 10 * time.Second
+	r := startReplicaAs(t, config, namespace, "first", setup{silenceLimit: limit})
+	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "ALLOW Allowed")
+
+	alive := make(chan struct{})
+	transport.since.Store(&alive) // for those to come
+	close(dead)
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
+	eventuallyAnswers(t, limit+within, r.store, localPart+"@beta.example", "ALLOW Allowed")
+	if given := metric(t, r.registry, "registration_policy_watch_restarts_total"); given == 0 {
+		t.Error("no watch was given up")
+	}
+}
