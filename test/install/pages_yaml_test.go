@@ -30,7 +30,7 @@ func TestWhatPeopleCopyIsAdmittedAndInForce(t *testing.T) {
 	c.namespace(t, released)
 	c.secret(t, released, hookSecret, map[string]string{hookKey: hookCredential})
 	c.helm(t, "install", "registration-policy-operator", chartDir, "--namespace", released,
-		"--set", "replicaCount=1,auth.existingSecret="+hookSecret)
+		"--set", "replicaCount=1,podDisruptionBudget.enabled=false,auth.existingSecret="+hookSecret)
 	needed, err := neededDefinitions()
 	if err != nil {
 		t.Fatal(err)

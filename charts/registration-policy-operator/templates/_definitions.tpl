@@ -131,15 +131,30 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- add (mul (atoi $minutes) 60) (atoi $seconds) -}}
 {{- end -}}
 
+{{/* The drain delay in seconds. Until no proxy sends calls to an unready pod any more: 4 s for the readiness probe to fail twice, 5 s for
+     endpoints to spread. At most half of progressDeadlineSeconds, which is 600: minReadySeconds is as long. */}}
+{{- define "registration-policy-operator.drainSeconds" -}}
+{{- $drain := include "registration-policy-operator.seconds" .Values.drainDelay | int -}}
+{{- if or (lt $drain 9) (gt $drain 300) -}}
+{{- fail (printf "drainDelay is %s; write 9s to 5m: with less, proxies still send calls when a pod closes; with more, a rollout stands still" .Values.drainDelay) -}}
+{{- end -}}
+{{- $drain -}}
+{{- end -}}
+
 {{/* How long a pod may take to stop: to drain, to end the calls in flight, and to close. */}}
 {{- define "registration-policy-operator.gracePeriod" -}}
 {{- $margin := 5 -}}
-{{- $drain := include "registration-policy-operator.seconds" .Values.drainDelay | int -}}
+{{- $drain := include "registration-policy-operator.drainSeconds" . | int -}}
 {{- $shutdown := include "registration-policy-operator.seconds" .Values.shutdownTimeout | int -}}
-{{- if lt $shutdown 1 -}}
-{{- fail "shutdownTimeout must be at least 1s: calls in flight need time to end" -}}
+{{- if or (lt $shutdown 3) (gt $shutdown 300) -}}
+{{- fail (printf "shutdownTimeout is %s; write 3s to 5m: Okta waits 3 s for the answer to a call in flight" .Values.shutdownTimeout) -}}
 {{- end -}}
 {{- add $drain $shutdown $margin -}}
+{{- end -}}
+
+{{/* The fewest replicas that there are meant to be. */}}
+{{- define "registration-policy-operator.leastReplicas" -}}
+{{- ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled | int -}}
 {{- end -}}
 
 {{/* What PodSecurity "restricted" asks of a container, and a root file system that nobody writes to. */}}
