@@ -336,22 +336,6 @@ func TestA401DoesNotWaitForTheBody(t *testing.T) {
 	}
 }
 
-func TestCallsBeyondTheBoundAreShed(t *testing.T) {
-	server := run(t, func(o *Options) { o.MaxInFlight = 2 })
-	server.server.inFlight <- struct{}{}
-	server.hasMetric("calls_in_flight 1")
-	server.post(signUp("jo@example.com", "jo")).read(t)
-	server.server.inFlight <- struct{}{}
-	got := server.post(signUp("jo@example.com", "jo"))
-	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
-		t.Errorf("status %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
-	}
-	server.hasMetric("calls_shed_total 1")
-	server.hasMetric(`http_requests_total{code="503"} 1`)
-	<-server.server.inFlight
-	server.post(signUp("jo@example.com", "jo")).read(t)
-}
-
 // panicking is a log that panics at a decision.
 type panicking struct{ logr.LogSink }
 
