@@ -19,8 +19,8 @@ func TestThePageShowsWhatWasTested(t *testing.T) {
 		t.Fatal(err)
 	}
 	tested := map[string][]string{
-		"nginx":   configured(t, "nginx.conf", true),
-		"haproxy": configured(t, "haproxy.cfg", false),
+		"nginx":   configured(t, "nginx.conf"),
+		"haproxy": configured(t, "haproxy.cfg"),
 	}
 	blocks := block.FindAllStringSubmatch(string(page), -1)
 	seen := map[string]int{}
@@ -44,9 +44,9 @@ func TestThePageShowsWhatWasTested(t *testing.T) {
 }
 
 // configured returns the lines of a configuration of the tests, without their indentation.
-func configured(t *testing.T, name string, oneCallAConnection bool) []string {
+func configured(t *testing.T, name string) []string {
 	t.Helper()
-	p := &Proxy{dir: t.TempDir(), options: Options{OneCallAConnection: oneCallAConnection}}
+	p := &Proxy{dir: t.TempDir(), options: Options{OneCallAConnection: true, Repeats: true}}
 	p.configure(t, name, nil)
 	text, err := os.ReadFile(p.dir + "/" + name)
 	if err != nil {

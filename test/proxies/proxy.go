@@ -54,6 +54,9 @@ type Options struct {
 	// OneCallAConnection has nginx close a caller's connection after each answer, for where it reloads when endpoints
 	// change. The other proxies do without.
 	OneCallAConnection bool
+	// Repeats has the proxy send a call to another replica, too, where one broke off without an answer. Unset, it does so only
+	// where no connection was made.
+	Repeats bool
 }
 
 // Proxy is a running reverse proxy, which ends TLS before replicas of the operator.
@@ -234,7 +237,7 @@ func (p *Proxy) configure(t testing.TB, name string, backends []string) {
 	err := template.Must(template.ParseFS(configurations, name)).Execute(&text, map[string]any{
 		"Dir": p.dir, "Address": p.address, "Host": p.options.Host, "Path": p.options.Path, "Root": os.Geteuid() == 0,
 		"Backends": backends, "Generation": p.generation, "Slots": slotNames(),
-		"OneCallAConnection": p.options.OneCallAConnection,
+		"OneCallAConnection": p.options.OneCallAConnection, "Repeats": p.options.Repeats,
 	})
 	if err != nil {
 		t.Fatal(err)

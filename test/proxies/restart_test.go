@@ -27,6 +27,8 @@ const (
 
 // load is what several callers got, each on a connection of its own.
 type load struct {
+	repeatable []oktasim.Kind // the trouble after which Okta repeats a call, and that may be
+
 	mutex    sync.Mutex
 	answered int
 	repeated int // calls that Okta made more than once
@@ -37,11 +39,12 @@ type load struct {
 }
 
 // startLoad lets people register through the proxy until stop, half of whom are to be denied. Okta calls at most so
-// often.
-func startLoad(t *testing.T, proxy *Proxy, attempts int) *load {
+// often. What is repeated never had an answer, but for the kinds of trouble that may be besides: an error that the proxy makes
+// of a replica's end would be one.
+func startLoad(t *testing.T, proxy *Proxy, attempts int, besides ...oktasim.Kind) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &load{cancel: cancel}
+	l := &load{repeatable: append(besides, oktasim.KindConnection), cancel: cancel}
 	t.Cleanup(func() {
 		cancel()
 		l.ended.Wait()
@@ -79,9 +82,8 @@ func (l *load) add(result oktasim.Result, want oktasim.Outcome) {
 	if repeated {
 		l.repeated++
 	}
-	// What is repeated never had an answer: an error that the proxy makes of a replica's end would be one.
 	trouble := slices.ContainsFunc(result.Trouble, func(trouble oktasim.Trouble) bool {
-		return !trouble.Earlier || trouble.Kind != oktasim.KindConnection
+		return !trouble.Earlier || !slices.Contains(l.repeatable, trouble.Kind)
 	})
 	if result.Outcome != want || result.Status != http.StatusOK || trouble {
 		l.faults = append(l.faults, fmt.Sprintf("%s: %d, %s, want %s: %q",

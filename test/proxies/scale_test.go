@@ -1,0 +1,82 @@
+package proxies
+
+import (
+	"testing"
+	"time"
+
+	"registrationpolicy.dev/operator/test/oktasim"
+)
+
+// fleet is the replicas behind a proxy, under load.
+type fleet struct {
+	proxy    *Proxy
+	load     *load
+	replicas []*replica
+}
+
+// add starts one replica more, and tells the proxy once it is ready.
+func (f *fleet) add(t *testing.T) {
+	t.Helper()
+	f.replicas = append(f.replicas, startReplica(t, "--drain-delay", drainDelay))
+	f.proxy.SetBackends(t, hooksOf(f.replicas)...)
+	f.load.awaitCalls(t, callers)
+}
+
+// remove tells all replicas but so many to stop, at once, as a Deployment does; the proxy hears of it a while after.
+func (f *fleet) remove(t *testing.T, leave int) {
+	t.Helper()
+	going := f.replicas[leave:]
+	f.replicas = f.replicas[:leave:leave]
+	for _, r := range going {
+		r.terminate(t)
+	}
+	for _, r := range going {
+		eventually(t, "unready after SIGTERM", func() bool { return !r.ready() })
+	}
+	time.Sleep(endpointsLag)
+	f.proxy.SetBackends(t, hooksOf(f.replicas)...)
+	for _, r := range going {
+		eventually(t, "the end of a replica", r.ended)
+	}
+	f.load.awaitCalls(t, callers)
+}
+
+func TestScalingUpAndDownLosesNoCall(t *testing.T) {
+	t.Parallel()
+	behindEach(t, func(t *testing.T, kind Kind) {
+		f := &fleet{replicas: startThree(t)}
+		f.proxy = Start(t, kind, Options{Backends: hooksOf(f.replicas), OneCallAConnection: kind == Nginx}) // see TestARollingRestartLosesNoCall
+		f.load = startLoad(t, f.proxy, 1)
+		f.load.awaitCalls(t, 10*callers)
+		f.add(t)
+		f.add(t)
+		f.remove(t, 1)
+		f.add(t)
+		f.remove(t, 1)
+		f.load.stop(t)
+	})
+}
+
+// What a killed replica had in its hands has no answer, and the proxy does not repeat a POST that it has sent: it says 502, or
+// breaks off. Okta repeats such a call. Every other is answered by the replicas that are left, while the proxy still takes the
+// dead one for alive and after.
+func TestAKilledReplicaCostsNoCallThatOktaRepeats(t *testing.T) {
+	t.Parallel()
+	behindEach(t, func(t *testing.T, kind Kind) {
+		f := &fleet{replicas: startThree(t)}
+		f.proxy = Start(t, kind, Options{Backends: hooksOf(f.replicas), Repeats: true})
+		f.load = startLoad(t, f.proxy, oktasim.DefaultAttempts, oktasim.KindStatus)
+		f.load.awaitCalls(t, 10*callers)
+		for range 4 {
+			dead := f.replicas[0]
+			if err := dead.process.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the end of a killed replica", dead.ended)
+			f.load.awaitCalls(t, 10*callers) // the proxy has not heard of it
+			f.replicas = f.replicas[1:]
+			f.add(t)
+		}
+		f.load.stop(t)
+	})
+}
