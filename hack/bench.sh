@@ -10,4 +10,5 @@ export KUBEBUILDER_ASSETS
 cd bench
 go test -run '^$' -bench . -benchmem .
 go run ./hook
+go run ./overload
 go run ./apply

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+)
+
+// measurement is one run of the program.
+type measurement struct {
+	rounds, lines int
+	turn          time.Duration
+}
+
+const (
+	// org is how many calls Okta lets an org make at once: what every other number is held against.
+	org = 75
+	// none is a limit that is never reached.
+	none = 1_000_000
+	// oktaWaits is how long Okta waits for an answer.
+	oktaWaits = 3 * time.Second
+)
+
+var (
+	limits = []int{org, 0, none} // 0: the operator's own
+	// callers are at most as many as the server has connections.
+	callers = []int{org, 2 * org, 512, 2000}
+)
+
+func name(limit int) string {
+	switch limit {
+	case 0:
+		return "its own"
+	case none:
+		return "none"
+	default:
+		return fmt.Sprint(limit)
+	}
+}
+
+// turnResult is what one turn comes to.
+type turnResult struct {
+	rate, shedShare float64
+	p50, p99, most  time.Duration
+	shedP99         time.Duration
+	lates           int
+}
+
+func (m measurement) run(ctx context.Context, out io.Writer) error {
+	dir, err := os.MkdirTemp("", "overload")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := build(ctx, dir); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d turns of %s each; medians; times as ratios to those of %d callers under the operator's own limit\n", m.rounds, m.turn, org)
+	results := map[[2]int][]turnResult{}
+	for round := range m.rounds {
+		order := slices.Clone(limits)
+		if round%2 == 1 { // none always comes last
+			slices.Reverse(order)
+		}
+		for _, limit := range order {
+			op, err := start(ctx, dir, limit, m.lines)
+			if err != nil {
+				return err
+			}
+			for _, n := range callers {
+				s, err := load(ctx, op.hook, n, m.turn)
+				if err != nil {
+					op.stop()
+					return fmt.Errorf("limit %s, %d callers: %w", name(limit), n, err)
+				}
+				results[[2]int{limit, n}] = append(results[[2]int{limit, n}], summarise(s, m.turn))
+			}
+			op.stop()
+		}
+	}
+	base := results[[2]int{0, org}]
+	fmt.Fprintf(out, "%d callers: %.0f answers/s, p50 %s, p99 %s\n\n", org, medianOf(base, rateOf), middle(base, p50Of), middle(base, p99Of))
+	fmt.Fprintln(out, "limit    callers  answers/s  shed   p50     p99     the longest  p99 of the shed  lost or later than 3 s")
+	for _, limit := range limits {
+		for _, n := range callers {
+			r := results[[2]int{limit, n}]
+			late := 0
+			for _, turn := range r {
+				late += turn.lates
+			}
+			fmt.Fprintf(out, "%-8s %7d  %9.2f  %3.0f %%  %6.2f  %6.2f  %11s  %15s  %d\n", name(limit), n,
+				medianOf(r, rateOf)/medianOf(base, rateOf), 100*medianOf(r, func(t turnResult) float64 { return t.shedShare }),
+				float64(middle(r, p50Of))/float64(middle(base, p50Of)), float64(middle(r, p99Of))/float64(middle(base, p99Of)),
+				middle(r, func(t turnResult) time.Duration { return t.most }).Round(time.Millisecond),
+				middle(r, func(t turnResult) time.Duration { return t.shedP99 }).Round(time.Millisecond), late)
+		}
+	}
+	return nil
+}
+
+func rateOf(t turnResult) float64      { return t.rate }
+func p50Of(t turnResult) time.Duration { return t.p50 }
+func p99Of(t turnResult) time.Duration { return t.p99 }
+
+func summarise(s samples, turn time.Duration) turnResult {
+	r := turnResult{rate: float64(len(s.answered)) / turn.Seconds(), lates: s.lost}
+	if all := len(s.answered) + len(s.shed); all > 0 {
+		r.shedShare = float64(len(s.shed)) / float64(all)
+	}
+	slices.Sort(s.answered)
+	slices.Sort(s.shed)
+	for _, took := range s.answered {
+		if took > oktaWaits {
+			r.lates++
+		}
+	}
+	if n := len(s.answered); n > 0 {
+		r.p50, r.p99, r.most = s.answered[n/2], s.answered[n*99/100], s.answered[n-1]
+	}
+	if n := len(s.shed); n > 0 {
+		r.shedP99 = s.shed[n*99/100]
+	}
+	return r
+}
+
+// medianOf returns the median of one value of the turns.
+func medianOf(turns []turnResult, value func(turnResult) float64) float64 {
+	var values []float64
+	for _, t := range turns {
+		values = append(values, value(t))
+	}
+	slices.Sort(values)
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+}
+
+// middle is the same of a time.
+func middle(turns []turnResult, value func(turnResult) time.Duration) time.Duration {
+	return time.Duration(medianOf(turns, func(t turnResult) float64 { return float64(value(t)) }))
+}
