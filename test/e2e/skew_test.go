@@ -1,0 +1,259 @@
+package e2e
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/config/crd"
+	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/oktasim"
+)
+
+// elsewhere is a source of calls besides the one that a registration has by itself.
+const elsewhere = "rulElsewhere"
+
+var notEnforceable = answer{Outcome: oktasim.Denied, Reason: string(rules.ReasonPolicyNotEnforceable)}
+
+// define makes the CustomResourceDefinition that of this operator, but for a change to the schemas of spec and status, and waits
+// until the API server goes by it. For a second or so it serves earlier watches by the earlier schema; then it ends them.
+func (c *cluster) define(t *testing.T, change func(spec, status *apiextensionsv1.JSONSchemaProps)) {
+	t.Helper()
+	wanted := &apiextensionsv1.CustomResourceDefinition{}
+	if err := yaml.UnmarshalStrict(crd.RegistrationPolicies, wanted); err != nil {
+		t.Fatal(err)
+	}
+	root := wanted.Spec.Versions[0].Schema.OpenAPIV3Schema
+	spec, status := root.Properties["spec"], root.Properties["status"]
+	change(&spec, &status)
+	root.Properties["spec"], root.Properties["status"] = spec, status
+	direct := c.direct(t)
+	earlier, err := direct.Watch(t.Context(), &v1alpha1.RegistrationPolicyList{}, client.InNamespace(namespace))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer earlier.Stop()
+	if err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		stored := &apiextensionsv1.CustomResourceDefinition{}
+		if err := direct.Get(t.Context(), client.ObjectKeyFromObject(wanted), stored); err != nil {
+			return err
+		}
+		stored.Spec = wanted.Spec
+		return direct.Update(t.Context(), stored)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ended := time.After(patience)
+	for open := true; open; {
+		select {
+		case _, open = <-earlier.ResultChan():
+		case <-ended:
+			t.Fatalf("the API server has not taken up the definition within %s", patience)
+		}
+	}
+}
+
+func unchanged(_, _ *apiextensionsv1.JSONSchemaProps) {}
+
+// newer has members of spec and deny that this operator does not know.
+func newer(spec, _ *apiextensionsv1.JSONSchemaProps) {
+	spec.Properties["requireApproval"] = apiextensionsv1.JSONSchemaProps{Type: "boolean"}
+	deny := spec.Properties["deny"]
+	deny.Properties["networks"] = apiextensionsv1.JSONSchemaProps{
+		Type: "array", Items: &apiextensionsv1.JSONSchemaPropsOrArray{Schema: &apiextensionsv1.JSONSchemaProps{Type: "string"}},
+	}
+}
+
+// older lacks members of deny, of spec and of status that this operator knows.
+func older(spec, status *apiextensionsv1.JSONSchemaProps) {
+	deny := spec.Properties["deny"]
+	delete(deny.Properties, "addresses")
+	for i := range deny.XValidations {
+		deny.XValidations[i].Rule = "has(self.domains) || has(self.lists)"
+	}
+	spec.Properties["deny"] = deny
+	delete(status.Properties, "observedGeneration")
+}
+
+// direct returns a client that reads past any cache and knows CustomResourceDefinitions.
+func (c *cluster) direct(t *testing.T) client.WithWatch {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{apiextensionsv1.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	direct, err := client.NewWithWatch(c.plane.Config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return direct
+}
+
+// written returns a policy as it is written, with members that this operator does not know.
+func written(t *testing.T, name, spec string) *unstructured.Unstructured {
+	t.Helper()
+	object := &unstructured.Unstructured{Object: map[string]any{}}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("RegistrationPolicy"))
+	object.SetNamespace(namespace)
+	object.SetName(name)
+	var members map[string]any
+	if err := yaml.UnmarshalStrict([]byte(spec), &members); err != nil {
+		t.Fatal(err)
+	}
+	object.Object["spec"] = members
+	return object
+}
+
+// registerAt lets somebody register at a source.
+func (op *operator) registerAt(t *testing.T, source, address string) answer {
+	t.Helper()
+	result, err := op.okta(t, nil).Register(t.Context(), oktasim.Registration{Source: source, Email: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := answerOf(t, result)
+	a.Text = "" // it holds the decision's id
+	return a
+}
+
+func (op *operator) awaitAt(t *testing.T, source, address string, want answer) {
+	t.Helper()
+	eventually(t, address+" at "+source+" answered "+want.Reason, func() bool { return op.registerAt(t, source, address) == want })
+}
+
+// acceptedIs waits until the condition Accepted has this reason, and returns its message.
+func (c *cluster) acceptedIs(t *testing.T, name, reason string) string {
+	t.Helper()
+	var message string
+	eventually(t, name+" "+reason, func() bool {
+		stored := policy(t, name, "{}")
+		if err := c.client.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(stored.Status.Conditions, func(condition metav1.Condition) bool {
+			message = condition.Message
+			return condition.Type == string(v1alpha1.ConditionAccepted) && condition.Reason == reason &&
+				condition.ObservedGeneration == stored.Generation
+		})
+	})
+	return message
+}
+
+// An upgrade half done, or an operator rolled back under a definition that stays: what the operator does not know of a policy
+// denies the calls that the policy applies to, in a replica that was there and in one that starts, and nothing else changes.
+func TestUnderANewerDefinitionAPolicyWithANewMemberDeniesTheCallsThatItAppliesTo(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	c.apply(t, "acme", `{allow: {domains: [acme.com]}}`)
+	running := startReady(t, c.inCluster(t)...)
+	running.awaitAt(t, "rul1", "jo@acme.com", allowed)
+
+	c.define(t, newer)
+	const spec = `{appliesTo: {sources: [` + elsewhere + `]}, allow: {domains: [later.example]}, requireApproval: true}`
+	later := written(t, "later", spec)
+	if err := c.direct(t).Create(t.Context(), later); err != nil {
+		t.Fatal(err)
+	}
+	running.awaitAt(t, elsewhere, "jo@acme.com", notEnforceable)
+	started := startReady(t, c.inCluster(t)...)
+	for about, op := range map[string]*operator{"running": running, "started": started} {
+		if got := op.registerAt(t, elsewhere, "jo@acme.com"); got != notEnforceable {
+			t.Errorf("%s: a call that the policy applies to: %+v, want %+v", about, got, notEnforceable)
+		}
+		if got := op.registerAt(t, "rul1", "jo@acme.com"); got != allowed {
+			t.Errorf("%s: a call that it does not apply to: %+v, want %+v", about, got, allowed)
+		}
+	}
+	if message := c.acceptedIs(t, "later", "NotUnderstood"); !strings.Contains(message, "spec.requireApproval") {
+		t.Errorf("the condition does not name the member: %s", message)
+	}
+	if got := c.condition(t, "acme"); got.Reason != "Accepted" {
+		t.Errorf("a policy without it: %s", got.Reason)
+	}
+
+	// The way back begins with the policies.
+	back := client.RawPatch(types.JSONPatchType, []byte(`[{"op": "remove", "path": "/spec/requireApproval"}]`))
+	if err := c.direct(t).Patch(t.Context(), later, back); err != nil {
+		t.Fatal(err)
+	}
+	running.awaitAt(t, elsewhere, "jo@acme.com", allowed)
+	started.awaitAt(t, elsewhere, "jo@acme.com", allowed)
+	c.acceptedIs(t, "later", "Accepted")
+}
+
+// What an older definition does not know is dropped before it is stored, and nobody can see it afterwards: whoever writes strictly,
+// as kubectl does, is told.
+func TestAnOlderDefinitionDropsWhatItDoesNotKnowAndTellsWhoWritesStrictly(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	c.define(t, older)
+	const spec = `{allow: {domains: [acme.com]}, deny: {domains: [beta.example], addresses: [eve@acme.com]}}`
+	direct := c.direct(t)
+
+	strict := client.WithFieldValidation(direct, client.FieldValidation(metav1.FieldValidationStrict))
+	if err := strict.Create(t.Context(), written(t, "acme", spec)); err == nil || !strings.Contains(err.Error(), "spec.deny.addresses") {
+		t.Errorf("written strictly: %v", err)
+	}
+	applied := client.ApplyConfigurationFromUnstructured(written(t, "acme", spec))
+	if err := direct.Apply(t.Context(), applied, client.FieldOwner("test")); err == nil || !strings.Contains(err.Error(), "spec.deny.addresses") {
+		t.Errorf("applied by the server: %v", err)
+	}
+	if err := direct.Create(t.Context(), written(t, "acme", spec)); err != nil {
+		t.Fatal(err)
+	}
+	op := startReady(t, c.inCluster(t)...)
+	op.awaitAt(t, "rul1", "eve@acme.com", allowed) // as it is stored
+	op.awaitAt(t, "rul1", "jo@beta.example", answer{Outcome: oktasim.Denied, Reason: string(rules.ReasonDenied)})
+
+	// Nor can status be written, of which that definition lacks a member: it stays as it was, and the log says that it does.
+	eventually(t, "a line about the status", func() bool { return strings.Contains(op.log.String(), "apply status: ") })
+	stored := written(t, "acme", "{}")
+	if err := direct.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
+		t.Fatal(err)
+	}
+	conditions, _, _ := unstructured.NestedSlice(stored.Object, "status", "conditions")
+	for _, condition := range conditions {
+		if condition.(map[string]any)["reason"] != "Pending" {
+			t.Errorf("status under the older definition: %v", condition)
+		}
+	}
+
+	// The definition of today has the status written, and brings nothing back: the policy must be applied again.
+	c.define(t, unchanged)
+	c.acceptedIs(t, "acme", "Accepted")
+	if err := direct.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, _ := unstructured.NestedSlice(stored.Object, "spec", "deny", "addresses"); found {
+		t.Error("what was dropped is there again")
+	}
+}
+
+// A definition must not be taken back: what it does not know stays stored and is not served, a denial as well. That is why the
+// manual has the definition stay when an operator is rolled back, and this what it warns of.
+func TestADefinitionThatIsTakenBackHidesWhatIsStoredUntilItIsThereAgain(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	c.apply(t, "acme", `{allow: {domains: [acme.com]}, deny: {domains: [beta.example], addresses: [eve@acme.com]}}`)
+	denied := answer{Outcome: oktasim.Denied, Reason: string(rules.ReasonDenied)}
+	startReady(t, c.inCluster(t)...).awaitAt(t, "rul1", "eve@acme.com", denied)
+
+	c.define(t, older)
+	startReady(t, c.inCluster(t)...).awaitAt(t, "rul1", "eve@acme.com", allowed)
+
+	c.define(t, unchanged)
+	startReady(t, c.inCluster(t)...).awaitAt(t, "rul1", "eve@acme.com", denied)
+}
