@@ -59,7 +59,9 @@ func durationOf(t *testing.T, container *corev1.Container, flag string) time.Dur
 func seconds[N int32 | int64](n N) time.Duration { return time.Duration(n) * time.Second }
 
 // detection is the longest time until a probe that begins to fail has its effect, where each answer comes at once.
-func detection(probe *corev1.Probe) time.Duration { return seconds(probe.PeriodSeconds * probe.FailureThreshold) }
+func detection(probe *corev1.Probe) time.Duration {
+	return seconds(probe.PeriodSeconds * probe.FailureThreshold)
+}
 
 // A pod goes unready, proxies hear of it, it closes, and only then the kubelet loses its patience: at the least and the most
 // that the values may be.
