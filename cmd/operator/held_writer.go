@@ -14,8 +14,8 @@ type heldWriter struct {
 	held *bytes.Buffer // nil once released
 }
 
-func holdBack(to io.Writer) *heldWriter {
-	return &heldWriter{to: to, held: &bytes.Buffer{}}
+func holdBack() *heldWriter {
+	return &heldWriter{held: &bytes.Buffer{}}
 }
 
 // Write writes, now or when released.
@@ -28,10 +28,11 @@ func (w *heldWriter) Write(p []byte) (int, error) {
 	return w.to.Write(p)
 }
 
-// release writes what was held back, and lets everything else through.
-func (w *heldWriter) release() {
+// release writes what was held back, and lets everything else through, to another writer.
+func (w *heldWriter) release(to io.Writer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.to = to
 	_, _ = w.held.WriteTo(w.to) // nowhere to tell that the log is gone
 	w.held = nil
 }

@@ -15,15 +15,18 @@ var levels = map[string]slog.Level{
 
 // newLogger returns the logger of the process, and lets the libraries log through it.
 func newLogger(o *options, w io.Writer) logr.Logger {
-	handlerOptions := &slog.HandlerOptions{Level: levels[o.logLevel], ReplaceAttr: nameError}
-	var handler slog.Handler = slog.NewJSONHandler(w, handlerOptions)
-	if o.logFormat == "text" {
-		handler = slog.NewTextHandler(w, handlerOptions)
-	}
-	logger := logr.FromSlogHandler(handler)
+	logger := logr.FromSlogHandler(newLogHandler(o, w))
 	ctrl.SetLogger(logger.WithName("controller-runtime"))
 	klog.SetLogger(logger.WithName("client-go"))
 	return logger
+}
+
+func newLogHandler(o *options, w io.Writer) slog.Handler {
+	handlerOptions := &slog.HandlerOptions{Level: levels[o.logLevel], ReplaceAttr: nameError}
+	if o.logFormat == "text" {
+		return slog.NewTextHandler(w, handlerOptions)
+	}
+	return slog.NewJSONHandler(w, handlerOptions)
 }
 
 // nameError gives an error the key that docs/reference/log-fields.md and the server's own lines have: logr's is "err".

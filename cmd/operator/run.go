@@ -36,6 +36,8 @@ type operator struct {
 	probes      *http.Server
 	metrics     *http.Server
 	policies    policySource
+	leftOut     prometheus.Counter // log lines
+	flushLog    func()             // before the process ends of itself
 }
 
 // policySource is where the rules come from: a cluster or a directory.
@@ -59,20 +61,24 @@ func run(args, environ []string) error {
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	log := holdBack(os.Stderr)
-	operator, err := newOperator(options, newLogger(options, log))
+	log := holdBack()
+	logger := newLogger(options, log)
+	operator, err := newOperator(options, logger)
 	if err != nil {
 		return err
 	}
-	log.release()
+	queue := newLogQueue(os.Stderr, operator.leftOut, logr.FromSlogHandler(newLogHandler(options, os.Stderr)))
+	log.release(queue)
+	operator.flushLog = queue.flush
+	defer queue.flush()
 	return operator.run(signals)
 }
 
 func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
-	op := &operator{options: o, logger: logger}
+	op := &operator{options: o, logger: logger, leftOut: newLeftOutMetric(), flushLog: func() {}}
 	store := &rules.Store{}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newVersionMetric())
+	registry.MustRegister(newVersionMetric(), op.leftOut)
 	controllerMetrics := controllers.NewMetrics(registry)
 	op.ready = &readiness{store: store, observe: o.observe, insecure: o.insecureNoAuth, maxStaleness: o.maxStaleness}
 
@@ -184,6 +190,7 @@ func (op *operator) run(signals <-chan os.Signal) error {
 		select {
 		case received := <-signals:
 			op.logger.Info("Ending at once", "signal", received.String())
+			op.flushLog()
 			os.Exit(1)
 		case <-stopped:
 		}
