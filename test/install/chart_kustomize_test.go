@@ -154,12 +154,15 @@ func TestTheChartsRightsAreThoseOfConfig(t *testing.T) {
 		return found
 	}
 	split := rules(apart, "hook")
-	if got := slices.Sorted(maps.Keys(split)); !slices.Equal(got, []string{"leases"}) {
-		t.Errorf("in a namespace that is not watched the operator has rights to %v, want leases only", got)
+	ofReplicas := []string{"endpointslices", "leases", "pods"}
+	if got := slices.Sorted(maps.Keys(split)); !slices.Equal(got, ofReplicas) {
+		t.Errorf("in a namespace that is not watched the operator has rights to %v, want %v", got, ofReplicas)
 	}
 	there := rules(apart, "okta.hook")
-	if there["leases"] != nil {
-		t.Error("the operator has a right to leases in a namespace that it only watches")
+	for _, resource := range ofReplicas {
+		if there[resource] != nil {
+			t.Errorf("the operator has a right to %s in a namespace that it only watches", resource)
+		}
 	}
 	maps.Copy(split, there)
 	if diff := cmp.Diff(rules(own, "hook"), split); diff != "" {

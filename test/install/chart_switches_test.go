@@ -85,7 +85,7 @@ var choices = []choice{
 		{
 			"listSync.timeZone": "Europe/Zurich", "logging.format": "text", "logging.level": "debug", "logging.domain": "always", "service.type": "NodePort",
 			"image.pullPolicy": "Always", "topologySpread.whenUnsatisfiable": "DoNotSchedule", "image.tag": "edge",
-			"podDisruptionBudget.maxUnavailable": "50%", "drainDelay": "1m30s", "certificate.issuerRef.kind": "Issuer",
+			"podDisruptionBudget.maxUnavailable": "50%", "drainDelay": "1m30s", "maxStaleness": "2m30s", "fenceAfter": "45s", "certificate.issuerRef.kind": "Issuer",
 			"image.repository": "registry.example.com/tools/operator", "hook.path": "/", "hook.port": 8443,
 		},
 		{

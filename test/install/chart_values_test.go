@@ -118,6 +118,18 @@ func TestValuesThatCannotBeAreRefusedWithTheirReason(t *testing.T) {
 		"an issuer over http": {
 			oauthSettings.with(settings{"auth.oauth.issuer": "http://acme.okta.com"}), `at '/auth/oauth/issuer': 'http://acme.okta.com' does not match`,
 		},
+		"a watch that is given less than a bookmark's time": {
+			settings{"maxStaleness": "1m59s"}, `at '/maxStaleness': '1m59s' does not match`,
+		},
+		"the same in seconds": {
+			settings{"maxStaleness": "119s"}, `at '/maxStaleness': '119s' does not match`,
+		},
+		"a fence after less than two reports": {
+			settings{"fenceAfter": "29s"}, `at '/fenceAfter': '29s' does not match`,
+		},
+		"a fence at once": {
+			settings{"fenceAfter": "0s"}, `at '/fenceAfter': '0s' does not match`,
+		},
 		"bounds without a source": {settings{"namespaceSources": map[string]any{"okta": []any{}}}, `at '/namespaceSources/okta': minItems`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -271,6 +271,8 @@ func (n *node) environment(ctx context.Context, object *corev1.Pod, p *pod) ([]s
 				value = object.Namespace
 			case source.FieldRef != nil && source.FieldRef.FieldPath == "metadata.name":
 				value = object.Name
+			case source.FieldRef != nil && source.FieldRef.FieldPath == "metadata.uid":
+				value = string(object.UID)
 			default:
 				return nil, fmt.Errorf("the stand-in cannot set variable %s", variable.Name)
 			}

@@ -21,7 +21,8 @@ const nodeName = "stand-in"
 
 // node stands in for what a control plane alone lacks, so that real commands meet a cluster that does what they say: it
 // makes pods of Deployments, as kube-controller-manager does; binds them, as the scheduler does; and runs their
-// containers, as a kubelet does, but as processes of this machine, since there need not be a container engine here.
+// containers, as a kubelet does, but as processes of this machine, since there need not be a container engine here; and
+// says which pods are behind a Service, as the endpoints controller does.
 //
 // What differs from a container: each port of a pod is a free one of 127.0.0.1, and paths of mounts are below a
 // directory of the test; both are replaced in the arguments. Readiness is asked for more often. User, read-only root,
@@ -108,7 +109,7 @@ func (n *node) turn(ctx context.Context) error {
 			n.forget(uid)
 		}
 	}
-	return nil
+	return n.publishEndpoints(ctx)
 }
 
 // keep does for one pod what a scheduler and a kubelet do.

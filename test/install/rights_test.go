@@ -40,8 +40,11 @@ var (
 		"get registrationpolicy.dev/registrationpolicies", "list registrationpolicy.dev/registrationpolicies",
 		"watch registrationpolicy.dev/registrationpolicies", "patch registrationpolicy.dev/registrationpolicies/status",
 	}
+	// In its own namespace: to elect, to report what it decides by, and to see who can be asked.
 	operatorElects = []string{
 		"create coordination.k8s.io/leases", "get coordination.k8s.io/leases", "update coordination.k8s.io/leases",
+		"list coordination.k8s.io/leases", "delete coordination.k8s.io/leases",
+		"get /pods", "list discovery.k8s.io/endpointslices",
 	}
 	viewerRights = []string{
 		"get registrationpolicy.dev/registrationpolicies", "list registrationpolicy.dev/registrationpolicies",
