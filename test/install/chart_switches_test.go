@@ -67,6 +67,7 @@ var choices = []choice{
 		},
 		map[string]any{"name": "disposable-domains", "url": "https://lists.example.com/disposable.txt"},
 	}),
+	either("snapshot.enabled", true, false),
 	either("hook.tls.existingSecret", "", "hook-tls"),
 	either("auth.keys", []any{}, []any{"okta-2026", "okta-2027"}),
 	{{}, oauthSettings, oauthSettings.with(settings{
@@ -85,7 +86,7 @@ var choices = []choice{
 		{
 			"listSync.timeZone": "Europe/Zurich", "logging.format": "text", "logging.level": "debug", "logging.domain": "always", "service.type": "NodePort",
 			"image.pullPolicy": "Always", "topologySpread.whenUnsatisfiable": "DoNotSchedule", "image.tag": "edge",
-			"podDisruptionBudget.maxUnavailable": "50%", "drainDelay": "1m30s", "maxStaleness": "2m30s", "fenceAfter": "45s", "certificate.issuerRef.kind": "Issuer",
+			"podDisruptionBudget.maxUnavailable": "50%", "drainDelay": "1m30s", "maxStaleness": "2m30s", "fenceAfter": "45s", "snapshot.sizeLimit": "1Gi", "certificate.issuerRef.kind": "Issuer",
 			"image.repository": "registry.example.com/tools/operator", "hook.path": "/", "hook.port": 8443,
 		},
 		{

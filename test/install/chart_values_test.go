@@ -130,6 +130,9 @@ func TestValuesThatCannotBeAreRefusedWithTheirReason(t *testing.T) {
 		"a fence at once": {
 			settings{"fenceAfter": "0s"}, `at '/fenceAfter': '0s' does not match`,
 		},
+		"a volume that a snapshot would fill": {
+			settings{"snapshot.sizeLimit": "256Mi"}, `at '/snapshot/sizeLimit': '256Mi' does not match`,
+		},
 		"bounds without a source": {settings{"namespaceSources": map[string]any{"okta": []any{}}}, `at '/namespaceSources/okta': minItems`},
 	} {
 		t.Run(name, func(t *testing.T) {

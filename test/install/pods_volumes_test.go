@@ -19,6 +19,12 @@ func volumePath(dir, volume string) string { return filepath.Join(dir, "volumes"
 // writeVolumes writes a pod's volumes, or what of them has changed.
 func (n *node) writeVolumes(ctx context.Context, object *corev1.Pod, dir string) error {
 	for _, volume := range object.Spec.Volumes {
+		if volume.EmptyDir != nil {
+			if err := os.MkdirAll(volumePath(dir, volume.Name), 0o777); err != nil {
+				return fmt.Errorf("volume %s: %w", volume.Name, err)
+			}
+			continue
+		}
 		if volume.Secret == nil {
 			return fmt.Errorf("the stand-in has no volumes of the kind of %s", volume.Name)
 		}
