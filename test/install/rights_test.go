@@ -360,8 +360,8 @@ func (c *cluster) wantIdentity(t *testing.T, n *node, namespace, name string) {
 	}
 }
 
-// wantWork creates a policy, and waits until the operator has written its status and an Event, and every replica behind
-// the Service decides by it; then deletes it, and waits for the Event that says what that opens.
+// wantWork creates a policy, and waits until the operator has written its status and an Event, says that every replica
+// decides by it, and every replica behind the Service does; then deletes it, and waits for the Event that says what that opens.
 func (c *cluster) wantWork(t *testing.T, n *node, namespace, release, service string) {
 	t.Helper()
 	policy := &v1alpha1.RegistrationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "work"}}
@@ -370,8 +370,9 @@ func (c *cluster) wantWork(t *testing.T, n *node, namespace, release, service st
 	if err := c.kube.Create(t.Context(), policy); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() string { return c.notAccepted(t, policy, "Accepted") })
+	eventually(t, func() string { return c.lacks(t, policy, "Accepted", "Accepted") })
 	c.awaitEvent(t, namespace, "Accepted")
+	eventually(t, func() string { return c.lacks(t, policy, "Ready", "InForce") })
 	c.wantAllowed(t, n, release, service, "jo@work.example")
 	if err := c.kube.Delete(t.Context(), policy); err != nil {
 		t.Fatal(err)
@@ -405,21 +406,21 @@ func (c *cluster) wantAllowed(t *testing.T, n *node, release, service, address s
 	})
 }
 
-// notAccepted says what a policy's condition lacks to have that reason in its newest generation, or "".
-func (c *cluster) notAccepted(t *testing.T, policy *v1alpha1.RegistrationPolicy, reason string) string {
+// lacks says what a policy's condition lacks to have that reason in its newest generation, or "".
+func (c *cluster) lacks(t *testing.T, policy *v1alpha1.RegistrationPolicy, conditionType, reason string) string {
 	t.Helper()
 	if err := c.kube.Get(t.Context(), client.ObjectKeyFromObject(policy), policy); err != nil {
 		t.Fatal(err)
 	}
 	for _, condition := range policy.Status.Conditions {
-		if condition.Type == string(v1alpha1.ConditionAccepted) && condition.ObservedGeneration == policy.Generation {
+		if condition.Type == conditionType && condition.ObservedGeneration == policy.Generation {
 			if condition.Reason == reason {
 				return ""
 			}
 			return fmt.Sprintf("%s is %s: %s, want %s", policy.Name, condition.Reason, condition.Message, reason)
 		}
 	}
-	return policy.Name + " in " + policy.Namespace + " has no status"
+	return policy.Name + " in " + policy.Namespace + " has no condition " + conditionType + " of its generation"
 }
 
 func (c *cluster) awaitEvent(t *testing.T, namespace, reason string) {
