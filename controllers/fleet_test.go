@@ -336,8 +336,13 @@ func TestAReplicaWithoutAReportForTooLongIsFenced(t *testing.T) {
 		}
 	}
 	eventually(t, within, fenced(false))
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "ALLOW Allowed")
 	cut.Cut()
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
 	eventually(t, within, fenced(true))
 	cut.Mend()
 	eventually(t, withinABackoff, fenced(false))
+	// Its report gets through sooner than what has changed meanwhile comes in: that it does, is no proof.
+	wantAnswer(t, r.store, localPart+"@acme.com", "DENY NotAllowed")
 }

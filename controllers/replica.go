@@ -37,6 +37,8 @@ const (
 	leaveTimeout = 3 * time.Second
 	// reportRetry is the time after one that failed.
 	reportRetry = 2 * time.Second
+	// maxUnproven is how many reports wait for the rules to be as new as they are. The oldest are given up: they prove the least.
+	maxUnproven = 100
 	// joinPatience is how long a replica that has rules waits for its first report before it takes calls all the same: a front
 	// door that opens counts for more than a status that can say so.
 	joinPatience = 5 * time.Second
@@ -73,6 +75,7 @@ type Replica struct {
 	begun   time.Time
 
 	lease  *coordinationv1.Lease // as last written; nil before
+	wrote  bool                  // a report of this process was written
 	failed bool                  // the last report was not written
 
 	mu sync.Mutex
@@ -81,8 +84,16 @@ type Replica struct {
 	begunAt, announcedAt string
 	joined               bool      // once true, for good: versions go back where etcd is restored, and no door closes for that
 	failingFrom          time.Time // of the failures since the last report; zero without one
-	// proven is when the last report that was written was sent, after begun; negative before the first.
+	// unproven are the reports that the rules in force are not as new as, oldest first. Only Start knows them.
+	unproven []sentReport
+	// proven is when the newest report was sent that the rules in force are as new as, after begun; negative before the first.
 	proven atomic.Int64
+}
+
+// sentReport is a report that was written: when it was sent, and the resourceVersion that it got.
+type sentReport struct {
+	sent    time.Duration // after begun
+	version string
 }
 
 // report is what a replica says of itself.
@@ -114,6 +125,7 @@ func NewReplica(rules *RulesReconciler, options ReplicaOptions) *Replica {
 func (r *Replica) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
 		digest, through, changed := r.rules.inForce.get()
+		r.prove(through)
 		wait := reportInterval
 		again, err := r.report(ctx, digest, through)
 		r.note(ctx, err)
@@ -155,8 +167,12 @@ func (r *Replica) report(ctx context.Context, digest, through string) (again boo
 	if err := r.write(ctx, string(said)); err != nil {
 		return false, err
 	}
-	r.proven.Store(int64(sent))
+	r.wrote = true
 	r.options.Metrics.reportedAt.SetToCurrentTime()
+	if r.options.FenceAfter > 0 {
+		r.unproven = append(r.unproven, sentReport{sent, r.lease.ResourceVersion})
+		r.rules.bringTo(r.lease.ResourceVersion)
+	}
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -171,6 +187,18 @@ func (r *Replica) report(ctx context.Context, digest, through string) (again boo
 		r.options.Logger.Info("Replica counts as one that takes calls", "lease", r.name, "publishedThrough", through)
 	}
 	return false, nil // what comes next is a change of what is in force
+}
+
+// prove takes the reports that the rules in force are as new as for a proof of life. That a report got through would be none: after a
+// while in which the process was frozen or cut off, it gets through before what has changed meanwhile comes in.
+func (r *Replica) prove(through string) {
+	for len(r.unproven) > 0 && !olderVersion(through, r.unproven[0].version) {
+		r.proven.Store(int64(r.unproven[0].sent))
+		r.unproven = r.unproven[1:]
+	}
+	if excess := len(r.unproven) - maxUnproven; excess > 0 {
+		r.unproven = r.unproven[excess:]
+	}
 }
 
 // write brings the Lease to say this. It takes over what an earlier process under the same name has left.
@@ -209,7 +237,7 @@ func (r *Replica) write(ctx context.Context, said string) error {
 
 // isOfAnother says that a Lease that this process has written before was since written by another.
 func (r *Replica) isOfAnother(stored *coordinationv1.Lease) bool {
-	return r.proven.Load() >= 0 && stored.Spec.HolderIdentity != nil && *stored.Spec.HolderIdentity != r.options.Instance
+	return r.wrote && stored.Spec.HolderIdentity != nil && *stored.Spec.HolderIdentity != r.options.Instance
 }
 
 // saying returns the lease with all that is this replica's.
@@ -261,7 +289,7 @@ func (r *Replica) note(ctx context.Context, err error) {
 // leave deletes the Lease: a replica that was told to stop is not silent, it is gone. What the last write came to is not known where
 // it was cut off, so that the Lease is read first.
 func (r *Replica) leave() {
-	if r.proven.Load() < 0 {
+	if !r.wrote {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
@@ -287,8 +315,8 @@ func (r *Replica) TakesCalls(stored bool) bool {
 	return r.joined || !r.failingFrom.IsZero() && (stored || time.Since(r.failingFrom) > joinPatience)
 }
 
-// Fenced says that this replica must not answer: it is told to without a report for so long, and had none. It goes by the monotonic
-// clock, so that it is true of a process that was frozen before that can do anything else.
+// Fenced says that this replica must not answer: its rules were not known to be as new as a report of this replica for longer than it
+// is told to. It goes by the monotonic clock, so that it is true of a process that was frozen before that can do anything else.
 func (r *Replica) Fenced() bool {
 	if r.options.FenceAfter == 0 {
 		return false

@@ -147,6 +147,9 @@ func (o *rollout) of(
 	replicas := replicasStatus(o.view, policy.firstSeen)
 	condition := readyCondition(accepted, audit, replicas)
 	policy.meanwhile = accepted.Status == metav1.ConditionTrue && !policy.seenBefore(o.view)
+	if o.view.begun.IsZero() {
+		replicas = stored.Replicas
+	}
 	if policy.meanwhile {
 		replicas, condition = o.meanwhile(stored, policy.generation, replicas)
 	}
@@ -182,9 +185,6 @@ func (o *rollout) meanwhile(
 	condition.Status = metav1.ConditionFalse
 	condition.Reason = string(v1alpha1.ReasonRollingOut)
 	condition.Message = "This generation is new."
-	if o.view.begun.IsZero() {
-		replicas = nil
-	}
 	return replicas, condition
 }
 

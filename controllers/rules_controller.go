@@ -3,11 +3,13 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -102,7 +104,8 @@ func (r *RulesReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return c.Watch(source.Kind(mgr.GetCache(), newPolicyObject(), onAnyEvent[policy](r), predicate.TypedFuncs[policy]{
 		UpdateFunc: func(e event.TypedUpdateEvent[policy]) bool {
 			return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
-				e.ObjectOld.GetUID() != e.ObjectNew.GetUID() // a status write changes no rule
+				e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || // a status write changes no rule
+				!equality.Semantic.DeepEqual(e.ObjectOld.Object["spec"], e.ObjectNew.Object["spec"]) // but another definition may
 		},
 	}))
 }
@@ -171,13 +174,17 @@ type conversions struct {
 type conversionKey struct {
 	uid             types.UID
 	resourceVersion string
+	// spec tells the one object that was converted from another of the same version, as long as the cache has it: under another
+	// CustomResourceDefinition, the API server may show more or fewer fields of it.
+	spec uintptr
 }
 
 func (c *conversions) all(ctx context.Context, objects []unstructured.Unstructured) []rules.Policy {
 	policies := make([]rules.Policy, 0, len(objects))
 	known := make(map[conversionKey]rules.Policy, len(objects))
 	for i := range objects {
-		key := conversionKey{objects[i].GetUID(), objects[i].GetResourceVersion()}
+		spec, _ := objects[i].Object["spec"].(map[string]any)
+		key := conversionKey{objects[i].GetUID(), objects[i].GetResourceVersion(), reflect.ValueOf(spec).Pointer()}
 		policy, found := c.known[key]
 		if !found {
 			policy = c.converter.convert(ctx, &objects[i])

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -36,6 +37,8 @@ type ruleWatch struct {
 	store toolscache.Store
 	// proof is when the API server was last known to send what there is; zero while it never was.
 	proof time.Time
+	// relisted says that no watch has begun since the last list.
+	relisted bool
 	// compared is a resourceVersion at which the API server was seen to have the same objects as the store; "" while there is none.
 	compared string
 	// reached is the store's own when it was last asked: what the watch has brought. Where versions go back, as after etcd was
@@ -67,6 +70,23 @@ func (w *watches) prove(of *ruleWatch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	of.proof = time.Now()
+}
+
+func (w *watches) listed(of *ruleWatch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	of.relisted = true
+}
+
+// follows says whether a watch may begin where another has ended, without a list between. One of policies may not: where their
+// CustomResourceDefinition changes, the watches that are open go on for a moment by the earlier one, and end. What they bring then
+// lacks the fields that are new, and nothing would bring it again. streamed says that the watch begins with a list.
+func (w *watches) follows(of *ruleWatch, streamed bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	follows := streamed || of.relisted || !of.place.policies
+	of.relisted = false
+	return follows
 }
 
 // oldestProof returns the proof of the watch that has been silent for longest; zero if some watch has none, or there is no
@@ -261,12 +281,16 @@ type proven struct {
 func (p proven) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	list, err := p.ListerWatcherWithContext.ListWithContext(ctx, options)
 	if err == nil {
+		p.watches.listed(p.watch)
 		p.watches.prove(p.watch)
 	}
 	return list, err
 }
 
 func (p proven) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	if streamed := options.SendInitialEvents != nil && *options.SendInitialEvents; !p.watches.follows(p.watch, streamed) {
+		return nil, apierrors.NewResourceExpired("the watch before this one has ended: what there is, is listed again")
+	}
 	events, err := p.ListerWatcherWithContext.WatchWithContext(ctx, options)
 	if err != nil {
 		return nil, err

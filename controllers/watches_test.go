@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
@@ -126,6 +127,7 @@ func TestAWatchByWhichNothingComesIsGivenUp(t *testing.T) {
 		w := newWatches(func() { restarts.Add(1) })
 		m := mute{opened: make(chan *watch.FakeWatcher, 1)}
 		p := proven{m, w, w.add(newPolicyObject())}
+		p.watches.listed(p.watch)
 		events, err := p.WatchWithContext(t.Context(), metav1.ListOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -144,6 +146,7 @@ func TestAWatchByWhichNothingComesIsGivenUp(t *testing.T) {
 			t.Errorf("after a long silence: open %v, given up %d times; want an end, once", open, restarts.Load())
 		}
 		// One that its informer ends is not given up.
+		p.watches.listed(p.watch)
 		events, err = p.WatchWithContext(t.Context(), metav1.ListOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -155,6 +158,31 @@ func TestAWatchByWhichNothingComesIsGivenUp(t *testing.T) {
 			t.Errorf("given up %d times, want 1: the second was ended", restarts.Load())
 		}
 	})
+}
+
+func TestAWatchOfPoliciesBeginsWithAList(t *testing.T) {
+	m := mute{opened: make(chan *watch.FakeWatcher, 9)}
+	w := newWatches(func() {})
+	policies, lists := proven{m, w, w.add(newPolicyObject())}, proven{m, w, w.add(&corev1.ConfigMap{})}
+	begin := func(p proven, options metav1.ListOptions) error {
+		_, err := p.WatchWithContext(t.Context(), options)
+		return err
+	}
+	policies.watches.listed(policies.watch)
+	if err := begin(policies, metav1.ListOptions{}); err != nil {
+		t.Errorf("after a list: %v", err)
+	}
+	if err := begin(policies, metav1.ListOptions{}); !apierrors.IsResourceExpired(err) {
+		t.Errorf("after a watch: %v, want Expired, upon which informers list", err)
+	}
+	if err := begin(policies, metav1.ListOptions{SendInitialEvents: new(true)}); err != nil {
+		t.Errorf("one that begins with a list: %v", err)
+	}
+	for range 2 {
+		if err := begin(lists, metav1.ListOptions{}); err != nil {
+			t.Errorf("a watch of lists, whose definition does not change: %v", err)
+		}
+	}
 }
 
 // deaf is a transport by which, once it is told so, the watches that are open then bring nothing any more, on connections that live.
