@@ -148,7 +148,7 @@ func (o *rollout) of(
 	condition := readyCondition(accepted, audit, replicas)
 	policy.meanwhile = accepted.Status == metav1.ConditionTrue && !policy.seenBefore(o.view)
 	if o.view.begun.IsZero() {
-		replicas = stored.Replicas
+		replicas = nil // and not those of an earlier generation, with the version at which that was seen
 	}
 	if policy.meanwhile {
 		replicas, condition = o.meanwhile(stored, policy.generation, replicas)
