@@ -340,7 +340,12 @@ func TestAReplicaWithoutAReportForTooLongIsFenced(t *testing.T) {
 	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "ALLOW Allowed")
 	cut.Cut()
 	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
-	eventually(t, within, fenced(true))
+	eventually(t, within, func() string {
+		if r.report.Fenced() && !r.report.FencedSoon() {
+			t.Fatal("fenced before it is said that it will be")
+		}
+		return fenced(true)()
+	})
 	cut.Mend()
 	eventually(t, withinABackoff, fenced(false))
 	// Its report gets through sooner than what has changed meanwhile comes in: that it does, is no proof.

@@ -39,6 +39,8 @@ const (
 	reportRetry = 2 * time.Second
 	// maxUnproven is how many reports wait for the rules to be as new as they are. The oldest are given up: they prove the least.
 	maxUnproven = 100
+	// fenceLead is how long before it is fenced a replica is unready: a kubelet and the proxies behind it take that long to know.
+	fenceLead = 10 * time.Second
 	// joinPatience is how long a replica that has rules waits for its first report before it takes calls all the same: a front
 	// door that opens counts for more than a status that can say so.
 	joinPatience = 5 * time.Second
@@ -317,10 +319,17 @@ func (r *Replica) TakesCalls(stored bool) bool {
 
 // Fenced says that this replica must not answer: its rules were not known to be as new as a report of this replica for longer than it
 // is told to. It goes by the monotonic clock, so that it is true of a process that was frozen before that can do anything else.
-func (r *Replica) Fenced() bool {
-	if r.options.FenceAfter == 0 {
+func (r *Replica) Fenced() bool { return r.unprovenFor(r.options.FenceAfter) }
+
+// FencedSoon says that this replica is fenced, or may be before proxies know that it is not ready: first they leave, then it closes.
+func (r *Replica) FencedSoon() bool {
+	return r.unprovenFor(r.options.FenceAfter - min(fenceLead, r.options.FenceAfter/3))
+}
+
+func (r *Replica) unprovenFor(limit time.Duration) bool {
+	if limit == 0 {
 		return false
 	}
 	proven := r.proven.Load()
-	return proven < 0 || time.Since(r.begun)-time.Duration(proven) > r.options.FenceAfter
+	return proven < 0 || time.Since(r.begun)-time.Duration(proven) > limit
 }

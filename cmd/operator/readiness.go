@@ -40,7 +40,7 @@ type details struct {
 	WatchProvenSecondsAgo *float64 `json:"watchProvenSecondsAgo,omitempty"`
 	// Stale says that this is longer than --max-staleness.
 	Stale bool `json:"stale,omitempty"`
-	// Fenced says that calls are answered 503 by --fence-after.
+	// Fenced says that calls are answered 503 by --fence-after, or will be in a moment.
 	Fenced bool `json:"fenced,omitempty"`
 	// Joining says that the others do not know of this replica yet.
 	Joining  bool `json:"joining,omitempty"`
@@ -103,7 +103,7 @@ func (c *cluster) detail(d *details, maxStaleness time.Duration) {
 		d.WatchProvenSecondsAgo = new(age.Seconds())
 		d.Stale = maxStaleness > 0 && age > maxStaleness
 	}
-	d.Fenced = c.replica.Fenced()
+	d.Fenced = c.replica.FencedSoon()
 	d.Joining = !c.replica.TakesCalls(false)
 }
 
