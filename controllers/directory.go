@@ -85,7 +85,7 @@ func (d *Directory) load(ctx context.Context) error {
 	if policies, err = d.lists.resolveFrom(ctx, lists, policies); err != nil {
 		return err
 	}
-	for _, rejection := range d.publisher.publish(policies) {
+	for _, rejection := range d.publisher.publish(policies, nil) {
 		d.logRejection(documents, rejection)
 	}
 	d.logWarnings(documents, policies)

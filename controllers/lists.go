@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -40,6 +41,7 @@ type listKey struct {
 // foundList is what a reference led to, and by which objects.
 type foundList struct {
 	by   []version
+	maps []*corev1.ConfigMap // those of by that were there
 	list *rules.List
 	// missing and broken are those of rules.ListUse.
 	missing string
@@ -80,6 +82,20 @@ func (m cachedMaps) get(ctx context.Context, name types.NamespacedName) (*corev1
 // ResolveAll returns the policies with the lists that they name. What none of them uses is forgotten. An error says that it could
 // not be told which lists there are: that is not the absence of any.
 func (l *Lists) ResolveAll(ctx context.Context, policies []rules.Policy) ([]rules.Policy, error) {
+	resolved, _, err := l.resolveAll(ctx, policies)
+	return resolved, err
+}
+
+// readMaps are the ConfigMaps that lists were read from.
+type readMaps struct {
+	maps []*corev1.ConfigMap // by no order; one may be there several times
+	// torn says that one was read twice and not as the same: a change fell between, and from these one could not tell what was made
+	// of them.
+	torn bool
+}
+
+// resolveAll returns too what the lists were read from.
+func (l *Lists) resolveAll(ctx context.Context, policies []rules.Policy) ([]rules.Policy, readMaps, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	used := map[listKey]bool{}
@@ -87,11 +103,31 @@ func (l *Lists) ResolveAll(ctx context.Context, policies []rules.Policy) ([]rule
 	for i := range policies {
 		var err error
 		if resolved[i], err = l.resolve(ctx, policies[i], used); err != nil {
-			return nil, err
+			return nil, readMaps{}, err
 		}
 	}
 	l.forgetBut(used)
-	return resolved, nil
+	var read readMaps
+	versions := map[types.NamespacedName]version{}
+	for _, found := range l.found {
+		read.maps = append(read.maps, found.maps...)
+		for _, by := range found.by {
+			before, twice := versions[by.name]
+			read.torn = read.torn || twice && before != by
+			versions[by.name] = by
+		}
+	}
+	return resolved, read, nil
+}
+
+// resolveApart resolves policies with other ConfigMaps than those of l, which remembers only what was compiled.
+func (l *Lists) resolveApart(ctx context.Context, from configMaps, policies []rules.Policy) ([]rules.Policy, error) {
+	apart := newLists(from, l.metrics)
+	resolved, err := apart.ResolveAll(ctx, policies)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.Copy(l.compiled, apart.compiled)
+	return resolved, err
 }
 
 // Resolve returns a policy with the lists that it names, like ResolveAll.
@@ -107,9 +143,12 @@ func (l *Lists) resolve(ctx context.Context, policy rules.Policy, used map[listK
 		for i := range *uses {
 			use := &(*uses)[i]
 			key := listKey{types.NamespacedName{Namespace: policy.Namespace, Name: use.Name}, use.Key}
-			found, err := l.find(ctx, key)
-			if err != nil {
-				return rules.Policy{}, err
+			found := l.found[key]
+			if !used[key] { // or else what another policy of this build was given: a change does not fall between them
+				var err error
+				if found, err = l.find(ctx, key); err != nil {
+					return rules.Policy{}, err
+				}
 			}
 			used[key] = true
 			use.List, use.Missing, use.Broken = found.list, found.missing, found.broken
@@ -122,7 +161,7 @@ func (l *Lists) resolve(ctx context.Context, policy rules.Policy, used map[listK
 func (l *Lists) find(ctx context.Context, key listKey) (*foundList, error) {
 	known, found := l.found[key]
 	if found {
-		same, err := l.unchanged(ctx, known.by)
+		same, err := l.unchanged(ctx, known)
 		if err != nil || same {
 			return known, err
 		}
@@ -137,6 +176,9 @@ func (l *Lists) find(ctx context.Context, key listKey) (*foundList, error) {
 			return nil, false
 		}
 		fresh.by = append(fresh.by, versionOf(place, object))
+		if object != nil {
+			fresh.maps = append(fresh.maps, object)
+		}
 		return object, object != nil
 	}
 	texts, missing, result := listobjects.Read(get, key.Name, key.key)
@@ -155,8 +197,10 @@ func (l *Lists) find(ctx context.Context, key listKey) (*foundList, error) {
 	return fresh, nil
 }
 
-func (l *Lists) unchanged(ctx context.Context, by []version) (bool, error) {
-	for _, before := range by {
+// unchanged also takes the objects anew: those of a cache are replaced by equal ones, and must not be kept beside these.
+func (l *Lists) unchanged(ctx context.Context, known *foundList) (bool, error) {
+	var maps []*corev1.ConfigMap
+	for _, before := range known.by {
 		object, err := l.maps.get(ctx, before.name)
 		if err != nil {
 			return false, err
@@ -164,7 +208,11 @@ func (l *Lists) unchanged(ctx context.Context, by []version) (bool, error) {
 		if versionOf(before.name, object) != before {
 			return false, nil
 		}
+		if object != nil {
+			maps = append(maps, object)
+		}
 	}
+	known.maps = maps
 	return true, nil
 }
 

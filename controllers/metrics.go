@@ -52,6 +52,7 @@ type Metrics struct {
 	reportedAt    prometheus.Gauge
 	policies      *prometheus.GaugeVec
 	replicas      *prometheus.GaugeVec
+	stored        storedMetrics
 }
 
 // NewMetrics registers the metrics. It panics if they are registered already, as the prometheus package does.
@@ -87,6 +88,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		replicas: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "replicas", Help: "On the replica that writes status: replicas that can be asked, by what is known of them.",
 		}, []string{"state"}),
+		stored: newStoredMetrics(registerer),
 	}
 	m.watches = newWatches(m.restarts.Inc)
 	m.ledPolicies(nil)

@@ -138,12 +138,12 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.R
 		r.publisher.metrics.failed(buildListFailed)
 		return ctrl.Result{}, fmt.Errorf("list policies: %w", err)
 	}
-	policies, err := r.lists.ResolveAll(ctx, r.converted.all(ctx, list.Items))
+	policies, lists, err := r.lists.resolveAll(ctx, r.converted.all(ctx, list.Items))
 	if err != nil {
 		r.publisher.metrics.failed(buildListFailed)
 		return ctrl.Result{}, err
 	}
-	r.publisher.publish(policies)
+	r.publisher.publish(policies, &builtFrom{policies: list.Items, lists: lists, publishedThrough: through})
 	if snapshot, err := r.publisher.store.Load(); err == nil {
 		r.inForce.set(snapshot.Digest(), through)
 	}

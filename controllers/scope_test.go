@@ -206,7 +206,7 @@ func TestABrokenPolicyOfABoundedNamespaceDeniesItsScopeOnly(t *testing.T) {
 		if err := f.reconciler.reader.List(t.Context(), objects); err != nil {
 			t.Fatal(err)
 		}
-		f.reconciler.publisher.publish(append(f.reconciler.converted.all(t.Context(), objects.Items), open))
+		f.reconciler.publisher.publish(append(f.reconciler.converted.all(t.Context(), objects.Items), open), nil)
 		for source, want := range map[string]string{"rul1": effect.rul1, "rul3": effect.rul3} {
 			if got := answerTo(f.store, signUp("jo@acme.com", source)); got != want {
 				t.Errorf("%s: a call of %s: %s, want %s", spec, source, got, want)

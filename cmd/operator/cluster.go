@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"github.com/go-logr/logr"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -30,6 +31,7 @@ type cluster struct {
 	manager ctrl.Manager
 	rules   *controllers.RulesReconciler
 	replica *controllers.Replica
+	stored  *controllers.StoredSnapshot // nil without --snapshot-dir
 }
 
 // newCluster wires everything that has to do with an API server. It calls nobody: the API server may be away.
@@ -68,6 +70,10 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 	if err := rulesReconciler.SetupWithManager(mgr); err != nil {
 		return nil, err
 	}
+	stored, err := keepSnapshots(o, config, rulesReconciler)
+	if err != nil {
+		return nil, fmt.Errorf("--snapshot-dir: %w", err)
+	}
 	statusReconciler, err := controllers.NewStatusReconciler(controllers.StatusOptions{
 		Cache: mgr.GetCache(), Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
 		Lists: lists, Scopes: o.scopes, Observing: o.observe, Metrics: metrics, Logger: logger.WithName("status"),
@@ -91,7 +97,7 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 		Leases: reports, Namespace: o.namespace, LeaseName: o.leaseName, Name: o.replicaName, PodUID: types.UID(o.replicaUID),
 		Instance: instance, Version: version(), FenceAfter: o.fenceAfter, Metrics: metrics, Logger: logger.WithName("replica"),
 	})
-	return &cluster{mgr, rulesReconciler, replica}, mgr.Add(&controllers.Election{
+	return &cluster{mgr, rulesReconciler, replica, stored}, mgr.Add(&controllers.Election{
 		Leases: election, Namespace: o.namespace, Name: o.leaseName, Identity: o.replicaName + "_" + instance,
 		Lead: statusReconciler.Run, Metrics: metrics, Logger: logger.WithName("election"),
 	})
@@ -102,7 +108,15 @@ func (c *cluster) Start(ctx context.Context) error {
 	reporting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	reported := make(chan error, 1)
 	go func() { reported <- c.replica.Start(reporting) }()
+	// Beside the manager, which may wait for the API server before it starts anything of its own.
+	keeping, stopKeeping := context.WithCancel(ctx)
+	var kept sync.WaitGroup
+	if c.stored != nil {
+		kept.Go(func() { c.stored.Run(keeping) })
+	}
 	err := c.manager.Start(ctx)
+	stopKeeping()
+	kept.Wait()
 	stop()
 	return errors.Join(err, <-reported)
 }

@@ -254,8 +254,12 @@ func TestTheMetricsPageListsTheLibrariesAndTheValuesOfLabels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	faults, err := reference.Texts("../../controllers/stored_metrics.go", "fault")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for label, values := range map[string][]string{
-		"`outcome`": {rules.Allow.String(), rules.Deny.String()}, "`reason`": reasons, "`request_type`": shapes,
+		"`fault`": faults, "`outcome`": {rules.Allow.String(), rules.Deny.String()}, "`reason`": reasons, "`request_type`": shapes,
 		"`result` of `authentications_total`": results, "`result` of `oauth_key_fetches_total`": {"fetched", "failed"}, "`result` of `rules_builds_total`": builds,
 		"`code`": slices.Compact(codes), "`mode`": {string(rules.Enforce), string(rules.Audit)}, "`enforceable`": {"true", "false"},
 	} {

@@ -39,6 +39,7 @@ type options struct {
 	fenceAfter      time.Duration
 	maxStaleness    time.Duration
 	policyDir       string
+	snapshotDir     string
 
 	hookAddress    string
 	hookPath       string
@@ -84,6 +85,8 @@ func (o *options) flags() *pflag.FlagSet {
 		"namespace=source,source: the policies of this namespace decide calls of these Okta sources only; repeatable "+
 			"(in the environment: with ; between)")
 	flags.StringVar(&o.leaseName, "lease-name", "registration-policy-operator", "lease of the replica that writes status")
+	flags.StringVar(&o.snapshotDir, "snapshot-dir", "",
+		"directory of this replica alone, to keep its rules in for a start without the API server; default: keep none")
 
 	flags.StringVar(&o.replicaName, "replica-name", "", "what tells this replica from all others: its pod's name; default: the host name")
 	flags.StringVar(&o.replicaUID, "replica-uid", "", "UID of this replica's pod, with which its report is deleted; default: it has no owner")
@@ -224,6 +227,9 @@ func (o *options) validate() error {
 		bad("namespace", "required outside of a pod (or give --policy-dir to run without a cluster)")
 	case o.policyDir != "" && (o.kubeconfig != "" && o.namespace != "" || len(o.watchNamespaces) > 0):
 		bad("policy-dir", "policies come from a directory or from a cluster, not from both")
+	}
+	if o.policyDir != "" && o.snapshotDir != "" {
+		bad("snapshot-dir", "policies from --policy-dir are there at every start; leave it out")
 	}
 	for _, namespace := range o.watchNamespaces {
 		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {

@@ -43,13 +43,23 @@ type details struct {
 	// Fenced says that calls are answered 503 by --fence-after, or will be in a moment.
 	Fenced bool `json:"fenced,omitempty"`
 	// Joining says that the others do not know of this replica yet.
-	Joining  bool `json:"joining,omitempty"`
-	Draining bool `json:"draining"`
-	Observe  bool `json:"observe"`
-	Insecure bool `json:"insecureNoAuthentication"`
+	Joining bool `json:"joining,omitempty"`
+	// Stored is absent unless a stored snapshot is in force.
+	Stored   *storedDetails `json:"stored,omitempty"`
+	Draining bool           `json:"draining"`
+	Observe  bool           `json:"observe"`
+	Insecure bool           `json:"insecureNoAuthentication"`
 	// OAuth is absent without an issuer. It makes no replica unready: the issuer is away for all of them alike, and calls with
 	// other credentials are answered.
 	OAuth *oauthDetails `json:"oauth,omitempty"`
+}
+
+// storedDetails say how old the stored snapshot in force is.
+type storedDetails struct {
+	// Since is when it came into force at first and was written.
+	Since time.Time `json:"since"`
+	// AgeSeconds is the time since then.
+	AgeSeconds float64 `json:"ageSeconds"`
 }
 
 // oauthDetails say whether tokens can be verified.
@@ -104,7 +114,12 @@ func (c *cluster) detail(d *details, maxStaleness time.Duration) {
 		d.Stale = maxStaleness > 0 && age > maxStaleness
 	}
 	d.Fenced = c.replica.FencedSoon()
-	d.Joining = !c.replica.TakesCalls(false)
+	if c.stored != nil {
+		if written, inForce := c.stored.InForce(); inForce {
+			d.Stored = &storedDetails{written, time.Since(written).Seconds()}
+		}
+	}
+	d.Joining = !c.replica.TakesCalls(d.Stored != nil)
 }
 
 func (r *readiness) plain(w http.ResponseWriter, _ *http.Request) {

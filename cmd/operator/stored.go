@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"k8s.io/client-go/rest"
+
+	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/snapshotfile"
+)
+
+// keepSnapshots returns nil without --snapshot-dir.
+func keepSnapshots(o *options, config *rest.Config, reconciler *controllers.RulesReconciler) (*controllers.StoredSnapshot, error) {
+	if o.snapshotDir == "" {
+		return nil, nil //nolint:nilnil // as the comment says
+	}
+	identity, err := controllers.ClusterIdentity(config)
+	if err != nil {
+		return nil, err
+	}
+	return reconciler.KeepSnapshots(context.Background(), o.snapshotDir, snapshotfile.Binding{
+		Version: version(), Cluster: identity, Namespaces: o.watchNamespaces, Flags: o.deciding(),
+	})
+}
+
+// deciding returns the flags that change decisions, but for the namespaces. Texts for people are none.
+func (o *options) deciding() []string {
+	flags := []string{
+		"--address-attributes=" + strings.Join(o.attributes, ","),
+		fmt.Sprintf("--observe=%t", o.observe),
+	}
+	for _, namespace := range o.scopes.Namespaces() {
+		flags = append(flags, "--namespace-sources="+namespace+"="+strings.Join(o.scopes[namespace], ","))
+	}
+	return flags
+}

@@ -1,0 +1,57 @@
+package controllers
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Faults of stored snapshots.
+const (
+	faultRefused      = "refused"
+	faultWriteFailed  = "write_failed"
+	faultRemoveFailed = "remove_failed"
+)
+
+// storedMetrics are those of a stored snapshot:
+//
+//	registration_policy_stored_snapshot                      1 while answering from a stored snapshot
+//	registration_policy_stored_snapshot_timestamp_seconds    when that was written, Unix time; 0 otherwise
+//	registration_policy_stored_snapshot_faults_total{fault}  refused (at the start), write_failed, remove_failed
+type storedMetrics struct {
+	inUse   prometheus.Gauge
+	written prometheus.Gauge
+	faults  *prometheus.CounterVec
+}
+
+func newStoredMetrics(registerer prometheus.Registerer) storedMetrics {
+	const namespace, subsystem = "registration_policy", "stored_snapshot"
+	m := storedMetrics{
+		inUse: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: subsystem, Help: "1 while answering from a stored snapshot.",
+		}),
+		written: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "timestamp_seconds",
+			Help: "When the stored snapshot that is answered from was written, in Unix time; 0: none is.",
+		}),
+		faults: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "faults_total", Help: "Faults of stored snapshots.",
+		}, []string{"fault"}),
+	}
+	for _, fault := range []string{faultRefused, faultWriteFailed, faultRemoveFailed} {
+		m.faults.WithLabelValues(fault)
+	}
+	registerer.MustRegister(m.inUse, m.written, m.faults)
+	return m
+}
+
+// inForce says that the snapshot in force is a stored one, written then.
+func (m *storedMetrics) inForce(written time.Time) {
+	m.inUse.Set(1)
+	m.written.Set(float64(written.UnixMilli()) / float64(time.Second/time.Millisecond))
+}
+
+func (m *storedMetrics) left() {
+	m.inUse.Set(0)
+	m.written.Set(0)
+}
