@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"registrationpolicy.dev/operator/internal/dirwatch"
 )
@@ -24,7 +27,15 @@ type Certificate struct {
 	logger logr.Logger
 
 	chain, key []byte // the files in use; of one goroutine
-	current    atomic.Pointer[tls.Certificate]
+	current    atomic.Pointer[certificate]
+}
+
+// certificate is one that was read.
+type certificate struct {
+	pair tls.Certificate
+	// notAfter is the first end in the chain. One that is sent for completeness only, as a cross-signed root is, counts too:
+	// whether a caller needs it cannot be told here.
+	notAfter time.Time
 }
 
 // LoadCertificate reads tls.crt, a chain that begins with the server's own certificate, and tls.key in the directory, both in
@@ -40,9 +51,18 @@ func LoadCertificate(dir string, logger logr.Logger) (*Certificate, error) {
 	return c, nil
 }
 
+// Register registers registration_policy_certificate_not_after_timestamp_seconds: when the certificate in use ends, or one of
+// its chain before it, in Unix time.
+func (c *Certificate) Register(registerer prometheus.Registerer) error {
+	return registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: metricPrefix + "certificate_not_after_timestamp_seconds",
+		Help: "When the certificate of the hook, or one of its chain before it, ends, in Unix time.",
+	}, func() float64 { return float64(c.current.Load().notAfter.Unix()) }))
+}
+
 // Get returns the certificate to serve with, whatever the caller asked for. It is a [tls.Config] GetCertificate.
 func (c *Certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return c.current.Load(), nil
+	return &c.current.Load().pair, nil
 }
 
 // Run reads the files again whenever they change, until ctx ends. It returns nil. What cannot be read, or is only half
@@ -64,7 +84,7 @@ func (c *Certificate) Run(ctx context.Context) error {
 		default:
 			fault = ""
 			if changed {
-				c.logger.Info("Certificate replaced", "notAfter", c.current.Load().Leaf.NotAfter)
+				c.logger.Info("Certificate replaced", "notAfter", c.current.Load().notAfter)
 			}
 		}
 	})
@@ -88,7 +108,14 @@ func (c *Certificate) read() (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("tls.crt and tls.key in %s: %w", c.dir, err)
 	}
+	read := &certificate{pair: pair, notAfter: pair.Leaf.NotAfter}
+	for _, der := range pair.Certificate[1:] {
+		// What cannot be parsed is sent as it is, and has no end that we know.
+		if issuer, err := x509.ParseCertificate(der); err == nil && issuer.NotAfter.Before(read.notAfter) {
+			read.notAfter = issuer.NotAfter
+		}
+	}
 	c.chain, c.key = chain, key
-	c.current.Store(&pair)
+	c.current.Store(read)
 	return true, nil
 }

@@ -1,12 +1,14 @@
 package hookserver
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -15,6 +17,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // pairFiles are the texts of tls.crt and tls.key.
@@ -23,13 +27,18 @@ type pairFiles struct{ crt, key []byte }
 // newPair makes a certificate that signs itself.
 func newPair(t *testing.T, name string) pairFiles {
 	t.Helper()
+	return newPairUntil(t, name, time.Now().Add(time.Hour))
+}
+
+func newPairUntil(t *testing.T, name string, notAfter time.Time) pairFiles {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: notAfter,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -107,5 +116,43 @@ func TestNoCertificateIsAnErrorThatNamesTheFile(t *testing.T) {
 	_, err := LoadCertificate(dir, logr.Discard())
 	if err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "tls.crt")) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheEndOfTheCertificateIsTheFirstEndInItsChain(t *testing.T) {
+	early, late := time.Unix(4e9, 0), time.Unix(5e9, 0)
+	leaf, issuer := newPairUntil(t, "leaf", late), newPairUntil(t, "issuer", early)
+	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("none")})
+	dir := t.TempDir()
+	leaf.write(t, dir)
+	certificate, err := LoadCertificate(dir, logr.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := prometheus.NewRegistry()
+	if err := certificate.Register(registry); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		sentence string
+		chain    [][]byte
+		want     time.Time
+	}{
+		{"a certificate alone", [][]byte{leaf.crt}, late},
+		{"an issuer that ends before it", [][]byte{leaf.crt, issuer.crt}, early},
+		{"what is no certificate has no end", [][]byte{leaf.crt, broken}, late},
+	} {
+		pairFiles{bytes.Join(c.chain, nil), leaf.key}.write(t, dir)
+		if _, err := certificate.read(); err != nil {
+			t.Fatalf("%s: %v", c.sentence, err)
+		}
+		want := fmt.Sprintf(`
+# HELP registration_policy_certificate_not_after_timestamp_seconds When the certificate of the hook, or one of its chain before it, ends, in Unix time.
+# TYPE registration_policy_certificate_not_after_timestamp_seconds gauge
+registration_policy_certificate_not_after_timestamp_seconds %g
+`, float64(c.want.Unix()))
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+			t.Errorf("%s: %v", c.sentence, err)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package hookserver
 
 import (
+	"maps"
+	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -94,6 +97,8 @@ var (
 // durationBuckets are in seconds: from what a decision takes to what Okta waits.
 var durationBuckets = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 50e-3, 250e-3, 1, 2.5}
 
+// newMetrics makes the counters, with the series that are known beforehand at 0: PromQL's increase does not see what a series
+// began with, and so not the first call that fails in a way of its own.
 func newMetrics(s *Server) *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: metricPrefix + name, Help: help})
@@ -101,7 +106,7 @@ func newMetrics(s *Server) *metrics {
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricPrefix + name, Help: help}, labels)
 	}
-	return &metrics{
+	m := &metrics{
 		server: s,
 		decisions: counters("decisions_total", "Calls decided, by what the policies said.",
 			"outcome", "reason", "request_type"),
@@ -120,6 +125,40 @@ func newMetrics(s *Server) *metrics {
 		contradictions: counter("contradictory_request_types_total",
 			"Decided calls whose requestType is unknown or contradicts the data."),
 	}
+	for _, reason := range rules.Reasons() {
+		for _, shape := range shapesOf(reason) {
+			m.decisions.WithLabelValues(outcomeOf(reason).String(), string(reason), shape.String())
+		}
+	}
+	for _, status := range slices.Concat([]int{http.StatusOK, http.StatusNotFound}, slices.Collect(maps.Keys(refusalBodies))) {
+		m.requests.WithLabelValues(strconv.Itoa(status))
+	}
+	for _, result := range []string{authMissing, authRepeated, authUnknown} {
+		if !s.options.InsecureNoAuthentication {
+			m.refusedAuth.WithLabelValues("", result)
+		}
+	}
+	return m
+}
+
+// shapesOf returns the shapes of calls that can be decided for a reason.
+func shapesOf(reason rules.Reason) []rules.Shape {
+	switch reason {
+	case rules.ReasonUnrecognisedCall:
+		return []rules.Shape{rules.UnrecognisedShape}
+	case rules.ReasonNoAddressChanged:
+		return []rules.Shape{rules.ProfileUpdate}
+	default:
+		return []rules.Shape{rules.SignUp, rules.ProfileUpdate, rules.Both}
+	}
+}
+
+// outcomeOf returns the outcome that a reason stands for: only those that deny have a code.
+func outcomeOf(reason rules.Reason) rules.Outcome {
+	if reason.Code() == "" {
+		return rules.Allow
+	}
+	return rules.Deny
 }
 
 func (m *metrics) register(registerer prometheus.Registerer) error { return registerer.Register(m) }

@@ -46,6 +46,8 @@ func TestMetricsAsText(t *testing.T) {
 # HELP registration_policy_authentications_total Authentications by credential name and result.
 # TYPE registration_policy_authentications_total counter
 registration_policy_authentications_total{credential="",result="missing"} 1
+registration_policy_authentications_total{credential="",result="repeated"} 0
+registration_policy_authentications_total{credential="",result="unknown"} 0
 registration_policy_authentications_total{credential="current",result="accepted"} 8
 # HELP registration_policy_calls_in_flight Calls being decided.
 # TYPE registration_policy_calls_in_flight gauge
@@ -67,18 +69,40 @@ registration_policy_credential_faults 0
 registration_policy_credentials 1
 # HELP registration_policy_decisions_total Calls decided, by what the policies said.
 # TYPE registration_policy_decisions_total counter
+registration_policy_decisions_total{outcome="ALLOW",reason="Allowed",request_type="Both"} 0
+registration_policy_decisions_total{outcome="ALLOW",reason="Allowed",request_type="ProgressiveProfile"} 0
 registration_policy_decisions_total{outcome="ALLOW",reason="Allowed",request_type="SelfServiceRegistration"} 2
 registration_policy_decisions_total{outcome="ALLOW",reason="NoAddressChanged",request_type="ProgressiveProfile"} 1
+registration_policy_decisions_total{outcome="DENY",reason="Denied",request_type="Both"} 0
+registration_policy_decisions_total{outcome="DENY",reason="Denied",request_type="ProgressiveProfile"} 0
 registration_policy_decisions_total{outcome="DENY",reason="Denied",request_type="SelfServiceRegistration"} 1
+registration_policy_decisions_total{outcome="DENY",reason="InvalidAddress",request_type="Both"} 0
+registration_policy_decisions_total{outcome="DENY",reason="InvalidAddress",request_type="ProgressiveProfile"} 0
 registration_policy_decisions_total{outcome="DENY",reason="InvalidAddress",request_type="SelfServiceRegistration"} 1
+registration_policy_decisions_total{outcome="DENY",reason="MissingAddress",request_type="Both"} 0
+registration_policy_decisions_total{outcome="DENY",reason="MissingAddress",request_type="ProgressiveProfile"} 0
+registration_policy_decisions_total{outcome="DENY",reason="MissingAddress",request_type="SelfServiceRegistration"} 0
+registration_policy_decisions_total{outcome="DENY",reason="NoPolicyApplies",request_type="Both"} 0
+registration_policy_decisions_total{outcome="DENY",reason="NoPolicyApplies",request_type="ProgressiveProfile"} 0
+registration_policy_decisions_total{outcome="DENY",reason="NoPolicyApplies",request_type="SelfServiceRegistration"} 0
+registration_policy_decisions_total{outcome="DENY",reason="NotAllowed",request_type="Both"} 0
+registration_policy_decisions_total{outcome="DENY",reason="NotAllowed",request_type="ProgressiveProfile"} 0
 registration_policy_decisions_total{outcome="DENY",reason="NotAllowed",request_type="SelfServiceRegistration"} 1
+registration_policy_decisions_total{outcome="DENY",reason="PolicyNotEnforceable",request_type="Both"} 0
+registration_policy_decisions_total{outcome="DENY",reason="PolicyNotEnforceable",request_type="ProgressiveProfile"} 0
+registration_policy_decisions_total{outcome="DENY",reason="PolicyNotEnforceable",request_type="SelfServiceRegistration"} 0
 registration_policy_decisions_total{outcome="DENY",reason="UnrecognisedCall",request_type="Unrecognised"} 1
 # HELP registration_policy_http_requests_total Requests on the hook's port, by status.
 # TYPE registration_policy_http_requests_total counter
 registration_policy_http_requests_total{code="200"} 7
 registration_policy_http_requests_total{code="400"} 1
 registration_policy_http_requests_total{code="401"} 1
+registration_policy_http_requests_total{code="404"} 0
 registration_policy_http_requests_total{code="405"} 1
+registration_policy_http_requests_total{code="413"} 0
+registration_policy_http_requests_total{code="415"} 0
+registration_policy_http_requests_total{code="500"} 0
+registration_policy_http_requests_total{code="503"} 0
 # HELP registration_policy_observing 1 if every call is answered ALLOW and only recorded, else 0.
 # TYPE registration_policy_observing gauge
 registration_policy_observing 0

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
@@ -146,7 +149,8 @@ func TestTheMetricsPageListsWhatAnOperatorServesInBothModes(t *testing.T) {
 	}
 	kubeconfig := write(t, t.TempDir(), "kubeconfig", `{apiVersion: v1, kind: Config, current-context: c,
 clusters: [{name: c, cluster: {server: "https://127.0.0.1:9"}}], contexts: [{name: c, context: {cluster: c}}]}`)
-	inCluster := newTestOperator(t, logr.Discard(), "--kubeconfig", kubeconfig, "--namespace", "own", "--insecure-no-authentication")
+	inCluster := newTestOperator(t, logr.Discard(), "--kubeconfig", kubeconfig, "--namespace", "own", "--insecure-no-authentication",
+		"--hook-tls-dir", certificateFiles(t))
 	t.Cleanup(func() { _ = inCluster.listeners.Close() })
 
 	var want []string
@@ -190,6 +194,39 @@ clusters: [{name: c, cluster: {server: "https://127.0.0.1:9"}}], contexts: [{nam
 			t.Errorf("%s is not among the prefixes of the libraries' metrics", prefix)
 		}
 	}
+}
+
+// certificateFiles returns a directory with tls.crt and tls.key: the pair that net/http's own tests use.
+func certificateFiles(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	pair := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write(t, dir, "tls.crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})))
+	write(t, dir, "tls.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	return dir
+}
+
+func TestTheMetricOfReadinessFollowsReadyz(t *testing.T) {
+	ready := &readiness{store: &rules.Store{}}
+	metric := newReadyMetric(ready)
+	wantReady := func(want float64, when string) {
+		t.Helper()
+		if got := testutil.ToFloat64(metric); got != want {
+			t.Errorf("%s: %v, want %v", when, got, want)
+		}
+	}
+	wantReady(0, "before there are rules")
+	snapshot, _ := rules.Compile(nil)
+	ready.store.Publish(snapshot)
+	wantReady(1, "with rules")
+	ready.draining.Store(true)
+	wantReady(0, "while draining")
 }
 
 // inPageOrder puts labels as a reader looks for them; the format has them by name.

@@ -81,6 +81,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	registry.MustRegister(newVersionMetric(), op.leftOut)
 	controllerMetrics := controllers.NewMetrics(registry)
 	op.ready = &readiness{store: store, observe: o.observe, insecure: o.insecureNoAuth, maxStaleness: o.maxStaleness}
+	registry.MustRegister(newReadyMetric(op.ready))
 
 	if o.authDir != "" {
 		if op.credentials, err = hookserver.LoadCredentials(o.authDir, logger.WithName("credentials")); err != nil {
@@ -98,6 +99,9 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	if o.hookTLSDir != "" {
 		if op.certificate, err = hookserver.LoadCertificate(o.hookTLSDir, logger.WithName("certificate")); err != nil {
 			return nil, fmt.Errorf("--hook-tls-dir: %w", err)
+		}
+		if err = op.certificate.Register(registry); err != nil {
+			return nil, err
 		}
 	}
 	var fenced func() bool
