@@ -41,4 +41,5 @@ mkdir -p $files
 cp $role config/rbac/policy_editor_role.yaml config/rbac/policy_viewer_role.yaml $files/
 cp config/admission/policy.yaml $files/admission_policy.yaml
 cp config/list-sync/role.yaml $files/list_sync_role.yaml
+cp config/monitoring/prometheus_rule.yaml config/monitoring/dashboard.json $files/
 sed 's|^  annotations:$|&\n    argocd.argoproj.io/sync-options: Prune=false,Delete=false\n    helm.sh/resource-policy: keep|' $crds/registrationpolicy.dev_registrationpolicies.yaml >$files/crd.yaml

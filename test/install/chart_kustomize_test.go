@@ -96,6 +96,31 @@ func TestKustomizeSynchronisesListsAsTheChartDoes(t *testing.T) {
 	}
 }
 
+// config/monitoring is for an overlay too.
+func TestKustomizeIsWatchedAsTheChartIs(t *testing.T) {
+	text, err := output(program(t, "kubectl"), "kustomize", filepath.FromSlash(repository+"/config/monitoring"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := parseObjects(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range built {
+		object.SetNamespace(kustomizeNamespace)
+	}
+	without := byPlace(mustRender(t, kustomizeName, kustomizeNamespace, needed()))
+	rendered := byPlace(mustRender(t, kustomizeName, kustomizeNamespace, needed().with(settings{
+		"metrics.serviceMonitor.enabled": true, "metrics.prometheusRule.enabled": true, "metrics.dashboard.enabled": true,
+	})))
+	for place := range without {
+		delete(rendered, place)
+	}
+	if diff := cmp.Diff(rendered, byPlace(built)); diff != "" {
+		t.Errorf("chart (-), config/monitoring (+):\n%s", diff)
+	}
+}
+
 func TestTheKustomizeBuildAppliesWithoutAWarning(t *testing.T) {
 	c := useChartCluster(t)
 	kube, warnings := warned(t, c.config)

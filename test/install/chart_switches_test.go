@@ -41,6 +41,11 @@ var choices = []choice{
 	either("crds.install", true, false),
 	either("observe", true, false),
 	either("metrics.service.enabled", true, false),
+	either("metrics.serviceMonitor.enabled", true, false),
+	either("metrics.prometheusRule.enabled", true, false),
+	either("metrics.prometheusRule.matchers", "", `namespace="okta", pod=~"hook-.*"`),
+	either("metrics.prometheusRule.without", []any{}, []any{"RegistrationPolicyNoLeader", "RegistrationPolicyOldCredentialInUse"}),
+	either("metrics.dashboard.enabled", true, false),
 	either("ingress.enabled", true, false),
 	either("ingress.className", "", "nginx"),
 	either("ingress.tls.secretName", "", "hook-certificate"),
@@ -94,10 +99,13 @@ var choices = []choice{
 			"image.pullPolicy": "Never", "image.digest": "sha256:" + strings.Repeat("0", 64), "auth.header": "Authorization",
 			"fullnameOverride": "hook", "nameOverride": "registrations", "maxInFlight": 1000000, "shutdownTimeout": "1m",
 			"serviceAccount.annotations": map[string]any{"example.com/a": "true"}, "service.annotations": map[string]any{"a": "1"},
-			"metrics.service.annotations": map[string]any{"prometheus.io/scrape": "true"},
-			"ingress.annotations":         map[string]any{"example.com/a": "true"},
-			"httpRoute.annotations":       map[string]any{"example.com/a": "true"},
-			"podAnnotations":              map[string]any{"example.com/a": "true"}, "podLabels": map[string]any{"team": "identity"},
+			"metrics.service.annotations": map[string]any{"prometheus.io/scrape": "true"}, "metrics.serviceMonitor.interval": "1m",
+			"metrics.serviceMonitor.labels": map[string]any{"release": "prometheus"}, "metrics.dashboard.labels": map[string]any{"dashboards": "yes"},
+			"metrics.prometheusRule.labels": map[string]any{"release": "prometheus"}, "metrics.dashboard.annotations": map[string]any{"grafana_folder": "Okta"},
+			"metrics.prometheusRule.runbookURL": "https://wiki.acme.com/runbook",
+			"ingress.annotations":               map[string]any{"example.com/a": "true"},
+			"httpRoute.annotations":             map[string]any{"example.com/a": "true"},
+			"podAnnotations":                    map[string]any{"example.com/a": "true"}, "podLabels": map[string]any{"team": "identity"},
 		},
 		{
 			"logging.level": "error", "priorityClassName": "system-cluster-critical", "addressAttributes": []any{"email"},
@@ -130,11 +138,13 @@ func given() settings {
 	})
 }
 
-// refusal is what Helm must say of a combination that cannot be, or "".
-func refusal(s settings) string {
+// refusal is what Helm must say of a combination that cannot be, at the template that it is about, or "".
+func refusal(template string, s settings) string {
 	dnsNames, _ := s["certificate.dnsNames"].([]any)
 	switch {
-	case s["certificate.enabled"] != true:
+	case template == "service-monitor.yaml" && s["metrics.serviceMonitor.enabled"] == true && s["metrics.service.enabled"] == false:
+		return "metrics.service.enabled is required"
+	case template != "certificate.yaml" || s["certificate.enabled"] != true:
 		return ""
 	case s["ingress.enabled"] != true && s["httpRoute.enabled"] != true && len(dnsNames) == 0:
 		return "certificate.dnsNames is required"
@@ -164,7 +174,7 @@ func TestEveryCombinationOfSwitchesRendersTheSameTwiceAndIsAcceptedByTheAPIServe
 			if fmt.Sprint(err) != fmt.Sprint(errAgain) || !maps.Equal(text, again) {
 				t.Fatalf("%s: rendered twice, not the same, with %v", name, s)
 			}
-			if want := refusal(s); want != "" && name == "certificate.yaml" {
+			if want := refusal(name, s); want != "" {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Fatalf("%s: with %v\ngot error %v, want %q", name, s, err, want)
 				}

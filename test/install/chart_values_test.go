@@ -133,6 +133,17 @@ func TestValuesThatCannotBeAreRefusedWithTheirReason(t *testing.T) {
 		"a volume that a snapshot would fill": {
 			settings{"snapshot.sizeLimit": "256Mi"}, `at '/snapshot/sizeLimit': '256Mi' does not match`,
 		},
+		"a ServiceMonitor of a Service that is not there": {
+			settings{"metrics.serviceMonitor.enabled": true, "metrics.service.enabled": false},
+			`metrics.service.enabled is required with metrics.serviceMonitor.enabled=true`,
+		},
+		"an alert to leave out that there is not": {
+			settings{"metrics.prometheusRule.enabled": true, "metrics.prometheusRule.without": []any{"RegistrationPolicyNoLeaders"}},
+			`metrics.prometheusRule.without: RegistrationPolicyNoLeaders is no alert`,
+		},
+		"matchers with their braces": {
+			settings{"metrics.prometheusRule.matchers": `{job="hook"}`}, `at '/metrics/prometheusRule/matchers'`,
+		},
 		"bounds without a source": {settings{"namespaceSources": map[string]any{"okta": []any{}}}, `at '/namespaceSources/okta': minItems`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	_ "github.com/cert-manager/cert-manager/pkg/apis/certmanager" // pins the module whose CRDs we install
 	"github.com/go-logr/logr"
+	_ "github.com/prometheus-operator/prometheus-operator/pkg/versionutil" // the same
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -54,7 +55,8 @@ func TestTheResultDependsOnTheAPIServer(t *testing.T) {
 // stopChartCluster is for the end of the test binary.
 var stopChartCluster func()
 
-// chartCluster is the cluster of the chart's tests: it knows HTTPRoute and Certificate. Each test takes namespaces of its own.
+// chartCluster is the cluster of the chart's tests: it knows HTTPRoute, Certificate, ServiceMonitor and PrometheusRule. Each
+// test takes namespaces of its own.
 var chartCluster = sync.OnceValues(func() (*cluster, error) {
 	definitions, err := neededDefinitions()
 	if err != nil {
@@ -89,14 +91,18 @@ var chartCluster = sync.OnceValues(func() (*cluster, error) {
 
 // neededDefinitions returns the files with the definitions of others' kinds that the chart has objects of.
 func neededDefinitions() ([]string, error) {
-	modules, err := output("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api", "github.com/cert-manager/cert-manager")
+	listed, err := output("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api", "github.com/cert-manager/cert-manager",
+		"github.com/prometheus-operator/prometheus-operator")
 	if err != nil {
 		return nil, err
 	}
-	gateway, certManager, _ := strings.Cut(strings.TrimSpace(modules), "\n")
+	modules := strings.Fields(listed)
+	gateway, certManager, monitoring := modules[0], modules[1], filepath.Join(modules[2], "example", "prometheus-operator-crd")
 	return []string{
 		filepath.Join(gateway, "config", "crd", "standard", "gateway.networking.k8s.io_httproutes.yaml"),
 		filepath.Join(certManager, "deploy", "crds", "cert-manager.io_certificates.yaml"),
+		filepath.Join(monitoring, "monitoring.coreos.com_servicemonitors.yaml"),
+		filepath.Join(monitoring, "monitoring.coreos.com_prometheusrules.yaml"),
 	}, nil
 }
 

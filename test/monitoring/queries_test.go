@@ -1,0 +1,201 @@
+package monitoring
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"registrationpolicy.dev/operator/test/reference"
+)
+
+// query is one that people, Grafana or Prometheus ask.
+type query struct {
+	where      string
+	expression string
+	// legend names labels of the answer, as Grafana writes them.
+	legend  string
+	instant bool
+	// shows says that the release of the test must have something to show.
+	shows bool
+}
+
+func TestEveryQueryIsAnsweredByTheMetricsOfRunningReplicas(t *testing.T) {
+	p := newPrometheus(t)
+	p.watch(t, startRelease(t))
+	wantNotYetServed(t, p)
+	calls := float64(len(ages()) * 2) // on two replicas
+	p.wantCounted(t, `sum(registration_policy_decisions_total{outcome="ALLOW"})`, 3*calls)
+	p.wantCounted(t, `sum(registration_policy_decisions_total{reason="PolicyNotEnforceable"})`, calls)
+	p.wantCounted(t, `sum(registration_policy_authentications_total{result!="accepted"})`, 3*calls)
+
+	all := readDashboard(t).queries(t)
+	for _, alert := range alerts(t) {
+		all = append(all, query{where: alert.Alert, expression: alert.Expr, instant: true})
+	}
+	all = append(all, readRunbook(t).queries...)
+	values := documentedValues(t)
+	for _, q := range all {
+		pending := p.wantNames(t, q, values)
+		answer := p.ask(t, q.where, q.expression, q.instant)
+		t.Logf("%s\n    %s\n%s", q.where, q.expression, shown(answer))
+		if pending {
+			continue
+		}
+		if q.shows && len(answer) == 0 {
+			t.Errorf("%s: nothing to show\n%s", q.where, q.expression)
+		}
+		for _, label := range legendLabel.FindAllStringSubmatch(q.legend, -1) {
+			for _, series := range answer {
+				if !series.labels.Has(label[1]) {
+					t.Errorf("%s: the legend names %s, and the answer has %s", q.where, label[1], series.labels)
+				}
+			}
+		}
+	}
+}
+
+// shown is an answer as a table.
+func shown(answer []answered) string {
+	var text strings.Builder
+	for _, series := range answer {
+		fmt.Fprintf(&text, "      %12.5g  %s\n", series.value, series.labels)
+	}
+	if len(answer) == 0 {
+		return "      (nothing)\n"
+	}
+	return text.String()
+}
+
+// wantNames fails for every metric, label and value of a label that the query names and that is not there: such a query would be
+// empty for ever, and an alert silent. It reports whether the query names a metric that is not served yet.
+func (p *prometheus) wantNames(t *testing.T, q query, values map[string][]string) (pending bool) {
+	t.Helper()
+	var metrics []string
+	parser.Inspect(parsed(t, q.where, q.expression), func(node parser.Node, _ []parser.Node) error {
+		if selector, ok := node.(*parser.VectorSelector); ok {
+			metrics = append(metrics, selector.Name)
+			pending = p.wantSelected(t, q, selector, values) || pending
+		}
+		return nil
+	})
+	parser.Inspect(parsed(t, q.where, q.expression), func(node parser.Node, _ []parser.Node) error {
+		switch node := node.(type) {
+		case *parser.AggregateExpr:
+			p.wantLabels(t, q, metricsIn(node.Expr), node.Grouping)
+		case *parser.BinaryExpr:
+			if matching := node.VectorMatching; matching != nil {
+				p.wantLabels(t, q, metricsIn(node), slices.Concat(matching.MatchingLabels, matching.Include))
+			}
+		}
+		return nil
+	})
+	if len(metrics) == 0 {
+		t.Errorf("%s: names no metric: %s", q.where, q.expression)
+	}
+	return pending
+}
+
+// alternatives are the values that a regular expression of ours lists.
+var alternatives = regexp.MustCompile(`^[A-Za-z_]+(\|[A-Za-z_]+)*$`)
+
+func (p *prometheus) wantSelected(t *testing.T, q query, selector *parser.VectorSelector, values map[string][]string) (pending bool) {
+	t.Helper()
+	if !p.has(t, selector.Name) {
+		if slices.Contains(notYetServed, selector.Name) {
+			return true
+		}
+		t.Errorf("%s: no replica serves %s", q.where, selector.Name)
+		return false
+	}
+	for _, matcher := range selector.LabelMatchers {
+		if matcher.Name == labels.MetricName {
+			continue
+		}
+		if !p.hasLabel(t, selector.Name, matcher.Name) {
+			t.Errorf("%s: %s has no label %s", q.where, selector.Name, matcher.Name)
+		}
+		known, documented := values[matcher.Name]
+		if !documented {
+			continue
+		}
+		if matcher.Type == labels.MatchRegexp || matcher.Type == labels.MatchNotRegexp {
+			if !alternatives.MatchString(matcher.Value) {
+				t.Errorf("%s: %s is no list of values", q.where, matcher)
+			}
+		}
+		for value := range strings.SplitSeq(matcher.Value, "|") {
+			if !slices.Contains(known, value) {
+				t.Errorf("%s: %s is no value of %s; docs/reference/metrics.md has %s", q.where, value, matcher.Name, known)
+			}
+		}
+	}
+	if len(p.selected(t, selector.LabelMatchers...)) == 0 {
+		t.Errorf("%s: selects nothing: %s", q.where, selector)
+	}
+	return false
+}
+
+// metricsIn returns the names of the metrics below a node.
+func metricsIn(node parser.Node) []string {
+	var names []string
+	parser.Inspect(node, func(node parser.Node, _ []parser.Node) error {
+		if selector, ok := node.(*parser.VectorSelector); ok {
+			names = append(names, selector.Name)
+		}
+		return nil
+	})
+	return names
+}
+
+// wantLabels fails for a label that none of the metrics has.
+func (p *prometheus) wantLabels(t *testing.T, q query, metrics, wanted []string) {
+	t.Helper()
+	if slices.ContainsFunc(metrics, func(name string) bool { return slices.Contains(notYetServed, name) }) {
+		return
+	}
+	for _, label := range wanted {
+		if !slices.ContainsFunc(metrics, func(name string) bool { return p.hasLabel(t, name, label) }) {
+			t.Errorf("%s: none of %s has a label %s", q.where, metrics, label)
+		}
+	}
+}
+
+// documentedValues returns the values of each label that has a closed set of them, by docs/reference/metrics.md.
+func documentedValues(t *testing.T) map[string][]string {
+	t.Helper()
+	rows, err := reference.Table(repository+"/docs/reference/metrics.md", "Values of labels")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := regexp.MustCompile("`([^`]+)`")
+	values := map[string][]string{}
+	for _, row := range rows {
+		label := code.FindStringSubmatch(row[0])[1]
+		if strings.Contains(row[1], "*") { // a free value
+			continue
+		}
+		for _, value := range code.FindAllStringSubmatch(row[1], -1) {
+			values[label] = append(values[label], value[1])
+		}
+	}
+	if len(values["outcome"]) != 2 {
+		t.Fatalf("read %v", values)
+	}
+	return values
+}
+
+// The counters of the test's calls, as Prometheus sees them: would the database have been filled with something else, every
+// query could be answered and none be right.
+func (p *prometheus) wantCounted(t *testing.T, expression string, want float64) {
+	t.Helper()
+	answer := p.ask(t, "counted", expression, true)
+	if len(answer) != 1 || math.Abs(answer[0].value-want) > 1e-9 {
+		t.Errorf("%s: %s, want %v", expression, shown(answer), want)
+	}
+}

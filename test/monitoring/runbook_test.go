@@ -1,0 +1,67 @@
+package monitoring
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+const runbookFile = "docs/runbook.md"
+
+// runbook is the page that alerts lead to.
+type runbook struct {
+	// sections are the texts of the alerts' sections, by their heading.
+	sections map[string]string
+	queries  []query
+}
+
+func readRunbook(t *testing.T) runbook {
+	t.Helper()
+	r := runbook{sections: map[string]string{}}
+	heading, block := "", (*strings.Builder)(nil)
+	for line := range strings.Lines(read(t, runbookFile)) {
+		trimmed := strings.TrimSpace(line)
+		switch {
+		case block == nil && trimmed == "```promql":
+			block = &strings.Builder{}
+		case block != nil && trimmed == "```":
+			r.queries = append(r.queries, query{where: "runbook, " + heading, expression: block.String(), instant: true})
+			block = nil
+		case block != nil:
+			block.WriteString(trimmed + "\n")
+		case strings.HasPrefix(line, "## "):
+			heading = strings.TrimSpace(line[3:])
+		}
+		if strings.HasPrefix(heading, alertPrefix) {
+			r.sections[heading] += line
+		}
+	}
+	return r
+}
+
+func TestEveryAlertHasItsSectionOfTheRunbookAndEverySectionItsAlert(t *testing.T) {
+	page := readRunbook(t)
+	var names []string
+	for _, alert := range alerts(t) {
+		names = append(names, alert.Alert)
+		// GitHub and most others make the anchor of a heading of one word by folding its letters.
+		want := "/" + runbookFile + "#" + strings.ToLower(alert.Alert)
+		if url := alert.Annotations["runbook_url"]; !strings.HasPrefix(url, "https://") || !strings.HasSuffix(url, want) {
+			t.Errorf("%s leads to %s, want …%s", alert.Alert, url, want)
+		}
+		text, found := page.sections[alert.Alert]
+		if !found {
+			t.Errorf("%s has no section %q", runbookFile, alert.Alert)
+		}
+		for _, part := range []string{"**Symptom**", "**At Okta**", "**Confirm**", "**Mend**"} {
+			if !strings.Contains(text, "- "+part) {
+				t.Errorf("%s, %s: no %s", runbookFile, alert.Alert, part)
+			}
+		}
+	}
+	for heading := range page.sections {
+		if !slices.Contains(names, heading) {
+			t.Errorf("%s has a section %q, and there is no such alert", runbookFile, heading)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package monitoring
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+const (
+	// assets is the environment variable that names the directory of kube-apiserver, etcd and kubectl.
+	assets = "KUBEBUILDER_ASSETS"
+	// repository is the root of the work tree, seen from this package's folder.
+	repository = "../.."
+	// patience is how long anything may take that is expected at all: a bound against a hang, not a promise.
+	patience = time.Minute
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	if os.Getenv(assets) == "" {
+		fmt.Fprintln(os.Stderr, assets+" is not set: run make test, which provides kube-apiserver and etcd")
+		return 1
+	}
+	ctrllog.SetLogger(logr.Discard())
+	return m.Run()
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, filepath.FromSlash(path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// command runs a command to its end, and returns what it wrote to standard output.
+func command(t *testing.T, environment []string, name string, args ...string) string {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), name, args...)
+	c.Env = append(os.Environ(), environment...)
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	text, err := c.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s%s", filepath.Base(name), strings.Join(args, " "), err, text, stderr.Bytes())
+	}
+	return string(text)
+}
+
+func eventually(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !happened(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
