@@ -139,7 +139,9 @@ func (r *release) start(t *testing.T, pod, binary string, flags ...string) {
 	replica := &replica{pod: pod, log: &lockedBuffer{}}
 	process := exec.Command(binary, append(flags,
 		"--hook-bind-address", "127.0.0.1:0", "--probe-bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0")...)
-	process.Env = []string{"HOME=" + t.TempDir()}
+	process.Env = []string{
+		"HOME=" + t.TempDir(), "REGISTRATION_POLICY_REPLICA_NAME=" + pod, "REGISTRATION_POLICY_SNAPSHOT_DIR=" + t.TempDir(), // as the chart
+	}
 	process.Stderr = replica.log
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
