@@ -96,13 +96,13 @@ func startRelease(t *testing.T) *release {
 	kubeconfig := write(t, dir, "kubeconfig", string(plane.KubeConfig))
 	kubectl := func(args ...string) {
 		t.Helper()
-		command(t, nil, filepath.Join(os.Getenv(assets), "kubectl"), append([]string{"--kubeconfig", kubeconfig}, args...)...)
+		command(t, filepath.Join(os.Getenv(assets), "kubectl"), append([]string{"--kubeconfig", kubeconfig}, args...)...)
 	}
 	kubectl("create", "namespace", releaseNamespace)
 	kubectl("apply", "--namespace", releaseNamespace, "--filename", write(t, dir, "policies.yaml", policies))
 
 	binary := filepath.Join(dir, "operator")
-	command(t, nil, "go", "-C", repository, "build", "-o", binary, "./cmd/operator") // in its own module, which decides its dependencies
+	command(t, "go", "-C", repository, "build", "-o", binary, "./cmd/operator") // in its own module, which decides its dependencies
 	key := oauthissuer.RSA("k1", 2048)
 	r := &release{key: key, issuer: oauthissuer.Start(t, key)}
 	tlsDir, roots := certificateFiles(t)

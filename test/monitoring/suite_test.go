@@ -53,10 +53,9 @@ func write(t *testing.T, dir, name, text string) string {
 }
 
 // command runs a command to its end, and returns what it wrote to standard output.
-func command(t *testing.T, environment []string, name string, args ...string) string {
+func command(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), name, args...)
-	c.Env = append(os.Environ(), environment...)
 	var stderr bytes.Buffer
 	c.Stderr = &stderr
 	text, err := c.Output()
