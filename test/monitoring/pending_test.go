@@ -4,14 +4,9 @@ import "testing"
 
 // notYetServed are metrics that alerts and dashboard name, and that no operator serves yet. It must end up empty.
 var notYetServed = []string{
-	"registration_policy_watch_restarts_total",
-	"registration_policy_replica_reported_timestamp_seconds",
-	"registration_policy_fenced",
 	"registration_policy_stored_snapshot",
 	"registration_policy_stored_snapshot_timestamp_seconds",
 	"registration_policy_stored_snapshot_faults_total",
-	"registration_policy_policies",
-	"registration_policy_replicas",
 }
 
 func wantNotYetServed(t *testing.T, p *prometheus) {
