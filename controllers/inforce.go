@@ -12,7 +12,11 @@ type inForce struct {
 }
 
 // set says that a snapshot with this digest, built from what the API server had through this resourceVersion, is in force.
+// On nil it does nothing.
 func (f *inForce) set(digest, through string) {
+	if f == nil {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.digest == digest && f.through == through {

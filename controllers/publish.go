@@ -16,6 +16,7 @@ type publisher struct {
 	store   *rules.Store
 	metrics *Metrics
 	logger  logr.Logger
+	inForce *inForce        // told of what is published; nil where nobody asks
 	stored  *StoredSnapshot // nil if none is kept
 
 	mu sync.Mutex // held while anything is published
@@ -31,6 +32,9 @@ func (p *publisher) publish(policies []rules.Policy, from *builtFrom) []rules.Re
 	before, err := p.store.Load()
 	p.stored.giveWay(snapshot.Digest())
 	p.store.Publish(snapshot)
+	if from != nil {
+		p.inForce.set(snapshot.Digest(), from.publishedThrough)
+	}
 	p.stored.keep(snapshot.Digest(), from)
 	p.metrics.published(rejections, time.Since(began))
 	p.stored.leave()
@@ -71,6 +75,7 @@ func (p *publisher) publishStored(s *StoredSnapshot) {
 	s.metrics.inForce(written)
 	p.metrics.rejected.Set(float64(len(found.rejections)))
 	p.store.Publish(found.snapshot)
+	p.inForce.set(found.snapshot.Digest(), found.file.PublishedThrough)
 	p.logger.Info("Stored snapshot is in force: the API server has not answered", "digest", found.snapshot.Digest(),
 		"policies", len(found.snapshot.Policies()), "rejections", len(found.rejections), "publishedThrough", found.file.PublishedThrough,
 		"written", written, "age", time.Since(written).Round(time.Second).String())

@@ -40,7 +40,7 @@ type RulesReconciler struct {
 	lastBuild atomic.Int64 // nanoseconds of the Unix epoch
 
 	watches *watches
-	inForce inForce
+	inForce *inForce
 	// rebuild asks for a build although no object has changed: the watches have come forward.
 	rebuild chan event.GenericEvent
 	// target is the resourceVersion that somebody waits for; "" or earlier than what is in force where nobody does.
@@ -58,9 +58,11 @@ func NewRulesReconciler(
 	if err != nil {
 		return nil, err
 	}
+	inForce := &inForce{}
 	return &RulesReconciler{
+		inForce:   inForce,
 		reader:    reader,
-		publisher: publisher{scopes: scopes, store: store, metrics: metrics, logger: logger},
+		publisher: publisher{scopes: scopes, store: store, metrics: metrics, logger: logger, inForce: inForce},
 		converted: conversions{converter: converter{schema}},
 		lists:     lists,
 		watches:   metrics.watches,
@@ -144,9 +146,6 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.R
 		return ctrl.Result{}, err
 	}
 	r.publisher.publish(policies, &builtFrom{policies: list.Items, lists: lists, publishedThrough: through})
-	if snapshot, err := r.publisher.store.Load(); err == nil {
-		r.inForce.set(snapshot.Digest(), through)
-	}
 	return ctrl.Result{}, nil
 }
 

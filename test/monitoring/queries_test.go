@@ -28,7 +28,6 @@ type query struct {
 func TestEveryQueryIsAnsweredByTheMetricsOfRunningReplicas(t *testing.T) {
 	p := newPrometheus(t)
 	p.watch(t, startRelease(t))
-	wantNotYetServed(t, p)
 	calls := float64(len(ages()) * 2) // on two replicas
 	p.wantCounted(t, `sum(registration_policy_decisions_total{outcome="ALLOW"})`, 3*calls)
 	p.wantCounted(t, `sum(registration_policy_decisions_total{reason="PolicyNotEnforceable"})`, calls)
@@ -41,12 +40,9 @@ func TestEveryQueryIsAnsweredByTheMetricsOfRunningReplicas(t *testing.T) {
 	all = append(all, readRunbook(t).queries...)
 	values := documentedValues(t)
 	for _, q := range all {
-		pending := p.wantNames(t, q, values)
+		p.wantNames(t, q, values)
 		answer := p.ask(t, q.where, q.expression, q.instant)
 		t.Logf("%s\n    %s\n%s", q.where, q.expression, shown(answer))
-		if pending {
-			continue
-		}
 		if q.shows && len(answer) == 0 {
 			t.Errorf("%s: nothing to show\n%s", q.where, q.expression)
 		}
@@ -73,14 +69,14 @@ func shown(answer []answered) string {
 }
 
 // wantNames fails for every metric, label and value of a label that the query names and that is not there: such a query would be
-// empty for ever, and an alert silent. It reports whether the query names a metric that is not served yet.
-func (p *prometheus) wantNames(t *testing.T, q query, values map[string][]string) (pending bool) {
+// empty for ever, and an alert silent.
+func (p *prometheus) wantNames(t *testing.T, q query, values map[string][]string) {
 	t.Helper()
 	var metrics []string
 	parser.Inspect(parsed(t, q.where, q.expression), func(node parser.Node, _ []parser.Node) error {
 		if selector, ok := node.(*parser.VectorSelector); ok {
 			metrics = append(metrics, selector.Name)
-			pending = p.wantSelected(t, q, selector, values) || pending
+			p.wantSelected(t, q, selector, values)
 		}
 		return nil
 	})
@@ -98,20 +94,16 @@ func (p *prometheus) wantNames(t *testing.T, q query, values map[string][]string
 	if len(metrics) == 0 {
 		t.Errorf("%s: names no metric: %s", q.where, q.expression)
 	}
-	return pending
 }
 
 // alternatives are the values that a regular expression of ours lists.
 var alternatives = regexp.MustCompile(`^[A-Za-z_]+(\|[A-Za-z_]+)*$`)
 
-func (p *prometheus) wantSelected(t *testing.T, q query, selector *parser.VectorSelector, values map[string][]string) (pending bool) {
+func (p *prometheus) wantSelected(t *testing.T, q query, selector *parser.VectorSelector, values map[string][]string) {
 	t.Helper()
 	if !p.has(t, selector.Name) {
-		if slices.Contains(notYetServed, selector.Name) {
-			return true
-		}
 		t.Errorf("%s: no replica serves %s", q.where, selector.Name)
-		return false
+		return
 	}
 	for _, matcher := range selector.LabelMatchers {
 		if matcher.Name == labels.MetricName {
@@ -138,7 +130,6 @@ func (p *prometheus) wantSelected(t *testing.T, q query, selector *parser.Vector
 	if len(p.selected(t, selector.LabelMatchers...)) == 0 {
 		t.Errorf("%s: selects nothing: %s", q.where, selector)
 	}
-	return false
 }
 
 // metricsIn returns the names of the metrics below a node.
@@ -156,9 +147,6 @@ func metricsIn(node parser.Node) []string {
 // wantLabels fails for a label that none of the metrics has.
 func (p *prometheus) wantLabels(t *testing.T, q query, metrics, wanted []string) {
 	t.Helper()
-	if slices.ContainsFunc(metrics, func(name string) bool { return slices.Contains(notYetServed, name) }) {
-		return
-	}
 	for _, label := range wanted {
 		if !slices.ContainsFunc(metrics, func(name string) bool { return p.hasLabel(t, name, label) }) {
 			t.Errorf("%s: none of %s has a label %s", q.where, metrics, label)

@@ -112,10 +112,14 @@ func startRelease(t *testing.T) *release {
 	write(t, auth, "okta", credential)
 	write(t, auth, "okta-2", newCredential)
 	for _, pod := range []string{"hook-a", "hook-b"} {
+		snapshots := filepath.Join(dir, "snapshots-of-"+pod)
+		if err := os.Mkdir(snapshots, 0o700); err != nil {
+			t.Fatal(err)
+		}
 		r.start(t, pod, binary, "--kubeconfig", kubeconfig, "--namespace", releaseNamespace, "--hook-auth-dir", auth,
 			"--hook-auth-header", "X-Registration-Hook-Key", "--hook-tls-dir", tlsDir, "--drain-delay", "0s", "--hook-oauth-issuer", r.issuer.URL,
 			"--hook-oauth-audience", oauthissuer.Audience, "--hook-oauth-client-id", oauthissuer.ClientID, "--hook-oauth-scope", oauthissuer.Scope,
-			"--hook-oauth-ca-file", r.issuer.CAFile)
+			"--hook-oauth-ca-file", r.issuer.CAFile, "--snapshot-dir", snapshots)
 	}
 	for _, replica := range r.replicas {
 		eventually(t, replica.pod+" is ready and has the keys of tokens", func() bool {
