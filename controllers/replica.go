@@ -33,6 +33,9 @@ const (
 	reportPause = 200 * time.Millisecond
 	// reportTimeout is the time for one.
 	reportTimeout = 5 * time.Second
+	// firstReportTimeout is the time for the first one that is written: a replica that could answer from a stored snapshot is not
+	// ready before it has tried to say so.
+	firstReportTimeout = time.Second
 	// leaveTimeout is the time to take it back: a part of what a pod has to end.
 	leaveTimeout = 3 * time.Second
 	// reportRetry is the time after one that failed.
@@ -163,7 +166,11 @@ func (r *Replica) report(ctx context.Context, digest, through string) (again boo
 	if err != nil {
 		return false, fmt.Errorf("write the report: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	limit := reportTimeout
+	if !r.wrote {
+		limit = firstReportTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	sent := time.Since(r.begun) // on the monotonic clock, which goes on in a process that is frozen
 	if err := r.write(ctx, string(said)); err != nil {

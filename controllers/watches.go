@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	toolscache "k8s.io/client-go/tools/cache"
 )
@@ -19,6 +21,9 @@ import (
 // silenceLimit is how long nothing may come by a watch before it is given up for a new one. An API server sends a bookmark about
 // once a minute; three that are missing are no delay any more.
 const silenceLimit = 3 * time.Minute
+
+// awayInterval is how long to wait before an API server that is away is asked again, up to twice that.
+const awayInterval = time.Second
 
 // watches are the watches that the rules are built from: of policies and of lists, in each namespace. All methods may be called at
 // the same time.
@@ -279,7 +284,7 @@ type proven struct {
 }
 
 func (p proven) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	list, err := p.ListerWatcherWithContext.ListWithContext(ctx, options)
+	list, err := untilAnswered(ctx, func() (runtime.Object, error) { return p.ListerWatcherWithContext.ListWithContext(ctx, options) })
 	if err == nil {
 		p.watches.listed(p.watch)
 		p.watches.prove(p.watch)
@@ -291,7 +296,7 @@ func (p proven) WatchWithContext(ctx context.Context, options metav1.ListOptions
 	if streamed := options.SendInitialEvents != nil && *options.SendInitialEvents; !p.watches.follows(p.watch, streamed) {
 		return nil, apierrors.NewResourceExpired("the watch before this one has ended: what there is, is listed again")
 	}
-	events, err := p.ListerWatcherWithContext.WatchWithContext(ctx, options)
+	events, err := untilAnswered(ctx, func() (watch.Interface, error) { return p.ListerWatcherWithContext.WatchWithContext(ctx, options) })
 	if err != nil {
 		return nil, err
 	}
@@ -303,6 +308,34 @@ func (p proven) WatchWithContext(ctx context.Context, options metav1.ListOptions
 		}
 		return event, true
 	}), silence}, nil
+}
+
+// untilAnswered asks an API server again and again while it is away. Informers do so too, but wait longer each time, up to a minute:
+// too long for a replica that has nothing but old rules.
+func untilAnswered[Answer any](ctx context.Context, ask func() (Answer, error)) (Answer, error) {
+	for {
+		answer, err := ask()
+		if err == nil || !isAway(err) {
+			return answer, err
+		}
+		select {
+		case <-ctx.Done():
+			return answer, err
+		case <-time.After(wait.Jitter(awayInterval, 1)):
+		}
+	}
+}
+
+// isAway says that an error is no answer, but the lack of one: nothing is there, or it cannot reach its etcd. What an API server
+// refuses, it will refuse again, and informers know what to do about it.
+func isAway(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	if _, answered := errors.AsType[*apierrors.StatusError](err); !answered {
+		return true
+	}
+	return apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsInternalError(err)
 }
 
 // List and Watch complete the older interface, which informers take.

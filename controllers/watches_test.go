@@ -2,7 +2,9 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -183,6 +186,40 @@ func TestAWatchOfPoliciesBeginsWithAList(t *testing.T) {
 			t.Errorf("a watch of lists, whose definition does not change: %v", err)
 		}
 	}
+}
+
+func TestAnAPIServerThatIsAwayIsAskedAgainSoonForAsLongAsItTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for sentence, c := range map[string]struct {
+			fault error
+			again bool
+		}{
+			"nobody listens":           {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true},
+			"the connection ends":      {io.ErrUnexpectedEOF, true},
+			"it cannot reach its etcd": {apierrors.NewInternalError(errors.New("etcdserver: leader changed")), true},
+			"it starts":                {apierrors.NewServiceUnavailable("not yet"), true},
+			"it refuses":               {apierrors.NewForbidden(schema.GroupResource{}, "", nil), false},
+			"the version is gone":      {apierrors.NewResourceExpired("too old"), false},
+			"nobody waits any more":    {context.Canceled, false},
+		} {
+			const away = 5 * time.Minute
+			began, asked := time.Now(), 0
+			answer, err := untilAnswered(t.Context(), func() (string, error) {
+				if asked++; time.Since(began) < away {
+					return "", c.fault
+				}
+				return "answer", nil
+			})
+			switch {
+			case !c.again && (asked != 1 || !errors.Is(err, c.fault)):
+				t.Errorf("%s: asked %d times, %v; want the fault, at once", sentence, asked, err)
+			case c.again && (answer != "answer" || err != nil):
+				t.Errorf("%s: %q, %v; want the answer", sentence, answer, err)
+			case c.again && time.Since(began) > away+2*awayInterval:
+				t.Errorf("%s: answered %s after it was there again", sentence, time.Since(began)-away)
+			}
+		}
+	})
 }
 
 // deaf is a transport by which, once it is told so, the watches that are open then bring nothing any more, on connections that live.

@@ -108,17 +108,18 @@ func (r *readiness) details() details {
 func (c *cluster) detail(d *details, maxStaleness time.Duration) {
 	freshness := c.rules.Freshness()
 	d.PublishedThrough = freshness.PublishedThrough
-	if !freshness.Proven.IsZero() {
-		age := time.Since(freshness.Proven)
-		d.WatchProvenSecondsAgo = new(age.Seconds())
-		d.Stale = maxStaleness > 0 && age > maxStaleness
+	heard := freshness.Proven
+	if !heard.IsZero() {
+		d.WatchProvenSecondsAgo = new(time.Since(heard).Seconds())
 	}
-	d.Fenced = c.replica.FencedSoon()
 	if c.stored != nil {
 		if written, inForce := c.stored.InForce(); inForce {
 			d.Stored = &storedDetails{written, time.Since(written).Seconds()}
+			heard = written // nothing since
 		}
 	}
+	d.Stale = maxStaleness > 0 && !heard.IsZero() && time.Since(heard) > maxStaleness
+	d.Fenced = c.replica.FencedSoon()
 	d.Joining = !c.replica.TakesCalls(d.Stored != nil)
 }
 
