@@ -215,8 +215,9 @@ func (s *StoredSnapshot) removeFile(epoch uint64) error {
 	}
 	removed := make(chan error, 1)
 	go func() {
-		removed <- s.remove(epoch)
-		<-s.removing
+		err := s.remove(epoch)
+		<-s.removing // before it is told: the next removal may follow at once
+		removed <- err
 	}()
 	timeout := time.NewTimer(untilRemoved)
 	defer timeout.Stop()

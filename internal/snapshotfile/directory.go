@@ -68,6 +68,17 @@ func (d *Directory) read() ([]byte, error) {
 	if err != nil {
 		return nil, unreadable(err)
 	}
+	if !found.Mode().IsRegular() {
+		return nil, refused(CauseNotOurs, "no regular file: %s", found.Mode().Type())
+	}
+	file, err := os.OpenFile(d.Path(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	defer func() { _ = file.Close() }()
+	if found, err = file.Stat(); err != nil { // of what was opened: another may have taken its place
+		return nil, unreadable(err)
+	}
 	owner, _ := found.Sys().(*syscall.Stat_t)
 	switch {
 	case !found.Mode().IsRegular():
@@ -79,11 +90,6 @@ func (d *Directory) read() ([]byte, error) {
 	case found.Size() > maxFile:
 		return nil, refused(CauseTooBig, "over %d MiB", maxFile>>20)
 	}
-	file, err := os.OpenFile(d.Path(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, unreadable(err)
-	}
-	defer func() { _ = file.Close() }()
 	text := make([]byte, found.Size())
 	if _, err := io.ReadFull(file, text); err != nil {
 		return nil, unreadable(err)
