@@ -6,8 +6,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// version returns the version of this module, as the go command recorded it in the binary.
+// stamped is the version that a build was given by -ldflags "-X main.stamped=v1.2.3"; "" means none.
+var stamped string
+
+// version returns the version that the build was given, or that of this module, as the go command recorded it in the binary.
 func version() string {
+	if stamped != "" {
+		return stamped
+	}
 	if build, found := debug.ReadBuildInfo(); found && build.Main.Version != "" {
 		return build.Main.Version
 	}

@@ -158,7 +158,7 @@ func (h *Hook) attempt(ctx context.Context, call Call) (_ Result, again bool) {
 		return r, true
 	}
 	r := Read(call.Shape, answer.Answer)
-	r.RedirectHost = answer.redirectHost
+	r.RedirectHost, r.Header = answer.redirectHost, answer.header
 	return r, answer.Status/100 == 5
 }
 
@@ -188,7 +188,12 @@ func (h *Hook) roundTrip(ctx context.Context, call Call) (received, error) {
 		return received{}, err
 	}
 	defer resp.Body.Close()
-	answer := received{Answer: Answer{Status: resp.StatusCode, ContentType: h.redact(resp.Header.Get("Content-Type"))}}
+	for _, values := range resp.Header {
+		for i := range values {
+			values[i] = h.redact(values[i])
+		}
+	}
+	answer := received{Answer: Answer{Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type")}, header: resp.Header}
 	if location, err := resp.Location(); err == nil {
 		answer.redirectHost = h.redact(location.Host)
 	}
@@ -210,9 +215,10 @@ func unlikeHTTP(err error) bool {
 		!errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// received is an answer and where it points to.
+// received is an answer, its header, and where it points to.
 type received struct {
 	Answer
+	header       http.Header
 	redirectHost string
 }
 

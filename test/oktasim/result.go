@@ -1,6 +1,9 @@
 package oktasim
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Outcome is what becomes of the registration or profile update. The zero value is Failed.
 type Outcome uint8
@@ -51,6 +54,8 @@ type Result struct {
 	// Err is the error of a last attempt without a whole answer, nil where there was one. It holds neither URL nor
 	// credential.
 	Err error
+	// Header is the header of the last answer, with the credential taken out; nil where there was no whole answer.
+	Header http.Header
 	// RedirectHost is the host that a redirect names, without the path, which may hold a secret; "" where it names
 	// none.
 	RedirectHost string

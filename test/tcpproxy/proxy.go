@@ -1,15 +1,18 @@
-// Package tcpproxy stands between two programs under test, so that a test can cut the line.
+// Package tcpproxy stands between two programs under test, so that a test can cut the line, or make it silent.
 package tcpproxy
 
 import (
 	"context"
-	"io"
 	"net"
 	"sync"
 	"testing"
 )
 
-// Proxy passes connections on, until it is cut: then every connection ends, and new ones are closed at once.
+// pieceOctets is how much is passed on at a time.
+const pieceOctets = 32 << 10
+
+// Proxy passes connections on, until it is cut: then every connection ends, and new ones are closed at once. Silenced, it keeps
+// connections, takes up new ones, and passes nothing on.
 type Proxy struct {
 	ctx      context.Context // the test's
 	target   string
@@ -17,23 +20,38 @@ type Proxy struct {
 
 	mu    sync.Mutex
 	cut   bool
+	loud  chan struct{} // closed unless the line is silent
 	conns map[net.Conn]bool
 }
 
 // Start returns a proxy before target, a host:port. It ends with the test.
 func Start(t testing.TB, target string) *Proxy {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	p, err := New(t.Context(), target)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{ctx: t.Context(), target: target, listener: listener, conns: map[net.Conn]bool{}}
-	go p.serve()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		p.Cut()
-	})
+	t.Cleanup(p.Close)
 	return p
+}
+
+// New returns a proxy before target, a host:port, for a program that is no test. It ends by [Proxy.Close]; with ctx, it opens no
+// more connections.
+func New(ctx context.Context, target string) (*Proxy, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{ctx: ctx, target: target, listener: listener, loud: make(chan struct{}), conns: map[net.Conn]bool{}}
+	close(p.loud)
+	go p.serve()
+	return p, nil
+}
+
+// Close ends the proxy and all its connections.
+func (p *Proxy) Close() {
+	_ = p.listener.Close()
+	p.Cut()
 }
 
 // Addr returns the host:port of the proxy.
@@ -59,14 +77,35 @@ func (p *Proxy) join(caller net.Conn) {
 	if !p.add(caller, server) {
 		return
 	}
+	defer p.remove(caller, server)
 	ended := make(chan struct{}, 2)
 	for _, way := range [][2]net.Conn{{caller, server}, {server, caller}} {
 		go func() {
-			_, _ = io.Copy(way[0], way[1])
+			p.pass(way[0], way[1])
 			ended <- struct{}{}
 		}()
 	}
 	<-ended
+}
+
+// pass passes on what comes from a connection until either ends.
+func (p *Proxy) pass(to, from net.Conn) {
+	piece := make([]byte, pieceOctets)
+	for {
+		n, err := from.Read(piece)
+		p.mu.Lock()
+		loud := p.loud
+		p.mu.Unlock()
+		<-loud
+		if n > 0 {
+			if _, err := to.Write(piece[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 func (p *Proxy) add(conns ...net.Conn) bool {
@@ -81,7 +120,15 @@ func (p *Proxy) add(conns ...net.Conn) bool {
 	return true
 }
 
-// Cut cuts all connections, and those to come.
+func (p *Proxy) remove(conns ...net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, conn := range conns {
+		delete(p.conns, conn)
+	}
+}
+
+// Cut cuts all connections, and those to come. A silent line is cut too, and no longer silent.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,11 +137,30 @@ func (p *Proxy) Cut() {
 		_ = conn.Close()
 	}
 	clear(p.conns)
+	p.speak()
 }
 
-// Mend lets new connections through again.
+// Silence passes nothing on any more, of connections that are and of those to come: neither end hears that the other is away.
+func (p *Proxy) Silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.speak()
+	p.loud = make(chan struct{})
+}
+
+// Mend lets new connections through again, and passes on what was held back in silence.
 func (p *Proxy) Mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut = false
+	p.speak()
+}
+
+// speak is called with mu locked.
+func (p *Proxy) speak() {
+	select {
+	case <-p.loud:
+	default:
+		close(p.loud)
+	}
 }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/test/chaos/fleet"
+)
+
+const (
+	namespace = "registration"
+	service   = "hook"
+)
+
+// podLabels are what the Service selects replicas by.
+var podLabels = map[string]string{"app.kubernetes.io/name": "registration-policy-operator"}
+
+// install puts into a new cluster what `config` installs: the CustomResourceDefinition, the namespace, the operator's rights, its
+// Service.
+func install(ctx context.Context, plane *fleet.Plane) (client.Client, error) {
+	if _, err := envtest.InstallCRDs(plane.Config, envtest.CRDInstallOptions{
+		Paths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfPathMissing: true,
+	}); err != nil {
+		return nil, err
+	}
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	admin, err := client.New(plane.Config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, err
+	}
+	var role rbacv1.Role
+	text, err := os.ReadFile(filepath.Join("config", "rbac", "role.yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("run it in the work tree: %w", err)
+	}
+	if err := yaml.UnmarshalStrict(text, &role); err != nil {
+		return nil, err
+	}
+	role.Namespace = namespace
+	for _, object := range []client.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
+		&role,
+		&rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: role.Name},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: fleet.OperatorUser}},
+		},
+		&corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: service},
+			Spec:       corev1.ServiceSpec{Selector: podLabels, Ports: []corev1.ServicePort{{Name: "hook", Port: int32(ports.Hook)}}},
+		},
+	} {
+		if err := admin.Create(ctx, object); err != nil {
+			return nil, fmt.Errorf("create %s: %w", object.GetName(), err)
+		}
+	}
+	return admin, nil
+}

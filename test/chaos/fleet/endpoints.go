@@ -1,0 +1,207 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/chaos/history"
+)
+
+// endpointsPeriod is how often the stand-ins for the endpoint slice controller and the Ingress controller look: both of those
+// hear of a change within some such time.
+const endpointsPeriod = 200 * time.Millisecond
+
+// Endpoints stands in for the endpoint slice controller: it writes which pods the Service leads to.
+type Endpoints struct {
+	// Client is the controller's.
+	Client   client.Client
+	Timeline *Timeline
+	Ports    Ports
+	// Namespace and Service are the Service's, and Labels what it selects pods by.
+	Namespace, Service string
+	Labels             map[string]string
+
+	mu     sync.Mutex
+	terms  []history.Term
+	latest map[string]int // the last of the terms of each pod that may be serving
+}
+
+// Run keeps the EndpointSlice up to date until ctx ends.
+func (e *Endpoints) Run(ctx context.Context) {
+	e.latest = map[string]int{}
+	for tick := time.NewTicker(endpointsPeriod); ; {
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+			once, cancel := context.WithTimeout(ctx, apiTimeout)
+			if err := e.reconcile(once); apierrors.IsInvalid(err) { // with the API server away, it is tried again
+				e.Timeline.Note("the EndpointSlice is not taken: %v", err)
+			}
+			cancel()
+		}
+	}
+}
+
+func (e *Endpoints) reconcile(ctx context.Context) error {
+	var pods corev1.PodList
+	if err := e.Client.List(ctx, &pods, client.InNamespace(e.Namespace), client.MatchingLabels(e.Labels)); err != nil {
+		return err
+	}
+	wanted := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: e.Namespace, Name: e.Service + "-1", Labels: map[string]string{discoveryv1.LabelServiceName: e.Service},
+		},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Ports:       []discoveryv1.EndpointPort{{Name: new("hook"), Port: new(int32(e.Ports.Hook)), Protocol: new(corev1.ProtocolTCP)}},
+		Endpoints:   endpointsOf(pods.Items),
+	}
+	stored := &discoveryv1.EndpointSlice{}
+	err := e.Client.Get(ctx, client.ObjectKeyFromObject(wanted), stored)
+	if apierrors.IsNotFound(err) {
+		return e.write(wanted, func() error { return e.Client.Create(ctx, wanted) })
+	}
+	if err != nil || reflect.DeepEqual(stored.Endpoints, wanted.Endpoints) {
+		return err
+	}
+	stored.Endpoints = wanted.Endpoints
+	return e.write(stored, func() error { return e.Client.Update(ctx, stored) })
+}
+
+// endpointsOf returns the endpoints that Kubernetes makes of pods: one that is deleted is not ready, and serves for as long as
+// its probe says so.
+func endpointsOf(pods []corev1.Pod) []discoveryv1.Endpoint {
+	var endpoints []discoveryv1.Endpoint
+	for i := range pods {
+		pod := &pods[i]
+		if pod.Status.PodIP == "" {
+			continue
+		}
+		serving := slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		})
+		terminating := pod.DeletionTimestamp != nil
+		endpoints = append(endpoints, discoveryv1.Endpoint{
+			Addresses: []string{pod.Status.PodIP},
+			Conditions: discoveryv1.EndpointConditions{
+				Ready: new(serving && !terminating), Serving: new(serving), Terminating: new(terminating),
+			},
+			TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+			NodeName:  new(pod.Spec.NodeName),
+		})
+	}
+	slices.SortFunc(endpoints, func(a, b discoveryv1.Endpoint) int { return cmp.Compare(a.Addresses[0], b.Addresses[0]) })
+	return endpoints
+}
+
+// write writes the slice, and notes which pods may be serving by it, and which are known not to.
+func (e *Endpoints) write(slice *discoveryv1.EndpointSlice, write func() error) error {
+	serving := map[string]bool{}
+	for _, endpoint := range slice.Endpoints {
+		serving[onLoopback(endpoint.Addresses[0])] = *endpoint.Conditions.Serving
+	}
+	begin := e.Timeline.Now()
+	e.mu.Lock()
+	for pod, serves := range serving {
+		if _, already := e.latest[pod]; serves && !already {
+			e.latest[pod] = len(e.terms)
+			e.terms = append(e.terms, history.Term{Pod: pod, From: begin, Until: history.Never})
+		}
+	}
+	e.mu.Unlock()
+	if err := write(); err != nil {
+		return err // it may be stored or not: who was serving may still be
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for pod, last := range e.latest {
+		if !serving[pod] {
+			e.terms[last].Until = e.Timeline.Now()
+			delete(e.latest, pod)
+		}
+	}
+	return nil
+}
+
+// Terms returns the times in which pods may have been serving.
+func (e *Endpoints) Terms() []history.Term {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.terms)
+}
+
+// Ingress stands in for the Ingress controller: it tells the proxy of the endpoints that are ready, or, where none is, of those
+// that still serve.
+type Ingress struct {
+	// Client is the controller's.
+	Client   client.Client
+	Timeline *Timeline
+	Proxy    *Proxy
+	Ports    Ports
+	// Namespace and Service are the Service's.
+	Namespace, Service string
+}
+
+// Run keeps the proxy up to date until ctx ends.
+func (i *Ingress) Run(ctx context.Context) {
+	for tick := time.NewTicker(endpointsPeriod); ; {
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+			once, cancel := context.WithTimeout(ctx, apiTimeout)
+			var slice discoveryv1.EndpointSlice
+			err := i.Client.Get(once, client.ObjectKey{Namespace: i.Namespace, Name: i.Service + "-1"}, &slice)
+			cancel()
+			if err != nil {
+				continue // what it knew last holds
+			}
+			ready, serving := addresses(slice.Endpoints)
+			if len(ready) == 0 {
+				ready = serving
+			}
+			if err := i.Proxy.Set(i.Ports.Hook, ready, serving); err != nil {
+				i.Timeline.Note("the proxy was not told of its endpoints: %v", err)
+			}
+		}
+	}
+}
+
+func addresses(endpoints []discoveryv1.Endpoint) (ready, serving []string) {
+	for _, endpoint := range endpoints {
+		if *endpoint.Conditions.Ready {
+			ready = append(ready, onLoopback(endpoint.Addresses[0]))
+		}
+		if *endpoint.Conditions.Serving {
+			serving = append(serving, onLoopback(endpoint.Addresses[0]))
+		}
+	}
+	return ready, serving
+}
+
+// Kubernetes takes no address of the loopback network for an endpoint: in the API server, 127.1.2.3 is 10.1.2.3.
+const (
+	loopbackNetwork = "127."
+	clusterNetwork  = "10."
+)
+
+func inCluster(address string) string {
+	return clusterNetwork + strings.TrimPrefix(address, loopbackNetwork)
+}
+
+func onLoopback(address string) string {
+	return loopbackNetwork + strings.TrimPrefix(address, clusterNetwork)
+}

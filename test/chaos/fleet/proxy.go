@@ -1,0 +1,188 @@
+package fleet
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"text/template"
+	"time"
+)
+
+//go:embed haproxy.cfg
+var proxyConfiguration string
+
+// slotCount is how many replicas haproxy has room for: those of a fleet, and those on their way out.
+const slotCount = 12
+
+// tellWithin is how long haproxy may take to answer on its socket.
+const tellWithin = 10 * time.Second
+
+// Proxy is a haproxy before the replicas.
+type Proxy struct {
+	program *Program
+	address string
+	socket  string
+
+	mu     sync.Mutex
+	slots  map[string]string // the address of the pod in a slot
+	states map[string]string // of the slots
+}
+
+// StartProxy starts the haproxy of that directory, with all that it keeps in dir. It serves when this returns.
+func StartProxy(programs, dir string, ports Ports) (*Proxy, error) {
+	p := &Proxy{address: FreeAddress(), socket: filepath.Join(dir, "admin"), slots: map[string]string{}, states: map[string]string{}}
+	var slots []string
+	for i := range slotCount {
+		slots = append(slots, fmt.Sprintf("slot%02d", i))
+	}
+	var text bytes.Buffer
+	if err := template.Must(template.New("haproxy.cfg").Parse(proxyConfiguration)).Execute(&text, map[string]any{
+		"Socket": p.socket, "Address": p.address, "Probes": ports.Probes, "Slots": slots,
+	}); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "haproxy.cfg")
+	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
+		return nil, err
+	}
+	for _, slot := range slots {
+		p.slots[slot] = ""
+	}
+	p.program = &Program{
+		Path: filepath.Join(programs, "haproxy"), Arguments: []string{"-db", "-f", file}, Log: filepath.Join(dir, "haproxy.log"),
+		Environment: os.Environ(),
+	}
+	if _, err := p.program.Start(); err != nil {
+		return nil, err
+	}
+	for begin := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := p.command("show version"); err == nil {
+			return p, nil
+		}
+		if !p.program.Running() || time.Since(begin) > tellWithin {
+			return nil, fmt.Errorf("haproxy does not start: see %s", p.program.Log)
+		}
+	}
+}
+
+// URL returns the hook's address behind the proxy.
+func (p *Proxy) URL() string { return "http://" + p.address + "/okta/registration" }
+
+// Stop ends it.
+func (p *Proxy) Stop() { p.program.Stop(endWithin) }
+
+// Set makes these the replicas that get calls, by their address. Those of drained keep what they have and get no new ones; others
+// are gone.
+func (p *Proxy) Set(port int, ready, drained []string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wanted := map[string]string{}
+	for _, pod := range drained {
+		wanted[pod] = "drain"
+	}
+	for _, pod := range ready {
+		wanted[pod] = "ready"
+	}
+	held := map[string]bool{}
+	for slot, pod := range p.slots {
+		if pod == "" {
+			continue
+		}
+		held[pod] = true
+		state := wanted[pod]
+		if state == "" {
+			if err := p.tell("set server hook/%s state maint", slot); err != nil {
+				return err
+			}
+			p.slots[slot], p.states[slot] = "", ""
+		} else if state != p.states[slot] {
+			if err := p.tell("set server hook/%s state %s", slot, state); err != nil {
+				return err
+			}
+			p.states[slot] = state
+		}
+	}
+	for _, pod := range ready {
+		if held[pod] {
+			continue
+		}
+		slot := p.free()
+		if slot == "" {
+			return fmt.Errorf("more than %d replicas at once", slotCount)
+		}
+		if err := p.tell("set server hook/%s addr %s port %d", slot, pod, port); err != nil {
+			return err
+		}
+		if err := p.tell("set server hook/%s state ready", slot); err != nil {
+			return err
+		}
+		p.slots[slot], p.states[slot] = pod, "ready"
+	}
+	return nil
+}
+
+func (p *Proxy) free() string {
+	for i := range slotCount {
+		if slot := fmt.Sprintf("slot%02d", i); p.slots[slot] == "" {
+			return slot
+		}
+	}
+	return ""
+}
+
+// Up returns the addresses of the replicas that haproxy sends calls to at present.
+func (p *Proxy) Up() (map[string]bool, error) {
+	answer, err := p.command("show stat hook 4 -1")
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	up := map[string]bool{}
+	for line := range strings.Lines(answer) {
+		const nameColumn, statusColumn = 1, 17
+		columns := strings.Split(line, ",")
+		if len(columns) > statusColumn && strings.HasPrefix(columns[statusColumn], "UP") {
+			if pod := p.slots[columns[nameColumn]]; pod != "" {
+				up[pod] = true
+			}
+		}
+	}
+	return up, nil
+}
+
+// tell gives haproxy an order, which it must take.
+func (p *Proxy) tell(format string, arguments ...any) error {
+	order := fmt.Sprintf(format, arguments...)
+	answer, err := p.command(order)
+	if err != nil {
+		return fmt.Errorf("haproxy: %s: %w", order, err)
+	}
+	answer = strings.TrimSpace(answer)
+	if answer != "" && !strings.Contains(answer, "changed from") && !strings.Contains(answer, "no need to change") {
+		return fmt.Errorf("haproxy: %s: %s", order, answer)
+	}
+	return nil
+}
+
+func (p *Proxy) command(line string) (string, error) {
+	socket, err := net.DialTimeout("unix", p.socket, tellWithin)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = socket.Close() }()
+	if err := socket.SetDeadline(time.Now().Add(tellWithin)); err != nil {
+		return "", err
+	}
+	if _, err := io.WriteString(socket, line+"\n"); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(socket)
+	return string(answer), err
+}

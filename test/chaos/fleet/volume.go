@@ -1,0 +1,78 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Volume is where a replica stores its snapshot: a small file system of its own where one may be mounted, else a directory.
+type Volume struct {
+	// Dir is the directory.
+	Dir string
+	// Mounted says that it is a file system of its own, which can be full.
+	Mounted bool
+}
+
+// filler is the file that fills a volume.
+const filler = ".filler"
+
+func newVolume(dir string, octets int) (*Volume, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", octets))
+	return &Volume{Dir: dir, Mounted: err == nil}, nil
+}
+
+// Fill leaves no room on the volume. Where it is no file system of its own, nothing in it can be created or removed instead.
+func (v *Volume) Fill() error {
+	if !v.Mounted {
+		return os.Chmod(v.Dir, 0o500)
+	}
+	file, err := os.OpenFile(filepath.Join(v.Dir, filler), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	for piece := make([]byte, 4<<10); ; {
+		if _, err := file.Write(piece); errors.Is(err, syscall.ENOSPC) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// Clear undoes Fill.
+func (v *Volume) Clear() error {
+	if !v.Mounted {
+		return os.Chmod(v.Dir, 0o700)
+	}
+	return os.Remove(filepath.Join(v.Dir, filler))
+}
+
+// Damage changes every stored file by what damage makes of its content, and returns how many there are.
+func (v *Volume) Damage(damage func(content []byte) []byte) (files int, err error) {
+	err = filepath.WalkDir(v.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() == filler {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		return os.WriteFile(path, damage(content), 0o600)
+	})
+	return files, err
+}
+
+func (v *Volume) remove() {
+	if v.Mounted {
+		_ = syscall.Unmount(v.Dir, syscall.MNT_DETACH)
+	}
+}

@@ -1,0 +1,210 @@
+package history
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+)
+
+// Limits are what is promised in numbers.
+type Limits struct {
+	// Answer is the time that Okta gives a registration, its own retry included.
+	Answer time.Duration
+	// Staleness is how old the rules of an answer may be: the time from when they were superseded to when the call was sent.
+	Staleness time.Duration
+}
+
+// Name names a promise by what breaks it.
+type Name string
+
+// The ways in which a promise can be broken.
+const (
+	// Lost: a registration without an answer that Okta can use, after Okta's own retry.
+	Lost Name = "Lost"
+	// Late: an answer after Okta has left.
+	Late Name = "Late"
+	// Unusual: an answer that Okta takes, and that should not have been sent so.
+	Unusual Name = "Unusual"
+	// UnknownDigest: an answer by rules that nobody had stored by then.
+	UnknownDigest Name = "UnknownDigest"
+	// OtherDigest: header and debugContext name different rules.
+	OtherDigest Name = "OtherDigest"
+	// Stale: an answer by rules that were superseded for longer than the bound.
+	Stale Name = "Stale"
+	// WrongAllow: an allow that no version gave that was in force within the bound.
+	WrongAllow Name = "WrongAllow"
+	// WrongAnswer: an answer that its own version does not give.
+	WrongAnswer Name = "WrongAnswer"
+	// WentBack: an answer by older rules than the same replica had already answered by.
+	WentBack Name = "WentBack"
+	// PrematureReady: an answer by an older generation than the one for which Ready was seen to be True.
+	PrematureReady Name = "PrematureReady"
+)
+
+// Names returns all of them, in the order of the report.
+func Names() []Name {
+	return []Name{
+		Lost, Late, Unusual, UnknownDigest, OtherDigest, Stale, WrongAllow, WrongAnswer, WentBack, PrematureReady,
+	}
+}
+
+// Violation is a promise broken by one call.
+type Violation struct {
+	Name Name
+	// Call is the index in History.Calls.
+	Call int
+	// Text says what is wrong, for people.
+	Text string
+}
+
+// Report is what a check found.
+type Report struct {
+	// Held counts, for each promise, what it was held against.
+	Held map[Name]int
+	// Violations are sorted by the time of the call.
+	Violations []Violation
+	// Excused counts answers older than a generation seen to be ready, by replicas that the EndpointSlices said do not serve.
+	Excused int
+	// Stood counts registrations without an answer in time that had a standstill of the machine in them.
+	Stood int
+	// Stalest is the greatest age of rules that an answer was given by.
+	Stalest time.Duration
+}
+
+// Check holds a history against the limits.
+func Check(h *History, limits Limits) Report {
+	c := &checker{h: h, limits: limits, report: Report{Held: map[Name]int{}}}
+	for _, version := range h.Versions {
+		c.byBegin = append(c.byBegin, version)
+	}
+	slices.SortFunc(c.byBegin, func(a, b *Version) int { return cmp.Compare(a.Begin, b.Begin) })
+	for i := range h.Calls {
+		c.checkCall(i)
+	}
+	c.checkOrder()
+	c.checkReady()
+	slices.SortStableFunc(c.report.Violations, func(a, b Violation) int {
+		return cmp.Compare(h.Calls[a.Call].Begin, h.Calls[b.Call].Begin)
+	})
+	return c.report
+}
+
+type checker struct {
+	h       *History
+	limits  Limits
+	byBegin []*Version
+	report  Report
+}
+
+// hold notes that a promise was held against a call, and a violation if it is broken.
+func (c *checker) hold(name Name, call int, broken bool, format string, arguments ...any) {
+	c.report.Held[name]++
+	if broken {
+		c.report.Violations = append(c.report.Violations, Violation{name, call, fmt.Sprintf(format, arguments...)})
+	}
+}
+
+// checkCall checks what can be told of one call alone.
+func (c *checker) checkCall(i int) {
+	call := &c.h.Calls[i]
+	took, stood := call.End-call.Begin, c.stood(call)
+	if !call.Answered && stood > 0 || took > c.limits.Answer && took-stood <= c.limits.Answer {
+		c.report.Stood++
+	}
+	c.hold(Lost, i, !call.Answered && stood == 0, "no answer after %d attempts: %s", call.Attempts, call.Trouble)
+	if !call.Answered {
+		return
+	}
+	c.hold(Late, i, took-stood > c.limits.Answer, "answered after %s, in %d attempts: %s", took, call.Attempts, call.Trouble)
+	c.hold(Unusual, i, call.Unusual, "%s", call.Trouble)
+	c.hold(OtherDigest, i, call.Digest != call.HeaderDigest, "debugContext has %q, the header %q", call.Digest, call.HeaderDigest)
+
+	version, known := c.h.Versions[call.Digest]
+	known = known && version.Begin <= call.End
+	c.hold(UnknownDigest, i, !known, "no state stored by then has the digest %q", call.Digest)
+	if call.Allow {
+		c.hold(WrongAllow, i, !c.allowedBySome(call, version), "no version in force since %s before the call allows it", c.limits.Staleness)
+	}
+	if !known {
+		return
+	}
+	age := call.LastBegin - version.Superseded
+	c.report.Stalest = max(c.report.Stalest, age)
+	c.hold(Stale, i, age > c.limits.Staleness, "answered by rules superseded %s before", age)
+	want := version.Decide(call.Kind)
+	c.hold(WrongAnswer, i, call.Answer != want, "answered %s, its version says %s", call.Answer, want)
+}
+
+// stood returns how much of a call's time was standstill.
+func (c *checker) stood(call *Call) time.Duration {
+	var stood time.Duration
+	for _, still := range c.h.Standstills {
+		stood += max(0, min(still.Until, call.End)-max(still.From, call.Begin))
+	}
+	return stood
+}
+
+// String returns the answer in words.
+func (a Answer) String() string {
+	if a.Allow {
+		return "ALLOW " + a.Reason
+	}
+	return "DENY " + a.Reason
+}
+
+// allowedBySome tells whether a version that was in force in the time of the bound allows the call. The one that is likely is
+// asked first.
+func (c *checker) allowedBySome(call *Call, likely *Version) bool {
+	if likely != nil && c.inTime(likely, call) && likely.Decide(call.Kind).Allow {
+		return true
+	}
+	begun := sort.Search(len(c.byBegin), func(i int) bool { return c.byBegin[i].Begin > call.End })
+	return slices.ContainsFunc(c.byBegin[:begun], func(v *Version) bool { return c.inTime(v, call) && v.Decide(call.Kind).Allow })
+}
+
+// inTime tells whether an answer may be by a version: it was in force at some time from the bound before the call to its end.
+func (c *checker) inTime(v *Version, call *Call) bool {
+	return v.Begin <= call.End && call.LastBegin-v.Superseded <= c.limits.Staleness
+}
+
+// sorted returns the indexes of the answered calls in the order of less.
+func (c *checker) sorted(by func(call *Call) Moment) []int {
+	var order []int
+	for i := range c.h.Calls {
+		if c.h.Calls[i].Answered {
+			order = append(order, i)
+		}
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(by(&c.h.Calls[a]), by(&c.h.Calls[b])) })
+	return order
+}
+
+// checkOrder checks that no replica goes back: what it has answered by once, later calls are answered by too, or by newer.
+func (c *checker) checkOrder() {
+	type replica struct {
+		pod   string
+		start int
+	}
+	type reached struct{ policies, lists int }
+	floor := map[replica]reached{}
+	ended := c.sorted(func(call *Call) Moment { return call.End })
+	for _, i := range c.sorted(func(call *Call) Moment { return call.LastBegin }) {
+		call := &c.h.Calls[i]
+		for ; len(ended) > 0 && c.h.Calls[ended[0]].End < call.LastBegin; ended = ended[1:] {
+			before := &c.h.Calls[ended[0]]
+			if version := c.h.Versions[before.Digest]; version != nil {
+				of := replica{before.Pod, before.Start}
+				floor[of] = reached{max(floor[of].policies, version.Policies), max(floor[of].lists, version.Lists)}
+			}
+		}
+		version := c.h.Versions[call.Digest]
+		if version == nil {
+			continue
+		}
+		at := floor[replica{call.Pod, call.Start}]
+		c.hold(WentBack, i, version.Policies < at.policies || version.Lists < at.lists,
+			"state %d/%d, after an answer by %d/%d", version.Policies, version.Lists, at.policies, at.lists)
+	}
+}

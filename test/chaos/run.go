@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"registrationpolicy.dev/operator/test/chaos/fleet"
+	"registrationpolicy.dev/operator/test/chaos/history"
+	"registrationpolicy.dev/operator/test/chaos/script"
+)
+
+const (
+	credential = "Basic Y2hhb3M6YS1zZWNyZXQtb2YtdGhlLXRlc3Q="
+	// fenceAfter is what the operators are told: without it, a replica that is cut off answers by what it knows for as long as it
+	// is cut off, and there is no bound to check.
+	fenceAfter = 30 * time.Second
+	// propagation is the time from a proof that a watch is alive to the rules by what it had brought.
+	propagation = 3 * time.Second
+	// staleness is the bound on the age of rules.
+	staleness = fenceAfter + propagation
+	// drainDelay is half of the chart's: the stand-ins spread endpoints within half a second.
+	drainDelay = 5 * time.Second
+	// grace is the grace period of a pod: drain delay, shutdown timeout and a margin.
+	grace = 15 * time.Second
+	// snapshotOctets is the size of a volume for a snapshot.
+	snapshotOctets = 1 << 20
+	// calmWithin is how long a fleet may take after the last fault until every policy is ready.
+	calmWithin = 2 * time.Minute
+)
+
+// ports are where every replica listens, on an address of its own.
+var ports = fleet.Ports{Hook: 18080, Probes: 18081, Metrics: 18082}
+
+type options struct {
+	duration       time.Duration
+	seed           uint64
+	replicas, rate int
+	keep           string
+	out            io.Writer
+}
+
+// chaos is a run.
+type chaos struct {
+	options
+	dir      string
+	timeline *fleet.Timeline
+
+	plane     *fleet.Plane
+	proxy     *fleet.Proxy
+	endpoints *fleet.Endpoints
+	faults    *Faults
+	policies  *Policies
+	okta      *Okta
+	watcher   *Watcher
+	heart     *heart
+}
+
+// run makes a run, reports it, and says whether everything held.
+func run(ctx context.Context, o options) (passed bool, err error) {
+	fmt.Fprintf(o.out, "chaos: seed %d, %s, %d replicas, %d calls a second, fence after %s, rules at most %s old\n",
+		o.seed, o.duration, o.replicas, o.rate, fenceAfter, staleness)
+	c := &chaos{options: o, dir: o.keep, timeline: fleet.NewTimeline()}
+	c.heart = &heart{timeline: c.timeline}
+	fleet.Ahead(os.Getpid())
+	if c.dir == "" {
+		if c.dir, err = os.MkdirTemp("", "chaos"); err != nil {
+			return false, err
+		}
+		defer func() {
+			if passed {
+				_ = os.RemoveAll(c.dir)
+			} else {
+				fmt.Fprintf(o.out, "logs: %s\n", c.dir)
+			}
+		}()
+	} else if c.dir, err = filepath.Abs(c.dir); err != nil {
+		return false, err
+	}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return false, err
+	}
+	background, stop := context.WithCancel(ctx)
+	var standIns sync.WaitGroup
+	defer func() {
+		stop()
+		standIns.Wait()
+		c.stop()
+	}()
+	if err := c.start(background, &standIns); err != nil {
+		c.timeline.Print(c.out, 0, history.Never)
+		return false, err
+	}
+	calm, err := c.act(ctx)
+	if err != nil {
+		return false, err
+	}
+	return c.report(calm)
+}
+
+// start starts everything, and returns once the fleet answers.
+func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
+	binaries, err := build(ctx, c.dir)
+	if err != nil {
+		return err
+	}
+	if c.plane, err = fleet.StartPlane(ctx, os.Getenv("KUBEBUILDER_ASSETS"), c.dir); err != nil {
+		return err
+	}
+	admin, err := install(ctx, c.plane)
+	if err != nil {
+		return err
+	}
+	if c.policies, err = newPolicies(admin, c.timeline, namespace, c.seed); err != nil {
+		return err
+	}
+	if err := c.policies.fill(ctx); err != nil {
+		return err
+	}
+	if c.proxy, err = fleet.StartProxy(os.Getenv("PROXIES_DIR"), c.dir, ports); err != nil {
+		return err
+	}
+	c.endpoints = &fleet.Endpoints{
+		Client: admin, Timeline: c.timeline, Ports: ports, Namespace: namespace, Service: service, Labels: podLabels,
+	}
+	ingress := &fleet.Ingress{
+		Client: admin, Timeline: c.timeline, Proxy: c.proxy, Ports: ports, Namespace: namespace, Service: service,
+	}
+	collector := &fleet.Collector{Client: admin, Timeline: c.timeline, Namespace: namespace}
+	for _, standIn := range []interface{ Run(ctx context.Context) }{c.endpoints, ingress, collector, c.heart} {
+		standIns.Go(func() { standIn.Run(ctx) })
+	}
+	credentials := filepath.Join(c.dir, "hook-auth")
+	if err := errors.Join(os.MkdirAll(credentials, 0o700),
+		os.WriteFile(filepath.Join(credentials, "okta"), []byte(credential+"\n"), 0o600)); err != nil {
+		return err
+	}
+	c.faults = &Faults{
+		settings: &fleet.Settings{
+			Client: admin, Timeline: c.timeline, Plane: c.plane, Ports: ports, Namespace: namespace, Labels: podLabels,
+			Dir: c.dir, DrainDelay: drainDelay, Grace: grace, SnapshotOctets: snapshotOctets,
+			Flags: []string{"--hook-auth-dir", credentials, "--service-name", service, "--fence-after", fenceAfter.String()},
+		},
+		proxy: c.proxy, plane: c.plane, timeline: c.timeline, binaries: binaries, network: freeNetwork(),
+		counts: map[script.Fault]int{},
+	}
+	for range c.replicas {
+		if _, err := c.faults.create(ctx, binaries[0]); err != nil {
+			return err
+		}
+	}
+	for _, pod := range c.faults.all() {
+		if err := c.faults.awaitReady(ctx, pod); err != nil {
+			return err
+		}
+	}
+	if !c.faults.settle(ctx, nil) {
+		return errors.New("the fleet does not become ready")
+	}
+	if c.okta, err = newOkta(c.proxy.URL(), c.timeline, c.rate); err != nil {
+		return err
+	}
+	c.watcher = &Watcher{client: admin, timeline: c.timeline, namespace: namespace}
+	return nil
+}
+
+// act makes calls, changes and faults, and then waits for calm: it reports whether every policy became ready.
+func (c *chaos) act(ctx context.Context) (calm bool, err error) {
+	c.timeline.Note("calls, changes and faults begin")
+	calling, hangUp := context.WithCancel(ctx)
+	watching, lookAway := context.WithCancel(ctx)
+	faulting, spare := context.WithTimeout(ctx, c.duration)
+	defer spare()
+	var calls, faults, watch sync.WaitGroup
+	calls.Go(func() { c.okta.Run(calling) })
+	watch.Go(func() { c.watcher.Run(watching) })
+	faults.Go(func() { c.faults.Replicas(faulting, script.Replicas(c.seed)) })
+	faults.Go(func() { c.faults.Plane(faulting, script.Plane(c.seed)) })
+	var changing error
+	faults.Go(func() { changing = c.policies.Run(faulting) })
+	faults.Wait()
+	c.timeline.Note("changes and faults are over")
+	lookAway()
+	watch.Wait()
+	for begin := time.Now(); ; sleep(ctx, lookEvery) {
+		c.watcher.look(ctx)
+		calm = c.watcher.all
+		if calm || time.Since(begin) > calmWithin || ctx.Err() != nil {
+			break
+		}
+	}
+	c.timeline.Note("every policy is ready: %t", calm)
+	sleep(ctx, settled) // calls by which calm is seen
+	hangUp()
+	calls.Wait()
+	return calm, errors.Join(changing, ctx.Err())
+}
+
+// history returns what happened.
+func (c *chaos) history(ctx context.Context) (*history.History, error) {
+	calls := c.okta.calls
+	starts := map[string][]history.Moment{}
+	for _, pod := range c.faults.old {
+		starts[pod.Address] = pod.Starts()
+	}
+	for i := range calls {
+		for _, start := range starts[calls[i].Pod] {
+			if start <= calls[i].End {
+				calls[i].Start++
+			}
+		}
+	}
+	if err := c.policies.Settle(ctx, calls, staleness); err != nil {
+		return nil, err
+	}
+	return &history.History{
+		Versions: c.policies.versions, Stored: c.policies.stored, Calls: calls, Sights: c.watcher.sights, Terms: c.endpoints.Terms(),
+		Standstills: c.heart.stills,
+	}, nil
+}
+
+func (c *chaos) stop() {
+	if c.faults != nil {
+		c.faults.end()
+	}
+	if c.proxy != nil {
+		c.proxy.Stop()
+	}
+	if c.plane != nil {
+		c.plane.Stop()
+	}
+}
+
+// build builds the operator twice, as two versions.
+func build(ctx context.Context, dir string) (binaries [2]string, err error) {
+	for i, version := range []string{"v0.0.0-chaos.1", "v0.0.0-chaos.2"} {
+		binaries[i] = filepath.Join(dir, "operator-"+version)
+		command := exec.CommandContext(ctx, "go", "build", "-o", binaries[i], "-ldflags", "-X main.stamped="+version,
+			"registrationpolicy.dev/operator/cmd/operator")
+		if output, err := command.CombinedOutput(); err != nil {
+			return binaries, fmt.Errorf("build the operator: %w: %s", err, output)
+		}
+	}
+	return binaries, nil
+}

@@ -1,0 +1,47 @@
+package script
+
+import (
+	"iter"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func take(steps iter.Seq[Step], n int) []Step {
+	var taken []Step
+	for step := range steps {
+		if taken = append(taken, step); len(taken) == n {
+			break
+		}
+	}
+	return taken
+}
+
+func TestTheSameSeedGivesTheSameScriptAndAnotherOneAnother(t *testing.T) {
+	const enough = 100
+	for name, lane := range map[string]func(uint64) iter.Seq[Step]{"replicas": Replicas, "plane": Plane} {
+		if diff := cmp.Diff(take(lane(7), enough), take(lane(7), enough)); diff != "" {
+			t.Errorf("%s: two scripts of one seed (-first +second):\n%s", name, diff)
+		}
+		if cmp.Equal(take(lane(7), enough), take(lane(8), enough)) {
+			t.Errorf("%s: two seeds give one script", name)
+		}
+	}
+}
+
+func TestEveryFaultIsDealtInTheFirstRound(t *testing.T) {
+	for _, deck := range []struct {
+		faults map[Fault]times
+		steps  iter.Seq[Step]
+	}{{replicaFaults, Replicas(3)}, {planeFaults, Plane(3)}} {
+		dealt := map[Fault]bool{}
+		for _, step := range take(deck.steps, len(deck.faults)) {
+			dealt[step.Fault] = true
+		}
+		for fault := range deck.faults {
+			if !dealt[fault] {
+				t.Errorf("%s is not in the first round", fault)
+			}
+		}
+	}
+}
