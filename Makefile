@@ -13,6 +13,9 @@ RACE     = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TIMEOUT  = 20m
 # What one fuzz target gets.
 FUZZTIME = 10s
+# How long `make chaos` makes faults, and the seed that it makes them up from; 0: a random one, which it prints.
+CHAOS_DURATION = 2m
+CHAOS_SEED     = 0
 PACKAGES = ./...
 # Every module but the first, the operator's own.
 MODULES  = $(filter-out .,$(patsubst ./%,%,$(shell find . -name go.mod -not -path '*/testdata/*' -exec dirname {} \; | sort)))
@@ -33,6 +36,7 @@ help: ## List the targets
 	  /^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Variables: PACKAGES=$(PACKAGES) TIMEOUT=$(TIMEOUT) FUZZTIME=$(FUZZTIME)"
+	@echo "             CHAOS_DURATION=$(CHAOS_DURATION) CHAOS_SEED=$(CHAOS_SEED)"
 	@echo "             HOOK=$(HOOK) PROBES=$(PROBES) METRICS=$(METRICS) IMAGE=$(IMAGE)"
 
 ##@ Try it
@@ -99,6 +103,12 @@ vulncheck: ## Look for known vulnerabilities that the programs can reach; says s
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME
 	@hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: chaos
+chaos: ## Hit a fleet with faults for CHAOS_DURATION, and hold every answer to what is promised
+	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); \
+	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" \
+	  go run $(RACE) ./test/chaos -duration $(CHAOS_DURATION) -seed $(CHAOS_SEED)
 
 .PHONY: bench
 bench: ## Measure decisions, the server and edits side by side: see bench/README.md

@@ -68,7 +68,6 @@ func run(ctx context.Context, o options) (passed bool, err error) {
 		o.seed, o.duration, o.replicas, o.rate, fenceAfter, staleness)
 	c := &chaos{options: o, dir: o.keep, timeline: fleet.NewTimeline()}
 	c.heart = &heart{timeline: c.timeline}
-	fleet.Ahead(os.Getpid())
 	if c.dir == "" {
 		if c.dir, err = os.MkdirTemp("", "chaos"); err != nil {
 			return false, err
@@ -110,6 +109,7 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
+	fleet.Ahead()
 	if c.plane, err = fleet.StartPlane(ctx, os.Getenv("KUBEBUILDER_ASSETS"), c.dir); err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (c *chaos) history(ctx context.Context) (*history.History, error) {
 	}
 	return &history.History{
 		Versions: c.policies.versions, Stored: c.policies.stored, Calls: calls, Sights: c.watcher.sights, Terms: c.endpoints.Terms(),
-		Standstills: c.heart.stills,
+		Standstills: c.heart.standstills(),
 	}, nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,4 +39,10 @@ func (h *heart) Run(ctx context.Context) {
 		}
 		last = now
 	}
+}
+
+func (h *heart) standstills() []history.Standstill {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.stills)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -13,8 +14,18 @@ import (
 // of a shared machine do is not what is under test. It is a nice value.
 const ahead = -10
 
-// Ahead gives a program the processor sooner than others, where it may.
-func Ahead(id int) { _ = syscall.Setpriority(syscall.PRIO_PROCESS, id, ahead) } // only root may
+// Ahead gives the calling program, and all that it starts from now on, the processor sooner than others, where it may.
+func Ahead() {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return // not Linux
+	}
+	for _, thread := range threads {
+		if id, err := strconv.Atoi(thread.Name()); err == nil {
+			_ = syscall.Setpriority(syscall.PRIO_PROCESS, id, ahead) // only root may
+		}
+	}
+}
 
 // Program is a program that can be started again and again, and gets signals in between.
 type Program struct {
@@ -46,7 +57,6 @@ func (p *Program) Start() (exited <-chan struct{}, err error) {
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
-	Ahead(command.Process.Pid)
 	ended := make(chan struct{})
 	go func() {
 		_ = command.Wait()

@@ -105,7 +105,9 @@ var (
 )
 
 // Replicas returns the faults of replicas, without end.
-func Replicas(seed uint64) iter.Seq[Step] { return deal(seed, 1, replicaFaults, longFaults, replicaRest) }
+func Replicas(seed uint64) iter.Seq[Step] {
+	return deal(seed, 1, replicaFaults, longFaults, replicaRest)
+}
 
 // Plane returns the faults of the control plane, without end.
 func Plane(seed uint64) iter.Seq[Step] { return deal(seed, 2, planeFaults, nil, planeRest) }

@@ -1,0 +1,107 @@
+package tcpproxy
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// patience is how long anything may take that is expected, and quiet how long nothing has to come to be taken for silence.
+const (
+	patience = 20 * time.Second
+	quiet    = 100 * time.Millisecond
+)
+
+// startEcho starts a server that sends back each line.
+func startEcho(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(conn, conn) }()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func dial(t *testing.T, p *Proxy) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", p.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// say sends a line, and hears what comes back until a deadline.
+func say(t *testing.T, conn net.Conn, line string, within time.Duration) (string, error) {
+	t.Helper()
+	if _, err := io.WriteString(conn, line); err != nil {
+		return "", err
+	}
+	return hear(t, conn, within)
+}
+
+func hear(t *testing.T, conn net.Conn, within time.Duration) (string, error) {
+	t.Helper()
+	if err := conn.SetReadDeadline(time.Now().Add(within)); err != nil {
+		t.Fatal(err)
+	}
+	return bufio.NewReader(conn).ReadString('\n')
+}
+
+func TestASilentLineKeepsWhatIsSentUntilItIsMended(t *testing.T) {
+	p := Start(t, startEcho(t))
+	before := dial(t, p)
+	if got, err := say(t, before, "one\n", patience); got != "one\n" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	p.Silence()
+	during := dial(t, p)
+	for _, conn := range []net.Conn{before, during} {
+		if got, err := say(t, conn, "two\n", quiet); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("a silent line said %q, %v; want nothing", got, err)
+		}
+	}
+	p.Mend()
+	for _, conn := range []net.Conn{before, during} {
+		if got, err := hear(t, conn, patience); got != "two\n" {
+			t.Errorf("after it was mended: %q, %v", got, err)
+		}
+	}
+}
+
+func TestACutLineEndsConnectionsAndTheNextOnesUntilItIsMended(t *testing.T) {
+	p := Start(t, startEcho(t))
+	before, silent := dial(t, p), dial(t, p)
+	if got, err := say(t, before, "one\n", patience); got != "one\n" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if got, err := say(t, silent, "one\n", patience); got != "one\n" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	p.Silence()
+	p.Cut()
+	for _, conn := range []net.Conn{before, silent, dial(t, p)} {
+		if got, err := hear(t, conn, patience); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a cut line said %q, %v; want an end", got, err)
+		}
+	}
+	p.Mend()
+	if got, err := say(t, dial(t, p), "three\n", patience); got != "three\n" {
+		t.Errorf("after it was mended: %q, %v", got, err)
+	}
+}
