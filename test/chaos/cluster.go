@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +14,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
@@ -30,6 +32,7 @@ var podLabels = map[string]string{"app.kubernetes.io/name": "registration-policy
 // install puts into a new cluster what `config` installs: the CustomResourceDefinition, the namespace, the operator's rights, its
 // Service.
 func install(ctx context.Context, plane *fleet.Plane) (client.Client, error) {
+	ctrllog.SetLogger(logr.Discard()) // or it complains that there is none
 	if _, err := envtest.InstallCRDs(plane.Config, envtest.CRDInstallOptions{
 		Paths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfPathMissing: true,
 	}); err != nil {

@@ -203,7 +203,7 @@ func (f *Faults) hit(ctx context.Context, step script.Step, target *fleet.Pod) e
 		return f.scale(ctx, step, target)
 	case script.Corrupt:
 		release := target.Hold()
-		target.Kill()
+		target.End()
 		err := f.damage(target, step.Flavour)
 		release()
 		return err
@@ -294,7 +294,7 @@ func (f *Faults) damage(target *fleet.Pod, flavour int) error {
 func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fleet.Pod) error {
 	release := target.Hold()
 	target.Line.Cut()
-	target.Kill()
+	target.End()
 	var err error
 	if step.Fault == script.CorruptAlone {
 		err = f.damage(target, step.Flavour)

@@ -363,6 +363,14 @@ func (p *Pod) Close() {
 // Kill kills the container.
 func (p *Pod) Kill() { _ = p.container.Signal(syscall.SIGKILL) }
 
+// End kills the container, and returns when it has ended.
+func (p *Pod) End() {
+	p.Kill()
+	for p.container.Running() {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // Freeze stops the container where it is, and Thaw lets it go on.
 func (p *Pod) Freeze() { _ = p.container.Signal(syscall.SIGSTOP) }
 
