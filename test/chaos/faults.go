@@ -26,6 +26,8 @@ const (
 	lookEvery = 200 * time.Millisecond
 	// readyWithin is how long a new pod may take to be ready.
 	readyWithin = 90 * time.Second
+	// unfencedEvery: one in so many replicas never fences itself, and answers from its stored snapshot when it starts alone.
+	unfencedEvery = 3
 	// minReady is minReadySeconds of the Deployment: as long as the drain delay, as in the chart.
 	minReady = drainDelay
 )
@@ -47,8 +49,9 @@ type Faults struct {
 	errors  []string
 	// unsettled counts faults that were left out because the fleet was not well before.
 	unsettled int
-	// old is every pod there was.
-	old []*fleet.Pod
+	// old is every pod there was, and unfenced has the addresses of those that never fence themselves.
+	old      []*fleet.Pod
+	unfenced map[string]bool
 }
 
 // create creates a pod and adds it to the fleet.
@@ -57,12 +60,18 @@ func (f *Faults) create(ctx context.Context, binary string) (*fleet.Pod, error) 
 	f.created++
 	number := f.created
 	f.mu.Unlock()
-	pod, err := fleet.CreatePod(ctx, f.settings, fmt.Sprintf("replica-%03d", number), fmt.Sprintf("%s.%d", f.network, number), binary)
+	address := fmt.Sprintf("%s.%d", f.network, number)
+	var flags []string
+	if fenced := number%unfencedEvery != 0; fenced {
+		flags = []string{"--fence-after", fenceAfter.String()}
+	}
+	pod, err := fleet.CreatePod(ctx, f.settings, fmt.Sprintf("replica-%03d", number), address, binary, flags...)
 	if err != nil {
 		return nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.unfenced[address] = len(flags) == 0
 	f.pods = append(f.pods, pod)
 	f.old = append(f.old, pod)
 	return pod, nil

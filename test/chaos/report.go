@@ -24,7 +24,7 @@ func (c *chaos) report(calm bool) (passed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	found := history.Check(h, history.Limits{Answer: oktaTime, Staleness: staleness})
+	found := history.Check(h, history.Limits{Answer: oktaTime, Staleness: staleness, Unfenced: unfencedStaleness})
 	c.summary(h, &found)
 	var failures, passes int
 	check := func(name string, held int, broken bool) {
@@ -76,8 +76,8 @@ func (c *chaos) summary(h *history.History, found *history.Report) {
 	}
 	fmt.Fprintf(c.out, "; %d left out; %d pods\n", c.faults.unsettled, len(c.faults.old))
 	fmt.Fprintf(c.out, "%d versions of the rules, %d mixed of a policy and an older list or the other way round; %d writes in doubt; "+
-		"the stalest answer by rules superseded %s before\n",
-		len(h.Versions), c.policies.mixed, c.policies.doubts, found.Stalest.Round(time.Millisecond))
+		"the stalest answer by rules superseded %s before, of an unfenced replica %s\n", len(h.Versions), c.policies.mixed, c.policies.doubts,
+		found.Stalest.Round(time.Millisecond), found.StalestUnfenced.Round(time.Millisecond))
 	var stood time.Duration
 	for _, standstill := range h.Standstills {
 		stood += standstill.Until - standstill.From

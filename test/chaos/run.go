@@ -18,13 +18,20 @@ import (
 
 const (
 	credential = "Basic Y2hhb3M6YS1zZWNyZXQtb2YtdGhlLXRlc3Q="
-	// fenceAfter is what the operators are told: without it, a replica that is cut off answers by what it knows for as long as it
-	// is cut off, and there is no bound to check.
+	// fenceAfter is what most of the operators are told: without it, a replica that is cut off answers by what it knows for as long as
+	// it is cut off, and there is no bound but that.
 	fenceAfter = 30 * time.Second
 	// propagation is the time from a proof that a watch is alive to the rules by what it had brought.
 	propagation = 3 * time.Second
 	// staleness is the bound on the age of rules.
 	staleness = fenceAfter + propagation
+	// reconnection is the time from when an API server can be reached again to rules by what it has: an informer waits up to 30 s,
+	// and up to as much again by chance, between two tries.
+	reconnection = time.Minute + propagation
+	// unfencedStaleness is the bound for a replica without --fence-after: it is cut off for no longer than the script says.
+	unfencedStaleness = script.LongestCut + outage + reconnection
+	// outage is how long the API server may be away just then: a fault of its own, and its start on a busy machine.
+	outage = 30 * time.Second
 	// drainDelay is half of the chart's: the stand-ins spread endpoints within half a second.
 	drainDelay = 5 * time.Second
 	// grace is the grace period of a pod: drain delay, shutdown timeout and a margin.
@@ -64,8 +71,8 @@ type chaos struct {
 
 // run makes a run, reports it, and says whether everything held.
 func run(ctx context.Context, o options) (passed bool, err error) {
-	fmt.Fprintf(o.out, "chaos: seed %d, %s, %d replicas, %d calls a second, fence after %s, rules at most %s old\n",
-		o.seed, o.duration, o.replicas, o.rate, fenceAfter, staleness)
+	fmt.Fprintf(o.out, "chaos: seed %d, %s, %d replicas, %d calls a second, fence after %s, rules at most %s old, or %s unfenced\n",
+		o.seed, o.duration, o.replicas, o.rate, fenceAfter, staleness, unfencedStaleness)
 	c := &chaos{options: o, dir: o.keep, timeline: fleet.NewTimeline()}
 	c.heart = &heart{timeline: c.timeline}
 	if c.dir == "" {
@@ -145,10 +152,10 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 		settings: &fleet.Settings{
 			Client: admin, Timeline: c.timeline, Plane: c.plane, Ports: ports, Namespace: namespace, Labels: podLabels,
 			Dir: c.dir, DrainDelay: drainDelay, Grace: grace, SnapshotOctets: snapshotOctets,
-			Flags: []string{"--hook-auth-dir", credentials, "--service-name", service, "--fence-after", fenceAfter.String()},
+			Flags: []string{"--hook-auth-dir", credentials, "--service-name", service},
 		},
 		proxy: c.proxy, plane: c.plane, timeline: c.timeline, binaries: binaries, network: freeNetwork(),
-		counts: map[script.Fault]int{},
+		counts: map[script.Fault]int{}, unfenced: map[string]bool{},
 	}
 	for range c.replicas {
 		if _, err := c.faults.create(ctx, binaries[0]); err != nil {
@@ -216,12 +223,12 @@ func (c *chaos) history(ctx context.Context) (*history.History, error) {
 			}
 		}
 	}
-	if err := c.policies.Settle(ctx, calls, staleness); err != nil {
+	if err := c.policies.Settle(ctx, calls, unfencedStaleness); err != nil {
 		return nil, err
 	}
 	return &history.History{
 		Versions: c.policies.versions, Stored: c.policies.stored, Calls: calls, Sights: c.watcher.sights, Terms: c.endpoints.Terms(),
-		Standstills: c.heart.standstills(),
+		Unfenced: c.faults.unfenced, Standstills: c.heart.standstills(),
 	}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -83,8 +84,8 @@ type Pod struct {
 	held chan struct{}
 }
 
-// CreatePod creates a pod and starts it.
-func CreatePod(ctx context.Context, s *Settings, name, address, binary string) (*Pod, error) {
+// CreatePod creates a pod and starts it, with further flags of its own.
+func CreatePod(ctx context.Context, s *Settings, name, address, binary string, flags ...string) (*Pod, error) {
 	dir := filepath.Join(s.Dir, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -129,7 +130,7 @@ func CreatePod(ctx context.Context, s *Settings, name, address, binary string) (
 		"--metrics-bind-address", fmt.Sprintf("%s:%d", address, s.Ports.Metrics),
 		"--replica-name", name, "--replica-uid", p.UID, "--snapshot-dir", volume.Dir,
 		"--drain-delay", s.DrainDelay.String(),
-	}, s.Flags...)}
+	}, slices.Concat(s.Flags, flags)...)}
 	p.container.Arguments = onlyKnown(binary, p.container.Arguments)
 	// A pod outlives what created it.
 	background := context.WithoutCancel(ctx)

@@ -14,6 +14,15 @@ type Limits struct {
 	Answer time.Duration
 	// Staleness is how old the rules of an answer may be: the time from when they were superseded to when the call was sent.
 	Staleness time.Duration
+	// Unfenced is the same for replicas that are not told to fence themselves.
+	Unfenced time.Duration
+}
+
+func (c *checker) staleness(call *Call) time.Duration {
+	if c.h.Unfenced[call.Pod] {
+		return c.limits.Unfenced
+	}
+	return c.limits.Staleness
 }
 
 // Name names a promise by what breaks it.
@@ -69,8 +78,8 @@ type Report struct {
 	Excused int
 	// Stood counts registrations without an answer in time that had a standstill of the machine in them.
 	Stood int
-	// Stalest is the greatest age of rules that an answer was given by.
-	Stalest time.Duration
+	// Stalest is the greatest age of rules that an answer was given by, and StalestUnfenced that of unfenced replicas.
+	Stalest, StalestUnfenced time.Duration
 }
 
 // Check holds a history against the limits.
@@ -125,14 +134,18 @@ func (c *checker) checkCall(i int) {
 	known = known && version.Begin <= call.End
 	c.hold(UnknownDigest, i, !known, "no state stored by then has the digest %q", call.Digest)
 	if call.Allow {
-		c.hold(WrongAllow, i, !c.allowedBySome(call, version), "no version in force since %s before the call allows it", c.limits.Staleness)
+		c.hold(WrongAllow, i, !c.allowedBySome(call, version), "no version in force since %s before the call allows it", c.staleness(call))
 	}
 	if !known {
 		return
 	}
 	age := call.LastBegin - version.Superseded
-	c.report.Stalest = max(c.report.Stalest, age)
-	c.hold(Stale, i, age > c.limits.Staleness, "answered by rules superseded %s before", age)
+	if c.h.Unfenced[call.Pod] {
+		c.report.StalestUnfenced = max(c.report.StalestUnfenced, age)
+	} else {
+		c.report.Stalest = max(c.report.Stalest, age)
+	}
+	c.hold(Stale, i, age > c.staleness(call), "answered by rules superseded %s before", age)
 	want := version.Decide(call.Kind)
 	c.hold(WrongAnswer, i, call.Answer != want, "answered %s, its version says %s", call.Answer, want)
 }
@@ -166,7 +179,7 @@ func (c *checker) allowedBySome(call *Call, likely *Version) bool {
 
 // inTime tells whether an answer may be by a version: it was in force at some time from the bound before the call to its end.
 func (c *checker) inTime(v *Version, call *Call) bool {
-	return v.Begin <= call.End && call.LastBegin-v.Superseded <= c.limits.Staleness
+	return v.Begin <= call.End && call.LastBegin-v.Superseded <= c.staleness(call)
 }
 
 // sorted returns the indexes of the answered calls in the order of less.

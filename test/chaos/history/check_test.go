@@ -16,7 +16,7 @@ const (
 )
 
 var (
-	limits = Limits{Answer: 3 * time.Second, Staleness: 30 * time.Second}
+	limits = Limits{Answer: 3 * time.Second, Staleness: 30 * time.Second, Unfenced: 45 * time.Second}
 
 	allowed    = Answer{Allow: true, Reason: "Allowed"}
 	notAllowed = Answer{Reason: "NotAllowed"}
@@ -99,6 +99,10 @@ func TestEveryPlantedViolationIsFoundByItsName(t *testing.T) {
 			call.old("v1", 31*time.Second)
 			call.Answer = allowed
 		}, []Name{Stale, WrongAllow}},
+		"a denial by rules that are too old even for a replica that is not fenced": {func(h *History) {
+			h.Unfenced = map[string]bool{"old": true}
+			h.of(1, byNone).old("v0", 46*time.Second)
+		}, []Name{Stale}},
 		"an allow that no version gives":          {func(h *History) { h.of(1, byNone).Answer = allowed }, []Name{WrongAllow, WrongAnswer}},
 		"an allow by a digest that nobody stored": {func(h *History) { h.of(1, byNone).claim("v9", allowed) }, []Name{UnknownDigest, WrongAllow}},
 		"an allow that only a later version gives": {func(h *History) { h.of(0, byOdd).Answer = allowed },
@@ -155,6 +159,10 @@ func TestEveryPlantedViolationIsFoundByItsName(t *testing.T) {
 func TestWhatIsNoViolationIsNotTakenForOne(t *testing.T) {
 	for sentence, plant := range map[string]func(h *History){
 		"rules superseded within the bound": func(h *History) { h.of(1, byNone).old("v0", 29*time.Second) },
+		"rules superseded within the bound of a replica that is not fenced": func(h *History) {
+			h.Unfenced = map[string]bool{"old": true}
+			h.of(1, byNone).old("v0", 44*time.Second)
+		},
 		"a second attempt within the time": func(h *History) {
 			call := h.of(1, byAll)
 			call.Begin -= 2 * time.Second

@@ -25,6 +25,8 @@ type History struct {
 	Sights []Sight
 	// Terms are the times in which a replica could be asked, by what the Service's EndpointSlices said.
 	Terms []Term
+	// Unfenced are the pods that answer by what they know for as long as they are cut off (no --fence-after).
+	Unfenced map[string]bool
 	// Standstills are the times in which the run itself did not run: neither Okta's clock nor what was to answer is to blame
 	// for them.
 	Standstills []Standstill

@@ -94,9 +94,12 @@ var (
 	// longFaults join the deck after the first round: a short run has no time for them.
 	longFaults = map[Fault]times{
 		Roll: {}, Freeze: {25 * time.Second, 50 * time.Second},
-		Cut: {35 * time.Second, 60 * time.Second}, Silence: {35 * time.Second, 60 * time.Second},
+		Cut: {35 * time.Second, LongestCut}, Silence: {35 * time.Second, LongestCut},
 	}
 )
+
+// LongestCut is how long a replica is without the API server at most, by any fault of its own.
+const LongestCut = time.Minute
 
 // The times of rest before a fault.
 var (
