@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
@@ -32,7 +33,8 @@ var podLabels = map[string]string{"app.kubernetes.io/name": "registration-policy
 // install puts into a new cluster what `config` installs: the CustomResourceDefinition, the namespace, the operator's rights, its
 // Service.
 func install(ctx context.Context, plane *fleet.Plane) (client.Client, error) {
-	ctrllog.SetLogger(logr.Discard()) // or it complains that there is none
+	ctrllog.SetLogger(logr.Discard()) // what the stand-ins cannot do while the API server is away is no news
+	klog.SetLogger(logr.Discard())
 	if _, err := envtest.InstallCRDs(plane.Config, envtest.CRDInstallOptions{
 		Paths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfPathMissing: true,
 	}); err != nil {
