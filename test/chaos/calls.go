@@ -39,7 +39,8 @@ func makeKinds() (made []oktasim.Registration, calls []rules.Call) {
 					oktasim.Registration{Source: source, Email: address},
 					oktasim.Registration{Source: source, Shape: oktasim.ClassicSignUp, Email: address, Login: person},
 					oktasim.Registration{
-						Source: source, Shape: oktasim.ProgressiveProfile, Login: "jo@alpha.example", Update: map[string]any{"email": address},
+						Source: source, Shape: oktasim.ProgressiveProfile, Login: "jo@alpha.example",
+						Update: map[string]any{"email": address},
 					})
 			}
 		}

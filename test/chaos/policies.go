@@ -240,7 +240,8 @@ func (p *Policies) storeOnce(ctx context.Context, object client.Object, remove b
 	case err != nil:
 		return false, err
 	case remove:
-		err = p.client.Delete(ctx, object, client.Preconditions{UID: new(object.GetUID()), ResourceVersion: new(object.GetResourceVersion())})
+		asSeen := client.Preconditions{UID: new(object.GetUID()), ResourceVersion: new(object.GetResourceVersion())}
+		err = p.client.Delete(ctx, object, asSeen)
 		return err == nil, err
 	}
 	before, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)

@@ -76,7 +76,8 @@ func StartPlane(ctx context.Context, assets, dir string) (*Plane, error) {
 				"--etcd-servers=http://" + etcd, "--bind-address=127.0.0.1", "--secure-port=" + port, "--cert-dir=" + certificates,
 				"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24",
 				"--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount", "--token-auth-file=" + tokens,
-				"--service-account-issuer=https://" + server, "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
+				"--service-account-issuer=https://" + server,
+				"--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
 			},
 		},
 		// Only for asking whether it serves: what it shows is the certificate that all others are then held to.

@@ -49,7 +49,7 @@ func (p *Program) Start() (exited <-chan struct{}, err error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }() // the program has its own
-	command := exec.Command(p.Path, p.Arguments...)
+	command := exec.Command(p.Path, p.Arguments...) //nolint:noctx // its end is Stop's, or a fault's
 	command.Stdout, command.Stderr = log, log
 	command.Env = append([]string{}, p.Environment...)
 	// What is started ends with us, whatever we end by.

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"fmt"
 	"io"
@@ -172,7 +173,7 @@ func (p *Proxy) tell(format string, arguments ...any) error {
 }
 
 func (p *Proxy) command(line string) (string, error) {
-	socket, err := net.DialTimeout("unix", p.socket, tellWithin)
+	socket, err := (&net.Dialer{Timeout: tellWithin}).DialContext(context.Background(), "unix", p.socket)
 	if err != nil {
 		return "", err
 	}
