@@ -190,6 +190,12 @@ func (f *Faults) hit(ctx context.Context, step script.Step, target *fleet.Pod) e
 		target.Freeze()
 		sleep(ctx, step.Lasts)
 		target.Thaw()
+	case script.FreezeNode:
+		target.SuspendKubelet(true)
+		target.Freeze()
+		sleep(ctx, step.Lasts)
+		target.Thaw()
+		target.SuspendKubelet(false)
 	case script.Cut:
 		target.Line.Cut()
 		sleep(ctx, step.Lasts)

@@ -12,8 +12,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
+
+	"registrationpolicy.dev/operator/test/chaos/script"
 )
 
 func main() {
@@ -25,6 +28,12 @@ func main() {
 	flag.IntVar(&o.replicas, "replicas", 3, "replicas of the fleet")
 	flag.IntVar(&o.rate, "rate", 450, "calls a second")
 	flag.StringVar(&o.keep, "keep", "", "directory for logs and everything else, kept; unset: one that is removed unless something failed")
+	flag.Func("only", "faults, with commas between; there are no others then", func(text string) error {
+		for name := range strings.SplitSeq(text, ",") {
+			o.only = append(o.only, script.Fault(name))
+		}
+		return nil
+	})
 	flag.Parse()
 	for o.seed == 0 {
 		o.seed = rand.Uint64N(1 << 32)

@@ -50,6 +50,7 @@ type options struct {
 	seed           uint64
 	replicas, rate int
 	keep           string
+	only           []script.Fault
 	out            io.Writer
 }
 
@@ -187,8 +188,8 @@ func (c *chaos) act(ctx context.Context) (calm bool, err error) {
 	var calls, faults, watch sync.WaitGroup
 	calls.Go(func() { c.okta.Run(calling) })
 	watch.Go(func() { c.watcher.Run(watching) })
-	faults.Go(func() { c.faults.Replicas(faulting, script.Replicas(c.seed)) })
-	faults.Go(func() { c.faults.Plane(faulting, script.Plane(c.seed)) })
+	faults.Go(func() { c.faults.Replicas(faulting, script.Replicas(c.seed, c.only...)) })
+	faults.Go(func() { c.faults.Plane(faulting, script.Plane(c.seed, c.only...)) })
 	var changing error
 	faults.Go(func() { changing = c.policies.Run(faulting) })
 	faults.Wait()

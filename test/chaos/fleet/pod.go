@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -75,6 +76,8 @@ type Pod struct {
 	probe     http.Client
 	deleted   chan struct{} // closed when the pod is told to go
 	gone      chan struct{} // closed when it has
+
+	suspended atomic.Bool // the kubelet
 
 	mu     sync.Mutex
 	ready  bool
@@ -222,7 +225,12 @@ func (p *Pod) ask(path string, period, timeout time.Duration, failures int, exit
 			case <-time.After(wait):
 			}
 			wait = period
-			if p.answers(path, timeout) {
+			if p.suspended.Load() {
+				continue
+			}
+			if answers := p.answers(path, timeout); p.suspended.Load() {
+				continue // a probe that the standing still fell into tells nothing
+			} else if answers {
 				failed = 0
 				if tell != nil && p.container.Running() {
 					tell(true)
@@ -371,6 +379,9 @@ func (p *Pod) End() {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// SuspendKubelet has the pod's kubelet look away, or look again, as it does while its node stands still.
+func (p *Pod) SuspendKubelet(suspended bool) { p.suspended.Store(suspended) }
 
 // Freeze stops the container where it is, and Thaw lets it go on.
 func (p *Pod) Freeze() { _ = p.container.Signal(syscall.SIGSTOP) }

@@ -48,7 +48,7 @@ func (p *Program) Start() (exited <-chan struct{}, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }() // the program has its own
+	defer func() { _ = log.Close() }()              // the program has its own
 	command := exec.Command(p.Path, p.Arguments...) //nolint:noctx // its end is Stop's, or a fault's
 	command.Stdout, command.Stderr = log, log
 	command.Env = append([]string{}, p.Environment...)

@@ -20,6 +20,8 @@ const (
 	KillLeader Fault = "kill-leader"
 	// Freeze stops a container by SIGSTOP, for a time.
 	Freeze Fault = "freeze"
+	// FreezeNode stops a container and its kubelet alike, for a time: nobody takes the pod out of the endpoints.
+	FreezeNode Fault = "freeze-node"
 	// Cut cuts a replica's connections to the API server, and refuses new ones, for a time.
 	Cut Fault = "cut"
 	// Silence keeps a replica's connections to the API server and passes nothing on, for a time.
@@ -93,8 +95,9 @@ var (
 	}
 	// longFaults join the deck after the first round: a short run has no time for them.
 	longFaults = map[Fault]times{
-		Roll: {}, Freeze: {25 * time.Second, 50 * time.Second},
-		Cut: {35 * time.Second, LongestCut}, Silence: {35 * time.Second, LongestCut},
+		Roll: {}, Freeze: {15 * time.Second, 50 * time.Second},
+		FreezeNode: {10 * time.Second, 45 * time.Second}, // after 50 s a node counts as gone
+		Cut:        {15 * time.Second, LongestCut}, Silence: {15 * time.Second, LongestCut},
 	}
 )
 
@@ -107,15 +110,17 @@ var (
 	planeRest   = times{6 * time.Second, 16 * time.Second}
 )
 
-// Replicas returns the faults of replicas, without end.
-func Replicas(seed uint64) iter.Seq[Step] {
-	return deal(seed, 1, replicaFaults, longFaults, replicaRest)
+// Replicas returns the faults of replicas, without end. If only is not empty, there are no others.
+func Replicas(seed uint64, only ...Fault) iter.Seq[Step] {
+	return deal(seed, 1, replicaFaults, longFaults, replicaRest, only)
 }
 
-// Plane returns the faults of the control plane, without end.
-func Plane(seed uint64) iter.Seq[Step] { return deal(seed, 2, planeFaults, nil, planeRest) }
+// Plane returns the faults of the control plane, without end, in the same way.
+func Plane(seed uint64, only ...Fault) iter.Seq[Step] {
+	return deal(seed, 2, planeFaults, nil, planeRest, only)
+}
 
-func deal(seed, lane uint64, faults, later map[Fault]times, rest times) iter.Seq[Step] {
+func deal(seed, lane uint64, faults, later map[Fault]times, rest times, only []Fault) iter.Seq[Step] {
 	type card struct {
 		fault Fault
 		times times
@@ -123,13 +128,18 @@ func deal(seed, lane uint64, faults, later map[Fault]times, rest times) iter.Seq
 	deck := func(of map[Fault]times) []card {
 		var cards []card
 		for fault, times := range of {
-			cards = append(cards, card{fault, times})
+			if len(only) == 0 || slices.Contains(only, fault) {
+				cards = append(cards, card{fault, times})
+			}
 		}
 		slices.SortFunc(cards, func(a, b card) int { return compare(a.fault, b.fault) })
 		return cards
 	}
 	return func(yield func(Step) bool) {
 		chance := rand.New(rand.NewPCG(seed, lane))
+		if len(deck(faults))+len(deck(later)) == 0 {
+			return
+		}
 		for cards := deck(faults); ; cards = slices.Concat(deck(faults), deck(later)) {
 			chance.Shuffle(len(cards), func(i, j int) { cards[i], cards[j] = cards[j], cards[i] })
 			for _, card := range cards {

@@ -19,7 +19,7 @@ func take(steps iter.Seq[Step], n int) []Step {
 
 func TestTheSameSeedGivesTheSameScriptAndAnotherOneAnother(t *testing.T) {
 	const enough = 100
-	for name, lane := range map[string]func(uint64) iter.Seq[Step]{"replicas": Replicas, "plane": Plane} {
+	for name, lane := range map[string]func(uint64, ...Fault) iter.Seq[Step]{"replicas": Replicas, "plane": Plane} {
 		if diff := cmp.Diff(take(lane(7), enough), take(lane(7), enough)); diff != "" {
 			t.Errorf("%s: two scripts of one seed (-first +second):\n%s", name, diff)
 		}
@@ -43,5 +43,17 @@ func TestEveryFaultIsDealtInTheFirstRound(t *testing.T) {
 				t.Errorf("%s is not in the first round", fault)
 			}
 		}
+	}
+}
+
+func TestAScriptOfSomeFaultsHasNoOthers(t *testing.T) {
+	const enough = 20
+	for _, step := range take(Replicas(1, Kill, FreezeNode), enough) {
+		if step.Fault != Kill && step.Fault != FreezeNode {
+			t.Errorf("%s is in a script of others", step.Fault)
+		}
+	}
+	for step := range Plane(1, Kill) {
+		t.Errorf("%s is in a script of faults of replicas", step.Fault)
 	}
 }
