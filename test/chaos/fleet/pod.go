@@ -134,7 +134,6 @@ func CreatePod(ctx context.Context, s *Settings, name, address, binary string, f
 		"--replica-name", name, "--replica-uid", p.UID, "--snapshot-dir", volume.Dir,
 		"--drain-delay", s.DrainDelay.String(),
 	}, slices.Concat(s.Flags, flags)...)}
-	p.container.Arguments = onlyKnown(binary, p.container.Arguments)
 	// A pod outlives what created it.
 	background := context.WithoutCancel(ctx)
 	go p.live()
