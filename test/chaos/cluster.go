@@ -24,7 +24,7 @@ import (
 
 const (
 	namespace = "registration"
-	service   = "hook"
+	hookName  = "hook"
 )
 
 // podLabels are what the Service selects replicas by.
@@ -68,7 +68,7 @@ func install(ctx context.Context, plane *fleet.Plane) (client.Client, error) {
 			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: fleet.OperatorUser}},
 		},
 		&corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: service},
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: hookName},
 			Spec:       corev1.ServiceSpec{Selector: podLabels, Ports: []corev1.ServicePort{{Name: "hook", Port: int32(ports.Hook)}}},
 		},
 	} {

@@ -21,13 +21,12 @@ const (
 	// fenceAfter is what most of the operators are told: without it, a replica that is cut off answers by what it knows for as long as
 	// it is cut off, and there is no bound but that.
 	fenceAfter = 30 * time.Second
-	// propagation is the time from a proof that a watch is alive to the rules by what it had brought.
-	propagation = 3 * time.Second
-	// staleness is the bound on the age of rules.
-	staleness = fenceAfter + propagation
+	// staleness is the bound on the age of rules of a fenced replica. They are as new as a report that was sent no longer ago than
+	// that: whatever had been stored by then is in them.
+	staleness = fenceAfter
 	// reconnection is the time from when an API server can be reached again to rules by what it has: an informer waits up to 30 s,
-	// and up to as much again by chance, between two tries.
-	reconnection = time.Minute + propagation
+	// and up to as much again by chance, between two tries. The rest is for the build.
+	reconnection = time.Minute + 3*time.Second
 	// unfencedStaleness is the bound for a replica without --fence-after: it is cut off for no longer than the script says.
 	unfencedStaleness = script.LongestCut + outage + reconnection
 	// outage is how long the API server may be away just then: a fault of its own, and its start on a busy machine.
@@ -135,10 +134,10 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 		return err
 	}
 	c.endpoints = &fleet.Endpoints{
-		Client: admin, Timeline: c.timeline, Ports: ports, Namespace: namespace, Service: service, Labels: podLabels,
+		Client: admin, Timeline: c.timeline, Ports: ports, Namespace: namespace, Service: hookName, Labels: podLabels,
 	}
 	ingress := &fleet.Ingress{
-		Client: admin, Timeline: c.timeline, Proxy: c.proxy, Ports: ports, Namespace: namespace, Service: service,
+		Client: admin, Timeline: c.timeline, Proxy: c.proxy, Ports: ports, Namespace: namespace, Service: hookName,
 	}
 	collector := &fleet.Collector{Client: admin, Timeline: c.timeline, Namespace: namespace}
 	for _, standIn := range []interface{ Run(ctx context.Context) }{c.endpoints, ingress, collector, c.heart} {
@@ -153,7 +152,7 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 		settings: &fleet.Settings{
 			Client: admin, Timeline: c.timeline, Plane: c.plane, Ports: ports, Namespace: namespace, Labels: podLabels,
 			Dir: c.dir, DrainDelay: drainDelay, Grace: grace, SnapshotOctets: snapshotOctets,
-			Flags: []string{"--hook-auth-dir", credentials, "--service-name", service},
+			Flags: []string{"--hook-auth-dir", credentials, "--service-name", hookName},
 		},
 		proxy: c.proxy, plane: c.plane, timeline: c.timeline, binaries: binaries, network: freeNetwork(),
 		counts: map[script.Fault]int{}, unfenced: map[string]bool{},

@@ -14,7 +14,7 @@ const collectPeriod = time.Second
 
 // Collector stands in for the garbage collector: it deletes the Leases whose owner, a pod, is gone.
 type Collector struct {
-	// Client is the collector's.
+	// Client is the collector's, and Timeline takes a line for each.
 	Client   client.Client
 	Timeline *Timeline
 	// Namespace is where it looks.

@@ -24,7 +24,7 @@ const endpointsPeriod = 200 * time.Millisecond
 
 // Endpoints stands in for the endpoint slice controller: it writes which pods the Service leads to.
 type Endpoints struct {
-	// Client is the controller's.
+	// Client is the controller's, and Timeline has the times of the terms.
 	Client   client.Client
 	Timeline *Timeline
 	Ports    Ports
@@ -145,7 +145,7 @@ func (e *Endpoints) Terms() []history.Term {
 // Ingress stands in for the Ingress controller: it tells the proxy of the endpoints that are ready, or, where none is, of those
 // that still serve.
 type Ingress struct {
-	// Client is the controller's.
+	// Client is the controller's; Proxy is told of the endpoints, and Timeline when it does not take them.
 	Client   client.Client
 	Timeline *Timeline
 	Proxy    *Proxy

@@ -37,12 +37,12 @@ const (
 	apiTimeout = 5 * time.Second
 )
 
-// Ports are where every replica listens, each on an address of its own.
+// Ports are where every replica listens, each on an address of its own: for Hook, Probes and Metrics.
 type Ports struct{ Hook, Probes, Metrics int }
 
 // Settings are what all pods of a fleet have in common.
 type Settings struct {
-	// Client is the kubelet's.
+	// Client is the kubelet's; Timeline takes what happens to pods, and Plane is what replicas get a line to.
 	Client   client.Client
 	Timeline *Timeline
 	Plane    *Plane

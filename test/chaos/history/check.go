@@ -46,7 +46,7 @@ const (
 	WrongAllow Name = "WrongAllow"
 	// WrongAnswer: an answer that its own version does not give.
 	WrongAnswer Name = "WrongAnswer"
-	// WentBack: an answer by older rules than the same replica had already answered by.
+	// WentBack: an answer by older rules than the same replica had already answered by, before it was last started or since.
 	WentBack Name = "WentBack"
 	// PrematureReady: an answer by an older generation than the one for which Ready was seen to be True.
 	PrematureReady Name = "PrematureReady"
@@ -194,29 +194,26 @@ func (c *checker) sorted(by func(call *Call) Moment) []int {
 	return order
 }
 
-// checkOrder checks that no replica goes back: what it has answered by once, later calls are answered by too, or by newer.
+// checkOrder checks that no replica goes back: what it has answered by once, later calls are answered by too, or by newer; after
+// it was started anew as well, from what the API server has or from what it had stored.
 func (c *checker) checkOrder() {
-	type replica struct {
-		pod   string
-		start int
-	}
 	type reached struct{ policies, lists int }
-	floor := map[replica]reached{}
+	floor := map[string]reached{} // by pod
 	ended := c.sorted(func(call *Call) Moment { return call.End })
 	for _, i := range c.sorted(func(call *Call) Moment { return call.LastBegin }) {
 		call := &c.h.Calls[i]
 		for ; len(ended) > 0 && c.h.Calls[ended[0]].End < call.LastBegin; ended = ended[1:] {
 			before := &c.h.Calls[ended[0]]
 			if version := c.h.Versions[before.Digest]; version != nil {
-				of := replica{before.Pod, before.Start}
-				floor[of] = reached{max(floor[of].policies, version.Policies), max(floor[of].lists, version.Lists)}
+				of := floor[before.Pod]
+				floor[before.Pod] = reached{max(of.policies, version.Policies), max(of.lists, version.Lists)}
 			}
 		}
 		version := c.h.Versions[call.Digest]
 		if version == nil {
 			continue
 		}
-		at := floor[replica{call.Pod, call.Start}]
+		at := floor[call.Pod]
 		c.hold(WentBack, i, version.Policies < at.policies || version.Lists < at.lists,
 			"state %d/%d, after an answer by %d/%d", version.Policies, version.Lists, at.policies, at.lists)
 	}

@@ -122,6 +122,13 @@ func TestEveryPlantedViolationIsFoundByItsName(t *testing.T) {
 			back.move(6 * time.Second)
 			back.rename("v0")
 		}, []Name{WentBack}},
+		"a replica that goes back when it is started anew": {func(h *History) {
+			h.of(1, byAll).move(5 * time.Second)
+			back := h.of(1, byNone)
+			back.move(6 * time.Second)
+			back.rename("v0")
+			back.Start = 2
+		}, []Name{WentBack}},
 		"an older generation after Ready was seen": {func(h *History) {
 			h.Sights = slices.Insert(h.Sights, 4, Sight{
 				Generation: Generation{"acme", "uid", 2}, Ready: true, Asked: 61 * time.Second, Seen: 62 * time.Second,
@@ -167,13 +174,6 @@ func TestWhatIsNoViolationIsNotTakenForOne(t *testing.T) {
 			call := h.of(1, byAll)
 			call.Begin -= 2 * time.Second
 			call.Attempts = 2
-		},
-		"older rules of a replica that was started anew": func(h *History) {
-			h.of(1, byAll).move(5 * time.Second)
-			back := h.of(1, byNone)
-			back.move(6 * time.Second)
-			back.rename("v0")
-			back.Start = 2
 		},
 		"older rules of another replica": func(h *History) {
 			h.of(1, byAll).move(5 * time.Second)

@@ -107,5 +107,5 @@ type Term struct {
 	From, Until Moment
 }
 
-// Standstill is a time in which a busy machine let nothing of the run have the processor.
+// Standstill is a time, From and Until, in which a busy machine let nothing of the run have the processor.
 type Standstill struct{ From, Until Moment }
