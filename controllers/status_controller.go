@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -189,6 +190,13 @@ func (r *StatusReconciler) onList(
 	}
 }
 
+// isUnprocessed says that an API server answered 500, as it does to a field that its CustomResourceDefinition does not have.
+func isUnprocessed(err error) bool {
+	const internalServerError = 500
+	answer, ok := errors.AsType[*apierrors.StatusError](err)
+	return ok && answer.ErrStatus.Code == internalServerError
+}
+
 // Reconcile computes the status of one policy and applies it, if it is not there yet.
 // A policy that cannot be used is a status; only a status that could not be written is an error.
 func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
@@ -234,6 +242,8 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	case apierrors.IsInvalid(err):
 		// The stored object is refused by the API server's own schema. Trying again changes nothing.
 		return ctrl.Result{}, reconcile.TerminalError(fmt.Errorf("apply status: refused as invalid"))
+	case isUnprocessed(err):
+		return ctrl.Result{}, fmt.Errorf("apply status: %w; is the CustomResourceDefinition an earlier one than this operator's?", unquoted(err))
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("apply status: %w", unquoted(err))
 	}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,4 +76,34 @@ func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
 	if got := c.condition(t, "acme"); got.Reason != "Accepted" {
 		t.Errorf("status after the outage: %s", got.Reason)
 	}
+}
+
+// What a replica does that is cut off is a choice: with --max-staleness it leaves the calls to others, and goes on answering those that
+// come all the same.
+func TestAReplicaThatHasHeardNothingForTooLongIsUnreadyAndAnswers(t *testing.T) {
+	t.Parallel()
+	const most = 2 * time.Minute
+	c := startCluster(t)
+	op := startReady(t, append(c.inCluster(t), "--max-staleness", most.String())...)
+	c.apply(t, "acme", `{allow: {domains: [acme.com]}}`)
+	op.awaitAnswer(t, "jo@acme.com", allowed)
+	c.line.Cut()
+	cut := time.Now()
+	for op.status(t, op.probeURL+"/readyz") == http.StatusOK {
+		if got := op.register(t, "jo@acme.com"); got != allowed {
+			t.Fatalf("answer without the API server: %+v", got)
+		}
+		if time.Since(cut) > 2*most {
+			t.Fatal("ready although nothing was heard of the API server for so long")
+		}
+		time.Sleep(time.Second)
+	}
+	if _, details, err := op.get(op.metricsURL + "/readyz"); err != nil || !strings.Contains(details, `"stale": true`) {
+		t.Errorf("the details do not say why: %v %s", err, details)
+	}
+	if got := op.register(t, "jo@acme.com"); got != allowed {
+		t.Errorf("unready, it answers %+v", got)
+	}
+	c.line.Mend()
+	eventually(t, "it is ready again", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
 }
