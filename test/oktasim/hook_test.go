@@ -94,7 +94,7 @@ func TestAHookInTheMannerOfOktasDocumentation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, got, cmpopts.IgnoreFields(oktasim.Result{}, "Trouble", "Latency", "LastLatency")); diff != "" {
+			if diff := cmp.Diff(c.want, got, cmpopts.IgnoreFields(oktasim.Result{}, "Trouble", "Latency", "LastLatency", "Header")); diff != "" {
 				t.Errorf("result (-want +got):\n%s", diff)
 			}
 			wantTrouble(t, c.trouble, got.Trouble)
@@ -102,6 +102,21 @@ func TestAHookInTheMannerOfOktasDocumentation(t *testing.T) {
 				t.Error("no latency")
 			}
 		})
+	}
+}
+
+func TestTheHeaderOfTheAnswerIsInTheResultWithoutTheCredential(t *testing.T) {
+	hook := newHook(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Rules", "sha256:1")
+		w.Header().Set("X-Mirror", "got "+r.Header.Get("Authorization"))
+		w.WriteHeader(http.StatusNoContent)
+	}), oktasim.Options{Credential: credential})
+	got, err := hook.Register(t.Context(), oktasim.Registration{Email: "jo@example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rules, mirror := got.Header.Get("X-Rules"), got.Header.Get("X-Mirror"); rules != "sha256:1" || mirror != "got "+oktasim.Redacted {
+		t.Errorf("headers %q and %q", rules, mirror)
 	}
 }
 
