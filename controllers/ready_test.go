@@ -68,8 +68,13 @@ func TestReadyMeansThatEveryReplicaDecidesByTheGeneration(t *testing.T) {
 	if *status.Entries.Allowed != 1 || *status.Entries.Denied != 0 {
 		t.Errorf("entries: %d allowed and %d denied, want 1 and 0", *status.Entries.Allowed, *status.Entries.Denied)
 	}
+	// What is not accepted is on its way, too: what can be in force of it.
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}, deny: {lists: [{configMap: {name: missing}}]}}`)
+	eventuallyReady(t, cluster, namespace, "acme", "False NotAccepted 2/2")
+	cluster.apply(t, namespace, "acme", `{mode: Audit, allow: {domains: [acme.com]}}`)
+	eventuallyReady(t, cluster, namespace, "acme", "True Evaluated 2/2")
 	second.stop()
-	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
+	eventuallyReady(t, cluster, namespace, "acme", "True Evaluated 1/1")
 }
 
 func TestReadyIsUnknownWhileAReplicaThatMayBeAskedIsSilent(t *testing.T) {

@@ -50,12 +50,14 @@ type followed struct {
 	firstSeen
 	accepted bool
 	ready    metav1.ConditionStatus
+	// behind says that some replica is not known to decide by it, be it accepted or not.
+	behind bool
 	// meanwhile says that what is said of it is what an earlier leader has said.
 	meanwhile bool
 }
 
 // waits says that another look may make a difference to the policy.
-func (f followed) waits() bool { return f.accepted && (f.ready != metav1.ConditionTrue || f.meanwhile) }
+func (f followed) waits() bool { return f.behind || f.meanwhile || f.accepted && f.ready != metav1.ConditionTrue }
 
 func newRollout(fleet *Fleet, metrics *Metrics, logger logr.Logger) *rollout {
 	return &rollout{
@@ -155,6 +157,7 @@ func (o *rollout) of(
 	}
 	policy.accepted = accepted.Status == metav1.ConditionTrue
 	policy.ready = condition.Status
+	policy.behind = replicas == nil || *replicas.InForce < *replicas.Serving
 	o.known[name] = policy
 	o.count()
 	if policy.waits() {
