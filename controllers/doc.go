@@ -4,6 +4,10 @@
 // published in one [rules.Store]. Nothing on this way writes to the API or waits for a status. Status: one replica, the
 // leader, computes each policy's conditions and applies them; no decision ever reads them. Without a cluster, a [Directory]
 // of files takes the place of the API server, under the same schema.
+//
+// The fleet: the watches know through which resourceVersion they have come; the rules built from them, through which they reflect
+// the API server; a [Replica] reports that in its Lease; and the leader compares it, in its view of the [Fleet], with the version at
+// which it first saw a generation of a policy.
 package controllers
 
 // +kubebuilder:rbac:groups=registrationpolicy.dev,resources=registrationpolicies,verbs=get;list;watch
