@@ -5,21 +5,25 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
 // connections bounds how many connections of a listener are open at once. A limit that lets new callers wait would lock Okta out
 // as soon as strangers hold it; here it is the stranger who came first that goes: the connection on which no call has shown a
-// credential for longest, once it had strangerTime to do so. Only where all have shown one is a new connection refused.
+// credential for longest, once it had strangerTime to do so. Those on which nothing was said go before the others: a caller says at
+// once what it has to, and must not go because this server is slow to listen. Only where all have shown a credential is a new
+// connection refused.
 type connections struct {
 	net.Listener
 
 	most    int
 	evicted func() // is told of each connection that had to go
 
-	mu        sync.Mutex
-	open      int
-	strangers list.List // of *connection, the oldest first
+	mu             sync.Mutex
+	open           int
+	silent, spoken list.List // of *connection, strangers all, the oldest first
 }
 
 func newConnections(listener net.Listener, most int, evicted func()) *connections {
@@ -49,37 +53,69 @@ func (c *connections) Accept() (net.Conn, error) {
 // add takes up a connection, and makes room for it. It reports whether there is any, or for how long to wait for it.
 func (c *connections) add(next *connection) (wait time.Duration, ok bool) {
 	c.mu.Lock()
-	var oldest *connection
+	var leaving *connection
 	if c.open >= c.most {
-		element := c.strangers.Front()
-		if element == nil {
-			c.mu.Unlock()
-			return 0, false
-		}
-		oldest, _ = element.Value.(*connection)
-		if wait := strangerTime - time.Since(oldest.since); wait > 0 {
+		if leaving, wait = c.first(); leaving == nil {
 			c.mu.Unlock()
 			return wait, false
 		}
-		c.remove(oldest)
+		c.remove(leaving)
 	}
 	c.open++
 	next.counted = true
-	next.element = c.strangers.PushBack(next)
+	next.enter(&c.silent)
 	c.mu.Unlock()
-	if oldest != nil {
+	if leaving != nil {
 		c.evicted()
-		_ = oldest.Conn.Close()
+		_ = leaving.Conn.Close()
 	}
 	return 0, true
 }
 
+// first returns the stranger that goes first. If there is none, wait says when there may be; 0 means never. It is called with mu
+// locked.
+func (c *connections) first() (_ *connection, wait time.Duration) {
+	for _, strangers := range []*list.List{&c.silent, &c.spoken} {
+		for element := strangers.Front(); element != nil; element = strangers.Front() {
+			oldest, _ := element.Value.(*connection)
+			if strangers == &c.silent && hasUnread(oldest.Conn) {
+				oldest.enter(&c.spoken)
+				continue
+			}
+			left := strangerTime - time.Since(oldest.since)
+			if left <= 0 {
+				return oldest, 0
+			}
+			if wait == 0 || left < wait {
+				wait = left
+			}
+			break
+		}
+	}
+	return nil, wait
+}
+
+// hasUnread says that something has come on a connection that nobody has read yet.
+func hasUnread(conn net.Conn) bool {
+	tcp, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	unread := false
+	err = raw.Control(func(fd uintptr) {
+		n, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		unread = err == nil && n > 0
+	})
+	return err == nil && unread
+}
+
 // remove is called with mu locked. It may be called again.
 func (c *connections) remove(gone *connection) {
-	if gone.element != nil {
-		c.strangers.Remove(gone.element)
-		gone.element = nil
-	}
+	gone.enter(nil)
 	if gone.counted {
 		gone.counted = false
 		c.open--
@@ -93,7 +129,33 @@ type connection struct {
 	of      *connections
 	since   time.Time
 	counted bool
-	element *list.Element // in strangers; nil once a call has shown a credential
+	within  *list.List // silent or spoken; nil once a call has shown a credential
+	element *list.Element
+	heard   atomic.Bool // something was read
+}
+
+// enter takes the connection out of the list that it is within, and adds it to another, if any. It is called with mu locked.
+func (c *connection) enter(strangers *list.List) {
+	if c.within != nil {
+		c.within.Remove(c.element)
+	}
+	c.within, c.element = strangers, nil
+	if strangers != nil {
+		c.element = strangers.PushBack(c)
+	}
+}
+
+// Read reads, and notes that something was said.
+func (c *connection) Read(into []byte) (int, error) {
+	n, err := c.Conn.Read(into)
+	if n > 0 && !c.heard.Swap(true) {
+		c.of.mu.Lock()
+		if c.within == &c.of.silent {
+			c.enter(&c.of.spoken)
+		}
+		c.of.mu.Unlock()
+	}
+	return n, err
 }
 
 // Close closes the connection, and makes room for another.
@@ -116,10 +178,7 @@ func (c *connection) CloseWrite() error {
 func (c *connection) trusted() {
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
-	if c.element != nil {
-		c.of.strangers.Remove(c.element)
-		c.element = nil
-	}
+	c.enter(nil)
 }
 
 // connectionKey is the key of a request's connection in its context.

@@ -114,6 +114,42 @@ func TestStrangersThatHoldConnectionsLockNobodyOut(t *testing.T) {
 	}
 }
 
+// Where the machine is out of breath, a caller's request waits unread for longer than strangers are given.
+func TestThoseWhoSayNothingGoBeforeThoseWhoWereNotHeardYet(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const most = 3
+	accepting := newConnections(listener, most, func() {})
+	t.Cleanup(func() { _ = accepting.Close() })
+	accept := func(says string) net.Conn {
+		t.Helper()
+		stranger := silent(t, listener.Addr().String())
+		if says != "" {
+			if _, err := io.WriteString(stranger, says); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := accepting.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		return stranger
+	}
+	speaks := accept("POST ") // and nobody reads it
+	first, second := accept(""), accept("")
+	for range 2 {
+		accept("")
+	}
+	if !closedByServer(first) || !closedByServer(second) {
+		t.Error("those who say nothing were not closed")
+	}
+	_ = speaks.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	if _, err := speaks.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the one that speaks: %v, want it to be there", err)
+	}
+}
+
 func TestAConnectionThatHasShownACredentialStays(t *testing.T) {
 	const most = 2
 	address, evicted := limited(t, most)
