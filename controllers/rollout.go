@@ -57,7 +57,9 @@ type followed struct {
 }
 
 // waits says that another look may make a difference to the policy.
-func (f followed) waits() bool { return f.behind || f.meanwhile || f.accepted && f.ready != metav1.ConditionTrue }
+func (f followed) waits() bool {
+	return f.behind || f.meanwhile || f.accepted && f.ready != metav1.ConditionTrue
+}
 
 func newRollout(fleet *Fleet, metrics *Metrics, logger logr.Logger) *rollout {
 	return &rollout{
