@@ -335,7 +335,8 @@ func isAway(err error) bool {
 	if _, answered := errors.AsType[*apierrors.StatusError](err); !answered {
 		return true
 	}
-	return apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsInternalError(err)
+	return apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
+		apierrors.IsInternalError(err)
 }
 
 // List and Watch complete the older interface, which informers take.
