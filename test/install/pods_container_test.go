@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -195,6 +197,21 @@ func (p *pod) stop(grace time.Duration) bool {
 		_ = p.container.Process.Kill()
 	}
 	return false
+}
+
+// signal sends a signal to the containers of a namespace's pods.
+func (n *node) signal(t testing.TB, namespace string, signal os.Signal) {
+	t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, p := range n.pods {
+		if p.key.Namespace != namespace {
+			continue
+		}
+		if err := p.container.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // kill ends the container at once.

@@ -383,10 +383,6 @@ func (c *cluster) wantWork(t *testing.T, n *node, namespace, release, service st
 // wantAllowed waits until every replica lets somebody in.
 func (c *cluster) wantAllowed(t *testing.T, n *node, release, service, address string) {
 	t.Helper()
-	credential := filepath.Join(t.TempDir(), hookKey)
-	if err := os.WriteFile(credential, []byte(hookCredential), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	eventually(t, func() string {
 		endpoints, err := n.endpoints(t.Context(), release, service, "hook")
 		if err != nil {
@@ -396,14 +392,24 @@ func (c *cluster) wantAllowed(t *testing.T, n *node, release, service, address s
 			return fmt.Sprintf("%d replicas are ready, want 2", len(endpoints))
 		}
 		for _, endpoint := range endpoints {
-			_, err := output(program(t, "regpol"), "call", "http://"+endpoint+"/okta/registration", address,
-				"--plain-http", "--header=X-Registration-Hook-Key", "--credential-file="+credential)
-			if err != nil {
+			if err := callHook(t, endpoint, address); err != nil {
 				return err.Error()
 			}
 		}
 		return ""
 	})
+}
+
+// callHook asks one replica for somebody; a denial is an error.
+func callHook(t *testing.T, endpoint, address string) error {
+	t.Helper()
+	credential := filepath.Join(t.TempDir(), hookKey)
+	if err := os.WriteFile(credential, []byte(hookCredential), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := output(program(t, "regpol"), "call", "http://"+endpoint+"/okta/registration", address,
+		"--plain-http", "--header=X-Registration-Hook-Key", "--credential-file="+credential)
+	return err
 }
 
 // lacks says what a policy's condition lacks to have that reason in its newest generation, or "".
