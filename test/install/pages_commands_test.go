@@ -13,6 +13,8 @@ var excuses = map[string]string{
 	"needs a container engine":   "there need not be one where the tests run",
 	"needs a live Okta org":      "there is none for us; test/manual runs the calls against a stand-in",
 	"needs a cluster with nodes": "the stand-in for a node forwards no port",
+
+	"takes twenty minutes and more": "make chaos runs for two minutes beside these tests; the page says what a long run came to",
 }
 
 // elsewhere are commands, by their beginning, whose doings another test is about.
