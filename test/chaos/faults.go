@@ -49,6 +49,8 @@ type Faults struct {
 	errors  []string
 	// unsettled counts faults that were left out because the fleet was not well before.
 	unsettled int
+	// byStored counts the replicas that were ready without the API server, by their stored snapshot.
+	byStored int
 	// old is every pod there was, and unfenced has the addresses of those that never fence themselves.
 	old      []*fleet.Pod
 	unfenced map[string]bool
@@ -316,7 +318,13 @@ func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fle
 	}
 	release()
 	sleep(ctx, step.Lasts)
-	f.timeline.Note("%s, alone, is ready: %t", target.Name, target.Ready())
+	ready := target.Ready()
+	f.timeline.Note("%s, alone, is ready: %t", target.Name, ready)
+	if ready {
+		f.mu.Lock()
+		f.byStored++
+		f.mu.Unlock()
+	}
 	target.Line.Mend()
 	return err
 }

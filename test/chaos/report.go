@@ -74,7 +74,8 @@ func (c *chaos) summary(h *history.History, found *history.Report) {
 	for _, fault := range c.faults.names() {
 		fmt.Fprintf(c.out, " %s %d", fault, c.faults.counts[fault])
 	}
-	fmt.Fprintf(c.out, "; %d left out; %d pods\n", c.faults.unsettled, len(c.faults.old))
+	fmt.Fprintf(c.out, "; %d left out; %d pods; %d were ready alone, by a stored snapshot\n",
+		c.faults.unsettled, len(c.faults.old), c.faults.byStored)
 	fmt.Fprintf(c.out, "%d versions of the rules, %d mixed of a policy and an older list or the other way round; %d writes in doubt; "+
 		"the stalest answer by rules superseded %s before, of an unfenced replica %s\n", len(h.Versions), c.policies.mixed, c.policies.doubts,
 		found.Stalest.Round(time.Millisecond), found.StalestUnfenced.Round(time.Millisecond))
