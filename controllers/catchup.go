@@ -28,19 +28,19 @@ type catchUp struct {
 	watches *watches
 }
 
-// to compares all watches that have not reached a version, and says whether all have now.
-func (c *catchUp) to(ctx context.Context, version string) (reached bool, _ error) {
+// to compares all watches that have not reached a version, and says whether each has what the API server has now.
+func (c *catchUp) to(ctx context.Context, version string) (same bool, _ error) {
 	ctx, cancel := context.WithTimeout(ctx, catchUpTimeout)
 	defer cancel()
-	reached = true
+	same = true
 	for _, place := range c.watches.behind(version) {
-		same, err := c.compare(ctx, place)
+		one, err := c.compare(ctx, place)
 		if err != nil {
 			return false, fmt.Errorf("compare %s: %w", place, unquoted(err))
 		}
-		reached = reached && same
+		same = same && one
 	}
-	return reached, nil
+	return same, nil
 }
 
 func (c *catchUp) compare(ctx context.Context, place watchPlace) (same bool, _ error) {

@@ -89,6 +89,9 @@ func (f *Fleet) observe(ctx context.Context) (fleetView, error) {
 		age := f.age(lease, seen)
 		name := f.nameOf(lease)
 		replica := replicaView{name: name, through: said.PublishedThrough, state: reporting}
+		if olderVersion(leases.ResourceVersion, replica.through) {
+			replica.through = "" // of before etcd was restored: that says nothing about now
+		}
 		if age > reportDuration {
 			replica.state = silent
 		}

@@ -200,6 +200,14 @@ func TestAReplicaLeavesTheCountOnlyWhenItCannotBeAsked(t *testing.T) {
 			},
 			want: []string{},
 		},
+		"what one claims of before etcd was restored counts for nothing": {
+			arrange: func(t *testing.T, namespace string) {
+				t.Helper()
+				cluster.lease(t, namespace, "a", "", 0, report{PublishedThrough: "999999999999", Serving: true})
+				cluster.endpoints(t, namespace, "hook", endpoint{"a", does})
+			},
+			want: []string{"a reporting"},
+		},
 		"without a Service, one that is silent counts": {
 			arrange: func(t *testing.T, namespace string) {
 				t.Helper()
@@ -284,7 +292,7 @@ func TestTheReportOfAReplicaComesAndGoesWithIt(t *testing.T) {
 		t.Errorf("the report has %d octets, want a few hundred", size)
 	}
 	eventually(t, within, func() string {
-		if !r.report.TakesCalls(false) {
+		if !r.report.TakesCalls(true, false) {
 			return "the replica does not take calls"
 		}
 		return ""
@@ -293,6 +301,38 @@ func TestTheReportOfAReplicaComesAndGoesWithIt(t *testing.T) {
 	if err := cluster.kube.Get(t.Context(), key, lease); err == nil {
 		t.Error("the report is there after a clean stop")
 	}
+}
+
+// Were it to close when the API server is back, until it has joined the others, a fleet that started without one would close as a
+// whole.
+func TestAReplicaThatTakesCallsWithoutTheOthersGoesOnWhenItJoinsThem(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.namespace(t)
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	cut, config := startProxy(t, cluster.config)
+	cut.Cut()
+	r := startReplica(t, config, namespace, "first")
+	if r.report.TakesCalls(false, false) {
+		t.Error("it takes calls without rules")
+	}
+	const loaded, stored = true, true
+	eventually(t, within, func() string {
+		if !r.report.TakesCalls(loaded, stored) {
+			return "it does not take calls with stored rules, although nobody answers"
+		}
+		return ""
+	})
+	cut.Mend()
+	eventually(t, withinABackoff, func() string {
+		if !r.report.TakesCalls(loaded, !stored) {
+			t.Fatal("it closed when the API server was back")
+		}
+		got, _ := readyOf(t, cluster, namespace, "acme")
+		if got != "True InForce 1/1" {
+			return got
+		}
+		return ""
+	})
 }
 
 func TestAReplicaTakesOverTheReportThatAnEarlierProcessLeft(t *testing.T) {

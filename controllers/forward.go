@@ -51,10 +51,14 @@ func (f *forward) step(ctx context.Context) (wait time.Duration) {
 			return early
 		}
 		f.compared = time.Now()
-		if reached, err := f.catchUp.to(ctx, most); err != nil || !reached {
+		same, err := f.catchUp.to(ctx, most)
+		if err != nil || !same {
 			wait = catchUpInterval // the API server is away, or an event on its way
 		}
 		least, _ = f.rules.watches.through()
+		if target, _ := f.rules.target.Load().(string); same && olderVersion(least, target) {
+			f.rules.target.CompareAndSwap(target, "") // the API server itself has not come that far: etcd was restored
+		}
 	}
 	if _, through, _ := f.rules.inForce.get(); olderVersion(through, least) {
 		select {

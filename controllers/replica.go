@@ -42,6 +42,9 @@ const (
 	reportRetry = 2 * time.Second
 	// maxUnproven is how many reports wait for the rules to be as new as they are. The oldest are given up: they prove the least.
 	maxUnproven = 100
+	// joinLimit is how long its rules may take to be as new as its report: longer than any API server does, but where Leases are
+	// kept in another etcd than policies are, whose versions say nothing about each other.
+	joinLimit = 30 * time.Second
 	// fenceLead is how long before it is fenced a replica is unready: a kubelet and the proxies behind it take that long to know.
 	fenceLead = 10 * time.Second
 	// joinPatience is how long a replica that has rules waits for its first report before it takes calls all the same: a front
@@ -80,6 +83,7 @@ type Replica struct {
 	begun   time.Time
 
 	lease  *coordinationv1.Lease // as last written; nil before
+	tried  bool                  // to write a report
 	wrote  bool                  // a report of this process was written
 	failed bool                  // the last report was not written
 
@@ -88,7 +92,12 @@ type Replica struct {
 	// takes calls; "" before.
 	begunAt, announcedAt string
 	joined               bool      // once true, for good: versions go back where etcd is restored, and no door closes for that
+	opened               bool      // takes calls although it has not joined; for good, too
 	failingFrom          time.Time // of the failures since the last report; zero without one
+	wroteFirst           time.Time // when the first report of this process was written; zero before
+	// ahead says that the rules in force claim a resourceVersion that a report which was written later is older than: they are of
+	// before etcd was restored. Only Start knows.
+	ahead bool
 	// unproven are the reports that the rules in force are not as new as, oldest first. Only Start knows them.
 	unproven []sentReport
 	// proven is when the newest report was sent that the rules in force are as new as, after begun; negative before the first.
@@ -157,7 +166,7 @@ func (r *Replica) Start(ctx context.Context) error {
 // report writes one report. again says that there is more to say at once.
 func (r *Replica) report(ctx context.Context, digest, through string) (again bool, _ error) {
 	r.mu.Lock()
-	announced := r.announcedAt != "" || r.begunAt != "" && !olderVersion(through, r.begunAt)
+	announced := r.opened || r.announcedAt != "" || r.begunAt != "" && !olderVersion(through, r.begunAt)
 	r.mu.Unlock()
 	said, err := json.Marshal(report{
 		Digest: digest, PublishedThrough: through, Serving: announced, Version: r.options.Version,
@@ -167,9 +176,10 @@ func (r *Replica) report(ctx context.Context, digest, through string) (again boo
 		return false, fmt.Errorf("write the report: %w", err)
 	}
 	limit := reportTimeout
-	if !r.wrote {
+	if !r.tried {
 		limit = firstReportTimeout
 	}
+	r.tried = true
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	sent := time.Since(r.begun) // on the monotonic clock, which goes on in a process that is frozen
@@ -178,7 +188,13 @@ func (r *Replica) report(ctx context.Context, digest, through string) (again boo
 	}
 	r.wrote = true
 	r.options.Metrics.reportedAt.SetToCurrentTime()
+	if r.ahead = olderVersion(r.lease.ResourceVersion, through); r.ahead {
+		r.unproven = nil // of before, too
+	}
 	if r.options.FenceAfter > 0 {
+		if last := len(r.unproven) - 1; last >= 0 && olderVersion(r.lease.ResourceVersion, r.unproven[last].version) {
+			r.unproven = nil // no rules will ever be as new as those
+		}
 		r.unproven = append(r.unproven, sentReport{sent, r.lease.ResourceVersion})
 		r.rules.bringTo(r.lease.ResourceVersion)
 	}
@@ -187,6 +203,7 @@ func (r *Replica) report(ctx context.Context, digest, through string) (again boo
 	defer r.mu.Unlock()
 	switch {
 	case r.begunAt == "":
+		r.wroteFirst = time.Now()
 		r.begunAt = r.lease.ResourceVersion
 		r.rules.bringTo(r.begunAt)
 		return !olderVersion(through, r.begunAt), nil
@@ -201,6 +218,9 @@ func (r *Replica) report(ctx context.Context, digest, through string) (again boo
 // prove takes the reports that the rules in force are as new as for a proof of life. That a report got through would be none: after a
 // while in which the process was frozen or cut off, it gets through before what has changed meanwhile comes in.
 func (r *Replica) prove(through string) {
+	if r.ahead {
+		return
+	}
 	for len(r.unproven) > 0 && !olderVersion(through, r.unproven[0].version) {
 		r.proven.Store(int64(r.unproven[0].sent))
 		r.unproven = r.unproven[1:]
@@ -313,15 +333,25 @@ func (r *Replica) leave() {
 	}
 }
 
-// TakesCalls says whether a replica that has rules may be asked: it has said so to the fleet, or could not.
+// TakesCalls says whether this replica may be asked: it has joined the others, or could not. What it once said yes to stays so: a
+// fleet that all started without an API server must not close when that is back.
 //
-// stored says that the rules are a stored snapshot: nothing newer is to be had then, and nobody to be told.
-func (r *Replica) TakesCalls(stored bool) bool {
+// loaded says that it has rules, without which it takes none, and stored that these are a stored snapshot: nothing newer is to be
+// had then, and nobody to be told.
+func (r *Replica) TakesCalls(loaded, stored bool) bool {
 	_, through, _ := r.rules.inForce.get()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.joined = r.joined || r.announcedAt != "" && !olderVersion(through, r.announcedAt)
-	return r.joined || !r.failingFrom.IsZero() && (stored || time.Since(r.failingFrom) > joinPatience)
+	if r.joined || r.opened || !loaded {
+		return loaded && (r.joined || r.opened)
+	}
+	failing := !r.failingFrom.IsZero() && (stored || time.Since(r.failingFrom) > joinPatience)
+	stuck := !r.wroteFirst.IsZero() && time.Since(r.wroteFirst) > joinLimit
+	if r.opened = failing || stuck; r.opened {
+		r.options.Logger.Info("Replica takes calls without having joined the others", "lease", r.name, "publishedThrough", through)
+	}
+	return r.opened
 }
 
 // Fenced says that this replica must not answer: its rules were not known to be as new as a report of this replica for longer than it

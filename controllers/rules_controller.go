@@ -59,6 +59,7 @@ func NewRulesReconciler(
 		return nil, err
 	}
 	inForce := &inForce{}
+	metrics.watches.tell(logger)
 	return &RulesReconciler{
 		inForce:   inForce,
 		reader:    reader,

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +26,9 @@ const silenceLimit = 3 * time.Minute
 // awayInterval is how long to wait before an API server that is away is asked again, up to twice that.
 const awayInterval = time.Second
 
+// awayPatience is how long an API server that restarts may take.
+const awayPatience = 30 * time.Second
+
 // watches are the watches that the rules are built from: of policies and of lists, in each namespace. All methods may be called at
 // the same time.
 type watches struct {
@@ -34,6 +38,8 @@ type watches struct {
 	restarted func()
 	// silenceLimit is that of this package, but in tests.
 	silenceLimit time.Duration
+	// logger is told of an API server that does not answer.
+	logger logr.Logger
 }
 
 // ruleWatch is one of them.
@@ -44,6 +50,8 @@ type ruleWatch struct {
 	proof time.Time
 	// relisted says that no watch has begun since the last list.
 	relisted bool
+	// givenUp says that the last watch was: it may have waited for a version that etcd, restored, has not come to again.
+	givenUp bool
 	// compared is a resourceVersion at which the API server was seen to have the same objects as the store; "" while there is none.
 	compared string
 	// reached is the store's own when it was last asked: what the watch has brought. Where versions go back, as after etcd was
@@ -58,7 +66,14 @@ type watchPlace struct {
 }
 
 func newWatches(restarted func()) *watches {
-	return &watches{restarted: restarted, silenceLimit: silenceLimit}
+	return &watches{restarted: restarted, silenceLimit: silenceLimit, logger: logr.Discard()}
+}
+
+// tell says who is told of an API server that does not answer.
+func (w *watches) tell(logger logr.Logger) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.logger = logger
 }
 
 // add returns a further watch, of objects of this kind. Its namespace and store are not known yet.
@@ -80,18 +95,32 @@ func (w *watches) prove(of *ruleWatch) {
 func (w *watches) listed(of *ruleWatch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	of.relisted = true
+	of.relisted, of.givenUp = true, false
 }
 
 // follows says whether a watch may begin where another has ended, without a list between. One of policies may not: where their
 // CustomResourceDefinition changes, the watches that are open go on for a moment by the earlier one, and end. What they bring then
-// lacks the fields that are new, and nothing would bring it again. streamed says that the watch begins with a list.
+// lacks the fields that are new, and nothing would bring it again. Nor may one where the last was given up. streamed says that the
+// watch begins with a list.
 func (w *watches) follows(of *ruleWatch, streamed bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	follows := streamed || of.relisted || !of.place.policies
+	return streamed || of.relisted || !of.place.policies && !of.givenUp
+}
+
+// begun says that a watch has begun.
+func (w *watches) begun(of *ruleWatch, streamed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	of.relisted = false
-	return follows
+	of.givenUp = of.givenUp && !streamed
+}
+
+func (w *watches) gaveUp(on *ruleWatch) {
+	w.restarted()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	on.givenUp = true
 }
 
 // oldestProof returns the proof of the watch that has been silent for longest; zero if some watch has none, or there is no
@@ -284,7 +313,7 @@ type proven struct {
 }
 
 func (p proven) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	list, err := untilAnswered(ctx, func() (runtime.Object, error) { return p.ListerWatcherWithContext.ListWithContext(ctx, options) })
+	list, err := untilAnswered(ctx, p.away, func() (runtime.Object, error) { return p.ListerWatcherWithContext.ListWithContext(ctx, options) })
 	if err == nil {
 		p.watches.listed(p.watch)
 		p.watches.prove(p.watch)
@@ -293,14 +322,16 @@ func (p proven) ListWithContext(ctx context.Context, options metav1.ListOptions)
 }
 
 func (p proven) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	if streamed := options.SendInitialEvents != nil && *options.SendInitialEvents; !p.watches.follows(p.watch, streamed) {
+	streamed := options.SendInitialEvents != nil && *options.SendInitialEvents
+	if !p.watches.follows(p.watch, streamed) {
 		return nil, apierrors.NewResourceExpired("the watch before this one has ended: what there is, is listed again")
 	}
-	events, err := untilAnswered(ctx, func() (watch.Interface, error) { return p.ListerWatcherWithContext.WatchWithContext(ctx, options) })
+	events, err := untilAnswered(ctx, p.away, func() (watch.Interface, error) { return p.ListerWatcherWithContext.WatchWithContext(ctx, options) })
 	if err != nil {
 		return nil, err
 	}
-	silence := p.watches.listenTo(events)
+	p.watches.begun(p.watch, streamed)
+	silence := p.watches.listenTo(events, p.watch)
 	return watched{watch.Filter(events, func(event watch.Event) (watch.Event, bool) {
 		silence.broken()
 		if event.Type != watch.Error {
@@ -311,12 +342,23 @@ func (p proven) WatchWithContext(ctx context.Context, options metav1.ListOptions
 }
 
 // untilAnswered asks an API server again and again while it is away. Informers do so too, but wait longer each time, up to a minute:
-// too long for a replica that has nothing but old rules.
-func untilAnswered[Answer any](ctx context.Context, ask func() (Answer, error)) (Answer, error) {
+// too long for a replica that has nothing but old rules. What has lasted for patience is told of once, and an answer that is an error
+// for as long is left to the informer.
+func untilAnswered[Answer any](ctx context.Context, told func(error), ask func() (Answer, error)) (Answer, error) {
+	began, hasTold := time.Now(), false
 	for {
 		answer, err := ask()
 		if err == nil || !isAway(err) {
 			return answer, err
+		}
+		if lasts := time.Since(began) > awayPatience; lasts {
+			if _, answered := errors.AsType[*apierrors.StatusError](err); answered {
+				return answer, err
+			}
+			if !hasTold {
+				told(err)
+			}
+			hasTold = true
 		}
 		select {
 		case <-ctx.Done():
@@ -324,6 +366,14 @@ func untilAnswered[Answer any](ctx context.Context, ask func() (Answer, error)) 
 		case <-time.After(wait.Jitter(awayInterval, 1)):
 		}
 	}
+}
+
+// away tells that the API server does not answer.
+func (p proven) away(err error) {
+	p.watches.mu.Lock()
+	logger, place := p.watches.logger, p.watch.place
+	p.watches.mu.Unlock()
+	logger.Error(unquoted(err), "The API server does not answer; the rules stay as they are", "watch", place.String())
 }
 
 // isAway says that an error is no answer, but the lack of one: nothing is there, or it cannot reach its etcd. What an API server
@@ -334,6 +384,9 @@ func isAway(err error) bool {
 	}
 	if _, answered := errors.AsType[*apierrors.StatusError](err); !answered {
 		return true
+	}
+	if apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge) {
+		return false // etcd was restored: informers then ask for what there is
 	}
 	return apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
 		apierrors.IsInternalError(err)
@@ -367,13 +420,13 @@ type silence struct {
 	timer *time.Timer // nil once the watch has ended
 }
 
-func (w *watches) listenTo(events watch.Interface) *silence {
+func (w *watches) listenTo(events watch.Interface, of *ruleWatch) *silence {
 	s := &silence{limit: w.silenceLimit}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.timer = time.AfterFunc(s.limit, func() {
 		if s.end() {
-			w.restarted()
+			w.gaveUp(of)
 			events.Stop()
 		}
 	})

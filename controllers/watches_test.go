@@ -186,25 +186,34 @@ func TestAWatchOfPoliciesBeginsWithAList(t *testing.T) {
 			t.Errorf("a watch of lists, whose definition does not change: %v", err)
 		}
 	}
+	lists.watches.gaveUp(lists.watch)
+	if err := begin(lists, metav1.ListOptions{}); !apierrors.IsResourceExpired(err) {
+		t.Errorf("after one that was given up: %v, want Expired", err)
+	}
+	lists.watches.listed(lists.watch)
+	if err := begin(lists, metav1.ListOptions{}); err != nil {
+		t.Errorf("after that and a list: %v", err)
+	}
 }
 
 func TestAnAPIServerThatIsAwayIsAskedAgainSoonForAsLongAsItTakes(t *testing.T) {
+	tooLarge := apierrors.NewTimeoutError("Too large resource version", 1)
+	tooLarge.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseTypeResourceVersionTooLarge}}
 	synctest.Test(t, func(t *testing.T) {
 		for sentence, c := range map[string]struct {
 			fault error
 			again bool
 		}{
-			"nobody listens":           {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true},
-			"the connection ends":      {io.ErrUnexpectedEOF, true},
-			"it cannot reach its etcd": {apierrors.NewInternalError(errors.New("etcdserver: leader changed")), true},
-			"it starts":                {apierrors.NewServiceUnavailable("not yet"), true},
-			"it refuses":               {apierrors.NewForbidden(schema.GroupResource{}, "", nil), false},
-			"the version is gone":      {apierrors.NewResourceExpired("too old"), false},
-			"nobody waits any more":    {context.Canceled, false},
+			"nobody listens":        {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true},
+			"the connection ends":   {io.ErrUnexpectedEOF, true},
+			"its etcd was restored": {tooLarge, false},
+			"it refuses":            {apierrors.NewForbidden(schema.GroupResource{}, "", nil), false},
+			"the version is gone":   {apierrors.NewResourceExpired("too old"), false},
+			"nobody waits any more": {context.Canceled, false},
 		} {
 			const away = 5 * time.Minute
 			began, asked := time.Now(), 0
-			answer, err := untilAnswered(t.Context(), func() (string, error) {
+			answer, err := untilAnswered(t.Context(), func(error) {}, func() (string, error) {
 				if asked++; time.Since(began) < away {
 					return "", c.fault
 				}
@@ -218,6 +227,34 @@ func TestAnAPIServerThatIsAwayIsAskedAgainSoonForAsLongAsItTakes(t *testing.T) {
 			case c.again && time.Since(began) > away+2*awayInterval:
 				t.Errorf("%s: answered %s after it was there again", sentence, time.Since(began)-away)
 			}
+		}
+	})
+}
+
+func TestAnErrorThatLastsIsLeftToTheInformerAndSilenceIsToldOfOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for sentence, fault := range map[string]error{
+			"it cannot reach its etcd": apierrors.NewInternalError(errors.New("etcdserver: leader changed")),
+			"it starts":                apierrors.NewServiceUnavailable("not yet"),
+		} {
+			began, asked := time.Now(), 0
+			_, err := untilAnswered(t.Context(), func(error) {}, func() (string, error) {
+				asked++
+				return "", fault
+			})
+			if !errors.Is(err, fault) || asked < 10 || time.Since(began) < awayPatience {
+				t.Errorf("%s: %v after %s, asked %d times; want the fault once it has lasted", sentence, err, time.Since(began), asked)
+			}
+		}
+		told, until := 0, time.Now().Add(10*awayPatience)
+		_, err := untilAnswered(t.Context(), func(error) { told++ }, func() (string, error) {
+			if time.Now().Before(until) {
+				return "", io.ErrUnexpectedEOF
+			}
+			return "", nil
+		})
+		if err != nil || told != 1 {
+			t.Errorf("%v, told %d times that nobody answers, want once", err, told)
 		}
 	})
 }

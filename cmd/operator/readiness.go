@@ -98,14 +98,14 @@ func (r *readiness) details() details {
 		d.OAuth = newOAuthDetails(r.oauth())
 	}
 	if r.cluster != nil {
-		r.cluster.detail(&d, r.maxStaleness)
+		r.cluster.detail(&d, err == nil, r.maxStaleness)
 	}
 	d.Ready = err == nil && !d.Draining && !d.Stale && !d.Fenced && !d.Joining
 	return d
 }
 
 // detail adds what there is to say of a replica among others.
-func (c *cluster) detail(d *details, maxStaleness time.Duration) {
+func (c *cluster) detail(d *details, loaded bool, maxStaleness time.Duration) {
 	freshness := c.rules.Freshness()
 	d.PublishedThrough = freshness.PublishedThrough
 	heard := freshness.Proven
@@ -120,7 +120,7 @@ func (c *cluster) detail(d *details, maxStaleness time.Duration) {
 	}
 	d.Stale = maxStaleness > 0 && !heard.IsZero() && time.Since(heard) > maxStaleness
 	d.Fenced = c.replica.FencedSoon()
-	d.Joining = !c.replica.TakesCalls(d.Stored != nil)
+	d.Joining = !c.replica.TakesCalls(loaded, d.Stored != nil)
 }
 
 func (r *readiness) plain(w http.ResponseWriter, _ *http.Request) {

@@ -22,6 +22,9 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
+// sourceTimeout is how long what feeds the rules has to end, within what the chart adds to a pod's time to stop.
+const sourceTimeout = 4 * time.Second
+
 // operator is the program, wired and not yet running. Everything that can fail has been done.
 type operator struct {
 	options   *options
@@ -210,7 +213,11 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	failure = errors.Join(failure, op.hook.Shutdown(inFlight))
 	<-hookEnded
 	stopBackground()
-	<-policiesEnded
+	select {
+	case <-policiesEnded:
+	case <-time.After(sourceTimeout): // an API server, or a disk, that says nothing: all calls are answered, and a pod has only so long
+		op.logger.Info("Ending without having said goodbye to the API server", "waited", sourceTimeout.String())
+	}
 	failure = errors.Join(failure, op.metrics.Close(), op.probes.Close())
 	<-metricsEnded
 	<-probesEnded

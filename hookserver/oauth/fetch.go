@@ -163,6 +163,9 @@ func get(ctx context.Context, client *http.Client, at *url.URL) ([]byte, error) 
 		return nil, refusedStatus{at.Redacted(), response.StatusCode}
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
+	if err == nil {
+		err = ctx.Err() // a server that hears of the end of our patience may end its answer
+	}
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("GET %s: %w", at.Redacted(), err)

@@ -166,10 +166,11 @@ func TestASourceThatMisbehavesIsAFaultThatNamesNoSecret(t *testing.T) {
 
 func TestASourceHasATimeLimit(t *testing.T) {
 	s := startSource(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	pipe, _, err := os.Pipe()
+	pipe, open, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer open.Close() // not before: the collector would close it, and end what is read
 	for _, from := range []string{s.withSecrets("/"), Stdin} {
 		f := fetcher(s)
 		f.Stdin, f.Timeout = pipe, 50*time.Millisecond
