@@ -313,7 +313,9 @@ type proven struct {
 }
 
 func (p proven) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	list, err := untilAnswered(ctx, p.away, func() (runtime.Object, error) { return p.ListerWatcherWithContext.ListWithContext(ctx, options) })
+	list, err := untilAnswered(ctx, p.away, func() (runtime.Object, error) {
+		return p.ListerWatcherWithContext.ListWithContext(ctx, options)
+	})
 	if err == nil {
 		p.watches.listed(p.watch)
 		p.watches.prove(p.watch)
@@ -326,7 +328,9 @@ func (p proven) WatchWithContext(ctx context.Context, options metav1.ListOptions
 	if !p.watches.follows(p.watch, streamed) {
 		return nil, apierrors.NewResourceExpired("the watch before this one has ended: what there is, is listed again")
 	}
-	events, err := untilAnswered(ctx, p.away, func() (watch.Interface, error) { return p.ListerWatcherWithContext.WatchWithContext(ctx, options) })
+	events, err := untilAnswered(ctx, p.away, func() (watch.Interface, error) {
+		return p.ListerWatcherWithContext.WatchWithContext(ctx, options)
+	})
 	if err != nil {
 		return nil, err
 	}
