@@ -49,8 +49,9 @@ type Faults struct {
 	errors  []string
 	// unsettled counts faults that were left out because the fleet was not well before.
 	unsettled int
-	// byStored counts the replicas that were ready without the API server, by their stored snapshot.
-	byStored int
+	// alone counts the replicas that are not fenced and started without the API server and with a good stored snapshot, and byStored
+	// those that were ready so.
+	alone, byStored int
 	// old is every pod there was, and unfenced has the addresses of those that never fence themselves.
 	old      []*fleet.Pod
 	unfenced map[string]bool
@@ -107,6 +108,9 @@ func (f *Faults) Replicas(ctx context.Context, steps iter.Seq[script.Step]) {
 			if target = f.awaitLeader(ctx); target == nil {
 				continue
 			}
+		}
+		if step.Fault == script.RestartAlone || step.Fault == script.CorruptAlone {
+			target = f.unfencedOf(pods, target)
 		}
 		if !f.settle(ctx, target) {
 			continue
@@ -320,11 +324,14 @@ func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fle
 	sleep(ctx, step.Lasts)
 	ready := target.Ready()
 	f.timeline.Note("%s, alone, is ready: %t", target.Name, ready)
-	if ready {
-		f.mu.Lock()
-		f.byStored++
-		f.mu.Unlock()
+	f.mu.Lock()
+	if step.Fault == script.RestartAlone && f.unfenced[target.Address] {
+		f.alone++
 	}
+	if ready {
+		f.byStored++
+	}
+	f.mu.Unlock()
 	target.Line.Mend()
 	return err
 }
@@ -368,6 +375,19 @@ func (f *Faults) hitPlane(ctx context.Context, step script.Step) error {
 		}
 	}
 	return nil
+}
+
+// unfencedOf returns a replica that is not fenced, where there is one, or the target: alone, a fenced one answers nobody whatever it
+// has stored.
+func (f *Faults) unfencedOf(pods []*fleet.Pod, target *fleet.Pod) *fleet.Pod {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, pod := range pods {
+		if f.unfenced[pod.Address] {
+			return pod
+		}
+	}
+	return target
 }
 
 // awaitLeader waits for a leader; nil if there is none for long, or ctx ends.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/test/chaos/history"
+	"registrationpolicy.dev/operator/test/chaos/script"
 )
 
 const (
@@ -44,6 +45,7 @@ func (c *chaos) report(calm bool) (passed bool, err error) {
 		c.show(h, of)
 	}
 	check("few calls met a standstill of the machine", found.Stood, found.Stood*mostStood > len(h.Calls))
+	check("replicas were ready alone, by a stored snapshot", c.faults.byStored, c.faults.byStored == 0 && c.triedStored())
 	check("every policy was ready in the end", len(c.policies.versions), !calm)
 	check("every fault could be made and undone", len(c.faults.errors), len(c.faults.errors) > 0)
 	for _, text := range c.faults.errors {
@@ -55,6 +57,11 @@ func (c *chaos) report(calm bool) (passed bool, err error) {
 	}
 	fmt.Fprintf(c.out, "%d passed, %d failed\n", passes, failures)
 	return failures == 0, nil
+}
+
+// triedStored tells whether a replica that is not fenced was started without the API server.
+func (c *chaos) triedStored() bool {
+	return c.faults.counts[script.RestartAlone] > 0 && c.faults.alone > 0
 }
 
 func (c *chaos) summary(h *history.History, found *history.Report) {

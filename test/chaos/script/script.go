@@ -86,7 +86,7 @@ var (
 		Freeze:  {2 * time.Second, 8 * time.Second},
 		Cut:     {4 * time.Second, 12 * time.Second},
 		Silence: {4 * time.Second, 12 * time.Second},
-		Scale:   {2 * time.Second, 5 * time.Second}, RestartAlone: {6 * time.Second, 12 * time.Second},
+		Scale:   {2 * time.Second, 5 * time.Second}, RestartAlone: {9 * time.Second, 14 * time.Second},
 		CorruptAlone: {6 * time.Second, 10 * time.Second}, FillDisk: {3 * time.Second, 6 * time.Second},
 	}
 	planeFaults = map[Fault]times{
