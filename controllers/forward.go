@@ -43,7 +43,8 @@ func (*forward) NeedLeaderElection() bool { return false }
 func (f *forward) step(ctx context.Context) (wait time.Duration) {
 	wait = forwardInterval
 	least, most := f.rules.watches.through()
-	if target, _ := f.rules.target.Load().(string); olderVersion(most, target) {
+	target, _ := f.rules.target.Load().(string)
+	if olderVersion(most, target) {
 		most = target
 	}
 	if olderVersion(least, most) {
@@ -56,7 +57,7 @@ func (f *forward) step(ctx context.Context) (wait time.Duration) {
 			wait = catchUpInterval // the API server is away, or an event on its way
 		}
 		least, _ = f.rules.watches.through()
-		if target, _ := f.rules.target.Load().(string); same && olderVersion(least, target) {
+		if same && olderVersion(least, target) { // of before the comparison
 			f.rules.target.CompareAndSwap(target, "") // the API server itself has not come that far: etcd was restored
 		}
 	}
