@@ -43,6 +43,9 @@ func (*forward) NeedLeaderElection() bool { return false }
 func (f *forward) step(ctx context.Context) (wait time.Duration) {
 	wait = forwardInterval
 	least, most := f.rules.watches.through()
+	if least == "" {
+		return catchUpInterval // the first lists have not come: there is nothing to compare
+	}
 	target, _ := f.rules.target.Load().(string)
 	if olderVersion(most, target) {
 		most = target

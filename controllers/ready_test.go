@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
@@ -245,5 +247,32 @@ func TestASteadyFleetWritesNoMoreThanItsRenewals(t *testing.T) {
 	}
 	if n := status - statusBefore; n != 0 {
 		t.Errorf("%d writes of status while nothing changed", n)
+	}
+}
+
+// Versions go back where etcd is restored. A generation that was first seen at one of before would be waited for until they are there
+// again.
+func TestAVersionOfBeforeARestoreIsNotWaitedFor(t *testing.T) {
+	const before, after = "9000", "7010"
+	object := policyObject(t, "team", "acme", `{allow: {domains: [acme.com]}}`)
+	object.SetGeneration(1)
+	accepted := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionTrue}
+	follow := func(o *rollout, version string, stored policyStatus) string {
+		object.SetResourceVersion(version)
+		o.of(object, stored, accepted, false)
+		return o.known[types.NamespacedName{Namespace: "team", Name: "acme"}].version
+	}
+	o := newRollout(&Fleet{}, nil, loggerTo(&transcript{}))
+	if got := follow(o, before, policyStatus{}); got != before {
+		t.Errorf("first seen at %s, want %s", got, before)
+	}
+	if got := follow(o, after, policyStatus{}); got != after {
+		t.Errorf("the leader that saw it before: first seen at %s, want %s", got, after)
+	}
+	told := policyStatus{v1alpha1.RegistrationPolicyStatus{
+		ObservedGeneration: 1, Replicas: &v1alpha1.ReplicasStatus{FirstSeenResourceVersion: before},
+	}}
+	if got := follow(newRollout(&Fleet{}, nil, loggerTo(&transcript{})), after, told); got != after {
+		t.Errorf("the next leader: first seen at %s, want %s", got, after)
 	}
 }

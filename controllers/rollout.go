@@ -141,9 +141,12 @@ func (o *rollout) of(
 	defer o.mu.Unlock()
 	name := types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 	policy, found := o.known[name]
-	if !found || policy.uid != object.GetUID() || policy.generation != object.GetGeneration() {
-		seen := firstSeen{generation: object.GetGeneration(), version: object.GetResourceVersion(), at: time.Now()}
-		if told := stored.Replicas; told != nil && told.FirstSeenResourceVersion != "" && stored.ObservedGeneration == seen.generation {
+	now := object.GetResourceVersion()
+	if !found || policy.uid != object.GetUID() || policy.generation != object.GetGeneration() || olderVersion(now, policy.version) {
+		seen := firstSeen{generation: object.GetGeneration(), version: now, at: time.Now()}
+		// One that is newer than the object is of before etcd was restored: no replica would reach it.
+		if told := stored.Replicas; told != nil && stored.ObservedGeneration == seen.generation &&
+			told.FirstSeenResourceVersion != "" && !olderVersion(now, told.FirstSeenResourceVersion) {
 			seen.version = told.FirstSeenResourceVersion
 		}
 		policy = followed{uid: object.GetUID(), firstSeen: seen}

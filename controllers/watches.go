@@ -3,6 +3,9 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -372,12 +375,16 @@ func untilAnswered[Answer any](ctx context.Context, told func(error), ask func()
 	}
 }
 
-// away tells that the API server does not answer.
+// away tells that the API server does not answer. Only what is said of a connection is logged: an answer that could not be read may be
+// quoted in the error, and have addresses.
 func (p proven) away(err error) {
+	if _, connection := errors.AsType[net.Error](err); !connection && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("an answer that could not be read (%T)", err)
+	}
 	p.watches.mu.Lock()
 	logger, place := p.watches.logger, p.watch.place
 	p.watches.mu.Unlock()
-	logger.Error(unquoted(err), "The API server does not answer; the rules stay as they are", "watch", place.String())
+	logger.Error(err, "The API server does not answer; the rules stay as they are", "watch", place.String())
 }
 
 // isAway says that an error is no answer, but the lack of one: nothing is there, or it cannot reach its etcd. What an API server

@@ -3,9 +3,12 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -257,6 +260,34 @@ func TestAnErrorThatLastsIsLeftToTheInformerAndSilenceIsToldOfOnce(t *testing.T)
 			t.Errorf("%v, told %d times that nobody answers, want once", err, told)
 		}
 	})
+}
+
+// Informers begin after reports: were the first report's version given up for want of a watch, a new replica would wait for bookmarks.
+func TestATargetIsKeptUntilThereAreWatchesToBringToIt(t *testing.T) {
+	rules := &RulesReconciler{watches: newWatches(func() {}), inForce: &inForce{}, hurry: make(chan struct{}, 1)}
+	f := &forward{rules: rules, catchUp: &catchUp{watches: rules.watches}}
+	rules.bringTo("120")
+	f.step(t.Context())
+	if target, _ := rules.target.Load().(string); target != "120" {
+		t.Errorf("without a watch, the target is %q, want 120", target)
+	}
+	rules.watches.add(newPolicyObject()) // not filled yet
+	f.step(t.Context())
+	if target, _ := rules.target.Load().(string); target != "120" {
+		t.Errorf("with a watch that has brought nothing yet, the target is %q, want 120", target)
+	}
+}
+
+func TestOfAnAnswerThatCannotBeReadNothingIsQuoted(t *testing.T) {
+	log := &transcript{}
+	w := newWatches(func() {})
+	w.tell(loggerTo(log))
+	p := proven{nil, w, w.add(newPolicyObject())}
+	p.away(fmt.Errorf("decode: no such kind: %q", localPart+"@acme.com"))
+	p.away(&url.Error{Op: "Get", URL: "https://10.0.0.1/apis", Err: errors.New("connection refused")})
+	if text := log.String(); holdsLocalPart(text) != "" || !strings.Contains(text, "could not be read") || !strings.Contains(text, "connection refused") {
+		t.Errorf("the log says %s", text)
+	}
 }
 
 // deaf is a transport by which, once it is told so, the watches that are open then bring nothing any more, on connections that live.
