@@ -14,6 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/internal/freshness"
 )
 
 // fenceMargin is added to a replica's own --fence-after before it counts as fenced: for answers that were on their way.
@@ -89,7 +91,7 @@ func (f *Fleet) observe(ctx context.Context) (fleetView, error) {
 		age := f.age(lease, seen)
 		name := f.nameOf(lease)
 		replica := replicaView{name: name, through: said.PublishedThrough, state: reporting}
-		if olderVersion(leases.ResourceVersion, replica.through) {
+		if freshness.Older(leases.ResourceVersion, replica.through) {
 			replica.through = "" // of before etcd was restored: that says nothing about now
 		}
 		if age > reportDuration {
@@ -198,7 +200,7 @@ func (f *Fleet) nameOf(lease *coordinationv1.Lease) string {
 // sameMembers says that the same replicas can be asked, in the same states, and that none has gone back.
 func (v fleetView) sameMembers(before fleetView) bool {
 	return slices.EqualFunc(v.replicas, before.replicas, func(now, then replicaView) bool {
-		return now.name == then.name && now.state == then.state && !olderVersion(now.through, then.through)
+		return now.name == then.name && now.state == then.state && !freshness.Older(now.through, then.through)
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"registrationpolicy.dev/operator/internal/freshness"
 )
 
 // forwardInterval is how often the position of the rules is brought forward while nothing changes. It is that of the reports: there
@@ -47,10 +49,10 @@ func (f *forward) step(ctx context.Context) (wait time.Duration) {
 		return catchUpInterval // the first lists have not come: there is nothing to compare
 	}
 	target, _ := f.rules.target.Load().(string)
-	if olderVersion(most, target) {
+	if freshness.Older(most, target) {
 		most = target
 	}
-	if olderVersion(least, most) {
+	if freshness.Older(least, most) {
 		if early := catchUpInterval - time.Since(f.compared); early > 0 { // changes that follow each other share a comparison
 			return early
 		}
@@ -60,11 +62,11 @@ func (f *forward) step(ctx context.Context) (wait time.Duration) {
 			wait = catchUpInterval // the API server is away, or an event on its way
 		}
 		least, _ = f.rules.watches.through()
-		if same && olderVersion(least, target) { // of before the comparison
+		if same && freshness.Older(least, target) { // of before the comparison
 			f.rules.target.CompareAndSwap(target, "") // the API server itself has not come that far: etcd was restored
 		}
 	}
-	if _, through, _ := f.rules.inForce.get(); olderVersion(through, least) {
+	if _, through, _ := f.rules.inForce.get(); freshness.Older(through, least) {
 		select {
 		case f.rules.rebuild <- event.GenericEvent{Object: newPolicyObject()}:
 		default: // one is asked for already

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -20,7 +21,7 @@ func replicasStatus(view fleetView, seen firstSeen) *v1alpha1.ReplicasStatus {
 	for _, replica := range view.replicas {
 		var reason v1alpha1.WaitingReason
 		switch {
-		case replica.through != "" && !olderVersion(replica.through, seen.version):
+		case replica.through != "" && !freshness.Older(replica.through, seen.version):
 			inForce++ // what is silent goes back no further than to what it last said
 			continue
 		case replica.state == silent:

@@ -15,6 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
+
+	"registrationpolicy.dev/operator/internal/freshness"
 )
 
 const (
@@ -166,7 +168,7 @@ func (r *Replica) Start(ctx context.Context) error {
 // report writes one report. again says that there is more to say at once.
 func (r *Replica) report(ctx context.Context, digest, through string) (again bool, _ error) {
 	r.mu.Lock()
-	announced := r.opened || r.announcedAt != "" || r.begunAt != "" && !olderVersion(through, r.begunAt)
+	announced := r.opened || r.announcedAt != "" || r.begunAt != "" && !freshness.Older(through, r.begunAt)
 	r.mu.Unlock()
 	said, err := json.Marshal(report{
 		Digest: digest, PublishedThrough: through, Serving: announced, Version: r.options.Version,
@@ -188,11 +190,11 @@ func (r *Replica) report(ctx context.Context, digest, through string) (again boo
 	}
 	r.wrote = true
 	r.options.Metrics.reportedAt.SetToCurrentTime()
-	if r.ahead = olderVersion(r.lease.ResourceVersion, through); r.ahead {
+	if r.ahead = freshness.Older(r.lease.ResourceVersion, through); r.ahead {
 		r.unproven = nil // of before, too
 	}
 	if r.options.FenceAfter > 0 {
-		if last := len(r.unproven) - 1; last >= 0 && olderVersion(r.lease.ResourceVersion, r.unproven[last].version) {
+		if last := len(r.unproven) - 1; last >= 0 && freshness.Older(r.lease.ResourceVersion, r.unproven[last].version) {
 			r.unproven = nil // no rules will ever be as new as those
 		}
 		r.unproven = append(r.unproven, sentReport{sent, r.lease.ResourceVersion})
@@ -206,7 +208,7 @@ func (r *Replica) report(ctx context.Context, digest, through string) (again boo
 		r.wroteFirst = time.Now()
 		r.begunAt = r.lease.ResourceVersion
 		r.rules.bringTo(r.begunAt)
-		return !olderVersion(through, r.begunAt), nil
+		return !freshness.Older(through, r.begunAt), nil
 	case announced && r.announcedAt == "":
 		r.announcedAt = r.lease.ResourceVersion
 		r.rules.bringTo(r.announcedAt)
@@ -221,7 +223,7 @@ func (r *Replica) prove(through string) {
 	if r.ahead {
 		return
 	}
-	for len(r.unproven) > 0 && !olderVersion(through, r.unproven[0].version) {
+	for len(r.unproven) > 0 && !freshness.Older(through, r.unproven[0].version) {
 		r.proven.Store(int64(r.unproven[0].sent))
 		r.unproven = r.unproven[1:]
 	}
@@ -342,7 +344,7 @@ func (r *Replica) TakesCalls(loaded, stored bool) bool {
 	_, through, _ := r.rules.inForce.get()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.joined = r.joined || r.announcedAt != "" && !olderVersion(through, r.announcedAt)
+	r.joined = r.joined || r.announcedAt != "" && !freshness.Older(through, r.announcedAt)
 	if r.joined || r.opened || !loaded {
 		return loaded && (r.joined || r.opened)
 	}

@@ -15,6 +15,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/freshness"
 )
 
 const (
@@ -142,11 +143,11 @@ func (o *rollout) of(
 	name := types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 	policy, found := o.known[name]
 	now := object.GetResourceVersion()
-	if !found || policy.uid != object.GetUID() || policy.generation != object.GetGeneration() || olderVersion(now, policy.version) {
+	if !found || policy.uid != object.GetUID() || policy.generation != object.GetGeneration() || freshness.Older(now, policy.version) {
 		seen := firstSeen{generation: object.GetGeneration(), version: now, at: time.Now()}
 		// One that is newer than the object is of before etcd was restored: no replica would reach it.
 		if told := stored.Replicas; told != nil && stored.ObservedGeneration == seen.generation &&
-			told.FirstSeenResourceVersion != "" && !olderVersion(now, told.FirstSeenResourceVersion) {
+			told.FirstSeenResourceVersion != "" && !freshness.Older(now, told.FirstSeenResourceVersion) {
 			seen.version = told.FirstSeenResourceVersion
 		}
 		policy = followed{uid: object.GetUID(), firstSeen: seen}

@@ -16,10 +16,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	toolscache "k8s.io/client-go/tools/cache"
+
+	"registrationpolicy.dev/operator/internal/freshness"
 )
 
 // silenceLimit is how long nothing may come by a watch before it is given up for a new one. An API server sends a bookmark about
@@ -169,10 +170,10 @@ func (w *watches) through() (least, most string) {
 		if position == "" {
 			return "", ""
 		}
-		if i == 0 || olderVersion(position, least) {
+		if i == 0 || freshness.Older(position, least) {
 			least = position
 		}
-		if i == 0 || olderVersion(most, one.reached) {
+		if i == 0 || freshness.Older(most, one.reached) {
 			most = one.reached
 		}
 	}
@@ -185,7 +186,7 @@ func (w *watches) behind(version string) []watchPlace {
 	defer w.mu.Unlock()
 	var places []watchPlace
 	for _, one := range w.watches {
-		if position := one.position(); position != "" && olderVersion(position, version) {
+		if position := one.position(); position != "" && freshness.Older(position, version) {
 			places = append(places, one.place)
 		}
 	}
@@ -198,11 +199,11 @@ func (r *ruleWatch) position() string {
 		return ""
 	}
 	position := r.store.LastStoreSyncResourceVersion()
-	if olderVersion(position, r.reached) {
+	if freshness.Older(position, r.reached) {
 		r.compared = ""
 	}
 	r.reached = position
-	if position != "" && olderVersion(position, r.compared) {
+	if position != "" && freshness.Older(position, r.compared) {
 		return r.compared
 	}
 	return position
@@ -239,18 +240,6 @@ type objectVersion struct{ uid, resourceVersion string }
 
 func versionOfObject(object metav1.Object) objectVersion {
 	return objectVersion{string(object.GetUID()), object.GetResourceVersion()}
-}
-
-// olderVersion says that a is an earlier resourceVersion than b. One that is not well-formed is earlier than any that is, and
-// not than another.
-func olderVersion(a, b string) bool {
-	order, err := resourceversion.CompareResourceVersion(a, b)
-	if err == nil {
-		return order < 0
-	}
-	_, errA := resourceversion.CompareResourceVersion(a, a)
-	_, errB := resourceversion.CompareResourceVersion(b, b)
-	return errA != nil && errB == nil
 }
 
 // newInformer returns an informer whose watch is among w, if it is of what rules are built from.

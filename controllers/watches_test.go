@@ -22,6 +22,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
+
+	"registrationpolicy.dev/operator/internal/freshness"
 )
 
 func TestFreshnessIsThatOfTheWatchThatHasBeenSilentForLongest(t *testing.T) {
@@ -109,8 +111,8 @@ func TestAVersionThatIsNoneIsEarlierThanAny(t *testing.T) {
 	}{
 		{"9", "10", true}, {"10", "9", false}, {"10", "10", false}, {"", "1", true}, {"1", "", false}, {"", "", false}, {"x", "1", true}, {"x", "", false},
 	} {
-		if got := olderVersion(c.a, c.b); got != c.want {
-			t.Errorf("olderVersion(%q, %q) is %v, want %v", c.a, c.b, got, c.want)
+		if got := freshness.Older(c.a, c.b); got != c.want {
+			t.Errorf("freshness.Older(%q, %q) is %v, want %v", c.a, c.b, got, c.want)
 		}
 	}
 }

@@ -36,18 +36,48 @@ const (
 // and path. It is total: whatever is wrong with a policy never allows what a well-formed reading of it would not.
 // The result depends on the set of policies only, not on their order.
 func Compile(policies []Policy) (*Snapshot, []Rejection) {
-	compiled := make([]compiledPolicy, len(policies))
+	compiled := make([]*Compiled, len(policies))
 	for i := range policies {
-		compiled[i] = compilePolicy(&policies[i])
+		compiled[i] = CompilePolicy(policies[i])
 	}
-	slices.SortFunc(compiled, func(a, b compiledPolicy) int {
-		return cmp.Or(a.name.Compare(b.name), slices.Compare(a.canon, b.canon))
-	})
+	slices.SortFunc(compiled, (*Compiled).compare)
 	var rejections []Rejection
 	for i := range compiled {
-		rejections = append(rejections, compiled[i].rejections...)
+		rejections = append(rejections, compiled[i].Rejections()...)
 	}
-	return newSnapshot(compiled), rejections
+	return Assemble(nil, compiled), rejections
+}
+
+// Compiled is one compiled policy. It is immutable, and any number of snapshots may share it. It is made by [CompilePolicy].
+type Compiled struct {
+	policy compiledPolicy
+}
+
+// CompilePolicy compiles one policy. It is total, as [Compile] is.
+func CompilePolicy(policy Policy) *Compiled { return &Compiled{compilePolicy(&policy)} }
+
+// Name returns the name of the policy.
+func (c *Compiled) Name() PolicyName { return c.policy.name }
+
+// Enforceable is false for a policy that could not be understood, or that lacks a list by which it denies.
+func (c *Compiled) Enforceable() bool { return c.policy.enforceable }
+
+// Rejections returns the parts of the policy that could not be used, sorted by path. They must not be changed.
+func (c *Compiled) Rejections() []Rejection { return c.policy.rejections }
+
+func (c *Compiled) compare(o *Compiled) int {
+	return cmp.Or(c.policy.name.Compare(o.policy.name), slices.Compare(c.policy.canon, o.policy.canon))
+}
+
+// Assemble returns the rules that compiled policies make together: the same, with the same digest, as [Compile] returns for the
+// policies that they were compiled from, whatever their order. It may share parts of an earlier snapshot; nil is none.
+func Assemble(_ *Snapshot, policies []*Compiled) *Snapshot {
+	sorted := slices.SortedFunc(slices.Values(policies), (*Compiled).compare)
+	compiled := make([]compiledPolicy, len(sorted))
+	for i := range sorted {
+		compiled[i] = sorted[i].policy
+	}
+	return newSnapshot(compiled)
 }
 
 // Requests of a call, as a set of bits.

@@ -1,0 +1,16 @@
+package freshness
+
+import "k8s.io/apimachinery/pkg/util/resourceversion"
+
+// Older reports whether resourceVersion a is earlier than b. A malformed version is earlier than a well-formed one, and not
+// earlier than another malformed one. Versions of different kinds and namespaces have one order where one etcd keeps them
+// (Kubernetes KEP-5504).
+func Older(a, b string) bool {
+	order, err := resourceversion.CompareResourceVersion(a, b)
+	if err == nil {
+		return order < 0
+	}
+	_, errA := resourceversion.CompareResourceVersion(a, a)
+	_, errB := resourceversion.CompareResourceVersion(b, b)
+	return errA != nil && errB == nil
+}
