@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"registrationpolicy.dev/operator/internal/dirwatch"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -21,8 +22,11 @@ type Directory struct {
 	path      string
 	schema    *specSchema
 	watcher   *dirwatch.Watcher
-	publisher publisher
-	lists     *Lists
+	publisher *publish.Publisher
+	lists     *publish.Lists
+	scopes    Scopes
+	metrics   *publish.Metrics
+	logger    logr.Logger
 	content   [sha256.Size]byte // of the files last read, in force or not
 	refusal   error             // what is wrong with that content
 	warned    []rules.Warning   // what looks wrong in it, as far as it is in force
@@ -33,7 +37,7 @@ type Directory struct {
 
 // OpenDirectory begins to watch the directory at path. It reads nothing yet. Of its policies, what scopes leave in force is
 // published in store.
-func OpenDirectory(path string, store *rules.Store, scopes Scopes, metrics *Metrics, logger logr.Logger) (*Directory, error) {
+func OpenDirectory(path string, store *rules.Store, scopes Scopes, metrics *publish.Metrics, logger logr.Logger) (*Directory, error) {
 	schema, err := newSpecSchema()
 	if err != nil {
 		return nil, err
@@ -44,8 +48,8 @@ func OpenDirectory(path string, store *rules.Store, scopes Scopes, metrics *Metr
 	}
 	return &Directory{
 		path: path, schema: schema, watcher: watcher,
-		publisher: publisher{scopes: scopes, store: store, metrics: metrics, logger: logger},
-		lists:     newLists(fileMaps{}, metrics),
+		publisher: publish.New(publish.Options{Bound: scopes.Bound, Store: store, Metrics: metrics, Logger: logger}),
+		lists:     publish.NewLists(metrics, false), scopes: scopes, metrics: metrics, logger: logger,
 	}, nil
 }
 
@@ -57,9 +61,9 @@ func (d *Directory) Load(ctx context.Context) error {
 	d.err = err
 	d.mu.Unlock()
 	if err != nil {
-		d.publisher.metrics.failed(buildReadFailed)
+		d.metrics.ReadFailed()
 	} else {
-		d.publisher.metrics.stale.Set(0)
+		d.metrics.ReadSucceeded()
 	}
 	return err
 }
@@ -82,17 +86,17 @@ func (d *Directory) load(ctx context.Context) error {
 	for i, document := range documents {
 		policies[i] = document.policy
 	}
-	if policies, err = d.lists.resolveFrom(ctx, lists, policies); err != nil {
+	if policies, err = resolveFiles(ctx, d.lists, lists, policies); err != nil {
 		return err
 	}
-	for _, rejection := range d.publisher.publish(policies, nil) {
+	for _, rejection := range d.publisher.PublishAll(policies) {
 		d.logRejection(documents, rejection)
 	}
 	d.logWarnings(documents, policies)
-	for _, namespace := range d.publisher.scopes.Namespaces() {
+	for _, namespace := range d.scopes.Namespaces() {
 		if !slices.ContainsFunc(policies, func(policy rules.Policy) bool { return policy.Namespace == namespace }) {
 			// With the name of another, the namespace that was meant is not bounded.
-			d.publisher.logger.Info("Bounded namespace has no policy: is it misspelt?", "namespace", namespace)
+			d.logger.Info("Bounded namespace has no policy: is it misspelt?", "namespace", namespace)
 		}
 	}
 	return nil
@@ -103,7 +107,7 @@ func (d *Directory) parseAll(ctx context.Context, files []file) ([]*document, er
 	var errs []error
 	for _, file := range files {
 		if file.ignored {
-			d.publisher.logger.Info("Not a policy file: its name ends in none of .yaml, .yml, .json", "file", file.name)
+			d.logger.Info("Not a policy file: its name ends in none of .yaml, .yml, .json", "file", file.name)
 			continue
 		}
 		found, err := d.parse(ctx, file)
@@ -122,9 +126,9 @@ func (d *Directory) Start(ctx context.Context) error {
 		err := d.Load(ctx)
 		switch {
 		case err != nil && (before == nil || before.Error() != err.Error()):
-			d.publisher.logger.Error(err, "Policy files refused; the earlier rules stay in force")
+			d.logger.Error(err, "Policy files refused; the earlier rules stay in force")
 		case err == nil && before != nil:
-			d.publisher.logger.Info("Policy files accepted again")
+			d.logger.Info("Policy files accepted again")
 		}
 	})
 	return nil
@@ -140,7 +144,7 @@ func (d *Directory) Err() error {
 func (d *Directory) logRejection(documents []*document, rejection rules.Rejection) {
 	for _, document := range documents {
 		if document.policy.PolicyName == rejection.Policy {
-			d.publisher.logger.Info("Part of a policy is not in force", "policy", rejection.Policy.String(),
+			d.logger.Info("Part of a policy is not in force", "policy", rejection.Policy.String(),
 				"at", document.place(rejection.Path), "path", rejection.Path, "why", rejection.Message)
 		}
 	}

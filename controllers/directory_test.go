@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -34,7 +35,7 @@ func openDirectory(t *testing.T, namesAndTexts ...string) *directoryFixture {
 		f.write(t, namesAndTexts[i], namesAndTexts[i+1])
 	}
 	var err error
-	f.Directory, err = OpenDirectory(f.dir, f.store, nil, NewMetrics(f.registry), loggerTo(f.log))
+	f.Directory, err = OpenDirectory(f.dir, f.store, nil, publish.NewMetrics(f.registry), loggerTo(f.log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +349,7 @@ func TestFilesThatCannotBeReadAreErrors(t *testing.T) {
 		})
 	}
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
-	d, err := OpenDirectory(nowhere, &rules.Store{}, nil, NewMetrics(prometheus.NewRegistry()), loggerTo(said))
+	d, err := OpenDirectory(nowhere, &rules.Store{}, nil, publish.NewMetrics(prometheus.NewRegistry()), loggerTo(said))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -561,7 +562,7 @@ func TestASwapIsSeenAsAWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d, err := OpenDirectory(dir, store, nil, NewMetrics(prometheus.NewRegistry()), loggerTo(said))
+	d, err := OpenDirectory(dir, store, nil, publish.NewMetrics(prometheus.NewRegistry()), loggerTo(said))
 	if err != nil {
 		t.Fatal(err)
 	}

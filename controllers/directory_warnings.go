@@ -8,14 +8,14 @@ import (
 
 // logWarnings logs what looks wrong in policies that have their lists, unless it did before the last change too.
 func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) {
-	warnings := allWarnings(d.publisher.scopes, policies)
+	warnings := allWarnings(d.scopes, policies)
 	for _, warning := range warnings {
 		if slices.Contains(d.warned, warning) {
 			continue
 		}
 		for _, document := range documents {
 			if document.policy.PolicyName == warning.Policy {
-				d.publisher.logger.Info("Part of a policy looks wrong", "policy", warning.Policy.String(),
+				d.logger.Info("Part of a policy looks wrong", "policy", warning.Policy.String(),
 					"at", document.place(warning.Path), "path", warning.Path, "why", warning.Message)
 			}
 		}

@@ -12,13 +12,23 @@ import (
 	strictjson "sigs.k8s.io/json"
 
 	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
 // fileMaps are the ConfigMaps of files.
 type fileMaps map[types.NamespacedName]*corev1.ConfigMap
 
-func (m fileMaps) get(_ context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+// Version returns the version of a ConfigMap.
+func (m fileMaps) Version(name types.NamespacedName) publish.Version {
+	if object := m[name]; object != nil {
+		return publish.Version{UID: object.UID, ResourceVersion: object.ResourceVersion}
+	}
+	return publish.Version{}
+}
+
+// Get returns a ConfigMap.
+func (m fileMaps) Get(_ context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
 	return m[name], nil
 }
 
@@ -75,10 +85,9 @@ func splitLists(documents []*document) ([]*document, fileMaps) {
 	return policies, lists
 }
 
-// resolveFrom resolves policies with the ConfigMaps of files. It knows what it compiled before.
-func (l *Lists) resolveFrom(ctx context.Context, maps fileMaps, policies []rules.Policy) ([]rules.Policy, error) {
-	l.mu.Lock()
-	l.maps = maps
-	l.mu.Unlock()
-	return l.ResolveAll(ctx, policies)
+// resolveFiles resolves policies with the ConfigMaps of files.
+func resolveFiles(ctx context.Context, lists *publish.Lists, maps fileMaps, policies []rules.Policy) ([]rules.Policy, error) {
+	const group = "files"
+	resolved, err := lists.Resolve(ctx, group, maps, policies)
+	return resolved.Policies, err
 }

@@ -19,6 +19,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -309,7 +310,7 @@ func TestReplicasFollowLists(t *testing.T) {
 }
 
 // A replica does not even hold what is no list: of its namespaces it may read every ConfigMap, and asks for those with the label.
-func TestOnlyConfigMapsWithTheLabelAreCached(t *testing.T) {
+func TestOnlyConfigMapsWithTheLabelAreWatched(t *testing.T) {
 	namespace := cluster.namespace(t)
 	other := list(namespace, "other", map[string]string{"entries": "listed.example\n"})
 	other.Labels = map[string]string{listobjects.Label: "false"}
@@ -318,9 +319,8 @@ func TestOnlyConfigMapsWithTheLabelAreCached(t *testing.T) {
 	r := startReplica(t, cluster.config, namespace, "a")
 	eventuallyAnswers(t, within, r.store, onList, "DENY Denied")
 	for name, want := range map[string]bool{"bad": true, "other": false, "kube-root-ca.crt": false} {
-		object, err := r.lists.maps.get(t.Context(), types.NamespacedName{Namespace: namespace, Name: name})
-		if err != nil || (object != nil) != want {
-			t.Errorf("ConfigMap %s is cached: %t (%v)", name, object != nil, err)
+		if version := r.watches.Version(types.NamespacedName{Namespace: namespace, Name: name}); (version != publish.Version{}) != want {
+			t.Errorf("ConfigMap %s is watched: %t", name, !want)
 		}
 	}
 }
@@ -376,15 +376,11 @@ func TestAListThatIsNoLongerUsedIsFreed(t *testing.T) {
 		t.Helper()
 		eventuallyAnswers(t, within, r.store, onList, "DENY Denied")
 		eventually(t, within, func() string { return lacksCondition(t, cluster, namespace, "p", "True", "Accepted") })
-		r.lists.mu.Lock()
-		defer r.lists.mu.Unlock()
-		if len(r.lists.compiled) != 1 {
-			t.Fatalf("%d lists", len(r.lists.compiled))
+		built, ok := r.rules.Built(r.watches.Policy(types.NamespacedName{Namespace: namespace, Name: "p"}))
+		if !ok {
+			t.Fatal("not built")
 		}
-		for _, compiled := range r.lists.compiled {
-			return weak.Make(compiled)
-		}
-		return weak.Pointer[rules.List]{}
+		return weak.Make(built.Written.Deny.Lists[0].List)
 	}
 	freed := func(old weak.Pointer[rules.List]) {
 		t.Helper()
@@ -403,32 +399,6 @@ func TestAListThatIsNoLongerUsedIsFreed(t *testing.T) {
 	old = inUse()
 	cluster.remove(t, namespace, "p")
 	freed(old)
-}
-
-func TestAReadOfListsThatFailsLeavesTheOldState(t *testing.T) {
-	namespace := cluster.namespace(t)
-	cluster.keep(t, list(namespace, "bad", map[string]string{"entries": "listed.example\n"}))
-	cluster.apply(t, namespace, "p", denyByList)
-	f := newRulesFixture(t, cluster.config, namespace)
-	f.reconcile(t)
-	before := f.digest(t)
-	away := &failingReader{Reader: newDirectClient(t, cluster.config)}
-	f.reconciler.lists = NewLists(away, nil)
-	cluster.apply(t, namespace, "q", `{allow: {domains: ["*"]}}`)
-	if _, err := f.reconciler.Reconcile(t.Context(), everything); err == nil {
-		t.Error("a list that could not be read was taken for one that is not there")
-	}
-	if f.digest(t) != before {
-		t.Error("the rules changed")
-	}
-	wantAnswer(t, f.store, onList, "DENY Denied")
-}
-
-// failingReader reads policies only.
-type failingReader struct{ client.Reader }
-
-func (failingReader) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
-	return context.DeadlineExceeded
 }
 
 // A list of the size that public ones have is loaded and replaced while calls are decided: each by the one version or the other.

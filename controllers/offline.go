@@ -20,6 +20,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -51,7 +52,7 @@ func NewOffline() (*Offline, error) {
 		return nil, err
 	}
 	return &Offline{directory: &Directory{
-		schema: schema, publisher: publisher{logger: logr.Discard()}, lists: newLists(fileMaps{}, nil),
+		schema: schema, lists: publish.NewLists(nil, false), logger: logr.Discard(),
 	}}, nil
 }
 
@@ -84,7 +85,7 @@ func (o *Offline) resolve(ctx context.Context, maps fileMaps, policies []ReadPol
 	for i := range policies {
 		bare[i] = policies[i].Policy
 	}
-	resolved, err := o.directory.lists.resolveFrom(ctx, maps, bare)
+	resolved, err := resolveFiles(ctx, o.directory.lists, maps, bare)
 	if err != nil {
 		return err
 	}

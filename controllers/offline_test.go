@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -38,7 +39,7 @@ func TestWhatIsReadOfflineIsWhatTheOperatorReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := &rules.Store{}
-	directory, err := OpenDirectory(samples, store, nil, NewMetrics(prometheus.NewRegistry()), logr.Discard())
+	directory, err := OpenDirectory(samples, store, nil, publish.NewMetrics(prometheus.NewRegistry()), logr.Discard())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/freshness"
@@ -39,6 +41,12 @@ func replicasStatus(view fleetView, seen firstSeen) *v1alpha1.ReplicasStatus {
 	status.InForce = new(int32(inForce))
 	status.Summary = fmt.Sprintf("%d/%d", inForce, len(view.replicas))
 	return status
+}
+
+// isReady reports whether a policy's status says that its generation is in force on every replica.
+func isReady(object *unstructured.Unstructured) bool {
+	ready := meta.FindStatusCondition(storedStatus(object).Conditions, string(v1alpha1.ConditionReady))
+	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == object.GetGeneration()
 }
 
 // readyCondition says whether a generation of a policy is in force on every replica in view, but for the fields that depend on the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,7 +141,7 @@ func NewReplica(rules *RulesReconciler, options ReplicaOptions) *Replica {
 // force everywhere without this replica, is in force here before the first call.
 func (r *Replica) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
-		digest, through, changed := r.rules.inForce.get()
+		digest, through, changed := inForceOf(r.rules)
 		r.prove(through)
 		wait := reportInterval
 		again, err := r.report(ctx, digest, through)
@@ -198,7 +199,7 @@ func (r *Replica) report(ctx context.Context, digest, through string) (again boo
 			r.unproven = nil // no rules will ever be as new as those
 		}
 		r.unproven = append(r.unproven, sentReport{sent, r.lease.ResourceVersion})
-		r.rules.bringTo(r.lease.ResourceVersion)
+		r.rules.AdvanceTo(r.lease.ResourceVersion)
 	}
 
 	r.mu.Lock()
@@ -207,11 +208,11 @@ func (r *Replica) report(ctx context.Context, digest, through string) (again boo
 	case r.begunAt == "":
 		r.wroteFirst = time.Now()
 		r.begunAt = r.lease.ResourceVersion
-		r.rules.bringTo(r.begunAt)
+		r.rules.AdvanceTo(r.begunAt)
 		return !freshness.Older(through, r.begunAt), nil
 	case announced && r.announcedAt == "":
 		r.announcedAt = r.lease.ResourceVersion
-		r.rules.bringTo(r.announcedAt)
+		r.rules.AdvanceTo(r.announcedAt)
 		r.options.Logger.Info("Replica counts as one that takes calls", "lease", r.name, "publishedThrough", through)
 	}
 	return false, nil // what comes next is a change of what is in force
@@ -341,7 +342,7 @@ func (r *Replica) leave() {
 // loaded says that it has rules, without which it takes none, and stored that these are a stored snapshot: nothing newer is to be
 // had then, and nobody to be told.
 func (r *Replica) TakesCalls(loaded, stored bool) bool {
-	_, through, _ := r.rules.inForce.get()
+	_, through, _ := inForceOf(r.rules)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.joined = r.joined || r.announcedAt != "" && !freshness.Older(through, r.announcedAt)
@@ -371,4 +372,18 @@ func (r *Replica) unprovenFor(limit time.Duration) bool {
 	}
 	proven := r.proven.Load()
 	return proven < 0 || time.Since(r.begun)-time.Duration(proven) > limit
+}
+
+// inForceOf returns the digest of what is in force and the least version of all readable namespaces.
+func inForceOf(rules *RulesReconciler) (digest, through string, changed <-chan struct{}) {
+	now, changed := rules.InForce()
+	for namespace, synced := range now.Synced {
+		if slices.Contains(now.Unreadable, namespace) {
+			continue
+		}
+		if through == "" || freshness.Older(synced, through) {
+			through = synced
+		}
+	}
+	return now.Digest, through, changed
 }

@@ -23,18 +23,23 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
 // replica is a replica of the operator, wired as the program does it, but for the hook server.
 type replica struct {
-	identity string
-	store    *rules.Store
-	lists    *Lists
-	registry *prometheus.Registry
-	log      *transcript
-	rules    *RulesReconciler
-	report   *Replica
+	identity  string
+	store     *rules.Store
+	lists     *publish.Lists
+	watches   *Watches
+	tracker   *freshness.Tracker
+	publisher *publish.Publisher
+	registry  *prometheus.Registry
+	log       *transcript
+	rules     *RulesReconciler
+	report    *Replica
 	// ended is closed when the replica has ended, which it must not do before it is told to.
 	ended chan struct{}
 	err   error
@@ -52,12 +57,13 @@ func startReplica(t *testing.T, config *rest.Config, namespace, identity string)
 
 // setup is in what a replica differs from others.
 type setup struct {
-	fence        time.Duration
-	silenceLimit time.Duration // 0: that of the package
-	service      string
-	podUID       types.UID
-	instance     string   // "": made of its identity
-	watched      []string // besides its own namespace
+	fence         time.Duration
+	scopes        Scopes
+	watchdogLimit time.Duration // 0: that of the package
+	service       string
+	podUID        types.UID
+	instance      string   // "": made of its identity
+	watched       []string // besides its own namespace
 }
 
 func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity string, setup setup) *replica {
@@ -67,10 +73,7 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 		ended: make(chan struct{}),
 	}
 	logger := loggerTo(r.log)
-	metrics := NewMetrics(r.registry)
-	if setup.silenceLimit > 0 {
-		metrics.watches.silenceLimit = setup.silenceLimit
-	}
+	metrics, publishMetrics := NewMetrics(r.registry), publish.NewMetrics(r.registry)
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme),
 		discoveryv1.AddToScheme(scheme)); err != nil {
@@ -79,7 +82,6 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                 scheme,
 		Logger:                 logger,
-		Cache:                  CacheOptions(append([]string{namespace}, setup.watched...), metrics),
 		MapperProvider:         func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return Mapper(), nil },
 		Metrics:                metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress: "0",
@@ -87,8 +89,21 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.lists = NewLists(mgr.GetCache(), metrics)
-	rulesReconciler, err := NewRulesReconciler(mgr.GetCache(), r.lists, r.store, nil, metrics, logger.WithName("rules"))
+	watched := append([]string{namespace}, setup.watched...)
+	r.tracker = freshness.New(r.registry, watched, logger.WithName("watch"))
+	if setup.watchdogLimit > 0 {
+		r.tracker.SetWatchdogLimit(setup.watchdogLimit)
+	}
+	if r.watches, err = NewWatches(config, mgr.GetHTTPClient(), r.tracker, mgr.GetAPIReader()); err != nil {
+		t.Fatal(err)
+	}
+	r.lists = publish.NewLists(publishMetrics, false)
+	r.publisher = publish.New(publish.Options{
+		Namespaces: watched, Bound: setup.scopes.Bound, Store: r.store, Metrics: publishMetrics, Logger: logger.WithName("rules"),
+	})
+	rulesReconciler, err := NewRulesReconciler(RulesOptions{
+		Watches: r.watches, Tracker: r.tracker, Lists: r.lists, Publisher: r.publisher, Metrics: publishMetrics, Logger: logger.WithName("rules"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,8 +112,8 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 		t.Fatal(err)
 	}
 	status, err := NewStatusReconciler(StatusOptions{
-		Cache: mgr.GetCache(), Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
-		Lists: r.lists, Metrics: metrics, Logger: logger.WithName("status"),
+		Stored: r.watches, Built: rulesReconciler, Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
+		Scopes: setup.scopes, Metrics: metrics, Logger: logger.WithName("status"),
 		Fleet: &Fleet{Reader: mgr.GetAPIReader(), Namespace: namespace, LeaseName: leaseName, ServiceName: setup.service},
 	})
 	if err != nil {

@@ -3,195 +3,397 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
-// buildInterval is the least time between the beginnings of two builds. The first change is taken at once; of a thousand that
-// follow, each waits at most this long, and they share the builds.
-const buildInterval = 100 * time.Millisecond
+const (
+	// buildInterval is the least time between the beginnings of two builds of one namespace. The first change is taken at once; of a
+	// thousand that follow, each waits at most this long, and they share the builds.
+	buildInterval = 100 * time.Millisecond
+	// buildsAtOnce is how many namespaces are built at the same time: one whose lists take long to compile holds up no other.
+	buildsAtOnce = 4
+	// retryInterval and retryIntervalMax bound the wait after a build that failed.
+	retryInterval    = 200 * time.Millisecond
+	retryIntervalMax = 10 * time.Second
+	// readPatience is how long a namespace that was never read may be refused before the others come into force without it: a Role that
+	// is made together with the operator takes a moment.
+	readPatience = 5 * time.Second
+)
 
-// everything is the one request of the rules controller: whatever has changed, all policies are listed and compiled anew.
-var everything = ctrl.Request{NamespacedName: types.NamespacedName{Name: "policies"}}
-
-// RulesReconciler keeps the snapshot in a store equal to the policies in a cluster. Every replica runs one.
+// RulesReconciler keeps the snapshot in a store equal to the policies in a cluster. Every replica runs one. A request names a
+// namespace: whatever has changed there, all of its policies are looked at, and those that changed are compiled anew.
 type RulesReconciler struct {
-	reader    client.Reader
-	publisher publisher
-	converted conversions
-	lists     *Lists
-	lastBuild atomic.Int64 // nanoseconds of the Unix epoch
+	watches   *Watches
+	tracker   *freshness.Tracker
+	advancer  *freshness.Advancer
+	publisher *publish.Publisher
+	converter converter
+	lists     *publish.Lists
+	metrics   *publish.Metrics
+	logger    logr.Logger
+	// changed has the namespaces that came forward, or can no longer be read, or again.
+	changed *pendingNamespaces
 
-	watches *watches
-	inForce *inForce
-	// rebuild asks for a build although no object has changed: the watches have come forward.
-	rebuild chan event.GenericEvent
-	// target is the resourceVersion that somebody waits for; "" or earlier than what is in force where nobody does.
-	target atomic.Value
-	// hurry says that there is a new target.
-	hurry chan struct{}
+	mu         sync.Mutex
+	namespaces map[string]*namespaceBuild
+	began      map[string]time.Time // of the last build of a namespace
+	onBuilt    func(policies []types.NamespacedName)
 }
 
-// NewRulesReconciler returns a reconciler that lists policies through reader, takes what they name from lists, and publishes in
-// store what scopes leave in force.
-func NewRulesReconciler(
-	reader client.Reader, lists *Lists, store *rules.Store, scopes Scopes, metrics *Metrics, logger logr.Logger,
-) (*RulesReconciler, error) {
+// namespaceBuild is the last build of a namespace. It is immutable.
+type namespaceBuild struct {
+	policies map[string]*builtPolicy
+}
+
+// builtPolicy is a policy as it was built from one version of its object.
+type builtPolicy struct {
+	uid        types.UID
+	generation int64
+	// spec is that of the cached object. Under another CustomResourceDefinition, the API server may show more or fewer fields of one
+	// generation.
+	spec      any
+	converted rules.Policy // without its lists
+	*publish.Policy
+}
+
+// RulesOptions are what a RulesReconciler is made from.
+type RulesOptions struct {
+	Watches *Watches
+	Tracker *freshness.Tracker
+	// Lists is where the lists that policies name are found.
+	Lists *publish.Lists
+	// Publisher puts rules in force.
+	Publisher *publish.Publisher
+	Metrics   *publish.Metrics
+	Logger    logr.Logger
+}
+
+// NewRulesReconciler returns a reconciler of these parts.
+func NewRulesReconciler(o RulesOptions) (*RulesReconciler, error) {
 	schema, err := newSpecSchema()
 	if err != nil {
 		return nil, err
 	}
-	inForce := &inForce{}
-	metrics.watches.tell(logger)
-	return &RulesReconciler{
-		inForce:   inForce,
-		reader:    reader,
-		publisher: publisher{scopes: scopes, store: store, metrics: metrics, logger: logger, inForce: inForce},
-		converted: conversions{converter: converter{schema}},
-		lists:     lists,
-		watches:   metrics.watches,
-		rebuild:   make(chan event.GenericEvent, 1),
-		hurry:     make(chan struct{}, 1),
-	}, nil
+	r := &RulesReconciler{
+		watches: o.Watches, tracker: o.Tracker, publisher: o.Publisher, converter: converter{schema},
+		lists: o.Lists, metrics: o.Metrics, logger: o.Logger,
+		advancer: freshness.NewAdvancer(o.Tracker, o.Watches.ListFrom),
+		changed:  newPendingNamespaces(), namespaces: map[string]*namespaceBuild{}, began: map[string]time.Time{},
+	}
+	o.Tracker.OnChange(r.changed.add)
+	return r, nil
 }
 
-// SetupWithManager lets the manager run the controller, leader or not.
+type requestQueue = workqueue.TypedRateLimitingInterface[ctrl.Request]
+
+// SetupWithManager lets the manager run the controller, its watches and what brings them forward, leader or not.
 func (r *RulesReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	c, err := controller.New("rules", mgr, controller.Options{
-		Reconciler:         r,
-		NeedLeaderElection: new(false),
-		SkipNameValidation: new(true), // several may run in one process: tests do
-		CacheSyncTimeout:   untilSynced,
+		Reconciler:              r,
+		NeedLeaderElection:      new(false),
+		SkipNameValidation:      new(true), // several may run in one process: tests do
+		CacheSyncTimeout:        untilSynced,
+		MaxConcurrentReconciles: buildsAtOnce,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](retryInterval, retryIntervalMax),
 	})
 	if err != nil {
 		return fmt.Errorf("set up the rules controller: %w", err)
 	}
-	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
-	// Zero policies send no event, and must make a snapshot too.
-	started := source.Func(func(_ context.Context, queue queue) error {
-		queue.Add(everything)
-		return nil
-	})
-	if err := c.Watch(started); err != nil {
-		return err
+	for _, watch := range []func(context.Context, requestQueue) error{r.watchPolicies, r.watchLists, r.watchFirstLists, r.watchChanges} {
+		if err := c.Watch(source.Func(watch)); err != nil {
+			return err
+		}
 	}
-	onDemand := handler.Funcs{GenericFunc: func(_ context.Context, _ event.GenericEvent, q queue) { q.Add(everything) }}
-	if err := c.Watch(source.Channel(r.rebuild, onDemand)); err != nil {
-		return err
+	for _, runnable := range []interface {
+		Start(ctx context.Context) error
+		NeedLeaderElection() bool
+	}{r.watches, r.advancer} {
+		if err := mgr.Add(runnable); err != nil {
+			return err
+		}
 	}
-	if err := mgr.Add(&forward{rules: r, catchUp: &catchUp{mgr.GetAPIReader(), r.watches}}); err != nil {
-		return err
+	return nil
+}
+
+func (r *RulesReconciler) watchPolicies(_ context.Context, queue requestQueue) error {
+	notify := func(object any) {
+		policy, ok := object.(*unstructured.Unstructured)
+		if !ok {
+			return
+		}
+		r.enqueue(queue, policy.GetNamespace())
+		// The status of a generation that is in force everywhere waits for nobody; that of any other for all watches of the namespace.
+		if !isReady(policy) {
+			r.advancer.Advance(policy.GetNamespace(), policy.GetResourceVersion())
+		}
 	}
-	// Every ConfigMap in this cache has a list, or a part of one. One that loses the label is deleted from it.
-	if err := c.Watch(source.Kind(mgr.GetCache(), &corev1.ConfigMap{}, onAnyEvent[*corev1.ConfigMap](r))); err != nil {
-		return err
-	}
-	type policy = *unstructured.Unstructured
-	return c.Watch(source.Kind(mgr.GetCache(), newPolicyObject(), onAnyEvent[policy](r), predicate.TypedFuncs[policy]{
-		UpdateFunc: func(e event.TypedUpdateEvent[policy]) bool {
-			return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
-				e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || // a status write changes no rule
-				!equality.Semantic.DeepEqual(e.ObjectOld.Object["spec"], e.ObjectNew.Object["spec"]) // but another definition may
+	_, err := r.watches.OnPolicies(toolscache.ResourceEventHandlerFuncs{
+		AddFunc: notify,
+		UpdateFunc: func(before, after any) {
+			if changesRules(before, after) {
+				notify(after)
+			} else if policy, ok := after.(*unstructured.Unstructured); ok && !isReady(policy) {
+				r.advancer.Advance(policy.GetNamespace(), policy.GetResourceVersion())
+			}
 		},
-	}))
+		DeleteFunc: func(object any) { r.enqueue(queue, namespaceOf(object)) },
+	})
+	return err
 }
 
-func onAnyEvent[Object client.Object](r *RulesReconciler) handler.TypedEventHandler[Object, ctrl.Request] {
-	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
-	return handler.TypedFuncs[Object, ctrl.Request]{
-		CreateFunc: func(_ context.Context, _ event.TypedCreateEvent[Object], q queue) { r.enqueue(q) },
-		UpdateFunc: func(_ context.Context, _ event.TypedUpdateEvent[Object], q queue) { r.enqueue(q) },
-		DeleteFunc: func(_ context.Context, _ event.TypedDeleteEvent[Object], q queue) { r.enqueue(q) },
+// changesRules reports whether an update of a policy is more than one of its status.
+func changesRules(before, after any) bool {
+	old, isOld := before.(*unstructured.Unstructured)
+	policy, isNew := after.(*unstructured.Unstructured)
+	return !isOld || !isNew || old.GetGeneration() != policy.GetGeneration() || old.GetUID() != policy.GetUID() ||
+		!equality.Semantic.DeepEqual(old.Object["spec"], policy.Object["spec"]) // another definition may show more of it
+}
+
+func (r *RulesReconciler) watchLists(_ context.Context, queue requestQueue) error {
+	notify := func(object any) { r.enqueue(queue, namespaceOf(object)) }
+	_, err := r.watches.OnLists(toolscache.ResourceEventHandlerFuncs{
+		AddFunc: notify, DeleteFunc: notify, UpdateFunc: func(_, object any) { notify(object) },
+	})
+	return err
+}
+
+func namespaceOf(object any) string {
+	if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+		object = gone.Obj
 	}
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		return ""
+	}
+	return accessor.GetNamespace()
 }
 
-func (r *RulesReconciler) enqueue(queue workqueue.TypedRateLimitingInterface[ctrl.Request]) {
-	wait := buildInterval - time.Since(time.Unix(0, r.lastBuild.Load()))
-	if wait <= 0 {
-		queue.Add(everything)
+// watchFirstLists asks for a build of each namespace once its first lists are there: a namespace without policies sends no event.
+func (r *RulesReconciler) watchFirstLists(ctx context.Context, queue requestQueue) error {
+	for _, namespace := range r.tracker.Namespaces() {
+		go func() {
+			if toolscache.WaitForCacheSync(ctx.Done(), r.watches.hasSynced(namespace)...) {
+				r.enqueue(queue, namespace)
+			}
+		}()
+	}
+	return nil
+}
+
+// watchChanges asks for a build where a namespace came forward, or can no longer be read, or again.
+func (r *RulesReconciler) watchChanges(ctx context.Context, queue requestQueue) error {
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-r.changed.added:
+				for _, namespace := range r.changed.take() {
+					r.enqueue(queue, namespace)
+				}
+			}
+		}
+	}()
+	return nil
+}
+
+func namespaceRequest(namespace string) ctrl.Request {
+	return ctrl.Request{NamespacedName: types.NamespacedName{Name: namespace}}
+}
+
+func (r *RulesReconciler) enqueue(queue requestQueue, namespace string) {
+	r.mu.Lock()
+	began := r.began[namespace]
+	r.mu.Unlock()
+	if wait := buildInterval - time.Since(began); wait > 0 {
+		queue.AddAfter(namespaceRequest(namespace), wait)
 		return
 	}
-	queue.AddAfter(everything, wait)
+	queue.Add(namespaceRequest(namespace))
 }
 
-// Reconcile lists, converts, compiles and publishes all policies, with the lists that they name. The request is of no interest.
-// Where the list fails, the earlier snapshot stays: an error is not the absence of policies.
-func (r *RulesReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
-	r.lastBuild.Store(time.Now().UnixNano())
-	through, _ := r.watches.through() // before the list: what is listed is at least as new
-	list := newPolicyList()
-	if err := r.reader.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-		r.publisher.metrics.failed(buildListFailed)
-		return ctrl.Result{}, fmt.Errorf("list policies: %w", err)
+// Reconcile brings the rules of a namespace up to date. Where its lists cannot be read, the earlier rules stay: an error is not the
+// absence of policies.
+func (r *RulesReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	namespace := request.Name
+	state := r.tracker.State(namespace) // before the objects: these are at least as new
+	if state.Fault != nil {
+		if wait := readPatience - time.Since(state.FaultSince); wait > 0 && state.Synced == "" {
+			return ctrl.Result{RequeueAfter: wait}, nil
+		}
+		r.publisher.SetUnreadable(namespace, "namespace "+namespace+" was not read yet: "+state.Fault.Error())
+	} else {
+		r.publisher.SetReadable(namespace)
 	}
-	policies, lists, err := r.lists.resolveAll(ctx, r.converted.all(ctx, list.Items))
+	if state.Synced == "" {
+		return ctrl.Result{}, nil
+	}
+	r.mu.Lock()
+	before := r.namespaces[namespace]
+	r.began[namespace] = time.Now()
+	r.mu.Unlock()
+	if before == nil {
+		before = &namespaceBuild{}
+	}
+	now, build, err := r.build(ctx, namespace, before)
 	if err != nil {
-		r.publisher.metrics.failed(buildListFailed)
+		r.metrics.ListFailed()
 		return ctrl.Result{}, err
 	}
-	r.publisher.publish(policies, &builtFrom{policies: list.Items, lists: lists, publishedThrough: through})
+	r.mu.Lock()
+	r.namespaces[namespace] = now
+	onBuilt := r.onBuilt
+	r.mu.Unlock()
+	if r.publisher.HasRead(namespace) && maps.EqualFunc(before.policies, now.policies, sameBuild) {
+		r.publisher.Advance(namespace, state.Synced)
+		return ctrl.Result{}, nil
+	}
+	build.Synced = state.Synced
+	r.publisher.Publish(namespace, build)
+	if onBuilt != nil {
+		onBuilt(now.changedSince(namespace, before))
+	}
 	return ctrl.Result{}, nil
 }
 
-// Freshness is how near the rules in force are to what the API server has.
-type Freshness struct {
-	// PublishedThrough is the resourceVersion through which they reflect all policies and lists; "" while there are none.
-	PublishedThrough string
-	// Proven is when the watch that has been silent for longest was last known to be alive; zero if some watch never was.
-	Proven time.Time
-}
-
-// Freshness returns how near the rules in force are to what the API server has.
-func (r *RulesReconciler) Freshness() Freshness {
-	_, through, _ := r.inForce.get()
-	return Freshness{through, r.watches.oldestProof()}
-}
-
-// conversions remembers what each stored version of an object was converted to, so that a change to one policy does not
-// validate all the others again. It is used by one goroutine at a time.
-type conversions struct {
-	converter converter
-	known     map[conversionKey]rules.Policy
-}
-
-type conversionKey struct {
-	uid             types.UID
-	resourceVersion string
-	// spec tells the one object that was converted from another of the same version, as long as the cache has it: under another
-	// CustomResourceDefinition, the API server may show more or fewer fields of it.
-	spec uintptr
-}
-
-func (c *conversions) all(ctx context.Context, objects []unstructured.Unstructured) []rules.Policy {
-	policies := make([]rules.Policy, 0, len(objects))
-	known := make(map[conversionKey]rules.Policy, len(objects))
-	for i := range objects {
-		spec, _ := objects[i].Object["spec"].(map[string]any)
-		key := conversionKey{objects[i].GetUID(), objects[i].GetResourceVersion(), reflect.ValueOf(spec).Pointer()}
-		policy, found := c.known[key]
-		if !found {
-			policy = c.converter.convert(ctx, &objects[i])
+// changedSince returns the policies that are built otherwise than before.
+func (b *namespaceBuild) changedSince(namespace string, before *namespaceBuild) []types.NamespacedName {
+	var names []types.NamespacedName
+	for name, policy := range b.policies {
+		if known := before.policies[name]; known == nil || !sameBuild(known, policy) {
+			names = append(names, types.NamespacedName{Namespace: namespace, Name: name})
 		}
-		known[key] = policy
-		policies = append(policies, policy)
 	}
-	c.known = known // what is gone is forgotten
-	return policies
+	return names
+}
+
+func sameBuild(a, b *builtPolicy) bool { return a.Policy == b.Policy }
+
+// build converts, resolves and compiles what has changed since before.
+func (r *RulesReconciler) build(ctx context.Context, namespace string, before *namespaceBuild) (*namespaceBuild, publish.Build, error) {
+	now := &namespaceBuild{policies: map[string]*builtPolicy{}}
+	objects := r.watches.Policies(namespace)
+	converted := make([]rules.Policy, len(objects))
+	for i, object := range objects {
+		if known := before.policies[object.GetName()]; known.isOf(object) {
+			converted[i] = known.converted
+		} else {
+			converted[i] = r.converter.convert(ctx, object)
+		}
+	}
+	resolved, err := r.lists.Resolve(ctx, namespace, r.watches, converted)
+	if err != nil {
+		return nil, publish.Build{}, err
+	}
+	build := publish.Build{Inputs: publish.Inputs{
+		Policies: objects, ConfigMaps: resolved.ConfigMaps, Inconsistent: resolved.Inconsistent,
+	}}
+	for i, object := range objects {
+		built := &builtPolicy{
+			uid: object.GetUID(), generation: object.GetGeneration(), spec: object.Object["spec"], converted: converted[i],
+		}
+		if known := before.policies[object.GetName()]; known.isOf(object) && sameLists(&known.Written, &resolved.Policies[i]) {
+			built.Policy = known.Policy
+		} else {
+			built.Policy = r.publisher.Compile(resolved.Policies[i])
+		}
+		now.policies[object.GetName()] = built
+		build.Policies = append(build.Policies, built.Policy)
+	}
+	return now, build, nil
+}
+
+// isOf reports whether the policy was built from what the object says. A status write makes another object that says the same.
+func (b *builtPolicy) isOf(object *unstructured.Unstructured) bool {
+	if b == nil || b.uid != object.GetUID() || b.generation != object.GetGeneration() {
+		return false
+	}
+	spec := object.Object["spec"]
+	if one, other := reflect.ValueOf(b.spec), reflect.ValueOf(spec); one.Kind() == reflect.Map && other.Kind() == reflect.Map &&
+		one.Pointer() == other.Pointer() {
+		return true
+	}
+	return equality.Semantic.DeepEqual(b.spec, spec)
+}
+
+// Built returns a policy as it is in force or about to be, if this version of the object has been built.
+func (r *RulesReconciler) Built(object *unstructured.Unstructured) (*publish.Policy, bool) {
+	r.mu.Lock()
+	last := r.namespaces[object.GetNamespace()]
+	r.mu.Unlock()
+	if last == nil {
+		return nil, false
+	}
+	known := last.policies[object.GetName()]
+	if !known.isOf(object) {
+		return nil, false
+	}
+	return known.Policy, true
+}
+
+// OnBuilt sets what is called with the policies that a build has changed, after it is in force; nil ends that. It must not block.
+func (r *RulesReconciler) OnBuilt(f func(policies []types.NamespacedName)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.onBuilt = f
+}
+
+// AdvanceTo asks that the rules of every readable namespace soon reflect at least this resourceVersion.
+func (r *RulesReconciler) AdvanceTo(version string) { r.advancer.AdvanceTo(version) }
+
+// InForce returns what is in force, and a channel that is closed when it changes.
+func (r *RulesReconciler) InForce() (publish.InForce, <-chan struct{}) { return r.publisher.InForce() }
+
+// sameLists reports whether two readings of a policy found the same lists.
+func sameLists(a, b *rules.Policy) bool {
+	return slices.Equal(a.Allow.Lists, b.Allow.Lists) && slices.Equal(a.Deny.Lists, b.Deny.Lists)
+}
+
+// pendingNamespaces collects namespaces for one reader. It never blocks.
+type pendingNamespaces struct {
+	added chan struct{}
+
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+func newPendingNamespaces() *pendingNamespaces {
+	return &pendingNamespaces{added: make(chan struct{}, 1), names: map[string]bool{}}
+}
+
+func (p *pendingNamespaces) add(namespace string) {
+	p.mu.Lock()
+	p.names[namespace] = true
+	p.mu.Unlock()
+	select {
+	case p.added <- struct{}{}:
+	default:
+	}
+}
+
+func (p *pendingNamespaces) take() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	names := slices.Collect(maps.Keys(p.names))
+	clear(p.names)
+	return names
 }

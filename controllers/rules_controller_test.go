@@ -5,18 +5,25 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
-// rulesFixture is a rules controller without a manager, on the policies of one namespace.
+// rulesFixture is a rules controller without a manager, on the policies of one namespace, which it watches.
 type rulesFixture struct {
+	namespace  string
+	watches    *Watches
+	tracker    *freshness.Tracker
+	publisher  *publish.Publisher
 	reconciler *RulesReconciler
 	store      *rules.Store
 	registry   *prometheus.Registry
@@ -25,32 +32,87 @@ type rulesFixture struct {
 
 func newRulesFixture(t *testing.T, config *rest.Config, namespace string) *rulesFixture {
 	t.Helper()
-	f := &rulesFixture{store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{}}
-	reader := client.NewNamespacedClient(newDirectClient(t, config), namespace)
-	var err error
-	metrics := NewMetrics(f.registry)
-	f.reconciler, err = NewRulesReconciler(reader, NewLists(reader, metrics), f.store, nil, metrics, loggerTo(f.log))
+	return newBoundFixture(t, config, namespace, nil)
+}
+
+// newBoundFixture is newRulesFixture with scopes.
+func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes Scopes) *rulesFixture {
+	t.Helper()
+	f := &rulesFixture{namespace: namespace, store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{}}
+	logger := loggerTo(f.log)
+	metrics := publish.NewMetrics(f.registry)
+	f.tracker = freshness.New(f.registry, []string{namespace}, logger)
+	httpClient, err := rest.HTTPClientFor(config)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if f.watches, err = NewWatches(config, httpClient, f.tracker, newDirectClient(t, config)); err != nil {
+		t.Fatal(err)
+	}
+	f.publisher = publish.New(publish.Options{
+		Namespaces: []string{namespace}, Bound: scopes.Bound, Store: f.store, Metrics: metrics, Logger: logger,
+	})
+	f.reconciler, err = NewRulesReconciler(RulesOptions{
+		Watches: f.watches, Tracker: f.tracker, Lists: publish.NewLists(metrics, false), Publisher: f.publisher, Metrics: metrics, Logger: logger,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	var watching sync.WaitGroup
+	watching.Go(func() { _ = f.watches.Start(ctx) })
+	t.Cleanup(func() {
+		stop()
+		watching.Wait()
+	})
 	return f
+}
+
+// catchUp waits until the watches have brought what the API server has now.
+func (f *rulesFixture) catchUp(t *testing.T) {
+	t.Helper()
+	for _, kind := range []freshness.Kind{freshness.Policies, freshness.Lists} {
+		list, err := f.watches.ListFrom(t.Context(), f.namespace, kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, within, func() string {
+			if f.tracker.State(f.namespace).Synced == "" {
+				return "no first list yet"
+			}
+			have := f.versions(kind)
+			for i := range list.Items {
+				if have[list.Items[i].Name] != list.Items[i].ResourceVersion {
+					return list.Items[i].Name + " has not come"
+				}
+			}
+			if len(have) != len(list.Items) {
+				return fmt.Sprintf("%d %s, want %d", len(have), kind, len(list.Items))
+			}
+			return ""
+		})
+	}
+}
+
+func (f *rulesFixture) versions(kind freshness.Kind) map[string]string {
+	watched := f.watches.namespaces[f.namespace]
+	informer := watched.policies
+	if kind == freshness.Lists {
+		informer = watched.lists
+	}
+	versions := map[string]string{}
+	for _, object := range informer.GetStore().List() {
+		accessor, _ := object.(metav1.Object)
+		versions[accessor.GetName()] = accessor.GetResourceVersion()
+	}
+	return versions
 }
 
 func (f *rulesFixture) reconcile(t *testing.T) {
 	t.Helper()
-	if _, err := f.reconciler.Reconcile(t.Context(), everything); err != nil {
+	f.catchUp(t)
+	if _, err := f.reconciler.Reconcile(t.Context(), namespaceRequest(f.namespace)); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// reconcileWithout reconciles while the API server is away, which must be an error.
-func (f *rulesFixture) reconcileWithout(t *testing.T) {
-	t.Helper()
-	const patience = time.Second // the client tries again and again
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if _, err := f.reconciler.Reconcile(ctx, everything); err == nil {
-		t.Fatal("a list that fails was taken for a list")
 	}
 }
 
@@ -118,9 +180,16 @@ func TestAFailedChangeLeavesTheOldState(t *testing.T) {
 	f.reconcile(t)
 	before := f.digest(t)
 
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
+	// The policy names a list, which has to be read, and cannot be.
+	cluster.keep(t, list(namespace, "good", map[string]string{"entries": "beta.example\n"}))
+	cluster.apply(t, namespace, "acme", `{allow: {lists: [{configMap: {name: good}}]}}`)
+	f.catchUp(t)
 	cut.Cut()
-	f.reconcileWithout(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // the client tries again and again
+	defer cancel()
+	if _, err := f.reconciler.Reconcile(ctx, namespaceRequest(namespace)); err == nil {
+		t.Fatal("a list that could not be read was taken for one that is not there")
+	}
 	if after := f.digest(t); after != before {
 		t.Errorf("the snapshot changed from %s to %s", before, after)
 	}
@@ -141,13 +210,22 @@ func TestAFailedChangeLeavesTheOldState(t *testing.T) {
 
 func TestAFailedFirstListPublishesNothing(t *testing.T) {
 	cut, config := startProxy(t, cluster.config)
-	f := newRulesFixture(t, config, cluster.namespace(t))
 	cut.Cut()
-	f.reconcileWithout(t)
+	f := newRulesFixture(t, config, cluster.namespace(t))
+	if _, err := f.reconciler.Reconcile(t.Context(), namespaceRequest(f.namespace)); err != nil {
+		t.Fatal(err)
+	}
 	if got := answer(f.store, localPart+"@acme.com"); got != rules.ErrNotLoaded.Error() {
-		t.Errorf("after a list that failed: %s, want %q", got, rules.ErrNotLoaded)
+		t.Errorf("without a first list: %s, want %q", got, rules.ErrNotLoaded)
 	}
 }
+
+// The values of the label result.
+const (
+	buildPublished  = "published"
+	buildListFailed = "list_failed"
+	buildReadFailed = "read_failed"
+)
 
 func TestAThousandChangesShareTheirBuildsAndDoNotStarve(t *testing.T) {
 	const changes = 1000

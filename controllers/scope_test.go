@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -187,8 +188,7 @@ func TestABrokenPolicyOfABoundedNamespaceDeniesItsScopeOnly(t *testing.T) {
 	c := relaxedCluster(t)
 	namespace := c.namespace(t)
 	scopes := Scopes{namespace: {"rul1", "rul2"}}
-	f := newRulesFixture(t, c.config, namespace)
-	f.reconciler.publisher.scopes = scopes
+	f := newBoundFixture(t, c.config, namespace, scopes)
 	status := newStatusFixture(t, c, false)
 	status.reconciler.scopes = scopes
 	open := rules.Policy{PolicyName: rules.PolicyName{Namespace: "other", Name: "open"}, Allow: rules.AllowRules{Domains: []string{"*"}}}
@@ -202,11 +202,8 @@ func TestABrokenPolicyOfABoundedNamespaceDeniesItsScopeOnly(t *testing.T) {
 		`{appliesTo: {sources: [rul3, rul1]}, deny: {domains: ["*"]}, message: 17}`: {notEnforceable, allowed, some},
 	} {
 		c.apply(t, namespace, "broken", spec)
-		objects := newPolicyList()
-		if err := f.reconciler.reader.List(t.Context(), objects); err != nil {
-			t.Fatal(err)
-		}
-		f.reconciler.publisher.publish(append(f.reconciler.converted.all(t.Context(), objects.Items), open), nil)
+		f.publisher.Publish("other", publish.Build{Policies: []*publish.Policy{f.publisher.Compile(open)}})
+		f.reconcile(t)
 		for source, want := range map[string]string{"rul1": effect.rul1, "rul3": effect.rul3} {
 			if got := answerTo(f.store, signUp("jo@acme.com", source)); got != want {
 				t.Errorf("%s: a call of %s: %s, want %s", spec, source, got, want)
@@ -240,7 +237,7 @@ func TestScopesBoundTheRulesOfACluster(t *testing.T) {
 	f.reconcile(t)
 	unbounded := f.digest(t)
 
-	f.reconciler.publisher.scopes = Scopes{namespace: {"rul1"}}
+	f = newBoundFixture(t, cluster.config, namespace, Scopes{namespace: {"rul1"}})
 	f.reconcile(t)
 	bounded := f.digest(t)
 	if bounded == unbounded {
@@ -263,7 +260,8 @@ func TestScopesBoundTheRulesOfACluster(t *testing.T) {
 func TestScopesBoundTheRulesOfADirectory(t *testing.T) {
 	f := openDirectory(t, "policy.yaml",
 		policyFile("p, namespace: team-a", "\n  appliesTo: {sources: [rul2, rul1]}"+allowAcme))
-	f.publisher.scopes = Scopes{"team-a": {"rul1"}, "taem-b": {"rul1"}}
+	f.scopes = Scopes{"team-a": {"rul1"}, "taem-b": {"rul1"}}
+	f.publisher = publish.New(publish.Options{Bound: f.scopes.Bound, Store: f.store, Logger: f.logger})
 	f.load(t)
 	for source, want := range map[string]string{"rul1": allowed, "rul2": "DENY NoPolicyApplies"} {
 		if got := answerTo(f.store, signUp("jo@acme.com", source)); got != want {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -16,13 +15,13 @@ import (
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -35,11 +34,11 @@ const conflictRetry = 200 * time.Millisecond
 // StatusReconciler says of each policy what became of it: conditions, and Events where they change. The leader alone runs
 // it, and no decision depends on it.
 type StatusReconciler struct {
-	cache     cache.Cache
+	stored    PolicySource
+	built     BuiltPolicies
+	converter converter
 	client    client.Client
 	recorder  events.EventRecorder
-	converter converter
-	lists     *Lists
 	scopes    Scopes
 	observing bool
 	metrics   *Metrics
@@ -48,14 +47,33 @@ type StatusReconciler struct {
 	rollout   *rollout
 }
 
+// PolicySource is where policies are read as they are stored.
+type PolicySource interface {
+	// Policy returns a policy; nil if there is none.
+	Policy(name types.NamespacedName) *unstructured.Unstructured
+	// AllPolicies returns all policies, by namespace and name.
+	AllPolicies() []*unstructured.Unstructured
+	// OnPolicies calls a handler for each policy and each later change, until the returned function is called.
+	OnPolicies(handler toolscache.ResourceEventHandler) (end func() error, _ error)
+}
+
+// BuiltPolicies are policies as the rules in force were made of them.
+type BuiltPolicies interface {
+	// Built returns a policy as it is in force or about to be, if this version of the object has been built.
+	Built(object *unstructured.Unstructured) (*publish.Policy, bool)
+	// OnBuilt sets what is called with the policies that a build has changed; nil ends that.
+	OnBuilt(f func(policies []types.NamespacedName))
+}
+
 // StatusOptions are what a StatusReconciler is made from.
 type StatusOptions struct {
-	// Cache is where policies and lists are read from, and Client and Recorder what is written with.
-	Cache    cache.Cache
+	// Stored is where policies are read from, and Built what was made of them.
+	Stored PolicySource
+	Built  BuiltPolicies
+	// Client and Recorder are what is written with.
 	Client   client.Client
 	Recorder events.EventRecorder
-	// Lists and Scopes are what the rules controller goes by.
-	Lists  *Lists
+	// Scopes are what the rules controller goes by.
 	Scopes Scopes
 	// Fleet is where it is learned which replicas decide by what.
 	Fleet *Fleet
@@ -74,22 +92,14 @@ func NewStatusReconciler(o StatusOptions) (*StatusReconciler, error) {
 		return nil, err
 	}
 	return &StatusReconciler{
-		cache: o.Cache, client: o.Client, recorder: o.Recorder, converter: converter{schema},
-		lists: o.Lists, scopes: o.Scopes, observing: o.Observing, metrics: o.Metrics, logger: o.Logger,
+		stored: o.Stored, built: o.Built, converter: converter{schema}, client: o.Client, recorder: o.Recorder,
+		scopes: o.Scopes, observing: o.Observing, metrics: o.Metrics, logger: o.Logger,
 		rollout: newRollout(o.Fleet, o.Metrics, o.Logger),
 	}, nil
 }
 
 // Run writes status until ctx ends: one term of leadership. It may be called again for the next.
 func (r *StatusReconciler) Run(ctx context.Context) error {
-	policies, err := r.cache.GetInformer(ctx, newPolicyObject())
-	if err != nil {
-		return fmt.Errorf("watch policies: %w", err)
-	}
-	lists, err := r.cache.GetInformer(ctx, &corev1.ConfigMap{})
-	if err != nil {
-		return fmt.Errorf("watch lists: %w", err)
-	}
 	c, err := controller.NewUnmanaged("status", controller.Options{
 		Reconciler:         r,
 		SkipNameValidation: new(true), // every term has a controller of its own: one cannot be started twice
@@ -111,38 +121,33 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 	if err := c.Watch(looking); err != nil {
 		return err
 	}
-	for _, watched := range []struct {
-		informer cache.Informer
-		handler  func(context.Context, queue) toolscache.ResourceEventHandler
-	}{{policies, r.onPolicy}, {lists, r.onList}} {
-		var registration toolscache.ResourceEventHandlerRegistration
-		watch := source.Func(func(ctx context.Context, q queue) (err error) {
-			registration, err = watched.informer.AddEventHandler(watched.handler(ctx, q))
-			return err
+	end := func() error { return nil }
+	watch := source.Func(func(_ context.Context, q queue) (err error) {
+		end, err = r.stored.OnPolicies(r.onPolicy(q))
+		r.built.OnBuilt(func(policies []types.NamespacedName) {
+			for _, name := range policies {
+				q.Add(ctrl.Request{NamespacedName: name})
+			}
 		})
-		if err := c.Watch(watch); err != nil {
-			return err
-		}
-		defer func() {
-			if registration == nil {
-				return
-			}
-			// The informer outlives the term.
-			if removal := watched.informer.RemoveEventHandler(registration); removal != nil {
-				r.logger.Error(removal, "Could not end the watch of a past term")
-			}
-		}()
+		return err
+	})
+	if err := c.Watch(watch); err != nil {
+		return err
 	}
+	defer func() { // the informers and the rules outlive the term
+		r.built.OnBuilt(nil)
+		if err := end(); err != nil {
+			r.logger.Error(err, "Could not end the watch of a past term")
+		}
+	}()
 	return c.Start(ctx)
 }
 
-func (r *StatusReconciler) onPolicy(
-	_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request],
-) toolscache.ResourceEventHandler {
+func (r *StatusReconciler) onPolicy(queue workqueue.TypedRateLimitingInterface[ctrl.Request]) toolscache.ResourceEventHandler {
 	r.warned.changed = queue.Add
 	enqueue := func(object any) {
 		if policy, ok := object.(*unstructured.Unstructured); ok {
-			queue.Add(ctrl.Request{NamespacedName: types.NamespacedName{Namespace: policy.GetNamespace(), Name: policy.GetName()}})
+			queue.Add(ctrl.Request{NamespacedName: nameOf(policy)})
 		}
 	}
 	return toolscache.ResourceEventHandlerFuncs{
@@ -155,39 +160,14 @@ func (r *StatusReconciler) onPolicy(
 			if policy, ok := object.(*unstructured.Unstructured); ok {
 				r.deleted(policy)
 				queue.Add(everyPolicy)
+				queue.Add(ctrl.Request{NamespacedName: nameOf(policy)})
 			}
 		},
 	}
 }
 
-// onList asks for every policy of the namespace that names any list: the ConfigMap may be a part of it.
-func (r *StatusReconciler) onList(
-	ctx context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request],
-) toolscache.ResourceEventHandler {
-	enqueue := func(object any) {
-		if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-			object = gone.Obj
-		}
-		changed, ok := object.(*corev1.ConfigMap)
-		if !ok {
-			return
-		}
-		policies := newPolicyList()
-		if err := r.cache.List(ctx, policies, client.InNamespace(changed.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-			r.logger.Error(err, "Could not list the policies that use a list", "configMap", changed.Namespace+"/"+changed.Name)
-			return
-		}
-		for i := range policies.Items {
-			if policy := r.converter.convert(ctx, &policies.Items[i]); hasLists(&policy) {
-				queue.Add(ctrl.Request{NamespacedName: types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}})
-			}
-		}
-	}
-	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    enqueue,
-		UpdateFunc: func(_, object any) { enqueue(object) },
-		DeleteFunc: enqueue,
-	}
+func nameOf(object *unstructured.Unstructured) types.NamespacedName {
+	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 }
 
 // isUnprocessed says that an API server answered 500, as it does to a field that its CustomResourceDefinition does not have.
@@ -201,24 +181,22 @@ func isUnprocessed(err error) bool {
 // A policy that cannot be used is a status; only a status that could not be written is an error.
 func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	if request == everyPolicy {
-		wait, err := r.warnAgain(ctx)
-		return ctrl.Result{RequeueAfter: wait}, err
+		return ctrl.Result{RequeueAfter: r.warnAgain()}, nil
 	}
-	object := newPolicyObject()
-	if err := r.cache.Get(ctx, request.NamespacedName, object); err != nil {
-		if apierrors.IsNotFound(err) {
-			r.rollout.forget(request.NamespacedName)
-		}
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	object := r.stored.Policy(request.NamespacedName)
+	if object == nil {
+		r.rollout.forget(request.NamespacedName)
+		return ctrl.Result{}, nil
 	}
 	before := storedStatus(object)
-	policy, err := r.lists.Resolve(ctx, r.converter.convert(ctx, object))
-	if err != nil {
-		return ctrl.Result{}, err
+	built, ok := r.built.Built(object)
+	if !ok {
+		return ctrl.Result{}, nil // its build asks again
 	}
-	warnings, wait, err := r.warnings(ctx, object, &policy)
-	if wait > 0 || err != nil {
-		return ctrl.Result{RequeueAfter: wait}, err
+	policy := built.Written
+	warnings, wait := r.warnings(object, &policy)
+	if wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	accepted := acceptedCondition(policy, r.scopes, r.observing, warnings)
 	replicas, ready := r.rollout.of(object, before, accepted, policy.Mode == rules.Audit)

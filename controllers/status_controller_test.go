@@ -9,44 +9,46 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/rules"
 )
 
-// lookup is a cache that holds what a function returns.
+// lookup is where a test says what is stored, and which builds it at once, as the rules reconciler does.
 type lookup struct {
-	cache.Cache
-	get  func(ctx context.Context, key client.ObjectKey) (*unstructured.Unstructured, error)
-	list func(ctx context.Context, into client.ObjectList) error
+	get   func(key client.ObjectKey) *unstructured.Unstructured
+	list  func() []*unstructured.Unstructured
+	build func(object *unstructured.Unstructured) *publish.Policy
 }
 
-func (l lookup) List(ctx context.Context, into client.ObjectList, _ ...client.ListOption) error {
-	if l.list == nil {
-		return nil
-	}
-	return l.list(ctx, into)
+func (l *lookup) Policy(name types.NamespacedName) *unstructured.Unstructured { return l.get(name) }
+func (l *lookup) AllPolicies() []*unstructured.Unstructured                   { return l.list() }
+func (l *lookup) OnBuilt(func([]types.NamespacedName))                        {}
+
+func (l *lookup) OnPolicies(toolscache.ResourceEventHandler) (func() error, error) {
+	return func() error { return nil }, nil
 }
 
-func (l lookup) Get(ctx context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
-	found, err := l.get(ctx, key)
-	if err != nil {
-		return err
-	}
-	found.DeepCopyInto(into.(*unstructured.Unstructured))
-	return nil
+func (l *lookup) Built(object *unstructured.Unstructured) (*publish.Policy, bool) {
+	return l.build(object), true
 }
 
 // statusFixture is a status controller without a manager.
 type statusFixture struct {
 	cluster    *testCluster
 	reconciler *StatusReconciler
+	live       *lookup
 	recorded   *wire
 	recorder   *events.FakeRecorder
 	log        *transcript
@@ -59,27 +61,66 @@ func newStatusFixture(t *testing.T, c *testCluster, observing bool) *statusFixtu
 	f := &statusFixture{cluster: c, recorded: recorded, recorder: events.NewFakeRecorder(roomForEvents), log: &transcript{}}
 	// What is in the cluster at the moment: a cache that is never behind.
 	// A test has a namespace of its own: that of the policy last asked for.
+	direct := newDirectClient(t, config)
 	var namespace string
-	live := lookup{
-		get: func(ctx context.Context, key client.ObjectKey) (*unstructured.Unstructured, error) {
-			object := newPolicyObject()
+	lists := publish.NewLists(nil, false)
+	f.live = &lookup{
+		get: func(key client.ObjectKey) *unstructured.Unstructured {
 			namespace = key.Namespace
-			return object, c.kube.Get(ctx, key, object)
+			object := newPolicyObject()
+			if err := c.kube.Get(t.Context(), key, object); err != nil {
+				return nil
+			}
+			return object
 		},
-		list: func(ctx context.Context, into client.ObjectList) error {
-			return c.kube.List(ctx, into, client.InNamespace(namespace))
+		list: func() []*unstructured.Unstructured {
+			list := newPolicyList()
+			if err := c.kube.List(t.Context(), list, client.InNamespace(namespace)); err != nil {
+				t.Error(err)
+			}
+			var objects []*unstructured.Unstructured
+			for i := range list.Items {
+				objects = append(objects, &list.Items[i])
+			}
+			return objects
+		},
+		build: func(object *unstructured.Unstructured) *publish.Policy {
+			converted := f.reconciler.converter.convert(t.Context(), object)
+			resolved, err := lists.Resolve(t.Context(), object.GetName(), liveMaps{direct}, []rules.Policy{converted})
+			if err != nil {
+				t.Error(err)
+			}
+			return publish.New(publish.Options{Bound: f.reconciler.scopes.Bound, Logger: loggerTo(f.log)}).Compile(resolved.Policies[0])
 		},
 	}
 	var err error
-	direct := newDirectClient(t, config)
 	f.reconciler, err = NewStatusReconciler(StatusOptions{
-		Cache: live, Client: direct, Recorder: f.recorder, Lists: NewLists(direct, nil), Observing: observing, Logger: loggerTo(f.log),
+		Stored: f.live, Built: f.live, Client: direct, Recorder: f.recorder, Observing: observing, Logger: loggerTo(f.log),
 		Fleet: &Fleet{Reader: direct, Namespace: "default", LeaseName: "nobody"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// liveMaps are the ConfigMaps of a cluster at the moment.
+type liveMaps struct{ reader client.Reader }
+
+func (m liveMaps) Get(ctx context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+	object := &corev1.ConfigMap{}
+	if err := m.reader.Get(ctx, name, object); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	return object, nil
+}
+
+func (m liveMaps) Version(name types.NamespacedName) publish.Version {
+	object, err := m.Get(context.Background(), name)
+	if err != nil || object == nil || !listobjects.IsList(object) {
+		return publish.Version{}
+	}
+	return publish.Version{UID: object.UID, ResourceVersion: object.ResourceVersion}
 }
 
 func (f *statusFixture) reconcile(t *testing.T, namespace, name string) {
@@ -305,9 +346,8 @@ func TestAStaleLeaderDoesNotOverwrite(t *testing.T) {
 	before := cluster.stored(t, namespace, "acme")
 
 	stale := newStatusFixture(t, cluster, false)
-	stale.reconciler.cache = lookup{get: func(context.Context, client.ObjectKey) (*unstructured.Unstructured, error) {
-		return old, nil
-	}}
+	stale.live.get = func(client.ObjectKey) *unstructured.Unstructured { return old }
+	stale.live.list = func() []*unstructured.Unstructured { return []*unstructured.Unstructured{old} }
 	result, err := stale.reconciler.Reconcile(t.Context(), requestFor(namespace, "acme"))
 	if err != nil || result.RequeueAfter == 0 {
 		t.Errorf("a conflict: %v, %v; want another try without an error", result, err)

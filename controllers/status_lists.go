@@ -82,3 +82,6 @@ func numbered(count int, lines []int, one, many string) string {
 	}
 	return fmt.Sprintf("lines %s %s", numbers, many)
 }
+
+// hasLists reports whether a policy names any.
+func hasLists(policy *rules.Policy) bool { return len(policy.Allow.Lists)+len(policy.Deny.Lists) > 0 }

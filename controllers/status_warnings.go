@@ -1,15 +1,12 @@
 package controllers
 
 import (
-	"context"
-	"fmt"
 	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/rules"
 )
@@ -39,7 +36,6 @@ type warnedSet struct {
 type warnedPolicy struct {
 	uid        types.UID
 	generation int64
-	converted  rules.Policy // without its lists
 	resolved   rules.Policy
 	warnings   []rules.Warning
 }
@@ -47,17 +43,16 @@ type warnedPolicy struct {
 // warnings returns what looks wrong in a policy which has its lists, as its object says it, alone and together with all
 // others. It may say how long to wait before it can be told.
 func (r *StatusReconciler) warnings(
-	ctx context.Context, object *unstructured.Unstructured, policy *rules.Policy,
-) (_ []rules.Warning, wait time.Duration, _ error) {
-	name := types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
+	object *unstructured.Unstructured, policy *rules.Policy,
+) (_ []rules.Warning, wait time.Duration) {
+	name := nameOf(object)
 	member, found := r.warned.members[name]
 	if !found || !member.isOf(object) || !sameLists(&member.resolved, policy) {
-		wait, err := r.warnAgain(ctx)
-		if wait > 0 || err != nil {
-			return nil, wait, err
+		if wait := r.warnAgain(); wait > 0 {
+			return nil, wait
 		}
 	}
-	return r.warned.members[name].warnings, 0, nil
+	return r.warned.members[name].warnings, 0
 }
 
 func (w *warnedPolicy) isOf(object *unstructured.Unstructured) bool {
@@ -65,31 +60,21 @@ func (w *warnedPolicy) isOf(object *unstructured.Unstructured) bool {
 }
 
 // warnAgain computes the warnings of all policies, unless it did so a moment ago.
-func (r *StatusReconciler) warnAgain(ctx context.Context) (wait time.Duration, _ error) {
+func (r *StatusReconciler) warnAgain() (wait time.Duration) {
 	w := &r.warned
 	if wait := warningInterval - time.Since(w.at); wait > 0 && len(w.members) > warnedAtOnce {
-		return wait, nil
+		return wait
 	}
-	list := newPolicyList()
-	if err := r.cache.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-		return 0, fmt.Errorf("list policies: %w", err)
-	}
-	members := make(map[types.NamespacedName]warnedPolicy, len(list.Items))
-	policies := make([]rules.Policy, 0, len(list.Items))
-	for i := range list.Items {
-		object := &list.Items[i]
-		name := types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
-		member := w.members[name]
-		if !member.isOf(object) {
-			member = warnedPolicy{uid: object.GetUID(), generation: object.GetGeneration(), converted: r.converter.convert(ctx, object)}
+	objects := r.stored.AllPolicies()
+	members := make(map[types.NamespacedName]warnedPolicy, len(objects))
+	policies := make([]rules.Policy, 0, len(objects))
+	for _, object := range objects {
+		built, ok := r.built.Built(object)
+		if !ok {
+			continue // its build asks again
 		}
-		var err error
-		if member.resolved, err = r.lists.Resolve(ctx, member.converted); err != nil {
-			return 0, err
-		}
-		member.warnings = nil
-		members[name] = member
-		policies = append(policies, member.resolved)
+		members[nameOf(object)] = warnedPolicy{uid: object.GetUID(), generation: object.GetGeneration(), resolved: built.Written}
+		policies = append(policies, built.Written)
 	}
 	for _, warning := range allWarnings(r.scopes, policies) {
 		name := types.NamespacedName{Namespace: warning.Policy.Namespace, Name: warning.Policy.Name}
@@ -104,11 +89,8 @@ func (r *StatusReconciler) warnAgain(ctx context.Context) (wait time.Duration, _
 			w.changed(ctrl.Request{NamespacedName: name})
 		}
 	}
-	return 0, nil
+	return 0
 }
-
-// sameLists says that two readings of a policy found the same lists.
-func sameLists(a, b *rules.Policy) bool { return slices.Equal(usedLists(a), usedLists(b)) }
 
 // allWarnings returns what looks wrong in policies that have their lists, as far as the scopes of their namespaces let
 // them take part: of each policy, first what there is to say of its lists.

@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,7 +10,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 func TestAWarningShowsByPathAndGoesWhenItIsMended(t *testing.T) {
@@ -180,18 +178,18 @@ func TestManyPoliciesShareTheComputationOfTheirWarnings(t *testing.T) {
 	}
 	f := newStatusFixture(t, cluster, false)
 	listed := 0
-	f.reconciler.cache = lookup{list: func(_ context.Context, into client.ObjectList) error {
+	f.live.list = func() []*unstructured.Unstructured {
 		listed++
-		into.(*unstructured.UnstructuredList).Items = objects
-		return nil
-	}}
+		var all []*unstructured.Unstructured
+		for i := range objects {
+			all = append(all, &objects[i])
+		}
+		return all
+	}
 	ask := func(i int) (warnings int, wait time.Duration) {
 		t.Helper()
 		policy := f.reconciler.converter.convert(t.Context(), &objects[i])
-		found, wait, err := f.reconciler.warnings(t.Context(), &objects[i], &policy)
-		if err != nil {
-			t.Fatal(err)
-		}
+		found, wait := f.reconciler.warnings(&objects[i], &policy)
 		return len(found), wait
 	}
 	for i := range objects {

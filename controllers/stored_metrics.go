@@ -24,9 +24,9 @@ type storedMetrics struct {
 	faults  *prometheus.CounterVec
 }
 
-func newStoredMetrics(registerer prometheus.Registerer) storedMetrics {
+func newStoredMetrics(registerer prometheus.Registerer) *storedMetrics {
 	const namespace, subsystem = "registration_policy", "stored_snapshot"
-	m := storedMetrics{
+	m := &storedMetrics{
 		inUse: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: subsystem, Help: "1 while answering from a stored snapshot.",
 		}),

@@ -3,11 +3,15 @@ package controllers
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/internal/snapshotfile"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -34,14 +38,17 @@ type StoredSnapshot struct {
 	// remove is that of the directory; see removeFile.
 	remove    func(epoch uint64) error
 	binding   snapshotfile.Binding
-	publisher *publisher
+	publisher *publish.Publisher
+	lists     *publish.Lists
 	metrics   *storedMetrics
 	logger    logr.Logger
 
+	// found is what the start found; nil once rules of the API server are in force.
+	found atomic.Pointer[foundSnapshot]
+
 	// These belong to the publisher, and are used under its lock.
-	found    *foundSnapshot // what the start found; nil once rules of the API server are in force
-	digest   string         // of what the file holds, or will once it is written; "" where that is not known
-	removing chan struct{}  // full while a removal goes on
+	digest   string        // of what the file holds, or will once it is written; "" where that is not known
+	removing chan struct{} // full while a removal goes on
 
 	mu      sync.Mutex
 	inForce *time.Time // when the snapshot in force was written, if it is a stored one
@@ -60,7 +67,8 @@ type foundSnapshot struct {
 
 // waitingFile is what is to be written next.
 type waitingFile struct {
-	from   *builtFrom
+	inputs []publish.Inputs
+	synced map[string]string
 	digest string
 	epoch  uint64
 	since  time.Time
@@ -70,32 +78,35 @@ type waitingFile struct {
 // there, if it has the same binding. An error is about the directory; that a file is refused is none.
 //
 // It is called before the reconciler is first used, and the result is to be run beside it.
-func (r *RulesReconciler) KeepSnapshots(ctx context.Context, path string, binding snapshotfile.Binding) (*StoredSnapshot, error) {
+func (r *RulesReconciler) KeepSnapshots(
+	ctx context.Context, path string, binding snapshotfile.Binding, registerer prometheus.Registerer,
+) (*StoredSnapshot, error) {
 	directory, err := snapshotfile.OpenDirectory(path)
 	if err != nil {
 		return nil, err
 	}
 	s := &StoredSnapshot{
 		directory: directory, remove: directory.Remove, binding: binding,
-		publisher: &r.publisher, metrics: &r.publisher.metrics.stored, logger: r.publisher.logger,
+		publisher: r.publisher, lists: r.lists, metrics: newStoredMetrics(registerer), logger: r.logger,
 		removing: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 	}
-	s.found, err = s.read(ctx, r.converted.converter, r.lists)
+	found, err := s.read(ctx, r.converter)
 	switch refusal, refused := errors.AsType[*snapshotfile.RefusedError](err); {
 	case refused:
 		s.fault(faultRefused)
 		s.logger.Error(err, "Stored snapshot refused", "file", directory.Path(), "cause", refusal.Cause)
 	case err != nil:
 		return nil, err
-	case s.found != nil:
-		s.digest = s.found.file.Digest
+	case found != nil:
+		s.found.Store(found)
+		s.digest = found.file.Digest
 	}
-	r.publisher.stored = s
+	r.publisher.KeepIn(s)
 	return s, nil
 }
 
 // read returns what the directory holds, nil if that is nothing. The error is a RefusedError, or a fault of the operator.
-func (s *StoredSnapshot) read(ctx context.Context, convert converter, lists *Lists) (*foundSnapshot, error) {
+func (s *StoredSnapshot) read(ctx context.Context, convert converter) (*foundSnapshot, error) {
 	file, err := s.directory.Read()
 	if file == nil || err != nil {
 		return nil, err
@@ -103,12 +114,12 @@ func (s *StoredSnapshot) read(ctx context.Context, convert converter, lists *Lis
 	if err := file.Check(s.binding); err != nil {
 		return nil, err
 	}
-	policies, err := storedPolicies(ctx, convert, lists, file)
+	policies, err := storedPolicies(ctx, convert, s.lists, file)
 	if err != nil {
 		return nil, err
 	}
 	found := &foundSnapshot{file: file}
-	found.snapshot, found.rejections = s.publisher.compile(policies)
+	found.snapshot, found.rejections = s.publisher.Assemble(policies)
 	if got := found.snapshot.Digest(); got != file.Digest {
 		return nil, &snapshotfile.RefusedError{
 			Cause: snapshotfile.CauseOtherRules, Detail: "its policies compile to " + got + ", and it was written for " + file.Digest,
@@ -142,7 +153,7 @@ func (s *StoredSnapshot) Run(ctx context.Context) {
 			s.write()
 			return
 		case <-start.C:
-			s.publisher.publishStored(s)
+			s.publish()
 			continue
 		case <-s.wake:
 		case <-again.C:
@@ -163,8 +174,8 @@ func (s *StoredSnapshot) write() bool {
 	if waiting == nil {
 		return true
 	}
-	file := waiting.from.file()
-	file.Binding, file.Digest, file.Written = s.binding, waiting.digest, waiting.since
+	file := fileOf(waiting.inputs)
+	file.Binding, file.Digest, file.Written, file.Synced = s.binding, waiting.digest, waiting.since, waiting.synced
 	err := s.directory.Write(file, waiting.epoch)
 	switch {
 	case errors.Is(err, snapshotfile.ErrSuperseded): // what came after it wakes the writer
@@ -189,10 +200,30 @@ func (s *StoredSnapshot) write() bool {
 	return true
 }
 
-// giveWay removes the file unless it holds the rules with this digest, which come into force next. It is called by the publisher,
-// under its lock. A nil StoredSnapshot keeps nothing.
-func (s *StoredSnapshot) giveWay(digest string) {
-	if s == nil || s.digest == digest {
+// publish puts the snapshot in force that the start found, if there is one and nothing else is in force.
+func (s *StoredSnapshot) publish() {
+	found := s.found.Load()
+	if found == nil {
+		return
+	}
+	written := found.file.Written
+	if !s.publisher.PublishIfNone(found.snapshot, found.file.Synced, len(found.rejections), func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.inForce = &written
+		s.metrics.inForce(written)
+	}) {
+		return
+	}
+	s.logger.Info("Stored snapshot is in force: the API server has not answered", "digest", found.snapshot.Digest(),
+		"policies", len(found.snapshot.Policies()), "rejections", len(found.rejections),
+		"written", written, "age", time.Since(written).Round(time.Second).String())
+}
+
+// Invalidate removes the file unless it holds the rules with this digest, which come into force next. It is called by the publisher,
+// under its lock.
+func (s *StoredSnapshot) Invalidate(digest string) {
+	if s.digest == digest {
 		return
 	}
 	s.digest = ""
@@ -229,15 +260,15 @@ func (s *StoredSnapshot) removeFile(epoch uint64) error {
 	}
 }
 
-// keep has the objects written from which the snapshot in force was built. It is called by the publisher, under its lock, after
-// that has come into force. Of torn objects nothing is kept: what tore them makes another build.
-func (s *StoredSnapshot) keep(digest string, from *builtFrom) {
-	if s == nil || s.digest == digest || from.lists.torn {
+// Save has the objects written from which the snapshot in force was built. It is called by the publisher, under its lock, after
+// that has come into force. Of inconsistent objects nothing is kept: the change that fell between makes another build.
+func (s *StoredSnapshot) Save(digest string, synced map[string]string, inputs []publish.Inputs) {
+	if s.digest == digest || slices.ContainsFunc(inputs, func(i publish.Inputs) bool { return i.Inconsistent }) {
 		return
 	}
 	s.digest = digest
 	s.mu.Lock()
-	s.waiting = &waitingFile{from, digest, s.directory.Epoch(), time.Now()}
+	s.waiting = &waitingFile{inputs, synced, digest, s.directory.Epoch(), time.Now()}
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:
@@ -245,12 +276,11 @@ func (s *StoredSnapshot) keep(digest string, from *builtFrom) {
 	}
 }
 
-// leave says that the rules in force are no longer stored ones. It is called by the publisher, under its lock.
-func (s *StoredSnapshot) leave() {
-	if s == nil {
-		return
+// Deactivate says that the rules in force are no longer stored ones. It is called by the publisher, under its lock.
+func (s *StoredSnapshot) Deactivate() {
+	if s.found.Swap(nil) != nil {
+		s.lists.Forget(storedGroup)
 	}
-	s.found = nil
 	s.mu.Lock()
 	left := s.inForce
 	s.inForce = nil

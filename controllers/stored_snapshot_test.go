@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/internal/snapshotfile"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -47,32 +48,50 @@ func startKeeper(t *testing.T, dir string) *keeper {
 		t.Fatal(err)
 	}
 	k := &keeper{store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{}}
-	metrics := NewMetrics(k.registry)
+	metrics := publish.NewMetrics(k.registry)
 	k.reconciler = &RulesReconciler{
-		publisher: publisher{store: k.store, metrics: metrics, logger: loggerTo(k.log)},
-		converted: conversions{converter: converter{schema}},
-		lists:     newLists(fileMaps{}, metrics),
+		publisher: publish.New(publish.Options{Namespaces: []string{"own"}, Store: k.store, Metrics: metrics, Logger: loggerTo(k.log)}),
+		converter: converter{schema}, lists: publish.NewLists(metrics, true), logger: loggerTo(k.log),
 	}
-	if k.stored, err = k.reconciler.KeepSnapshots(t.Context(), dir, snapshotfile.Binding{Version: "v1"}); err != nil {
+	if k.stored, err = k.reconciler.KeepSnapshots(t.Context(), dir, snapshotfile.Binding{Version: "v1"}, k.registry); err != nil {
 		t.Fatal(err)
 	}
 	return k
 }
 
-// build publishes what objects say, and returns the digest.
-func (k *keeper) build(t *testing.T, objects []unstructured.Unstructured, maps fileMaps) string {
+// compile returns what objects say.
+func (k *keeper) compile(t *testing.T, objects []unstructured.Unstructured, maps publish.ConfigMaps) publish.Build {
 	t.Helper()
-	k.reconciler.lists.maps = maps
-	policies, lists, err := k.reconciler.lists.resolveAll(t.Context(), k.reconciler.converted.all(t.Context(), objects))
+	var converted []rules.Policy
+	var inputs publish.Inputs
+	for i := range objects {
+		converted = append(converted, k.reconciler.converter.convert(t.Context(), &objects[i]))
+		inputs.Policies = append(inputs.Policies, &objects[i])
+	}
+	resolved, err := k.reconciler.lists.Resolve(t.Context(), "own", maps, converted)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.reconciler.publisher.publish(policies, &builtFrom{policies: objects, lists: lists, publishedThrough: "17"})
+	inputs.ConfigMaps, inputs.Inconsistent = resolved.ConfigMaps, resolved.Inconsistent
+	build := publish.Build{Inputs: inputs, Synced: "17"}
+	for _, policy := range resolved.Policies {
+		build.Policies = append(build.Policies, k.reconciler.publisher.Compile(policy))
+	}
+	return build
+}
+
+// build publishes what objects say, and returns the digest.
+func (k *keeper) build(t *testing.T, objects []unstructured.Unstructured, maps publish.ConfigMaps) string {
+	t.Helper()
+	if maps == nil {
+		maps = fileMaps{}
+	}
+	k.reconciler.publisher.Publish("own", k.compile(t, objects, maps))
 	return digestIn(t, k.store)
 }
 
 // written builds, and waits for the file.
-func (k *keeper) written(t *testing.T, objects []unstructured.Unstructured, maps fileMaps) string {
+func (k *keeper) written(t *testing.T, objects []unstructured.Unstructured, maps publish.ConfigMaps) string {
 	t.Helper()
 	digest := k.build(t, objects, maps)
 	if !k.stored.write() {
@@ -183,7 +202,7 @@ func TestAStoredSnapshotDecidesAsItDidWhenItWasWritten(t *testing.T) {
 		before := startKeeper(t, dir)
 		digest := before.written(t, objects, maps)
 		after := startKeeper(t, dir)
-		after.reconciler.publisher.publishStored(after.stored)
+		after.stored.publish()
 		if got := digestIn(t, after.store); got != digest {
 			t.Fatalf("seed %d: %s, want %s", seed, got, digest)
 		}
@@ -225,7 +244,7 @@ func TestAStoredSnapshotWithOtherObjectsDecidesAlikeOrIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		after := startKeeper(t, dir)
-		after.reconciler.publisher.publishStored(after.stored)
+		after.stored.publish()
 		if _, err := after.store.Load(); err != nil {
 			refused++
 			if !strings.Contains(after.log.String(), "cause=other_rules") {
@@ -287,7 +306,7 @@ func TestAStoredSnapshotDoesNotComeIntoForceAfterAnAnswerOfTheAPIServer(t *testi
 		}
 		k := startKeeper(t, dir)
 		var both sync.WaitGroup
-		both.Go(func() { k.reconciler.publisher.publishStored(k.stored) })
+		both.Go(func() { k.stored.publish() })
 		both.Go(func() { k.build(t, allowing(t, "beta.example"), nil) })
 		both.Wait()
 		wantAnswer(t, k.store, localPart+"@beta.example", "ALLOW Allowed")
@@ -310,11 +329,8 @@ func TestNoFileHoldsEarlierRulesThanThoseInForce(t *testing.T) {
 		return place
 	}
 	for i := range changes {
-		policies, _, err := k.reconciler.lists.resolveAll(t.Context(), k.reconciler.converted.all(t.Context(), allowing(t, fmt.Sprintf("a%d.example", i))))
-		if err != nil {
-			t.Fatal(err)
-		}
-		snapshot, _ := k.reconciler.publisher.compile(policies)
+		build := k.compile(t, allowing(t, fmt.Sprintf("a%d.example", i)), fileMaps{})
+		snapshot := rules.Assemble(nil, []*rules.Compiled{build.Policies[0].Compiled})
 		ordered.Store(snapshot.Digest(), i)
 	}
 	running, stop := make(chan struct{}), make(chan struct{})
@@ -423,7 +439,7 @@ func TestAFileThatCannotBeWrittenIsTriedAgain(t *testing.T) {
 		}
 		time.Sleep(untilWritten)
 		synctest.Wait()
-		if file, err := k.stored.directory.Read(); err != nil || file == nil || file.Digest != digest || file.PublishedThrough != "17" {
+		if file, err := k.stored.directory.Read(); err != nil || file == nil || file.Digest != digest || file.Synced["own"] != "17" {
 			t.Errorf("not there once there is room: %+v, %v", file, err)
 		}
 		if !strings.Contains(k.log.String(), "Snapshot stored again") {
@@ -444,12 +460,11 @@ func TestObjectsThatAChangeToreApartAreNotKept(t *testing.T) {
 	objects[1].SetUID("b")
 	k.build(t, objects, fileMaps{}) // not there
 	maps := &changingMaps{}
-	k.reconciler.lists.maps = maps
-	policies, lists, err := k.reconciler.lists.resolveAll(t.Context(), k.reconciler.converted.all(t.Context(), objects))
-	if err != nil || !lists.torn {
-		t.Fatalf("torn: %v, %v", lists.torn, err)
+	if build := k.compile(t, objects, maps); !build.Inputs.Inconsistent {
+		t.Fatal("not inconsistent")
+	} else {
+		k.reconciler.publisher.Publish("own", build)
 	}
-	k.reconciler.publisher.publish(policies, &builtFrom{policies: objects, lists: lists})
 	if file, err := k.stored.directory.Read(); file != nil || err != nil || k.stored.waiting != nil {
 		t.Errorf("kept: %v, %v", file, err)
 	}
@@ -471,8 +486,12 @@ func (m *changingMaps) now() *corev1.ConfigMap {
 	return object
 }
 
-func (m *changingMaps) get(context.Context, types.NamespacedName) (*corev1.ConfigMap, error) {
+func (m *changingMaps) Version(types.NamespacedName) publish.Version {
 	m.version++
+	return publish.Version{ResourceVersion: fmt.Sprint(m.version)}
+}
+
+func (m *changingMaps) Get(context.Context, types.NamespacedName) (*corev1.ConfigMap, error) {
 	return m.now(), nil
 }
 

@@ -2,47 +2,237 @@ package controllers
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/publish"
 )
 
 // untilSynced is how long a controller waits for its first list. controller-runtime gives up after two minutes and ends the
 // process, which turns an API server that is away into a crash loop; this one waits, unready, for as long as it takes.
 const untilSynced = 10 * 365 * 24 * time.Hour
 
-// CacheOptions returns the options of the cache that policies of the namespaces are watched through. The metrics say how fresh it
-// is.
+// Watches are the informers of a set of namespaces, two each: of policies, and of the metadata of ConfigMaps that hold lists. Each
+// namespace is read by itself, so that one that cannot be read keeps no other from being read.
 //
 // Policies are cached unstructured: a typed informer stops at the first object that does not decode, and with it every later
-// change of any other. Of ConfigMaps only those that say that they hold a list are cached.
-func CacheOptions(namespaces []string, metrics *Metrics) cache.Options {
-	options := cache.Options{
-		DefaultNamespaces: map[string]cache.Config{},
-		NewInformer:       metrics.watches.newInformer,
+// change of any other. The content of a ConfigMap is read when a policy names it, and not cached.
+type Watches struct {
+	tracker    *freshness.Tracker
+	namespaces map[string]watchedNamespace
+	metadata   metadata.Interface
+	content    client.Reader
+}
+
+// watchedNamespace has the informers of one namespace.
+type watchedNamespace struct {
+	policies, lists toolscache.SharedIndexInformer
+}
+
+// NewWatches returns the informers of the namespaces that the tracker follows, not yet started. Content is where whole ConfigMaps are
+// read: it asks the API server.
+func NewWatches(config *rest.Config, httpClient *http.Client, tracker *freshness.Tracker, content client.Reader) (*Watches, error) {
+	objects, err := dynamic.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("watch policies: %w", err)
 	}
-	options.ByObject = map[client.Object]cache.ByObject{&corev1.ConfigMap{}: {
-		Label:                 labels.SelectorFromSet(ListLabels()),
-		UnsafeDisableDeepCopy: new(true), // a list is big, and nobody changes it
-	}}
-	for _, namespace := range namespaces {
-		options.DefaultNamespaces[namespace] = cache.Config{Transform: transformIn(namespace)}
+	partial, err := metadata.NewForConfigAndClient(metadata.ConfigFor(config), httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("watch lists: %w", err)
 	}
-	return options
+	w := &Watches{tracker: tracker, namespaces: map[string]watchedNamespace{}, metadata: partial, content: content}
+	for _, namespace := range tracker.Namespaces() {
+		policies := objects.Resource(policyResource).Namespace(namespace)
+		watchedPolicies, err := tracker.NewInformer(namespace, freshness.Policies, &toolscache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+				return policies.List(ctx, options)
+			},
+			WatchFuncWithContext: policies.Watch,
+		}, newPolicyObject(), dropUnread)
+		if err != nil {
+			return nil, err
+		}
+		lists := partial.Resource(configMapResource).Namespace(namespace)
+		selected := func(options metav1.ListOptions) metav1.ListOptions {
+			options.LabelSelector = listSelector
+			return options
+		}
+		watchedLists, err := tracker.NewInformer(namespace, freshness.Lists, &toolscache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+				return lists.List(ctx, selected(options))
+			},
+			WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+				return lists.Watch(ctx, selected(options))
+			},
+		}, &metav1.PartialObjectMetadata{}, dropUnread)
+		if err != nil {
+			return nil, err
+		}
+		w.namespaces[namespace] = watchedNamespace{watchedPolicies, watchedLists}
+	}
+	return w, nil
+}
+
+var (
+	policyResource    = v1alpha1.GroupVersion.WithResource("registrationpolicies")
+	configMapResource = corev1.SchemeGroupVersion.WithResource("configmaps")
+	listSelector      = labels.SelectorFromSet(ListLabels()).String()
+)
+
+// Start runs all informers until ctx ends.
+func (w *Watches) Start(ctx context.Context) error {
+	var running sync.WaitGroup
+	for _, watched := range w.namespaces {
+		for _, informer := range []toolscache.SharedIndexInformer{watched.policies, watched.lists} {
+			running.Go(func() { informer.RunWithContext(ctx) })
+		}
+	}
+	running.Wait()
+	return nil
+}
+
+// NeedLeaderElection says that every replica watches.
+func (*Watches) NeedLeaderElection() bool { return false }
+
+// ListFrom returns names and versions of all objects of a kind in a namespace, from the newest state of etcd.
+func (w *Watches) ListFrom(ctx context.Context, namespace string, kind freshness.Kind) (*metav1.PartialObjectMetadataList, error) {
+	// Without a resourceVersion, an API server answers from the newest state of etcd.
+	if kind == freshness.Policies {
+		return w.metadata.Resource(policyResource).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	}
+	return w.metadata.Resource(configMapResource).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: listSelector})
+}
+
+// Policies returns the policies of a namespace, by name. They are shared, and must not be changed.
+func (w *Watches) Policies(namespace string) []*unstructured.Unstructured {
+	watched, found := w.namespaces[namespace]
+	if !found {
+		return nil
+	}
+	var policies []*unstructured.Unstructured
+	for _, object := range watched.policies.GetStore().List() {
+		if policy, ok := object.(*unstructured.Unstructured); ok {
+			policies = append(policies, policy)
+		}
+	}
+	slices.SortFunc(policies, func(a, b *unstructured.Unstructured) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return policies
+}
+
+// AllPolicies returns the policies of all namespaces, by namespace and name. They are shared, and must not be changed.
+func (w *Watches) AllPolicies() []*unstructured.Unstructured {
+	var policies []*unstructured.Unstructured
+	for _, namespace := range slices.Sorted(maps.Keys(w.namespaces)) {
+		policies = append(policies, w.Policies(namespace)...)
+	}
+	return policies
+}
+
+// Policy returns a policy; nil if there is none. It is shared, and must not be changed.
+func (w *Watches) Policy(name types.NamespacedName) *unstructured.Unstructured {
+	watched, found := w.namespaces[name.Namespace]
+	if !found {
+		return nil
+	}
+	object, found, err := watched.policies.GetStore().GetByKey(name.String())
+	if err != nil || !found {
+		return nil
+	}
+	policy, _ := object.(*unstructured.Unstructured)
+	return policy
+}
+
+// Version returns the version of a ConfigMap that holds a list, or a part of one.
+func (w *Watches) Version(name types.NamespacedName) publish.Version {
+	watched, found := w.namespaces[name.Namespace]
+	if !found {
+		return publish.Version{}
+	}
+	object, found, err := watched.lists.GetStore().GetByKey(name.String())
+	if accessor, ok := object.(metav1.Object); err == nil && found && ok {
+		return publish.Version{UID: accessor.GetUID(), ResourceVersion: accessor.GetResourceVersion()}
+	}
+	return publish.Version{}
+}
+
+// Get reads a ConfigMap.
+func (w *Watches) Get(ctx context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+	object := &corev1.ConfigMap{}
+	err := w.content.Get(ctx, name, object)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil //nolint:nilnil // as publish.ConfigMaps says
+	case err != nil:
+		return nil, fmt.Errorf("read the ConfigMap %s: %w", name, unquoted(err))
+	}
+	object.ManagedFields = nil
+	return object, nil
+}
+
+// OnPolicies and OnLists call a handler for each object of all namespaces, and for each later change. The returned function ends
+// that.
+func (w *Watches) OnPolicies(handler toolscache.ResourceEventHandler) (end func() error, _ error) {
+	return w.on(func(watched watchedNamespace) toolscache.SharedIndexInformer { return watched.policies }, handler)
+}
+
+// OnLists is OnPolicies for the metadata of ConfigMaps.
+func (w *Watches) OnLists(handler toolscache.ResourceEventHandler) (end func() error, _ error) {
+	return w.on(func(watched watchedNamespace) toolscache.SharedIndexInformer { return watched.lists }, handler)
+}
+
+func (w *Watches) on(
+	of func(watchedNamespace) toolscache.SharedIndexInformer, handler toolscache.ResourceEventHandler,
+) (end func() error, err error) {
+	var ends []func() error
+	end = func() error {
+		var errs []error
+		for _, end := range ends {
+			errs = append(errs, end())
+		}
+		return errors.Join(errs...)
+	}
+	for _, watched := range w.namespaces {
+		informer := of(watched)
+		registration, err := informer.AddEventHandler(handler)
+		if err != nil {
+			return nil, errors.Join(err, end())
+		}
+		ends = append(ends, func() error { return informer.RemoveEventHandler(registration) })
+	}
+	return end, nil
+}
+
+// hasSynced returns whether the first lists of a namespace are there, as functions for client-go to wait for.
+func (w *Watches) hasSynced(namespace string) []toolscache.InformerSynced {
+	watched := w.namespaces[namespace]
+	return []toolscache.InformerSynced{watched.policies.HasSynced, watched.lists.HasSynced}
 }
 
 // ListLabels returns the labels of every ConfigMap that holds a list, or a part of one. Others are not read.
@@ -52,18 +242,15 @@ func ListLabels() labels.Set { return labels.Set{listobjects.Label: listobjects.
 // be away, or may not have the CustomResourceDefinition yet.
 func Mapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
-	for _, kind := range []string{policyKind, policyKind + "List"} { // caches ask for both
-		mapper.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	add := func(version schema.GroupVersion, kinds ...string) {
+		for _, kind := range kinds {
+			mapper.Add(version.WithKind(kind), meta.RESTScopeNamespace)
+		}
 	}
-	for _, kind := range []string{"ConfigMap", "ConfigMapList", "Pod"} {
-		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
-	}
-	for _, kind := range []string{"Lease", "LeaseList"} {
-		mapper.Add(coordinationv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
-	}
-	for _, kind := range []string{"EndpointSlice", "EndpointSliceList"} {
-		mapper.Add(discoveryv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
-	}
+	add(v1alpha1.GroupVersion, policyKind, policyKind+"List")
+	add(corev1.SchemeGroupVersion, "ConfigMap", "ConfigMapList", "Pod")
+	add(coordinationv1.SchemeGroupVersion, "Lease", "LeaseList")
+	add(discoveryv1.SchemeGroupVersion, "EndpointSlice", "EndpointSliceList")
 	return mapper
 }
 
@@ -81,33 +268,14 @@ func newPolicyList() *unstructured.UnstructuredList {
 	return list
 }
 
-// dropUnread removes what nobody reads from an object before it is cached.
+// dropUnread removes from an object what nothing reads, before it is cached.
 func dropUnread(object any) (any, error) {
 	if accessor, err := meta.Accessor(object); err == nil {
 		accessor.SetManagedFields(nil)
+		if annotations := accessor.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
+			delete(annotations, corev1.LastAppliedConfigAnnotation)
+			accessor.SetAnnotations(annotations)
+		}
 	}
 	return object, nil
-}
-
-// consistentFirstList asks etcd, not the API server's own cache, for the first list of an informer: a replica that starts
-// must not begin with rules older than what another one has decided by. (A streamed first list is consistent as it is.)
-type consistentFirstList struct {
-	toolscache.ListerWatcherWithContext
-}
-
-func (c consistentFirstList) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	if options.ResourceVersion == "0" { // "any version will do"
-		options.ResourceVersion = ""
-		options.ResourceVersionMatch = ""
-	}
-	return c.ListerWatcherWithContext.ListWithContext(ctx, options)
-}
-
-// List and Watch complete the older interface, which informers take.
-func (c consistentFirstList) List(options metav1.ListOptions) (runtime.Object, error) {
-	return c.ListWithContext(context.Background(), options)
-}
-
-func (c consistentFirstList) Watch(options metav1.ListOptions) (watch.Interface, error) {
-	return c.WatchWithContext(context.Background(), options)
 }

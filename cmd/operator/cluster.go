@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -23,19 +24,22 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
 // cluster is a replica of an operator in a cluster: what it decides by comes from an API server, and the fleet is told.
 type cluster struct {
-	manager ctrl.Manager
-	rules   *controllers.RulesReconciler
-	replica *controllers.Replica
-	stored  *controllers.StoredSnapshot // nil without --snapshot-dir
+	manager   ctrl.Manager
+	tracker   *freshness.Tracker
+	publisher *publish.Publisher
+	replica   *controllers.Replica
+	stored    *controllers.StoredSnapshot // nil without --snapshot-dir
 }
 
 // newCluster wires everything that has to do with an API server. It calls nobody: the API server may be away.
-func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, logger logr.Logger) (*cluster, error) {
+func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, logger logr.Logger) (*cluster, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
 	if err != nil {
 		if o.kubeconfig == "" {
@@ -52,7 +56,6 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:         scheme,
 		Logger:         logger,
-		Cache:          controllers.CacheOptions(o.watchNamespaces, metrics),
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return controllers.Mapper(), nil },
 		// Main owns the servers, their order of stopping, and the election.
 		Metrics:                metricsserver.Options{BindAddress: "0"},
@@ -62,21 +65,34 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 	if err != nil {
 		return nil, fmt.Errorf("set up the cluster: %w", err)
 	}
-	lists := controllers.NewLists(mgr.GetCache(), metrics)
-	rulesReconciler, err := controllers.NewRulesReconciler(mgr.GetCache(), lists, store, o.scopes, metrics, logger.WithName("rules"))
+	metrics := controllers.NewMetrics(registry)
+	publishMetrics := publish.NewMetrics(registry)
+	tracker := freshness.New(registry, o.watchNamespaces, logger.WithName("watch"))
+	watches, err := controllers.NewWatches(config, mgr.GetHTTPClient(), tracker, mgr.GetAPIReader())
+	if err != nil {
+		return nil, err
+	}
+	publisher := publish.New(publish.Options{
+		Namespaces: o.watchNamespaces, Bound: o.scopes.Bound, Store: store, Metrics: publishMetrics, Logger: logger.WithName("rules"),
+	})
+	rulesReconciler, err := controllers.NewRulesReconciler(controllers.RulesOptions{
+		Watches: watches, Tracker: tracker, Lists: publish.NewLists(publishMetrics, o.snapshotDir != ""), Publisher: publisher,
+		Metrics: publishMetrics, Logger: logger.WithName("rules"),
+	})
 	if err != nil {
 		return nil, err
 	}
 	if err := rulesReconciler.SetupWithManager(mgr); err != nil {
 		return nil, err
 	}
-	stored, err := keepSnapshots(o, config, rulesReconciler)
+	stored, err := keepSnapshots(o, config, rulesReconciler, registry)
 	if err != nil {
 		return nil, fmt.Errorf("--snapshot-dir: %w", err)
 	}
 	statusReconciler, err := controllers.NewStatusReconciler(controllers.StatusOptions{
-		Cache: mgr.GetCache(), Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
-		Lists: lists, Scopes: o.scopes, Observing: o.observe, Metrics: metrics, Logger: logger.WithName("status"),
+		Stored: watches, Built: rulesReconciler,
+		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
+		Scopes: o.scopes, Observing: o.observe, Metrics: metrics, Logger: logger.WithName("status"),
 		Fleet: &controllers.Fleet{
 			Reader: mgr.GetAPIReader(), Namespace: o.namespace, LeaseName: o.leaseName, ServiceName: o.serviceName,
 		},
@@ -97,7 +113,7 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 		Leases: reports, Namespace: o.namespace, LeaseName: o.leaseName, Name: o.replicaName, PodUID: types.UID(o.replicaUID),
 		Instance: instance, Version: version(), FenceAfter: o.fenceAfter, Metrics: metrics, Logger: logger.WithName("replica"),
 	})
-	return &cluster{mgr, rulesReconciler, replica, stored}, mgr.Add(&controllers.Election{
+	return &cluster{mgr, tracker, publisher, replica, stored}, mgr.Add(&controllers.Election{
 		Leases: election, Namespace: o.namespace, Name: o.leaseName, Identity: o.replicaName + "_" + instance,
 		Lead: statusReconciler.Run, Metrics: metrics, Logger: logger.WithName("election"),
 	})

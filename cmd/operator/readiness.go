@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,9 +35,10 @@ type details struct {
 	Policies int    `json:"policies"`
 	// PolicyError says that the policies last read are refused, and earlier ones in force.
 	PolicyError string `json:"policyError,omitempty"`
-	// PublishedThrough is the resourceVersion through which the rules in force reflect all policies and lists.
-	PublishedThrough string `json:"publishedThrough,omitempty"`
-	// WatchProvenSecondsAgo is since the watch that has been silent for longest was known to be alive; absent if it never was.
+	// Namespaces are those that are watched; absent with a directory of policies.
+	Namespaces []namespaceDetails `json:"namespaces,omitempty"`
+	// WatchProvenSecondsAgo is since the watch that has been silent for longest was known to be alive, of the namespaces that can be
+	// read; absent if one never was.
 	WatchProvenSecondsAgo *float64 `json:"watchProvenSecondsAgo,omitempty"`
 	// Stale says that this is longer than --max-staleness.
 	Stale bool `json:"stale,omitempty"`
@@ -53,6 +55,33 @@ type details struct {
 	// other credentials are answered.
 	OAuth *oauthDetails `json:"oauth,omitempty"`
 }
+
+// namespaceDetails say how one watched namespace is.
+type namespaceDetails struct {
+	Name string `json:"name"`
+	// State is what its calls get.
+	State namespaceState `json:"state"`
+	// Synced is the resourceVersion up to which the rules in force reflect its policies and lists; absent until it was read.
+	Synced string `json:"synced,omitempty"`
+	// Fault says why the API server does not let it be read; absent while it does.
+	Fault string `json:"fault,omitempty"`
+	// FaultSeconds is the time since that began.
+	FaultSeconds float64 `json:"faultSeconds,omitempty"`
+}
+
+// namespaceState is what the calls of a namespace get.
+type namespaceState string
+
+const (
+	// namespaceCurrent: its rules are in force, and followed.
+	namespaceCurrent namespaceState = "current"
+	// namespaceLastKnown: it cannot be read now; its last known rules are in force.
+	namespaceLastKnown namespaceState = "lastKnownRules"
+	// namespaceDenied: it was never read; the calls in its scope are denied.
+	namespaceDenied namespaceState = "denied"
+	// namespaceWaitedFor: it was never read, and no rules come into force before it is.
+	namespaceWaitedFor namespaceState = "waitedFor"
+)
 
 // storedDetails say how old the stored snapshot in force is.
 type storedDetails struct {
@@ -106,9 +135,8 @@ func (r *readiness) details() details {
 
 // detail adds what there is to say of a replica among others.
 func (c *cluster) detail(d *details, loaded bool, maxStaleness time.Duration) {
-	freshness := c.rules.Freshness()
-	d.PublishedThrough = freshness.PublishedThrough
-	heard := freshness.Proven
+	d.Namespaces = c.namespaces()
+	heard := c.tracker.Proven()
 	if !heard.IsZero() {
 		d.WatchProvenSecondsAgo = new(time.Since(heard).Seconds())
 	}
@@ -121,6 +149,28 @@ func (c *cluster) detail(d *details, loaded bool, maxStaleness time.Duration) {
 	d.Stale = maxStaleness > 0 && !heard.IsZero() && time.Since(heard) > maxStaleness
 	d.Fenced = c.replica.FencedSoon()
 	d.Joining = !c.replica.TakesCalls(loaded, d.Stored != nil)
+}
+
+func (c *cluster) namespaces() []namespaceDetails {
+	inForce, _ := c.publisher.InForce()
+	pending := c.publisher.Pending()
+	var all []namespaceDetails
+	for _, name := range c.tracker.Namespaces() {
+		one := namespaceDetails{Name: name, State: namespaceCurrent, Synced: inForce.Synced[name]}
+		if state := c.tracker.State(name); state.Fault != nil {
+			one.Fault, one.FaultSeconds = state.Fault.Error(), time.Since(state.FaultSince).Seconds()
+		}
+		switch read := c.publisher.HasRead(name); {
+		case slices.Contains(pending, name):
+			one.State = namespaceWaitedFor
+		case !read:
+			one.State = namespaceDenied
+		case one.Fault != "":
+			one.State = namespaceLastKnown
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 func (r *readiness) plain(w http.ResponseWriter, _ *http.Request) {

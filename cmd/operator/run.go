@@ -19,6 +19,7 @@ import (
 	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/oauth"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -82,7 +83,6 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	store := &rules.Store{}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newVersionMetric(), op.leftOut)
-	controllerMetrics := controllers.NewMetrics(registry)
 	op.ready = &readiness{store: store, observe: o.observe, insecure: o.insecureNoAuth, maxStaleness: o.maxStaleness}
 	registry.MustRegister(newReadyMetric(op.ready))
 
@@ -109,7 +109,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	}
 	var fenced func() bool
 	if o.policyDir != "" {
-		directory, err := controllers.OpenDirectory(o.policyDir, store, o.scopes, controllerMetrics, logger.WithName("rules"))
+		directory, err := controllers.OpenDirectory(o.policyDir, store, o.scopes, publish.NewMetrics(registry), logger.WithName("rules"))
 		if err != nil {
 			return nil, fmt.Errorf("--policy-dir: %w", err)
 		}
@@ -119,7 +119,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		op.ready.policyErr = directory.Err
 		op.policies = directory
 	} else {
-		cluster, err := newCluster(o, store, controllerMetrics, logger)
+		cluster, err := newCluster(o, store, registry, logger)
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 
 	"registrationpolicy.dev/operator/controllers"
@@ -12,7 +13,9 @@ import (
 )
 
 // keepSnapshots returns nil without --snapshot-dir.
-func keepSnapshots(o *options, config *rest.Config, reconciler *controllers.RulesReconciler) (*controllers.StoredSnapshot, error) {
+func keepSnapshots(
+	o *options, config *rest.Config, reconciler *controllers.RulesReconciler, registry prometheus.Registerer,
+) (*controllers.StoredSnapshot, error) {
 	if o.snapshotDir == "" {
 		return nil, nil //nolint:nilnil // as the comment says
 	}
@@ -22,7 +25,7 @@ func keepSnapshots(o *options, config *rest.Config, reconciler *controllers.Rule
 	}
 	return reconciler.KeepSnapshots(context.Background(), o.snapshotDir, snapshotfile.Binding{
 		Version: version(), Cluster: identity, Namespaces: o.watchNamespaces, Flags: o.deciding(),
-	})
+	}, registry)
 }
 
 // deciding returns the flags that change decisions, but for the namespaces. Texts for people are none.

@@ -1,2 +1,3 @@
-// Package freshness tells how current the watches of each namespace are, and brings a quiet one forward.
+// Package freshness tells how current the watches of each namespace are, whether the API server lets the namespace be read, and
+// brings a quiet watch forward where somebody waits for it.
 package freshness

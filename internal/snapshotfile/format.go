@@ -11,7 +11,7 @@ import (
 	"registrationpolicy.dev/operator/internal/listobjects"
 )
 
-// A file of format 1, numbers with the highest octet first:
+// A file of format 2, numbers with the highest octet first:
 //
 //	magic                16 octets
 //	format               4 octets
@@ -22,7 +22,7 @@ import (
 //	SHA-256              32 octets, of all before them
 const (
 	magic  = "regpol snapshot\n"
-	format = 1
+	format = 2
 
 	formatAt = len(magic)
 	lengthAt = formatAt + 4
@@ -43,8 +43,8 @@ type Snapshot struct {
 	Written time.Time `json:"written"`
 	// Digest is that of the snapshot which the policies compile to.
 	Digest string `json:"digest"`
-	// PublishedThrough is the watch position that the snapshot covers, opaque here; "" where that is not known.
-	PublishedThrough string `json:"publishedThrough"`
+	// Synced is, for each namespace, the resourceVersion up to which the snapshot reflects its policies and lists.
+	Synced map[string]string `json:"synced"`
 	// Policies are the objects, in the order in which they were compiled.
 	Policies []Policy `json:"policies"`
 	// Lists are the ConfigMaps that the lists of these policies were read from. One that is not here was not there.

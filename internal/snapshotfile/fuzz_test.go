@@ -52,7 +52,7 @@ func FuzzChange(f *testing.F) {
 	f.Add("é", `{"profile": [{"value": 1.5e300}, -1]}`, "\xff\x00", "", uint(1000), byte(128))
 	f.Fuzz(func(t *testing.T, name, spec, text, through string, at uint, change byte) {
 		s := testSnapshot()
-		s.Policies[0].Name, s.PublishedThrough = name, through
+		s.Policies[0].Name, s.Synced = name, map[string]string{"own": through}
 		if err := json.Unmarshal([]byte(spec), &s.Policies[0].Spec); err != nil || !utf8.ValidString(name) || !utf8.ValidString(through) {
 			return // no API server has such
 		}

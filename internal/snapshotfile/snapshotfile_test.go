@@ -38,7 +38,7 @@ func testSnapshot() *Snapshot {
 		Data: map[string]string{"one": "listed.example\n"}, BinaryData: map[string][]byte{"two": []byte("other.example\xff\n")},
 	}
 	return &Snapshot{
-		Binding: testBinding(), Written: time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC), Digest: "sha256:00", PublishedThrough: "9",
+		Binding: testBinding(), Written: time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC), Digest: "sha256:00", Synced: map[string]string{"own": "9"},
 		Policies: []Policy{{
 			Object: Object{"a", "acme", "u1", "7"}, Generation: 3,
 			Spec: map[string]any{"allow": map[string]any{"domains": []any{"acme.com"}}, "n": int64(1), "f": 1.5},

@@ -1,0 +1,75 @@
+package controllers
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+)
+
+// deaf is a transport by which, once it is told so, the watches that are open then bring nothing any more, on connections that live.
+type deaf struct {
+	next  http.RoundTripper
+	since atomic.Pointer[chan struct{}] // closed once they bring nothing
+}
+
+func (d *deaf) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := d.next.RoundTrip(request)
+	if err == nil && request.URL.Query().Get("watch") != "" {
+		response.Body = &deafBody{ReadCloser: response.Body, since: *d.since.Load(), closed: make(chan struct{})}
+	}
+	return response, err
+}
+
+type deafBody struct {
+	io.ReadCloser
+	since  chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (b *deafBody) Read(into []byte) (int, error) {
+	n, err := b.ReadCloser.Read(into)
+	select {
+	case <-b.since:
+		<-b.closed
+		return 0, io.ErrUnexpectedEOF
+	default:
+		return n, err
+	}
+}
+
+func (b *deafBody) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return b.ReadCloser.Close()
+}
+
+func TestAWatchThatDiedInSilenceIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.namespace(t)
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	config := rest.CopyConfig(cluster.config)
+	dead := make(chan struct{})
+	var transport *deaf
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		transport = &deaf{next: next}
+		transport.since.Store(&dead)
+		return transport
+	})
+	const limit = 10 * time.Second
+	r := startReplicaAs(t, config, namespace, "first", setup{watchdogLimit: limit})
+	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "ALLOW Allowed")
+
+	alive := make(chan struct{})
+	transport.since.Store(&alive) // for those to come
+	close(dead)
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
+	eventuallyAnswers(t, limit+within, r.store, localPart+"@beta.example", "ALLOW Allowed")
+	if given := metric(t, r.registry, "registration_policy_watch_restarts_total"); given == 0 {
+		t.Error("no watch was given up")
+	}
+}

@@ -1,0 +1,14 @@
+package publish
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Inputs are the objects that a namespace's rules were built from. They are shared with a cache, and must not be changed.
+type Inputs struct {
+	Policies   []*unstructured.Unstructured
+	ConfigMaps []*corev1.ConfigMap
+	// Inconsistent says that a change fell into the reading: another build follows, and these are not what the rules were made of.
+	Inconsistent bool
+}

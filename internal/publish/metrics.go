@@ -1,0 +1,109 @@
+package publish
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Results of a build of the rules.
+const (
+	buildPublished  = "published"
+	buildListFailed = "list_failed"
+	buildReadFailed = "read_failed"
+)
+
+// Metrics are what publishing counts:
+//
+//	registration_policy_rules_builds_total{result}         builds of the rules: published, list_failed (API server),
+//	                                                       read_failed (directory)
+//	registration_policy_rules_build_duration_seconds       time to assemble and publish
+//	registration_policy_rules_published_timestamp_seconds  when the rules in force were published, Unix time
+//	registration_policy_rules_stale                        1 while the last read of the policies failed and earlier rules
+//	                                                       stay in force
+//	registration_policy_rejected_parts                     parts of policies that are not in force
+//	registration_policy_lists                              different lists that policies use
+//	registration_policy_list_entries                       entries of these lists together
+//	registration_policy_list_compilations_total            lists compiled; one content is compiled once
+type Metrics struct {
+	builds        *prometheus.CounterVec
+	buildDuration prometheus.Histogram
+	publishedAt   prometheus.Gauge
+	stale         prometheus.Gauge
+	rejected      prometheus.Gauge
+	lists         prometheus.Gauge
+	listEntries   prometheus.Gauge
+	compilations  prometheus.Counter
+}
+
+// NewMetrics registers the metrics. It panics if they are registered already, as the prometheus package does.
+func NewMetrics(registerer prometheus.Registerer) *Metrics {
+	const namespace = "registration_policy"
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+	}
+	m := &Metrics{
+		builds: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "rules_builds_total", Help: "Builds of the rules, by result.",
+		}, []string{"result"}),
+		buildDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "rules_build_duration_seconds", Help: "Time to assemble and publish the rules.",
+			Buckets: []float64{.0001, .0005, .001, .005, .01, .05, .1, .5, 1, 5},
+		}),
+		publishedAt: gauge("rules_published_timestamp_seconds", "When the rules in force were published, in Unix time."),
+		stale:       gauge("rules_stale", "1 while the last read of the policies failed and earlier rules stay in force."),
+		rejected:    gauge("rejected_parts", "Parts of policies that are not in force."),
+		lists:       gauge("lists", "Different lists that policies use."),
+		listEntries: gauge("list_entries", "Entries of the lists that policies use, together."),
+		compilations: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "list_compilations_total", Help: "Lists compiled; one content is compiled once.",
+		}),
+	}
+	for _, result := range []string{buildPublished, buildListFailed, buildReadFailed} {
+		m.builds.WithLabelValues(result)
+	}
+	registerer.MustRegister(m.builds, m.buildDuration, m.publishedAt, m.stale, m.rejected, m.lists, m.listEntries, m.compilations)
+	return m
+}
+
+// published counts a publication. A nil Metrics counts nothing.
+func (m *Metrics) published(rejections int, took time.Duration) {
+	if m == nil {
+		return
+	}
+	m.builds.WithLabelValues(buildPublished).Inc()
+	m.buildDuration.Observe(took.Seconds())
+	m.publishedAt.SetToCurrentTime()
+	m.stale.Set(0)
+	m.rejected.Set(float64(rejections))
+}
+
+// ListFailed counts a build that failed because the API server did not say what there is.
+func (m *Metrics) ListFailed() { m.failed(buildListFailed) }
+
+// ReadFailed counts a read of a directory that failed.
+func (m *Metrics) ReadFailed() { m.failed(buildReadFailed) }
+
+func (m *Metrics) failed(result string) {
+	m.builds.WithLabelValues(result).Inc()
+	m.stale.Set(1)
+}
+
+// ReadSucceeded says that the last read of a directory did not fail, whether or not it changed anything.
+func (m *Metrics) ReadSucceeded() { m.stale.Set(0) }
+
+func (m *Metrics) storedInForce(rejections int) { m.rejected.Set(float64(rejections)) }
+
+// listCompiled counts the compilation of a list. A nil Metrics counts nothing.
+func (m *Metrics) listCompiled() {
+	if m != nil {
+		m.compilations.Inc()
+	}
+}
+
+func (m *Metrics) listsInUse(lists, entries int) {
+	if m != nil {
+		m.lists.Set(float64(lists))
+		m.listEntries.Set(float64(entries))
+	}
+}
