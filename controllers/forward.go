@@ -6,12 +6,13 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
+	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
 )
 
 // forwardInterval is how often the position of the rules is brought forward while nothing changes. It is that of the reports: there
 // is no use in knowing more often.
-const forwardInterval = reportInterval
+const forwardInterval = fleet.ReportInterval
 
 // forward brings what is in force forward, to what the API server has, where no change of a policy or list does: those who wait for
 // all replicas to decide by a generation wait for positions.
@@ -75,11 +76,24 @@ func (f *forward) step(ctx context.Context) (wait time.Duration) {
 	return wait
 }
 
-// bringTo asks that what is in force reach a resourceVersion soon.
-func (r *RulesReconciler) bringTo(version string) {
+// AdvanceTo implements [fleet.Rules].
+func (r *RulesReconciler) AdvanceTo(version string) {
 	r.target.Store(version)
 	select {
 	case r.hurry <- struct{}{}:
 	default:
 	}
+}
+
+// InForce implements [fleet.Rules]. All namespaces that are watched have one position.
+func (r *RulesReconciler) InForce() (fleet.InForce, <-chan struct{}) {
+	digest, through, changed := r.inForce.get()
+	inForce := fleet.InForce{Digest: digest}
+	if through != "" {
+		inForce.Synced = map[string]string{}
+		for _, namespace := range r.watches.namespaces() {
+			inForce.Synced[namespace] = through
+		}
+	}
+	return inForce, changed
 }

@@ -1,11 +1,9 @@
 package controllers
 
 import (
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"registrationpolicy.dev/operator/rules"
 )
@@ -33,10 +31,6 @@ const (
 //	registration_policy_list_compilations_total              lists compiled; one content is compiled once
 //	registration_policy_leader                               1 on the replica that writes status
 //	registration_policy_watch_restarts_total                 watches given up because nothing came by them for too long
-//	registration_policy_replica_reported_timestamp_seconds   when this replica last reported what it decides by, Unix time
-//	registration_policy_policies{ready}                      on the leader, policies by their condition Ready
-//	registration_policy_replicas{state}                      on the leader, replicas that can be asked: reporting, silent,
-//	                                                         unreported
 type Metrics struct {
 	builds        *prometheus.CounterVec
 	buildDuration prometheus.Histogram
@@ -49,9 +43,6 @@ type Metrics struct {
 	leader        prometheus.Gauge
 	watches       *watches
 	restarts      prometheus.Counter
-	reportedAt    prometheus.Gauge
-	policies      *prometheus.GaugeVec
-	replicas      *prometheus.GaugeVec
 	stored        storedMetrics
 }
 
@@ -81,18 +72,9 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "watch_restarts_total", Help: "Watches given up because nothing came by them for too long.",
 		}),
-		reportedAt: gauge("replica_reported_timestamp_seconds", "When this replica last reported what it decides by, in Unix time; 0: never."),
-		policies: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "policies", Help: "On the replica that writes status: policies, by their condition Ready.",
-		}, []string{"ready"}),
-		replicas: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "replicas", Help: "On the replica that writes status: replicas that can be asked, by what is known of them.",
-		}, []string{"state"}),
 		stored: newStoredMetrics(registerer),
 	}
 	m.watches = newWatches(m.restarts.Inc)
-	m.ledPolicies(nil)
-	m.ledReplicas(fleetView{})
 	proven := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "watch_proven_timestamp_seconds",
 		Help: "When the watch that has been silent for longest was last known to be alive, in Unix time; 0: never.",
@@ -101,7 +83,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		m.builds.WithLabelValues(result)
 	}
 	registerer.MustRegister(m.builds, m.buildDuration, m.publishedAt, m.stale, m.rejected, m.leader, proven,
-		m.lists, m.listEntries, m.compilations, m.restarts, m.reportedAt, m.policies, m.replicas)
+		m.lists, m.listEntries, m.compilations, m.restarts)
 	return m
 }
 
@@ -111,30 +93,6 @@ func (m *Metrics) published(rejections []rules.Rejection, took time.Duration) {
 	m.publishedAt.SetToCurrentTime()
 	m.stale.Set(0)
 	m.rejected.Set(float64(len(rejections)))
-}
-
-// ledPolicies counts policies by the status of their condition Ready; none, on a replica that does not lead.
-func (m *Metrics) ledPolicies(byStatus map[metav1.ConditionStatus]int) {
-	if m == nil {
-		return
-	}
-	for _, status := range []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionFalse, metav1.ConditionUnknown} {
-		m.policies.WithLabelValues(strings.ToLower(string(status))).Set(float64(byStatus[status]))
-	}
-}
-
-// ledReplicas counts the replicas in view; none, on a replica that does not lead.
-func (m *Metrics) ledReplicas(view fleetView) {
-	if m == nil {
-		return
-	}
-	counts := map[replicaState]int{}
-	for _, replica := range view.replicas {
-		counts[replica.state]++
-	}
-	for _, state := range replicaStates() {
-		m.replicas.WithLabelValues(string(state)).Set(float64(counts[state]))
-	}
 }
 
 // listCompiled counts the compilation of a list. Without metrics nothing is counted.

@@ -16,13 +16,13 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -34,7 +34,7 @@ type replica struct {
 	registry *prometheus.Registry
 	log      *transcript
 	rules    *RulesReconciler
-	report   *Replica
+	report   *fleet.Replica
 	// ended is closed when the replica has ended, which it must not do before it is told to.
 	ended chan struct{}
 	err   error
@@ -55,7 +55,6 @@ type setup struct {
 	fence        time.Duration
 	silenceLimit time.Duration // 0: that of the package
 	service      string
-	podUID       types.UID
 	instance     string   // "": made of its identity
 	watched      []string // besides its own namespace
 }
@@ -67,7 +66,7 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 		ended: make(chan struct{}),
 	}
 	logger := loggerTo(r.log)
-	metrics := NewMetrics(r.registry)
+	metrics, fleetMetrics := NewMetrics(r.registry), fleet.NewMetrics(r.registry)
 	if setup.silenceLimit > 0 {
 		metrics.watches.silenceLimit = setup.silenceLimit
 	}
@@ -98,8 +97,11 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	}
 	status, err := NewStatusReconciler(StatusOptions{
 		Cache: mgr.GetCache(), Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
-		Lists: r.lists, Metrics: metrics, Logger: logger.WithName("status"),
-		Fleet: &Fleet{Reader: mgr.GetAPIReader(), Namespace: namespace, LeaseName: leaseName, ServiceName: setup.service},
+		Lists: r.lists, Logger: logger.WithName("status"),
+		Fleet: &fleet.Observer{
+			Reader: mgr.GetAPIReader(), Namespace: namespace, LeaseName: leaseName, ServiceName: setup.service,
+			Metrics: fleetMetrics, Logger: logger.WithName("status"),
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -108,9 +110,9 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.report = NewReplica(rulesReconciler, ReplicaOptions{
+	r.report = fleet.NewReplica(rulesReconciler, fleet.ReplicaOptions{
 		Leases: leases, Namespace: namespace, LeaseName: leaseName, Name: identity, Instance: cmp.Or(setup.instance, identity+"-instance"),
-		Version: "v0.0.0-test", FenceAfter: setup.fence, PodUID: setup.podUID, Metrics: metrics, Logger: logger.WithName("replica"),
+		Version: "v0.0.0-test", FenceAfter: setup.fence, Metrics: fleetMetrics, Logger: logger.WithName("replica"),
 	})
 	if err := mgr.Add(&Election{
 		Leases: leases, Namespace: namespace, Name: leaseName, Identity: identity,

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -42,10 +43,10 @@ type StatusReconciler struct {
 	lists     *Lists
 	scopes    Scopes
 	observing bool
-	metrics   *Metrics
 	logger    logr.Logger
 	warned    warnedSet
-	rollout   *rollout
+	fleet     *fleet.Observer
+	rollout   *fleet.Rollout
 }
 
 // StatusOptions are what a StatusReconciler is made from.
@@ -58,11 +59,9 @@ type StatusOptions struct {
 	Lists  *Lists
 	Scopes Scopes
 	// Fleet is where it is learned which replicas decide by what.
-	Fleet *Fleet
+	Fleet *fleet.Observer
 	// Observing says that the operator only observes, which every status then tells.
 	Observing bool
-	// Metrics has what the leader counts.
-	Metrics *Metrics
 	// Logger takes what cannot be told in a status.
 	Logger logr.Logger
 }
@@ -75,8 +74,8 @@ func NewStatusReconciler(o StatusOptions) (*StatusReconciler, error) {
 	}
 	return &StatusReconciler{
 		cache: o.Cache, client: o.Client, recorder: o.Recorder, converter: converter{schema},
-		lists: o.Lists, scopes: o.Scopes, observing: o.Observing, metrics: o.Metrics, logger: o.Logger,
-		rollout: newRollout(o.Fleet, o.Metrics, o.Logger),
+		lists: o.Lists, scopes: o.Scopes, observing: o.Observing, logger: o.Logger,
+		fleet: o.Fleet, rollout: fleet.NewRollout(o.Fleet),
 	}, nil
 }
 
@@ -101,11 +100,10 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 	}
 	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
 	r.warned = warnedSet{} // what was known in a past term may be long gone
-	r.rollout = newRollout(r.rollout.fleet, r.metrics, r.logger)
-	defer r.metrics.ledPolicies(nil)
-	defer r.metrics.ledReplicas(fleetView{})
+	r.rollout = fleet.NewRollout(r.fleet)
+	defer r.rollout.Close()
 	looking := source.Func(func(ctx context.Context, q queue) error {
-		go r.rollout.look(ctx, q.Add)
+		go r.rollout.Run(ctx, func(name types.NamespacedName) { q.Add(ctrl.Request{NamespacedName: name}) })
 		return nil
 	})
 	if err := c.Watch(looking); err != nil {
@@ -207,7 +205,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	object := newPolicyObject()
 	if err := r.cache.Get(ctx, request.NamespacedName, object); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.rollout.forget(request.NamespacedName)
+			r.rollout.Forget(request.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -221,7 +219,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{RequeueAfter: wait}, err
 	}
 	accepted := acceptedCondition(policy, r.scopes, r.observing, warnings)
-	replicas, ready := r.rollout.of(object, before, accepted, policy.Mode == rules.Audit)
+	replicas, ready := r.rollout.Status(object, before.RegistrationPolicyStatus, accepted, policy.Mode == rules.Audit)
 	after, changed := wantedStatus(before, policyStatus{v1alpha1.RegistrationPolicyStatus{
 		Conditions: []metav1.Condition{accepted, ready},
 		Replicas:   replicas, Entries: entriesStatus(&policy, r.scopes), Lists: listStatuses(&policy),

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -18,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/fleet"
 )
 
 // lookup is a cache that holds what a function returns.
@@ -74,7 +76,10 @@ func newStatusFixture(t *testing.T, c *testCluster, observing bool) *statusFixtu
 	direct := newDirectClient(t, config)
 	f.reconciler, err = NewStatusReconciler(StatusOptions{
 		Cache: live, Client: direct, Recorder: f.recorder, Lists: NewLists(direct, nil), Observing: observing, Logger: loggerTo(f.log),
-		Fleet: &Fleet{Reader: direct, Namespace: "default", LeaseName: "nobody"},
+		Fleet: &fleet.Observer{
+			Reader: direct, Namespace: "default", LeaseName: "nobody",
+			Metrics: fleet.NewMetrics(prometheus.NewRegistry()), Logger: loggerTo(f.log),
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -178,6 +179,19 @@ func (w *watches) through() (least, most string) {
 		}
 	}
 	return least, most
+}
+
+// namespaces returns the namespaces that are watched.
+func (w *watches) namespaces() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var namespaces []string
+	for _, one := range w.watches {
+		if namespace := one.place.namespace; namespace != "" && !slices.Contains(namespaces, namespace) {
+			namespaces = append(namespaces, namespace)
+		}
+	}
+	return namespaces
 }
 
 // behind returns the places of the watches whose stores have not reached a version.

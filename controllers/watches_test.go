@@ -268,7 +268,7 @@ func TestAnErrorThatLastsIsLeftToTheInformerAndSilenceIsToldOfOnce(t *testing.T)
 func TestATargetIsKeptUntilThereAreWatchesToBringToIt(t *testing.T) {
 	rules := &RulesReconciler{watches: newWatches(func() {}), inForce: &inForce{}, hurry: make(chan struct{}, 1)}
 	f := &forward{rules: rules, catchUp: &catchUp{watches: rules.watches}}
-	rules.bringTo("120")
+	rules.AdvanceTo("120")
 	f.step(t.Context())
 	if target, _ := rules.target.Load().(string); target != "120" {
 		t.Errorf("without a watch, the target is %q, want 120", target)

@@ -23,6 +23,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -30,12 +31,14 @@ import (
 type cluster struct {
 	manager ctrl.Manager
 	rules   *controllers.RulesReconciler
-	replica *controllers.Replica
+	replica *fleet.Replica
 	stored  *controllers.StoredSnapshot // nil without --snapshot-dir
 }
 
 // newCluster wires everything that has to do with an API server. It calls nobody: the API server may be away.
-func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, logger logr.Logger) (*cluster, error) {
+func newCluster(
+	o *options, store *rules.Store, metrics *controllers.Metrics, fleetMetrics *fleet.Metrics, logger logr.Logger,
+) (*cluster, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
 	if err != nil {
 		if o.kubeconfig == "" {
@@ -76,9 +79,10 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 	}
 	statusReconciler, err := controllers.NewStatusReconciler(controllers.StatusOptions{
 		Cache: mgr.GetCache(), Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
-		Lists: lists, Scopes: o.scopes, Observing: o.observe, Metrics: metrics, Logger: logger.WithName("status"),
-		Fleet: &controllers.Fleet{
+		Lists: lists, Scopes: o.scopes, Observing: o.observe, Logger: logger.WithName("status"),
+		Fleet: &fleet.Observer{
 			Reader: mgr.GetAPIReader(), Namespace: o.namespace, LeaseName: o.leaseName, ServiceName: o.serviceName,
+			Metrics: fleetMetrics, Logger: logger.WithName("status"),
 		},
 	})
 	if err != nil {
@@ -93,9 +97,9 @@ func newCluster(o *options, store *rules.Store, metrics *controllers.Metrics, lo
 	if err != nil {
 		return nil, err
 	}
-	replica := controllers.NewReplica(rulesReconciler, controllers.ReplicaOptions{
+	replica := fleet.NewReplica(rulesReconciler, fleet.ReplicaOptions{
 		Leases: reports, Namespace: o.namespace, LeaseName: o.leaseName, Name: o.replicaName, PodUID: types.UID(o.replicaUID),
-		Instance: instance, Version: version(), FenceAfter: o.fenceAfter, Metrics: metrics, Logger: logger.WithName("replica"),
+		Instance: instance, Version: version(), FenceAfter: o.fenceAfter, Metrics: fleetMetrics, Logger: logger.WithName("replica"),
 	})
 	return &cluster{mgr, rulesReconciler, replica, stored}, mgr.Add(&controllers.Election{
 		Leases: election, Namespace: o.namespace, Name: o.leaseName, Identity: o.replicaName + "_" + instance,

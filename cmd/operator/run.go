@@ -19,6 +19,7 @@ import (
 	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/oauth"
+	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -82,7 +83,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	store := &rules.Store{}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newVersionMetric(), op.leftOut)
-	controllerMetrics := controllers.NewMetrics(registry)
+	controllerMetrics, fleetMetrics := controllers.NewMetrics(registry), fleet.NewMetrics(registry)
 	op.ready = &readiness{store: store, observe: o.observe, insecure: o.insecureNoAuth, maxStaleness: o.maxStaleness}
 	registry.MustRegister(newReadyMetric(op.ready))
 
@@ -119,7 +120,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		op.ready.policyErr = directory.Err
 		op.policies = directory
 	} else {
-		cluster, err := newCluster(o, store, controllerMetrics, logger)
+		cluster, err := newCluster(o, store, controllerMetrics, fleetMetrics, logger)
 		if err != nil {
 			return nil, err
 		}
