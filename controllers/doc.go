@@ -5,9 +5,9 @@
 // leader, computes each policy's conditions and applies them; no decision ever reads them. Without a cluster, a [Directory]
 // of files takes the place of the API server, under the same schema.
 //
-// The fleet: the watches know through which resourceVersion they have come; the rules built from them, through which they reflect
-// the API server; a [Replica] reports that in its Lease; and the leader compares it, in its view of the [Fleet], with the version at
-// which it first saw a generation of a policy.
+// The fleet: the watches know up to which resourceVersion they have come, and the rules built from them up to which they reflect
+// the API server. A [fleet.Replica] reports that, and a [fleet.Rollout] of the leader tells from it when a generation is in force
+// everywhere.
 package controllers
 
 // +kubebuilder:rbac:groups=registrationpolicy.dev,resources=registrationpolicies,verbs=get;list;watch

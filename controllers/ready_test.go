@@ -11,12 +11,11 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/fleet"
 )
 
 // readyOf returns the condition Ready of a policy, of the generation that it has now, with the replicas that it counts: "True InForce 2/2".
@@ -234,45 +233,18 @@ func TestASteadyFleetWritesNoMoreThanItsRenewals(t *testing.T) {
 	recorded, config := onTheWire(cluster.config, nil)
 	startReplica(t, config, namespace, "first")
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
-	time.Sleep(reportInterval)
+	time.Sleep(fleet.ReportInterval)
 	count := func() (reports, status int) {
 		return len(recorded.to(http.MethodPut, "/leases/"+leaseName+".first")), len(recorded.to(http.MethodPatch, "/status"))
 	}
 	reportsBefore, statusBefore := count()
 	const intervals = 8 // longer than it takes for a bookmark of each watch to come
-	time.Sleep(intervals * reportInterval)
+	time.Sleep(intervals * fleet.ReportInterval)
 	reports, status := count()
 	if n := reports - reportsBefore; n > intervals+1 {
 		t.Errorf("%d reports in %d intervals, want one in each", n, intervals)
 	}
 	if n := status - statusBefore; n != 0 {
 		t.Errorf("%d writes of status while nothing changed", n)
-	}
-}
-
-// Versions go back where etcd is restored. A generation that was first seen at one of before would be waited for until they are there
-// again.
-func TestAVersionOfBeforeARestoreIsNotWaitedFor(t *testing.T) {
-	const before, after = "9000", "7010"
-	object := policyObject(t, "team", "acme", `{allow: {domains: [acme.com]}}`)
-	object.SetGeneration(1)
-	accepted := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionTrue}
-	follow := func(o *rollout, version string, stored policyStatus) string {
-		object.SetResourceVersion(version)
-		o.of(object, stored, accepted, false)
-		return o.known[types.NamespacedName{Namespace: "team", Name: "acme"}].version
-	}
-	o := newRollout(&Fleet{}, nil, loggerTo(&transcript{}))
-	if got := follow(o, before, policyStatus{}); got != before {
-		t.Errorf("first seen at %s, want %s", got, before)
-	}
-	if got := follow(o, after, policyStatus{}); got != after {
-		t.Errorf("the leader that saw it before: first seen at %s, want %s", got, after)
-	}
-	told := policyStatus{v1alpha1.RegistrationPolicyStatus{
-		ObservedGeneration: 1, Replicas: &v1alpha1.ReplicasStatus{FirstSeenResourceVersion: before},
-	}}
-	if got := follow(newRollout(&Fleet{}, nil, loggerTo(&transcript{})), after, told); got != after {
-		t.Errorf("the next leader: first seen at %s, want %s", got, after)
 	}
 }

@@ -16,13 +16,13 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -39,7 +39,7 @@ type replica struct {
 	registry  *prometheus.Registry
 	log       *transcript
 	rules     *RulesReconciler
-	report    *Replica
+	report    *fleet.Replica
 	// ended is closed when the replica has ended, which it must not do before it is told to.
 	ended chan struct{}
 	err   error
@@ -61,7 +61,6 @@ type setup struct {
 	scopes        Scopes
 	watchdogLimit time.Duration // 0: that of the package
 	service       string
-	podUID        types.UID
 	instance      string   // "": made of its identity
 	watched       []string // besides its own namespace
 }
@@ -73,7 +72,7 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 		ended: make(chan struct{}),
 	}
 	logger := loggerTo(r.log)
-	metrics, publishMetrics := NewMetrics(r.registry), publish.NewMetrics(r.registry)
+	metrics, fleetMetrics, publishMetrics := NewMetrics(r.registry), fleet.NewMetrics(r.registry), publish.NewMetrics(r.registry)
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme),
 		discoveryv1.AddToScheme(scheme)); err != nil {
@@ -94,7 +93,7 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	if setup.watchdogLimit > 0 {
 		r.tracker.SetWatchdogLimit(setup.watchdogLimit)
 	}
-	if r.watches, err = NewWatches(config, mgr.GetHTTPClient(), r.tracker, mgr.GetAPIReader()); err != nil {
+	if r.watches, err = newWatches(t, config, mgr.GetHTTPClient(), r.tracker, mgr.GetAPIReader()); err != nil {
 		t.Fatal(err)
 	}
 	r.lists = publish.NewLists(publishMetrics, false)
@@ -113,8 +112,11 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	}
 	status, err := NewStatusReconciler(StatusOptions{
 		Stored: r.watches, Built: rulesReconciler, Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
-		Scopes: setup.scopes, Metrics: metrics, Logger: logger.WithName("status"),
-		Fleet: &Fleet{Reader: mgr.GetAPIReader(), Namespace: namespace, LeaseName: leaseName, ServiceName: setup.service},
+		Scopes: setup.scopes, Logger: logger.WithName("status"),
+		Fleet: &fleet.Observer{
+			Reader: mgr.GetAPIReader(), Namespace: namespace, LeaseName: leaseName, ServiceName: setup.service,
+			Metrics: fleetMetrics, Logger: logger.WithName("status"),
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -123,9 +125,9 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.report = NewReplica(rulesReconciler, ReplicaOptions{
+	r.report = fleet.NewReplica(rulesReconciler, fleet.ReplicaOptions{
 		Leases: leases, Namespace: namespace, LeaseName: leaseName, Name: identity, Instance: cmp.Or(setup.instance, identity+"-instance"),
-		Version: "v0.0.0-test", FenceAfter: setup.fence, PodUID: setup.podUID, Metrics: metrics, Logger: logger.WithName("replica"),
+		Version: "v0.0.0-test", FenceAfter: setup.fence, Metrics: fleetMetrics, Logger: logger.WithName("replica"),
 	})
 	if err := mgr.Add(&Election{
 		Leases: leases, Namespace: namespace, Name: leaseName, Identity: identity,

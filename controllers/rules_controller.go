@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -20,6 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -77,14 +80,17 @@ type builtPolicy struct {
 
 // RulesOptions are what a RulesReconciler is made from.
 type RulesOptions struct {
+	// Watches is where policies and lists are read, and Tracker follows it.
 	Watches *Watches
 	Tracker *freshness.Tracker
 	// Lists is where the lists that policies name are found.
 	Lists *publish.Lists
 	// Publisher puts rules in force.
 	Publisher *publish.Publisher
-	Metrics   *publish.Metrics
-	Logger    logr.Logger
+	// Metrics counts builds that failed.
+	Metrics *publish.Metrics
+	// Logger is that of what this reconciler makes: a stored snapshot.
+	Logger logr.Logger
 }
 
 // NewRulesReconciler returns a reconciler of these parts.
@@ -361,7 +367,16 @@ func (r *RulesReconciler) OnBuilt(f func(policies []types.NamespacedName)) {
 func (r *RulesReconciler) AdvanceTo(version string) { r.advancer.AdvanceTo(version) }
 
 // InForce returns what is in force, and a channel that is closed when it changes.
-func (r *RulesReconciler) InForce() (publish.InForce, <-chan struct{}) { return r.publisher.InForce() }
+func (r *RulesReconciler) InForce() (fleet.InForce, <-chan struct{}) {
+	now, changed := r.publisher.InForce()
+	return fleet.InForce(now), changed
+}
+
+// isReady reports whether a policy's status says that its generation is in force on every replica.
+func isReady(object *unstructured.Unstructured) bool {
+	ready := meta.FindStatusCondition(storedStatus(object).Conditions, string(v1alpha1.ConditionReady))
+	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == object.GetGeneration()
+}
 
 // sameLists reports whether two readings of a policy found the same lists.
 func sameLists(a, b *rules.Policy) bool {

@@ -11,7 +11,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/publish"
@@ -46,7 +49,7 @@ func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.watches, err = NewWatches(config, httpClient, f.tracker, newDirectClient(t, config)); err != nil {
+	if f.watches, err = newWatches(t, config, httpClient, f.tracker, newDirectClient(t, config)); err != nil {
 		t.Fatal(err)
 	}
 	f.publisher = publish.New(publish.Options{
@@ -66,6 +69,21 @@ func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes
 		watching.Wait()
 	})
 	return f
+}
+
+func newWatches(
+	t *testing.T, config *rest.Config, httpClient *http.Client, tracker *freshness.Tracker, content client.Reader,
+) (*Watches, error) {
+	t.Helper()
+	objects, err := dynamic.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	partial, err := metadata.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewWatches(objects, partial, content, tracker)
 }
 
 // catchUp waits until the watches have brought what the API server has now.

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -41,10 +42,10 @@ type StatusReconciler struct {
 	recorder  events.EventRecorder
 	scopes    Scopes
 	observing bool
-	metrics   *Metrics
 	logger    logr.Logger
 	warned    warnedSet
-	rollout   *rollout
+	fleet     *fleet.Observer
+	rollout   *fleet.Rollout
 }
 
 // PolicySource is where policies are read as they are stored.
@@ -76,11 +77,9 @@ type StatusOptions struct {
 	// Scopes are what the rules controller goes by.
 	Scopes Scopes
 	// Fleet is where it is learned which replicas decide by what.
-	Fleet *Fleet
+	Fleet *fleet.Observer
 	// Observing says that the operator only observes, which every status then tells.
 	Observing bool
-	// Metrics has what the leader counts.
-	Metrics *Metrics
 	// Logger takes what cannot be told in a status.
 	Logger logr.Logger
 }
@@ -93,8 +92,8 @@ func NewStatusReconciler(o StatusOptions) (*StatusReconciler, error) {
 	}
 	return &StatusReconciler{
 		stored: o.Stored, built: o.Built, converter: converter{schema}, client: o.Client, recorder: o.Recorder,
-		scopes: o.Scopes, observing: o.Observing, metrics: o.Metrics, logger: o.Logger,
-		rollout: newRollout(o.Fleet, o.Metrics, o.Logger),
+		scopes: o.Scopes, observing: o.Observing, logger: o.Logger,
+		fleet: o.Fleet, rollout: fleet.NewRollout(o.Fleet),
 	}, nil
 }
 
@@ -111,11 +110,10 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 	}
 	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
 	r.warned = warnedSet{} // what was known in a past term may be long gone
-	r.rollout = newRollout(r.rollout.fleet, r.metrics, r.logger)
-	defer r.metrics.ledPolicies(nil)
-	defer r.metrics.ledReplicas(fleetView{})
+	r.rollout = fleet.NewRollout(r.fleet)
+	defer r.rollout.Close()
 	looking := source.Func(func(ctx context.Context, q queue) error {
-		go r.rollout.look(ctx, q.Add)
+		go r.rollout.Run(ctx, func(name types.NamespacedName) { q.Add(ctrl.Request{NamespacedName: name}) })
 		return nil
 	})
 	if err := c.Watch(looking); err != nil {
@@ -185,7 +183,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	}
 	object := r.stored.Policy(request.NamespacedName)
 	if object == nil {
-		r.rollout.forget(request.NamespacedName)
+		r.rollout.Forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	before := storedStatus(object)
@@ -199,7 +197,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	accepted := acceptedCondition(policy, r.scopes, r.observing, warnings)
-	replicas, ready := r.rollout.of(object, before, accepted, policy.Mode == rules.Audit)
+	replicas, ready := r.rollout.Status(object, before.RegistrationPolicyStatus, accepted, policy.Mode == rules.Audit)
 	after, changed := wantedStatus(before, policyStatus{v1alpha1.RegistrationPolicyStatus{
 		Conditions: []metav1.Condition{accepted, ready},
 		Replicas:   replicas, Entries: entriesStatus(&policy, r.scopes), Lists: listStatuses(&policy),

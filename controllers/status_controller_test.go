@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/listobjects"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -96,7 +98,10 @@ func newStatusFixture(t *testing.T, c *testCluster, observing bool) *statusFixtu
 	var err error
 	f.reconciler, err = NewStatusReconciler(StatusOptions{
 		Stored: f.live, Built: f.live, Client: direct, Recorder: f.recorder, Observing: observing, Logger: loggerTo(f.log),
-		Fleet: &Fleet{Reader: direct, Namespace: "default", LeaseName: "nobody"},
+		Fleet: &fleet.Observer{
+			Reader: direct, Namespace: "default", LeaseName: "nobody",
+			Metrics: fleet.NewMetrics(prometheus.NewRegistry()), Logger: loggerTo(f.log),
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/internal/snapshotfile"
@@ -79,7 +78,7 @@ type waitingFile struct {
 //
 // It is called before the reconciler is first used, and the result is to be run beside it.
 func (r *RulesReconciler) KeepSnapshots(
-	ctx context.Context, path string, binding snapshotfile.Binding, registerer prometheus.Registerer,
+	ctx context.Context, path string, binding snapshotfile.Binding, metrics *Metrics,
 ) (*StoredSnapshot, error) {
 	directory, err := snapshotfile.OpenDirectory(path)
 	if err != nil {
@@ -87,7 +86,7 @@ func (r *RulesReconciler) KeepSnapshots(
 	}
 	s := &StoredSnapshot{
 		directory: directory, remove: directory.Remove, binding: binding,
-		publisher: r.publisher, lists: r.lists, metrics: newStoredMetrics(registerer), logger: r.logger,
+		publisher: r.publisher, lists: r.lists, metrics: metrics.stored, logger: r.logger,
 		removing: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 	}
 	found, err := s.read(ctx, r.converter)

@@ -53,7 +53,7 @@ func startKeeper(t *testing.T, dir string) *keeper {
 		publisher: publish.New(publish.Options{Namespaces: []string{"own"}, Store: k.store, Metrics: metrics, Logger: loggerTo(k.log)}),
 		converter: converter{schema}, lists: publish.NewLists(metrics, true), logger: loggerTo(k.log),
 	}
-	if k.stored, err = k.reconciler.KeepSnapshots(t.Context(), dir, snapshotfile.Binding{Version: "v1"}, k.registry); err != nil {
+	if k.stored, err = k.reconciler.KeepSnapshots(t.Context(), dir, snapshotfile.Binding{Version: "v1"}, NewMetrics(k.registry)); err != nil {
 		t.Fatal(err)
 	}
 	return k

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +24,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -56,17 +54,11 @@ type watchedNamespace struct {
 	policies, lists toolscache.SharedIndexInformer
 }
 
-// NewWatches returns the informers of the namespaces that the tracker follows, not yet started. Content is where whole ConfigMaps are
-// read: it asks the API server.
-func NewWatches(config *rest.Config, httpClient *http.Client, tracker *freshness.Tracker, content client.Reader) (*Watches, error) {
-	objects, err := dynamic.NewForConfigAndClient(config, httpClient)
-	if err != nil {
-		return nil, fmt.Errorf("watch policies: %w", err)
-	}
-	partial, err := metadata.NewForConfigAndClient(metadata.ConfigFor(config), httpClient)
-	if err != nil {
-		return nil, fmt.Errorf("watch lists: %w", err)
-	}
+// NewWatches returns the informers of the namespaces that the tracker follows, not yet started. Policies are read by objects, and
+// the metadata of ConfigMaps by partial. Content is where whole ConfigMaps are read: it asks the API server.
+func NewWatches(
+	objects dynamic.Interface, partial metadata.Interface, content client.Reader, tracker *freshness.Tracker,
+) (*Watches, error) {
 	w := &Watches{tracker: tracker, namespaces: map[string]watchedNamespace{}, metadata: partial, content: content}
 	for _, namespace := range tracker.Namespaces() {
 		policies := objects.Resource(policyResource).Namespace(namespace)

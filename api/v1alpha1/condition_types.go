@@ -46,6 +46,7 @@ const (
 	// Possible reasons for it to be Unknown are:
 	//
 	// * "ReplicaSilent"
+	// * "NamespaceUnreadable"
 	// * "ReplicasUnknown"
 	// * "Pending"
 	ConditionReady ConditionType = "Ready"
@@ -69,6 +70,11 @@ const (
 	// ReasonReplicaSilent is used with Ready=Unknown: a replica that can be asked has not said for half a minute, or never,
 	// what it decides by, and had not reached this generation when it last did. status.replicas names it.
 	ReasonReplicaSilent ConditionReason = "ReplicaSilent"
+
+	// ReasonNamespaceUnreadable is used with Ready=Unknown: a serving replica cannot read the policy's namespace, and had not
+	// reached this generation before. It goes on deciding by the last rules of the namespace that it has read; status.replicas
+	// names it.
+	ReasonNamespaceUnreadable ConditionReason = "NamespaceUnreadable"
 
 	// ReasonReplicasUnknown is used with Ready=Unknown: the operator could not find out which replicas can be asked.
 	ReasonReplicasUnknown ConditionReason = "ReplicasUnknown"

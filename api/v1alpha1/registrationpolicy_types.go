@@ -287,21 +287,23 @@ type WaitingReplica struct {
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 
-	// reason is Behind (it decides by something earlier), Silent (it did when it last said so, and has not for half a minute),
-	// or Unreported (it can be asked, and has never said what it decides by).
+	// reason is Behind (it decides by something earlier), Unreadable (it does, and cannot read the policy's namespace), Silent (it
+	// did when it last reported, over half a minute ago), or Unreported (it serves, and has never reported).
 	// +required
 	Reason WaitingReason `json:"reason,omitempty"`
 }
 
 // WaitingReason says why a replica is not known to decide by a generation.
 //
-// +kubebuilder:validation:Enum=Behind;Silent;Unreported
+// +kubebuilder:validation:Enum=Behind;Unreadable;Silent;Unreported
 type WaitingReason string
 
 // The values of WaitingReason.
 const (
 	// WaitingBehind is a replica that decides by something earlier.
 	WaitingBehind WaitingReason = "Behind"
+	// WaitingUnreadable is one that does, and cannot read the policy's namespace.
+	WaitingUnreadable WaitingReason = "Unreadable"
 	// WaitingSilent is one that did when it last said so, which is a while ago.
 	WaitingSilent WaitingReason = "Silent"
 	// WaitingUnreported is one that can be asked, and has never said what it decides by.

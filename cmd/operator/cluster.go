@@ -16,7 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/dynamic"
 	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -24,6 +26,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -34,7 +37,7 @@ type cluster struct {
 	manager   ctrl.Manager
 	tracker   *freshness.Tracker
 	publisher *publish.Publisher
-	replica   *controllers.Replica
+	replica   *fleet.Replica
 	stored    *controllers.StoredSnapshot // nil without --snapshot-dir
 }
 
@@ -65,10 +68,17 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	if err != nil {
 		return nil, fmt.Errorf("set up the cluster: %w", err)
 	}
-	metrics := controllers.NewMetrics(registry)
-	publishMetrics := publish.NewMetrics(registry)
+	metrics, fleetMetrics, publishMetrics := controllers.NewMetrics(registry), fleet.NewMetrics(registry), publish.NewMetrics(registry)
 	tracker := freshness.New(registry, o.watchNamespaces, logger.WithName("watch"))
-	watches, err := controllers.NewWatches(config, mgr.GetHTTPClient(), tracker, mgr.GetAPIReader())
+	objects, err := dynamic.NewForConfigAndClient(config, mgr.GetHTTPClient())
+	if err != nil {
+		return nil, err
+	}
+	partial, err := metadata.NewForConfigAndClient(config, mgr.GetHTTPClient())
+	if err != nil {
+		return nil, err
+	}
+	watches, err := controllers.NewWatches(objects, partial, mgr.GetAPIReader(), tracker)
 	if err != nil {
 		return nil, err
 	}
@@ -85,16 +95,17 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	if err := rulesReconciler.SetupWithManager(mgr); err != nil {
 		return nil, err
 	}
-	stored, err := keepSnapshots(o, config, rulesReconciler, registry)
+	stored, err := keepSnapshots(o, config, rulesReconciler, metrics)
 	if err != nil {
 		return nil, fmt.Errorf("--snapshot-dir: %w", err)
 	}
 	statusReconciler, err := controllers.NewStatusReconciler(controllers.StatusOptions{
 		Stored: watches, Built: rulesReconciler,
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
-		Scopes: o.scopes, Observing: o.observe, Metrics: metrics, Logger: logger.WithName("status"),
-		Fleet: &controllers.Fleet{
+		Scopes: o.scopes, Observing: o.observe, Logger: logger.WithName("status"),
+		Fleet: &fleet.Observer{
 			Reader: mgr.GetAPIReader(), Namespace: o.namespace, LeaseName: o.leaseName, ServiceName: o.serviceName,
+			Metrics: fleetMetrics, Logger: logger.WithName("status"),
 		},
 	})
 	if err != nil {
@@ -109,9 +120,9 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	if err != nil {
 		return nil, err
 	}
-	replica := controllers.NewReplica(rulesReconciler, controllers.ReplicaOptions{
+	replica := fleet.NewReplica(rulesReconciler, fleet.ReplicaOptions{
 		Leases: reports, Namespace: o.namespace, LeaseName: o.leaseName, Name: o.replicaName, PodUID: types.UID(o.replicaUID),
-		Instance: instance, Version: version(), FenceAfter: o.fenceAfter, Metrics: metrics, Logger: logger.WithName("replica"),
+		Instance: instance, Version: version(), FenceAfter: o.fenceAfter, Metrics: fleetMetrics, Logger: logger.WithName("replica"),
 	})
 	return &cluster{mgr, tracker, publisher, replica, stored}, mgr.Add(&controllers.Election{
 		Leases: election, Namespace: o.namespace, Name: o.leaseName, Identity: o.replicaName + "_" + instance,

@@ -287,7 +287,7 @@ func TestTheMetricsPageListsTheLibrariesAndTheValuesOfLabels(t *testing.T) {
 		t.Fatal(err)
 	}
 	results = append(results, tokens...)
-	builds, err := reference.Texts("../../controllers/metrics.go", "build")
+	builds, err := reference.Texts("../../internal/publish/metrics.go", "build")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -148,7 +148,7 @@ func (c *cluster) detail(d *details, loaded bool, maxStaleness time.Duration) {
 	}
 	d.Stale = maxStaleness > 0 && !heard.IsZero() && time.Since(heard) > maxStaleness
 	d.Fenced = c.replica.FencedSoon()
-	d.Joining = !c.replica.TakesCalls(loaded, d.Stored != nil)
+	d.Joining = !c.replica.Serving(loaded, d.Stored != nil)
 }
 
 func (c *cluster) namespaces() []namespaceDetails {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 
 	"registrationpolicy.dev/operator/controllers"
@@ -14,7 +13,7 @@ import (
 
 // keepSnapshots returns nil without --snapshot-dir.
 func keepSnapshots(
-	o *options, config *rest.Config, reconciler *controllers.RulesReconciler, registry prometheus.Registerer,
+	o *options, config *rest.Config, reconciler *controllers.RulesReconciler, metrics *controllers.Metrics,
 ) (*controllers.StoredSnapshot, error) {
 	if o.snapshotDir == "" {
 		return nil, nil //nolint:nilnil // as the comment says
@@ -25,7 +24,7 @@ func keepSnapshots(
 	}
 	return reconciler.KeepSnapshots(context.Background(), o.snapshotDir, snapshotfile.Binding{
 		Version: version(), Cluster: identity, Namespaces: o.watchNamespaces, Flags: o.deciding(),
-	}, registry)
+	}, metrics)
 }
 
 // deciding returns the flags that change decisions, but for the namespaces. Texts for people are none.

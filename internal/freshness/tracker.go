@@ -14,10 +14,11 @@ import (
 // Kind is what a watch is of.
 type Kind string
 
-// The kinds that rules are built from.
 const (
+	// Policies are RegistrationPolicy objects.
 	Policies Kind = "policies"
-	Lists    Kind = "lists"
+	// Lists are ConfigMaps with the label of a list.
+	Lists Kind = "lists"
 )
 
 // Tracker follows the watches of a set of namespaces, each namespace by itself. All methods may be called at the same time.

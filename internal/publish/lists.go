@@ -24,6 +24,7 @@ type ConfigMaps interface {
 
 // Version names one stored state of an object.
 type Version struct {
+	// UID and ResourceVersion are those of the object.
 	UID             types.UID
 	ResourceVersion string
 }
@@ -70,6 +71,7 @@ func NewLists(metrics *Metrics, keepTexts bool) *Lists {
 
 // Resolved are the policies of a group with the lists that they name.
 type Resolved struct {
+	// Policies are those of the group, in the order in which they were given.
 	Policies []rules.Policy
 	// ConfigMaps are what the lists were read from, each once, in no particular order; none without keepTexts.
 	ConfigMaps []*corev1.ConfigMap

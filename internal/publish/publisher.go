@@ -35,7 +35,8 @@ type Options struct {
 	Store *rules.Store
 	// Metrics may be nil.
 	Metrics *Metrics
-	Logger  logr.Logger
+	// Logger takes a line when other rules come into force, and one for each policy that is not understood.
+	Logger logr.Logger
 }
 
 // Publisher puts the rules of all namespaces in force together. All methods may be called at the same time, but those for one namespace

@@ -70,6 +70,11 @@ var fences = []fence{
 		because:       "controllers and server meet only in *rules.Store",
 	},
 	{
+		room:         "internal/fleet",
+		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/rules"},
+		because:      "the fleet knows what replicas report, not how rules are built",
+	},
+	{
 		room:         "internal/listsync",
 		mustNotReach: []string{module + "/hookserver", module + "/controllers"},
 		because:      "whoever writes lists decides nobody's sign-up: it knows rules, the API, and the format of a list",

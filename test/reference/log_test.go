@@ -14,7 +14,10 @@ type message struct{ text, level, keys string }
 
 func TestTheLogPageListsEveryMessageWithItsLevelAndKeys(t *testing.T) {
 	var want []string
-	for _, folder := range []string{"../../cmd/operator", "../../controllers", "../../hookserver", "../../hookserver/oauth", "../../internal/dirwatch"} {
+	for _, folder := range []string{
+		"../../cmd/operator", "../../controllers", "../../hookserver", "../../hookserver/oauth", "../../internal/dirwatch", "../../internal/fleet",
+		"../../internal/freshness", "../../internal/publish",
+	} {
 		for path := range sourcesOf(t, folder) {
 			for _, found := range messagesOf(t, path) {
 				row := "`" + found.text + "` | " + found.level + " | " + found.keys

@@ -13,8 +13,8 @@ import (
 type WaitingReplicaApplyConfiguration struct {
 	// name is the replica's: in a cluster, its pod's.
 	Name *string `json:"name,omitempty"`
-	// reason is Behind (it decides by something earlier), Silent (it did when it last said so, and has not for half a minute),
-	// or Unreported (it can be asked, and has never said what it decides by).
+	// reason is Behind (it decides by something earlier), Unreadable (it does, and cannot read the policy's namespace), Silent (it
+	// did when it last reported, over half a minute ago), or Unreported (it serves, and has never reported).
 	Reason *apiv1alpha1.WaitingReason `json:"reason,omitempty"`
 }
 

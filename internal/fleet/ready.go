@@ -1,0 +1,94 @@
+package fleet
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/freshness"
+)
+
+// maxWaiting is how many replicas a status names.
+const maxWaiting = 10
+
+// replicasStatus says which of the replicas in view decide by a generation of a policy in a namespace.
+func replicasStatus(v view, namespace string, seen firstSeen) *v1alpha1.ReplicasStatus {
+	status := &v1alpha1.ReplicasStatus{FirstSeenResourceVersion: seen.version}
+	inForce := 0
+	for _, replica := range v.replicas {
+		synced, isRead := replica.synced[namespace]
+		var reason v1alpha1.WaitingReason
+		switch {
+		case isRead && !freshness.Older(synced, seen.version):
+			inForce++ // also on a silent replica: it goes back no further than to its last report
+			continue
+		case replica.state == silent:
+			reason = v1alpha1.WaitingSilent
+		case replica.state == unreported:
+			reason = v1alpha1.WaitingUnreported
+		case slices.Contains(replica.unreadable, namespace) || !isRead && len(replica.synced) > 0:
+			reason = v1alpha1.WaitingUnreadable
+		default:
+			reason = v1alpha1.WaitingBehind
+		}
+		if len(status.Waiting) < maxWaiting {
+			status.Waiting = append(status.Waiting, v1alpha1.WaitingReplica{Name: replica.name, Reason: reason})
+		}
+	}
+	status.Serving = new(int32(len(v.replicas))) //nolint:gosec // pods of one Deployment
+	status.InForce = new(int32(inForce))
+	status.Summary = fmt.Sprintf("%d/%d", inForce, len(v.replicas))
+	return status
+}
+
+// readyCondition says whether a generation of a policy in a namespace is in force on every replica in view, but for the fields that
+// depend on the object's history.
+func readyCondition(accepted metav1.Condition, audit bool, namespace string, replicas *v1alpha1.ReplicasStatus) metav1.Condition {
+	condition := metav1.Condition{Type: string(v1alpha1.ConditionReady), Status: metav1.ConditionFalse}
+	counted := fmt.Sprintf("%d of the %d serving replicas", *replicas.InForce, *replicas.Serving)
+	silent := waitingFor(replicas, v1alpha1.WaitingSilent, v1alpha1.WaitingUnreported)
+	unreadable := waitingFor(replicas, v1alpha1.WaitingUnreadable)
+	switch {
+	case accepted.Status != metav1.ConditionTrue:
+		condition.Reason = string(v1alpha1.ReasonNotAccepted)
+		condition.Message = "Not all of the spec can be in force: see the condition Accepted."
+	case *replicas.Serving == 0:
+		condition.Reason = string(v1alpha1.ReasonNoReplica)
+		condition.Message = "No replica serves: sign-ups fail."
+	case unreadable != "":
+		condition.Status = metav1.ConditionUnknown
+		condition.Reason = string(v1alpha1.ReasonNamespaceUnreadable)
+		condition.Message = counted + " decide by this generation. Cannot read namespace " + namespace + ": " + unreadable +
+			". Check the operator's RoleBinding there, and that --watch-namespaces names it."
+	case silent != "":
+		condition.Status = metav1.ConditionUnknown
+		condition.Reason = string(v1alpha1.ReasonReplicaSilent)
+		condition.Message = counted + " decide by this generation. Nothing is known of " + silent + "."
+	case *replicas.InForce < *replicas.Serving:
+		condition.Reason = string(v1alpha1.ReasonRollingOut)
+		condition.Message = counted + " decide by this generation. Not yet: " + waitingFor(replicas, v1alpha1.WaitingBehind) + "."
+	case audit:
+		condition.Status = metav1.ConditionTrue
+		condition.Reason = string(v1alpha1.ReasonEvaluated)
+		condition.Message = "All serving replicas evaluate this generation."
+	default:
+		condition.Status = metav1.ConditionTrue
+		condition.Reason = string(v1alpha1.ReasonInForce)
+		condition.Message = "All serving replicas decide by this generation."
+	}
+	return condition
+}
+
+// waitingFor lists the replicas with one of the reasons; "" if there are none.
+func waitingFor(replicas *v1alpha1.ReplicasStatus, reasons ...v1alpha1.WaitingReason) string {
+	var names []string
+	for _, waiting := range replicas.Waiting {
+		if slices.Contains(reasons, waiting.Reason) {
+			names = append(names, waiting.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,242 @@
+package fleet
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+const (
+	// leaseName is that of the lease of the leader.
+	leaseName = "operator"
+	// within is a deadline for what takes moments: far too long for anything but a machine that does ten other things.
+	within = 30 * time.Second
+)
+
+// server is the API server of all tests; each test takes a namespace of its own.
+var server struct {
+	kube   client.Client
+	leases coordinationv1client.LeasesGetter
+}
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		fmt.Fprintln(os.Stderr, "KUBEBUILDER_ASSETS is not set: run make test, which provides kube-apiserver and etcd")
+		return 1
+	}
+	log.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
+	env := &envtest.Environment{}
+	config, err := env.Start()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "start an API server:", err)
+		return 1
+	}
+	defer func() { _ = env.Stop() }()
+	config.QPS = -1
+	if server.kube, err = client.New(config, client.Options{Scheme: clientgoscheme.Scheme}); err != nil {
+		fmt.Fprintln(os.Stderr, "make a client:", err)
+		return 1
+	}
+	if server.leases, err = coordinationv1client.NewForConfig(config); err != nil {
+		fmt.Fprintln(os.Stderr, "make a client for Leases:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+func newNamespace(t *testing.T) string {
+	t.Helper()
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "fleet-"}}
+	if err := server.kube.Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	return object.Name
+}
+
+// eventually waits until condition returns "", and fails with what it returned last.
+func eventually(t *testing.T, condition func() string) {
+	t.Helper()
+	const pause = 20 * time.Millisecond
+	for end := time.Now().Add(within); ; time.Sleep(pause) {
+		problem := condition()
+		if problem == "" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after %s: %s", within, problem)
+		}
+	}
+}
+
+// pod makes a pod, as a kubelet and a scheduler would leave it, and returns its UID.
+func pod(t *testing.T, namespace, name string, phase corev1.PodPhase) types.UID {
+	t.Helper()
+	object := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "operator", Image: "operator"}}},
+	}
+	if err := server.kube.Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	object.Status.Phase = phase
+	if err := server.kube.Status().Update(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	return object.UID
+}
+
+// endpoint is what a Service's EndpointSlice says of a pod.
+type endpoint struct {
+	name    string
+	serving *bool
+}
+
+// endpoints makes the EndpointSlice of the Service "hook".
+func endpoints(t *testing.T, namespace string, endpoints ...endpoint) {
+	t.Helper()
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: "hook-1", Labels: map[string]string{discoveryv1.LabelServiceName: "hook"},
+		},
+		AddressType: discoveryv1.AddressTypeIPv4,
+	}
+	for i, e := range endpoints {
+		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{
+			Addresses:  []string{fmt.Sprintf("10.0.0.%d", i+1)},
+			Conditions: discoveryv1.EndpointConditions{Serving: e.serving},
+			TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: namespace, Name: e.name},
+		})
+	}
+	if err := server.kube.Create(t.Context(), slice); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lease makes the Lease of a replica, renewed so long ago by its own clock.
+func lease(t *testing.T, namespace, name string, podUID types.UID, age time.Duration, reported report) {
+	t.Helper()
+	text, err := json.Marshal(reported)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: leaseName + "." + name,
+			Labels:      map[string]string{replicaOfLabel: leaseName},
+			Annotations: map[string]string{reportAnnotation: string(text)},
+		},
+		Spec: coordinationv1.LeaseSpec{HolderIdentity: new(name), RenewTime: new(metav1.NewMicroTime(time.Now().Add(-age)))},
+	}
+	if podUID != "" {
+		object.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: name, UID: podUID}}
+	}
+	if err := server.kube.Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newObserver returns an observer of the Service "hook".
+func newObserver(namespace string) *Observer {
+	return &Observer{
+		Reader: server.kube, Namespace: namespace, LeaseName: leaseName, ServiceName: "hook",
+		Metrics: NewMetrics(prometheus.NewRegistry()), Logger: logr.Discard(),
+	}
+}
+
+// age makes an observer have seen all Leases in their present version for longer.
+func (o *Observer) age(by time.Duration) {
+	for uid, known := range o.observations {
+		known.at = known.at.Add(-by)
+		o.observations[uid] = known
+	}
+}
+
+// testRules are rules whose state a test sets.
+type testRules struct {
+	mu       sync.Mutex
+	inForce  InForce
+	advanced []string // the versions that were asked for
+	changed  chan struct{}
+	// follow makes the readable namespaces reach each version that is asked for.
+	follow bool
+}
+
+func newTestRules(inForce InForce) *testRules {
+	return &testRules{inForce: inForce, changed: make(chan struct{})}
+}
+
+func (r *testRules) InForce() (InForce, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.inForce, r.changed
+}
+
+func (r *testRules) AdvanceTo(version string) {
+	r.mu.Lock()
+	r.advanced = append(r.advanced, version)
+	next, follow := r.inForce, r.follow
+	r.mu.Unlock()
+	if !follow {
+		return
+	}
+	synced := map[string]string{}
+	for namespace, earlier := range next.Synced {
+		synced[namespace] = version
+		if slices.Contains(next.Unreadable, namespace) {
+			synced[namespace] = earlier
+		}
+	}
+	next.Synced = synced
+	r.set(next)
+}
+
+func (r *testRules) set(inForce InForce) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inForce = inForce
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// logLines is a log that can be read while it is written.
+type logLines struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+var _ io.Writer = (*logLines)(nil)
+
+func (l *logLines) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, text...)
+	return len(text), nil
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text)
+}
