@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -23,6 +24,8 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/config/crd"
 	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -130,15 +133,28 @@ func (c *cluster) inform(ctx context.Context, client dynamic.Interface) error {
 
 // control starts the operator's rules controller. The channel says how it ended.
 func (c *cluster) control(ctx context.Context, config *rest.Config) (<-chan error, error) {
-	metrics := controllers.NewMetrics(prometheus.NewRegistry())
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Cache:   controllers.CacheOptions([]string{namespace}, metrics),
-		Metrics: metricsserver.Options{BindAddress: "0"},
-	})
+	registry, logger := prometheus.NewRegistry(), logr.Discard()
+	mgr, err := ctrl.NewManager(config, ctrl.Options{Metrics: metricsserver.Options{BindAddress: "0"}})
 	if err != nil {
 		return nil, err
 	}
-	reconciler, err := controllers.NewRulesReconciler(mgr.GetCache(), controllers.NewLists(mgr.GetCache(), metrics), c.store, nil, metrics, logr.Discard())
+	objects, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	partial, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	tracker, metrics := freshness.New(registry, []string{namespace}, logger), publish.NewMetrics(registry)
+	watches, err := controllers.NewWatches(objects, partial, mgr.GetAPIReader(), tracker)
+	if err != nil {
+		return nil, err
+	}
+	reconciler, err := controllers.NewRulesReconciler(controllers.RulesOptions{
+		Watches: watches, Tracker: tracker, Lists: publish.NewLists(metrics, false), Metrics: metrics, Logger: logger,
+		Publisher: publish.New(publish.Options{Namespaces: []string{namespace}, Store: c.store, Metrics: metrics, Logger: logger}),
+	})
 	if err != nil {
 		return nil, err
 	}

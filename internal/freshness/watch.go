@@ -5,17 +5,21 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
 // watchdogLimit is how long nothing may come by a watch before it is stopped for a new one. An API server sends a bookmark about
 // once a minute; three missing ones are more than a delay.
 const watchdogLimit = 3 * time.Minute
+
+// watchDuration is how long a watch lasts, up to twice that. Informers ask for 5 to 10 minutes, and one of policies ends with a new
+// list: with fifty namespaces that makes seven lists a minute.
+const watchDuration = 30 * time.Minute
 
 // NewInformer returns an informer of a kind in a namespace of the tracker, which follows its watch. It is called once for each.
 func (t *Tracker) NewInformer(
@@ -65,6 +69,7 @@ func (l trackedListWatch) WatchWithContext(ctx context.Context, options metav1.L
 	if !l.tracker.mayStart(l.watch, streamed) {
 		return nil, apierrors.NewResourceExpired("the watch before this one has ended: what there is, is listed again")
 	}
+	options.TimeoutSeconds = new(int64(wait.Jitter(watchDuration, 1).Seconds()))
 	events, err := retryUntilAllowed(ctx, l, func() (watch.Interface, error) {
 		return l.ListerWatcherWithContext.WatchWithContext(ctx, options)
 	})
