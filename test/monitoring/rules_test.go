@@ -103,7 +103,7 @@ func TestEveryAlertSaysWhatIsWrongHowBadItIsAndWhereToReadOn(t *testing.T) {
 func expand(t *testing.T, name, text string) string {
 	t.Helper()
 	variables := "{{$labels := .Labels}}{{$value := .Value}}"
-	labels := map[string]string{"namespace": "okta", "job": "hook"}
+	labels := map[string]string{"namespace": "okta", "job": "hook", "watched_namespace": "team-a"}
 	there := template.AlertTemplateData(labels, nil, "http://prometheus.example", promql.Sample{F: 3.7})
 	expander := template.NewTemplateExpander(t.Context(), variables+text, name, there, model.TimeFromUnix(time.Now().Unix()),
 		func(context.Context, string, time.Time) (promql.Vector, error) { return nil, nil }, &url.URL{}, []string{"missingkey=error"})
