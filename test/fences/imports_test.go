@@ -70,6 +70,16 @@ var fences = []fence{
 		because:       "controllers and server meet only in *rules.Store",
 	},
 	{
+		room:         "internal/freshness",
+		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/rules", module + "/api"},
+		because:      "freshness knows how current watches are, not what comes by them",
+	},
+	{
+		room:         "internal/publish",
+		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/api", module + "/internal/fleet"},
+		because:      "publishing knows compiled policies and lists, not where they are read or who is told",
+	},
+	{
 		room:         "internal/fleet",
 		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/rules"},
 		because:      "the fleet knows what replicas report, not how rules are built",
