@@ -133,23 +133,29 @@ func (t *Tracker) state(namespace string) State {
 	return state
 }
 
-// Proven returns when the watch that has been silent for longest was last known to be alive, among the namespaces that can be read.
-// It is zero if one of these never was, or none can be read.
+// Proven returns when the watch that has been silent for longest was last known to be alive, among the namespaces that can be read;
+// where none can be, among all. It is zero if one of these never was.
 func (t *Tracker) Proven() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var oldest time.Time
-	found := false
+	var readable, all []time.Time
 	for id := range t.watches {
 		if id.kind != Policies {
 			continue
 		}
 		state := t.state(id.namespace)
-		if state.Fault == nil && (!found || state.Proven.Before(oldest)) {
-			oldest, found = state.Proven, true
+		all = append(all, state.Proven)
+		if state.Fault == nil {
+			readable = append(readable, state.Proven)
 		}
 	}
-	return oldest
+	if len(readable) == 0 {
+		readable = all
+	}
+	if len(readable) == 0 {
+		return time.Time{}
+	}
+	return slices.MinFunc(readable, time.Time.Compare)
 }
 
 // position returns what the store has reached by its own watch or by comparison.
