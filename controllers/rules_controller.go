@@ -147,7 +147,6 @@ func (r *RulesReconciler) watchPolicies(_ context.Context, queue requestQueue) e
 			return
 		}
 		r.enqueue(queue, policy.GetNamespace())
-		// The status of a generation that is in force everywhere waits for nobody; that of any other for all watches of the namespace.
 		if !isReady(policy) {
 			r.advancer.Advance(policy.GetNamespace(), policy.GetResourceVersion())
 		}
@@ -158,7 +157,7 @@ func (r *RulesReconciler) watchPolicies(_ context.Context, queue requestQueue) e
 			if changesRules(before, after) {
 				notify(after)
 			} else if policy, ok := after.(*unstructured.Unstructured); ok && !isReady(policy) {
-				r.advancer.Advance(policy.GetNamespace(), policy.GetResourceVersion())
+				r.advancer.Advance(policy.GetNamespace(), firstSeen(policy)) // what the leader waits for
 			}
 		},
 		DeleteFunc: func(object any) { r.enqueue(queue, namespaceOf(object)) },
@@ -370,6 +369,14 @@ func (r *RulesReconciler) AdvanceTo(version string) { r.advancer.AdvanceTo(versi
 func (r *RulesReconciler) InForce() (fleet.InForce, <-chan struct{}) {
 	now, changed := r.publisher.InForce()
 	return fleet.InForce(now), changed
+}
+
+// firstSeen returns the version at which the leader first saw a policy's generation; "" where its status does not say.
+func firstSeen(object *unstructured.Unstructured) string {
+	if replicas := storedStatus(object).Replicas; replicas != nil {
+		return replicas.FirstSeenResourceVersion
+	}
+	return ""
 }
 
 // isReady reports whether a policy's status says that its generation is in force on every replica.

@@ -56,9 +56,14 @@ func (a *Advancer) AdvanceTo(version string) {
 // Advance asks that one namespace reach a resourceVersion soon.
 func (a *Advancer) Advance(namespace, version string) {
 	a.mu.Lock()
-	a.wanted[namespace] = version
+	later := Older(a.wanted[namespace], version) // a comparison drops what is of before an etcd restore
+	if later {
+		a.wanted[namespace] = version
+	}
 	a.mu.Unlock()
-	a.again()
+	if later {
+		a.again()
+	}
 }
 
 func (a *Advancer) again() {
