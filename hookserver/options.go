@@ -98,6 +98,7 @@ func (o Options) withDefaults() Options {
 		{&o.Texts.NotAllowed, defaults.NotAllowed},
 		{&o.Texts.Invalid, defaults.Invalid},
 		{&o.Texts.Unavailable, defaults.Unavailable},
+		{&o.Texts.Blank, defaults.Blank},
 	} {
 		if *text.set == "" {
 			*text.set = text.fallback
@@ -169,6 +170,7 @@ func (o Options) answerFaults() []error {
 		{"Texts.NotAllowed", o.Texts.NotAllowed},
 		{"Texts.Invalid", o.Texts.Invalid},
 		{"Texts.Unavailable", o.Texts.Unavailable},
+		{"Texts.Blank", o.Texts.Blank},
 	} {
 		if !validText(text.text) {
 			fault("%s: must be one line of UTF-8 of at most %d octets, without control characters and <", text.name, maxText)

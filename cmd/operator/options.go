@@ -109,6 +109,8 @@ func (o *options) flags() *pflag.FlagSet {
 	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed,
 		"what a person reads whose address is not allowed; {id} stands for the decision id")
 	flags.StringVar(&o.texts.Invalid, "text-invalid", defaults.Invalid, "what a person reads whose address is none")
+	flags.StringVar(&o.texts.Blank, "text-blank", defaults.Blank,
+		"what a person reads whose address would be one without its spaces and invisible characters")
 	flags.StringVar(&o.texts.Unavailable, "text-unavailable", defaults.Unavailable,
 		"what a person reads while nobody could register this way")
 	flags.BoolVar(&o.observe, "observe", false, "allow every call, and record what would have been decided")
@@ -132,6 +134,7 @@ func (o *options) flags() *pflag.FlagSet {
 // flagNames turns the names of the hook server's options into those that its user knows.
 var flagNames = strings.NewReplacer(
 	"Texts.NotAllowed:", "--text-not-allowed:", "Texts.Invalid:", "--text-invalid:", "Texts.Unavailable:", "--text-unavailable:",
+	"Texts.Blank:", "--text-blank:",
 	"Path:", "--hook-path:", "AuthHeader:", "--hook-auth-header:", "AddressAttributes:", "--address-attributes:",
 	"LogDomain:", "--log-domain:", "MaxInFlight:", "--max-in-flight:", "hook server: ", "",
 )

@@ -109,6 +109,7 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	flags.StringArrayVar(&o.scopes, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
 	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed, "as the operator's flag")
 	flags.StringVar(&o.texts.Invalid, "text-invalid", defaults.Invalid, "as the operator's flag")
+	flags.StringVar(&o.texts.Blank, "text-blank", defaults.Blank, "as the operator's flag")
 	flags.StringVar(&o.texts.Unavailable, "text-unavailable", defaults.Unavailable, "as the operator's flag")
 	flags.BoolVar(&o.observe, "observe", false, "as the operator's flag: what an operator that only observes answers")
 	flags.BoolVar(&o.strict, "strict", false, "exit with 3 if a part of any policy is not in force")
@@ -145,6 +146,7 @@ func (o *explainOptions) validate() error {
 // optionNames turns the names of the hook server's options into those of the flags.
 var optionNames = strings.NewReplacer(
 	"Texts.NotAllowed:", "--text-not-allowed:", "Texts.Invalid:", "--text-invalid:", "Texts.Unavailable:", "--text-unavailable:",
+	"Texts.Blank:", "--text-blank:",
 	"AddressAttributes:", "--address-attributes:",
 )
 

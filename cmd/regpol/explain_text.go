@@ -143,6 +143,9 @@ func (d *decisionReport) bare(policies int) string {
 		}
 	case rules.ReasonInvalidAddress:
 		because = fmt.Sprintf("%s is not an address (%s)", d.Attribute, d.Invalid)
+		if d.Invalid == string(rules.Blank) {
+			because = d.Attribute + " has a space or an invisible character in it (Blank)"
+		}
 	case rules.ReasonMissingAddress:
 		because = d.Attribute + " holds no address"
 	case rules.ReasonUnrecognisedCall:
