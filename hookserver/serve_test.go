@@ -200,7 +200,7 @@ func TestLogLine(t *testing.T) {
 		if duration, _ := line["duration"].(float64); duration <= 0 {
 			t.Errorf("duration %v", line["duration"])
 		}
-		for _, volatile := range []string{"decisionID", "duration", "logger", "level", "msg"} {
+		for _, volatile := range []string{"decisionID", "duration", "time", "logger", "level", "msg"} {
 			delete(lines[i], volatile)
 		}
 	}

@@ -8,11 +8,11 @@ import (
 // onlyBlanksInvalid says whether text that does not parse would be an address, or a user name, without its blanks. It explains a
 // denial to the person: the address stays invalid.
 func (a *Attribute) onlyBlanksInvalid() bool {
-	if len(a.Text) > maxAddress || !strings.ContainsFunc(a.Text, isBlank) {
+	if len(a.Text) > maxAddress || !strings.ContainsFunc(a.Text, IsBlank) {
 		return false
 	}
 	without := Attribute{Name: a.Name, Kind: Text, Text: strings.Map(func(r rune) rune {
-		if isBlank(r) {
+		if IsBlank(r) {
 			return -1
 		}
 		return r
@@ -24,9 +24,9 @@ func (a *Attribute) onlyBlanksInvalid() bool {
 	return invalid == ""
 }
 
-// isBlank tells white space, line breaks included, and the characters that are invisible by themselves: Unicode's
+// IsBlank tells the characters of [Blank]: white space, line breaks included, and the characters that are invisible by themselves: Unicode's
 // Default_Ignorable_Code_Point, from the properties that it is derived from (DerivedCoreProperties.txt).
-func isBlank(r rune) bool {
+func IsBlank(r rune) bool {
 	return unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) &&
 		!unicode.Is(unicode.Prepended_Concatenation_Mark, r)
 }
