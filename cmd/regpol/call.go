@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/net/http/httpguts"
 
+	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/hookfaults"
 	"registrationpolicy.dev/operator/test/oktasim"
 )
@@ -103,12 +104,12 @@ func (o *callOptions) flags(command *cobra.Command) {
 	flags.StringVar(&o.source, "source", "", "id of the enrolment policy or rule of Okta that calls; default: a made-up one")
 	flags.StringVar(&o.shape, "shape", shapeEngine, strings.Join(shapes, ", "))
 
-	flags.StringVar(&o.header, "header", "Authorization", "name of the header that holds the credential")
+	flags.StringVar(&o.header, "header", hookserver.DefaultAuthHeader, "name of the header that holds the credential")
 	flags.StringVar(&o.credentialFile, "credential-file", "",
 		"file with the header's value, one final line break left out; - is standard input; default: $"+credentialVariable)
 	flags.StringVar(&o.authorities, "ca-file", "", "PEM file with further CAs to believe; Okta believes public ones only")
 	flags.StringArrayVar(&o.resolve, "resolve", nil, "HOST:PORT:ADDRESS[:PORT]: connect there instead of looking the host up; repeatable")
-	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow an http URL, for a check behind the proxy; Okta calls https only")
+	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow an http URL, for a check behind the proxy; for this machine it is not needed")
 	flags.DurationVar(&o.timeout, "timeout", oktasim.DefaultTimeout, "time for each attempt; Okta's is the default")
 	flags.BoolVar(&o.noProbe, "no-probe", false, "do not check that the hook refuses callers without the right credential")
 

@@ -59,7 +59,7 @@ func badSecrets(t *testing.T, p *page) {
 	if result.Status != http.StatusUnauthorized || result.Classic.String() != failed || result.IdentityEngine.String() != failed {
 		t.Errorf("%d, and the person reads %q", result.Status, result.IdentityEngine)
 	}
-	call(t, oktasim.Options{URL: op.hookURL, Credential: credential}, signUp("jo@acme.com"))
+	call(t, oktasim.Options{URL: op.hookURL, Header: "X-Registration-Hook-Key", Credential: credential}, signUp("jo@acme.com"))
 	twice(t, op)
 	p.logs(t, "unauthorized-log", op)
 	p.quotes(t, "unauthorized-metrics", op.get(t, "/metrics").body)
