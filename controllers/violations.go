@@ -26,6 +26,9 @@ func (d *document) violations(errs field.ErrorList) error {
 
 func (d *document) violation(err *field.Error) string {
 	said := violation(err)
+	if err.Field == "metadata.name" && err.Type == field.ErrorTypeRequired {
+		return "metadata.name: required: write a name" // generateName is for the API server alone
+	}
 	value, isScalar := d.scalar(err.Field)
 	if !isScalar || err.Type == field.ErrorTypeForbidden {
 		return said

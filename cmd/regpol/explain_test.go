@@ -137,7 +137,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 			[]string{"jo", "--policies", samples}, exitDenied, rules.ReasonInvalidAddress,
 			[]string{
 				"reason   InvalidAddress: email is not an address (NoAtSign)",
-				"  none of 11 is asked: the call is decided before that",
+				"  none of 11 policies is asked: the call is decided before that",
 				"  Identity Engine  next to email: Please enter a valid email address.",
 			},
 		},

@@ -201,7 +201,11 @@ func (r *report) writePolicies(w io.Writer, coloured bool) {
 		fmt.Fprintf(w, "  and %d more that do not apply or do not match (-o json has them)\n", more)
 	}
 	if unasked > 0 {
-		fmt.Fprintf(w, "  none of %d is asked: the call is decided before that\n", unasked)
+		asked := "the policy is not asked"
+		if unasked > 1 {
+			asked = fmt.Sprintf("none of %d policies is asked", unasked)
+		}
+		fmt.Fprintf(w, "  %s: the call is decided before that\n", asked)
 	}
 }
 
