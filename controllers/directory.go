@@ -165,7 +165,7 @@ func (d *Directory) logRefusal(err error) {
 
 // faults returns the errors that were joined, in order.
 func faults(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // of this error itself, not of what it wraps
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
 	}

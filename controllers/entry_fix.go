@@ -12,8 +12,8 @@ import (
 
 var (
 	entryPath = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|publicSuffixes|addresses)\[\d+\]$`)
-	// entryDomain is the shape of a domain in an entry.
-	entryDomain      = regexp.MustCompile(`^([\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?\.)*[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?$`)
+	// entryDomain is the shape of a domain in an entry, and entryLabel that of its labels.
+	entryDomain      = regexp.MustCompile(`^(` + entryLabel + `\.)*` + entryLabel + `$`)
 	urlScheme        = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 	urlRest          = regexp.MustCompile(`[/?#].*$`)
 	urlPort          = regexp.MustCompile(`:[0-9]*$`)
@@ -22,6 +22,8 @@ var (
 	severalSeparated = regexp.MustCompile(`[,;|]`)
 	domainCharacters = regexp.MustCompile(`^[\p{L}\p{M}\p{Nd}._-]+$`)
 )
+
+const entryLabel = `[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?`
 
 // atSigns are what a reader may take for an @: before one stands a local part, which no message may quote.
 var atSigns = []string{"@", "\uff20", "\ufe6b", "%40", "(at)", "[at]", " at "}

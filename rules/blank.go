@@ -24,8 +24,8 @@ func (a *Attribute) onlyBlanksInvalid() bool {
 	return invalid == ""
 }
 
-// IsBlank tells the characters of [Blank]: white space, line breaks included, and the characters that are invisible by themselves: Unicode's
-// Default_Ignorable_Code_Point, from the properties that it is derived from (DerivedCoreProperties.txt).
+// IsBlank tells the characters of [Blank]: white space, line breaks included, and the characters that are invisible by themselves,
+// Unicode's Default_Ignorable_Code_Point, by the properties that it is derived from (DerivedCoreProperties.txt).
 func IsBlank(r rune) bool {
 	return unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) &&
 		!unicode.Is(unicode.Prepended_Concatenation_Mark, r)

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func TestAutoscalingNeverDropsTheFleetToOneReplica(t *testing.T) {
 	c := useChartCluster(t)
 	c.namespace(t, namespace)
 	own := []string{"crds.install=false", "replicaCount=3"}
-	on := append(own, "autoscaling.enabled=true") //nolint:gocritic // own is not appended to again
+	on := slices.Concat(own, []string{"autoscaling.enabled=true"})
 	wants := func(when string, want int32) {
 		t.Helper()
 		if got := c.replicas(t, namespace); got != want {
@@ -52,10 +53,10 @@ func TestAutoscalingNeverDropsTheFleetToOneReplica(t *testing.T) {
 	c.helm(t, releaseArguments("upgrade", chartDir, namespace, on...)...)
 	wants("with autoscaling switched on", 3)
 	c.autoscale(t, namespace, 5)
-	c.helm(t, releaseArguments("upgrade", chartDir, namespace, append(on, "logging.level=debug")...)...)
+	c.helm(t, releaseArguments("upgrade", chartDir, namespace, slices.Concat(on, []string{"logging.level=debug"})...)...)
 	wants("after an upgrade of what the autoscaler made 5", 5)
 	c.autoscale(t, namespace, 4)
-	c.helm(t, releaseArguments("upgrade", chartDir, namespace, append(on, "logging.level=warn")...)...)
+	c.helm(t, releaseArguments("upgrade", chartDir, namespace, slices.Concat(on, []string{"logging.level=warn"})...)...)
 	wants("after the next one, of what it made 4", 4)
 	c.autoscale(t, namespace, 5)
 	c.helm(t, append(releaseArguments("upgrade", chartDir, namespace, own...), "--force-conflicts")...)
