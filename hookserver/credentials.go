@@ -57,10 +57,22 @@ func LoadCredentials(dir string, logger logr.Logger) (*Credentials, error) {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}
 	if len(read.accepted) == 0 {
-		return nil, fmt.Errorf("credentials: %s: %w", dir, errors.Join(append(read.faults, errNoCredential)...))
+		if len(read.faults) > 0 {
+			return nil, fmt.Errorf("credentials: %s", oneLine(read.faults))
+		}
+		return nil, fmt.Errorf("credentials: %s: %w", dir, errNoCredential)
 	}
 	c.keep(read)
 	return c, nil
+}
+
+// oneLine joins errors as the end of a program says them.
+func oneLine(errs []error) string {
+	texts := make([]string, len(errs))
+	for i, err := range errs {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
 }
 
 // Names returns the names of the accepted credentials, sorted.
