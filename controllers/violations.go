@@ -36,6 +36,9 @@ func (d *document) violation(err *field.Error) string {
 	if fix := entryFix(err.Field, value); fix != "" && err.Type != field.ErrorTypeDuplicate && err.Type != field.ErrorTypeTypeInvalid {
 		return err.Field + ": " + fix
 	}
+	if strings.HasPrefix(err.Field, "spec.profile[") && !strings.HasSuffix(err.Field, ".attribute") {
+		return said // it may be about a person
+	}
 	if entryPath.MatchString(err.Field) && (strings.Contains(err.Field, ".addresses[") || !inOneWord(value)) {
 		return said // what has no @ may be a local part
 	}

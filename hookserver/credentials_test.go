@@ -54,7 +54,7 @@ func TestLoadCredentials(t *testing.T) {
 			log := new(logLines)
 			credentials, err := LoadCredentials(dir, log.logger())
 			if test.error != "" {
-				if err == nil || !strings.Contains(err.Error(), test.error) {
+				if err == nil || !strings.Contains(err.Error(), test.error) || strings.Contains(err.Error(), "\n") {
 					t.Fatalf("got %v, want %q", err, test.error)
 				}
 				for _, content := range test.files {
