@@ -23,10 +23,13 @@ MODULES  = $(filter-out .,$(patsubst ./%,%,$(shell find . -name go.mod -not -pat
 OURS     = $(filter-out test/controlplane tools/lint,$(MODULES))
 # Where `make run` and `make dev` keep what they make up: ignored by git.
 DEV      = .dev
-# Where `make run` listens: only this machine can reach it.
+# Where `make run` listens: only this machine can reach it. `make dev` has ports of its own, so that both can run.
 HOOK     = 127.0.0.1:8080
 PROBES   = 127.0.0.1:8081
 METRICS  = 127.0.0.1:9090
+dev: HOOK    = 127.0.0.1:8180
+dev: PROBES  = 127.0.0.1:8181
+dev: METRICS = 127.0.0.1:9190
 IMAGE    = registrationpolicy-operator:dev
 
 .PHONY: help
@@ -42,21 +45,13 @@ help: ## List the targets
 ##@ Try it
 
 .PHONY: run
-run: $(DEV)/hook-auth/demo ## Run the operator on config/samples/quickstart, without a cluster
-	@hack/quickstart.sh $(HOOK) $(DEV)/hook-auth/demo
-	@go build -o $(DEV)/operator ./cmd/operator
-	@exec $(DEV)/operator --policy-dir config/samples/quickstart --hook-auth-dir $(DEV)/hook-auth --log-format text --drain-delay 0s \
-	  --hook-bind-address $(HOOK) --probe-bind-address $(PROBES) --metrics-bind-address $(METRICS)
-
-# Only the owner may read a credential, even one that is public by being in this file.
-$(DEV)/hook-auth/demo:
-	@mkdir -p $(@D)
-	@(umask 077 && printf '%s\n' demo-credential-not-a-secret >$@)
+run: ## Run the operator on config/samples/quickstart, without a cluster
+	@exec hack/quickstart.sh $(DEV) $(HOOK) $(PROBES) $(METRICS)
 
 .PHONY: dev
 dev: ## Run a control plane, the CRD, the samples and the operator; prints kubeconfig, kubectl and curl lines
 	@assets=$$(test/controlplane/provide.sh) && mkdir -p $(DEV) && go build -o $(DEV)/dev ./test/dev && \
-	  KUBEBUILDER_ASSETS="$$assets" exec $(DEV)/dev
+	  KUBEBUILDER_ASSETS="$$assets" exec $(DEV)/dev -dir $(DEV) -hook $(HOOK) -probes $(PROBES) -metrics $(METRICS)
 
 ##@ Check it
 

@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"registrationpolicy.dev/operator/internal/dirwatch"
+	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -30,6 +31,7 @@ type Directory struct {
 	content   [sha256.Size]byte // of the files last read, in force or not
 	refusal   error             // what is wrong with that content
 	warned    []rules.Warning   // what looks wrong in it, as far as it is in force
+	logged    refusedReading    // what a refusal was last logged of
 
 	mu  sync.Mutex
 	err error // of the last reading
@@ -44,7 +46,7 @@ func OpenDirectory(path string, store *rules.Store, scopes Scopes, metrics *publ
 	}
 	watcher, err := dirwatch.New(path)
 	if err != nil {
-		logger.Error(err, "Policy files are not watched, only polled", "directory", path)
+		loglevel.Warn(logger, "Policy files are not watched, only polled", "directory", path, "error", err)
 	}
 	return &Directory{
 		path: path, schema: schema, watcher: watcher,
@@ -96,7 +98,7 @@ func (d *Directory) load(ctx context.Context) error {
 	for _, namespace := range d.scopes.Namespaces() {
 		if !slices.ContainsFunc(policies, func(policy rules.Policy) bool { return policy.Namespace == namespace }) {
 			// With the name of another, the namespace that was meant is not bounded.
-			d.logger.Info("Bounded namespace has no policy: is it misspelt?", "namespace", namespace)
+			loglevel.Warn(d.logger, "Bounded namespace has no policy: is it misspelt?", "namespace", namespace)
 		}
 	}
 	return nil
@@ -107,7 +109,7 @@ func (d *Directory) parseAll(ctx context.Context, files []file) ([]*document, er
 	var errs []error
 	for _, file := range files {
 		if file.ignored {
-			d.logger.Info("Not a policy file: its name ends in none of .yaml, .yml, .json", "file", file.name)
+			loglevel.Warn(d.logger, "Not a policy file: its name ends in none of .yaml, .yml, .json", "file", file.name)
 			continue
 		}
 		found, err := d.parse(ctx, file)
@@ -124,14 +126,54 @@ func (d *Directory) Start(ctx context.Context) error {
 	d.watcher.Run(ctx, func() {
 		before := d.Err()
 		err := d.Load(ctx)
-		switch {
-		case err != nil && (before == nil || before.Error() != err.Error()):
-			d.logger.Error(err, "Policy files refused; the earlier rules stay in force")
-		case err == nil && before != nil:
+		if err == nil && before != nil {
 			d.logger.Info("Policy files accepted again")
 		}
+		d.logRefusal(err)
 	})
 	return nil
+}
+
+// refusedReading tells one refused state of the files from another.
+type refusedReading struct {
+	content [sha256.Size]byte
+	text    string
+}
+
+// maxLoggedFaults is how many faults of one reading are logged: more than anybody mends in one go.
+const maxLoggedFaults = 100
+
+// logRefusal logs each fault of a refused reading in a line of its own, unless it did at the last reading too.
+func (d *Directory) logRefusal(err error) {
+	if err == nil {
+		d.logged = refusedReading{}
+		return
+	}
+	reading := refusedReading{d.content, err.Error()}
+	if d.logged == reading {
+		return
+	}
+	d.logged = reading
+	found := faults(err)
+	for _, fault := range found[:min(len(found), maxLoggedFaults)] {
+		d.logger.Error(fault, "Policy files refused; the earlier rules stay in force")
+	}
+	if more := len(found) - maxLoggedFaults; more > 0 {
+		d.logger.Error(nil, "Policy files refused for more faults than are logged", "further", more)
+	}
+}
+
+// faults returns the errors that were joined, in order.
+func faults(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, err := range joined.Unwrap() {
+		all = append(all, faults(err)...)
+	}
+	return all
 }
 
 // Err returns what was wrong with the last reading; nil means that the files are in force as they are.
@@ -144,7 +186,7 @@ func (d *Directory) Err() error {
 func (d *Directory) logRejection(documents []*document, rejection rules.Rejection) {
 	for _, document := range documents {
 		if document.policy.PolicyName == rejection.Policy {
-			d.logger.Info("Part of a policy is not in force", "policy", rejection.Policy.String(),
+			loglevel.Warn(d.logger, "Part of a policy is not in force", "policy", rejection.Policy.String(),
 				"at", document.place(rejection.Path), "path", rejection.Path, "why", rejection.Message)
 		}
 	}

@@ -3,6 +3,7 @@ package controllers
 import (
 	"slices"
 
+	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -15,7 +16,7 @@ func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) 
 		}
 		for _, document := range documents {
 			if document.policy.PolicyName == warning.Policy {
-				d.logger.Info("Part of a policy looks wrong", "policy", warning.Policy.String(),
+				loglevel.Warn(d.logger, "Part of a policy looks wrong", "policy", warning.Policy.String(),
 					"at", document.place(warning.Path), "path", warning.Path, "why", warning.Message)
 			}
 		}

@@ -187,11 +187,7 @@ func (d *Directory) parseDocument(ctx context.Context, name string, text []byte)
 func (d *Directory) readPolicy(ctx context.Context, found *document, object map[string]any) error {
 	spec, errs := d.checkObject(ctx, object)
 	if len(errs) > 0 {
-		var joined []error
-		for _, err := range errs {
-			joined = append(joined, fmt.Errorf("%s: %s", found.place(err.Field), violation(err)))
-		}
-		return errors.Join(joined...)
+		return found.violations(errs)
 	}
 	object["spec"] = spec
 	policy := &unstructured.Unstructured{Object: object}

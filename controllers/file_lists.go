@@ -38,10 +38,7 @@ func isConfigMap(object map[string]any) bool {
 
 // readList reads the ConfigMap that a document holds. One without the label is refused: a cluster's operator would not see it.
 func (d *document) readList(object map[string]any) error {
-	var errs []error
-	for _, err := range checkMetadata(object["metadata"]) {
-		errs = append(errs, fmt.Errorf("%s: %s", d.place(err.Field), violation(err)))
-	}
+	errs := []error{d.violations(checkMetadata(object["metadata"]))}
 	asJSON, err := json.Marshal(object)
 	if err != nil {
 		return fmt.Errorf("%s: not a ConfigMap", d.place(""))

@@ -162,7 +162,7 @@ func TestWhatIsNotUnderstoodWidensNothing(t *testing.T) {
 					t.Errorf("a call of %s: %s, want %s", source, got, want)
 				}
 			}
-			if !strings.Contains(f.log.String(), "Policy not understood") {
+			if !strings.Contains(f.log.String(), `level=ERROR msg="Policy not understood"`) {
 				t.Error("no log line says so")
 			}
 			if got, want := unenforceable(t, f.store), []rules.Mode{modeOf(policy.effect)}; !slices.Equal(got, want) {

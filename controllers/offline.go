@@ -161,7 +161,7 @@ func openFiles(path string, stdin io.Reader) ([]file, error) {
 
 func (o *Offline) readFile(ctx context.Context, f file) ([]*document, error) {
 	if len(bytes.TrimSpace(f.text)) == 0 {
-		return nil, fmt.Errorf("%s:1: empty; is it what you mean?", f.name)
+		return nil, fmt.Errorf("%s:1: empty: write a policy, or leave the file out", f.name)
 	}
 	var documents []*document
 	var errs []error

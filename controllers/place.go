@@ -13,9 +13,30 @@ func (d *document) place(path string) string {
 	return fmt.Sprintf("%s:%d", d.file, lineOf(d.node, path))
 }
 
+// scalar returns the text of a path as it is written, and false where there is none, or one that is no scalar.
+func (d *document) scalar(path string) (string, bool) {
+	node := d.node
+	for _, step := range steps(path) {
+		if node.Kind == yaml.AliasNode {
+			node = node.Alias
+		}
+		if _, node = child(node, step); node == nil {
+			return "", false
+		}
+	}
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	return node.Value, node.Kind == yaml.ScalarNode
+}
+
+func steps(path string) []string {
+	return strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' })
+}
+
 func lineOf(node *yaml.Node, path string) int {
 	line := node.Line
-	for _, step := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+	for _, step := range steps(path) {
 		if node.Kind == yaml.AliasNode {
 			node = node.Alias
 		}

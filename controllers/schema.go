@@ -193,7 +193,7 @@ func violation(err *field.Error) string {
 	case field.ErrorTypeNotSupported, field.ErrorTypeTooLong:
 		return fmt.Sprintf("%s: %s: %s", err.Field, strings.ToLower(err.Type.String()), err.Detail)
 	default:
-		return err.Field + ": " + plainWords(err.Detail)
+		return err.Field + ": " + plainWords(err)
 	}
 }
 
@@ -208,9 +208,18 @@ var (
 	}
 )
 
-// plainWords says what the schema's validator says, which repeats part of the path, speaks of a body, and has no mend.
-func plainWords(detail string) string {
-	detail = inBody.ReplaceAllLiteralString(detail, "")
+// plainWords says what the schema's validator says, which repeats part of the path, speaks of a body, shows regular expressions,
+// and has no fix.
+func plainWords(err *field.Error) string {
+	detail := inBody.ReplaceAllLiteralString(err.Detail, "")
+	switch {
+	case strings.HasPrefix(detail, "should match "), strings.Contains(detail, "regex used for validation"):
+		return shape(err.Field)
+	case strings.HasPrefix(detail, "should have at least 1 items"):
+		return "is empty; write an item, or leave the field out"
+	case strings.HasPrefix(detail, "should be at least 1 char"):
+		return "is empty; " + shape(err.Field)
+	}
 	if match := wrongType.FindStringSubmatch(detail); match != nil && kinds[match[1]] != "" {
 		return fmt.Sprintf("must be of type %s, and is of type %s; write %s", match[1], match[2], kinds[match[1]])
 	}

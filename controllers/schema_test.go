@@ -51,7 +51,7 @@ func TestAViolationIsSaidToWhoeverWritesTheYAML(t *testing.T) {
 			"write text, in quotes where YAML takes it for something else",
 		`{profileOn: [SelfServiceRegistration], profile: [{attribute: 1, value: 1}], allow: {domains: [acme.com]}}`: "spec.profile[0].attribute: " +
 			"must be of type string, and is of type integer; write text, in quotes where YAML takes it for something else",
-		`{appliesTo: {sources: ["a b"]}, allow: {domains: [acme.com]}}`: "spec.appliesTo.sources[0]: should match '^[A-Za-z0-9_-]+$'",
+		`{appliesTo: {sources: ["a b"]}, allow: {domains: [acme.com]}}`: "spec.appliesTo.sources[0]: write the id of an enrolment policy or rule of Okta: letters and digits, such as rul1bufGk5dJdRYw50g4",
 		`{allow: {domains: [jo@acme.com]}}`: "spec.allow.domains[0]: write a domain: acme.com for exactly that one, " +
 			`"*.acme.com" for everything below it, "*" for every domain; without @, scheme, path, port, spaces, underscores, or a dot at ` +
 			"either end (a whole address goes into allow.addresses)",

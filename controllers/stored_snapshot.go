@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/internal/snapshotfile"
 	"registrationpolicy.dev/operator/rules"
@@ -214,7 +215,7 @@ func (s *StoredSnapshot) publish() {
 	}) {
 		return
 	}
-	s.logger.Info("Stored snapshot is in force: the API server has not answered", "digest", found.snapshot.Digest(),
+	loglevel.Warn(s.logger, "Stored snapshot is in force: the API server has not answered", "digest", found.snapshot.Digest(),
 		"policies", len(found.snapshot.Policies()), "rejections", len(found.rejections),
 		"written", written, "age", time.Since(written).Round(time.Second).String())
 }

@@ -1,19 +1,25 @@
 #!/usr/bin/env bash
-# Prints what to try against `make run`; the arguments are the address it listens at and the file with the credential.
+# Builds the operator and runs it on config/samples/quickstart, without a cluster; as soon as it listens, it prints what to try. The
+# arguments are the folder for what it makes and the addresses of hook, probes and metrics.
 # The bodies hold what a decision needs; calls as Okta sends them stand in test/vectors/okta.
 set -euo pipefail
+dev=$1 hook=$2 probes=$3 metrics=$4
 
-call="curl -sS -w '\\n%{http_code}\\n' http://$1/okta/registration -H 'Content-Type: application/json'"
-body() { printf '{"eventType":"com.okta.user.pre-registration","data":{"userProfile":{"login":"%s","email":"%s"}}}' "$1" "$1"; }
+mkdir -p "$dev/hook-auth"
+# Only the owner may read a credential, even one that is public by being in this file.
+(umask 077 && printf '%s\n' demo-credential-not-a-secret >"$dev/hook-auth/demo")
 
-cat <<LINES
-Try, in another terminal:
+lines() {
+  local call="curl -sS -w '\\n%{http_code}\\n' http://$hook/okta/registration -H 'Content-Type: application/json'"
+  cat <<LINES
+
+The operator listens. Try, in another terminal, in this folder:
 
 # allowed: the domain is on the list
-$call -H "Authorization: \$(cat $2)" -d '$(body jo@acme.com)'
+$call -H "Authorization: \$(cat $dev/hook-auth/demo)" -d '$(body jo@acme.com)'
 
 # denied, with the policy's text
-$call -H "Authorization: \$(cat $2)" -d '$(body jo@elsewhere.example)'
+$call -H "Authorization: \$(cat $dev/hook-auth/demo)" -d '$(body jo@elsewhere.example)'
 
 # 401: no credential
 $call -d '$(body jo@acme.com)'
@@ -21,3 +27,19 @@ $call -d '$(body jo@acme.com)'
 Then edit a file in config/samples/quickstart and call again. Ctrl-C ends it.
 
 LINES
+}
+body() { printf '{"eventType":"com.okta.user.pre-registration","data":{"userProfile":{"login":"%s","email":"%s"}}}' "$1" "$1"; }
+
+# The log passes through, until its end: Ctrl-C is for the operator alone.
+log() {
+  trap '' INT TERM
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >&2
+    if [[ $line == *' msg=Starting '* ]]; then lines; fi
+  done
+}
+
+echo "Building the operator: one or two minutes for the first time, then seconds."
+go build -o "$dev/operator" ./cmd/operator
+exec "$dev/operator" --policy-dir config/samples/quickstart --hook-auth-dir "$dev/hook-auth" --log-format text --drain-delay 0s \
+  --hook-bind-address "$hook" --probe-bind-address "$probes" --metrics-bind-address "$metrics" 2> >(log)

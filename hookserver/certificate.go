@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"registrationpolicy.dev/operator/internal/dirwatch"
+	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
 // Certificate is a TLS certificate with its key, kept equal to two files. It is made by [LoadCertificate] and kept up to
@@ -70,7 +71,7 @@ func (c *Certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (c *Certificate) Run(ctx context.Context) error {
 	watcher, err := dirwatch.New(c.dir)
 	if err != nil {
-		c.logger.Error(err, "Certificate is not watched, only polled", "directory", c.dir)
+		loglevel.Warn(c.logger, "Certificate is not watched, only polled", "directory", c.dir, "error", err)
 	}
 	fault := ""
 	watcher.Run(ctx, func() {

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 
 	"github.com/go-logr/logr"
+
+	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
 // documentedExample is the value in Okta's documentation: whoever has read that knows it.
@@ -33,7 +35,7 @@ type Credentials struct {
 	faults   atomic.Int64                  // files, or directories, that could not be used when last read
 }
 
-var errNoCredential = errors.New("no file can be used; put each accepted value of the header into one")
+var errNoCredential = errors.New("no file can be used; put each accepted value of the header into one, without which a start fails")
 
 type credential struct {
 	name   string
@@ -43,8 +45,8 @@ type credential struct {
 
 // LoadCredentials reads the directory: of each file whose name does not begin with a dot, symbolic links followed,
 // the content without one final newline. It must be 16 to 1024 visible ASCII characters, single spaces between them
-// allowed. The error names every file that is not so, and never shows what is in it. A directory without any file is
-// an error too.
+// allowed. A file that is not so is refused: it is logged by its name, counted, and accepted as nothing, like one that changes
+// while the server runs. It fails only if no file can be used; the error then names every file, and never shows what is in it.
 func LoadCredentials(dir string, logger logr.Logger) (*Credentials, error) {
 	if logger.GetSink() == nil {
 		logger = logr.Discard()
@@ -54,14 +56,23 @@ func LoadCredentials(dir string, logger logr.Logger) (*Credentials, error) {
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}
-	if len(read.faults) > 0 {
-		return nil, fmt.Errorf("credentials: %w", errors.Join(read.faults...))
-	}
 	if len(read.accepted) == 0 {
+		if len(read.faults) > 0 {
+			return nil, fmt.Errorf("credentials: %s", oneLine(read.faults))
+		}
 		return nil, fmt.Errorf("credentials: %s: %w", dir, errNoCredential)
 	}
-	c.put(read)
+	c.keep(read)
 	return c, nil
+}
+
+// oneLine joins errors as the end of a program says them.
+func oneLine(errs []error) string {
+	texts := make([]string, len(errs))
+	for i, err := range errs {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
 }
 
 // Names returns the names of the accepted credentials, sorted.
@@ -109,11 +120,16 @@ func (c *Credentials) reload() {
 	read, err := c.read()
 	if err != nil {
 		c.faults.Store(1)
-		c.logFault(err)
+		c.logFaults([]error{err})
 		return
 	}
+	c.keep(read)
+}
+
+// keep takes over what was read, faults included.
+func (c *Credentials) keep(read readCredentials) {
 	c.faults.Store(int64(len(read.faults)))
-	c.logFault(errors.Join(read.faults...))
+	c.logFaults(read.faults)
 	c.put(read)
 }
 
@@ -131,18 +147,20 @@ func (c *Credentials) put(read readCredentials) {
 	}
 	c.logger.Info("Credentials accepted", "credentials", c.Names())
 	for _, name := range read.examples {
-		c.logger.Info("Credential is the example in Okta's documentation: replace it", "credential", name)
+		loglevel.Warn(c.logger, "Credential is the example in Okta's documentation: replace it", "credential", name)
 	}
 }
 
-// logFault logs a fault once, not at every reading.
-func (c *Credentials) logFault(err error) {
+// logFaults logs faults, a line each, unless they are those of the last reading.
+func (c *Credentials) logFaults(faults []error) {
 	text := ""
-	if err != nil {
+	if err := errors.Join(faults...); err != nil {
 		text = err.Error()
 	}
-	if text != "" && text != c.lastFault {
-		c.logger.Error(err, "Credentials not accepted", "directory", c.dir)
+	if text != c.lastFault {
+		for _, fault := range faults {
+			c.logger.Error(fault, "Credentials not accepted", "directory", c.dir)
+		}
 	}
 	c.lastFault = text
 }

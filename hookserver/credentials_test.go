@@ -41,7 +41,7 @@ func TestLoadCredentials(t *testing.T) {
 		"a letter beyond ASCII":          {map[string]string{"a": value + "é"}, nil, `file "a"`},
 		"a NUL":                          {map[string]string{"a": value + "\x00"}, nil, `file "a"`},
 		"an empty file":                  {map[string]string{"a": ""}, nil, `file "a"`},
-		"a bad file beside a good one":   {map[string]string{"a": value, "b": "secret"}, nil, `file "b"`},
+		"a bad file beside a good one":   {map[string]string{"a": value, "b": "secret"}, []string{"a"}, ""},
 		"a file whose name is no name":   {map[string]string{"a b": value}, nil, `file "a b"`},
 		"every bad file is named, first": {map[string]string{"a": "secret", "b": "secret"}, nil, `file "a"`},
 		"every bad file is named, last":  {map[string]string{"a": "secret", "b": "secret"}, nil, `file "b"`},
@@ -54,7 +54,7 @@ func TestLoadCredentials(t *testing.T) {
 			log := new(logLines)
 			credentials, err := LoadCredentials(dir, log.logger())
 			if test.error != "" {
-				if err == nil || !strings.Contains(err.Error(), test.error) {
+				if err == nil || !strings.Contains(err.Error(), test.error) || strings.Contains(err.Error(), "\n") {
 					t.Fatalf("got %v, want %q", err, test.error)
 				}
 				for _, content := range test.files {
@@ -112,10 +112,45 @@ func TestLoadCredentialsFromWhatIsNoFile(t *testing.T) {
 		for i := range maxCredentials + 1 {
 			writeFile(t, dir, fmt.Sprintf("c%02d", i), fmt.Sprintf("sixteen-octets-%d", 10+i))
 		}
-		if _, err := LoadCredentials(dir, new(logLines).logger()); err == nil || !strings.Contains(err.Error(), `"c32"`) {
-			t.Error(err)
+		log := new(logLines)
+		credentials, err := LoadCredentials(dir, log.logger())
+		if err != nil || len(credentials.Names()) != maxCredentials || !strings.Contains(log.text(), `\"c32\"`) {
+			t.Errorf("%v, the log is %s", err, log.text())
 		}
 	})
+}
+
+// What a running server tolerates, the next start tolerates: a bad file beside good ones closes the door to nobody else.
+func TestABadFileDoesNotStopTheNextStart(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "good", "sixteen-octets-x")
+	running, err := LoadCredentials(dir, new(logLines).logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, dir, "bad", "short-secret")
+	running.reload()
+	log := new(logLines)
+	restarted, err := LoadCredentials(dir, log.logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sentence, credentials := range map[string]*Credentials{"running": running, "restarted": restarted} {
+		if diff := cmp.Diff([]string{"good"}, credentials.Names()); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", sentence, diff)
+		}
+		if _, ok := credentials.match("short-secret"); ok {
+			t.Errorf("%s: the bad value is accepted", sentence)
+		}
+		if n := credentials.faults.Load(); n != 1 {
+			t.Errorf("%s: %d faults counted", sentence, n)
+		}
+	}
+	lines := log.with(t, "Credentials not accepted")
+	if len(lines) != 1 || lines[0]["level"] != "ERROR" || !strings.Contains(log.text(), `file \"bad\"`) ||
+		strings.Contains(log.text(), "short-secret") {
+		t.Errorf("the log of the start is %s", log.text())
+	}
 }
 
 func TestTheExampleOfOktasDocumentationWorksButWarns(t *testing.T) {
@@ -128,7 +163,7 @@ func TestTheExampleOfOktasDocumentationWorksButWarns(t *testing.T) {
 	if _, ok := credentials.match(documentedExample); !ok {
 		t.Error("not accepted")
 	}
-	if !strings.Contains(log.text(), "example in Okta's documentation") || strings.Contains(log.text(), documentedExample) {
+	if lines := log.with(t, "Credential is the example in Okta's documentation: replace it"); len(lines) != 1 || lines[0]["level"] != "WARN" || strings.Contains(log.text(), documentedExample) {
 		t.Error(log.text())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"registrationpolicy.dev/operator/internal/dirwatch"
+	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
 // Run reads the directory again whenever it changes, until ctx ends. It returns nil. Kubelet replaces a mounted Secret by
@@ -12,7 +13,7 @@ import (
 func (c *Credentials) Run(ctx context.Context) error {
 	watcher, err := dirwatch.New(c.dir)
 	if err != nil {
-		c.logger.Error(err, "Credentials are not watched, only polled", "directory", c.dir)
+		loglevel.Warn(c.logger, "Credentials are not watched, only polled", "directory", c.dir, "error", err)
 	}
 	watcher.Run(ctx, c.reload)
 	return nil

@@ -11,6 +11,8 @@ type debugContext struct {
 	Outcome     string `json:"outcome"` // what the policies say: what is observed is answered otherwise
 	Reason      string `json:"reason"`
 	Policy      string `json:"policy,omitzero"`
+	Attribute   string `json:"attribute,omitzero"` // the first address attribute that failed
+	Invalid     string `json:"invalid,omitzero"`   // what is wrong with its value, as a class
 	Source      string `json:"source,omitzero"`
 	RequestType string `json:"requestType"`
 	TookPart    int    `json:"policiesThatTookPart"`
@@ -35,6 +37,8 @@ func (c *decidedCall) debugContext() jsontext.Value {
 		Outcome:     d.Outcome.String(),
 		Reason:      string(d.Reason),
 		Policy:      d.Policy.String(),
+		Attribute:   d.Attribute,
+		Invalid:     string(d.Invalid),
 		Source:      c.source,
 		RequestType: c.shape.String(),
 		TookPart:    d.TookPart,

@@ -57,7 +57,10 @@ func TestDebugContextFits(t *testing.T) {
 		"a name that is not UTF-8":             {func(int) rules.PolicyName { return rules.PolicyName{Name: "\xff"} }, 3, 0},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			d := rules.Decision{Reason: rules.ReasonPolicyNotEnforceable, Policy: test.name(0), TookPart: 1000}
+			d := rules.Decision{
+				Reason: rules.ReasonPolicyNotEnforceable, Policy: test.name(0), TookPart: 1000,
+				Attribute: strings.Repeat("a", maxAttributeName), Invalid: rules.ManyAtSigns,
+			}
 			for i := range test.audits {
 				d.Audit = append(d.Audit, rules.AuditOutcome{Policy: test.name(i), Outcome: rules.Allow, Reason: rules.ReasonAllowed})
 			}

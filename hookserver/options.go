@@ -98,6 +98,7 @@ func (o Options) withDefaults() Options {
 		{&o.Texts.NotAllowed, defaults.NotAllowed},
 		{&o.Texts.Invalid, defaults.Invalid},
 		{&o.Texts.Unavailable, defaults.Unavailable},
+		{&o.Texts.Blank, defaults.Blank},
 	} {
 		if *text.set == "" {
 			*text.set = text.fallback
@@ -133,15 +134,15 @@ func (o Options) validate() error {
 		fault("Path: %q must begin with / and hold letters, digits and -._~/ only", o.Path)
 	}
 	if !httpguts.ValidHeaderFieldName(o.AuthHeader) {
-		fault("AuthHeader: %q is not the name of a header", o.AuthHeader)
+		fault("AuthHeader: %q is not the name of a header: write letters, digits and hyphens, such as X-Registration-Hook-Key", o.AuthHeader)
 	} else if slices.Contains(takenHeaders, o.AuthHeader) {
-		fault("AuthHeader: %s has a meaning of its own and cannot hold a credential", o.AuthHeader)
+		fault("AuthHeader: %s has a meaning of its own: write another, such as X-Registration-Hook-Key", o.AuthHeader)
 	}
 	faults = append(faults, o.answerFaults()...)
 	switch o.LogDomain {
 	case LogDomainAlways, LogDomainDenied, LogDomainNever:
 	default:
-		fault("LogDomain: %q is none of always, denied, never", o.LogDomain)
+		fault("LogDomain: %q: write always, denied or never", o.LogDomain)
 	}
 	if o.MaxInFlight < 0 {
 		fault("MaxInFlight: %d is negative", o.MaxInFlight)
@@ -159,16 +160,17 @@ func (o Options) answerFaults() []error {
 	}
 	for i, name := range o.AddressAttributes {
 		if !validAttribute(name) {
-			fault("AddressAttributes: %q is not the variable name of an attribute in Okta", name)
+			fault("AddressAttributes: %q is not the variable name of an attribute in Okta: write it as the Profile Editor has it, such as email", name)
 		}
 		if slices.Contains(o.AddressAttributes[:i], name) {
-			fault("AddressAttributes: has %q twice", name)
+			fault("AddressAttributes: has %q twice: write it once", name)
 		}
 	}
 	for _, text := range []struct{ name, text string }{
 		{"Texts.NotAllowed", o.Texts.NotAllowed},
 		{"Texts.Invalid", o.Texts.Invalid},
 		{"Texts.Unavailable", o.Texts.Unavailable},
+		{"Texts.Blank", o.Texts.Blank},
 	} {
 		if !validText(text.text) {
 			fault("%s: must be one line of UTF-8 of at most %d octets, without control characters and <", text.name, maxText)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -16,7 +17,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/go-logr/logr/funcr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 
@@ -260,11 +260,22 @@ type logLines struct {
 }
 
 func (l *logLines) logger() logr.Logger {
-	return funcr.NewJSON(func(line string) {
-		l.mutex.Lock()
-		defer l.mutex.Unlock()
-		l.lines = append(l.lines, line)
-	}, funcr.Options{Verbosity: 10})
+	return logr.FromSlogHandler(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(
+		_ []string, attribute slog.Attr,
+	) slog.Attr {
+		if attribute.Key == "err" { // as the operator does
+			attribute.Key = "error"
+		}
+		return attribute
+	}}))
+}
+
+// Write takes a line.
+func (l *logLines) Write(line []byte) (int, error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.lines = append(l.lines, strings.TrimSuffix(string(line), "\n"))
+	return len(line), nil
 }
 
 func (l *logLines) text() string {

@@ -138,6 +138,9 @@ func (a *Attribute) read(subjects []subject) ([]subject, Decision) {
 		if address, invalid = parseAddress(a.Text); invalid == "" {
 			return append(subjects, subject{a.Name, address}), Decision{}
 		}
+		if a.onlyBlanksInvalid() {
+			invalid = Blank
+		}
 	}
 	return nil, Decision{Reason: ReasonInvalidAddress, Attribute: a.Name, Invalid: invalid, InvalidLength: len(a.Text)}
 }

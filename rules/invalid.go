@@ -7,7 +7,7 @@ type Invalid string
 // Error returns the class.
 func (i Invalid) Error() string { return string(i) }
 
-// What can be wrong, in the order in which it is looked for.
+// What can be wrong, in the order in which it is looked for; Blank comes last, in place of another.
 const (
 	// NotText: the attribute is not a JSON string.
 	NotText Invalid = "NotText"
@@ -36,12 +36,15 @@ const (
 	TooFewLabels Invalid = "TooFewLabels"
 	// NumericTLD: a last label that is a number: some programs read the name as an IPv4 address (RFC 3696 2).
 	NumericTLD Invalid = "NumericTLD"
+	// Blank: an attribute of a call that holds blanks, and would be an address, or a user name, without them. A blank is a
+	// space, a line break, or a character that takes no place on a screen, such as a zero-width space (U+200B).
+	Blank Invalid = "Blank"
 )
 
 // Invalids returns every class, in the order above.
 func Invalids() []Invalid {
 	return []Invalid{
 		NotText, TooLong, NotUTF8, NoAtSign, ManyAtSigns, BadLocalPart,
-		EmptyLabel, LabelTooLong, BadCharacter, BadHyphen, BadIDN, TooFewLabels, NumericTLD,
+		EmptyLabel, LabelTooLong, BadCharacter, BadHyphen, BadIDN, TooFewLabels, NumericTLD, Blank,
 	}
 }

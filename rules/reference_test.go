@@ -3,6 +3,7 @@ package rules_test
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -155,11 +156,27 @@ func refRead(a rules.Attribute) (refSubject, rules.Invalid) {
 	}
 	address, err := rules.ParseAddress(a.Text)
 	if err != nil {
-		return refSubject{}, err.(rules.Invalid)
+		return refSubject{}, refBlank(a, err.(rules.Invalid))
 	}
 	local, _, _ := strings.Cut(a.Text, "@")
 	return refSubject{a.Name, strings.ToLower(local), address.Domain().String()}, ""
 }
+
+// refBlank returns Blank where the blanks are all that is wrong with text that is invalid.
+func refBlank(a rules.Attribute, invalid rules.Invalid) rules.Invalid {
+	without := a
+	without.Text = blanks.ReplaceAllString(a.Text, "")
+	_, err := rules.ParseAddress(without.Text)
+	if invalid != rules.TooLong && invalid != rules.NotUTF8 && without.Text != a.Text && (err == nil || refUserName(without)) {
+		return rules.Blank
+	}
+	return invalid
+}
+
+// blanks is a reading of its own of what a blank is.
+var blanks = regexp.MustCompile(`[\pZ\s\x{0b}\x{85}\x{ad}\x{34f}\x{61c}\x{115f}\x{1160}\x{17b4}\x{17b5}\x{180b}-\x{180f}` +
+	`\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}\x{3164}\x{fe00}-\x{fe0f}\x{feff}\x{ffa0}\x{fff0}-\x{fffb}` +
+	`\x{13430}-\x{1343f}\x{1bca0}-\x{1bca3}\x{1d173}-\x{1d17a}\x{e0000}-\x{e0fff}]`)
 
 func refEvaluate(sorted []rules.Policy, request rules.RequestType, source string, subjects []refSubject) answer {
 	got := answer{attribute: subjects[0].attribute, domain: subjects[0].domain}

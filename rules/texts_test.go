@@ -2,21 +2,26 @@ package rules_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"registrationpolicy.dev/operator/rules"
 )
 
 func TestTexts(t *testing.T) {
-	texts := rules.Texts{NotAllowed: "not allowed", Invalid: "invalid {id}", Unavailable: "unavailable {id}, {id}"}
+	texts := rules.Texts{NotAllowed: "not allowed", Invalid: "invalid {id}", Unavailable: "unavailable {id}, {id}", Blank: "blank {id}"}
 	for sentence, test := range map[string]struct {
 		decision rules.Decision
 		want     string
 	}{
-		"a policy's message":                {rules.Decision{Reason: rules.ReasonDenied, Message: "no: {id}"}, "no: d1"},
-		"denied without a message":          {rules.Decision{Reason: rules.ReasonDenied}, "not allowed"},
-		"not allowed":                       {rules.Decision{Reason: rules.ReasonNotAllowed}, "not allowed"},
-		"an invalid address":                {rules.Decision{Reason: rules.ReasonInvalidAddress}, "invalid d1"},
+		"a policy's message":       {rules.Decision{Reason: rules.ReasonDenied, Message: "no: {id}"}, "no: d1"},
+		"denied without a message": {rules.Decision{Reason: rules.ReasonDenied}, "not allowed"},
+		"not allowed":              {rules.Decision{Reason: rules.ReasonNotAllowed}, "not allowed"},
+		"an invalid address":       {rules.Decision{Reason: rules.ReasonInvalidAddress}, "invalid d1"},
+		"an address with a blank": {
+			rules.Decision{Reason: rules.ReasonInvalidAddress, Invalid: rules.Blank}, "blank d1"},
+		"an address with another fault": {
+			rules.Decision{Reason: rules.ReasonInvalidAddress, Invalid: rules.BadLocalPart}, "invalid d1"},
 		"a missing address":                 {rules.Decision{Reason: rules.ReasonMissingAddress}, "invalid d1"},
 		"no policy applies":                 {rules.Decision{Reason: rules.ReasonNoPolicyApplies}, "unavailable d1, d1"},
 		"a call that was not recognised":    {rules.Decision{Reason: rules.ReasonUnrecognisedCall}, "unavailable d1, d1"},
@@ -46,6 +51,15 @@ func TestEveryReasonThatDeniesHasACodeAndADefaultText(t *testing.T) {
 		}
 		if (rules.DefaultTexts().For(&d, "d1") == "") != allows {
 			t.Errorf("%s: text %q", reason, rules.DefaultTexts().For(&d, "d1"))
+		}
+	}
+}
+
+// Whom a policy turns away may ask why: support finds the decision by its id.
+func TestTheDefaultTextsOfPoliciesCarryTheReference(t *testing.T) {
+	for _, reason := range []rules.Reason{rules.ReasonDenied, rules.ReasonNotAllowed, rules.ReasonNoPolicyApplies} {
+		if text := rules.DefaultTexts().For(&rules.Decision{Reason: reason}, "d1"); !strings.Contains(text, "reference d1") {
+			t.Errorf("%s: %q", reason, text)
 		}
 	}
 }

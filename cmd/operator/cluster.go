@@ -29,6 +29,7 @@ import (
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -48,7 +49,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 		if o.kubeconfig == "" {
 			return nil, errors.New("--kubeconfig: required outside of a pod (or give --policy-dir to run without a cluster)")
 		}
-		return nil, fmt.Errorf("--kubeconfig: %w", err)
+		return nil, fmt.Errorf("--kubeconfig: %w", usage.Kubeconfig(err))
 	}
 	config = controllers.ClientConfig(config)
 	scheme := runtime.NewScheme()

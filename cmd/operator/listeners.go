@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+
+	"registrationpolicy.dev/operator/internal/usage"
 )
 
 // listeners are bound before anything starts: a busy port is one line and an exit, not a half-started operator.
@@ -23,7 +25,7 @@ func listen(o *options) (*listeners, error) {
 	} {
 		listener, err := net.Listen("tcp", bind.address)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("--%s: %w", bind.flag, err), l.Close())
+			return nil, errors.Join(fmt.Errorf("--%s: %w", bind.flag, usage.Listen(bind.address, err)), l.Close())
 		}
 		*bind.listener = listener
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
 const (
@@ -57,7 +59,7 @@ func (q *logQueue) write() {
 		}
 		_, _ = q.to.Write(line.text) // nowhere to tell that the log is gone
 		if n := q.unsaid.Swap(0); n > 0 {
-			q.logger.Info("Log lines left out", "lines", n)
+			loglevel.Warn(q.logger, "Log lines left out", "lines", n)
 		}
 	}
 }

@@ -23,6 +23,39 @@ func TestALineOfLevelErrorHasTheKeyErrorAsTheLogPageSays(t *testing.T) {
 	}
 }
 
+// What an operator should look at and works all the same is of the level WARN: --log-level warn shows that alone.
+func TestASetupThatIsProbablyNotMeantIsAWarning(t *testing.T) {
+	log := &lockedBuffer{}
+	logger := newLogger(&options{logFormat: "json", logLevel: "warn"}, log)
+	dir, auth := t.TempDir(), t.TempDir()
+	write(t, dir, "policies.yaml", testPolicies)
+	write(t, dir, "policies.yaml.orig", "")
+	write(t, auth, "current", "Basic YWRtaW46c3VwZXJzZWNyZXQ=")
+	newTestOperator(t, logger, "--policy-dir", dir, "--insecure-no-authentication", "--observe").announce()
+	newTestOperator(t, logger, "--policy-dir", dir, "--hook-auth-dir", auth)
+	warnings := map[string]int{}
+	for text := range strings.Lines(log.String()) {
+		var line struct{ Level, Msg string }
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if line.Level != "WARN" {
+			t.Errorf("with --log-level warn there is %s", text)
+		}
+		warnings[line.Msg]++
+	}
+	for _, want := range []string{
+		"No authentication: anybody who reaches the hook is answered",
+		"Observing: every call is allowed, nothing is enforced",
+		"Credential is the example in Okta's documentation: replace it",
+		"Not a policy file: its name ends in none of .yaml, .yml, .json",
+	} {
+		if warnings[want] == 0 {
+			t.Errorf("no warning %q in\n%s", want, log)
+		}
+	}
+}
+
 func TestTheLogPageListsTheKeysOfTheLineOfADecision(t *testing.T) {
 	log := &lockedBuffer{}
 	op := runInDirectory(t, logr.FromSlogHandler(slog.NewJSONHandler(log, nil)), testPolicies, "--observe")

@@ -16,6 +16,7 @@ import (
 	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/oauth"
+	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -109,6 +110,8 @@ func (o *options) flags() *pflag.FlagSet {
 	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed,
 		"what a person reads whose address is not allowed; {id} stands for the decision id")
 	flags.StringVar(&o.texts.Invalid, "text-invalid", defaults.Invalid, "what a person reads whose address is none")
+	flags.StringVar(&o.texts.Blank, "text-blank", defaults.Blank,
+		"what a person reads whose address would be one without its spaces and invisible characters")
 	flags.StringVar(&o.texts.Unavailable, "text-unavailable", defaults.Unavailable,
 		"what a person reads while nobody could register this way")
 	flags.BoolVar(&o.observe, "observe", false, "allow every call, and record what would have been decided")
@@ -132,6 +135,7 @@ func (o *options) flags() *pflag.FlagSet {
 // flagNames turns the names of the hook server's options into those that its user knows.
 var flagNames = strings.NewReplacer(
 	"Texts.NotAllowed:", "--text-not-allowed:", "Texts.Invalid:", "--text-invalid:", "Texts.Unavailable:", "--text-unavailable:",
+	"Texts.Blank:", "--text-blank:",
 	"Path:", "--hook-path:", "AuthHeader:", "--hook-auth-header:", "AddressAttributes:", "--address-attributes:",
 	"LogDomain:", "--log-domain:", "MaxInFlight:", "--max-in-flight:", "hook server: ", "",
 )
@@ -145,7 +149,7 @@ func parseOptions(args, environ []string) (*options, error) {
 	case errors.Is(err, pflag.ErrHelp):
 		return nil, err
 	case err != nil:
-		return nil, fmt.Errorf("%w; see --help", err)
+		return nil, fmt.Errorf("%w; see --help", usage.Flag(err))
 	}
 	if o.version {
 		return o, nil
@@ -192,7 +196,7 @@ func (o *options) fromEnvironment(flags *pflag.FlagSet, variables map[string]str
 		}
 		for _, value := range values {
 			if err := flags.Set(flag.Name, value); err != nil {
-				errs = append(errs, fmt.Errorf("environment variable %s: %w", name, err))
+				errs = append(errs, fmt.Errorf("environment variable %s: %w", name, usage.Flag(err)))
 			}
 		}
 	})
@@ -233,7 +237,8 @@ func (o *options) validate() error {
 	}
 	for _, namespace := range o.watchNamespaces {
 		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
-			bad("watch-namespaces", "%q is not the name of a namespace: %s", namespace, problems[0])
+			bad("watch-namespaces", "%q is not the name of a namespace: write small letters, digits and -, at most %d, "+
+				"with a letter or digit at both ends", namespace, validation.DNS1123LabelMaxLength)
 		}
 	}
 	scopes, err := controllers.ParseScopes(o.scopeEntries)
@@ -262,19 +267,19 @@ func (o *options) validate() error {
 		}
 	}
 	if !slices.Contains([]string{"json", "text"}, o.logFormat) {
-		bad("log-format", "%q is neither json nor text", o.logFormat)
+		bad("log-format", "%q: write json or text", o.logFormat)
 	}
 	if _, known := levels[o.logLevel]; !known {
-		bad("log-level", "%q is none of debug, info, warn, error", o.logLevel)
+		bad("log-level", "%q: write debug, info, warn or error", o.logLevel)
 	}
 	if o.maxInFlight < 0 {
-		bad("max-in-flight", "%d is negative", o.maxInFlight)
+		bad("max-in-flight", "%d is negative: write 0 for the default, or a number above", o.maxInFlight)
 	}
 	if o.drainDelay < 0 {
-		bad("drain-delay", "%s is negative", o.drainDelay)
+		bad("drain-delay", "%s is negative: write 0s, or a duration above", o.drainDelay)
 	}
 	if o.shutdownTimeout <= 0 {
-		bad("shutdown-timeout", "%s is not positive", o.shutdownTimeout)
+		bad("shutdown-timeout", "%s is not above 0s: write a duration such as 5s", o.shutdownTimeout)
 	}
 	if len(faults) > 0 {
 		return errors.New(strings.Join(faults, "; "))

@@ -19,6 +19,7 @@ import (
 	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/oauth"
+	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -196,7 +197,7 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	go func() {
 		select {
 		case received := <-signals:
-			op.logger.Info("Ending at once", "signal", received.String())
+			loglevel.Warn(op.logger, "Ending at once", "signal", received.String())
 			op.flushLog()
 			os.Exit(1)
 		case <-stopped:
@@ -216,7 +217,7 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	select {
 	case <-policiesEnded:
 	case <-time.After(sourceTimeout): // an API server, or a disk, that says nothing: all calls are answered, and a pod has only so long
-		op.logger.Info("Ending without having said goodbye to the API server", "waited", sourceTimeout.String())
+		loglevel.Warn(op.logger, "Ending without having said goodbye to the API server", "waited", sourceTimeout.String())
 	}
 	failure = errors.Join(failure, op.metrics.Close(), op.probes.Close())
 	<-metricsEnded
@@ -240,12 +241,12 @@ func (op *operator) announce() {
 			"namespace", namespace, "sources", o.scopes[namespace])
 	}
 	for _, name := range o.unknownVariables {
-		op.logger.Info("Environment variable is no flag's: is it misspelt?", "variable", name)
+		loglevel.Warn(op.logger, "Environment variable is no flag's: is it misspelt?", "variable", name)
 	}
 	if o.observe {
-		op.logger.Info("Observing: every call is allowed, nothing is enforced", "flag", "--observe")
+		loglevel.Warn(op.logger, "Observing: every call is allowed, nothing is enforced", "flag", "--observe")
 	}
 	if o.insecureNoAuth {
-		op.logger.Info("No authentication: anybody who reaches the hook is answered", "flag", "--insecure-no-authentication")
+		loglevel.Warn(op.logger, "No authentication: anybody who reaches the hook is answered", "flag", "--insecure-no-authentication")
 	}
 }

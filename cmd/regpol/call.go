@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/net/http/httpguts"
 
+	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/hookfaults"
+	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/test/oktasim"
 )
 
@@ -80,6 +82,11 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
+			for _, flag := range []string{"login", "source", "shape"} {
+				if err := usage.OneOf(command.Flags(), "filename", flag); err != nil {
+					return err
+				}
+			}
 			o.url = args[0]
 			if len(args) == 2 {
 				o.address, o.byAddress = args[1], true
@@ -88,10 +95,6 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of
 		},
 	}
 	o.flags(command)
-	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		text, _, _ := strings.Cut(err.Error(), " in -") // what follows is a credential where somebody is used to curl's -u
-		return errors.New(text + "; see regpol call --help")
-	})
 	return command
 }
 
@@ -103,21 +106,18 @@ func (o *callOptions) flags(command *cobra.Command) {
 	flags.StringVar(&o.source, "source", "", "id of the enrolment policy or rule of Okta that calls; default: a made-up one")
 	flags.StringVar(&o.shape, "shape", shapeEngine, strings.Join(shapes, ", "))
 
-	flags.StringVar(&o.header, "header", "Authorization", "name of the header that holds the credential")
+	flags.StringVar(&o.header, "header", hookserver.DefaultAuthHeader, "name of the header that holds the credential")
 	flags.StringVar(&o.credentialFile, "credential-file", "",
 		"file with the header's value, one final line break left out; - is standard input; default: $"+credentialVariable)
 	flags.StringVar(&o.authorities, "ca-file", "", "PEM file with further CAs to believe; Okta believes public ones only")
 	flags.StringArrayVar(&o.resolve, "resolve", nil, "HOST:PORT:ADDRESS[:PORT]: connect there instead of looking the host up; repeatable")
-	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow an http URL, for a check behind the proxy; Okta calls https only")
+	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow an http URL, for a check behind the proxy; for this machine it is not needed")
 	flags.DurationVar(&o.timeout, "timeout", oktasim.DefaultTimeout, "time for each attempt; Okta's is the default")
 	flags.BoolVar(&o.noProbe, "no-probe", false, "do not check that the hook refuses callers without the right credential")
 
 	flags.BoolVar(&o.acceptDenial, "accept-denial", false, "exit with 0 for a denial too, if the hook has no fault of level error")
 	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
 
-	for _, flag := range []string{"login", "source", "shape"} {
-		command.MarkFlagsMutuallyExclusive("filename", flag)
-	}
 	for flag, words := range map[string][]string{"shape": shapes, "output": outputs} {
 		// It fails only for a flag that is not there.
 		_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
@@ -133,11 +133,11 @@ func (o *callOptions) validate() error {
 	case !httpguts.ValidHeaderFieldName(o.header): // which may be a whole line, with the value
 		return errors.New("--header: give the header's name alone; its value comes from --credential-file")
 	case o.timeout <= 0:
-		return errors.New("--timeout: must be positive")
+		return errors.New("--timeout: write a duration above 0s, such as 3s")
 	case !slices.Contains(shapes, o.shape):
-		return fmt.Errorf("--shape: %q is none of %s", o.shape, strings.Join(shapes, ", "))
+		return fmt.Errorf("--shape: %q: write one of %s", o.shape, strings.Join(shapes, ", "))
 	case !slices.Contains(outputs, o.output):
-		return fmt.Errorf("-o: %q is none of %s", o.output, strings.Join(outputs, ", "))
+		return fmt.Errorf("-o: %q: write one of %s", o.output, strings.Join(outputs, ", "))
 	}
 	return nil
 }

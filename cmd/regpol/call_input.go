@@ -131,7 +131,7 @@ func readAuthorities(name string) ([]*x509.Certificate, error) {
 func parseResolve(entries []string) (map[string]netip.AddrPort, error) {
 	resolve := map[string]netip.AddrPort{}
 	for _, entry := range entries {
-		fault := fmt.Errorf("--resolve: %q is not HOST:PORT:ADDRESS or HOST:PORT:ADDRESS:PORT", entry)
+		fault := fmt.Errorf("--resolve: %q: write HOST:PORT:ADDRESS or HOST:PORT:ADDRESS:PORT", entry)
 		parts := strings.SplitN(entry, ":", 3)
 		if len(parts) < 3 || parts[0] == "" {
 			return nil, fault

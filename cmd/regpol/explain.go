@@ -11,6 +11,7 @@ import (
 
 	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -80,6 +81,11 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 with --str
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
+			for _, flags := range oneOf {
+				if err := usage.OneOf(command.Flags(), flags...); err != nil {
+					return err
+				}
+			}
 			if len(args) == 1 {
 				o.address, o.byAddress = args[0], true
 			}
@@ -88,6 +94,12 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 with --str
 	}
 	o.flags(command)
 	return command
+}
+
+// oneOf are flags of explain of which only one can be given.
+var oneOf = [][]string{
+	{"filename", "login"}, {"filename", "shape"}, {"policies", "kubeconfig"}, {"policies", "context"}, {"policies", "namespace"},
+	{"policies", "watch-namespaces"}, {"namespace", "watch-namespaces"},
 }
 
 func (o *explainOptions) flags(command *cobra.Command) {
@@ -109,17 +121,12 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	flags.StringArrayVar(&o.scopes, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
 	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed, "as the operator's flag")
 	flags.StringVar(&o.texts.Invalid, "text-invalid", defaults.Invalid, "as the operator's flag")
+	flags.StringVar(&o.texts.Blank, "text-blank", defaults.Blank, "as the operator's flag")
 	flags.StringVar(&o.texts.Unavailable, "text-unavailable", defaults.Unavailable, "as the operator's flag")
 	flags.BoolVar(&o.observe, "observe", false, "as the operator's flag: what an operator that only observes answers")
 	flags.BoolVar(&o.strict, "strict", false, "exit with 3 if a part of any policy is not in force")
 	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
 
-	command.MarkFlagsMutuallyExclusive("filename", "login")
-	command.MarkFlagsMutuallyExclusive("filename", "shape")
-	for _, flag := range []string{"kubeconfig", "context", "namespace", "watch-namespaces"} {
-		command.MarkFlagsMutuallyExclusive("policies", flag)
-	}
-	command.MarkFlagsMutuallyExclusive("namespace", "watch-namespaces")
 	for flag, words := range map[string][]string{"shape": shapes, "output": outputs} {
 		// It fails only for a flag that is not there.
 		_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
@@ -135,9 +142,9 @@ func (o *explainOptions) validate() error {
 	case o.request == "-" && slices.Contains(o.policies, "-"):
 		return errors.New("-f and --policies cannot both read standard input")
 	case !slices.Contains(shapes, o.shape):
-		return fmt.Errorf("--shape: %q is none of %s", o.shape, strings.Join(shapes, ", "))
+		return fmt.Errorf("--shape: %q: write one of %s", o.shape, strings.Join(shapes, ", "))
 	case !slices.Contains(outputs, o.output):
-		return fmt.Errorf("-o: %q is none of %s", o.output, strings.Join(outputs, ", "))
+		return fmt.Errorf("-o: %q: write one of %s", o.output, strings.Join(outputs, ", "))
 	}
 	return nil
 }
@@ -145,6 +152,7 @@ func (o *explainOptions) validate() error {
 // optionNames turns the names of the hook server's options into those of the flags.
 var optionNames = strings.NewReplacer(
 	"Texts.NotAllowed:", "--text-not-allowed:", "Texts.Invalid:", "--text-invalid:", "Texts.Unavailable:", "--text-unavailable:",
+	"Texts.Blank:", "--text-blank:",
 	"AddressAttributes:", "--address-attributes:",
 )
 

@@ -61,7 +61,7 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 		},
 		"a misspelt kind": {
 			"apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicie\n", []string{"jo@acme.com", "--policies", "-"},
-			"stdin:2: kind: write RegistrationPolicy",
+			`stdin:2: kind: "RegistrationPolicie": write RegistrationPolicy`,
 		},
 		"two policies of one name": {
 			header + "p}\nspec: {deny: {domains: [ru]}}\n---\n" + header + "p}\nspec: {deny: {domains: [zip]}}\n",
@@ -72,12 +72,12 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 		"a file that is not there":        {"", []string{"jo@acme.com", "--policies", "nowhere.yaml"}, "nowhere.yaml: no such file or directory"},
 		"neither an address nor a call":   {"", []string{"--policies", "config/samples"}, "give an ADDRESS, or a call of Okta's with -f"},
 		"two addresses":                   {"", []string{"jo@acme.com", "eve@acme.com"}, "give one address; see regpol explain --help"},
-		"a misspelt flag":                 {"", []string{"jo@acme.com", "--polices", "x"}, "unknown flag: --polices; see regpol explain --help"},
+		"a misspelt flag":                 {"", []string{"jo@acme.com", "--polices", "x"}, "there is no flag --polices; see regpol explain --help"},
 		"both an address and a call":      {"", []string{"jo@acme.com", "-f", "x"}, "not both"},
 		"both from standard input":        {"", []string{"-f", "-", "--policies", "-"}, "cannot both read standard input"},
-		"files and a cluster":             {"", []string{"jo@acme.com", "--policies", "x", "-n", "okta"}, "[namespace policies] were all set"},
-		"an unknown shape":                {"", []string{"jo@acme.com", "--shape", "oie"}, `--shape: "oie" is none of classic, identity-engine, progressive`},
-		"an unknown output":               {"", []string{"jo@acme.com", "-o", "xml"}, `-o: "xml" is none of text, json, yaml`},
+		"files and a cluster":             {"", []string{"jo@acme.com", "--policies", "x", "-n", "okta"}, "give only one of --policies and --namespace"},
+		"an unknown shape":                {"", []string{"jo@acme.com", "--shape", "oie"}, `--shape: "oie": write one of classic, identity-engine, progressive`},
+		"an unknown output":               {"", []string{"jo@acme.com", "-o", "xml"}, `-o: "xml": write one of text, json, yaml`},
 		"a bound without a source":        {"", []string{"jo@acme.com", "--namespace-sources", "a"}, "--namespace-sources: "},
 		"an attribute that cannot be one": {"", []string{"jo@acme.com", "--policies", "config/samples", "--address-attributes", "e-mail"}, "--address-attributes: "},
 		"a text that browsers would mind": {"", []string{"jo@acme.com", "--policies", "config/samples", "--text-invalid", "<b>"}, "--text-invalid: "},
@@ -85,7 +85,7 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 		"a call with a member twice":      {`{"a":1,"a":2}`, []string{"-f", "-", "--policies", "config/samples"}, "stdin: DuplicateMember: "},
 		"a call that is too large":        {strings.Repeat(" ", 65<<10), []string{"-f", "-", "--policies", "config/samples"}, "stdin: TooLarge: "},
 		"an address that is not UTF-8":    {"", []string{"\xff@acme.com", "--policies", "config/samples"}, "is the address UTF-8?"},
-		"a kubeconfig that is not there":  {"", []string{"jo@acme.com", "--kubeconfig", "nowhere"}, "kubeconfig: stat nowhere: no such file or directory"},
+		"a kubeconfig that is not there":  {"", []string{"jo@acme.com", "--kubeconfig", "nowhere"}, "kubeconfig: nowhere cannot be read: no such file or directory"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := runRegpol(t, test.stdin, append([]string{"explain"}, test.args...)...)

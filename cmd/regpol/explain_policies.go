@@ -17,6 +17,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -69,7 +70,7 @@ func (o *explainOptions) readCluster(ctx context.Context, reader *controllers.Of
 		return errors.New("no policies: give files with --policies, or a cluster with --kubeconfig or KUBECONFIG")
 	}
 	if err != nil {
-		return fmt.Errorf("kubeconfig: %w", err)
+		return fmt.Errorf("kubeconfig: %w", usage.Kubeconfig(err))
 	}
 	namespaces := o.watched
 	if len(namespaces) == 0 {

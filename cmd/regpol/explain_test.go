@@ -137,12 +137,16 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 			[]string{"jo", "--policies", samples}, exitDenied, rules.ReasonInvalidAddress,
 			[]string{
 				"reason   InvalidAddress: email is not an address (NoAtSign)",
-				"  none of 11 is asked: the call is decided before that",
+				"  none of 11 policies is asked: the call is decided before that",
 				"  Identity Engine  next to email: Please enter a valid email address.",
 			},
 		},
 		"a space that a terminal does not show is quoted": {
-			[]string{"jo@acme.com ", "--policies", samples}, exitDenied, rules.ReasonInvalidAddress, []string{`denied   "jo@acme.com "`},
+			[]string{"jo@acme.com ", "--policies", samples}, exitDenied, rules.ReasonInvalidAddress, []string{
+				`denied   "jo@acme.com "`,
+				"reason   InvalidAddress: email has a space or an invisible character in it (Blank)",
+				"  Identity Engine  next to email: There is a space or an invisible character in the email address or login",
+			},
 		},
 		"the empty address is a missing one": {
 			[]string{"", "--policies", samples}, exitDenied, rules.ReasonMissingAddress, []string{"reason   MissingAddress: email holds no address"},

@@ -143,6 +143,9 @@ func (d *decisionReport) bare(policies int) string {
 		}
 	case rules.ReasonInvalidAddress:
 		because = fmt.Sprintf("%s is not an address (%s)", d.Attribute, d.Invalid)
+		if d.Invalid == string(rules.Blank) {
+			because = d.Attribute + " has a space or an invisible character in it (Blank)"
+		}
 	case rules.ReasonMissingAddress:
 		because = d.Attribute + " holds no address"
 	case rules.ReasonUnrecognisedCall:
@@ -198,7 +201,11 @@ func (r *report) writePolicies(w io.Writer, coloured bool) {
 		fmt.Fprintf(w, "  and %d more that do not apply or do not match (-o json has them)\n", more)
 	}
 	if unasked > 0 {
-		fmt.Fprintf(w, "  none of %d is asked: the call is decided before that\n", unasked)
+		asked := "the policy is not asked"
+		if unasked > 1 {
+			asked = fmt.Sprintf("none of %d policies is asked", unasked)
+		}
+		fmt.Fprintf(w, "  %s: the call is decided before that\n", asked)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/internal/listsync"
+	"registrationpolicy.dev/operator/internal/usage"
 )
 
 // newLists is the parent of the verbs about lists.
@@ -23,7 +24,7 @@ func newLists(s streams) *cobra.Command {
 		Long: `Bring lists of domains into a cluster, for policies that name them in spec.allow.lists and spec.deny.lists.
 
 Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a source that is none; 3 a fault on the way.`,
-		Args: cobra.NoArgs,
+		Args: verbs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			_ = command.Help()
 			return &exitError{code: exitUsage}
@@ -63,9 +64,9 @@ const maxListName = 200
 func (o *targetOptions) validate() error {
 	switch {
 	case len(o.name) > maxListName || !configMapName.MatchString(o.name):
-		return fmt.Errorf("%q is no name for a ConfigMap: small letters, digits, - and ., at most %d", o.name, maxListName)
+		return fmt.Errorf("%q is no name for a ConfigMap: write small letters, digits, - and ., at most %d, with a letter or digit at both ends", o.name, maxListName)
 	case o.keep < listsync.MinKeep:
-		return fmt.Errorf("--keep: must be at least %s", listsync.MinKeep)
+		return fmt.Errorf("--keep: %s is too short: write at least %s", o.keep, listsync.MinKeep)
 	}
 	return validOutput(o.output)
 }
@@ -79,10 +80,10 @@ func (o *targetOptions) syncer() (*listsync.Syncer, string, error) {
 	kubeconfig := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(loading, overrides)
 	config, err := kubeconfig.ClientConfig()
 	if clientcmd.IsEmptyConfig(err) {
-		return nil, "", errors.New("no cluster: give one with --kubeconfig or KUBECONFIG")
+		return nil, "", errNoCluster
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("kubeconfig: %w", err)
+		return nil, "", fmt.Errorf("kubeconfig: %w", usage.Kubeconfig(err))
 	}
 	namespace, _, err := kubeconfig.Namespace()
 	if err != nil {
@@ -96,6 +97,8 @@ func (o *targetOptions) syncer() (*listsync.Syncer, string, error) {
 	}
 	return &listsync.Syncer{Kube: kube, Now: time.Now}, namespace, nil
 }
+
+var errNoCluster = errors.New("no cluster: give one with --kubeconfig or KUBECONFIG")
 
 // finish prints a report and returns what the program ends with.
 func (o *targetOptions) finish(s streams, r *listsync.Report, err error) error {
@@ -135,7 +138,12 @@ suspend the CronJob first.
 Exit codes: 0 done, 2 wrong usage or no such content is kept, 3 a fault on the way.`,
 		Example: `  # What the last synchronisation replaced
   regpol lists rollback disposable-domains -n okta-registration`,
-		Args:              cobra.RangeArgs(1, 2),
+		Args: func(command *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 { //nolint:mnd // as the usage line says
+				return fmt.Errorf("give the NAME of a list, and at most one DIGEST; see %s --help", command.CommandPath())
+			}
+			return nil
+		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
 			o.name = args[0]
@@ -165,8 +173,12 @@ func (o *targetOptions) rollback(ctx context.Context, s streams, digest string) 
 	if err != nil {
 		return err
 	}
+	progress := startProgress(s.err)
+	syncer.Step = progress.step
+	defer progress.stop()
 	report, err := syncer.Rollback(ctx, listsync.Request{
 		Namespace: namespace, Name: o.name, Keep: o.keep, DryRun: o.dryRun,
 	}, digest)
+	progress.stop()
 	return o.finish(s, report, err)
 }

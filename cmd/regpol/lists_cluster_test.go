@@ -54,12 +54,12 @@ func TestListsInACluster(t *testing.T) {
 		{"of somebody else", "", []string{"sync", "kube-root-ca", file("disposable.txt")}, exitUsage, "--adopt replaces all that is in it"},
 		{"nothing to go back to", "", []string{"rollback", "customers"}, exitUsage, "no such content is kept"},
 		{"a name that is none", "", []string{"sync", "Disposable", file("disposable.txt")}, exitUsage, "is no name for a ConfigMap"},
-		{"a digest that is none", "", []string{"sync", "disposable", file("disposable.txt"), "--accept", "yes"}, exitUsage, "--accept: a digest is sha256:"},
-		{"a percentage that is none", "", []string{"sync", "disposable", file("disposable.txt"), "--max-change", "NaN"}, exitUsage, `--max-change: "NaN" is no percentage`},
-		{"a size that is none", "", []string{"sync", "disposable", file("disposable.txt"), "--max-size", "big"}, exitUsage, "--max-size: write a size"},
-		{"kept for too short", "", []string{"sync", "disposable", file("disposable.txt"), "--keep", "1m"}, exitUsage, "--keep: must be at least 10m0s"},
-		{"another use", "", []string{"sync", "disposable", file("disposable.txt"), "--for", "audit"}, exitUsage, `--for: "audit" is none of deny, allow`},
-		{"no source", "", []string{"sync", "disposable"}, exitUsage, "accepts 2 arg(s)"},
+		{"a digest that is none", "", []string{"sync", "disposable", file("disposable.txt"), "--accept", "yes"}, exitUsage, "--accept: not a digest: write sha256:"},
+		{"a percentage that is none", "", []string{"sync", "disposable", file("disposable.txt"), "--max-change", "NaN"}, exitUsage, `--max-change: "NaN" is not a percentage: write it as 20%`},
+		{"a size that is none", "", []string{"sync", "disposable", file("disposable.txt"), "--max-size", "big"}, exitUsage, "--max-size: \"big\" is not a size: write it as 500k"},
+		{"kept for too short", "", []string{"sync", "disposable", file("disposable.txt"), "--keep", "1m"}, exitUsage, "--keep: 1m0s is too short: write at least 10m0s"},
+		{"another use", "", []string{"sync", "disposable", file("disposable.txt"), "--for", "audit"}, exitUsage, `--for: "audit": write one of deny, allow`},
+		{"no source", "", []string{"sync", "disposable"}, exitUsage, "give the NAME of a list, and then a FILE, a URL, or - for standard input"},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			if test.sentence == "of somebody else" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"registrationpolicy.dev/operator/internal/listsync"
 )
@@ -65,7 +67,7 @@ Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a
 		Example: `  # From a URL, and only the content that was looked at
   regpol lists sync disposable-domains https://lists.example.com/disposable.txt --sha256 DIGEST -n okta-registration
 
-  # What would change?
+  # What would change? Without a cluster: is it a list, and what is in it that should not be?
   regpol lists sync disposable-domains disposable.txt --dry-run -n okta-registration
 
   # The domains of our customers, as the CRM tells them, for spec.allow.lists
@@ -73,7 +75,12 @@ Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a
 
   # After a refusal, and a look at the entries
   regpol lists sync disposable-domains disposable.txt --accept sha256:DIGEST -n okta-registration`,
-		Args: cobra.ExactArgs(2),
+		Args: func(command *cobra.Command, args []string) error {
+			if len(args) != 2 { //nolint:mnd // as the usage line says
+				return fmt.Errorf("give the NAME of a list, and then a FILE, a URL, or - for standard input; see %s --help", command.CommandPath())
+			}
+			return nil
+		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				return nil, cobra.ShellCompDirectiveDefault
@@ -106,7 +113,7 @@ Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a
 
 func validOutput(output string) error {
 	if !slices.Contains(outputs, output) {
-		return fmt.Errorf("-o: %q is none of %s", output, strings.Join(outputs, ", "))
+		return fmt.Errorf("-o: %q: write one of %s", output, strings.Join(outputs, ", "))
 	}
 	return nil
 }
@@ -114,7 +121,7 @@ func validOutput(output string) error {
 // parseDigest returns a digest as lists have it; the name of the algorithm may be left out.
 func parseDigest(text string) (string, error) {
 	if !digestForm.MatchString(text) {
-		return "", errors.New("a digest is sha256: and 64 hexadecimal digits, as sha256sum prints them")
+		return "", errors.New("not a digest: write sha256: and 64 hexadecimal digits, as sha256sum prints them")
 	}
 	return "sha256:" + strings.TrimPrefix(text, "sha256:"), nil
 }
@@ -123,7 +130,7 @@ func parseDigest(text string) (string, error) {
 func parsePercent(text string) (float64, error) {
 	percent, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
 	if err != nil || !(percent >= 0) {
-		return 0, fmt.Errorf("%q is no percentage such as 20%%", text)
+		return 0, fmt.Errorf("%q is not a percentage: write it as 20%%", text)
 	}
 	return percent, nil
 }
@@ -143,11 +150,11 @@ func (o *listsSyncOptions) request(s streams) (*listsync.Fetcher, listsync.Reque
 	}
 	switch {
 	case !slices.Contains(uses, o.use):
-		return nil, r, fmt.Errorf("--for: %q is none of %s", o.use, strings.Join(uses, ", "))
+		return nil, r, fmt.Errorf("--for: %q: write one of %s", o.use, strings.Join(uses, ", "))
 	case o.timeout <= 0:
-		return nil, r, errors.New("--timeout: must be positive")
+		return nil, r, errors.New("--timeout: write a duration above 0s, such as 1m")
 	case o.maxEntries <= 0:
-		return nil, r, errors.New("--max-entries: must be positive")
+		return nil, r, errors.New("--max-entries: write a number above 0")
 	}
 	for flag, digest := range map[string]struct {
 		text string
@@ -167,7 +174,7 @@ func (o *listsSyncOptions) request(s streams) (*listsync.Fetcher, listsync.Reque
 	}
 	size, err := resource.ParseQuantity(o.maxSize)
 	if err != nil || size.Value() <= 0 {
-		return nil, r, errors.New("--max-size: write a size such as 500k or 32Mi")
+		return nil, r, fmt.Errorf("--max-size: %q is not a size: write it as 500k or 32Mi", o.maxSize)
 	}
 	fetcher.MaxOctets = size.Value()
 	fetcher.Authorities, err = readAuthorities(o.authorities)
@@ -180,10 +187,17 @@ func (o *listsSyncOptions) run(ctx context.Context, s streams) error {
 		return err
 	}
 	syncer, namespace, err := o.syncer()
-	if err != nil {
+	switch {
+	case o.dryRun && errors.Is(err, errNoCluster):
+		syncer, namespace = &listsync.Syncer{Now: time.Now}, cmp.Or(o.namespace, metav1.NamespaceDefault)
+	case err != nil:
 		return err
 	}
 	request.Namespace = namespace
+	progress := startProgress(s.err)
+	defer progress.stop()
+	syncer.Step = progress.step
+	progress.step("reading " + request.Source)
 	text, err := fetcher.Fetch(ctx, o.source)
 	if err != nil {
 		syncer.Failed(ctx, request, err)
@@ -191,5 +205,6 @@ func (o *listsSyncOptions) run(ctx context.Context, s streams) error {
 	}
 	request.Text = text
 	report, err := syncer.Sync(ctx, request)
+	progress.stop()
 	return o.finish(s, report, err)
 }

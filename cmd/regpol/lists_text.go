@@ -44,7 +44,7 @@ func writeListText(s streams, r *listsync.Report) error {
 	if r.Previous != "" && r.Previous != r.Digest {
 		line("before", r.Previous)
 	}
-	line("entries", fmt.Sprintf("%d, of which %d are new; %d are gone", r.Entries, r.Added, r.Removed))
+	line("entries", fmt.Sprintf("%d (%d new, %d gone)", r.Entries, r.Added, r.Removed))
 	if r.SkippedLines > 0 {
 		line("skipped", skippedInWords(r))
 	}
@@ -83,7 +83,10 @@ func skippedInWords(r *listsync.Report) string {
 	for i, number := range r.FirstSkippedLines {
 		numbers[i] = fmt.Sprint(number)
 	}
-	text := fmt.Sprintf("%d lines that are no entries: %s", r.SkippedLines, strings.Join(numbers, ", "))
+	if r.SkippedLines == 1 {
+		return "line " + strings.Join(numbers, "") + ", which is no entry"
+	}
+	text := fmt.Sprintf("%d lines, which are no entries: %s", r.SkippedLines, strings.Join(numbers, ", "))
 	if r.SkippedLines > len(numbers) {
 		text += ", …"
 	}

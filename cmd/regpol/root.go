@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"registrationpolicy.dev/operator/internal/usage"
 )
 
 const (
@@ -74,8 +76,10 @@ verbs of lists: 0 done, 1 refused, 2 and 3 as above.`,
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see %s --help", err, command.CommandPath())
+		return fmt.Errorf("%w; see %s --help", usage.Flag(err), command.CommandPath())
 	})
+	root.Args = verbs
+	root.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
 	root.AddCommand(newExplain(s), newCall(s), newLists(s))
 	if strings.HasPrefix(program, pluginPrefix) {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl regpol"}
@@ -86,6 +90,25 @@ verbs of lists: 0 done, 1 refused, 2 and 3 as above.`,
 		}
 	}
 	return root
+}
+
+// verbs refuses arguments of a command that has verbs only.
+func verbs(command *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, verb := range command.Commands() {
+		if verb.IsAvailableCommand() && verb.GroupID == "" && verb.Name() != "completion" && verb.Name() != "help" {
+			names = append(names, verb.Name())
+		}
+	}
+	write := strings.Join(names, ", ")
+	command.SuggestionsMinimumDistance = 2
+	if suggested := command.SuggestionsFor(args[0]); len(suggested) > 0 {
+		write = suggested[0]
+	}
+	return fmt.Errorf("%q is not a verb of %s: write %s; see %s --help", args[0], command.CommandPath(), write, command.CommandPath())
 }
 
 // version is that of the module, as the Go tool stamped it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -75,8 +76,69 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
+// Wrong usage is said in sentences that say what to write, not in the libraries' words.
+func TestWrongUsageSaysWhatToWrite(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("KUBECONFIG", "")
+	notAKubeconfig := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(notAKubeconfig, []byte("- 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"foo"}, `"foo" is not a verb of regpol: write call, explain, lists; see regpol --help`},
+		{[]string{"lists", "synk"}, `"synk" is not a verb of regpol lists: write sync; see regpol lists --help`},
+		{[]string{"lists", "sync"}, `give the NAME of a list, and then a FILE, a URL, or - for standard input; see regpol lists sync --help`},
+		{[]string{"lists", "sync", "a", "b", "c"}, `give the NAME of a list, and then a FILE, a URL, or - for standard input; see regpol lists sync --help`},
+		{[]string{"lists", "rollback"}, `give the NAME of a list, and at most one DIGEST; see regpol lists rollback --help`},
+		{[]string{"lists", "rollback", "a", "b", "c"}, `give the NAME of a list, and at most one DIGEST; see regpol lists rollback --help`},
+		{[]string{"explain", "a", "b"}, `give one address; see regpol explain --help`},
+		{[]string{"explain", "a", "-q"}, `there is no flag -q; see regpol explain --help`},
+		{[]string{"explain", "a", "--policies"}, `--policies has no value: write --policies=VALUE; see regpol explain --help`},
+		{[]string{"explain", "a", "--observe=x"}, `--observe: "x" is not true or false: write --observe=true; see regpol explain --help`},
+		{[]string{"explain", "a", "--policies", ".", "--context", "x"}, `give only one of --policies and --context`},
+		{[]string{"explain", "a", "-n", "x", "--watch-namespaces", "y"}, `give only one of --namespace and --watch-namespaces`},
+		{[]string{"explain", "a", "--kubeconfig", notAKubeconfig}, `kubeconfig: the file is not a kubeconfig: give one that kubectl works with`},
+		{[]string{"call", "https://x", "--timeout", "5"}, `--timeout: "5" is not a duration: write --timeout=30s; see regpol call --help`},
+		{[]string{"call", "https://x", "-f", "a", "--shape", "classic"}, `give only one of --filename and --shape`},
+		{[]string{"lists", "sync", "a", "b", "--max-entries", "x"},
+			`--max-entries: "x" is not a whole number: write --max-entries=10; see regpol lists sync --help`},
+	} {
+		if got := runAs(t, "regpol", test.args...); got.code != exitUsage || got.err != "regpol: "+test.want+"\n" {
+			t.Errorf("%q: exit code %d, %s\nwant %s", test.args, got.code, got.err, test.want)
+		}
+	}
+}
+
+func TestADryRunOfAFileNeedsNoCluster(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("KUBECONFIG", "")
+	got := runRegpol(t, "acme.example\nnot an entry\n"+strings.Repeat("# comment\n", 99), "lists", "sync", "disposable", "-", "--dry-run")
+	if got.code != exitDenied || !strings.Contains(got.out, "NotAList") {
+		t.Errorf("a content that is not a list: exit code %d\n%s%s", got.code, got.out, got.err)
+	}
+	got = runRegpol(t, "acme.example\n", "lists", "sync", "disposable", "-", "--dry-run")
+	if got.code != exitAllowed || !strings.HasPrefix(got.out, "done  default/disposable (dry run)\n") ||
+		!strings.Contains(got.out, "  entries    1 (1 new, 0 gone)\n") || !strings.Contains(got.err, "warning: there is no cluster") {
+		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+	}
+	if got = runRegpol(t, "acme.example\n", "lists", "sync", "disposable", "-"); got.code != exitUsage ||
+		!strings.Contains(got.err, "no cluster: give one with --kubeconfig or KUBECONFIG") {
+		t.Errorf("without --dry-run: exit code %d\n%s%s", got.code, got.out, got.err)
+	}
+	entry := "x.acme.example\n_\n"
+	for i := range 300 {
+		entry += "d" + strconv.Itoa(i) + ".example\n"
+	}
+	if got = runRegpol(t, entry, "lists", "sync", "disposable", "-", "--dry-run"); !strings.Contains(got.out, "  skipped    line 2, which is no entry\n") {
+		t.Errorf("a line that is no entry:\n%s%s", got.out, got.err)
+	}
+}
+
 func TestAnUnknownVerbIsWrongUsage(t *testing.T) {
-	if got := runAs(t, "regpol", "explian"); got.code != exitUsage || !strings.Contains(got.err, "unknown command") {
+	if got := runAs(t, "regpol", "explian"); got.code != exitUsage || got.err != "regpol: \"explian\" is not a verb of regpol: write explain; see regpol --help\n" {
 		t.Errorf("exit code %d, %q", got.code, got.err)
 	}
 }

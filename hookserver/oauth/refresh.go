@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
 // Run fetches the keys, at once and then again and again, until ctx ends. It returns nil. What cannot be fetched or read leaves
@@ -55,7 +57,7 @@ func (v *Verifier) refresh(ctx context.Context) error {
 			if v.keys.Load() == nil {
 				v.options.Logger.Error(err, "OAuth keys not fetched: calls with a token are refused until they are", "issuer", v.options.Issuer)
 			} else {
-				v.options.Logger.Error(err, "OAuth keys not fetched: the last ones stay in use", "issuer", v.options.Issuer)
+				loglevel.Warn(v.options.Logger, "OAuth keys not fetched: the last ones stay in use", "issuer", v.options.Issuer, "error", err)
 			}
 		}
 		return err

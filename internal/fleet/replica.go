@@ -15,6 +15,7 @@ import (
 	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
 
 	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
 // ReportInterval is the most time between two reports: two of them may fail before a replica counts as silent.
@@ -278,7 +279,7 @@ func (r *Replica) Serving(loaded, stored bool) bool {
 		return false
 	}
 	r.state = serving
-	r.options.Logger.Info("Replica serves without having joined the others")
+	loglevel.Warn(r.options.Logger, "Replica serves without having joined the others")
 	return true
 }
 

@@ -101,12 +101,23 @@ func Examine(ctx context.Context, o Options, call oktasim.Call) (*Report, error)
 	}
 
 	report := &Report{}
+	here := false
 	if address.Scheme != "https" && !o.PlainHTTP {
-		report.add(NotHTTPS, "the URL is http; nothing was sent")
-		return report.fail(call.Shape), nil
+		if !loopbackHost(address.Hostname()) {
+			report.add(NotHTTPS, "the URL is http; nothing was sent")
+			return report.fail(call.Shape), nil
+		}
+		here, o.PlainHTTP = true, true
 	}
 	if !line.resolve(ctx, report, address) {
 		return report.fail(call.Shape), context.Cause(ctx)
+	}
+	switch {
+	case here && !line.loopback():
+		report.add(NotHTTPS, "the URL is http, and %s leads to another machine; nothing was sent", address.Hostname())
+		return report.fail(call.Shape), nil
+	case here:
+		report.add(PlainHTTP, "the URL is http, to this machine")
 	}
 	result, err := hook.Post(ctx, call)
 	if err != nil {

@@ -87,6 +87,13 @@ func scenes() map[string]scene {
 	return all
 }
 
+// here returns options that call a hook by its address on this machine, and do not allow http.
+func here(o hf.Options) hf.Options {
+	o.Call.URL = "http://" + o.Resolve[host+port("http")].String() + "/okta"
+	o.PlainHTTP, o.Resolve = false, nil
+	return o
+}
+
 func waysThere() map[string]scene {
 	named := func(url string) func(t *testing.T) hf.Options {
 		return func(t *testing.T) hf.Options {
@@ -102,6 +109,23 @@ func waysThere() map[string]scene {
 	}
 	return map[string]scene{
 		"an http URL": {hook: named("http://" + host + "/okta"), names: []hf.Name{hf.NotHTTPS}, says: []string{"nothing was sent"}},
+		"an http URL of this machine": {
+			hook: func(t *testing.T) hf.Options { return here(serve(t, guarded(answers(allow)))) }, want: comes,
+			names: []hf.Name{hf.PlainHTTP}, says: []string{"to this machine"},
+		},
+		"an http URL of this machine that denies": {
+			hook: func(t *testing.T) hf.Options { return here(serve(t, guarded(answers(deny)))) }, want: denied,
+			names: []hf.Name{hf.PlainHTTP},
+		},
+		"an http URL of this machine's name that leads elsewhere": {
+			hook: func(*testing.T) hf.Options {
+				return hf.Options{
+					Call:    oktasim.Options{URL: "http://localhost/okta", Credential: credential},
+					Resolve: map[string]netip.AddrPort{"localhost:80": netip.MustParseAddrPort("192.0.2.1:80")},
+				}
+			},
+			names: []hf.Name{hf.NotHTTPS}, says: []string{"leads to another machine; nothing was sent"},
+		},
 		"a name that is not in DNS": {
 			hook: named("https://missing.example.com/okta"), names: []hf.Name{hf.NameNotFound}, says: []string{"missing.example.com"},
 		},

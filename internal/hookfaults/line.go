@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -95,6 +97,19 @@ func (l *line) lookUp(ctx context.Context, report *Report, host string) (_ []net
 		report.add(NameLookupFailed, "DNS for %s gave no address", host)
 	}
 	return nil, false
+}
+
+// loopbackHost tells the names and addresses of this machine.
+func loopbackHost(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().IsLoopback()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") // RFC 6761 6.3
+}
+
+// loopback says whether all that is called is on this machine.
+func (l *line) loopback() bool {
+	return !slices.ContainsFunc(l.addresses, func(to netip.AddrPort) bool { return !to.Addr().Unmap().IsLoopback() })
 }
 
 // public tells whether the internet can reach an address.

@@ -7,6 +7,7 @@ type Name string
 
 // The names; [Definitions] has the mends.
 const (
+	PlainHTTP         Name = "PlainHTTP"         // the URL is http, to this machine: Okta calls https only
 	NotHTTPS          Name = "NotHTTPS"          // the URL is http: Okta calls https only
 	NameNotFound      Name = "NameNotFound"      // the host name is not in DNS
 	NameLookupFailed  Name = "NameLookupFailed"  // DNS did not answer, or answered with an error
@@ -111,6 +112,8 @@ func definition(name Name) Definition {
 
 // reaching are the faults between here and the hook's server.
 var reaching = []Definition{
+	{PlainHTTP, LevelWarning, "the URL is http, to this machine: Okta calls https only",
+		"Good enough for a try on one machine. Before Okta calls, put https in front of it, with a certificate of a public CA."},
 	{NotHTTPS, LevelError, "the URL is http: Okta calls https only",
 		"Write https, with a certificate of a public CA. For a check behind the proxy say --plain-http."},
 	{NameNotFound, LevelError, "the host name is not in DNS",

@@ -31,8 +31,8 @@ func EventReasons() []string { return []string{eventSynced, eventRefused, eventF
 
 // announce writes an Event of what was done. That it cannot is a warning: the work is done.
 func (r *run) announce(ctx context.Context, failed error) {
-	kind, reason, note := corev1.EventTypeNormal, eventSynced, fmt.Sprintf("%d entries (%d added, %d removed) from %s: %s",
-		r.report.Entries, r.report.Added, r.report.Removed, r.report.Source, r.report.Digest)
+	kind, reason, note := corev1.EventTypeNormal, eventSynced, fmt.Sprintf("%s (%d added, %d removed) from %s: %s",
+		entries(r.report.Entries), r.report.Added, r.report.Removed, r.report.Source, r.report.Digest)
 	switch {
 	case r.request.DryRun:
 		return

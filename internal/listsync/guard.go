@@ -187,13 +187,13 @@ func (c *change) changesMuch() []Objection {
 	if percent <= c.maxChange {
 		return nil
 	}
-	text := fmt.Sprintf("%d entries come and %d go, of %d: %.1f %%, more than --max-change lets pass (%g %%)",
-		added, removed, c.old.Entries(), percent, c.maxChange)
+	text := fmt.Sprintf("%d added and %d removed, of %s: %.1f %%, more than --max-change lets pass (%g %%)",
+		added, removed, entries(c.old.Entries()), percent, c.maxChange)
 	if added > 0 {
-		text += "; come: " + some(c.added(), added)
+		text += "; added: " + some(c.added(), added)
 	}
 	if removed > 0 {
-		text += "; go: " + some(without(c.old, c.now), removed)
+		text += "; removed: " + some(without(c.old, c.now), removed)
 	}
 	return []Objection{{Kind: TooMuchChange, Text: text}}
 }

@@ -118,7 +118,7 @@ func TestTheGuard(t *testing.T) {
 func TestALargeChangeNamesWhatComesAndGoes(t *testing.T) {
 	c := change{use: Deny, old: list("a.example", "b.example"), now: list("b.example", "c.example", "jo@d.example"), maxChange: 20}
 	got := c.judge()
-	const want = "2 entries come and 1 go, of 2: 150.0 %, more than --max-change lets pass (20 %); come: @d.example, c.example; go: a.example"
+	const want = "2 added and 1 removed, of 2 entries: 150.0 %, more than --max-change lets pass (20 %); added: @d.example, c.example; removed: a.example"
 	if len(got) != 1 || got[0].Text != want {
 		t.Errorf("got %+v, want %q", got, want)
 	}

@@ -1,5 +1,7 @@
 package listsync
 
+import "fmt"
+
 // Outcome is what became of a synchronisation.
 type Outcome string
 
@@ -50,6 +52,14 @@ type Report struct {
 	Accept string `json:"accept,omitempty"`
 	// Warnings are about what did not hinder the work.
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// entries counts entries in words.
+func entries(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
 }
 
 // Kind is a class of objections.

@@ -64,10 +64,19 @@ type Request struct {
 
 // Syncer writes lists.
 type Syncer struct {
-	// Kube reaches the API server: see NewClient.
+	// Kube reaches the API server: see NewClient. nil: there is none, and a content is compared with nothing; it needs
+	// Request.DryRun.
 	Kube client.Client
 	// Now is the time.
 	Now func() time.Time
+	// Step is told what is done next, in words. Optional.
+	Step func(doing string)
+}
+
+func (s *Syncer) step(format string, args ...any) {
+	if s.Step != nil {
+		s.Step(fmt.Sprintf(format, args...))
+	}
 }
 
 // run is one synchronisation.
@@ -102,12 +111,14 @@ func (r *run) sync(ctx context.Context) error {
 	if err := r.readOld(ctx); err != nil {
 		return err
 	}
+	r.step("reading the new content")
 	r.now = rules.CompileList(r.request.Text)
 	r.report.Digest, r.report.Entries = r.now.Digest(), r.now.Entries()
 	r.report.SkippedLines, r.report.FirstSkippedLines = r.now.Skipped()
 	if r.report.Entries > r.request.MaxEntries {
 		return fmt.Errorf("%w: %d, and --max-entries allows %d", ErrTooMany, r.report.Entries, r.request.MaxEntries)
 	}
+	r.step("comparing %s with what was there", entries(r.report.Entries))
 	if err := r.judge(ctx); err != nil || r.report.Outcome == Refused {
 		return err
 	}
@@ -130,6 +141,12 @@ func (r *run) sync(ctx context.Context) error {
 
 // readOld reads what the cluster has.
 func (r *run) readOld(ctx context.Context) (err error) {
+	if r.Kube == nil {
+		r.report.Warnings = append(r.report.Warnings,
+			"there is no cluster: the content was compared with no list and no policy (--kubeconfig names one)")
+		return nil
+	}
+	r.step("reading what ConfigMap %s/%s holds", r.request.Namespace, r.request.Name)
 	if r.head, err = r.maps.get(ctx, r.request.Name); err != nil || r.head == nil {
 		return err
 	}

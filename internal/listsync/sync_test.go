@@ -2,8 +2,10 @@ package listsync
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +74,55 @@ func TestOnlyTheShardsThatChangeAreWritten(t *testing.T) {
 	if again := len(second.Written); again >= len(first.Written)+1 || p.holds(t) != large("one")+"last.example\n" {
 		t.Errorf("written %q, then %q", first.Written, second.Written)
 	}
+}
+
+// A large list takes its time, and whoever waits is told where it is.
+func TestTheStepsOfALargeListAreTold(t *testing.T) {
+	p := newPlace(t)
+	var steps []string
+	p.Step = func(doing string) { steps = append(steps, doing) }
+	report := p.sync(t, p.request(large("one")), Done)
+	for _, want := range []string{
+		"reading what ConfigMap " + p.namespace + "/disposable holds", "reading the new content", "comparing 100001 entries with what was there",
+		"writing shard 1 of " + strconv.Itoa(report.Shards), fmt.Sprintf("writing shard %d of %d", report.Shards, report.Shards),
+		"writing ConfigMap " + p.namespace + "/disposable", "tidying up what nothing names any more",
+	} {
+		if !slices.Contains(steps, want) {
+			t.Errorf("no step %q in %q", want, steps)
+		}
+	}
+	p.sync(t, p.request("one.example\n"), Refused)
+	if !slices.Contains(steps, "comparing 1 entry with what was there") {
+		t.Errorf("the steps are %q", steps)
+	}
+}
+
+func TestADryRunNeedsNoCluster(t *testing.T) {
+	syncer := &Syncer{Now: time.Now}
+	request := Request{
+		Namespace: "default", Name: "disposable", Source: "list.txt", Use: Deny, MaxChange: 20, MaxEntries: 10, Keep: MinKeep, DryRun: true,
+	}
+	for text, want := range map[string]struct {
+		outcome Outcome
+		kind    Kind
+	}{
+		"one.example\ntwo.example\n": {outcome: Done},
+		"gmail.com\n":                {Refused, MailboxProvider},
+		"<!doctype html>\n":          {Refused, NotAList},
+	} {
+		request.Text = []byte(text)
+		report, err := syncer.Sync(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Outcome != want.outcome || want.kind != "" && (len(report.Objections) == 0 || report.Objections[0].Kind != want.kind) {
+			t.Errorf("%q: %+v", text, report)
+		}
+		if len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0], "there is no cluster") {
+			t.Errorf("%q: warnings %q", text, report.Warnings)
+		}
+	}
+	syncer.Failed(t.Context(), request, ErrSource) // tells nobody
 }
 
 func TestADryRunWritesNothing(t *testing.T) {

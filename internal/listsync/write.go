@@ -35,11 +35,13 @@ func (r *run) write(ctx context.Context, objects []*corev1.ConfigMap) error {
 			return err
 		}
 	}
-	for _, shard := range shards {
+	for i, shard := range shards {
+		r.step("writing shard %d of %d", i+1, len(shards))
 		if err := r.ensure(ctx, shard); err != nil {
 			return err
 		}
 	}
+	r.step("writing ConfigMap %s/%s", head.Namespace, head.Name)
 	return r.move(ctx, head)
 }
 
@@ -140,6 +142,7 @@ func (r *run) sweep(ctx context.Context, objects []*corev1.ConfigMap) error {
 	if r.request.DryRun {
 		return nil
 	}
+	r.step("tidying up what nothing names any more")
 	inUse := map[string]bool{}
 	for _, object := range objects {
 		inUse[object.Name] = true

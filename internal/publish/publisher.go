@@ -109,7 +109,7 @@ func (p *Publisher) KeepIn(keeper Keeper) { p.keeper = keeper }
 func (p *Publisher) Compile(policy rules.Policy) *Policy {
 	compiled := &Policy{Written: policy}
 	if policy.NotUnderstood != "" {
-		p.options.Logger.Info("Policy not understood", "policy", policy.String(), "why", policy.NotUnderstood)
+		p.options.Logger.Error(nil, "Policy not understood", "policy", policy.String(), "why", policy.NotUnderstood)
 	}
 	within, ok := policy, true
 	if p.options.Bound != nil {

@@ -1,52 +1,78 @@
-// Command dev runs what the operator lives in, for trying it by hand: a control plane, the CustomResourceDefinition, the
-// samples, and the operator beside them. It prints a kubeconfig and what to type, and stops everything on SIGINT or SIGTERM.
+// Command dev runs what the operator lives in, for trying it by hand: a control plane, the CustomResourceDefinition, the warnings
+// at kubectl apply, the samples with a list, and the operator beside them. It prints a kubeconfig and what to type, and stops
+// everything on SIGINT or SIGTERM.
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"registrationpolicy.dev/operator/internal/usage"
 )
 
 const (
-	dir         = ".dev" // beside the Makefile, ignored by git
 	credential  = "demo-credential-not-a-secret"
-	namespace   = "default"
+	namespace   = "registration-policy" // that of the manual and of the warnings' binding
 	samples     = "config/samples"
-	hookURL     = "http://127.0.0.1:8080/okta/registration"
-	readyURL    = "http://127.0.0.1:8081/readyz"
 	readyWithin = 30 * time.Second
 )
+
+// options are what the Makefile gives.
+type options struct {
+	dir                   string // for what is made: ignored by git
+	hook, probes, metrics string // addresses of the operator
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	var o options
+	flag.StringVar(&o.dir, "dir", ".dev", "folder for what is made")
+	flag.StringVar(&o.hook, "hook", "127.0.0.1:8180", "address of the hook")
+	flag.StringVar(&o.probes, "probes", "127.0.0.1:8181", "address of the probes")
+	flag.StringVar(&o.metrics, "metrics", "127.0.0.1:9190", "address of the metrics")
+	flag.Parse()
+	if err := o.run(ctx, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "dev:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
-	credentials := filepath.Join(dir, "hook-auth")
+// run runs everything until ctx ends. What would fail in the end fails before the control plane is started.
+func (o *options) run(ctx context.Context, out io.Writer) error {
+	credentials := filepath.Join(o.dir, "hook-auth")
 	if err := os.MkdirAll(credentials, 0o700); err != nil {
 		return err
+	}
+	unlock, err := o.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for _, address := range []string{o.hook, o.probes, o.metrics} {
+		if err := free(ctx, address); err != nil {
+			return err
+		}
 	}
 	if err := os.WriteFile(filepath.Join(credentials, "demo"), []byte(credential+"\n"), 0o600); err != nil {
 		return err
 	}
 
-	fmt.Println("Starting etcd and kube-apiserver…")
+	fmt.Fprintln(out, "Starting etcd and kube-apiserver…")
 	plane := &envtest.Environment{
 		CRDDirectoryPaths:     []string{"config/crd/bases"},
 		ErrorIfCRDPathMissing: true,
@@ -55,7 +81,7 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("start the control plane: %w", err)
 	}
 	defer func() { _ = plane.Stop() }()
-	kubeconfig, err := filepath.Abs(filepath.Join(dir, "kubeconfig"))
+	kubeconfig, err := filepath.Abs(filepath.Join(o.dir, "kubeconfig"))
 	if err != nil {
 		return err
 	}
@@ -63,34 +89,41 @@ func run(ctx context.Context) error {
 		return err
 	}
 	kubectl := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
-	if err := command(ctx, kubectl, "--kubeconfig", kubeconfig, "apply", "--namespace", namespace,
-		"--filename", filepath.Join(samples, "quickstart")).Run(); err != nil {
-		return fmt.Errorf("apply the samples: %w", err)
+	for _, line := range []string{
+		"config set-context --current --namespace " + namespace,
+		"apply --filename config/default/namespace.yaml",
+		"apply --kustomize config/admission",
+		"apply --filename " + samples + "/quickstart",
+		"apply --filename " + samples + "/disposable-domains-list.yaml --filename " + samples + "/disposable-domains.yaml",
+	} {
+		if err := command(ctx, out, kubectl, append([]string{"--kubeconfig", kubeconfig}, strings.Fields(line)...)...).Run(); err != nil {
+			return fmt.Errorf("kubectl %s: %w", line, err)
+		}
 	}
 
-	fmt.Println("Building and starting the operator…")
-	binary := filepath.Join(dir, "operator")
-	if err := command(ctx, "go", "build", "-o", binary, "./cmd/operator").Run(); err != nil {
+	fmt.Fprintln(out, "Building and starting the operator…")
+	binary := filepath.Join(o.dir, "operator-dev") // not that of make run, which may run
+	if err := command(ctx, out, "go", "build", "-o", binary, "./cmd/operator").Run(); err != nil {
 		return fmt.Errorf("build the operator: %w", err)
 	}
-	logs, err := os.Create(filepath.Join(dir, "operator.log"))
+	logs, err := os.Create(filepath.Join(o.dir, "operator.log"))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = logs.Close() }()
-	operator := command(ctx, binary,
+	operator := command(ctx, out, binary,
 		"--kubeconfig", kubeconfig, "--namespace", namespace, "--hook-auth-dir", credentials, "--log-format", "text", "--drain-delay", "0s",
-		"--hook-bind-address", "127.0.0.1:8080", "--probe-bind-address", "127.0.0.1:8081", "--metrics-bind-address", "127.0.0.1:9090")
+		"--hook-bind-address", o.hook, "--probe-bind-address", o.probes, "--metrics-bind-address", o.metrics)
 	operator.Stdout, operator.Stderr = io.Discard, logs
 	if err := operator.Start(); err != nil {
 		return fmt.Errorf("start the operator: %w", err)
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- operator.Wait() }()
-	if err := ready(ctx, exited); err != nil {
+	if err := o.ready(ctx, exited); err != nil {
 		return fmt.Errorf("%w: see %s", err, logs.Name())
 	}
-	fmt.Printf(lines, kubeconfig, kubectl, namespace, samples, hookURL, credential, logs.Name())
+	fmt.Fprintf(out, lines, kubeconfig, kubectl, samples, "http://"+o.hook+"/okta/registration", credential, logs.Name())
 	err = <-exited
 	if ctx.Err() != nil {
 		return nil
@@ -98,20 +131,43 @@ func run(ctx context.Context) error {
 	return fmt.Errorf("the operator ended: %w: see %s", err, logs.Name())
 }
 
+// lock keeps a second one out of the folder, until the returned function is called or the process ends.
+func (o *options) lock() (func(), error) {
+	file, err := os.OpenFile(filepath.Join(o.dir, "dev.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("another make dev runs in this folder: end it with Ctrl-C, or use it by %s",
+			filepath.Join(o.dir, "kubeconfig"))
+	}
+	return func() { _ = file.Close() }, nil
+}
+
+// free says whether somebody listens at an address already.
+func free(ctx context.Context, address string) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("%w (make dev HOOK=… PROBES=… METRICS=…)", usage.Listen(address, err))
+	}
+	return listener.Close()
+}
+
 // command is one that ends with ctx, politely.
-func command(ctx context.Context, name string, args ...string) *exec.Cmd {
+func command(ctx context.Context, out io.Writer, name string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
-	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	c.Stdout, c.Stderr = out, out
 	return c
 }
 
-func ready(ctx context.Context, exited <-chan error) error {
+func (o *options) ready(ctx context.Context, exited <-chan error) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	client := &http.Client{Timeout: readyWithin}
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, readyURL, nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.probes+"/readyz", nil)
 		if err != nil {
 			return err
 		}
@@ -137,12 +193,19 @@ The operator answers. In another terminal:
   export KUBECONFIG=%[1]s
   alias kubectl=%[2]s
 
-  kubectl get regpol --namespace %[3]s
-  kubectl apply --namespace %[3]s --filename %[4]s/one-company.yaml
-  kubectl edit regpol --namespace %[3]s
+  kubectl get regpol
+  kubectl apply --filename %[3]s/one-company.yaml
+  kubectl edit regpol
 
-  curl -sS %[5]s -H 'Authorization: %[6]s' -H 'Content-Type: application/json' \
+  # what is legal and usually wrong is warned of
+  kubectl create --dry-run=server --filename - <<<'{"apiVersion": "registrationpolicy.dev/v1alpha1", "kind": "RegistrationPolicy",
+    "metadata": {"name": "everybody"}, "spec": {"allow": {"domains": ["*"]}}}'
+
+  # the list that the policy disposable-domains names, from a file of yours
+  go run ./cmd/regpol lists sync disposable-domains FILE --adopt
+
+  curl -sS %[4]s -H 'Authorization: %[5]s' -H 'Content-Type: application/json' \
     -d '{"eventType":"com.okta.user.pre-registration","data":{"userProfile":{"login":"jo@acme.com","email":"jo@acme.com"}}}'
 
-Logs: %[7]s. Stop with Ctrl-C.
+Logs: %[6]s. Stop with Ctrl-C.
 `

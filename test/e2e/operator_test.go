@@ -218,7 +218,7 @@ func (op *operator) register(t *testing.T, address string) answer {
 
 func answerOf(t *testing.T, result oktasim.Result) answer {
 	t.Helper()
-	var debug struct{ Reason string }
+	var debug struct{ Reason, DecisionID string }
 	if result.DebugContext != "" {
 		if err := json.Unmarshal([]byte(result.DebugContext), &debug); err != nil {
 			t.Fatal(err)
@@ -227,6 +227,9 @@ func answerOf(t *testing.T, result oktasim.Result) answer {
 	a := answer{Outcome: result.Outcome, Reason: debug.Reason}
 	if len(result.IdentityEngine) > 0 {
 		a.Text = result.IdentityEngine[0].Text
+		if debug.DecisionID != "" { // of each answer another: as in the text's template
+			a.Text = strings.ReplaceAll(a.Text, debug.DecisionID, "{id}")
+		}
 	}
 	return a
 }

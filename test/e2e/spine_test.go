@@ -14,11 +14,11 @@ import (
 var (
 	allowed = answer{Outcome: oktasim.Registered, Reason: string(rules.ReasonAllowed)}
 
-	noPolicy   = answer{Outcome: oktasim.Denied, Reason: string(rules.ReasonNoPolicyApplies)}
+	noPolicy   = answer{Outcome: oktasim.Denied, Reason: string(rules.ReasonNoPolicyApplies), Text: rules.DefaultTexts().Unavailable}
 	notAllowed = answer{Outcome: oktasim.Denied, Reason: string(rules.ReasonNotAllowed), Text: rules.DefaultTexts().NotAllowed}
 )
 
-// awaitReason waits for an answer of which only outcome and reason matter: a text may hold the decision's id.
+// awaitReason waits for an answer of which only outcome and reason matter.
 func (op *operator) awaitReason(t *testing.T, address string, want answer) {
 	t.Helper()
 	var got answer

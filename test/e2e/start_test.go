@@ -33,7 +33,7 @@ func TestABadStartSaysOneLineAndExits1(t *testing.T) {
 		never string   // not in the line
 	}{
 		"an unknown flag":                   {[]string{"--polcy-dir", "x"}, []string{"polcy-dir", "see --help"}, ""},
-		"a busy port":                       {[]string{"--hook-bind-address", busy.Addr().String()}, []string{"--hook-bind-address", "in use"}, ""},
+		"a busy port":                       {[]string{"--hook-bind-address", busy.Addr().String()}, []string{"--hook-bind-address", "another process listens at"}, ""},
 		"an address without a port":         {[]string{"--probe-bind-address", "localhost"}, []string{"--probe-bind-address", "host:port"}, ""},
 		"no such policy directory":          {[]string{"--policy-dir", filepath.Join(policies, "none")}, []string{"--policy-dir", "none"}, ""},
 		"a bad policy file":                 {[]string{"--policy-dir", badPolicies}, []string{"acme.yaml:7", "spec.allow.domains[0]"}, "jo@"},

@@ -158,8 +158,8 @@ func TestTheLinesOfMessageAndNotesCreateTheSecretAndPrintIt(t *testing.T) {
 	notes := renderNotes(t, namespace, settings{"ingress.enabled": true, "ingress.host": "hook.acme.com"})
 	for _, want := range []string{
 		"URL                    https://hook.acme.com/okta/registration\n",
-		"Authentication field   X-Registration-Hook-Key\n",
-		`regpol call "https://hook.acme.com/okta/registration" jo@example.com --header X-Registration-Hook-Key --credential-file -`,
+		"Authentication field   Authorization\n",
+		`regpol call "https://hook.acme.com/okta/registration" jo@example.com --header Authorization --credential-file -`,
 		"helm test hook --namespace notes",
 		"Whoever can write a RegistrationPolicy in notes decides for the whole Okta org.",
 	} {
@@ -224,11 +224,11 @@ func TestHelmTestCallsTheHookWithTheCredentialItHas(t *testing.T) {
 	}{
 		"plain HTTP, any key": {settings{}, []string{
 			"call", "http://hook-registration-policy-operator.okta.svc:80/okta/registration", "preview@example.com", "--plain-http",
-			"--header=X-Registration-Hook-Key", "--credential-file=/etc/registration-policy/hook-auth/okta", "--accept-denial",
+			"--header=Authorization", "--credential-file=/etc/registration-policy/hook-auth/okta", "--accept-denial",
 		}},
 		"TLS, one key": {settings{"hook.tls.existingSecret": "tls", "auth.keys": []any{"new", "old"}, "service.port": 443}, []string{
 			"call", "https://hook-registration-policy-operator.okta.svc:443/okta/registration", "preview@example.com",
-			"--ca-file=/etc/registration-policy/hook-ca/ca.crt", "--header=X-Registration-Hook-Key",
+			"--ca-file=/etc/registration-policy/hook-ca/ca.crt", "--header=Authorization",
 			"--credential-file=/etc/registration-policy/hook-auth/new", "--accept-denial",
 		}},
 	} {

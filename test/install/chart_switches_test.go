@@ -109,7 +109,7 @@ var choices = []choice{
 		},
 		{
 			"logging.level": "error", "priorityClassName": "system-cluster-critical", "addressAttributes": []any{"email"},
-			"texts.notAllowed": `It's "no": {id}`, "texts.invalid": "Non: «écrivez» # un autre", "texts.unavailable": "- {}",
+			"texts.notAllowed": `It's "no": {id}`, "texts.invalid": "Non: «écrivez» # un autre", "texts.unavailable": "- {}", "texts.blank": "No \"spaces\" # {id}",
 			"imagePullSecrets": []any{map[string]any{"name": "registry"}}, "nodeSelector": map[string]any{"kubernetes.io/arch": "arm64"},
 			"tolerations": []any{map[string]any{"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}},
 			"affinity": map[string]any{"nodeAffinity": map[string]any{"requiredDuringSchedulingIgnoredDuringExecution": map[string]any{

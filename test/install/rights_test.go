@@ -408,7 +408,7 @@ func callHook(t *testing.T, endpoint, address string) error {
 		t.Fatal(err)
 	}
 	_, err := output(program(t, "regpol"), "call", "http://"+endpoint+"/okta/registration", address,
-		"--plain-http", "--header=X-Registration-Hook-Key", "--credential-file="+credential)
+		"--plain-http", "--credential-file="+credential)
 	return err
 }
 

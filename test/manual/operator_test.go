@@ -14,12 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/test/oktasim"
 )
 
 const (
-	// authHeader is the header that the chart sets.
-	authHeader = "X-Registration-Hook-Key"
+	// authHeader is the header that the chart sets, and that programs and pages have for a default.
+	authHeader = hookserver.DefaultAuthHeader
 	credential = "a-credential-of-the-manual-and-of-nobody-else"
 	// patience is how long anything may take that is expected at all: a bound against a hang, not a promise.
 	patience = time.Minute
@@ -81,7 +82,7 @@ func start(t *testing.T, flags ...string) *operator {
 	write(t, filepath.Join(op.authDir, "okta"), credential+"\n")
 	flags = append([]string{
 		"--hook-bind-address", "127.0.0.1:0", "--probe-bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0",
-		"--hook-auth-header", authHeader, "--hook-auth-dir", op.authDir, "--drain-delay", "0s",
+		"--hook-auth-dir", op.authDir, "--drain-delay", "0s",
 	}, flags...)
 	op.process = exec.Command(filepath.Join(programs, "operator"), flags...)
 	op.process.Env = []string{"HOME=" + t.TempDir()}

@@ -31,7 +31,20 @@ func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 	says := func(what string) {
 		eventually(t, "the log has "+what, func() bool { return strings.Contains(printed.String(), what) })
 	}
-	says("msg=Starting")
+	says("Ctrl-C ends it.")
+	if before, _, _ := strings.Cut(printed.String(), "The operator listens."); !strings.HasPrefix(before, "Building the operator: ") ||
+		!strings.Contains(before, "msg=Starting") {
+		t.Errorf("before it listens, make run prints\n%s", before)
+	}
+	t.Run("beside another one", func(t *testing.T) {
+		beside := background(t, checkout, run+" HOOK="+hook+" PROBES="+freeAddress(t)+" METRICS="+freeAddress(t))
+		eventually(t, "it says what to do", func() bool {
+			return strings.Contains(beside.String(), "another process listens at "+hook+": stop it, or give another port")
+		})
+		if strings.Contains(beside.String(), "Try, in another terminal") {
+			t.Errorf("what does not listen says what to try:\n%s", beside)
+		}
+	})
 
 	ask := p.block(t, "ask")
 	for i, line := range ask.lines {

@@ -23,6 +23,7 @@ func TestThePageOfTheFirstHourIsTrue(t *testing.T) {
 	t.Parallel()
 	p := readPage(t, "troubleshooting.md")
 	t.Run("the texts that a person reads are on the page", func(t *testing.T) { textsOfTheFirstHour(t, p) })
+	t.Run("a space in the address", func(t *testing.T) { blank(t, p) })
 	t.Run("401", func(t *testing.T) { badSecrets(t, p) })
 	t.Run("what regpol call says", func(t *testing.T) { calls(t, p) })
 	t.Run("TLS", func(t *testing.T) { badChain(t, p) })
@@ -40,7 +41,7 @@ func textsOfTheFirstHour(t *testing.T, p *page) {
 	page := p.whole(t)
 	texts := rules.DefaultTexts()
 	for _, text := range []string{
-		failed, texts.NotAllowed, texts.Invalid, strings.ReplaceAll(texts.Unavailable, "{id}.", "…"),
+		failed, texts.Blank, texts.Invalid, withoutID(texts.NotAllowed), withoutID(texts.Unavailable),
 		"Registration denied.", "Registration cannot be completed at this time.",
 	} {
 		if !strings.Contains(page, text) {
@@ -49,13 +50,16 @@ func textsOfTheFirstHour(t *testing.T, p *page) {
 	}
 }
 
+// withoutID returns a text as the page has it.
+func withoutID(text string) string { return strings.ReplaceAll(text, "{id}.", "…") }
+
 func badSecrets(t *testing.T, p *page) {
 	op := startReady(t, "--policy-dir", policies(t, policy("acme", acmeOnly)))
 	result := call(t, oktasim.Options{URL: op.hookURL, Header: authHeader, Credential: "Basic " + credential}, signUp("jo@acme.com"))
 	if result.Status != http.StatusUnauthorized || result.Classic.String() != failed || result.IdentityEngine.String() != failed {
 		t.Errorf("%d, and the person reads %q", result.Status, result.IdentityEngine)
 	}
-	call(t, oktasim.Options{URL: op.hookURL, Credential: credential}, signUp("jo@acme.com"))
+	call(t, oktasim.Options{URL: op.hookURL, Header: "X-Registration-Hook-Key", Credential: credential}, signUp("jo@acme.com"))
 	twice(t, op)
 	p.logs(t, "unauthorized-log", op)
 	p.quotes(t, "unauthorized-metrics", op.get(t, "/metrics").body)
@@ -166,6 +170,21 @@ func noPolicy(t *testing.T, p *page) {
 	}
 }
 
+func blank(t *testing.T, p *page) {
+	op := startReady(t, "--policy-dir", policies(t, policy("acme", acmeOnly)))
+	result := op.register(t, oktasim.Registration{Email: "jo@acme.com ", Login: "jo"})
+	want := oktasim.Page{{Text: rules.DefaultTexts().Blank, Attribute: "email"}}
+	if len(result.IdentityEngine) != 1 || result.IdentityEngine[0] != want[0] || result.Outcome != oktasim.Denied {
+		t.Errorf("%v, and the person reads %v", result.Outcome, result.IdentityEngine)
+	}
+	for _, member := range []string{`"reason":"InvalidAddress"`, `"attribute":"email"`, `"invalid":"Blank"`} {
+		if !strings.Contains(result.DebugContext, member) {
+			t.Errorf("debugContext lacks %s: %s", member, result.DebugContext)
+		}
+	}
+	p.logs(t, "blank-log", op)
+}
+
 func missingEmail(t *testing.T, p *page) {
 	dir := policies(t, policy("acme", acmeOnly))
 	op := startReady(t, "--policy-dir", dir)
@@ -185,7 +204,8 @@ func twoMessages(t *testing.T, p *page) {
 	op := startReady(t, "--policy-dir", policies(t, policy("acme", acmeOnly),
 		policy("partners", `{allow: {domains: [partner.example]}, message: Please sign up with your company address.}`)))
 	result := op.register(t, signUp("jo@elsewhere.example"))
-	if got := result.IdentityEngine.String(); got != rules.DefaultTexts().NotAllowed {
+	const begin = "Registration with this email address is not allowed. If you need help, contact support with reference "
+	if got := result.IdentityEngine.String(); !strings.HasPrefix(got, begin) {
 		t.Errorf("with two policies that allow, the person reads %q", got)
 	}
 	p.logs(t, "two-messages-log", op)

@@ -27,6 +27,7 @@ func TestTheChartHasTheValuesThatThePagesName(t *testing.T) {
 		"maxInFlight":       "troubleshooting.md",
 		"namespaceSources":  "troubleshooting.md",
 		"observe":           "rollout.md",
+		"texts.blank":       "troubleshooting.md",
 		"texts.notAllowed":  "troubleshooting.md",
 		"watchNamespaces":   "troubleshooting.md",
 	} {

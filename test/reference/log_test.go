@@ -45,8 +45,11 @@ func messagesOf(t *testing.T, path string) []message {
 			return true
 		}
 		level, arguments := "INFO", call.Args
-		if function.Sel.Name == "Error" {
+		switch function.Sel.Name {
+		case "Error":
 			level, arguments = "ERROR", call.Args[1:]
+		case "Warn":
+			level, arguments = "WARN", call.Args[1:]
 		}
 		text, ok := arguments[0].(*ast.BasicLit)
 		if !ok {
@@ -70,6 +73,9 @@ func messagesOf(t *testing.T, path string) []message {
 
 // isLogger says whether a method is called of something that logs.
 func isLogger(function *ast.SelectorExpr) bool {
+	if receiver, ok := function.X.(*ast.Ident); ok && receiver.Name == "loglevel" {
+		return true
+	}
 	if !slices.Contains([]string{"Info", "Error", "line"}, function.Sel.Name) {
 		return false
 	}

@@ -1,0 +1,110 @@
+package controllers
+
+import (
+	"strings"
+	"testing"
+)
+
+// An error about a file has the value as it is written there and the fix for that value; of an address, what is behind the @.
+func TestTheFixIsForTheValueAsItIsWritten(t *testing.T) {
+	const allowDomain, denyDomain = "spec.allow.domains[0]", "spec.deny.domains[3]"
+	const allowAddress, denyAddress = "spec.allow.addresses[0]", "spec.deny.addresses[1]"
+	for _, test := range []struct{ path, value, want string }{
+		{allowDomain, "acme.com.", `"acme.com." ends in a dot: write acme.com`},
+		{denyDomain, ".acme.com", `".acme.com" begins with a dot: write "*.acme.com" for all that is below acme.com, or acme.com`},
+		{allowDomain, "*acme.com", `"*acme.com" has its * in another place than before the first dot: write "*.acme.com"`},
+		{allowDomain, "**.acme.com", `"**.acme.com" has its * in another place than before the first dot: write "*.acme.com"`},
+		{allowDomain, "*.acme.com.", `"*.acme.com." ends in a dot: write "*.acme.com"`},
+		{allowDomain, "acme.*", `"acme.*" has a * behind its beginning: write each domain that you mean; all that is below acme.com is "*.acme.com"`},
+		{allowDomain, "https://acme.com/login?x=1", `"https://acme.com/login?x=1" is a URL: write acme.com`},
+		{allowDomain, "acme.com/", `"acme.com/" has a path: write acme.com`},
+		{allowDomain, "acme.com:443", `"acme.com:443" has a port: write acme.com`},
+		{allowDomain, " acme.com", `" acme.com" has a space or an invisible character: write acme.com`},
+		{allowDomain, "ac\u200bme.com", ``}, // a blank inside: perhaps two words, perhaps a name
+		{allowDomain, "acme..com", `"acme..com" has two dots in a row: write acme.com`},
+		{allowDomain, "acme\u3002com", "\"acme\u3002com\" has a dot that is not the ASCII one: write acme.com"},
+		{allowDomain, "acme.com, beta.com", `it holds several domains: write each as an item of its own`},
+		{allowDomain, "192.0.2.1", `"192.0.2.1" is an IP address: write the domain that stands behind the @ of addresses`},
+		{allowDomain, "acme.7", `"acme.7" ends in a number, as no domain of addresses does: write the whole name, as in acme.com`},
+		{allowDomain, "a_b.com", `"a_b.com" has an underscore, as no domain of addresses has: write what stands behind the @ of addresses`},
+		{allowDomain, "@acme.com", `"@acme.com" has an @, which no domain has: write acme.com`},
+		{denyDomain, "*@acme.com", `"*@acme.com" has an @, which no domain has: write acme.com`},
+		{denyDomain, "{local}@acme.com",
+			`"…@acme.com" is an address: move it to spec.deny.addresses, or write acme.com for all of that domain`},
+		{"spec.allow.publicSuffixes[0]", "co.uk.", `"co.uk." ends in a dot: write co.uk`},
+		{denyAddress, "*@acme.com", `"*@acme.com" stands for every address of the domain: write acme.com in spec.deny.domains`},
+		{allowAddress, "@acme.com", `"@acme.com" stands for every address of the domain: write acme.com in spec.allow.domains`},
+		{allowAddress, "{local}@acme.com.", `"…@acme.com." ends in a dot: write …@acme.com`},
+		{allowAddress, "Jo <{local}@acme.com>", `"…@acme.com" has a name, brackets or quotes around it: write the address alone`},
+		{allowAddress, "mailto:{local}@acme.com", `"…@acme.com" begins with mailto: write the address alone`},
+		{allowAddress, "{local}@acme.com ", `"…@acme.com" has a space or an invisible character in it: write it again without`},
+		{allowAddress, "{local}@{local}@acme.com", `"…@acme.com" has more than one @: write one address`},
+		{allowAddress, "{local}@acme.com,jo@acme.com", `it holds several addresses: write each as an item of its own`},
+		{allowAddress, "{local}", `it has no @: write a whole address; a domain goes to spec.allow.domains`},
+		{allowAddress, "{local}@[192.0.2.1]", `what stands behind its @ ends in a number: write the name of a domain`},
+		{allowAddress, "acme.com@{local}", ``},
+		{allowDomain, "acme.com {local}", ``},
+		{allowDomain, "{local} at acme.com", ``},
+		{allowDomain, "{local}\uff20acme.com", ``},
+		{allowDomain, "{local}%40acme.com", ``},
+		{"spec.message", "acme.com.", ``},
+	} {
+		got := entryFix(test.path, strings.ReplaceAll(test.value, "{local}", localPart))
+		if got != test.want {
+			t.Errorf("%s: %q:\n got %s\nwant %s", test.path, test.value, got, test.want)
+		}
+		if mark := holdsLocalPart(got); mark != "" {
+			t.Errorf("%s: %q: the fix holds the local part: %s", test.path, test.value, got)
+		}
+	}
+}
+
+// Of every fix of a domain, what is to be written is accepted.
+func TestWhatAFixSaysToWriteIsAccepted(t *testing.T) {
+	for _, value := range []string{
+		"acme.com.", ".acme.com", "*acme.com", "*.acme.com.", "https://acme.com/x", "acme.com:443", " acme.com", "acme..com", "@acme.com",
+	} {
+		_, write, found := strings.Cut(entryFix("spec.allow.domains[0]", value), ": write ")
+		write, _, _ = strings.Cut(write, " for ")
+		if !found {
+			t.Errorf("%q has no fix", value)
+		}
+		openDirectory(t, "a.yaml", policyFile("a", "\n  allow: {domains: ["+write+"]}")).load(t)
+	}
+}
+
+func TestNoErrorAboutAFileShowsARegularExpression(t *testing.T) {
+	for sentence, spec := range map[string]string{
+		"a source":          "\n  appliesTo: {sources: [\"a b\"]}\n  allow: {domains: [acme.com]}",
+		"an attribute":      "\n  allow: {domains: [acme.com]}\n  profile: [{attribute: a-b, value: x}]",
+		"a list":            "\n  deny: {lists: [{configMap: {name: A_b}}]}",
+		"a key of a list":   "\n  deny: {lists: [{configMap: {name: a, key: \"a b\"}}]}",
+		"a domain":          "\n  allow: {domains: [\"!\"]}",
+		"an address":        "\n  allow: {addresses: [\"!\"]}",
+		"a message":         "\n  allow: {domains: [acme.com]}\n  message: \"<b>\"",
+		"an empty list":     "\n  allow: {domains: []}",
+		"an empty source":   "\n  appliesTo: {sources: [\"\"]}\n  allow: {domains: [acme.com]}",
+		"an empty message":  "\n  allow: {domains: [acme.com]}\n  message: \"\"",
+		"an unknown mode":   "\n  mode: enforce\n  allow: {domains: [acme.com]}",
+		"a number for text": "\n  allow: {domains: [7]}",
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			got := openDirectory(t, "a.yaml", policyFile("a", spec)).refused(t)
+			if strings.Contains(got, "should ") || strings.Contains(got, "in body") || strings.ContainsAny(got, "^$\\") {
+				t.Errorf("the error is\n%s", got)
+			}
+			if !strings.Contains(got, "write") && !strings.Contains(got, "supported values") {
+				t.Errorf("the error says no fix:\n%s", got)
+			}
+		})
+	}
+	for _, name := range []string{"No_", "-a", "{name: a, labels: {\"a b\": c}}"} {
+		text := strings.Replace(policyFile("good", allowAcme), "name: good", "name: "+name, 1)
+		if strings.HasPrefix(name, "{") {
+			text = strings.Replace(policyFile("good", allowAcme), "{name: good}", name, 1)
+		}
+		if got := openDirectory(t, "a.yaml", text).refused(t); strings.Contains(got, "regex") || !strings.Contains(got, ": write ") {
+			t.Errorf("%s: the error is\n%s", name, got)
+		}
+	}
+}

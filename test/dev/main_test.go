@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is how long is waited for what happens within seconds, a build included.
+const patience = 5 * time.Minute
+
+// syncBuffer is written and read at the same time.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func TestDev(t *testing.T) {
+	t.Chdir("../..")
+	assets := os.Getenv("KUBEBUILDER_ASSETS")
+	if assets == "" {
+		t.Fatal("KUBEBUILDER_ASSETS is not set: run make test, which provides kube-apiserver and etcd")
+	}
+	o := &options{dir: t.TempDir(), hook: freeAddress(t), probes: freeAddress(t), metrics: freeAddress(t)}
+	ctx, stop := context.WithCancel(t.Context())
+	var out syncBuffer
+	ended := make(chan error, 1)
+	go func() { ended <- o.run(ctx, &out) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("%v\n%s", err, &out)
+		}
+	}()
+	deadline := time.Now().Add(patience)
+	for !strings.Contains(out.String(), "Stop with Ctrl-C.") {
+		select {
+		case err := <-ended:
+			ended <- nil
+			t.Fatalf("%v\n%s", err, &out)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not answer:\n%s", &out)
+		}
+	}
+
+	t.Run("it prints a call that is answered at the address given", func(t *testing.T) {
+		_, call, found := strings.Cut(out.String(), "  curl ")
+		call, _, _ = strings.Cut(call, "\n\n")
+		if !found || !strings.Contains(call, "http://"+o.hook+"/") {
+			t.Fatalf("it prints\n%s", &out)
+		}
+		if got := shell(t, "curl "+call); !strings.Contains(got, `"registration":"ALLOW"`) {
+			t.Errorf("%s: %s", call, got)
+		}
+	})
+	kubectl := func(args string) string {
+		return shell(t, filepath.Join(assets, "kubectl")+" --kubeconfig "+filepath.Join(o.dir, "kubeconfig")+" "+args)
+	}
+	t.Run("policies are in the context's namespace, a list among them", func(t *testing.T) {
+		kubectl("wait --for=condition=Accepted regpol --all")
+		if got := kubectl("get regpol,configmaps -o name"); !strings.Contains(got, "/acme\n") || !strings.Contains(got, "configmap/disposable-domains") {
+			t.Error(got)
+		}
+		const stranger = `{"eventType":"com.okta.user.pre-registration","data":{"userProfile":{"email":"jo@mailinator.com"}}}`
+		if got := post(t, o.hook, stranger); !strings.Contains(got, "permanent address") {
+			t.Errorf("an address of the list is answered %s", got)
+		}
+	})
+	t.Run("kubectl apply warns", func(t *testing.T) {
+		policy := filepath.Join(t.TempDir(), "policy.yaml")
+		text := "apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\nmetadata: {name: open}\nspec: {allow: {domains: [gmail.com]}}\n"
+		if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		// A new ValidatingAdmissionPolicy counts a moment after it was made.
+		for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+			got := kubectl("apply --dry-run=server -f " + policy)
+			if strings.Contains(got, "Warning:") && strings.Contains(got, "gmail.com: anybody can get an address there") {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("no warning: %s", got)
+			}
+		}
+	})
+	t.Run("a second one is refused", func(t *testing.T) {
+		err := (&options{dir: o.dir, hook: freeAddress(t), probes: freeAddress(t), metrics: freeAddress(t)}).run(t.Context(), &syncBuffer{})
+		if err == nil || !strings.Contains(err.Error(), "another make dev runs in this folder") {
+			t.Error(err)
+		}
+		err = (&options{dir: t.TempDir(), hook: o.hook, probes: freeAddress(t), metrics: freeAddress(t)}).run(t.Context(), &syncBuffer{})
+		if err == nil || !strings.Contains(err.Error(), "another process listens at "+o.hook) {
+			t.Error(err)
+		}
+	})
+}
+
+func shell(t *testing.T, line string) string {
+	t.Helper()
+	text, err := exec.CommandContext(t.Context(), "bash", "-c", line).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", line, err, text)
+	}
+	return string(text)
+}
+
+func post(t *testing.T, hook, body string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+hook+"/okta/registration", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", credential)
+	answer, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(answer.Body); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+// freeAddress returns one that nobody listens at.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
