@@ -217,6 +217,14 @@ func (r *Replica) expectProof(sent sentReport, inForce InForce) {
 	if last := len(r.unproven) - 1; last >= 0 && freshness.Older(sent.version, r.unproven[last].version) {
 		r.unproven = nil // no rules will ever be as new as those
 	}
+	// Every advance makes another report. Were that to prove life too, all namespaces would be compared without a pause.
+	last := time.Duration(r.proven.Load())
+	if waiting := len(r.unproven); waiting > 0 {
+		last = r.unproven[waiting-1].sent
+	}
+	if last >= 0 && sent.sent-last < ReportInterval {
+		return
+	}
 	r.unproven = append(r.unproven, sent)
 	r.rules.AdvanceTo(sent.version)
 }

@@ -21,7 +21,7 @@ const (
 	// refusedInterval is how long to wait at first before an API server that refuses is asked again, up to twice that; each further
 	// wait is twice as long, up to refusedIntervalMax. A Role that is made together with the operator is there a moment later.
 	refusedInterval    = 500 * time.Millisecond
-	refusedIntervalMax = 8 * time.Second
+	refusedIntervalMax = 4 * time.Second
 )
 
 // retryUntilAllowed asks an API server again and again while it does not answer, or refuses what only somebody else can change: a

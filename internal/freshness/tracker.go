@@ -179,9 +179,10 @@ func (w *trackedWatch) position() string {
 func (t *Tracker) compare(id watchID, list *metav1.PartialObjectMetadataList) (same bool) {
 	t.mu.Lock()
 	w := t.watches[id]
-	recovered := w.recovered()
 	same = w.store != nil && w.sameAs(list)
-	if same {
+	recovered := false
+	if same { // otherwise its informer has yet to bring what it missed
+		recovered = w.recovered()
 		w.compared = list.ResourceVersion
 		w.proof = time.Now()
 	}
@@ -190,7 +191,7 @@ func (t *Tracker) compare(id watchID, list *metav1.PartialObjectMetadataList) (s
 	if recovered {
 		t.logRecovered(id)
 	}
-	if same || recovered {
+	if same {
 		onChange(id.namespace)
 	}
 	return same
