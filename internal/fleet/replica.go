@@ -41,6 +41,9 @@ const (
 	// joinPatience is how long a replica that has rules waits for its first report before it serves without it: answering calls
 	// matters more than reporting them.
 	joinPatience = 5 * time.Second
+	// proofsPerFence is how many reports prove life in the time after which a replica is fenced: one or two may fail, and each takes
+	// until all namespaces have been compared.
+	proofsPerFence = 4
 	// fenceLead is how long before it is fenced a replica is unready: a kubelet and the proxies behind it take that long to know.
 	fenceLead = 10 * time.Second
 )
@@ -141,6 +144,9 @@ func (r *Replica) Start(ctx context.Context) error {
 		case again:
 			wait = reportPause
 		}
+		if r.options.FenceAfter > 0 {
+			wait = min(wait, max(reportPause, r.untilProof(time.Since(r.started))))
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
@@ -218,15 +224,23 @@ func (r *Replica) expectProof(sent sentReport, inForce InForce) {
 		r.unproven = nil // no rules will ever be as new as those
 	}
 	// Every advance makes another report. Were that to prove life too, all namespaces would be compared without a pause.
-	last := time.Duration(r.proven.Load())
-	if waiting := len(r.unproven); waiting > 0 {
-		last = r.unproven[waiting-1].sent
-	}
-	if last >= 0 && sent.sent-last < ReportInterval {
+	if r.untilProof(sent.sent) > 0 {
 		return
 	}
 	r.unproven = append(r.unproven, sent)
 	r.rules.AdvanceTo(sent.version)
+}
+
+// untilProof returns the time until a report is to prove life again.
+func (r *Replica) untilProof(now time.Duration) time.Duration {
+	last := time.Duration(r.proven.Load())
+	if waiting := len(r.unproven); waiting > 0 {
+		last = r.unproven[waiting-1].sent
+	}
+	if last < 0 {
+		return 0
+	}
+	return last + min(ReportInterval, r.options.FenceAfter/proofsPerFence) - now
 }
 
 // prove takes the reports that the rules in force are as new as for a proof of life. That a report was written does not prove it:
