@@ -2,7 +2,9 @@ package controllers
 
 import (
 	"context"
+	"regexp"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -27,7 +29,7 @@ func (c *converter) convert(ctx context.Context, object *unstructured.Unstructur
 		return rules.Policy{PolicyName: name, NotUnderstood: "spec: missing, or not an object"}
 	}
 	completed, errs := c.schema.validate(ctx, spec)
-	if len(errs) > 0 {
+	if errs = slices.DeleteFunc(errs, judgedByRules); len(errs) > 0 {
 		return c.notUnderstood(ctx, name, spec, errs)
 	}
 	var typed v1alpha1.RegistrationPolicySpec
@@ -36,6 +38,27 @@ func (c *converter) convert(ctx context.Context, object *unstructured.Unstructur
 		return rules.Policy{PolicyName: name, NotUnderstood: "spec: could not be decoded"}
 	}
 	return understood(name, &typed)
+}
+
+var (
+	isEntryPath = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|publicSuffixes|addresses)\[[0-9]+\]$`).MatchString
+	listPath  = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[[0-9]+\]$`).MatchString
+)
+
+// judgedByRules tells the violations of what earlier schemas let pass, where the rest of a stored object is in no doubt: entries that are
+// patterns, or have letters without a reading, and lists without names. The rules name such an entry; one that allows then
+// allows nothing, and one that denies makes the policy not enforceable. So an upgrade does not deny everybody for an entry
+// that allowed nobody.
+func judgedByRules(violation *field.Error) bool {
+	switch violation.Type {
+	case field.ErrorTypeInvalid:
+		return isEntryPath(violation.Field) && (strings.HasPrefix(violation.Detail, "an address is no pattern") ||
+			strings.HasPrefix(violation.Detail, "write the letters that the domain is registered with"))
+	case field.ErrorTypeDuplicate:
+		return listPath(violation.Field)
+	default:
+		return false
+	}
 }
 
 func (c *converter) notUnderstood(ctx context.Context, name rules.PolicyName, spec map[string]any, errs field.ErrorList) rules.Policy {
