@@ -378,6 +378,7 @@ func (in *ReplicasStatus) DeepCopyInto(out *ReplicasStatus) {
 		*out = new(int32)
 		**out = **in
 	}
+	in.ObservedTime.DeepCopyInto(&out.ObservedTime)
 	if in.Waiting != nil {
 		in, out := &in.Waiting, &out.Waiting
 		*out = make([]WaitingReplica, len(*in))

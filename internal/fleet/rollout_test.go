@@ -40,7 +40,7 @@ func TestAVersionOfBeforeARestoreIsNotWaitedFor(t *testing.T) {
 		t.Errorf("the leader that saw it before: first seen at %s, want %s", got, after)
 	}
 	told := v1alpha1.RegistrationPolicyStatus{
-		ObservedGeneration: 1, Replicas: &v1alpha1.ReplicasStatus{FirstSeenResourceVersion: before},
+		ObservedGeneration: 1, Replicas: &v1alpha1.ReplicasStatus{FirstSeenResourceVersion: before, UID: "1"},
 	}
 	if got := firstSeenAt(newRollout(), after, told); got != after {
 		t.Errorf("the next leader: first seen at %s, want %s", got, after)
@@ -91,12 +91,12 @@ func TestAGenerationWaitsForItsOwnNamespaceOnly(t *testing.T) {
 		"a replica has never reported": {second: replicaView{name: "b", state: unreported}, want: "Unknown ReplicaSilent 1/2"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			replicas, ready := of(ok, c.second).Status(policyAt("7"), v1alpha1.RegistrationPolicyStatus{}, acceptedTrue, false)
-			if got := string(ready.Status) + " " + ready.Reason + " " + replicas.Summary; got != c.want {
+			status := of(ok, c.second).Status(policyAt("7"), v1alpha1.RegistrationPolicyStatus{}, acceptedTrue, false)
+			if got := string(status.Ready.Status) + " " + status.Ready.Reason + " " + status.Replicas.Summary; got != c.want {
 				t.Errorf("Ready is %q, want %q", got, c.want)
 			}
-			if !strings.Contains(ready.Message, c.message) {
-				t.Errorf("the message %q does not say %q", ready.Message, c.message)
+			if !strings.Contains(status.Ready.Message, c.message) {
+				t.Errorf("the message %q does not say %q", status.Ready.Message, c.message)
 			}
 		})
 	}
