@@ -370,3 +370,50 @@ func TestAStatusThatWasRestoredIntoAnotherClusterIsNotBelieved(t *testing.T) {
 		}
 	}
 }
+
+// What is applied at once must not become a storm of writes and Events, and what is then edited must not wait behind it.
+func TestManyPoliciesThatAreAppliedAtOnceMakeTwoWritesEachAndFewEvents(t *testing.T) {
+	t.Parallel()
+	const policies = 300
+	namespace := cluster.namespace(t)
+	recorded, config := onTheWire(cluster.config, nil)
+	first := startReplica(t, config, namespace, "first")
+	eventuallyServes(t, first)
+	began := time.Now()
+	for i := range policies {
+		cluster.apply(t, namespace, fmt.Sprint("p", i), fmt.Sprintf(`{allow: {domains: [d%d.test]}}`, i))
+	}
+	applied := time.Since(began)
+	ready := func() string {
+		if n := metric(t, first.registry, "registration_policy_policies", `ready="true"`); n != policies {
+			return fmt.Sprint(n, " policies are ready")
+		}
+		return ""
+	}
+	eventually(t, withinABackoff, ready)
+	t.Logf("%d policies were applied in %s, and ready %s after", policies, applied, time.Since(began)-applied)
+	writes := map[string]int{}
+	for _, c := range recorded.to(http.MethodPatch, "/status") {
+		if c.status == http.StatusOK {
+			writes[c.path]++
+		}
+	}
+	for path, n := range writes {
+		if n > 2 {
+			t.Errorf("%d writes of %s, want at most 2", n, path)
+		}
+	}
+	if n := len(eventsIn(t, namespace)); n > 50+int(time.Since(began).Seconds())+1 {
+		t.Errorf("%d Events", n)
+	}
+	before := len(recorded.to(http.MethodPatch, "/status"))
+	for _, name := range []string{"second", "third"} {
+		eventuallyServes(t, startReplica(t, config, namespace, name))
+	}
+	first.stop() // the next leader knows nothing of what this one knew
+	cluster.apply(t, namespace, "p0", `{allow: {domains: [edited.test]}}`)
+	eventuallyReady(t, cluster, namespace, "p0", "True InForce 2/2")
+	if n := len(recorded.to(http.MethodPatch, "/status")) - before; n > 50 {
+		t.Errorf("%d writes of status while replicas came and went, want at most 50", n)
+	}
+}

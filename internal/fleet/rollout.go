@@ -180,7 +180,7 @@ func (o *Rollout) changes(now time.Time) changes {
 			continue
 		}
 		switch {
-		case !policy.said.same(ready, policy.behind):
+		case !policy.said.same(ready, policy.behind || policy.provisional):
 			if now.Sub(policy.at) < recentGeneration {
 				all.urgent = append(all.urgent, name)
 			} else {
@@ -233,7 +233,7 @@ func (o *Rollout) Status(
 		status.Replicas, status.Ready = stored.Replicas, *previous
 	}
 	status.Settled = previous != nil && stored.Replicas != nil && !policy.refresh &&
-		saidOf(*previous, stored.Replicas).same(status.Ready, policy.behind)
+		saidOf(*previous, stored.Replicas).same(status.Ready, policy.behind || policy.provisional)
 	policy.refresh = false
 	o.byReady[policy.said.status]--
 	if status.Settled {
