@@ -227,8 +227,8 @@ func (s policyStatus) applyTo(object *unstructured.Unstructured) (runtime.ApplyC
 		if replicas.UID != "" {
 			configuration.WithUID(replicas.UID)
 		}
-		if !replicas.ObservedTime.IsZero() {
-			configuration.WithObservedTime(replicas.ObservedTime)
+		if replicas.ObservedTime != nil {
+			configuration.WithObservedTime(*replicas.ObservedTime)
 		}
 		for _, waiting := range replicas.Waiting {
 			configuration.WithWaiting(v1alpha1ac.WaitingReplica().WithName(waiting.Name).WithReason(waiting.Reason))

@@ -73,7 +73,7 @@ func (w *warnedSet) replace(members map[types.NamespacedName]warnedPolicy) (chan
 	defer w.mu.Unlock()
 	for name, member := range members {
 		before, found := w.members[name]
-		if found && !(slices.Equal(before.warnings, member.warnings) && before.overruled.equal(member.overruled)) {
+		if found && (!slices.Equal(before.warnings, member.warnings) || !before.overruled.equal(member.overruled)) {
 			changed = append(changed, name)
 		}
 	}

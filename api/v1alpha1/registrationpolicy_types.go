@@ -270,7 +270,7 @@ type ReplicasStatus struct {
 	// observedTime is when the operator last wrote what it had found. It confirms a status that is 10 minutes old, up to six a
 	// minute. A much older one says that no operator confirms it: none may be running.
 	// +optional
-	ObservedTime metav1.Time `json:"observedTime,omitzero"`
+	ObservedTime *metav1.Time `json:"observedTime,omitempty"`
 
 	// firstSeenResourceVersion is the resourceVersion of the policy at which the operator first saw the observed generation:
 	// a replica whose rules reflect the policy's namespace up to it decides by that generation.

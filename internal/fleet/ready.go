@@ -19,7 +19,7 @@ const maxWaiting = 10
 func replicasStatus(v view, namespace string, policy *trackedPolicy) *v1alpha1.ReplicasStatus {
 	status := &v1alpha1.ReplicasStatus{
 		UID: string(policy.uid), FirstSeenResourceVersion: policy.version,
-		ObservedTime: metav1.NewTime(v.begun.Truncate(time.Second)), // as it is stored
+		ObservedTime: new(metav1.NewTime(v.begun.Truncate(time.Second))), // as it is stored
 	}
 	inForce := 0
 	for _, replica := range v.replicas {

@@ -35,7 +35,7 @@ type said struct {
 
 func saidOf(ready metav1.Condition, replicas *v1alpha1.ReplicasStatus) said {
 	s := said{status: ready.Status, reason: ready.Reason, message: ready.Message, behind: isBehind(replicas)}
-	if replicas != nil {
+	if replicas != nil && replicas.ObservedTime != nil {
 		s.at = replicas.ObservedTime.Time
 	}
 	return s
