@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/util/flowcontrol"
 
 	"registrationpolicy.dev/operator/rules"
 )
@@ -22,12 +23,29 @@ const (
 	maxNote = 1024
 )
 
+// eventBudgets bound how many Events are made. Thousands of policies that are applied at once make no storm of them; one that is left
+// out says nothing that the condition or the log does not say too.
+type eventBudgets struct {
+	normal, warning, deleted flowcontrol.PassiveRateLimiter
+}
+
+func newEventBudgets() eventBudgets {
+	const aSecond, atOnce = 1, 50
+	budget := func() flowcontrol.PassiveRateLimiter {
+		return flowcontrol.NewTokenBucketPassiveRateLimiter(aSecond, atOnce)
+	}
+	return eventBudgets{budget(), budget(), budget()}
+}
+
 // announce makes an Event of a condition that says something new.
 func (r *StatusReconciler) announce(object *unstructured.Unstructured, status policyStatus) {
 	accepted := status.accepted()
-	kind := corev1.EventTypeNormal
+	kind, budget := corev1.EventTypeNormal, r.events.normal
 	if accepted.Status != metav1.ConditionTrue {
-		kind = corev1.EventTypeWarning
+		kind, budget = corev1.EventTypeWarning, r.events.warning
+	}
+	if !budget.TryAccept() {
+		return // the condition says the same
 	}
 	r.recorder.Eventf(object, nil, kind, accepted.Reason, actionAccept, "%s", cut(accepted.Message, maxNote))
 }
@@ -38,6 +56,11 @@ func (r *StatusReconciler) deleted(object *unstructured.Unstructured) {
 	policy, _, takesPart := r.scopes.Bound(r.converter.convert(context.Background(), object))
 	denies := len(policy.Deny.Domains)+len(policy.Deny.Addresses)+len(policy.Deny.Lists) > 0 || policy.NotUnderstood != ""
 	if policy.Mode == rules.Audit || !denies || !takesPart {
+		return
+	}
+	if !r.events.deleted.TryAccept() {
+		r.logger.Info("Policy that denied was deleted: what it denied is now allowed wherever another policy allows it",
+			"policy", nameOf(object).String())
 		return
 	}
 	r.recorder.Eventf(object, nil, corev1.EventTypeWarning, eventDeleted, actionDelete,

@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
@@ -56,7 +58,7 @@ func TestReadyMeansThatEveryReplicaDecidesByTheGeneration(t *testing.T) {
 	first := startReplica(t, cluster.config, namespace, "first")
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
 	second := startReplica(t, cluster.config, namespace, "second")
-	eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
+	eventuallyServes(t, second)
 	for i := range 5 {
 		domain := fmt.Sprintf("partner-%d.example", i)
 		cluster.apply(t, namespace, "acme", `{allow: {domains: [`+domain+`]}}`)
@@ -75,6 +77,7 @@ func TestReadyMeansThatEveryReplicaDecidesByTheGeneration(t *testing.T) {
 	cluster.apply(t, namespace, "acme", `{mode: Audit, allow: {domains: [acme.com]}}`)
 	eventuallyReady(t, cluster, namespace, "acme", "True Evaluated 2/2")
 	second.stop()
+	cluster.apply(t, namespace, "acme", `{mode: Audit, allow: {domains: [beta.example]}}`)
 	eventuallyReady(t, cluster, namespace, "acme", "True Evaluated 1/1")
 }
 
@@ -86,7 +89,7 @@ func TestReadyIsUnknownWhileAReplicaThatMayBeAskedIsSilent(t *testing.T) {
 	startReplicaAs(t, cluster.config, namespace, "first", setup{service: "hook"})
 	eventuallyReady(t, cluster, namespace, "acme", "Unknown ReplicaSilent 1/2")
 	cut, config := startProxy(t, cluster.config)
-	startReplicaAs(t, config, namespace, "second", setup{service: "hook"})
+	second := startReplicaAs(t, config, namespace, "second", setup{service: "hook"})
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
 
 	cut.Cut()
@@ -101,10 +104,17 @@ func TestReadyIsUnknownWhileAReplicaThatMayBeAskedIsSilent(t *testing.T) {
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
 	// It comes back.
 	cut.Mend()
-	eventually(t, withinABackoff, func() string {
-		got, _ := readyOf(t, cluster, namespace, "acme")
-		if got != "True InForce 2/2" {
-			return got
+	eventuallyAnswers(t, withinABackoff, second.store, localPart+"@beta.example", "ALLOW Allowed")
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [gamma.example]}}`)
+	eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
+}
+
+// eventuallyServes waits until a replica has joined the others.
+func eventuallyServes(t *testing.T, r *replica) {
+	t.Helper()
+	eventually(t, within, func() string {
+		if !r.report.Serving(true, false) {
+			return r.identity + " does not serve"
 		}
 		return ""
 	})
@@ -166,20 +176,26 @@ func TestReadyStaysTrueWhateverElseComesAndGoes(t *testing.T) {
 	first := startReplica(t, cluster.config, namespace, "first")
 	eventuallyReady(t, cluster, namespace, "steady", "True InForce 1/1")
 	said := watchReady(t, namespace, "steady")
+	before := cluster.stored(t, namespace, "steady").GetResourceVersion()
 
 	second := startReplica(t, cluster.config, namespace, "second") // a replica comes
-	eventuallyReady(t, cluster, namespace, "steady", "True InForce 2/2")
+	eventuallyServes(t, second)
 	for i := range 30 { // other policies change all the time
 		cluster.apply(t, namespace, "busy", fmt.Sprintf(`{allow: {domains: [busy-%d.example]}}`, i))
 		time.Sleep(50 * time.Millisecond)
 	}
+	eventuallyReady(t, cluster, namespace, "busy", "True InForce 2/2")
 	first.stop() // the leader goes
-	eventuallyReady(t, cluster, namespace, "steady", "True InForce 1/1")
+	cluster.apply(t, namespace, "busy", `{allow: {domains: [busy.example]}}`)
 	eventuallyReady(t, cluster, namespace, "busy", "True InForce 1/1")
 	third := startReplica(t, cluster.config, namespace, "third")
-	eventuallyReady(t, cluster, namespace, "steady", "True InForce 2/2")
+	eventuallyServes(t, third)
 	second.stop()
-	eventuallyReady(t, cluster, namespace, "steady", "True InForce 1/1")
+	cluster.apply(t, namespace, "busy", `{allow: {domains: [busy-again.example]}}`)
+	eventuallyReady(t, cluster, namespace, "busy", "True InForce 1/1")
+	if version := cluster.stored(t, namespace, "steady").GetResourceVersion(); version != before {
+		t.Errorf("resourceVersion %s → %s: its status was written, although its Ready stays as it is", before, version)
+	}
 	third.wantRunning(t)
 	if got := said(); len(got) != 1 || got[0] != "True InForce" {
 		t.Errorf("Ready said %q, want nothing but True", got)
@@ -246,5 +262,158 @@ func TestASteadyFleetWritesNoMoreThanItsRenewals(t *testing.T) {
 	}
 	if n := status - statusBefore; n != 0 {
 		t.Errorf("%d writes of status while nothing changed", n)
+	}
+}
+
+// A status outlives the operator. What it said of Ready is taken back by the last replica that could say otherwise.
+func TestTheLastReplicaThatStopsTakesReadyBack(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.namespace(t)
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	cluster.apply(t, namespace, "broken", `{allow: {domains: [co.uk]}}`)
+	first := startReplica(t, cluster.config, namespace, "first")
+	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
+	second := startReplica(t, cluster.config, namespace, "second")
+	eventuallyServes(t, second)
+	drain := func(r *replica) {
+		t.Helper()
+		r.report.Drain()
+		eventually(t, within, func() string { // as the drain delay gives it the time to
+			lease := &coordinationv1.Lease{}
+			key := types.NamespacedName{Namespace: namespace, Name: leaseName + "." + r.identity}
+			if err := cluster.kube.Get(t.Context(), key, lease); err != nil {
+				return err.Error()
+			}
+			if !strings.Contains(fmt.Sprint(lease.Annotations), `"stopping":true`) {
+				return "it does not report that it stops"
+			}
+			return ""
+		})
+	}
+	drain(first)
+	first.stop()
+	if got, _ := readyOf(t, cluster, namespace, "acme"); got != "True InForce 1/1" {
+		t.Errorf("the leader stopped, and another replica serves: %q, want no change", got)
+	}
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
+	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1") // of the second, which leads now
+	third := startReplica(t, cluster.config, namespace, "third")
+	eventuallyServes(t, third)
+	drain(third) // all go at once
+	drain(second)
+	second.stop()
+	if got, _ := readyOf(t, cluster, namespace, "acme"); got != "False NoReplica 0/0" {
+		t.Errorf("after the last leader has stopped: %q", got)
+	}
+	if got, _ := readyOf(t, cluster, namespace, "broken"); got != "False NotAccepted 1/1" && got != "False NotAccepted 0/0" {
+		t.Errorf("what was not Ready anyway: %q", got)
+	}
+	third.stop()
+	startReplica(t, cluster.config, namespace, "fourth")
+	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
+}
+
+func TestADeletedPolicyLeavesTheGauges(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.namespace(t)
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	cluster.apply(t, namespace, "broken", `{allow: {domains: [co.uk]}}`)
+	r := startReplica(t, cluster.config, namespace, "first")
+	counts := func() string {
+		return fmt.Sprint(metric(t, r.registry, "registration_policy_policies", `ready="true"`),
+			metric(t, r.registry, "registration_policy_policies", `ready="false"`))
+	}
+	want := func(want string) {
+		t.Helper()
+		eventually(t, within, func() string {
+			if got := counts(); got != want {
+				return "policies that are ready, and that are not: " + got + ", want " + want
+			}
+			return ""
+		})
+	}
+	want("1 1")
+	cluster.remove(t, namespace, "broken")
+	want("1 0")
+	cluster.remove(t, namespace, "acme")
+	want("0 0")
+}
+
+// A backup is restored with its status, where it is restored as a whole. What another cluster's operator said is not true here.
+func TestAStatusThatWasRestoredIntoAnotherClusterIsNotBelieved(t *testing.T) {
+	namespace := cluster.namespace(t)
+	f := newStatusFixture(t, cluster, false)
+	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	object := cluster.stored(t, namespace, "acme")
+	for _, uid := range []string{"of-another-cluster", string(object.GetUID())} {
+		status := map[string]any{
+			"observedGeneration": int64(1),
+			"conditions": []any{map[string]any{
+				"type": "Ready", "status": "True", "reason": "InForce", "message": "", "observedGeneration": int64(1),
+				"lastTransitionTime": "2026-01-01T00:00:00Z",
+			}},
+			"replicas": map[string]any{"summary": "3/3", "serving": int64(3), "inForce": int64(3), "firstSeenResourceVersion": "1", "uid": uid},
+		}
+		object = cluster.stored(t, namespace, "acme")
+		object.Object["status"] = status
+		if err := cluster.kube.Status().Update(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+		f.reconciler.rollout = fleet.NewRollout(f.reconciler.fleet) // the next leader
+		f.reconcile(t, namespace, "acme")
+		want := "False RollingOut"
+		if uid == string(object.GetUID()) {
+			want = "True InForce 3/3"
+		}
+		if got, _ := readyOf(t, cluster, namespace, "acme"); !strings.HasPrefix(got, want) {
+			t.Errorf("with the uid %s: %q, want %q", uid, got, want)
+		}
+	}
+}
+
+// What is applied at once must not become a storm of writes and Events, and what is then edited must not wait behind it.
+func TestManyPoliciesThatAreAppliedAtOnceMakeTwoWritesEachAndFewEvents(t *testing.T) {
+	t.Parallel()
+	const policies = 300
+	namespace := cluster.namespace(t)
+	recorded, config := onTheWire(cluster.config, nil)
+	first := startReplica(t, config, namespace, "first")
+	eventuallyServes(t, first)
+	began := time.Now()
+	for i := range policies {
+		cluster.apply(t, namespace, fmt.Sprint("p", i), fmt.Sprintf(`{allow: {domains: [d%d.test]}}`, i))
+	}
+	applied := time.Since(began)
+	ready := func() string {
+		if n := metric(t, first.registry, "registration_policy_policies", `ready="true"`); n != policies {
+			return fmt.Sprint(n, " policies are ready")
+		}
+		return ""
+	}
+	eventually(t, withinABackoff, ready)
+	t.Logf("%d policies were applied in %s, and ready %s after", policies, applied, time.Since(began)-applied)
+	writes := map[string]int{}
+	for _, c := range recorded.to(http.MethodPatch, "/status") {
+		if c.status == http.StatusOK {
+			writes[c.path]++
+		}
+	}
+	for path, n := range writes {
+		if n > 2 {
+			t.Errorf("%d writes of %s, want at most 2", n, path)
+		}
+	}
+	if n := len(eventsIn(t, namespace)); n > 50+int(time.Since(began).Seconds())+1 {
+		t.Errorf("%d Events", n)
+	}
+	before := len(recorded.to(http.MethodPatch, "/status"))
+	for _, name := range []string{"second", "third"} {
+		eventuallyServes(t, startReplica(t, config, namespace, name))
+	}
+	first.stop() // the next leader knows nothing of what this one knew
+	cluster.apply(t, namespace, "p0", `{allow: {domains: [edited.test]}}`)
+	eventuallyReady(t, cluster, namespace, "p0", "True InForce 2/2")
+	if n := len(recorded.to(http.MethodPatch, "/status")) - before; n > 50 {
+		t.Errorf("%d writes of status while replicas came and went, want at most 50", n)
 	}
 }

@@ -110,17 +110,6 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	if err := rulesReconciler.SetupWithManager(mgr); err != nil {
 		t.Fatal(err)
 	}
-	status, err := NewStatusReconciler(StatusOptions{
-		Stored: r.watches, Built: rulesReconciler, Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
-		Scopes: setup.scopes, Logger: logger.WithName("status"),
-		Fleet: &fleet.Observer{
-			Reader: mgr.GetAPIReader(), Namespace: namespace, LeaseName: leaseName, ServiceName: setup.service,
-			Metrics: fleetMetrics, Logger: logger.WithName("status"),
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	leases, err := coordinationv1client.NewForConfigAndClient(config, mgr.GetHTTPClient())
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +118,17 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 		Leases: leases, Namespace: namespace, LeaseName: leaseName, Name: identity, Instance: cmp.Or(setup.instance, identity+"-instance"),
 		Version: "v0.0.0-test", FenceAfter: setup.fence, Metrics: fleetMetrics, Logger: logger.WithName("replica"),
 	})
+	status, err := NewStatusReconciler(StatusOptions{
+		Stored: r.watches, Built: rulesReconciler, Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
+		Scopes: setup.scopes, Logger: logger.WithName("status"),
+		Fleet: &fleet.Observer{
+			Reader: mgr.GetAPIReader(), Namespace: namespace, LeaseName: leaseName, ServiceName: setup.service, Replica: r.report,
+			Metrics: fleetMetrics, Logger: logger.WithName("status"),
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := mgr.Add(&Election{
 		Leases: leases, Namespace: namespace, Name: leaseName, Identity: identity,
 		Lead: status.Run, Metrics: metrics, Logger: logger.WithName("election"),

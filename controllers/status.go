@@ -16,6 +16,7 @@ import (
 
 	v1alpha1ac "registrationpolicy.dev/operator/api/applyconfiguration/api/v1alpha1"
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -27,6 +28,9 @@ type policyStatus struct {
 	v1alpha1.RegistrationPolicyStatus
 }
 
+// ownConditions are the conditions that this operator writes.
+var ownConditions = []v1alpha1.ConditionType{v1alpha1.ConditionAccepted, v1alpha1.ConditionReady, v1alpha1.ConditionOverruled}
+
 // storedStatus reads of an object's status what this operator writes; the conditions of others stay as they are. One that does
 // not decode counts as none: it is written anew.
 func storedStatus(object *unstructured.Unstructured) policyStatus {
@@ -36,7 +40,7 @@ func storedStatus(object *unstructured.Unstructured) policyStatus {
 		return policyStatus{}
 	}
 	status.Conditions = slices.DeleteFunc(status.Conditions, func(condition metav1.Condition) bool {
-		return condition.Type != string(v1alpha1.ConditionAccepted) && condition.Type != string(v1alpha1.ConditionReady)
+		return !slices.Contains(ownConditions, v1alpha1.ConditionType(condition.Type))
 	})
 	return status
 }
@@ -63,20 +67,20 @@ func wantedStatus(before, now policyStatus, generation int64) (after policyStatu
 	return after, changed
 }
 
-// acceptedCondition says whether all of a policy, which has its lists, is in force, but for the fields that depend on the object's
-// history. Of several reasons it is the first of NotUnderstood, OutsideScope, ListNotFound, ListInvalid and InvalidEntry; the
-// message names the faults of all but the first. warnings are what looks wrong in it.
-func acceptedCondition(policy rules.Policy, scopes Scopes, observing bool, warnings []rules.Warning) metav1.Condition {
+// acceptedCondition says whether all of a policy is in force, but for the fields that depend on the object's history. Of several
+// reasons it is the first of NotUnderstood, OutsideScope, ListNotFound, ListInvalid and InvalidEntry; the message names the faults of
+// all but the first. warnings are what looks wrong in it.
+func acceptedCondition(built *publish.Policy, scopes Scopes, observing bool, warnings []rules.Warning) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse}
+	policy := built.Written
 	within, outside, takesPart := scopes.Bound(policy)
 	if policy.NotUnderstood != "" {
 		condition.Reason = string(v1alpha1.ReasonNotUnderstood)
 		condition.Message = "This operator does not understand the policy: " + policy.NotUnderstood + ". " + consequence(within, takesPart)
 		return condition
 	}
-	snapshot, rejections := rules.Compile([]rules.Policy{policy})
-	if len(outside)+len(rejections) > 0 {
-		condition.Reason = string(reasonOf(rejections))
+	if len(built.Rejections) > 0 {
+		condition.Reason = string(reasonOf(built.Rejections))
 		if len(outside) > 0 {
 			condition.Reason = string(v1alpha1.ReasonOutsideScope)
 		}
@@ -84,14 +88,14 @@ func acceptedCondition(policy rules.Policy, scopes Scopes, observing bool, warni
 		switch {
 		case !takesPart:
 			rest = outsideAltogether
-		case !snapshot.Policies()[0].Enforceable && condition.Reason != string(v1alpha1.ReasonInvalidEntry):
+		case !built.Compiled.Enforceable() && condition.Reason != string(v1alpha1.ReasonInvalidEntry):
 			rest = consequenceOfLists(within)
-		case !snapshot.Policies()[0].Enforceable:
+		case !built.Compiled.Enforceable():
 			rest = consequence(within, takesPart)
 		case len(outside) > 0:
 			rest = "The rest of the policy is, for calls of " + listed(within.Sources) + "."
 		}
-		condition.Message = "Not in force: " + named(append(outside, rejections...)) + ". " + rest
+		condition.Message = "Not in force: " + named(built.Rejections) + ". " + rest
 		return condition
 	}
 	condition.Status = metav1.ConditionTrue
@@ -184,6 +188,18 @@ func (s policyStatus) equal(o policyStatus) bool {
 	return equality.Semantic.DeepEqual(s, o)
 }
 
+// equalBesidesReady compares all but the replicas and the condition Ready.
+func (s policyStatus) equalBesidesReady(o policyStatus) bool {
+	rest := func(s policyStatus) policyStatus {
+		s.Replicas = nil
+		s.Conditions = slices.DeleteFunc(slices.Clone(s.Conditions), func(condition metav1.Condition) bool {
+			return condition.Type == string(v1alpha1.ConditionReady)
+		})
+		return s
+	}
+	return rest(s).equal(rest(o))
+}
+
 func (s policyStatus) accepted() metav1.Condition {
 	return *meta.FindStatusCondition(s.Conditions, string(v1alpha1.ConditionAccepted))
 }
@@ -207,6 +223,12 @@ func (s policyStatus) applyTo(object *unstructured.Unstructured) (runtime.ApplyC
 			WithSummary(replicas.Summary).WithServing(*replicas.Serving).WithInForce(*replicas.InForce)
 		if replicas.FirstSeenResourceVersion != "" {
 			configuration.WithFirstSeenResourceVersion(replicas.FirstSeenResourceVersion)
+		}
+		if replicas.UID != "" {
+			configuration.WithUID(replicas.UID)
+		}
+		if replicas.ObservedTime != nil {
+			configuration.WithObservedTime(*replicas.ObservedTime)
 		}
 		for _, waiting := range replicas.Waiting {
 			configuration.WithWaiting(v1alpha1ac.WaitingReplica().WithName(waiting.Name).WithReason(waiting.Reason))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -17,6 +19,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -43,10 +47,21 @@ type StatusReconciler struct {
 	scopes    Scopes
 	observing bool
 	logger    logr.Logger
-	warned    warnedSet
+	events    eventBudgets
 	fleet     *fleet.Observer
-	rollout   *fleet.Rollout
+
+	// These are of one term of leadership.
+	warned  *warnedSet
+	rollout *fleet.Rollout
+	queue   priorityqueue.PriorityQueue[ctrl.Request] // nil before the first
 }
+
+const (
+	// statusWorkers is how many statuses are written at the same time.
+	statusWorkers = 4
+	// sweep is the priority of requests that come for many policies at once: what somebody has just edited goes before them.
+	sweep = handler.LowPriority
+)
 
 // PolicySource is where policies are read as they are stored.
 type PolicySource interface {
@@ -93,40 +108,38 @@ func NewStatusReconciler(o StatusOptions) (*StatusReconciler, error) {
 	return &StatusReconciler{
 		stored: o.Stored, built: o.Built, converter: converter{schema}, client: o.Client, recorder: o.Recorder,
 		scopes: o.Scopes, observing: o.Observing, logger: o.Logger,
-		fleet: o.Fleet, rollout: fleet.NewRollout(o.Fleet),
+		events: newEventBudgets(), fleet: o.Fleet, warned: &warnedSet{}, rollout: fleet.NewRollout(o.Fleet),
 	}, nil
 }
 
 // Run writes status until ctx ends: one term of leadership. It may be called again for the next.
 func (r *StatusReconciler) Run(ctx context.Context) error {
 	c, err := controller.NewUnmanaged("status", controller.Options{
-		Reconciler:         r,
-		SkipNameValidation: new(true), // every term has a controller of its own: one cannot be started twice
-		CacheSyncTimeout:   untilSynced,
-		Logger:             r.logger,
+		Reconciler:              r,
+		MaxConcurrentReconciles: statusWorkers,
+		UsePriorityQueue:        new(true),
+		SkipNameValidation:      new(true), // every term has a controller of its own: one cannot be started twice
+		CacheSyncTimeout:        untilSynced,
+		Logger:                  r.logger,
 	})
 	if err != nil {
 		return fmt.Errorf("set up the status controller: %w", err)
 	}
-	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
-	r.warned = warnedSet{} // what was known in a past term may be long gone
-	r.rollout = fleet.NewRollout(r.fleet)
+	r.warned, r.rollout = &warnedSet{}, fleet.NewRollout(r.fleet) // what was known in a past term may be long gone
 	defer r.rollout.Close()
-	looking := source.Func(func(ctx context.Context, q queue) error {
-		go r.rollout.Run(ctx, func(name types.NamespacedName) { q.Add(ctrl.Request{NamespacedName: name}) })
-		return nil
-	})
-	if err := c.Watch(looking); err != nil {
-		return err
-	}
 	end := func() error { return nil }
-	watch := source.Func(func(_ context.Context, q queue) (err error) {
-		end, err = r.stored.OnPolicies(r.onPolicy(q))
+	watch := source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) (err error) {
+		var ok bool
+		if r.queue, ok = queue.(priorityqueue.PriorityQueue[ctrl.Request]); !ok {
+			return fmt.Errorf("the queue is a %T, which knows no priorities", queue)
+		}
+		go r.rollout.Run(ctx, func(name types.NamespacedName, urgent bool) { r.enqueue(name, !urgent) })
 		r.built.OnBuilt(func(policies []types.NamespacedName) {
 			for _, name := range policies {
-				q.Add(ctrl.Request{NamespacedName: name})
+				r.enqueue(name, false)
 			}
 		})
+		end, err = r.stored.OnPolicies(r.onPolicy())
 		return err
 	})
 	if err := c.Watch(watch); err != nil {
@@ -138,31 +151,83 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 			r.logger.Error(err, "Could not end the watch of a past term")
 		}
 	}()
-	return c.Start(ctx)
+	err = c.Start(ctx)
+	r.lastLeaves()
+	return err
 }
 
-func (r *StatusReconciler) onPolicy(queue workqueue.TypedRateLimitingInterface[ctrl.Request]) toolscache.ResourceEventHandler {
-	r.warned.changed = queue.Add
-	enqueue := func(object any) {
-		if policy, ok := object.(*unstructured.Unstructured); ok {
-			queue.Add(ctrl.Request{NamespacedName: nameOf(policy)})
-		}
+// enqueue asks for the status of a policy. isSweep says that it is one of many, and nobody waits for it.
+func (r *StatusReconciler) enqueue(name types.NamespacedName, isSweep bool) {
+	options := priorityqueue.AddOpts{}
+	if isSweep {
+		options.Priority = new(sweep)
 	}
-	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    enqueue,
-		UpdateFunc: func(_, object any) { enqueue(object) },
+	r.queue.AddWithOpts(options, ctrl.Request{NamespacedName: name})
+}
+
+func (r *StatusReconciler) onPolicy() toolscache.ResourceEventHandler {
+	return toolscache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(object any, isInInitialList bool) {
+			if policy, ok := object.(*unstructured.Unstructured); ok {
+				r.enqueue(nameOf(policy), isInInitialList)
+			}
+		},
+		UpdateFunc: func(before, after any) {
+			if policy, ok := after.(*unstructured.Unstructured); ok {
+				r.enqueue(nameOf(policy), !changesRules(before, after))
+			}
+		},
 		DeleteFunc: func(object any) {
 			if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
 				object = gone.Obj
 			}
 			if policy, ok := object.(*unstructured.Unstructured); ok {
 				r.deleted(policy)
-				queue.Add(everyPolicy)
-				queue.Add(ctrl.Request{NamespacedName: nameOf(policy)})
+				r.enqueue(nameOf(policy), false)
+				r.enqueue(everyPolicy.NamespacedName, false)
 			}
 		},
 	}
 }
+
+// lastLeaves says of each policy that no replica serves, where this one was the last that did: nobody will say so later.
+func (r *StatusReconciler) lastLeaves() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastTimeout)
+	defer cancel()
+	policies, err := r.rollout.LastLeaves(ctx)
+	if err != nil {
+		r.logger.Error(unquoted(err), "Could not find out whether another replica serves: Ready stays as it is")
+		return
+	}
+	var writing sync.WaitGroup
+	var written atomic.Int64
+	next := make(chan types.NamespacedName)
+	for range lastWorkers {
+		writing.Go(func() {
+			for name := range next {
+				if result, err := r.Reconcile(ctx, ctrl.Request{NamespacedName: name}); err == nil && result.IsZero() {
+					written.Add(1)
+				}
+			}
+		})
+	}
+	for _, name := range policies {
+		next <- name
+	}
+	close(next)
+	writing.Wait()
+	if len(policies) > 0 {
+		r.logger.Info("The last replica stops: Ready says so", "policies", len(policies), "written", written.Load())
+	}
+}
+
+const (
+	// lastTimeout is the time to say that the last replica stops: a part of what a pod has to end. Of thousands of policies, not all may
+	// be written.
+	lastTimeout = 2 * time.Second
+	// lastWorkers is how many are written at the same time.
+	lastWorkers = 16
+)
 
 func nameOf(object *unstructured.Unstructured) types.NamespacedName {
 	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
@@ -191,18 +256,21 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	if !ok {
 		return ctrl.Result{}, nil // its build asks again
 	}
-	policy := built.Written
-	warnings, wait := r.warnings(object, &policy)
+	warned, wait := r.warnings(object, &built.Written)
 	if wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	accepted := acceptedCondition(policy, r.scopes, r.observing, warnings)
-	replicas, ready := r.rollout.Status(object, before.RegistrationPolicyStatus, accepted, policy.Mode == rules.Audit)
-	after, changed := wantedStatus(before, policyStatus{v1alpha1.RegistrationPolicyStatus{
-		Conditions: []metav1.Condition{accepted, ready},
-		Replicas:   replicas, Entries: entriesStatus(&policy, r.scopes), Lists: listStatuses(&policy),
-	}}, object.GetGeneration())
-	if after.equal(before) {
+	accepted := acceptedCondition(built, r.scopes, r.observing, warned.warnings)
+	rollout := r.rollout.Status(object, before.RegistrationPolicyStatus, accepted, built.Written.Mode == rules.Audit)
+	wanted := policyStatus{v1alpha1.RegistrationPolicyStatus{
+		Conditions: []metav1.Condition{accepted, rollout.Ready},
+		Replicas:   rollout.Replicas, Entries: entriesStatus(built), Lists: listStatuses(&built.Written),
+	}}
+	if warned.overruled != nil && accepted.Status == metav1.ConditionTrue {
+		wanted.Conditions = append(wanted.Conditions, warned.overruled.condition())
+	}
+	after, changed := wantedStatus(before, wanted, object.GetGeneration())
+	if after.equal(before) || rollout.Settled && after.equalBesidesReady(before) {
 		return ctrl.Result{}, nil
 	}
 	configuration, err := after.applyTo(object)

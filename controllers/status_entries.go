@@ -4,20 +4,18 @@ import (
 	"strings"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
-// entriesStatus counts the entries of a policy, which has its lists, that are in force.
-func entriesStatus(policy *rules.Policy, scopes Scopes) *v1alpha1.EntriesStatus {
+// entriesStatus counts the entries of a policy that are in force.
+func entriesStatus(built *publish.Policy) *v1alpha1.EntriesStatus {
 	allowed, denied := 0, 0
-	within, _, takesPart := scopes.Bound(*policy)
-	if !takesPart || policy.NotUnderstood != "" {
-		return &v1alpha1.EntriesStatus{Allowed: new(int64), Denied: new(int64)}
-	}
-	if snapshot, rejections := rules.Compile([]rules.Policy{within}); snapshot.Policies()[0].Enforceable {
+	policy := &built.Written
+	if built.Compiled != nil && built.Compiled.Enforceable() {
 		allowed = len(policy.Allow.Domains) + len(policy.Allow.PublicSuffixes) + len(policy.Allow.Addresses)
 		denied = len(policy.Deny.Domains) + len(policy.Deny.Addresses)
-		for _, rejection := range rejections {
+		for _, rejection := range built.Compiled.Rejections() {
 			switch {
 			case strings.HasPrefix(rejection.Path, "spec.allow.lists"), strings.HasPrefix(rejection.Path, "spec.deny.lists"):
 			case strings.HasPrefix(rejection.Path, "spec.allow."):

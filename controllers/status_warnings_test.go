@@ -190,7 +190,7 @@ func TestManyPoliciesShareTheComputationOfTheirWarnings(t *testing.T) {
 		t.Helper()
 		policy := f.reconciler.converter.convert(t.Context(), &objects[i])
 		found, wait := f.reconciler.warnings(&objects[i], &policy)
-		return len(found), wait
+		return len(found.warnings), wait
 	}
 	for i := range objects {
 		if warnings, wait := ask(i); warnings != 0 || wait != 0 {

@@ -29,8 +29,8 @@ const (
 	// * "Pending"
 	ConditionAccepted ConditionType = "Accepted"
 
-	// ConditionReady says whether the generation that the operator has observed is in force on every replica that can be
-	// asked (in mode Audit: is evaluated on every one). Once true of a generation it stays so, unless a replica goes back.
+	// ConditionReady says whether the generation that the operator has observed is in force on every serving replica
+	// (in mode Audit: is evaluated on every one). Once true of a generation it stays so, unless a replica goes back.
 	//
 	// Possible reasons for it to be True are:
 	//
@@ -51,23 +51,39 @@ const (
 	// * "Pending"
 	ConditionReady ConditionType = "Ready"
 
-	// ReasonInForce is used with Ready=True: every replica that can be asked decides by this generation.
+	// ConditionOverruled is there, and True, while another policy denies all calls that this one applies to: nobody can register
+	// by it, although it is in force. The message names the other policy.
+	//
+	// Possible reasons for it to be True are:
+	//
+	// * "PolicyNotEnforceable"
+	// * "PolicyDeniesAll"
+	ConditionOverruled ConditionType = "Overruled"
+
+	// ReasonPolicyNotEnforceable is used with Overruled=True: the other policy is not understood, or lacks a list by which it
+	// denies.
+	ReasonPolicyNotEnforceable ConditionReason = "PolicyNotEnforceable"
+
+	// ReasonPolicyDeniesAll is used with Overruled=True: the other policy denies "*".
+	ReasonPolicyDeniesAll ConditionReason = "PolicyDeniesAll"
+
+	// ReasonInForce is used with Ready=True: every serving replica decides by this generation.
 	ReasonInForce ConditionReason = "InForce"
 
-	// ReasonEvaluated is used with Ready=True of a policy in mode Audit: every replica that can be asked evaluates this
+	// ReasonEvaluated is used with Ready=True of a policy in mode Audit: every serving replica evaluates this
 	// generation.
 	ReasonEvaluated ConditionReason = "Evaluated"
 
 	// ReasonNotAccepted is used with Ready=False: not all of the spec is in force anywhere; see Accepted.
 	ReasonNotAccepted ConditionReason = "NotAccepted"
 
-	// ReasonRollingOut is used with Ready=False: some replica that can be asked does not decide by this generation yet.
+	// ReasonRollingOut is used with Ready=False: some serving replica does not decide by this generation yet.
 	ReasonRollingOut ConditionReason = "RollingOut"
 
-	// ReasonNoReplica is used with Ready=False: no replica can be asked.
+	// ReasonNoReplica is used with Ready=False: no replica serves.
 	ReasonNoReplica ConditionReason = "NoReplica"
 
-	// ReasonReplicaSilent is used with Ready=Unknown: a replica that can be asked has not said for half a minute, or never,
+	// ReasonReplicaSilent is used with Ready=Unknown: a serving replica has not said for half a minute, or never,
 	// what it decides by, and had not reached this generation when it last did. status.replicas names it.
 	ReasonReplicaSilent ConditionReason = "ReplicaSilent"
 
@@ -76,7 +92,7 @@ const (
 	// names it.
 	ReasonNamespaceUnreadable ConditionReason = "NamespaceUnreadable"
 
-	// ReasonReplicasUnknown is used with Ready=Unknown: the operator could not find out which replicas can be asked.
+	// ReasonReplicasUnknown is used with Ready=Unknown: the operator could not find out which replicas serve.
 	ReasonReplicasUnknown ConditionReason = "ReplicasUnknown"
 
 	// ReasonAccepted is used with Accepted=True: all of the spec is in force.

@@ -10,6 +10,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:subresource:status
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.status.replicas.summary`
+// +kubebuilder:printcolumn:name="Observed",type=date,JSONPath=`.status.replicas.observedTime`
+// +kubebuilder:printcolumn:name="Overruled",type=string,JSONPath=`.status.conditions[?(@.type=="Overruled")].status`
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
 // +kubebuilder:printcolumn:name="Allowed",type=integer,JSONPath=`.status.entries.allowed`
 // +kubebuilder:printcolumn:name="Denied",type=integer,JSONPath=`.status.entries.denied`
@@ -256,7 +258,8 @@ type RegistrationPolicyStatus struct {
 	Lists []ListStatus `json:"lists,omitempty"`
 }
 
-// ReplicasStatus says how many replicas decide by the observed generation of a policy.
+// ReplicasStatus says how many replicas decided by the observed generation of a policy at the observed time. Replicas that come and
+// go while Ready stays as it is do not change it before it is confirmed.
 type ReplicasStatus struct {
 	// summary is inForce and serving for people, for example "3/3".
 	// +required
@@ -264,24 +267,36 @@ type ReplicasStatus struct {
 	// +kubebuilder:validation:MaxLength=32
 	Summary string `json:"summary,omitempty"`
 
-	// serving is how many replicas can be asked.
+	// serving is how many replicas served.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Serving *int32 `json:"serving,omitempty"`
 
-	// inForce is how many of these decide by the observed generation.
+	// inForce is how many of these decided by the observed generation.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	InForce *int32 `json:"inForce,omitempty"`
 
+	// observedTime is when the operator last wrote what it had found. It confirms a status that is 10 minutes old, up to six a
+	// minute. A much older one says that no operator confirms it: none may be running.
+	// +optional
+	ObservedTime *metav1.Time `json:"observedTime,omitempty"`
+
 	// firstSeenResourceVersion is the resourceVersion of the policy at which the operator first saw the observed generation:
-	// a replica whose rules reflect everything through it decides by that generation.
+	// a replica whose rules reflect the policy's namespace up to it decides by that generation.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	FirstSeenResourceVersion string `json:"firstSeenResourceVersion,omitempty"`
 
-	// waiting are the first of the replicas that can be asked and are not known to decide by the observed generation.
+	// uid is that of the policy of which this was said. A status that was restored with its policy into another cluster has
+	// another one, and does not count.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	UID string `json:"uid,omitempty"`
+
+	// waiting are the first of the serving replicas that were not known to decide by the observed generation.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

@@ -378,6 +378,10 @@ func (in *ReplicasStatus) DeepCopyInto(out *ReplicasStatus) {
 		*out = new(int32)
 		**out = **in
 	}
+	if in.ObservedTime != nil {
+		in, out := &in.ObservedTime, &out.ObservedTime
+		*out = (*in).DeepCopy()
+	}
 	if in.Waiting != nil {
 		in, out := &in.Waiting, &out.Waiting
 		*out = make([]WaitingReplica, len(*in))

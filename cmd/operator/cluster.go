@@ -100,18 +100,6 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	if err != nil {
 		return nil, fmt.Errorf("--snapshot-dir: %w", err)
 	}
-	statusReconciler, err := controllers.NewStatusReconciler(controllers.StatusOptions{
-		Stored: watches, Built: rulesReconciler,
-		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
-		Scopes: o.scopes, Observing: o.observe, Logger: logger.WithName("status"),
-		Fleet: &fleet.Observer{
-			Reader: mgr.GetAPIReader(), Namespace: o.namespace, LeaseName: o.leaseName, ServiceName: o.serviceName,
-			Metrics: fleetMetrics, Logger: logger.WithName("status"),
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
 	instance := string(uuid.NewUUID())
 	election, err := coordinationv1client.NewForConfigAndClient(rest.AddUserAgent(config, "leader-election"), mgr.GetHTTPClient())
 	if err != nil {
@@ -125,11 +113,26 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 		Leases: reports, Namespace: o.namespace, LeaseName: o.leaseName, Name: o.replicaName, PodUID: types.UID(o.replicaUID),
 		Instance: instance, Version: version(), FenceAfter: o.fenceAfter, Metrics: fleetMetrics, Logger: logger.WithName("replica"),
 	})
+	statusReconciler, err := controllers.NewStatusReconciler(controllers.StatusOptions{
+		Stored: watches, Built: rulesReconciler,
+		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
+		Scopes: o.scopes, Observing: o.observe, Logger: logger.WithName("status"),
+		Fleet: &fleet.Observer{
+			Reader: mgr.GetAPIReader(), Namespace: o.namespace, LeaseName: o.leaseName, ServiceName: o.serviceName, Replica: replica,
+			Metrics: fleetMetrics, Logger: logger.WithName("status"),
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
 	return &cluster{mgr, tracker, publisher, replica, stored}, mgr.Add(&controllers.Election{
 		Leases: election, Namespace: o.namespace, Name: o.leaseName, Identity: o.replicaName + "_" + instance,
 		Lead: statusReconciler.Run, Metrics: metrics, Logger: logger.WithName("election"),
 	})
 }
+
+// drain tells the others that this replica is about to stop.
+func (c *cluster) drain() { c.replica.Drain() }
 
 // Start keeps the rules up to date and reports them until ctx ends: the report is taken back last.
 func (c *cluster) Start(ctx context.Context) error {

@@ -14,7 +14,8 @@ const (
 	minFence = 30 * time.Second
 	// minStaleness is the least --max-staleness: a watch of which nothing changes is heard of about once a minute.
 	minStaleness = 2 * time.Minute
-	// maxReplicaName leaves room before it for the name of the lease, in that of an object.
+	// maxReplicaName leaves room in the name of an object for that of the lease before it, which has up to 63 characters, and for what
+	// tells two processes of one name apart.
 	maxReplicaName = 180
 )
 
@@ -51,7 +52,28 @@ func (o *options) validateReplica(bad func(flag, format string, args ...any)) {
 		}
 		return
 	}
+	o.validateNames(bad)
+}
+
+// validateNames tells bad of names that no object can have. An API server would refuse them one by one, at a time when nobody looks.
+func (o *options) validateNames(bad func(flag, format string, args ...any)) {
+	for _, label := range []struct{ flag, value string }{{"lease-name", o.leaseName}, {"service-name", o.serviceName}} {
+		if label.flag == "service-name" && label.value == "" {
+			continue
+		}
+		// Both are values of labels, too.
+		problems := validation.IsDNS1123Subdomain(label.value)
+		if len(label.value) > validation.LabelValueMaxLength {
+			problems = append(problems, fmt.Sprintf("it has %d characters", len(label.value)))
+		}
+		if len(problems) > 0 {
+			bad(label.flag, "%q: write at most %d lower-case letters, digits, - and .", label.value, validation.LabelValueMaxLength)
+		}
+	}
 	if problems := validation.IsDNS1123Subdomain(o.replicaName); len(problems) > 0 || len(o.replicaName) > maxReplicaName {
 		bad("replica-name", "%q: write at most %d letters, digits, - and . of the kind of a pod's name", o.replicaName, maxReplicaName)
+	}
+	if problems := validation.IsDNS1123Label(o.namespace); o.namespace != "" && len(problems) > 0 {
+		bad("namespace", "%q is not the name of a namespace: %s", o.namespace, problems[0])
 	}
 }

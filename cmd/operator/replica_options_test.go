@@ -15,6 +15,11 @@ func TestFlagsOfAReplicaThatCannotBeMeantAreRefusedByName(t *testing.T) {
 		"a negative fence":                         {[]string{"--fence-after", "-1s"}, "--fence-after: -1s is less than 30s"},
 		"a name that no object has":                {[]string{"--replica-name", "Replica One"}, `--replica-name: "Replica One"`},
 		"a name too long for that of a lease":      {[]string{"--replica-name", strings.Repeat("a", 181)}, "--replica-name: "},
+		"a lease whose name is no label's value":   {[]string{"--lease-name", strings.Repeat("a", 70)}, "--lease-name: "},
+		"a lease whose name no object has":         {[]string{"--lease-name", "My_Lease"}, `--lease-name: "My_Lease"`},
+		"a lease without a name":                   {[]string{"--lease-name", ""}, `--lease-name: ""`},
+		"a Service whose name is no label's value": {[]string{"--service-name", strings.Repeat("a", 70)}, "--service-name: "},
+		"a Service whose name no object has":       {[]string{"--service-name", "My Hook"}, `--service-name: "My Hook"`},
 		"a fence of an operator without a cluster": {[]string{"--policy-dir", ".", "--fence-after", "1m"}, "--fence-after: is of a cluster"},
 		"a staleness without a cluster":            {[]string{"--policy-dir", ".", "--max-staleness", "5m"}, "--max-staleness: is of a cluster"},
 	} {

@@ -206,6 +206,9 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	defer close(stopped)
 
 	op.ready.draining.Store(true)
+	if op.ready.cluster != nil {
+		op.ready.cluster.drain()
+	}
 	op.hook.Drain()
 	time.Sleep(op.options.drainDelay)
 

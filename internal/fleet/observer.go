@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -16,8 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"registrationpolicy.dev/operator/internal/freshness"
 )
 
 // fenceMargin is added to a replica's own --fence-after before it counts as fenced: for answers that were on their way.
@@ -32,6 +29,8 @@ type Observer struct {
 	Namespace, LeaseName string
 	// ServiceName is the Service whose EndpointSlices say which replicas serve; "" means that all do that report.
 	ServiceName string
+	// Replica is this process, which the others see by its Lease alone; nil if it does not serve.
+	Replica *Replica
 	// Metrics counts what the leader sees.
 	Metrics *Metrics
 	// Logger takes what cannot be said in a status.
@@ -60,6 +59,8 @@ type replicaView struct {
 	// synced and unreadable are what it has reported; nil without a report.
 	synced     map[string]string
 	unreadable []string
+	// stopping says that it was told to stop, and serves until proxies know.
+	stopping bool
 }
 
 // replicaState says what is known of a replica.
@@ -93,7 +94,9 @@ func (o *Observer) observe(ctx context.Context) (view, error) {
 		}
 		reported.forgetAfter(leases.ResourceVersion)
 		unchanged := time.Since(o.note(lease, observations))
-		replica := replicaView{name: o.nameOf(lease), state: reporting, synced: reported.Synced, unreadable: reported.Unreadable}
+		replica := replicaView{
+			name: o.nameOf(lease), state: reporting, synced: reported.Synced, unreadable: reported.Unreadable, stopping: reported.Stopping,
+		}
 		if unchanged > reportDuration {
 			replica.state = silent
 		}
@@ -188,27 +191,4 @@ func (o *Observer) note(lease *coordinationv1.Lease, observations map[types.UID]
 // nameOf returns the name of the replica that a Lease is of.
 func (o *Observer) nameOf(lease *coordinationv1.Lease) string {
 	return lease.Name[min(len(o.LeaseName)+len("."), len(lease.Name)):]
-}
-
-// sameMembers reports whether the same replicas serve, in the same states and with the same readable namespaces, and none has gone
-// back.
-func (v view) sameMembers(before view) bool {
-	return slices.EqualFunc(v.replicas, before.replicas, func(now, then replicaView) bool {
-		if now.name != then.name || now.state != then.state || !slices.Equal(now.unreadable, then.unreadable) {
-			return false
-		}
-		for namespace, version := range then.synced {
-			if freshness.Older(now.synced[namespace], version) {
-				return false
-			}
-		}
-		return true
-	})
-}
-
-// equal reports whether two views show the same.
-func (v view) equal(o view) bool {
-	return slices.EqualFunc(v.replicas, o.replicas, func(a, b replicaView) bool {
-		return a.name == b.name && a.state == b.state && maps.Equal(a.synced, b.synced) && slices.Equal(a.unreadable, b.unreadable)
-	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -15,14 +16,17 @@ import (
 const maxWaiting = 10
 
 // replicasStatus says which of the replicas in view decide by a generation of a policy in a namespace.
-func replicasStatus(v view, namespace string, seen firstSeen) *v1alpha1.ReplicasStatus {
-	status := &v1alpha1.ReplicasStatus{FirstSeenResourceVersion: seen.version}
+func replicasStatus(v view, namespace string, policy *trackedPolicy) *v1alpha1.ReplicasStatus {
+	status := &v1alpha1.ReplicasStatus{
+		UID: string(policy.uid), FirstSeenResourceVersion: policy.version,
+		ObservedTime: new(metav1.NewTime(v.begun.Truncate(time.Second))), // as it is stored
+	}
 	inForce := 0
 	for _, replica := range v.replicas {
 		synced, isRead := replica.synced[namespace]
 		var reason v1alpha1.WaitingReason
 		switch {
-		case isRead && !freshness.Older(synced, seen.version):
+		case isRead && !freshness.Older(synced, policy.version):
 			inForce++ // also on a silent replica: it goes back no further than to its last report
 			continue
 		case replica.state == silent:
@@ -46,13 +50,13 @@ func replicasStatus(v view, namespace string, seen firstSeen) *v1alpha1.Replicas
 
 // readyCondition says whether a generation of a policy in a namespace is in force on every replica in view, but for the fields that
 // depend on the object's history.
-func readyCondition(accepted metav1.Condition, audit bool, namespace string, replicas *v1alpha1.ReplicasStatus) metav1.Condition {
+func readyCondition(policy *trackedPolicy, namespace string, replicas *v1alpha1.ReplicasStatus) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionReady), Status: metav1.ConditionFalse}
 	counted := fmt.Sprintf("%d of the %d serving replicas", *replicas.InForce, *replicas.Serving)
 	silent := waitingFor(replicas, v1alpha1.WaitingSilent, v1alpha1.WaitingUnreported)
 	unreadable := waitingFor(replicas, v1alpha1.WaitingUnreadable)
 	switch {
-	case accepted.Status != metav1.ConditionTrue:
+	case policy.accepted != metav1.ConditionTrue:
 		condition.Reason = string(v1alpha1.ReasonNotAccepted)
 		condition.Message = "Not all of the spec can be in force: see the condition Accepted."
 	case *replicas.Serving == 0:
@@ -70,7 +74,7 @@ func readyCondition(accepted metav1.Condition, audit bool, namespace string, rep
 	case *replicas.InForce < *replicas.Serving:
 		condition.Reason = string(v1alpha1.ReasonRollingOut)
 		condition.Message = counted + " decide by this generation. Not yet: " + waitingFor(replicas, v1alpha1.WaitingBehind) + "."
-	case audit:
+	case policy.audit:
 		condition.Status = metav1.ConditionTrue
 		condition.Reason = string(v1alpha1.ReasonEvaluated)
 		condition.Message = "All serving replicas evaluate this generation."

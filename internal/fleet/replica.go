@@ -88,6 +88,9 @@ type Replica struct {
 	// unproven are the reports that the rules in force are not as new as, oldest first.
 	unproven []sentReport
 
+	stopping atomic.Bool   // told to stop
+	stop     chan struct{} // full when it was
+
 	mu           sync.Mutex
 	state        state
 	wantsVersion string    // that the rules must reach for the next state
@@ -121,7 +124,9 @@ type sentReport struct {
 
 // NewReplica returns a replica that reports on rules.
 func NewReplica(rules Rules, options ReplicaOptions) *Replica {
-	r := &Replica{options: options, rules: rules, name: options.LeaseName + "." + options.Name, started: time.Now()}
+	r := &Replica{
+		options: options, rules: rules, name: options.LeaseName + "." + options.Name, started: time.Now(), stop: make(chan struct{}, 1),
+	}
 	r.proven.Store(-1)
 	return r
 }
@@ -150,6 +155,7 @@ func (r *Replica) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
+		case <-r.stop:
 		case <-changed:
 			select {
 			case <-ctx.Done():
@@ -161,6 +167,15 @@ func (r *Replica) Start(ctx context.Context) error {
 	return nil
 }
 
+// Drain reports at once that this replica is about to stop. The last one of a fleet is known by it: see [Rollout.LastLeaves].
+func (r *Replica) Drain() {
+	r.stopping.Store(true)
+	select {
+	case r.stop <- struct{}{}:
+	default:
+	}
+}
+
 // report writes one report. again says that the next one should follow at once.
 func (r *Replica) report(ctx context.Context, inForce InForce) (again bool, _ error) {
 	r.mu.Lock()
@@ -168,7 +183,8 @@ func (r *Replica) report(ctx context.Context, inForce InForce) (again bool, _ er
 	r.mu.Unlock()
 	text, err := json.Marshal(report{
 		Digest: inForce.Digest, Synced: inForce.Synced, Unreadable: slices.Sorted(slices.Values(inForce.Unreadable)),
-		Serving: serves, Version: r.options.Version, FenceAfterSeconds: int64(r.options.FenceAfter / time.Second),
+		Serving: serves, Stopping: r.stopping.Load(), Version: r.options.Version,
+		FenceAfterSeconds: int64(r.options.FenceAfter / time.Second),
 	})
 	if err != nil {
 		return false, fmt.Errorf("write the report: %w", err)

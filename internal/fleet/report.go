@@ -58,6 +58,8 @@ type report struct {
 	Unreadable []string `json:"unreadable,omitempty"`
 	// Serving says that the replica answers calls, or may at any moment.
 	Serving bool `json:"serving"`
+	// Stopping says that it was told to stop. It serves until proxies know.
+	Stopping bool `json:"stopping,omitempty"`
 	// Version is the operator's.
 	Version string `json:"version,omitempty"`
 	// FenceAfterSeconds is the time without a report after which it answers no calls; 0 means never.

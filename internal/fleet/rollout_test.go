@@ -1,14 +1,19 @@
 package fleet
 
 import (
+	"context"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 )
@@ -40,7 +45,7 @@ func TestAVersionOfBeforeARestoreIsNotWaitedFor(t *testing.T) {
 		t.Errorf("the leader that saw it before: first seen at %s, want %s", got, after)
 	}
 	told := v1alpha1.RegistrationPolicyStatus{
-		ObservedGeneration: 1, Replicas: &v1alpha1.ReplicasStatus{FirstSeenResourceVersion: before},
+		ObservedGeneration: 1, Replicas: &v1alpha1.ReplicasStatus{FirstSeenResourceVersion: before, UID: "1"},
 	}
 	if got := firstSeenAt(newRollout(), after, told); got != after {
 		t.Errorf("the next leader: first seen at %s, want %s", got, after)
@@ -91,13 +96,161 @@ func TestAGenerationWaitsForItsOwnNamespaceOnly(t *testing.T) {
 		"a replica has never reported": {second: replicaView{name: "b", state: unreported}, want: "Unknown ReplicaSilent 1/2"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			replicas, ready := of(ok, c.second).Status(policyAt("7"), v1alpha1.RegistrationPolicyStatus{}, acceptedTrue, false)
-			if got := string(ready.Status) + " " + ready.Reason + " " + replicas.Summary; got != c.want {
+			status := of(ok, c.second).Status(policyAt("7"), v1alpha1.RegistrationPolicyStatus{}, acceptedTrue, false)
+			if got := string(status.Ready.Status) + " " + status.Ready.Reason + " " + status.Replicas.Summary; got != c.want {
 				t.Errorf("Ready is %q, want %q", got, c.want)
 			}
-			if !strings.Contains(ready.Message, c.message) {
-				t.Errorf("the message %q does not say %q", ready.Message, c.message)
+			if !strings.Contains(status.Ready.Message, c.message) {
+				t.Errorf("the message %q does not say %q", status.Ready.Message, c.message)
 			}
 		})
 	}
+}
+
+// steadyRollout returns a rollout of so many policies that are in force on three replicas, and what it calls to observe others.
+func steadyRollout(policies int, since time.Duration) (o *Rollout, see func(names ...string) changes) {
+	o = newRollout()
+	replicas := func(names ...string) (all []replicaView) {
+		for _, name := range names {
+			all = append(all, replicaView{name: name, state: reporting, synced: map[string]string{"team": "9"}})
+		}
+		return all
+	}
+	o.view = view{begun: time.Now().Add(time.Second), replicas: replicas("a", "b", "c")}
+	for i := range policies {
+		object := policyAt("7")
+		object.Name, object.UID = fmt.Sprint("p", i), types.UID(fmt.Sprint("uid-", i))
+		o.Status(object, v1alpha1.RegistrationPolicyStatus{}, acceptedTrue, false)
+	}
+	for _, policy := range o.tracked {
+		policy.at = policy.at.Add(-since)
+		policy.said.at = policy.said.at.Add(-since)
+	}
+	return o, func(names ...string) changes {
+		o.view = view{begun: time.Now().Add(time.Second), replicas: replicas(names...)}
+		return o.changes(time.Now())
+	}
+}
+
+// While a Deployment rolls, replicas come and go all the time, and each policy is as Ready as before.
+func TestReplicasThatComeAndGoWriteNoStatus(t *testing.T) {
+	_, see := steadyRollout(2000, time.Minute)
+	for _, roll := range [][]string{{"a", "b", "c", "d"}, {"b", "c", "d"}, {"b", "c", "d", "e"}, {"c", "d", "e"}, {"c", "d", "e", "f"}, {"d", "e", "f"}} {
+		if got := see(roll...); len(got.urgent)+len(got.others) > 0 {
+			t.Errorf("with %s: %d and %d statuses are to be written, want none", roll, len(got.urgent), len(got.others))
+		}
+	}
+	if got := see(); len(got.others)+len(got.urgent) != 2000 {
+		t.Errorf("without a replica: %d statuses are to be written, want all", len(got.others)+len(got.urgent))
+	}
+}
+
+// An old status is confirmed, so that its age tells whether anybody does. Thousands are no load.
+func TestOldStatusesAreConfirmedAFewAtATime(t *testing.T) {
+	o, see := steadyRollout(2000, time.Hour)
+	if got := see("a", "b", "c"); len(got.others) != refreshBurst || len(got.urgent) != 0 {
+		t.Fatalf("%d and %d statuses are to be written, want %d and none", len(got.others), len(got.urgent), refreshBurst)
+	}
+	if got := see("a", "b", "c"); len(got.others) != 0 {
+		t.Errorf("%d more at once, want none", len(got.others))
+	}
+	o.budget.filled = o.budget.filled.Add(-2 * refreshInterval)
+	got := see("a", "b")
+	if len(got.others) != 2 {
+		t.Fatalf("%d after two intervals, want 2", len(got.others))
+	}
+	name := got.others[0]
+	policy := o.tracked[name]
+	object := policyAt("7")
+	object.Name, object.UID = name.Name, policy.uid
+	stored := v1alpha1.RegistrationPolicyStatus{
+		ObservedGeneration: 1,
+		Conditions:         []metav1.Condition{{Type: string(v1alpha1.ConditionReady), Status: metav1.ConditionTrue, Reason: "InForce"}},
+		Replicas: &v1alpha1.ReplicasStatus{
+			UID: string(policy.uid), Summary: "3/3", InForce: new(int32(3)), Serving: new(int32(3)), FirstSeenResourceVersion: "7",
+		},
+	}
+	if status := o.Status(object, stored, acceptedTrue, false); status.Settled || status.Replicas.Summary != "2/2" {
+		t.Errorf("confirmed: settled %v, %s; want what is known now, 2/2", status.Settled, status.Replicas.Summary)
+	}
+	if status := o.Status(object, stored, acceptedTrue, false); !status.Settled {
+		t.Error("it is to be written again")
+	}
+}
+
+func TestAGenerationThatIsRolledOutIsToldOnce(t *testing.T) {
+	o := newRollout()
+	o.view = view{begun: time.Now().Add(-time.Second)}
+	object := policyAt("7")
+	o.Status(object, v1alpha1.RegistrationPolicyStatus{}, acceptedTrue, false)
+	see := func(versions ...string) int {
+		o.view = view{begun: time.Now()}
+		for i, version := range versions {
+			o.view.replicas = append(o.view.replicas, replicaView{
+				name: fmt.Sprint(i), state: reporting, synced: map[string]string{"team": version},
+			})
+		}
+		got := o.changes(time.Now())
+		return len(got.urgent)
+	}
+	for _, behind := range [][]string{{"6", "6", "6"}, {"7", "6", "6"}, {"7", "7", "6"}} {
+		if n := see(behind...); n != 0 {
+			t.Errorf("at %s: %d writes while it rolls out", behind, n)
+		}
+	}
+	if n := see("7", "7", "7"); n != 1 {
+		t.Errorf("%d urgent writes once it is in force everywhere, want 1", n)
+	}
+}
+
+// countingReader counts the LISTs of an observer.
+type countingReader struct {
+	client.Reader
+
+	lists atomic.Int64
+}
+
+func (r *countingReader) List(context.Context, client.ObjectList, ...client.ListOption) error {
+	r.lists.Add(1)
+	return nil
+}
+
+func TestASteadyFleetIsObservedRarelyAndAnEditSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader := &countingReader{}
+		o := newRollout()
+		o.observer.Reader, o.observer.ServiceName = reader, "hook"
+		go o.Run(t.Context(), func(types.NamespacedName, bool) {})
+		synctest.Wait()
+		count := func(of time.Duration) int64 {
+			before := reader.lists.Load()
+			time.Sleep(of)
+			synctest.Wait()
+			return reader.lists.Load() - before
+		}
+		time.Sleep(time.Second)
+		if n := count(10 * time.Minute); n > 10*3 {
+			t.Errorf("%d LISTs in 10 quiet minutes, want at most 3 a minute", n)
+		}
+		// No replica reports: the policy goes on waiting.
+		o.Status(policyAt("7"), v1alpha1.RegistrationPolicyStatus{}, acceptedTrue, false)
+		if n := count(time.Second); n < 2 || n > 2*2 {
+			t.Errorf("%d LISTs in the second after an edit, want one or two observations", n)
+		}
+		if n := count(3 * time.Second); n > 2*4 {
+			t.Errorf("%d LISTs in the three seconds after that, want at most 4 observations", n)
+		}
+		count(2 * time.Minute)
+		if n := count(10 * time.Minute); n > 10*2*4 {
+			t.Errorf("%d LISTs in 10 minutes in which it goes on waiting, want at most 8 a minute", n)
+		}
+		for i := range 30 { // edits in 40 s
+			object := policyAt(fmt.Sprint(8 + i))
+			object.Generation = int64(2 + i)
+			o.Status(object, v1alpha1.RegistrationPolicyStatus{}, acceptedTrue, false)
+			if n := count(40 * time.Second / 30); n > 2*3 {
+				t.Errorf("edit %d: %d LISTs", i, n)
+			}
+		}
+	})
 }

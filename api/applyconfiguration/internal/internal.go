@@ -278,10 +278,16 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: inForce
       type:
         scalar: numeric
+    - name: observedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: serving
       type:
         scalar: numeric
     - name: summary
+      type:
+        scalar: string
+    - name: uid
       type:
         scalar: string
     - name: waiting

@@ -2,21 +2,32 @@
 
 package v1alpha1
 
+import (
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
 // ReplicasStatusApplyConfiguration represents a declarative configuration of the ReplicasStatus type for use
 // with apply.
 //
-// ReplicasStatus says how many replicas decide by the observed generation of a policy.
+// ReplicasStatus says how many replicas decided by the observed generation of a policy at the observed time. Replicas that come and
+// go while Ready stays as it is do not change it before it is confirmed.
 type ReplicasStatusApplyConfiguration struct {
 	// summary is inForce and serving for people, for example "3/3".
 	Summary *string `json:"summary,omitempty"`
-	// serving is how many replicas can be asked.
+	// serving is how many replicas served.
 	Serving *int32 `json:"serving,omitempty"`
-	// inForce is how many of these decide by the observed generation.
+	// inForce is how many of these decided by the observed generation.
 	InForce *int32 `json:"inForce,omitempty"`
+	// observedTime is when the operator last wrote what it had found. It confirms a status that is 10 minutes old, up to six a
+	// minute. A much older one says that no operator confirms it: none may be running.
+	ObservedTime *v1.Time `json:"observedTime,omitempty"`
 	// firstSeenResourceVersion is the resourceVersion of the policy at which the operator first saw the observed generation:
-	// a replica whose rules reflect everything through it decides by that generation.
+	// a replica whose rules reflect the policy's namespace up to it decides by that generation.
 	FirstSeenResourceVersion *string `json:"firstSeenResourceVersion,omitempty"`
-	// waiting are the first of the replicas that can be asked and are not known to decide by the observed generation.
+	// uid is that of the policy of which this was said. A status that was restored with its policy into another cluster has
+	// another one, and does not count.
+	UID *string `json:"uid,omitempty"`
+	// waiting are the first of the serving replicas that were not known to decide by the observed generation.
 	Waiting []WaitingReplicaApplyConfiguration `json:"waiting,omitempty"`
 }
 
@@ -50,11 +61,27 @@ func (b *ReplicasStatusApplyConfiguration) WithInForce(value int32) *ReplicasSta
 	return b
 }
 
+// WithObservedTime sets the ObservedTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ObservedTime field is set to the value of the last call.
+func (b *ReplicasStatusApplyConfiguration) WithObservedTime(value v1.Time) *ReplicasStatusApplyConfiguration {
+	b.ObservedTime = &value
+	return b
+}
+
 // WithFirstSeenResourceVersion sets the FirstSeenResourceVersion field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the FirstSeenResourceVersion field is set to the value of the last call.
 func (b *ReplicasStatusApplyConfiguration) WithFirstSeenResourceVersion(value string) *ReplicasStatusApplyConfiguration {
 	b.FirstSeenResourceVersion = &value
+	return b
+}
+
+// WithUID sets the UID field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the UID field is set to the value of the last call.
+func (b *ReplicasStatusApplyConfiguration) WithUID(value string) *ReplicasStatusApplyConfiguration {
+	b.UID = &value
 	return b
 }
 
