@@ -184,31 +184,39 @@ func (s *Snapshot) match(matches []match, scopes []*scope, subject uint8, addres
 	if len(scopes) == 0 {
 		return matches
 	}
-	var room [maxAddress]byte
-	key := address.appendKey(room[:0])
-	hash, hashed := uint32(0), false
-	for _, scope := range scopes {
-		if scope.addresses > 0 {
-			if !hashed {
-				hash, hashed = keyHash(s.seed, key), true
-			}
-			matches = s.appendMatches(matches, subject, matchesSelf, find(s, &scope.index, hash, key))
-		}
-		if len(scope.lists) > 0 {
-			matches = s.matchLists(matches, scope, subject, key, address.domain.name)
-		}
-	}
+	matches = s.matchWhole(matches, scopes, subject, address)
 	side := matchesSelf
 	for name := address.domain.name; ; _, name, _ = strings.Cut(name, ".") { // at last "", the root
 		hash := nameHash(s.seed, name)
 		for _, scope := range scopes {
-			matches = s.appendMatches(matches, subject, side, find(s, &scope.index, hash, name))
+			if postings := find(s, &scope.index, hash, name); len(postings) > 0 {
+				matches = s.appendMatches(matches, subject, side, postings)
+			}
 		}
 		if name == "" {
 			return matches
 		}
 		side = matchesBelow
 	}
+}
+
+// matchWhole appends what matches the address as a whole, and what lists have of it and its domain.
+func (s *Snapshot) matchWhole(matches []match, scopes []*scope, subject uint8, address *Address) []match {
+	if !slices.ContainsFunc(scopes, func(s *scope) bool { return s.addresses > 0 || len(s.lists) > 0 }) {
+		return matches
+	}
+	var room [maxAddress]byte
+	key := address.appendKey(room[:0])
+	hash := keyHash(s.seed, key)
+	for _, scope := range scopes {
+		if scope.addresses > 0 {
+			matches = s.appendMatches(matches, subject, matchesSelf, find(s, &scope.index, hash, key))
+		}
+		if len(scope.lists) > 0 {
+			matches = s.matchLists(matches, scope, subject, key, address.domain.name)
+		}
+	}
+	return matches
 }
 
 // matchLists asks each list once, however many policies use it.

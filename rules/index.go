@@ -19,7 +19,7 @@ type index struct {
 }
 
 // usualShard is how many postings a shard has on average, at most twice as many: few enough that a change copies little.
-const usualShard = 128
+const usualShard = 64
 
 // posting says that a rule of a policy has the key with this hash.
 type posting struct {
@@ -62,14 +62,7 @@ func find[Key string | []byte](s *Snapshot, x *index, hash uint32, key Key) []po
 		return nil
 	}
 	shard := x.shards[hash>>x.shift]
-	low, high := 0, len(shard)
-	for low < high {
-		if middle := int(uint(low+high) >> 1); shard[middle].hash < hash { //nolint:gosec // not negative
-			low = middle + 1
-		} else {
-			high = middle
-		}
-	}
+	low := lowerBound(shard, hash, x.shift)
 	for low < len(shard) && shard[low].hash == hash {
 		end := low + 1
 		for end < len(shard) && shard[end].continues() {
@@ -81,6 +74,25 @@ func find[Key string | []byte](s *Snapshot, x *index, hash uint32, key Key) []po
 		low = end // another key with the same hash
 	}
 	return nil
+}
+
+// lowerBound returns the place of the first posting whose hash is not less. Hashes are spread evenly, so it is near where it would be
+// if they were a ruler; where many postings have one key, it may not be.
+func lowerBound(shard []posting, hash uint32, shift uint8) int {
+	const near = 16
+	at := int(uint64(hash<<(32-shift)) * uint64(len(shard)) >> 32) //nolint:gosec // below len(shard)
+	for range near {
+		switch {
+		case at < len(shard) && shard[at].hash < hash:
+			at++
+		case at > 0 && shard[at-1].hash >= hash:
+			at--
+		default:
+			return at
+		}
+	}
+	at, _ = slices.BinarySearchFunc(shard, hash, func(p posting, hash uint32) int { return cmp.Compare(p.hash, hash) })
+	return at
 }
 
 // keyOf returns the key of a posting.
