@@ -103,7 +103,8 @@ func CompilePolicy(policy Policy) *Compiled {
 		written:     writtenPartsOf(&policy),
 	}}
 	c.compile(&policy)
-	return &c.Compiled
+	compiled := c.Compiled // a pointer into the compiler would hold all of it
+	return &compiled
 }
 
 func writtenPartsOf(p *Policy) writtenParts {
