@@ -214,3 +214,24 @@ func TestTheDigestOfPiecesIsThatOfTheirTexts(t *testing.T) {
 		}
 	}
 }
+
+// However many entries there are, only so many are compared, and whose are not is said.
+func TestWarningsCompareSoManyEntriesAtMost(t *testing.T) {
+	policies := manyPolicies(60, 1000) // 5,000 entries each
+	w, measured := taken(func() *warner { return newWarner(policies) })
+	const most = 400 // bytes an entry, and what the policies take
+	if measured > maxLinted*most+60*(5000*60) {
+		t.Errorf("%d bytes", measured)
+	}
+	runtime.KeepAlive(w)
+	const said = "no warnings are given of this policy"
+	unread := 0
+	for _, warning := range Warnings(policies) {
+		if strings.HasPrefix(warning.Message, said) {
+			unread++
+		}
+	}
+	if want := 60 - maxLinted/5000; unread != want {
+		t.Errorf("%d policies are said not to be compared, want %d", unread, want)
+	}
+}

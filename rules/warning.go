@@ -15,6 +15,10 @@ const maxWarnings = 50
 // all say the same are not compared a million times. Where so many collide, there are warnings enough.
 const maxCompared = 64
 
+// maxLinted bounds the entries that are compared with each other, and with them the memory that this takes: some 270 bytes an
+// entry. Lists do not count, since their entries are looked up and never copied.
+const maxLinted = 100_000
+
 // Warning is a part of a policy that is legal, and usually not what was meant. All of it is in force nevertheless.
 type Warning struct {
 	// Policy is the policy that the part belongs to.
@@ -90,11 +94,29 @@ type warnedEntry struct {
 
 func newWarner(policies []Policy) *warner {
 	w := &warner{policies: make([]warnedPolicy, len(policies)), allow: entryIndex{}, deny: entryIndex{}, keys: map[string][]entryRef{}}
+	compiled := make([]*Compiled, len(policies))
 	for i := range policies {
-		w.policies[i] = warnedPolicy{Compiled: CompilePolicy(policies[i])}
-		w.policies[i].readEntries()
+		compiled[i] = CompilePolicy(policies[i])
 	}
-	slices.SortFunc(w.policies, func(a, b warnedPolicy) int { return a.compare(b.Compiled) })
+	slices.SortFunc(compiled, (*Compiled).compare)
+	left := maxLinted
+	for i, c := range compiled {
+		p := &w.policies[i]
+		if c.enforceable && c.ruleCount > left {
+			// As a policy that is not enforceable, it takes no part, and gives rise to no warning of others.
+			unread := *c
+			unread.enforceable = false
+			p.Compiled = &unread
+			p.warn("spec", "no warnings are given of this policy: together with those before it, by name, the policies have more than "+
+				"%d entries; move entries to lists", maxLinted)
+			continue
+		}
+		if c.enforceable {
+			left -= c.ruleCount
+		}
+		p.Compiled = c
+		p.readEntries()
+	}
 	for i := range w.policies {
 		p := &w.policies[i]
 		if !p.enforceable {
