@@ -167,3 +167,29 @@ func BenchmarkParseAddress(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAssembleOneChange is a change of one policy of 10 domains beside 10,000 others, compiled and assembled.
+func BenchmarkAssembleOneChange(b *testing.B) {
+	policies := sized(10_001, 10, 0)
+	compiled := make([]*rules.Compiled, len(policies))
+	for i := range policies {
+		compiled[i] = rules.CompilePolicy(policies[i])
+	}
+	snapshot := rules.Assemble(nil, compiled)
+	b.Run("changed", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			at := i * 7919 % len(policies)
+			changed := policies[at]
+			changed.Allow.Domains = append(changed.Allow.Domains[:9:9], fmt.Sprintf("changed%d.test", i))
+			compiled[at] = rules.CompilePolicy(changed)
+			snapshot = rules.Assemble(snapshot, compiled)
+		}
+	})
+	b.Run("whole", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			rules.Compile(policies)
+		}
+	})
+}

@@ -1,7 +1,10 @@
 package rules
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -49,35 +52,89 @@ func Compile(policies []Policy) (*Snapshot, []Rejection) {
 }
 
 // Compiled is one compiled policy. It is immutable, and any number of snapshots may share it. It is made by [CompilePolicy].
+//
+// It holds what decides, in little more than the text of the entries, and none of the texts that it was compiled from.
 type Compiled struct {
-	policy compiledPolicy
+	name        PolicyName
+	digest      [sha256.Size]byte // of what the policy says: the same for every spelling that decides alike
+	mode        Mode
+	enforceable bool
+	hasAllow    bool
+	requests    requestSet
+	sources     []string // sorted, unique; empty means all
+	scope       string   // equal for policies that apply to the same calls
+	message     string
+
+	profile   []ProfileAttribute // settled
+	sent      []ProfileAttribute // what is sent of it where no other policy has a say
+	profileOn requestSet
+
+	rules     ruleBlock
+	ruleCount int
+	addresses int // of the rules
+	lists     []listRule
+
+	rejections []Rejection
+	written    writtenParts
+}
+
+// writtenParts are what a warning names as its author wrote it.
+type writtenParts struct {
+	allowLists []string      // their names
+	denyLists  int           // missing ones included
+	profile    []string      // the names of the attributes
+	profileOn  []RequestType // unsettled
+}
+
+type listRule struct {
+	list  *List
+	rung  rung
+	entry Entry
 }
 
 // CompilePolicy compiles one policy. It is total, as [Compile] is.
-func CompilePolicy(policy Policy) *Compiled { return &Compiled{compilePolicy(&policy)} }
-
-// Name returns the name of the policy.
-func (c *Compiled) Name() PolicyName { return c.policy.name }
-
-// Enforceable is false for a policy that could not be understood, or that lacks a list by which it denies.
-func (c *Compiled) Enforceable() bool { return c.policy.enforceable }
-
-// Rejections returns the parts of the policy that could not be used, sorted by path. They must not be changed.
-func (c *Compiled) Rejections() []Rejection { return c.policy.rejections }
-
-func (c *Compiled) compare(o *Compiled) int {
-	return cmp.Or(c.policy.name.Compare(o.policy.name), slices.Compare(c.policy.canon, o.policy.canon))
+func CompilePolicy(policy Policy) *Compiled {
+	c := compiler{Compiled: Compiled{
+		name:        PolicyName{strings.Clone(policy.Namespace), strings.Clone(policy.Name)},
+		mode:        Enforce,
+		enforceable: policy.NotUnderstood == "",
+		hasAllow:    !policy.Allow.empty(),
+		message:     strings.Clone(policy.Message),
+		written:     writtenPartsOf(&policy),
+	}}
+	c.compile(&policy)
+	compiled := c.Compiled // a pointer into the compiler would hold all of it
+	return &compiled
 }
 
-// Assemble returns the rules that compiled policies make together: the same, with the same digest, as [Compile] returns for the
-// policies that they were compiled from, whatever their order. It may share parts of an earlier snapshot; nil is none.
-func Assemble(_ *Snapshot, policies []*Compiled) *Snapshot {
-	sorted := slices.SortedFunc(slices.Values(policies), (*Compiled).compare)
-	compiled := make([]compiledPolicy, len(sorted))
-	for i := range sorted {
-		compiled[i] = sorted[i].policy
+func writtenPartsOf(p *Policy) writtenParts {
+	w := writtenParts{denyLists: len(p.Deny.Lists), profileOn: slices.Clone(p.ProfileOn)}
+	for i := range p.Allow.Lists {
+		w.allowLists = append(w.allowLists, strings.Clone(p.Allow.Lists[i].String()))
 	}
-	return newSnapshot(compiled)
+	for i := range p.Profile {
+		w.profile = append(w.profile, strings.Clone(p.Profile[i].Name))
+	}
+	for i := range w.profileOn {
+		w.profileOn[i] = RequestType(strings.Clone(string(w.profileOn[i])))
+	}
+	return w
+}
+
+// Name returns the name of the policy.
+func (c *Compiled) Name() PolicyName { return c.name }
+
+// Enforceable is false for a policy that could not be understood, or that lacks a list by which it denies.
+func (c *Compiled) Enforceable() bool { return c.enforceable }
+
+// Rejections returns the parts of the policy that could not be used, sorted by path: of the entries of one list the first, and how
+// many more there are. They must not be changed.
+func (c *Compiled) Rejections() []Rejection { return c.rejections }
+
+func (c *Compiled) summary() PolicySummary { return PolicySummary{c.name, c.mode, c.enforceable} }
+
+func (c *Compiled) compare(o *Compiled) int {
+	return cmp.Or(c.name.Compare(o.name), bytes.Compare(c.digest[:], o.digest[:]))
 }
 
 // Requests of a call, as a set of bits.
@@ -105,68 +162,89 @@ const (
 
 func (r rung) denies() bool { return r == rungDenyAddress || r == rungDenyDomain || r == rungDenyList }
 
-// compiledPolicy is a policy as the snapshot is built from it.
-type compiledPolicy struct {
-	name        PolicyName
-	audit       bool
-	enforceable bool
-	requests    requestSet
-	sources     []string // sorted, unique; empty means all
-	hasAllow    bool
-	domains     []domainRule
-	addresses   []addressRule
-	lists       []listRule
-	profile     []ProfileAttribute // settled
-	profileOn   requestSet
-	message     string
-
-	canon      []string // what the policy says, in canonical words: the same for every spelling that decides alike
-	rejections []Rejection
+// compiler compiles one policy.
+type compiler struct {
+	Compiled
+	writer   blockWriter
+	rejected int // entries of the list that is being compiled
 }
 
-type domainRule struct {
-	pattern
-	rung  rung
-	entry Entry
-}
-
-type addressRule struct {
-	key   string
-	rung  rung
-	entry Entry
-}
-
-type listRule struct {
-	list  *List
-	rung  rung
-	entry Entry
-}
-
-func compilePolicy(p *Policy) compiledPolicy {
-	c := compiledPolicy{
-		name:        p.PolicyName,
-		audit:       p.Mode == Audit,
-		enforceable: p.NotUnderstood == "",
-		hasAllow:    !p.Allow.empty(),
-		message:     p.Message,
-	}
-	if p.Mode != "" && p.Mode != Enforce && p.Mode != Audit {
+func (c *compiler) compile(p *Policy) {
+	switch p.Mode {
+	case "", Enforce:
+	case Audit:
+		c.mode = Audit
+	default:
 		c.unenforceable("spec.mode", "unknown mode; write Enforce or Audit")
 	}
 	c.appliesTo(p)
 
-	c.allowAddresses(p.Allow.Addresses)
-	c.allowDomains(AllowDomains, p.Allow.Domains)
-	c.allowDomains(AllowPublicSuffixes, p.Allow.PublicSuffixes)
-	c.denyAddresses(p.Deny.Addresses)
-	c.denyDomains(p.Deny.Domains)
+	c.writer.block = make(ruleBlock, 0, sizeOfRules(p))
+	// Addresses first: see warnedPolicy.
+	c.entries(AllowAddresses, p.Allow.Addresses, c.allowAddress)
+	c.entries(DenyAddresses, p.Deny.Addresses, c.denyAddress)
+	c.entries(AllowDomains, p.Allow.Domains, c.allowDomain)
+	c.entries(AllowPublicSuffixes, p.Allow.PublicSuffixes, c.allowDomain)
+	c.entries(DenyDomains, p.Deny.Domains, c.denyDomain)
+	c.rules, c.ruleCount = fitted(c.writer.block), c.writer.rules
 	c.allowLists(p.Allow.Lists)
 	c.denyLists(p.Deny.Lists)
 	c.setProfile(p.Profile)
 	c.setProfileOn(p.ProfileOn)
 	slices.SortStableFunc(c.rejections, func(a, b Rejection) int { return strings.Compare(listOf(a.Path), listOf(b.Path)) })
-	c.canon = c.canonical()
-	return c
+	c.rejections = slices.Clip(c.rejections)
+	c.digest = c.digestOfWords()
+	if !c.enforceable { // nothing is decided by its rules
+		c.rules, c.ruleCount, c.addresses, c.lists = nil, 0, 0, nil
+	}
+}
+
+// sizeOfRules returns about how many bytes the rules of a policy take.
+func sizeOfRules(p *Policy) int {
+	const header = 4
+	size := 0
+	for _, entries := range [][]string{p.Allow.Addresses, p.Deny.Addresses, p.Allow.Domains, p.Allow.PublicSuffixes, p.Deny.Domains} {
+		for _, entry := range entries {
+			size += header + min(len(entry), maxAddress)
+		}
+	}
+	return min(size, maxPolicyRules)
+}
+
+// fitted returns a block that takes little more memory than it needs.
+func fitted(block ruleBlock) ruleBlock {
+	if len(block) == 0 {
+		return nil
+	}
+	if cap(block)-len(block) > len(block)/16 {
+		return slices.Clone(block)
+	}
+	return block
+}
+
+// maxRejections is how many entries of one list are rejected by name. The others are counted: they are rejected by name once these
+// are corrected.
+const maxRejections = 50
+
+// entries compiles the entries of one list.
+func (c *compiler) entries(field EntryField, entries []string, compile func(Entry, string)) {
+	c.rejected = 0
+	for i, text := range entries {
+		compile(Entry{field, i}, text)
+	}
+	if more := c.rejected - maxRejections; more > 0 {
+		c.rejections = append(c.rejections, Rejection{c.name, field.String(), fmt.Sprintf("and %d more of its entries", more), CauseEntry})
+	}
+}
+
+// add adds a rule. Without one of its rules it cannot be told whom a policy denies, and which exceptions it makes.
+func (c *compiler) add(entry Entry, key string, t traits) {
+	if c.writer.add(entry, key, t) {
+		return
+	}
+	if c.enforceable {
+		c.unenforceable("spec", fmt.Sprintf("its entries take over %d MiB; move them to a list", maxPolicyRules>>20))
+	}
 }
 
 // listOf returns a path without the index of its item: within a list, rejections are in order as they come.
@@ -175,19 +253,26 @@ func listOf(path string) string {
 	return list
 }
 
-func (c *compiledPolicy) reject(path, message string) { c.rejectFor(CauseEntry, path, message) }
+// rejectEntry rejects one entry of a list.
+func (c *compiler) rejectEntry(entry Entry, message string) {
+	if c.rejected++; c.rejected <= maxRejections {
+		c.reject(entry.String(), message)
+	}
+}
 
-func (c *compiledPolicy) rejectFor(cause RejectionCause, path, message string) {
+func (c *compiler) reject(path, message string) { c.rejectFor(CauseEntry, path, message) }
+
+func (c *compiler) rejectFor(cause RejectionCause, path, message string) {
 	c.rejections = append(c.rejections, Rejection{c.name, path, message, cause})
 }
 
 // unenforceable is for faults that leave open which calls a policy decides, or how: the calls that it may apply to are denied.
-func (c *compiledPolicy) unenforceable(path, message string) {
+func (c *compiler) unenforceable(path, message string) {
 	c.enforceable = false
 	c.reject(path, message)
 }
 
-func (c *compiledPolicy) appliesTo(p *Policy) {
+func (c *compiler) appliesTo(p *Policy) {
 	for i, request := range p.RequestTypes {
 		switch request {
 		case SelfServiceRegistration:
@@ -203,70 +288,82 @@ func (c *compiledPolicy) appliesTo(p *Policy) {
 	if c.requests == 0 {
 		c.requests = allRequests
 	}
-	c.sources = slices.Compact(slices.Sorted(slices.Values(p.Sources)))
+	c.sources = slices.Clip(slices.Compact(slices.Sorted(slices.Values(p.Sources))))
+	for i := range c.sources {
+		c.sources[i] = strings.Clone(c.sources[i])
+	}
+	c.scope = scopeKey(c.requests, c.sources)
 }
 
-func (c *compiledPolicy) denyAddresses(entries []string) {
-	for i, text := range entries {
-		entry := Entry{DenyAddresses, i}
-		keys, fault := compileDenyAddress(text)
-		c.denyFault(entry, fault)
-		for _, key := range keys {
-			c.addresses = append(c.addresses, addressRule{key, rungDenyAddress, entry})
-		}
+// scopeKey is the same for policies that apply to the same calls. It quotes: a source may be empty, or hold any separator.
+func scopeKey(requests requestSet, sources []string) string {
+	return fmt.Sprintf("%d %q", requests, sources)
+}
+
+func (c *compiler) denyAddress(entry Entry, text string) {
+	keys, fault := compileDenyAddress(text)
+	c.denyFault(entry, fault)
+	for _, key := range keys {
+		c.addAddress(entry, key)
 	}
 }
 
-func (c *compiledPolicy) denyFault(entry Entry, fault denyFault) {
-	switch {
-	case fault.unknown:
-		c.unenforceable(entry.String(), fault.text)
-	case fault.text != "":
-		c.reject(entry.String(), fault.text)
+func (c *compiler) denyFault(entry Entry, fault denyFault) {
+	if fault.unknown {
+		c.enforceable = false
+	}
+	if fault.text != "" {
+		c.rejectEntry(entry, fault.text)
 	}
 }
 
-func (c *compiledPolicy) allowAddresses(entries []string) {
-	for i, text := range entries {
-		entry := Entry{AllowAddresses, i}
-		key, refusal := compileAddress(text)
-		if refusal != "" {
-			c.reject(entry.String(), refusal)
-			continue
-		}
-		c.addresses = append(c.addresses, addressRule{key, rungAllowAddress, entry})
+func (c *compiler) allowAddress(entry Entry, text string) {
+	key, refusal := compileAddress(text)
+	if refusal != "" {
+		c.rejectEntry(entry, refusal)
+		return
+	}
+	c.addAddress(entry, key)
+}
+
+func (c *compiler) addAddress(entry Entry, key string) {
+	c.addresses++
+	c.add(entry, key, matchesSelf)
+}
+
+func (c *compiler) denyDomain(entry Entry, text string) {
+	patterns, fault := compileDeny(text)
+	c.denyFault(entry, fault)
+	for _, pattern := range patterns {
+		c.add(entry, pattern.name, pattern.traits())
 	}
 }
 
-func (c *compiledPolicy) denyDomains(entries []string) {
-	for i, text := range entries {
-		entry := Entry{DenyDomains, i}
-		patterns, fault := compileDeny(text)
-		c.denyFault(entry, fault)
-		for _, pattern := range patterns {
-			c.domains = append(c.domains, domainRule{pattern, rungDenyDomain, entry})
-		}
+func (c *compiler) allowDomain(entry Entry, text string) {
+	pattern, refusal := compileAllow(text, entry.Field == AllowPublicSuffixes)
+	if refusal != "" {
+		c.rejectEntry(entry, refusal)
+		return
 	}
+	c.add(entry, pattern.name, pattern.traits())
 }
 
-func (c *compiledPolicy) allowDomains(field EntryField, entries []string) {
-	for i, text := range entries {
-		entry := Entry{field, i}
-		pattern, refusal := compileAllow(text, field == AllowPublicSuffixes)
-		if refusal != "" {
-			c.reject(entry.String(), refusal)
-			continue
-		}
-		rung := rungAllowDomain
-		if pattern.name == "" {
-			rung = rungAllowAny
-		}
-		c.domains = append(c.domains, domainRule{pattern, rung, entry})
+func (p pattern) traits() traits {
+	var t traits
+	if p.self {
+		t |= matchesSelf
 	}
+	if p.below {
+		t |= matchesBelow
+	}
+	if p.name == "" {
+		t |= matchesAny
+	}
+	return t
 }
 
 // allowLists takes up the lists that allow. One that is missing allows nothing.
-func (c *compiledPolicy) allowLists(uses []ListUse) {
+func (c *compiler) allowLists(uses []ListUse) {
 	for i := range uses {
 		entry := Entry{AllowLists, i}
 		if c.usable(entry, &uses[i]) {
@@ -277,7 +374,7 @@ func (c *compiledPolicy) allowLists(uses []ListUse) {
 
 // denyLists takes up the lists that deny. Without one of them it cannot be told whom the policy denies, unless its author says
 // that it may be missing.
-func (c *compiledPolicy) denyLists(uses []ListUse) {
+func (c *compiler) denyLists(uses []ListUse) {
 	for i := range uses {
 		entry := Entry{DenyLists, i}
 		switch {
@@ -291,7 +388,7 @@ func (c *compiledPolicy) denyLists(uses []ListUse) {
 
 // usable says whether there is a list to go by, and rejects the entry if not. An optional one may be absent; what is there and
 // cannot be used is a fault all the same.
-func (c *compiledPolicy) usable(entry Entry, use *ListUse) bool {
+func (c *compiler) usable(entry Entry, use *ListUse) bool {
 	switch {
 	case use.List != nil && use.List.Fault() == "":
 		return true
@@ -310,7 +407,7 @@ func (c *compiledPolicy) usable(entry Entry, use *ListUse) bool {
 }
 
 // setProfileOn takes up the request types on which attributes are sent. For one that is unknown, none is.
-func (c *compiledPolicy) setProfileOn(requests []RequestType) {
+func (c *compiler) setProfileOn(requests []RequestType) {
 	if len(requests) == 0 {
 		c.profileOn = signUps
 	}
@@ -326,7 +423,7 @@ func (c *compiledPolicy) setProfileOn(requests []RequestType) {
 	}
 }
 
-func (c *compiledPolicy) setProfile(attributes []ProfileAttribute) {
+func (c *compiler) setProfile(attributes []ProfileAttribute) {
 	var values []ProfileAttribute
 	for i, attribute := range attributes {
 		value, ok := canonicalValue(attribute.Value)
@@ -334,9 +431,10 @@ func (c *compiledPolicy) setProfile(attributes []ProfileAttribute) {
 			c.reject(fmt.Sprintf("spec.profile[%d].value", i), "write a string, number, boolean, or a list of strings")
 			value = disputed
 		}
-		values = append(values, ProfileAttribute{attribute.Name, value})
+		values = append(values, ProfileAttribute{c.written.profile[i], value})
 	}
-	c.profile = settle(values)
+	c.profile = slices.Clip(settle(values))
+	c.sent = undisputed(c.profile)
 }
 
 // disputed is the value of an attribute for which there are several values, or one that cannot be used. It is never sent, and
@@ -396,27 +494,41 @@ func canonicalValue(text string) (string, bool) {
 	return string(canonical), err == nil
 }
 
-// canonical returns what the policy says in a form that does not depend on spelling or on the order of its lists.
-func (c *compiledPolicy) canonical() []string {
-	words := []string{
-		fmt.Sprintf("audit=%t enforceable=%t requests=%d hasAllow=%t", c.audit, c.enforceable, c.requests, c.hasAllow),
-		"message=" + c.message,
+// digestOfWords hashes what the policy says, in words that do not depend on spelling or on the order of its lists.
+func (c *compiler) digestOfWords() [sha256.Size]byte {
+	words := make([][]byte, 0, c.ruleCount+len(c.sources)+len(c.lists)+len(c.profile))
+	room := make([]byte, 0, 2*c.ruleCount+len(c.rules)) // a header less and a byte more of each rule: it never grows
+	for rule := range c.rules.all {
+		begin := len(room)
+		room = append(room, 'r', byte(rule.traits.rung()), byte(rule.traits&(matchesSelf|matchesBelow)))
+		room = append(room, rule.key...)
+		words = append(words, room[begin:len(room):len(room)])
 	}
 	for _, source := range c.sources {
-		words = append(words, "source="+source)
-	}
-	for _, rule := range c.domains {
-		words = append(words, fmt.Sprintf("domain=%d %t %t %s", rule.rung, rule.self, rule.below, rule.name))
-	}
-	for _, rule := range c.addresses {
-		words = append(words, fmt.Sprintf("address=%d %s", rule.rung, rule.key))
+		words = append(words, fmt.Appendf(nil, "source=%s", source))
 	}
 	for _, rule := range c.lists {
-		words = append(words, fmt.Sprintf("list=%d %s", rule.rung, rule.list.digest))
+		words = append(words, fmt.Appendf(nil, "list=%d %s", rule.rung, rule.list.digest))
 	}
 	for _, attribute := range c.profile {
-		words = append(words, fmt.Sprintf("profile=%d %s %s", c.profileOn, attribute.Name, attribute.Value))
+		words = append(words, fmt.Appendf(nil, "profile=%d %s %s", c.profileOn, attribute.Name, attribute.Value))
 	}
-	slices.Sort(words)
-	return slices.Compact(words)
+	slices.SortFunc(words, bytes.Compare)
+	words = slices.CompactFunc(words, bytes.Equal)
+
+	hash := sha256.New()
+	write := func(text []byte) { // with its length, so that no two policies read alike
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(text)))
+		hash.Write(length[:])
+		hash.Write(text)
+	}
+	write([]byte(c.name.Namespace))
+	write([]byte(c.name.Name))
+	write(fmt.Appendf(nil, "mode=%s enforceable=%t requests=%d hasAllow=%t", c.mode, c.enforceable, c.requests, c.hasAllow))
+	write([]byte(c.message))
+	for _, word := range words {
+		write(word)
+	}
+	return [sha256.Size]byte(hash.Sum(nil))
 }

@@ -25,11 +25,16 @@ type subject struct {
 	address   Address
 }
 
-// match is an entry that matches a subject.
+// match is an entry of a policy that matches a subject.
 type match struct {
-	posting
+	policy  int32 // its place in Snapshot.policies
+	index   int32
+	field   EntryField
+	rung    rung
 	subject uint8
 }
+
+func (m *match) entry() Entry { return Entry{m.field, int(m.index)} }
 
 // Decide decides a call. It depends on the snapshot and the call only, and never fails: what cannot be decided is denied.
 func (s *Snapshot) Decide(call Call) Decision {
@@ -155,9 +160,10 @@ func (a *Attribute) read(subjects []subject) ([]subject, Decision) {
 func (s *Snapshot) evaluate(request requestSet, source string, subjects []subject) Decision {
 	var scopeRoom [usualScopes]*scope
 	scopes := scopeRoom[:0]
-	for _, candidates := range [2][]*scope{s.anySource, s.bySource[source]} {
-		for _, scope := range candidates {
-			if scope.requests&request != 0 {
+	ofSource, _ := s.bySource.get(source)
+	for _, candidates := range [2][]uint32{s.anySource, ofSource} {
+		for _, number := range candidates {
+			if scope := s.scopes[number]; scope.requests&request != 0 {
 				scopes = append(scopes, scope)
 			}
 		}
@@ -165,9 +171,7 @@ func (s *Snapshot) evaluate(request requestSet, source string, subjects []subjec
 	var matchRoom [usualMatches]match
 	matches := matchRoom[:0]
 	for i := range subjects {
-		for _, scope := range scopes {
-			matches = scope.match(matches, uint8(i), &subjects[i].address)
-		}
+		matches = s.match(matches, scopes, uint8(i), &subjects[i].address)
 	}
 	slices.SortFunc(matches, match.compare)
 
@@ -180,64 +184,89 @@ func (s *Snapshot) evaluate(request requestSet, source string, subjects []subjec
 	return d
 }
 
-// match appends what matches an address: one probe for the address, one for the entry of its sub-addresses, and one for each label
-// of its domain, here and in each list.
-func (s *scope) match(matches []match, subject uint8, address *Address) []match {
-	if len(s.addresses) > 0 {
-		var room [maxKey]byte
-		if span, found := s.addresses[string(address.appendKey(room[:0]))]; found {
-			matches = s.appendTo(matches, subject, span.begin, span.end)
+// match appends what matches an address: in each scope one probe for the address, one for the entry of its sub-addresses, and one
+// for each label of its domain, here and in each list.
+func (s *Snapshot) match(matches []match, scopes []*scope, subject uint8, address *Address) []match {
+	if len(scopes) == 0 {
+		return matches
+	}
+	matches = s.matchWhole(matches, scopes, subject, address)
+	side := matchesSelf
+	for name := address.domain.name; ; _, name, _ = strings.Cut(name, ".") { // at last "", the root
+		hash := nameHash(s.seed, name)
+		for _, scope := range scopes {
+			if postings := find(s, &scope.index, hash, name); len(postings) > 0 {
+				matches = s.appendMatches(matches, subject, side, postings)
+			}
 		}
-		if span, found := s.addresses[string(address.appendSubAddressesKey(room[:0]))]; found {
-			matches = s.appendTo(matches, subject, span.begin, span.end)
+		if name == "" {
+			return matches
 		}
+		side = matchesBelow
 	}
-	if len(s.lists) > 0 {
-		matches = s.matchLists(matches, subject, address)
+}
+
+// matchWhole appends what matches the address as a whole, and what lists have of it and its domain.
+func (s *Snapshot) matchWhole(matches []match, scopes []*scope, subject uint8, address *Address) []match {
+	if !slices.ContainsFunc(scopes, func(s *scope) bool { return s.addresses > 0 || len(s.lists) > 0 }) {
+		return matches
 	}
-	name := address.domain.name
-	if span, found := s.domains[name]; found {
-		matches = s.appendTo(matches, subject, span.begin, span.middle)
-	}
-	for name != "" {
-		_, name, _ = strings.Cut(name, ".") // at last "", the root
-		if span, found := s.domains[name]; found {
-			matches = s.appendTo(matches, subject, span.middle, span.end)
+	var room, more [maxKey]byte
+	key, subAddressesKey := address.appendKey(room[:0]), address.appendSubAddressesKey(more[:0])
+	hash, subAddressesHash := keyHash(s.seed, key), keyHash(s.seed, subAddressesKey)
+	for _, scope := range scopes {
+		if scope.addresses > 0 {
+			matches = s.appendMatches(matches, subject, matchesSelf, find(s, &scope.index, hash, key))
+			if len(subAddressesKey) > 0 {
+				matches = s.appendMatches(matches, subject, matchesSelf, find(s, &scope.index, subAddressesHash, subAddressesKey))
+			}
+		}
+		if len(scope.lists) > 0 {
+			matches = s.matchLists(matches, scope, subject, key, subAddressesKey, address.domain.name)
 		}
 	}
 	return matches
 }
 
 // matchLists asks each list once, however many policies use it.
-func (s *scope) matchLists(matches []match, subject uint8, address *Address) []match {
-	var room, more [maxKey]byte
-	key, subAddressesKey := address.appendKey(room[:0]), address.appendSubAddressesKey(more[:0])
-	for i := range s.lists {
-		uses := &s.lists[i]
-		verdict := uses.list.verdict(key, subAddressesKey, address.domain.name)
+func (s *Snapshot) matchLists(
+	matches []match, scope *scope, subject uint8, key, subAddressesKey []byte, name string,
+) []match {
+	for i := range scope.lists {
+		l := &scope.lists[i]
+		verdict := l.list.verdict(key, subAddressesKey, name)
 		if verdict == 0 {
 			continue
 		}
-		for _, p := range s.postings[uses.begin:uses.end] {
-			if verdict&p.rung.listKinds() != 0 {
-				matches = append(matches, match{p, subject})
+		for _, u := range l.uses {
+			if verdict&u.traits().rung().listKinds() != 0 {
+				matches = append(matches, s.matchOf(u, subject))
 			}
 		}
 	}
 	return matches
 }
 
-func (s *scope) appendTo(matches []match, subject uint8, begin, end uint32) []match {
-	for _, p := range s.postings[begin:end] {
-		matches = append(matches, match{p, subject})
+// appendMatches appends the postings that match what is on one side: the name itself, or what is below it.
+func (s *Snapshot) appendMatches(matches []match, subject uint8, side traits, postings []posting) []match {
+	for i := range postings {
+		if u := postings[i].use; u.traits()&side != 0 {
+			matches = append(matches, s.matchOf(u, subject))
+		}
 	}
 	return matches
+}
+
+func (s *Snapshot) matchOf(u use, subject uint8) match {
+	t := u.traits()
+	return match{int32(s.rank[u.slot]), u.index(), t.field(), t.rung(), subject} //nolint:gosec // fewer than 2³¹ policies
 }
 
 // compare orders matches by policy, then by subject, then as the ladder has it: of each policy and subject, the first is the
 // verdict.
 func (m match) compare(o match) int {
-	return cmp.Or(cmp.Compare(m.policy, o.policy), cmp.Compare(m.subject, o.subject), m.posting.compare(o.posting))
+	return cmp.Or(cmp.Compare(m.policy, o.policy), cmp.Compare(m.subject, o.subject), cmp.Compare(m.rung, o.rung),
+		cmp.Compare(m.field, o.field), cmp.Compare(m.index, o.index))
 }
 
 // verdicts are what the policies in mode Enforce say of a call. It holds none of the slices that live on the stack of evaluate:
@@ -248,10 +277,10 @@ type verdicts struct {
 	all      set // of the subjects
 
 	tookPart      int
-	allowing      int   // policies that took part and have an allow
-	allowingOne   int32 // one of them
-	blocking      int32 // the first that took part and is not enforceable, or -1
-	blockingAudit int32 // the same of those in mode Audit, or -1: whether there is any
+	allowing      int    // policies that took part and have an allow
+	allowingSlot  uint32 // its slot, where there is one
+	blocking      int32  // the first that took part and is not enforceable, or -1
+	blockingAudit int32  // the same of those in mode Audit, or -1: whether there is any
 
 	denied, allowed set   // the subjects that some policy denies, allows
 	denial          match // of the first policy that denies
@@ -270,11 +299,12 @@ func (v *verdicts) readScopes(scopes []*scope) {
 		v.tookPart += scope.enforcing
 		if scope.allowing > 0 {
 			v.allowing += scope.allowing
-			v.allowingOne = scope.allowingOne
+			v.allowingSlot = scope.allowingSlots
 		}
-		for _, policy := range scope.blocking {
+		for _, slot := range scope.blocking {
+			policy := int32(v.snapshot.rank[slot]) //nolint:gosec // fewer than 2³¹ policies
 			first := &v.blocking
-			if v.snapshot.policies[policy].Mode == Audit {
+			if v.snapshot.policies[policy].mode == Audit {
 				first = &v.blockingAudit
 			}
 			if *first < 0 || policy < *first {
@@ -287,10 +317,10 @@ func (v *verdicts) readScopes(scopes []*scope) {
 func (v *verdicts) readMatches(matches []match) {
 	for len(matches) > 0 {
 		n := ofFirstPolicy(matches)
-		facts := &v.snapshot.policies[matches[0].policy]
+		facts := v.snapshot.policies[matches[0].policy]
 		denied, allowed, denial, allowance := ofOnePolicy(matches[:n])
 		matches = matches[n:]
-		if facts.Mode == Audit {
+		if facts.mode == Audit {
 			continue
 		}
 		v.denied |= denied
@@ -339,8 +369,8 @@ func ofOnePolicy(matches []match) (denied, allowed set, denial, allowance match)
 }
 
 // addProfile keeps the attributes of every policy that allows. Only where there are several does it copy.
-func (v *verdicts) addProfile(facts *policyFacts) {
-	if len(facts.profile) == 0 || facts.sentOn&v.request == 0 {
+func (v *verdicts) addProfile(facts *Compiled) {
+	if len(facts.profile) == 0 || facts.profileOn&v.request == 0 {
 		return
 	}
 	v.profiles++
@@ -387,7 +417,7 @@ func (v *verdicts) decision(subjects []subject) Decision {
 		d.Message = "" // the policy's message is about addresses, and this is a fault of ours
 	case ReasonNotAllowed:
 		if v.allowing == 1 {
-			d.Message = v.snapshot.policies[v.allowingOne].message
+			d.Message = v.snapshot.policies[v.snapshot.rank[v.allowingSlot]].message
 		}
 		if missed := v.all &^ v.allowed; missed != 0 {
 			failed = missed.first()
@@ -402,7 +432,7 @@ func (v *verdicts) decision(subjects []subject) Decision {
 }
 
 func (d *Decision) decidedBy(s *Snapshot, policy int32) {
-	d.Policy = s.policies[policy].PolicyName
+	d.Policy = s.policies[policy].name
 	d.Message = s.policies[policy].message
 }
 
@@ -413,12 +443,13 @@ func (s set) first() int { return bits.TrailingZeros32(uint32(s)) }
 func (v *verdicts) audit(outcome Outcome, scopes []*scope, matches []match) []AuditOutcome {
 	var audits []AuditOutcome
 	add := func(policy int32, outcome Outcome, reason Reason) {
-		audits = append(audits, AuditOutcome{v.snapshot.policies[policy].PolicyName, outcome, reason})
+		audits = append(audits, AuditOutcome{v.snapshot.policies[policy].name, outcome, reason})
 	}
 	if outcome == Allow && v.blockingAudit >= 0 {
 		for _, scope := range scopes {
-			for _, policy := range scope.blocking {
-				if v.snapshot.policies[policy].Mode == Audit {
+			for _, slot := range scope.blocking {
+				//nolint:gosec // fewer than 2³¹ policies
+				if policy := int32(v.snapshot.rank[slot]); v.snapshot.policies[policy].mode == Audit {
 					add(policy, Deny, ReasonPolicyNotEnforceable)
 				}
 			}
@@ -429,7 +460,7 @@ func (v *verdicts) audit(outcome Outcome, scopes []*scope, matches []match) []Au
 		policy := matches[0].policy
 		denied, allowed, _, _ := ofOnePolicy(matches[:n])
 		matches = matches[n:]
-		if v.snapshot.policies[policy].Mode != Audit {
+		if v.snapshot.policies[policy].mode != Audit {
 			continue
 		}
 		switch {

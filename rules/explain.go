@@ -83,8 +83,8 @@ func (s *Snapshot) Explain(call Call) (Decision, []Account) {
 	subjects, refusal := call.read(nil)
 	if refusal.Reason != "" || len(subjects) == 0 {
 		accounts := make([]Account, len(s.policies))
-		for i := range s.policies {
-			accounts[i] = Account{PolicySummary: s.policies[i].PolicySummary, Standing: StandingNotAsked}
+		for i, c := range s.policies {
+			accounts[i] = Account{PolicySummary: c.summary(), Standing: StandingNotAsked}
 		}
 		return decision, accounts
 	}
@@ -105,24 +105,24 @@ func (s *Snapshot) accounts(accounts []Account, request requestSet, source strin
 	}
 	decision := s.evaluate(request, source, subjects)
 	matches := map[*scope][]match{}
-	for i := range s.policies {
-		facts := &s.policies[i]
-		a := Account{PolicySummary: facts.PolicySummary, Request: requestType, By: decision.Policy}
+	for i, c := range s.policies {
+		a := Account{PolicySummary: c.summary(), Request: requestType, By: decision.Policy}
 		switch {
-		case facts.scope.requests&request == 0:
+		case c.requests&request == 0:
 			a.Standing = StandingOtherRequestType
-		case len(facts.scope.sources) > 0 && !slices.Contains(facts.scope.sources, source):
+		case len(c.sources) > 0 && !slices.Contains(c.sources, source):
 			a.Standing = StandingOtherSource
 		default:
 			a.Applies = true
-			found, looked := matches[facts.scope]
+			scope := s.scopeFor(c)
+			found, looked := matches[scope]
 			if !looked {
-				found = facts.scope.matchAll(subjects)
-				matches[facts.scope] = found
+				found = s.matchAll(scope, subjects)
+				matches[scope] = found
 			}
-			if facts.Enforceable {
+			if c.enforceable {
 				a.Verdicts = verdictsOf(int32(i), found, subjects)
-				facts.scope.addNear(a.Verdicts, int32(i), subjects)
+				s.addNear(scope, a.Verdicts, s.slots[i], subjects)
 			}
 			a.Standing = a.standing(&decision)
 		}
@@ -131,11 +131,11 @@ func (s *Snapshot) accounts(accounts []Account, request requestSet, source strin
 	return accounts
 }
 
-// matchAll returns what matches any of the subjects, sorted.
-func (s *scope) matchAll(subjects []subject) []match {
+// matchAll returns what matches any of the subjects in one scope, sorted.
+func (s *Snapshot) matchAll(in *scope, subjects []subject) []match {
 	var matches []match
 	for i := range subjects {
-		matches = s.match(matches, uint8(i), &subjects[i].address)
+		matches = s.match(matches, []*scope{in}, uint8(i), &subjects[i].address)
 	}
 	slices.SortFunc(matches, match.compare)
 	return matches
@@ -164,26 +164,23 @@ func verdictsOf(policy int32, matches []match, subjects []subject) []Verdict {
 }
 
 // addNear fills in Near.
-func (s *scope) addNear(verdicts []Verdict, policy int32, subjects []subject) {
+func (s *Snapshot) addNear(in *scope, verdicts []Verdict, slot uint32, subjects []subject) {
 	for i := range verdicts {
 		v := &verdicts[i]
 		if v.Entry.Field != NoEntry {
 			continue
 		}
-		add := func(begin, end uint32) {
-			for _, p := range s.postings[begin:end] {
-				if p.policy == policy && !p.rung.denies() {
-					v.Near = append(v.Near, p.entry())
+		near := matchesBelow // of the name itself what is below it, and the other way round
+		for name := subjects[i].address.domain.name; ; _, name, _ = strings.Cut(name, ".") {
+			for _, p := range find(s, &in.index, nameHash(s.seed, name), name) {
+				if t := p.traits(); p.slot == slot && t&near != 0 && !t.rung().denies() {
+					v.Near = append(v.Near, Entry{t.field(), int(p.index())})
 				}
 			}
-		}
-		name := subjects[i].address.domain.name
-		span := s.domains[name]
-		add(span.middle, span.end)
-		for name != "" {
-			_, name, _ = strings.Cut(name, ".")
-			span := s.domains[name]
-			add(span.begin, span.middle)
+			if name == "" {
+				break
+			}
+			near = matchesSelf
 		}
 	}
 }

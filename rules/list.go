@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"iter"
 	"strings"
 )
@@ -54,38 +55,71 @@ func (n *numberedLines) add(line int) {
 //
 // The texts are read as one, in order, each with its last line ended. They are not kept. CompileList is total: see [List.Fault].
 func CompileList(texts ...[]byte) *List {
-	l := &List{digest: ListDigest(texts...)}
-	size, most := 0, 0
+	b := NewListBuilder()
 	for _, text := range texts {
-		size += len(text)
-		most += linesOf(text)
+		b.Add(text)
 	}
-	if size > maxListText {
-		l.fault = fmt.Sprintf("it has over %d MiB", maxListText>>20)
-		return l
+	return b.Finish()
+}
+
+// ListBuilder compiles a list of which the texts come one after the other, so that they need not all be held at once: while a list is
+// built, it takes little more memory than when it is done. It is for one goroutine. It is made by [NewListBuilder].
+type ListBuilder struct {
+	list    *List
+	table   listTable
+	digest  hash.Hash
+	size    int  // of the texts
+	number  int  // of the last line
+	lines   int  // with something on them
+	unended bool // the last line of the texts so far
+}
+
+// NewListBuilder returns a builder without texts.
+func NewListBuilder() *ListBuilder {
+	return &ListBuilder{list: &List{}, table: newListTable(), digest: sha256.New()}
+}
+
+// Add takes up a text, and does not keep it.
+func (b *ListBuilder) Add(text []byte) {
+	if b.unended {
+		b.digest.Write([]byte{'\n'})
 	}
-	table := newListTable(most, size)
-	number, lines := 0, 0
-	for _, text := range texts {
-		for line := range listLines(text) {
-			number++
-			if l.add(&table, number, line) {
-				lines++
-			}
-			if l.entries > maxListEntries {
-				l.fault = fmt.Sprintf("it has over %d entries", maxListEntries)
-				return l
-			}
+	b.digest.Write(text)
+	b.unended = len(text) > 0 && text[len(text)-1] != '\n'
+	if b.size += len(text); b.size > maxListText {
+		b.fail(fmt.Sprintf("it has over %d MiB", maxListText>>20))
+	}
+	if b.list.fault != "" {
+		return
+	}
+	for line := range listLines(text) {
+		b.number++
+		if b.list.add(&b.table, b.number, line) {
+			b.lines++
+		}
+		if b.list.entries > maxListEntries {
+			b.fail(fmt.Sprintf("it has over %d entries", maxListEntries))
+			return
 		}
 	}
+}
+
+func (b *ListBuilder) fail(fault string) { b.list.fault, b.table = fault, listTable{} }
+
+// Finish returns the list of the texts, as [CompileList] does. The builder must not be used any more.
+func (b *ListBuilder) Finish() *List {
+	l := b.list
+	l.digest = "sha256:" + hex.EncodeToString(b.digest.Sum(nil))
 	switch {
+	case l.fault != "":
 	case l.entries == 0:
 		l.fault = "it has no entry; write one a line: a domain, *. and a domain, or a whole address"
-	case l.skipped.count*100 > lines*malformedPercent:
+	case l.skipped.count*100 > b.lines*malformedPercent:
 		l.fault = fmt.Sprintf("over %d %% of its lines are not entries (the first is line %d); write one entry a line: "+
 			"a domain, *. and a domain, or a whole address", malformedPercent, l.skipped.first[0])
 	default:
-		l.table = table.fitted()
+		b.table.fit()
+		l.table = b.table
 	}
 	return l
 }

@@ -48,9 +48,6 @@ type listEntry struct {
 // the same in one text and in several.
 const byteOrderMark = "\ufeff"
 
-// linesOf returns how many lines a text has at most.
-func linesOf(text []byte) int { return bytes.Count(text, []byte("\n")) + 1 }
-
 // listLines yields the lines of a text, without their ends.
 func listLines(text []byte) iter.Seq[string] {
 	return func(yield func(string) bool) {

@@ -26,20 +26,19 @@ func TestWhatATableHoldsForEachEntryHasNoPointer(t *testing.T) {
 			return true
 		}
 	}
-	slices := 0
 	for field := range reflect.TypeFor[listTable]().Fields() {
-		switch field.Type.Kind() {
-		case reflect.Slice:
-			if slices++; hasPointer(field.Type.Elem()) {
+		switch {
+		case field.Name == "pages": // one pointer for 1 MiB
+			if hasPointer(field.Type.Elem().Elem()) {
 				t.Errorf("%s holds pointers, one for each entry", field.Name)
 			}
-		case reflect.Map, reflect.Pointer, reflect.Interface:
+		case field.Type.Kind() == reflect.Slice:
+			if hasPointer(field.Type.Elem()) {
+				t.Errorf("%s holds pointers, one for each entry", field.Name)
+			}
+		case field.Type.Kind() == reflect.Map || field.Type.Kind() == reflect.Pointer || field.Type.Kind() == reflect.Interface:
 			t.Errorf("%s is a %s", field.Name, field.Type)
-		default:
 		}
-	}
-	if slices != 2 {
-		t.Errorf("%d slices, want those of groups and text", slices)
 	}
 }
 

@@ -43,12 +43,12 @@ func (m *matchedPolicies) join(o *matchedPolicies) {
 
 func (m *matchedPolicies) names(yield func(PolicyName) bool) {
 	for _, policy := range m.first[:min(m.count, usualPolicies)] {
-		if !yield(m.snapshot.policies[policy].PolicyName) {
+		if !yield(m.snapshot.policies[policy].name) {
 			return
 		}
 	}
 	for _, policy := range m.rest {
-		if !yield(m.snapshot.policies[policy].PolicyName) {
+		if !yield(m.snapshot.policies[policy].name) {
 			return
 		}
 	}

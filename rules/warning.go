@@ -15,6 +15,10 @@ const maxWarnings = 50
 // all say the same are not compared a million times. Where so many collide, there are warnings enough.
 const maxCompared = 64
 
+// maxLinted bounds the entries that are compared with each other, and with them the memory that this takes: some 270 bytes an
+// entry. Lists do not count, since their entries are looked up and never copied.
+const maxLinted = 100_000
+
 // Warning is a part of a policy that is legal, and usually not what was meant. All of it is in force nevertheless.
 type Warning struct {
 	// Policy is the policy that the part belongs to.
@@ -72,8 +76,7 @@ type entryIndex map[string][]entryRef
 
 // warnedPolicy is a policy with its entries as they are in force.
 type warnedPolicy struct {
-	compiledPolicy
-	source   *Policy
+	*Compiled
 	entries  []warnedEntry
 	allowing map[string]bool // the keys of the addresses that it allows; false: some of the sub-addresses of one
 	excepted *nameTree       // their domains; nil without any
@@ -91,13 +94,29 @@ type warnedEntry struct {
 
 func newWarner(policies []Policy) *warner {
 	w := &warner{policies: make([]warnedPolicy, len(policies)), allow: entryIndex{}, deny: entryIndex{}, keys: map[string][]entryRef{}}
+	compiled := make([]*Compiled, len(policies))
 	for i := range policies {
-		w.policies[i] = warnedPolicy{compiledPolicy: compilePolicy(&policies[i]), source: &policies[i]}
-		w.policies[i].readEntries()
+		compiled[i] = CompilePolicy(policies[i])
 	}
-	slices.SortFunc(w.policies, func(a, b warnedPolicy) int {
-		return cmp.Or(a.name.Compare(b.name), slices.Compare(a.canon, b.canon))
-	})
+	slices.SortFunc(compiled, (*Compiled).compare)
+	left := maxLinted
+	for i, c := range compiled {
+		p := &w.policies[i]
+		if c.enforceable && c.ruleCount > left {
+			// As a policy that is not enforceable, it takes no part, and gives rise to no warning of others.
+			unread := *c
+			unread.enforceable = false
+			p.Compiled = &unread
+			p.warn("spec", "no warnings are given of this policy: together with those before it, by name, the policies have more than "+
+				"%d entries; move entries to lists", maxLinted)
+			continue
+		}
+		if c.enforceable {
+			left -= c.ruleCount
+		}
+		p.Compiled = c
+		p.readEntries()
+	}
 	for i := range w.policies {
 		p := &w.policies[i]
 		if !p.enforceable {
@@ -110,7 +129,7 @@ func newWarner(policies []Policy) *warner {
 				w.keys[e.keys[0]] = append(w.keys[e.keys[0]], ref)
 			case e.rung == rungAllowDomain || e.rung == rungAllowAny:
 				w.allow.add(e, ref)
-			case e.rung == rungDenyDomain && !p.audit:
+			case e.rung == rungDenyDomain && p.mode != Audit:
 				w.deny.add(e, ref)
 			}
 		}
@@ -120,23 +139,19 @@ func newWarner(policies []Policy) *warner {
 
 // readEntries groups the compiled rules by the entry that they come from, in the order of paths.
 func (p *warnedPolicy) readEntries() {
-	for _, rule := range p.addresses {
-		last := len(p.entries) - 1
-		if last < 0 || p.entries[last].Entry != rule.entry {
-			p.entries = append(p.entries, warnedEntry{Entry: rule.entry, rung: rule.rung})
-			last++
+	for rule := range p.rules.all {
+		if !rule.further {
+			p.entries = append(p.entries, warnedEntry{Entry: rule.entry(), rung: rule.traits.rung()})
 		}
-		_, domain, _ := strings.Cut(rule.key, "@")
-		p.entries[last].keys = append(p.entries[last].keys, rule.key)
-		p.entries[last].patterns = append(p.entries[last].patterns, pattern{name: domain, self: true})
-	}
-	for _, rule := range p.domains {
-		last := len(p.entries) - 1
-		if last < 0 || p.entries[last].Entry != rule.entry {
-			p.entries = append(p.entries, warnedEntry{Entry: rule.entry, rung: rule.rung})
-			last++
+		e := &p.entries[len(p.entries)-1]
+		key := string(rule.key)
+		if e.rung == rungDenyAddress || e.rung == rungAllowAddress {
+			e.keys = append(e.keys, key)
+			_, domain, _ := strings.Cut(key, "@")
+			e.patterns = append(e.patterns, pattern{name: domain, self: true})
+		} else {
+			e.patterns = append(e.patterns, pattern{key, rule.traits&matchesSelf != 0, rule.traits&matchesBelow != 0})
 		}
-		p.entries[last].patterns = append(p.entries[last].patterns, rule.pattern)
 	}
 	p.allowing = map[string]bool{}
 	for i := range p.entries {

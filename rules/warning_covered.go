@@ -32,7 +32,7 @@ func (p *warnedPolicy) warnOfCovered() {
 			}
 		}
 		by := p.coveredBy(index, i, e.rung)
-		if by == nil && e.rung == rungAllowDomain && len(p.source.Deny.Lists) == 0 {
+		if by == nil && e.rung == rungAllowDomain && p.written.denyLists == 0 {
 			by = p.coveredBy(index, i, rungAllowAny) // before deny lists, "*" comes last, and the entry is an exception from them
 		}
 		if by != nil {
@@ -107,7 +107,7 @@ func (p *warnedPolicy) warnOfCoveredAddress(i int, index entryIndex, byKey map[s
 		return
 	}
 	by := p.coveredBy(index, i, rungAllowDomain)
-	if by == nil && len(p.source.Deny.Lists) == 0 {
+	if by == nil && p.written.denyLists == 0 {
 		by = p.coveredBy(index, i, rungAllowAny)
 	}
 	if by != nil {

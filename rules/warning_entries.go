@@ -23,7 +23,7 @@ func (p *warnedPolicy) warnOfLists() {
 				count = fmt.Sprintf("%d domains at which anybody can get an address", len(open))
 			}
 			p.warn(rule.entry.String(), "list %s allows %s (%s); name single people by their addresses instead",
-				&p.source.Allow.Lists[rule.entry.Index], count, examples(open))
+				p.written.allowLists[rule.entry.Index], count, examples(open))
 		}
 	}
 }
@@ -109,7 +109,7 @@ func (p *warnedPolicy) warnOfIdleParts() {
 		p.warn("spec", "as it stands, this policy allows nothing and denies nothing: none of its entries is in force; correct or "+
 			"delete it")
 	}
-	if len(p.source.Profile) == 0 {
+	if len(p.written.profile) == 0 {
 		return
 	}
 	switch {
@@ -119,7 +119,7 @@ func (p *warnedPolicy) warnOfIdleParts() {
 		p.warn("spec.profile", "it is never sent: the policy applies to %s only; write %s",
 			requestWords(p.requests), "profileOn: ["+requestWords(p.requests)+"]")
 	default:
-		for i, request := range p.source.ProfileOn {
+		for i, request := range p.written.profileOn {
 			if bits := requestBits(request); p.requests&bits == 0 {
 				p.warn(fmt.Sprintf("spec.profileOn[%d]", i), "the policy does not apply to %s; remove this, or add it to "+
 					"spec.appliesTo.requestTypes", request)

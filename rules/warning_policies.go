@@ -59,7 +59,7 @@ func (w *warner) denyByList() []*warnedPolicy {
 	for i := range w.policies {
 		q := &w.policies[i]
 		byHand := slices.ContainsFunc(q.entries, func(e warnedEntry) bool { return !e.rung.denies() && e.rung != rungAllowAny })
-		if q.enforceable && !q.audit && !byHand && slices.ContainsFunc(q.lists, func(l listRule) bool { return l.rung == rungDenyList }) {
+		if q.enforceable && q.mode != Audit && !byHand && slices.ContainsFunc(q.lists, func(l listRule) bool { return l.rung == rungDenyList }) {
 			found = append(found, q)
 		}
 	}
@@ -129,7 +129,7 @@ func (w *warner) warnOfDuplicates() {
 	}
 	for i := range w.policies {
 		p := &w.policies[i]
-		if p.audit || !p.enforceable {
+		if p.mode == Audit || !p.enforceable {
 			continue
 		}
 		for j := range p.entries {
@@ -145,7 +145,7 @@ func (w *warner) warnOfDuplicates() {
 			}
 			for _, ref := range same[:min(len(same), maxCompared)] {
 				q, other := w.entry(ref)
-				if q != p && !q.audit && other.patterns[0] == e.patterns[0] && p.overlaps(q) {
+				if q != p && q.mode != Audit && other.patterns[0] == e.patterns[0] && p.overlaps(q) {
 					p.warnOfDuplicate(e.Entry, q, other.Entry)
 					break
 				}
@@ -154,7 +154,7 @@ func (w *warner) warnOfDuplicates() {
 		for _, rule := range p.lists {
 			same := lists[rule.list.digest]
 			for _, ref := range same[:min(len(same), maxCompared)] {
-				if q := &w.policies[ref.policy]; rule.rung == rungAllowList && q != p && !q.audit && p.overlaps(q) {
+				if q := &w.policies[ref.policy]; rule.rung == rungAllowList && q != p && q.mode != Audit && p.overlaps(q) {
 					p.warnOfDuplicate(rule.entry, q, q.lists[ref.entry].entry)
 					break
 				}
@@ -174,7 +174,7 @@ func (w *warner) warnOfOpenDoors() {
 	var always requestSet
 	for i := range w.policies {
 		p := &w.policies[i]
-		if p.audit || p.enforceable && !p.denies() {
+		if p.mode == Audit || p.enforceable && !p.denies() {
 			continue
 		}
 		if len(p.sources) == 0 {
@@ -190,7 +190,7 @@ func (w *warner) warnOfOpenDoors() {
 		for _, source := range p.sources {
 			open = open || p.enforceable && p.requests&^(always|denying[source]) != 0
 		}
-		if !open || p.audit && p.denies() {
+		if !open || p.mode == Audit && p.denies() {
 			continue
 		}
 		for j := range p.entries {
@@ -251,7 +251,9 @@ func (w *warner) warnOfProfiles() {
 // meetings calls meet with policies that have a profile and allow some of the same addresses, as far as their entries
 // tell.
 func (w *warner) meetings(meet func(p, q int32)) {
-	counts := func(p *warnedPolicy) bool { return p.enforceable && !p.audit && len(p.profile) > 0 && p.hasAllow }
+	counts := func(p *warnedPolicy) bool {
+		return p.enforceable && p.mode != Audit && len(p.profile) > 0 && p.hasAllow
+	}
 	allow, keys := entryIndex{}, map[string][]entryRef{}
 	var listing []int32
 	for i := range w.policies {
@@ -355,5 +357,5 @@ func (p *warnedPolicy) sharesList(q *warnedPolicy) bool {
 
 // attribute returns the place of an attribute in the object.
 func (p *warnedPolicy) attribute(name string) int32 {
-	return int32(slices.IndexFunc(p.source.Profile, func(a ProfileAttribute) bool { return a.Name == name })) //nolint:gosec // at most 50
+	return int32(slices.Index(p.written.profile, name)) //nolint:gosec // at most 50
 }

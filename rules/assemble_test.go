@@ -1,0 +1,244 @@
+package rules_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// edits is a set of policies that is edited again and again, with what was compiled of it.
+type edits struct {
+	draw
+	policies map[rules.PolicyName]rules.Policy
+	compiled map[rules.PolicyName]*rules.Compiled
+}
+
+func newEdits(d draw) *edits {
+	return &edits{d, map[rules.PolicyName]rules.Policy{}, map[rules.PolicyName]*rules.Compiled{}}
+}
+
+func (e *edits) put(p rules.Policy) {
+	e.policies[p.PolicyName], e.compiled[p.PolicyName] = p, rules.CompilePolicy(p)
+}
+
+func (e *edits) remove(name rules.PolicyName) {
+	delete(e.policies, name)
+	delete(e.compiled, name)
+}
+
+// known draws the name of a policy of the set.
+func (e *edits) known() (name rules.PolicyName, found bool) {
+	if len(e.policies) == 0 {
+		return name, false
+	}
+	names := slices.SortedFunc(maps.Keys(e.policies), rules.PolicyName.Compare)
+	return one(e.draw, names), true
+}
+
+// edit makes one random edit.
+func (e *edits) edit() {
+	name, found := e.known()
+	if !found || e.often(1, 3) {
+		p := e.policy() // a new one, or all of one anew
+		if e.often(1, 2) {
+			p.Name += fmt.Sprint(e.IntN(40))
+		}
+		e.put(p)
+		return
+	}
+	p := clone(e.policies[name])
+	switch e.IntN(8) {
+	case 0, 1:
+		e.remove(name)
+		return
+	case 2:
+		p.Allow.Domains = append(p.Allow.Domains, e.allowDomain())
+	case 3:
+		p.Deny.Domains = e.many(3, e.denyDomain)
+	case 4:
+		e.appliesTo(&p)
+	case 5:
+		p.Mode = one(e.draw, []rules.Mode{rules.Enforce, rules.Audit})
+	case 6:
+		p.Deny.Lists = []rules.ListUse{e.list()}
+	case 7:
+		p.NotUnderstood = one(e.draw, []string{"", "an unknown member"})
+	}
+	e.put(p)
+}
+
+func (e *edits) assemble(before *rules.Snapshot) *rules.Snapshot {
+	all := slices.Collect(maps.Values(e.compiled))
+	e.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return rules.Assemble(before, all)
+}
+
+// Rules that came about edit by edit say the same as rules made from nothing, and have the same digest.
+func TestEditByEditIsTheSameAsFromNothing(t *testing.T) {
+	each(t, cases/10, func(t *testing.T, d draw) {
+		e := newEdits(d)
+		for range d.IntN(40) {
+			e.edit()
+		}
+		snapshot := e.assemble(nil)
+		for range 20 {
+			for range 1 + d.IntN(3) {
+				e.edit()
+			}
+			earlier, before := snapshot, e.calls()
+			answers := answersOf(earlier, before)
+			snapshot = e.assemble(earlier)
+			if diff := cmp.Diff(answers, answersOf(earlier, before)); diff != "" {
+				t.Fatalf("the earlier snapshot changed:\n%s", diff)
+			}
+			whole, _ := rules.Compile(slices.Collect(maps.Values(e.policies)))
+			if snapshot.Digest() != whole.Digest() || !slices.Equal(snapshot.Policies(), whole.Policies()) {
+				t.Fatalf("digest %s, want %s; policies %v, want %v", snapshot.Digest(), whole.Digest(), snapshot.Policies(), whole.Policies())
+			}
+			calls := e.calls()
+			if diff := cmp.Diff(answersOf(whole, calls), answersOf(snapshot, calls)); diff != "" {
+				t.Fatalf("decisions (-from nothing +edit by edit):\n%s", diff)
+			}
+			for _, call := range calls[:2] {
+				_, want := whole.Explain(call)
+				if _, got := snapshot.Explain(call); !cmp.Equal(want, got) {
+					t.Fatalf("accounts (-from nothing +edit by edit):\n%s", cmp.Diff(want, got))
+				}
+			}
+		}
+	})
+}
+
+func (e *edits) calls() []rules.Call {
+	calls := make([]rules.Call, 8)
+	for i := range calls {
+		calls[i] = e.call()
+	}
+	return calls
+}
+
+func answersOf(snapshot *rules.Snapshot, calls []rules.Call) []string {
+	answers := make([]string, len(calls))
+	for i := range calls {
+		decision := snapshot.Decide(calls[i])
+		answers[i] = fmt.Sprintf("%+v", answerOf(&decision))
+	}
+	return answers
+}
+
+// The same where scopes are so large that their index has many shards, is divided, and shrinks.
+func TestEditByEditOfManyEntries(t *testing.T) {
+	d := newDraw(1)
+	e := newEdits(d)
+	draw := func(name string) rules.Policy {
+		p := rules.Policy{PolicyName: named(name), Mode: one(d, []rules.Mode{rules.Enforce, rules.Audit})}
+		for range d.IntN(300) {
+			p.Allow.Domains = append(p.Allow.Domains, fmt.Sprintf("d%d.test", d.IntN(2000)))
+		}
+		for range d.IntN(20) {
+			p.Deny.Addresses = append(p.Deny.Addresses, fmt.Sprintf("jo@d%d.test", d.IntN(2000)))
+		}
+		if d.often(1, 3) {
+			p.Sources = []string{one(d, []string{"rul1", "rul2"})}
+		}
+		return p
+	}
+	var snapshot *rules.Snapshot
+	for step := range 120 {
+		growing := step < 60
+		for range 1 + d.IntN(3) {
+			if name, found := e.known(); found && (!growing || d.often(1, 3)) {
+				e.remove(name)
+			} else {
+				e.put(draw(fmt.Sprintf("p%d", d.IntN(200))))
+			}
+		}
+		snapshot = e.assemble(snapshot)
+		whole, _ := rules.Compile(slices.Collect(maps.Values(e.policies)))
+		var calls []rules.Call
+		for range 50 {
+			calls = append(calls, signUp(fmt.Sprintf("jo@d%d.test", d.IntN(2000))))
+		}
+		if diff := cmp.Diff(answersOf(whole, calls), answersOf(snapshot, calls)); diff != "" || whole.Digest() != snapshot.Digest() {
+			t.Fatalf("step %d, %d policies (-from nothing +edit by edit):\n%s", step, len(e.policies), diff)
+		}
+	}
+}
+
+// Snapshots share their parts: whoever still decides by an earlier one must never see a part change. For the race detector.
+func TestCallsAreDecidedByEarlierSnapshotsMeanwhile(t *testing.T) {
+	e := newEdits(newDraw(2))
+	for range 30 {
+		e.edit()
+	}
+	var store rules.Store
+	snapshot := e.assemble(nil)
+	store.Publish(snapshot)
+	calls := e.calls()
+	ctx, stop := context.WithCancel(t.Context())
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			for ctx.Err() == nil {
+				loaded, err := store.Load()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				first := answersOf(loaded, calls)
+				if diff := cmp.Diff(first, answersOf(loaded, calls)); diff != "" {
+					t.Errorf("a snapshot changed:\n%s", diff)
+					return
+				}
+			}
+		})
+	}
+	for range 300 {
+		e.edit()
+		snapshot = e.assemble(snapshot)
+		store.Publish(snapshot)
+	}
+	stop()
+	callers.Wait()
+}
+
+func TestAPolicyWithTooManyEntriesIsNotEnforceable(t *testing.T) {
+	long := strings.Repeat("a", 60)
+	entries := make([]string, 380_000)
+	for i := range entries {
+		entries[i] = fmt.Sprintf("d%d.%s.%s.%s.test", i, long, long, long)
+	}
+	compiled := rules.CompilePolicy(deny("p", entries...))
+	want := []rules.Rejection{{
+		Policy: named("p"), Path: "spec", Message: "its entries take over 64 MiB; move them to a list", Cause: rules.CauseEntry,
+	}}
+	if diff := cmp.Diff(want, compiled.Rejections()); diff != "" || compiled.Enforceable() {
+		t.Errorf("enforceable %t, rejections (-want +got):\n%s", compiled.Enforceable(), diff)
+	}
+}
+
+func TestRejectedEntriesOfAListAreCountedBeyondTheFirst(t *testing.T) {
+	policy := allow("p", slices.Repeat([]string{"acme.com."}, 70)...)
+	policy.Allow.PublicSuffixes = []string{"acme.com."}
+	rejections := rules.CompilePolicy(policy).Rejections()
+	if len(rejections) != 52 {
+		t.Fatalf("%d rejections, want 50 of one list, the count of the others, and 1 of the other list", len(rejections))
+	}
+	if got := rejections[49]; got.Path != "spec.allow.domains[49]" {
+		t.Errorf("the last that is named is %s", got.Path)
+	}
+	if got := rejections[50]; got.Path != "spec.allow.domains" || got.Message != "and 20 more of its entries" {
+		t.Errorf("then %+v", got)
+	}
+	if got := rejections[51]; got.Path != "spec.allow.publicSuffixes[0]" {
+		t.Errorf("then %+v", got)
+	}
+}

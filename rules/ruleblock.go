@@ -1,0 +1,115 @@
+package rules
+
+import "encoding/binary"
+
+// traits say what a rule does: the field that its entry stands in, and what its key matches.
+type traits uint8
+
+const (
+	fieldTraits  traits = 1<<3 - 1 // the EntryField
+	matchesSelf  traits = 1 << 3   // the name itself, or the address
+	matchesBelow traits = 1 << 4
+	matchesAny   traits = 1 << 5 // the entry is "*"
+
+	// continuesRun is set in a posting only: its key is that of the posting before it.
+	continuesRun traits = 1 << 7
+)
+
+// maxPolicyRules bounds the rules of one policy in bytes, and maxEntryIndex the place of an entry in its list. Both are far
+// beyond what the API lets pass; a file may have more, and belongs in a list.
+const (
+	maxPolicyRules = 64 << 20
+	maxEntryIndex  = 1<<24 - 1
+)
+
+func (t traits) field() EntryField { return EntryField(t & fieldTraits) }
+
+// rung returns the rung of a rule.
+func (t traits) rung() rung {
+	switch t.field() {
+	case DenyAddresses:
+		return rungDenyAddress
+	case AllowAddresses:
+		return rungAllowAddress
+	case DenyDomains:
+		return rungDenyDomain
+	case DenyLists:
+		return rungDenyList
+	case AllowLists:
+		return rungAllowList
+	default: // AllowDomains, AllowPublicSuffixes
+		if t&matchesAny != 0 {
+			return rungAllowAny
+		}
+		return rungAllowDomain
+	}
+}
+
+// ruleBlock holds the rules of one policy one after the other, in the order of its entries: a domain, or an address, that an
+// entry can be read as. One block takes a fraction of what a struct and a string for each would.
+//
+// A rule is its traits, how far its index is from that of the rule before (or, in another field, from -1) as a varint, the length of
+// its key, and its key. The distance is 0 for a further reading of the same entry.
+type ruleBlock []byte
+
+// blockRule is one rule of a block.
+type blockRule struct {
+	traits traits
+	index  int
+	key    []byte
+	offset uint32 // of the length of the key: see ruleBlock.keyAt
+	// further says that it is another reading of the entry of the rule before.
+	further bool
+}
+
+func (r *blockRule) entry() Entry { return Entry{r.traits.field(), r.index} }
+
+// blockWriter appends rules to a block.
+type blockWriter struct {
+	block ruleBlock
+	rules int
+	last  Entry
+}
+
+// add appends a rule. It returns false, and appends nothing, where there are too many.
+func (w *blockWriter) add(entry Entry, key string, t traits) bool {
+	if entry.Index > maxEntryIndex || len(w.block) > maxPolicyRules {
+		return false
+	}
+	if w.last.Field != entry.Field {
+		w.last = Entry{entry.Field, -1}
+	}
+	w.block = append(w.block, byte(t|traits(entry.Field)))
+	w.block = binary.AppendUvarint(w.block, uint64(entry.Index-w.last.Index)) //nolint:gosec // entries come in order
+	w.block = append(w.block, byte(len(key)))                                 //nolint:gosec // maxAddress
+	w.block = append(w.block, key...)
+	w.last = entry
+	w.rules++
+	return true
+}
+
+// all yields the rules, in order.
+func (b ruleBlock) all(yield func(blockRule) bool) {
+	var last Entry
+	for at := 0; at < len(b); {
+		t := traits(b[at])
+		distance, n := binary.Uvarint(b[at+1:])
+		at += 1 + n
+		if last.Field != t.field() {
+			last = Entry{t.field(), -1}
+		}
+		last.Index += int(distance) //nolint:gosec // maxEntryIndex
+		key := b.keyAt(uint32(at))  //nolint:gosec // maxPolicyRules
+		//nolint:gosec // the same
+		if !yield(blockRule{traits: t, index: last.Index, key: key, offset: uint32(at), further: distance == 0}) {
+			return
+		}
+		at += 1 + len(key)
+	}
+}
+
+// keyAt returns the key of the rule at an offset.
+func (b ruleBlock) keyAt(offset uint32) []byte {
+	key := b[offset+1:]
+	return key[:b[offset]:b[offset]]
+}
