@@ -8,6 +8,8 @@ import (
 const (
 	maxAddress   = 254 // octets: RFC 5321 4.5.3.1.3 less the angle brackets, RFC 3696 erratum 1690
 	maxLocalPart = 64  // octets: RFC 5321 4.5.3.1.1
+	// maxKey is the length of the longest key that is looked for, in octets.
+	maxKey = maxAddress + len(subAddresses)
 )
 
 // Address is a mail address in the plain form that every mail system reads the same way. The zero value is invalid.
@@ -25,16 +27,41 @@ func (a Address) Domain() Domain { return a.domain }
 func (a Address) key() string { return string(a.appendKey(nil)) }
 
 // appendKey appends the key to b, which is empty: with room for it, nothing is allocated.
-func (a Address) appendKey(b []byte) []byte {
+func (a Address) appendKey(b []byte) []byte { return a.appendKeyWith(b, "") }
+
+// appendKeyWith is appendKey with something more at the end of the local part.
+func (a Address) appendKeyWith(b []byte, end string) []byte {
 	b = append(b, a.local...)
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {
 			b[i] |= 0x20
 		}
 	}
+	b = append(b, end...)
 	b = append(b, '@')
 	return append(b, a.domain.name...)
 }
+
+// appendSubAddressesKey appends to b, which is empty, the key of the one entry that means the address as a sub-address of
+// another, or with all of its own: of jo@ and of jo+x@ it is that of jo+*@. It returns nil where key finds that entry, too.
+// The result has up to maxKey octets.
+func (a Address) appendSubAddressesKey(b []byte) []byte {
+	base, detail, _ := strings.Cut(a.local, "+")
+	if detail == "*" {
+		return nil
+	}
+	return Address{base, a.domain}.appendKeyWith(b, subAddresses)
+}
+
+// subAddressesKey returns the key of the entry that means the address of a key as a sub-address, or with all of its own.
+func subAddressesKey(key string) string {
+	local, domain, _ := strings.Cut(key, "@")
+	base, _, _ := strings.Cut(local, "+")
+	return base + subAddresses + "@" + domain
+}
+
+// isSubAddressesKey tells the keys that mean an address with all its sub-addresses from those of one address.
+func isSubAddressesKey(key string) bool { return strings.Contains(key, subAddresses+"@") }
 
 // ParseAddress returns the address that s spells, or an [Invalid].
 //

@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"registrationpolicy.dev/operator/rules"
@@ -11,7 +12,7 @@ import (
 func TestDecideDoesNotAllocate(t *testing.T) {
 	many := []rules.Policy{
 		with(allow("a", "acme.com", "*.acme.com"), func(p *rules.Policy) {
-			p.Deny.Addresses = []string{"ed@acme.com"}
+			p.Deny.Addresses = []string{"ed@acme.com", "al+*@acme.com"}
 			p.Profile = []rules.ProfileAttribute{{Name: "userType", Value: `"x"`}}
 		}),
 		deny("d", "evil.test"),
@@ -32,7 +33,7 @@ func TestDecideDoesNotAllocate(t *testing.T) {
 	listing := append(many[:2:2], rules.Policy{
 		PolicyName: named("l"),
 		Allow:      rules.AllowRules{Domains: []string{"*"}},
-		Deny:       rules.DenyRules{Lists: []rules.ListUse{use("listed.test", "*.below.test", "al@whole.test"), use("other.test")}},
+		Deny:       rules.DenyRules{Lists: []rules.ListUse{use("listed.test", "*.below.test", "al@whole.test", "ed+*@whole.test"), use("other.test")}},
 	})
 	const long = "somebody.with.a.long.name@department.acme.com" // too long for the compiler's own small buffers
 	for sentence, test := range map[string]struct {
@@ -52,6 +53,9 @@ func TestDecideDoesNotAllocate(t *testing.T) {
 		"an invalid address":                   {many, signUpLogin("jo@acme.com", "jo@@acme.com"), rules.ReasonInvalidAddress},
 		"a deny by a list":                     {listing, signUpLogin("jo@a.b.listed.test", "jo@a.b.listed.test"), rules.ReasonDenied},
 		"a deny by an address of a list":       {listing, signUp("AL@whole.test"), rules.ReasonDenied},
+		"a deny by sub-addresses":              {many, signUp("Al+a@acme.com"), rules.ReasonDenied},
+		"a deny by sub-addresses of a list":    {listing, signUp("ED+a+b@whole.test"), rules.ReasonDenied},
+		"the longest address":                  {listing, signUp(strings.Repeat("a", 64) + "@" + labels63(2, 61)), rules.ReasonAllowed},
 		"an allow beside lists":                {listing, signUpLogin(long, long), rules.ReasonAllowed},
 		"no policies":                          {nil, signUpLogin("jo@acme.com", "jo@acme.com"), rules.ReasonNoPolicyApplies},
 		"sources that overlap":                 {overlapping, signUp("jo@d7.test"), rules.ReasonAllowed},

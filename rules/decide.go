@@ -91,11 +91,11 @@ func readProfile(subjects []subject, attributes []Attribute) ([]subject, Decisio
 	}
 	for i := range attributes {
 		a := &attributes[i]
-		missing := a.Kind == Absent || a.Kind == Null
-		if i == 0 && (missing || a.Kind == Text && (a.Text == "" || a.isUserName())) {
+		none := a.isEmpty() || a.isUserName()
+		if i == 0 && none {
 			return nil, Decision{Reason: ReasonMissingAddress, Attribute: a.Name}
 		}
-		if missing || a.isUserName() {
+		if none {
 			continue
 		}
 		var refusal Decision
@@ -113,10 +113,11 @@ func readUpdate(subjects []subject, attributes []Attribute) ([]subject, Decision
 		if a.Kind == Absent {
 			continue
 		}
-		if i == 0 && (a.Kind == Null || a.Kind == Text && (a.Text == "" || a.isUserName())) {
+		none := a.isEmpty() || a.isUserName()
+		if i == 0 && none {
 			return nil, Decision{Reason: ReasonMissingAddress, Attribute: a.Name}
 		}
-		if a.Kind == Null || a.isUserName() {
+		if none {
 			continue
 		}
 		var refusal Decision
@@ -125,6 +126,11 @@ func readUpdate(subjects []subject, attributes []Attribute) ([]subject, Decision
 		}
 	}
 	return subjects, Decision{}
+}
+
+// isEmpty says that the attribute holds nothing. Forms send "" for a field that is left empty.
+func (a *Attribute) isEmpty() bool {
+	return a.Kind == Absent || a.Kind == Null || a.Kind == Text && a.Text == ""
 }
 
 func (a *Attribute) isUserName() bool {
@@ -174,11 +180,15 @@ func (s *Snapshot) evaluate(request requestSet, source string, subjects []subjec
 	return d
 }
 
-// match appends what matches an address: one probe for the address and one for each label of its domain, here and in each list.
+// match appends what matches an address: one probe for the address, one for the entry of its sub-addresses, and one for each label
+// of its domain, here and in each list.
 func (s *scope) match(matches []match, subject uint8, address *Address) []match {
 	if len(s.addresses) > 0 {
-		var room [maxAddress]byte
+		var room [maxKey]byte
 		if span, found := s.addresses[string(address.appendKey(room[:0]))]; found {
+			matches = s.appendTo(matches, subject, span.begin, span.end)
+		}
+		if span, found := s.addresses[string(address.appendSubAddressesKey(room[:0]))]; found {
 			matches = s.appendTo(matches, subject, span.begin, span.end)
 		}
 	}
@@ -200,11 +210,11 @@ func (s *scope) match(matches []match, subject uint8, address *Address) []match 
 
 // matchLists asks each list once, however many policies use it.
 func (s *scope) matchLists(matches []match, subject uint8, address *Address) []match {
-	var room [maxAddress]byte
-	key := address.appendKey(room[:0])
+	var room, more [maxKey]byte
+	key, subAddressesKey := address.appendKey(room[:0]), address.appendSubAddressesKey(more[:0])
 	for i := range s.lists {
 		uses := &s.lists[i]
-		verdict := uses.list.verdict(key, address.domain.name)
+		verdict := uses.list.verdict(key, subAddressesKey, address.domain.name)
 		if verdict == 0 {
 			continue
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	"golang.org/x/net/idna"
 )
@@ -49,7 +48,7 @@ func compileAllow(entry string, suffixes bool) (_ pattern, refusal string) {
 // denyFault is what is wrong with a deny entry.
 type denyFault struct {
 	text string // what to write instead; "" means that nothing is wrong
-	// unknown says that it cannot be told which addresses are meant: a shape that the schema never lets pass.
+	// unknown says that it cannot be told which addresses are meant: the policy is not enforceable.
 	unknown bool
 }
 
@@ -57,7 +56,8 @@ type denyFault struct {
 //
 // A deny entry is treated the other way round than an address: an address that needs mapping is invalid and so denied
 // anyway, hence it is enough to deny the names to which mapping takes the entry, by either reading of the deviation
-// characters. If there is none, either no valid address could match, and nothing is widened; or the fault says unknown.
+// characters. Without any, the fault says unknown, unless the name is ASCII: what an author means is what he wrote then,
+// and every address of it is invalid.
 func compileDeny(entry string) ([]pattern, denyFault) {
 	if entry == "*" {
 		return []pattern{{below: true}}, denyFault{}
@@ -80,6 +80,9 @@ func compileDenyAddress(entry string) (keys []string, _ denyFault) {
 	if !found {
 		return nil, denyFault{mend(NoAtSign), true}
 	}
+	if refusal := checkPattern(local, domain); refusal != "" {
+		return nil, denyFault{refusal, true}
+	}
 	if invalid := checkLocalPart(local); invalid != "" {
 		return nil, denyFault{mend(invalid), true}
 	}
@@ -88,30 +91,73 @@ func compileDenyAddress(entry string) (keys []string, _ denyFault) {
 		return nil, unreadable(domain, invalid)
 	}
 	for _, name := range names {
-		keys = append(keys, Address{local, Domain{name}}.key())
+		if len(local)+len("@")+len(name) <= maxAddress {
+			keys = append(keys, Address{local, Domain{name}}.key())
+		}
+	}
+	if len(keys) == 0 {
+		return nil, denyFault{mend(TooLong), !isASCII(domain)}
 	}
 	return keys, denyFault{}
 }
 
-// unreadable tells names that nobody can have, such as an A-label that decodes to nothing, from those that could stand for
-// another one, such as one with a space. The text never quotes the name, which may be an address in the wrong list.
+// unreadable tells ASCII names of which every address is invalid, such as an A-label that decodes to nothing, from those
+// that could stand for another one: one with a space, or with letters that some program may fold, drop or know while
+// our tables do not. The text never quotes the name, which may be an address in the wrong list.
 func unreadable(name string, invalid Invalid) denyFault {
-	strange := strings.ContainsFunc(name, func(r rune) bool {
-		return r != '-' && r != '.' && !unicode.In(r, unicode.L, unicode.M, unicode.Nd)
-	})
-	if !strange && slices.Contains([]Invalid{BadIDN, TooLong, LabelTooLong}, invalid) {
-		return denyFault{"no address can have this domain: " + mend(invalid), false}
+	switch {
+	case invalid == BadIDN && !isASCII(name):
+		return denyFault{"its letters have no reading, so that it cannot be told which domain is meant; write the domain as it is " +
+			"registered, or its A-label (xn--…)", true}
+	case isASCII(name) && slices.Contains([]Invalid{BadIDN, TooLong, LabelTooLong}, invalid):
+		return denyFault{"it denies nothing, since every address of this domain is refused as invalid: " + mend(invalid), false}
+	default:
+		return denyFault{mend(invalid), true}
 	}
-	return denyFault{mend(invalid), true}
 }
 
-// compileAddress returns the key of an allowed address. The text of a refusal never quotes the entry.
+// compileAddress returns the key of an allowed address. The text of a refusal never quotes the local part.
 func compileAddress(entry string) (key, refusal string) {
+	if local, domain, found := strings.Cut(entry, "@"); found {
+		if refusal := checkPattern(local, domain); refusal != "" {
+			return "", refusal
+		}
+	}
 	a, invalid := parseAddressAs(entry, entryAddress)
 	if invalid != "" {
 		return "", mend(invalid)
 	}
 	return a.key(), ""
+}
+
+// subAddresses ends the local part of an entry that means an address and all of its sub-addresses (RFC 5233): jo+*@x.example
+// is jo@x.example, and jo+ with anything behind it. It is the only pattern in a local part that has a meaning.
+const subAddresses = "+*"
+
+// patternCharacters have a meaning in the pattern languages from which people bring entries: * and ? of globs, % of SQL's
+// LIKE, {} of templates and of counts, and | ^ $ of regular expressions. RFC 5322 lets all but none of them be in a local part, and
+// real mailboxes practically never have one: the mail providers do not give them out, and mail that is sent by machines
+// (VERP, BATV, SRS) encodes with + = # / - _ and letters. So an entry with one of them is taken for a pattern, which
+// would match nobody as a literal address. Not among them are the characters that real addresses do have: ' (O'Brien), &, #, /, =, ~, _
+// and -. The brackets and backslashes of regular expressions are no characters of a plain local part anyway.
+const patternCharacters = "*?{}|^$%"
+
+// checkPattern refuses a local part in another system's pattern language. The text quotes the domain only.
+func checkPattern(local, domain string) (refusal string) {
+	base, isSubAddresses := strings.CutSuffix(local, subAddresses)
+	switch {
+	case isSubAddresses && base != "" && !strings.ContainsAny(base, patternCharacters+"+"):
+		return ""
+	case strings.ContainsAny(local, patternCharacters), strings.Contains(local, ".+"): // no mailbox ends in a dot
+	default:
+		return ""
+	}
+	whole := "acme.com"
+	if name, invalid := parseName(domain, entryAddress); invalid == "" {
+		whole = name
+	}
+	return fmt.Sprintf("what is before the @ is a pattern (%s), and entries are no patterns: for every address of a domain, write the "+
+		"domain into domains (%s); for one address with all its sub-addresses, write jo+*@%s", patternCharacters, whole, whole)
 }
 
 // The two readings of UTS #46: with the deviation characters as IDNA 2008 has them, and as IDNA 2003 mapped them.
@@ -155,7 +201,7 @@ func mend(invalid Invalid) string {
 	case ManyAtSigns:
 		return "it has more than one @; write one plain address"
 	case BadLocalPart:
-		return "what is before the @ must be plain: ASCII letters, digits, single inner dots and #$&'*+-/=?^_{|}~, without quotes, comments or =?"
+		return "what is before the @ must be plain: ASCII letters, digits, single inner dots and #&'+-/=_~, without quotes or comments"
 	case EmptyLabel:
 		return "a label is empty; write the domain without leading, trailing or doubled dots"
 	case LabelTooLong:

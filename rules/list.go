@@ -23,12 +23,15 @@ const (
 // List is a list of entries, compiled once for all the policies that use it. It is immutable, and safe for use by any number
 // of callers at the same time. It is made by [CompileList].
 type List struct {
-	digest   string
-	table    listTable
-	entries  int
-	skipped  numberedLines
-	unusable numberedLines
-	fault    string
+	digest  string
+	table   listTable
+	entries int
+	// subAddresses says that some entry is one of an address with its sub-addresses: others need not be looked for.
+	subAddresses bool
+	skipped      numberedLines
+	unusable     numberedLines
+	suffixes     numberedLines
+	fault        string
 }
 
 // numberedLines counts lines, and holds the numbers of the first of them.
@@ -44,7 +47,8 @@ func (n *numberedLines) add(line int) {
 	}
 }
 
-// CompileList compiles a list of one entry a line: a domain, "*." and a domain, or a whole address. Empty lines are left out,
+// CompileList compiles a list of one entry a line: a domain, "*." and a domain, a whole address, or jo+*@ and a domain for an
+// address with its sub-addresses. Empty lines are left out,
 // and what follows a # at the start of a line or after a blank. Blanks around an entry, CRLF and a byte order mark at the start
 // of a line are tolerated; everything else that is not an entry is skipped, "*" too: a list must not mean everybody.
 //
@@ -98,6 +102,10 @@ func (l *List) add(table *listTable, number int, line string) bool {
 	case !entry.allows:
 		l.unusable.add(number)
 	}
+	if entry.suffix {
+		l.suffixes.add(number)
+	}
+	l.subAddresses = l.subAddresses || entry.subAddresses
 	for i, key := range entry.keys {
 		kinds := entry.kinds
 		if i > 0 {
@@ -123,11 +131,16 @@ func (l *List) Skipped() (count int, lines []int) { return l.skipped.count, l.sk
 // numbers of the first of them: public suffixes, and names which programs read in several ways.
 func (l *List) Unusable() (count int, lines []int) { return l.unusable.count, l.unusable.first }
 
+// Suffixes returns how many lines have an entry that is the suffix of a registry, such as be, com.ar or *.ac.uk, and the numbers of the
+// first of them. Where the list denies, they shut out a country, or a sector of it.
+func (l *List) Suffixes() (count int, lines []int) { return l.suffixes.count, l.suffixes.first }
+
 // Fault says why the list counts as missing, and what to write instead: it has no entry, or too many lines that are none, and
 // so is not a list, or it is too big. "" means that it can be used.
 func (l *List) Fault() string { return l.fault }
 
-// Has says whether the list has an entry, which is given in canonical form: acme.com, *.acme.com, or an address.
+// Has says whether the list has an entry, which is given in canonical form: acme.com, *.acme.com, an address,
+// or jo+*@acme.com.
 func (l *List) Has(entry string) bool {
 	name, below := wildcard(entry)
 	if below && !strings.Contains(entry, "@") { // the local part of an address may begin like one
@@ -151,15 +164,18 @@ func (l *List) All() iter.Seq[string] {
 }
 
 // Denies says whether a policy that denies by this list denies the addresses of a domain.
-func (l *List) Denies(domain Domain) bool { return l.verdict(nil, domain.name)&denyKinds != 0 }
+func (l *List) Denies(domain Domain) bool { return l.verdict(nil, nil, domain.name)&denyKinds != 0 }
 
-// verdict returns what of allowKinds and denyKinds the list has for an address: one probe for its key, and one for each label of its
-// domain. An empty key is that of no address.
-func (l *List) verdict(key []byte, name string) listKinds {
+// verdict returns what of allowKinds and denyKinds the list has for an address: one probe for each of its two keys, and one for each
+// label of its domain. An empty key is that of no address.
+func (l *List) verdict(key, subAddressesKey []byte, name string) listKinds {
 	const self, below = allowSelf | denySelf, allowBelow | denyBelow
 	var found listKinds
 	if len(key) > 0 {
 		found |= l.table.findBytes(key) & self
+	}
+	if l.subAddresses && len(subAddressesKey) > 0 {
+		found |= l.table.findBytes(subAddressesKey) & self
 	}
 	found |= l.table.find(name) & self
 	for parent := parentOf(name); parent != ""; parent = parentOf(parent) {

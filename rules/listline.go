@@ -38,6 +38,10 @@ type listEntry struct {
 	kinds listKinds
 	// allows says that the entry can also allow.
 	allows bool
+	// suffix says that it is the suffix of a registry, or all that is below one.
+	suffix bool
+	// subAddresses says that it is an address with its sub-addresses.
+	subAddresses bool
 }
 
 // byteOrderMark is what some editors begin a file with. It is tolerated at the start of every line, so that a list means
@@ -100,6 +104,7 @@ func readListName(line string) listEntry {
 	}
 	for _, pattern := range patterns {
 		entry.keys = append(entry.keys, pattern.name)
+		entry.suffix = entry.suffix || isRegistrySuffix(pattern.name)
 	}
 	// What allows has one reading, and it is the first.
 	if allowed, refusal := compileAllow(line, false); refusal == "" && allowed.name == entry.keys[0] {
@@ -119,7 +124,8 @@ func readListAddress(line string) listEntry {
 	if len(keys) == 0 {
 		return listEntry{}
 	}
-	entry := listEntry{keys: keys, kinds: denySelf | writtenPlain}
+	local, _, _ := strings.Cut(line, "@")
+	entry := listEntry{keys: keys, kinds: denySelf | writtenPlain, subAddresses: strings.HasSuffix(local, subAddresses)}
 	if key, refusal := compileAddress(line); refusal == "" && key == keys[0] {
 		entry.allows = true
 		entry.kinds |= allowSelf

@@ -18,6 +18,8 @@ type spelling struct {
 	denied   []string // the names that it is in a deny entry
 	suffix   bool     // a public suffix: as an allow entry only among publicSuffixes
 	covering bool     // it has public suffixes below: the same, for a wildcard
+	// unreadable: it cannot be told which name is meant, so that a policy that denies by it is not enforceable.
+	unreadable bool
 }
 
 var spellings = []spelling{
@@ -42,14 +44,18 @@ var spellings = []spelling{
 var denySpellings = append(slices.Clone(spellings),
 	spelling{text: "faß.test", denied: []string{"xn--fa-hia.test", "fass.test"}},
 	spelling{text: "FAẞ.test", denied: []string{"xn--fa-hia.test", "fass.test"}},
+	spelling{text: "ac\u3164me.test", unreadable: true},
 )
 
 // unusable are allow entries that allow nothing.
 var unusable = []string{"acme.test.", ".acme.test", "", "*.", "jo@acme.test", "*acme.test", "acme test", "*.*.acme.test", "1.2.3.4"}
 
 var (
-	locals  = []string{"jo", "JO", "al"}
-	domains = []string{
+	locals = []string{"jo", "JO", "al", "jo+x", "Jo+X+y", "jo+", "joe", "jo+*", "+jo"}
+	// entryLocals are local parts of entries, and patterns are those of another system's language.
+	entryLocals = []string{"jo", "JO", "al", "jo", "al", "jo+x", "jo+*", "JO+*", "jo+*"}
+	patterns    = []string{"*", "?", "jo*", "jo+{any}", "jo+x+*", "+*", "^jo$", "jo.+", "a|b"}
+	domains     = []string{
 		"acme.test", "a.acme.test", "b.a.acme.test", "c.b.a.acme.test", "xacme.test", "other.test", "fass.test", "xn--fa-hia.test",
 		"bücher.test", "xn--bcher-kva.test", "ACME.test", "acme.co.uk", "co.uk", "a.co.uk", "kawasaki.jp", "a.kawasaki.jp",
 	}
@@ -94,21 +100,28 @@ func (d draw) allowDomain() string {
 
 func (d draw) denyDomain() string {
 	for {
-		// A star in every other policy would deny nearly all calls.
-		if entry := d.domainEntry(denySpellings); entry != "*" || d.often(1, 3) {
-			return entry
+		// A star, or an entry without a reading, in every other policy would deny nearly all calls.
+		entry := d.domainEntry(denySpellings)
+		if entry == "*" && !d.often(1, 3) || strings.Contains(entry, "\u3164") && !d.often(1, 3) {
+			continue
 		}
+		return entry
 	}
 }
 
 func (d draw) allowAddress() string {
 	if d.often(1, 10) {
-		return one(d, []string{"jo", "jo@@acme.test", "j o@acme.test", "", "jo@test", "jo@*.acme.test"})
+		return one(d, []string{"jo", "jo@@acme.test", "j o@acme.test", "", "jo@test", "jo@*.acme.test", one(d, patterns) + "@acme.test"})
 	}
-	return one(d, locals) + "@" + one(d, twoLabels(spellings))
+	return one(d, entryLocals) + "@" + one(d, twoLabels(spellings))
 }
 
-func (d draw) denyAddress() string { return one(d, locals) + "@" + one(d, twoLabels(denySpellings)) }
+func (d draw) denyAddress() string {
+	if d.often(1, 40) {
+		return one(d, patterns) + "@acme.test"
+	}
+	return one(d, entryLocals) + "@" + one(d, twoLabels(denySpellings))
+}
 
 func twoLabels(of []spelling) []string {
 	var all []string
@@ -189,7 +202,7 @@ func (d draw) line() string {
 	for {
 		switch entry := d.domainEntry(denySpellings); {
 		case entry == "*":
-		case strings.HasSuffix(entry, "xn--a.test") && d.often(3, 4): // no entry: few lists would be any
+		case (strings.HasSuffix(entry, "xn--a.test") || strings.Contains(entry, "\u3164")) && d.often(3, 4): // no entry: few lists would be any
 		case d.often(1, 6):
 			return d.denyAddress()
 		default:

@@ -83,11 +83,11 @@ func refOutcome(sorted []rules.Policy, call rules.Call) answer {
 	var subjects []refSubject
 	if signUp {
 		for i, a := range call.Profile {
-			missing := a.Kind == rules.Absent || a.Kind == rules.Null
-			if i == 0 && (missing || (a.Kind == rules.Text && (a.Text == "" || refUserName(a)))) {
+			empty := a.Kind == rules.Absent || a.Kind == rules.Null || a.Kind == rules.Text && a.Text == ""
+			if i == 0 && (empty || refUserName(a)) {
 				return answer{reason: rules.ReasonMissingAddress, attribute: a.Name}
 			}
-			if missing || refUserName(a) {
+			if empty || refUserName(a) {
 				continue
 			}
 			s, invalid := refRead(a)
@@ -105,7 +105,7 @@ func refOutcome(sorted []rules.Policy, call rules.Call) answer {
 			if i == 0 && (a.Kind == rules.Null || (a.Kind == rules.Text && (a.Text == "" || refUserName(a)))) {
 				return answer{reason: rules.ReasonMissingAddress, attribute: a.Name}
 			}
-			if a.Kind == rules.Null || refUserName(a) {
+			if a.Kind == rules.Null || a.Kind == rules.Text && a.Text == "" || refUserName(a) {
 				continue
 			}
 			s, invalid := refRead(a)
@@ -283,6 +283,16 @@ func refEnforceable(p *rules.Policy) bool {
 			return false
 		}
 	}
+	for _, entry := range p.Deny.Addresses {
+		if local, domain, _ := strings.Cut(entry, "@"); slices.Contains(patterns, local) || refSpelling(domain).unreadable {
+			return false
+		}
+	}
+	for _, entry := range p.Deny.Domains {
+		if refSpelling(strings.TrimPrefix(entry, "*.")).unreadable {
+			return false
+		}
+	}
 	return p.NotUnderstood == "" && slices.Contains([]rules.Mode{"", rules.Enforce, rules.Audit}, p.Mode) && !refUnknownRequest(p)
 }
 
@@ -302,14 +312,14 @@ func refVerdict(p *rules.Policy, s refSubject) (rules.Entry, string) {
 	for i, entry := range p.Deny.Addresses {
 		local, domain, _ := strings.Cut(entry, "@")
 		for _, name := range refSpelling(domain).denied {
-			if strings.ToLower(local) == s.local && name == s.domain {
+			if refLocal(local, s.local) && name == s.domain {
 				return rules.Entry{Field: rules.DenyAddresses, Index: i}, "deny"
 			}
 		}
 	}
 	for i, entry := range p.Allow.Addresses {
 		local, domain, _ := strings.Cut(entry, "@")
-		if name := refSpelling(domain).allowed; strings.Contains(name, ".") && strings.ToLower(local) == s.local && name == s.domain {
+		if name := refSpelling(domain).allowed; strings.Contains(name, ".") && refLocal(local, s.local) && name == s.domain {
 			return rules.Entry{Field: rules.AllowAddresses, Index: i}, "allow"
 		}
 	}
@@ -367,7 +377,10 @@ func refList(use rules.ListUse) (lines []string, ok bool) {
 	}
 	lines = strings.Split(use.Name, "\n")
 	for _, line := range lines {
-		if _, domain, found := strings.Cut(line, "@"); found {
+		if local, domain, found := strings.Cut(line, "@"); found {
+			if slices.Contains(patterns, local) {
+				return nil, false
+			}
 			line = domain
 		}
 		if len(refSpelling(strings.TrimPrefix(line, "*.")).denied) == 0 {
@@ -380,7 +393,7 @@ func refList(use rules.ListUse) (lines []string, ok bool) {
 func refLineDenies(line string, s refSubject) bool {
 	local, domain, whole := strings.Cut(line, "@")
 	if whole {
-		return strings.ToLower(local) == s.local && slices.Contains(refSpelling(domain).denied, s.domain)
+		return refLocal(local, s.local) && slices.Contains(refSpelling(domain).denied, s.domain)
 	}
 	name, below := strings.CutPrefix(line, "*.")
 	return slices.ContainsFunc(refSpelling(name).denied, func(denied string) bool {
@@ -391,7 +404,7 @@ func refLineDenies(line string, s refSubject) bool {
 func refLineAllows(line string, s refSubject) bool {
 	local, domain, whole := strings.Cut(line, "@")
 	if whole {
-		return strings.ToLower(local) == s.local && refAllowed(domain) == s.domain
+		return refLocal(local, s.local) && refAllowed(domain) == s.domain
 	}
 	name, below := strings.CutPrefix(line, "*.")
 	meant := refSpelling(name)
@@ -403,6 +416,18 @@ func refLineAllows(line string, s refSubject) bool {
 	default:
 		return s.domain == refAllowed(name)
 	}
+}
+
+// refLocal says whether the local part of an entry means that of an address.
+func refLocal(entry, local string) bool {
+	entry = strings.ToLower(entry)
+	if slices.Contains(patterns, entry) {
+		return false
+	}
+	if base, found := strings.CutSuffix(entry, "+*"); found {
+		return local == base || strings.HasPrefix(local, base+"+")
+	}
+	return local == entry
 }
 
 // refAllowed is the one name that an entry which allows can stand for.

@@ -75,7 +75,7 @@ type warnedPolicy struct {
 	compiledPolicy
 	source   *Policy
 	entries  []warnedEntry
-	allowing map[string]bool // the keys of the addresses that it allows
+	allowing map[string]bool // the keys of the addresses that it allows; false: some of the sub-addresses of one
 	excepted *nameTree       // their domains; nil without any
 	warnings []Warning
 }
@@ -141,6 +141,8 @@ func (p *warnedPolicy) readEntries() {
 	p.allowing = map[string]bool{}
 	for i := range p.entries {
 		if e := &p.entries[i]; e.rung == rungAllowAddress {
+			family := subAddressesKey(e.keys[0])
+			p.allowing[family] = p.allowing[family]
 			p.allowing[e.keys[0]] = true
 			if p.excepted == nil {
 				p.excepted = newNameTree()
@@ -148,6 +150,17 @@ func (p *warnedPolicy) readEntries() {
 			p.excepted.add(e.patterns[0].name)
 		}
 	}
+}
+
+// allowsSomeOf says that the policy allows an address that a key means.
+func (p *warnedPolicy) allowsSomeOf(key string) bool {
+	all, some := p.allowing[subAddressesKey(key)]
+	return p.allowing[key] || all || some && isSubAddressesKey(key)
+}
+
+// keysMeet says that there is an address that both keys mean.
+func keysMeet(a, b string) bool {
+	return a == b || isSubAddressesKey(a) && a == subAddressesKey(b) || isSubAddressesKey(b) && b == subAddressesKey(a)
 }
 
 func (x entryIndex) add(e *warnedEntry, ref entryRef) {

@@ -71,9 +71,22 @@ func (p *warnedPolicy) coveredBy(index entryIndex, i int, rung rung) *warnedEntr
 // stands before one, is not idle.
 func (p *warnedPolicy) warnOfCoveredAddress(i int, index entryIndex, byKey map[string][]int32) {
 	e := &p.entries[i]
-	for _, other := range byKey[e.keys[0]] {
+	candidates := byKey[e.keys[0]]
+	if !isSubAddressesKey(e.keys[0]) {
+		candidates = slices.Concat(candidates, byKey[subAddressesKey(e.keys[0])])
+	}
+	for _, other := range candidates {
 		by := &p.entries[other]
 		switch {
+		case by.keys[0] != e.keys[0] && e.rung == rungAllowAddress && by.rung == rungDenyAddress:
+			e.dead = true
+			p.warn(e.String(), "%s denies this address with all its sub-addresses, and deny goes before: nobody comes in by this entry; remove "+
+				"one of the two", by)
+			return
+		case by.keys[0] != e.keys[0] && e.rung == by.rung && e.hasSubAddressesOf(by):
+			p.warn(e.String(), "%s means this address with all its sub-addresses; remove this entry, or that one if it says too much", by)
+			return
+		case by.keys[0] != e.keys[0]:
 		case e.rung == rungAllowAddress && by.rung == rungDenyAddress:
 			e.dead = true
 			p.warn(e.String(), "%s denies the same address, and deny goes before: nobody comes in by this entry; remove one of the two", by)
@@ -85,7 +98,7 @@ func (p *warnedPolicy) warnOfCoveredAddress(i int, index entryIndex, byKey map[s
 	}
 	denied := p.coveredBy(index, i, rungDenyDomain)
 	if e.rung == rungDenyAddress {
-		if denied != nil && !slices.ContainsFunc(e.keys, func(key string) bool { return p.allowing[key] }) {
+		if denied != nil && !slices.ContainsFunc(e.keys, p.allowsSomeOf) {
 			p.warnOfIdle(e, denied)
 		}
 		return
@@ -100,6 +113,11 @@ func (p *warnedPolicy) warnOfCoveredAddress(i int, index entryIndex, byKey map[s
 	if by != nil {
 		p.warnOfIdle(e, by)
 	}
+}
+
+// hasSubAddressesOf says that another entry means each of the addresses of an entry, as sub-addresses of one.
+func (e *warnedEntry) hasSubAddressesOf(by *warnedEntry) bool {
+	return !slices.ContainsFunc(e.keys, func(key string) bool { return !slices.Contains(by.keys, subAddressesKey(key)) })
 }
 
 // touchedByDeny says that a domain that the policy denies matches an address, be it only by one of several readings.

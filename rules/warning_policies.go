@@ -95,19 +95,23 @@ func (w *warner) warnOfDenied(p *warnedPolicy, e *warnedEntry, byList []*warnedP
 
 // deniesAll says that a policy which denies by the list denies all that an allow entry, which is not "*", matches.
 func (l *List) deniesAll(e *warnedEntry) bool {
-	var key []byte
-	if len(e.keys) > 0 {
-		key = []byte(e.keys[0])
-	}
 	p := e.patterns[0]
-	return l.verdict(key, p.name)&denyKinds != 0 || !p.self && l.table.find(p.name)&denyBelow != 0
+	return l.verdictOn(e)&denyKinds != 0 || !p.self && l.table.find(p.name)&denyBelow != 0
+}
+
+// verdictOn is verdict for an entry of one name or address.
+func (l *List) verdictOn(e *warnedEntry) listKinds {
+	if len(e.keys) == 0 {
+		return l.verdict(nil, nil, e.patterns[0].name)
+	}
+	return l.verdict([]byte(e.keys[0]), []byte(subAddressesKey(e.keys[0])), e.patterns[0].name)
 }
 
 // excepts says that the policy allows an address that an allow entry matches. Such an address goes before domains that
 // it denies.
 func (p *warnedPolicy) excepts(e *warnedEntry) bool {
 	if len(e.keys) > 0 {
-		return p.allowing[e.keys[0]]
+		return p.allowsSomeOf(e.keys[0])
 	}
 	return p.excepted.within(e.patterns[0])
 }
@@ -260,7 +264,8 @@ func (w *warner) meetings(meet func(p, q int32)) {
 			switch {
 			case e.dead || e.rung.denies():
 			case len(e.keys) > 0:
-				keys[e.keys[0]] = append(keys[e.keys[0]], ref)
+				family := subAddressesKey(e.keys[0])
+				keys[family] = append(keys[family], ref)
 			default:
 				allow.add(e, ref)
 			}
@@ -281,9 +286,11 @@ func (w *warner) meetings(meet func(p, q int32)) {
 				continue
 			}
 			if len(e.keys) > 0 {
-				same := keys[e.keys[0]]
+				same := keys[subAddressesKey(e.keys[0])]
 				for _, ref := range same[:min(len(same), maxCompared)] {
-					meet(number, ref.policy)
+					if _, other := w.entry(ref); keysMeet(e.keys[0], other.keys[0]) {
+						meet(number, ref.policy)
+					}
 				}
 			}
 			for ref := range allow.at(e.patterns[0].name) {
@@ -330,12 +337,10 @@ func (p *warnedPolicy) listAllows(e *warnedEntry) bool {
 			return false
 		case pattern.name == "":
 			return true
-		case len(e.keys) > 0:
-			return l.list.verdict([]byte(e.keys[0]), pattern.name)&allowKinds != 0
 		case pattern.below:
-			return l.list.verdict(nil, "x."+pattern.name)&allowKinds != 0
+			return l.list.verdict(nil, nil, "x."+pattern.name)&allowKinds != 0
 		default:
-			return l.list.verdict(nil, pattern.name)&allowKinds != 0
+			return l.list.verdictOn(e)&allowKinds != 0
 		}
 	})
 }

@@ -109,6 +109,42 @@ func TestWarnings(t *testing.T) {
 			[]rules.Policy{addresses(allow("a"), "jo@acme.com", "Jo@acme.com")},
 			"a spec.allow.addresses[1]: spec.allow.addresses[0] is the same address",
 		},
+		"an address among the sub-addresses of another": {
+			[]rules.Policy{addresses(allow("a"), "jo+a@acme.com", "JO@acme.com", "jo+*@acme.com", "joe@acme.com")},
+			"a spec.allow.addresses[0]: spec.allow.addresses[2] means this address with all its sub-addresses\n" +
+				"a spec.allow.addresses[1]: spec.allow.addresses[2] means this address with all its sub-addresses",
+		},
+		"a denied address among the sub-addresses of another": {
+			[]rules.Policy{with(deny("a"), func(p *rules.Policy) { p.Deny.Addresses = []string{"jo+*@faß.example", "jo+a@faß.example"} })},
+			"a spec.deny.addresses[1]: spec.deny.addresses[0] means this address with all its sub-addresses",
+		},
+		"an allowed address of which all sub-addresses are denied": {
+			[]rules.Policy{with(addresses(allow("a"), "jo+a@acme.com"), func(p *rules.Policy) { p.Deny.Addresses = []string{"jo+*@acme.com"} })},
+			"a spec.allow.addresses[0]: spec.deny.addresses[0] denies this address with all its sub-addresses",
+		},
+		"an exception from allowed sub-addresses": {
+			[]rules.Policy{with(addresses(allow("a"), "jo+*@acme.com"), func(p *rules.Policy) {
+				p.Deny.Addresses, p.Deny.Domains = []string{"jo+a@acme.com"}, []string{"acme.com"}
+			})}, nothing,
+		},
+		"a denied address with sub-addresses, of which one is an exception from its domain": {
+			[]rules.Policy{with(addresses(allow("a"), "jo@acme.com"), func(p *rules.Policy) {
+				p.Deny.Addresses, p.Deny.Domains = []string{"al+*@acme.com", "jo+a@acme.com"}, []string{"acme.com"}
+			})},
+			"a spec.deny.addresses[0]: spec.deny.domains[0] (acme.com) denies all of this already\n" +
+				"a spec.deny.addresses[1]: spec.deny.domains[0] (acme.com) denies all of this already",
+		},
+		"two that are the same with sub-addresses": {
+			[]rules.Policy{addresses(allow("a"), "jo+*@acme.com", "Jo+*@acme.com")},
+			"a spec.allow.addresses[1]: spec.allow.addresses[0] is the same address",
+		},
+		"another value for one of the sub-addresses": {
+			[]rules.Policy{user(addresses(allow("a"), "jo+*@acme.com"), `"x"`), user(addresses(allow("b"), "jo+a@acme.com"), `"y"`)},
+			"a spec.profile[0]: another value than that of policy ns/b\nb spec.profile[0]: another value than that of policy ns/a",
+		},
+		"another value for another address": {
+			[]rules.Policy{user(addresses(allow("a"), "jo+b@acme.com"), `"x"`), user(addresses(allow("b"), "jo+a@acme.com"), `"y"`)}, nothing,
+		},
 		"the same in both lists of domains": {
 			[]rules.Policy{suffixes(allow("a", "acme.com"), "acme.com")},
 			"a spec.allow.publicSuffixes[0]: spec.allow.domains[0] is the same entry",
