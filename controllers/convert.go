@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"regexp"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,7 +28,7 @@ func (c *converter) convert(ctx context.Context, object *unstructured.Unstructur
 		return rules.Policy{PolicyName: name, NotUnderstood: "spec: missing, or not an object"}
 	}
 	completed, errs := c.schema.validate(ctx, spec)
-	if len(errs) > 0 {
+	if errs = slices.DeleteFunc(errs, judgedByRules); len(errs) > 0 {
 		return c.notUnderstood(ctx, name, spec, errs)
 	}
 	var typed v1alpha1.RegistrationPolicySpec
@@ -36,6 +37,19 @@ func (c *converter) convert(ctx context.Context, object *unstructured.Unstructur
 		return rules.Policy{PolicyName: name, NotUnderstood: "spec: could not be decoded"}
 	}
 	return understood(name, &typed)
+}
+
+var (
+	entryPath = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|publicSuffixes|addresses)\[[0-9]+\]$`).MatchString
+	listPath  = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[[0-9]+\]$`).MatchString
+)
+
+// judgedByRules tells the violations that leave no doubt about the rest of a stored object. The shape of an entry is judged by the
+// rules, too, which name it: one that allows then allows nothing, and one that denies makes the policy not enforceable. So a policy that
+// was stored when the schema refused less does not deny everybody for an entry that allowed nobody. Lists had no names once.
+func judgedByRules(violation *field.Error) bool {
+	return violation.Type == field.ErrorTypeInvalid && entryPath(violation.Field) ||
+		violation.Type == field.ErrorTypeDuplicate && listPath(violation.Field)
 }
 
 func (c *converter) notUnderstood(ctx context.Context, name rules.PolicyName, spec map[string]any, errs field.ErrorList) rules.Policy {

@@ -334,7 +334,7 @@ func TestAListIsCompiledOncePerContent(t *testing.T) {
 	)
 	for i := range 5 {
 		cluster.apply(t, namespace, fmt.Sprint("p", i),
-			`{allow: {lists: [{configMap: {name: same}}]}, deny: {lists: [{configMap: {name: one}}, {configMap: {name: one, key: entries}}]}}`)
+			`{allow: {lists: [{configMap: {name: same}}]}, deny: {lists: [{configMap: {name: one}}, {name: again, configMap: {name: one, key: entries}}]}}`)
 	}
 	f := newRulesFixture(t, cluster.config, namespace)
 	want := func(when string, compilations, lists, entries float64) {

@@ -178,6 +178,9 @@ func violation(err *field.Error) string {
 	case field.ErrorTypeRequired:
 		return strings.TrimSuffix(fmt.Sprintf("%s: required: %s", err.Field, err.Detail), ": ")
 	case field.ErrorTypeDuplicate:
+		if listPath(err.Field) {
+			return err.Field + ": several lists have one name, or none; give each a name of its own, as in {name: partners, configMap: …}"
+		}
 		return err.Field + ": listed twice; write each item once"
 	case field.ErrorTypeTooMany:
 		said := fmt.Sprintf("%s: too many: %s", err.Field, err.Detail)

@@ -134,7 +134,7 @@ type Allow struct {
 	// +kubebuilder:validation:MaxItems=1000
 	PublicSuffixes []AllowDomain `json:"publicSuffixes,omitempty"`
 
-	// addresses are whole addresses.
+	// addresses are whole addresses, or jo+*@acme.com for an address with all its sub-addresses.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -144,7 +144,8 @@ type Allow struct {
 	// lists are big lists of entries, kept in ConfigMaps beside the policy. What stands here by hand beats them, but for
 	// "*". An entry that is or covers a public suffix allows nothing. A list that is missing allows nothing.
 	// +optional
-	// +listType=atomic
+	// +listType=map
+	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=20
 	Lists []ListReference `json:"lists,omitempty"`
@@ -163,7 +164,7 @@ type Deny struct {
 	// +kubebuilder:validation:MaxItems=1000
 	Domains []DenyDomain `json:"domains,omitempty"`
 
-	// addresses are whole addresses.
+	// addresses are whole addresses, or jo+*@acme.com for an address with all its sub-addresses.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -173,7 +174,8 @@ type Deny struct {
 	// lists are big lists of entries, kept in ConfigMaps beside the policy. What stands here or in allow by hand beats
 	// them, but for allow "*". While one is missing that is not optional, the calls that the policy applies to are denied.
 	// +optional
-	// +listType=atomic
+	// +listType=map
+	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=20
 	Lists []ListReference `json:"lists,omitempty"`
@@ -181,6 +183,14 @@ type Deny struct {
 
 // ListReference names a list of entries.
 type ListReference struct {
+	// name tells this reference from the others of the same field, so that several field managers can each keep theirs, as
+	// the volumes of a Pod. It decides nothing. Omitted, it is "unnamed": where there are several lists, at most one of
+	// them may leave it out.
+	// +optional
+	// +default="unnamed"
+	// +kubebuilder:default=unnamed
+	Name ListReferenceName `json:"name,omitempty"`
+
 	// configMap holds the list: one entry a line, with # for comments.
 	// +required
 	ConfigMap ConfigMapList `json:"configMap,omitzero"`
@@ -227,7 +237,7 @@ type RegistrationPolicyStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// replicas says how many replicas decide by the policy.

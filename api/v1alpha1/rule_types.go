@@ -42,8 +42,9 @@ type Source string
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
 // +kubebuilder:validation:Pattern=`^[\p{L}\p{M}\p{Nd}.*-]+$`
-// +kubebuilder:validation:XValidation:rule=`self.matches(r"^(\*|(\*\.)?[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?(\.[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?)*)$")`,message="write a domain: acme.com for exactly that one, \"*.acme.com\" for everything below it, \"*\" for every domain; without @, scheme, path, port, spaces, underscores, or a dot at either end (a whole address goes into allow.addresses)"
+// +kubebuilder:validation:XValidation:rule=`!self.matches(r"^$|[^\p{L}\p{M}\p{Nd}.*-]|(^|\.)[-.]|[-.]$|-\.|[^.]{64}|.\*|\*[^.]")`,message="write a domain: acme.com for exactly that one, \"*.acme.com\" for everything below it, \"*\" for every domain; without @, scheme, path, port, spaces, underscores, or a dot at either end (a whole address goes into allow.addresses)"
 // +kubebuilder:validation:XValidation:rule=`!self.matches(r"(?i)(^|\.)([^x.][^.]|x[^n.])--|(^|\.)([0-9]+|0x[0-9a-f]*)$")`,message="write the name of a domain: the last label must not be a number, and \"--\" as a label's third and fourth character is for those that begin with xn--"
+// +kubebuilder:validation:XValidation:rule=`!self.matches("[\u037A\u04C0\u10A0-\u10C5\u115F\u1160\u17B4\u17B5\u2132\u2183\u3164\uFC5E-\uFC63\uFDFA\uFDFB\uFE70\uFE72\uFE74\uFE76\uFE78\uFE7A\uFE7C\uFE7E\uFFA0\U0002F868\U0002F874\U0002F91F\U0002F95F\U0002F9BF]")`,message="write the letters that the domain is registered with, or its A-label (xn--…): one of these is invisible, or has no reading as a part of a domain"
 type AllowDomain string
 
 // DenyDomain is a domain with everything below it, "*." and a domain for only what is below, a top-level domain, or "*"
@@ -53,19 +54,23 @@ type AllowDomain string
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
 // +kubebuilder:validation:Pattern=`^[\p{L}\p{M}\p{Nd}.*-]+$`
-// +kubebuilder:validation:XValidation:rule=`self.matches(r"^(\*|(\*\.)?[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?(\.[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?)*)$")`,message="write a domain: acme.com for it and everything below, \"*.acme.com\" for only what is below, ru for a whole top-level domain, \"*\" for everything; without @, scheme, path, port, spaces, underscores, or a dot at either end (a whole address goes into deny.addresses)"
+// +kubebuilder:validation:XValidation:rule=`!self.matches(r"^$|[^\p{L}\p{M}\p{Nd}.*-]|(^|\.)[-.]|[-.]$|-\.|[^.]{64}|.\*|\*[^.]")`,message="write a domain: acme.com for it and everything below, \"*.acme.com\" for only what is below, ru for a whole top-level domain, \"*\" for everything; without @, scheme, path, port, spaces, underscores, or a dot at either end (a whole address goes into deny.addresses)"
 // +kubebuilder:validation:XValidation:rule=`!self.matches(r"(?i)(^|\.)([^x.][^.]|x[^n.])--|(^|\.)([0-9]+|0x[0-9a-f]*)$")`,message="write the name of a domain: the last label must not be a number, and \"--\" as a label's third and fourth character is for those that begin with xn--"
+// +kubebuilder:validation:XValidation:rule=`!self.matches("[\u037A\u04C0\u10A0-\u10C5\u115F\u1160\u17B4\u17B5\u2132\u2183\u3164\uFC5E-\uFC63\uFDFA\uFDFB\uFE70\uFE72\uFE74\uFE76\uFE78\uFE7A\uFE7C\uFE7E\uFFA0\U0002F868\U0002F874\U0002F91F\U0002F95F\U0002F9BF]")`,message="write the letters that the domain is registered with, or its A-label (xn--…): one of these is invisible, or has no reading as a part of a domain"
 type DenyDomain string
 
 // MailAddress is a whole mail address in the plain form that every mail system reads the same way: an ASCII dot-atom
-// (RFC 5322 3.2.3) without %, ! and backquote, one @, a domain of two or more labels. It is compared without regard to
-// the case of ASCII letters.
+// (RFC 5322 3.2.3), one @, a domain of two or more labels. It is compared without regard to the case of ASCII letters. The
+// only pattern is jo+*@acme.com: jo@acme.com and all of its sub-addresses, such as jo+news@acme.com. The characters
+// *?{}|^$% have no other place in it, nor a + after a dot: they are from pattern languages, and real addresses do not have them.
 //
 // +kubebuilder:validation:MinLength=3
 // +kubebuilder:validation:MaxLength=254
 // +kubebuilder:validation:Pattern=`^[^@\s]+@[^@\s]+$`
-// +kubebuilder:validation:XValidation:rule=`self.matches(r"^[A-Za-z0-9#$&'*+/=?^_{|}~-]+(\.[A-Za-z0-9#$&'*+/=?^_{|}~-]+)*@") && !self.contains("=?") && self.indexOf("@") <= 64`,message="write a plain address such as jo@acme.com: what is left of the @ has at most 64 letters, digits, single inner dots and #$&'*+-/=?^_{|}~, without =?; no display name, quotes, comments or spaces"
-// +kubebuilder:validation:XValidation:rule=`self.matches(r"^[^@]+@[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?(\.[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?)+$") && !self.matches(r"(?i)[@.]([^x.][^.]|x[^n.])--|[@.]([0-9]+|0x[0-9a-f]*)$")`,message="write a domain of two or more labels right of the @, such as acme.com: no wildcard, no underscore, no number or dot at the end (whole domains go into domains)"
+// +kubebuilder:validation:XValidation:rule=`self.matches(r"^([^@+*?{}|^$%]+\+\*|[^@*?{}|^$%]*)(@|$)") && !self.contains(".+")`,message="an address is no pattern: for every address of a domain, write the domain into domains (acme.com); for one address with all its sub-addresses, write jo+*@acme.com; without *?{}|^$% elsewhere, and without .+"
+// +kubebuilder:validation:XValidation:rule=`!self.matches(r"^[^@]*[^A-Za-z0-9.#$%&'*+/=?^_{|}~@-]|^[.@]|^[^@]*\.[.@]|^[^@]*$") && self.indexOf("@") <= 64`,message="write a plain address such as jo@acme.com: what is left of the @ has at most 64 letters, digits, single inner dots and #&'+-/=_~; no display name, quotes, comments or spaces"
+// +kubebuilder:validation:XValidation:rule=`!self.matches(r"@.*[^\p{L}\p{M}\p{Nd}.-]") && self.matches(r"^[^@]+@[^@.-]([^@.]{0,61}[^@.-])?(\.[^@.-]([^@.]{0,61}[^@.-])?)+$") && !self.matches(r"(?i)[@.]([^x.][^.]|x[^n.])--|[@.]([0-9]+|0x[0-9a-f]*)$")`,message="write a domain of two or more labels right of the @, such as acme.com: no wildcard, no underscore, no number or dot at the end (whole domains go into domains)"
+// +kubebuilder:validation:XValidation:rule=`!self.matches("[\u037A\u04C0\u10A0-\u10C5\u115F\u1160\u17B4\u17B5\u2132\u2183\u3164\uFC5E-\uFC63\uFDFA\uFDFB\uFE70\uFE72\uFE74\uFE76\uFE78\uFE7A\uFE7C\uFE7E\uFFA0\U0002F868\U0002F874\U0002F91F\U0002F95F\U0002F9BF]")`,message="write the letters that the domain is registered with, or its A-label (xn--…): one of these is invisible, or has no reading as a part of a domain"
 type MailAddress string
 
 // Message is one line of plain text for a person who is turned away: no control characters, no <. In it, {id} stands
@@ -91,6 +96,13 @@ type AttributeName string
 // +kubebuilder:validation:MaxLength=253
 // +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 type ObjectName string
+
+// ListReferenceName is the name of a reference to a list: a DNS label (RFC 1123).
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+type ListReferenceName string
 
 // ConfigMapKey is a key of a ConfigMap.
 //

@@ -60,6 +60,14 @@ func TestLimits(t *testing.T) {
 			},
 			"spec.deny.lists[0].configMap.name: Too long",
 		},
+		"characters of the name of a reference to a list": {
+			63, func(s *spec, n int) {
+				s.Deny = &v1alpha1.Deny{Lists: []v1alpha1.ListReference{
+					{Name: v1alpha1.ListReferenceName(strings.Repeat("a", n)), ConfigMap: v1alpha1.ConfigMapList{Name: "list"}},
+				}}
+			},
+			"spec.deny.lists[0].name: Too long",
+		},
 		"sources": {
 			50, func(s *spec, n int) {
 				s.AppliesTo = &v1alpha1.AppliesTo{Sources: numbered[v1alpha1.Source](n, "rul%d")}
@@ -204,6 +212,6 @@ func value[T string | bool | int | int64 | float64 | []string](t *testing.T, v T
 
 func nameAll(lists []v1alpha1.ListReference) {
 	for i := range lists {
-		lists[i].ConfigMap.Name = "list"
+		lists[i].Name, lists[i].ConfigMap.Name = v1alpha1.ListReferenceName(fmt.Sprintf("list%d", i)), "list"
 	}
 }

@@ -43,7 +43,9 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: dev.registrationpolicy.operator.api.v1alpha1.ListReference
-          elementRelationship: atomic
+          elementRelationship: associative
+          keys:
+          - name
     - name: publicSuffixes
       type:
         list:
@@ -100,7 +102,9 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: dev.registrationpolicy.operator.api.v1alpha1.ListReference
-          elementRelationship: atomic
+          elementRelationship: associative
+          keys:
+          - name
 - name: dev.registrationpolicy.operator.api.v1alpha1.DenyDomain
   scalar: string
 - name: dev.registrationpolicy.operator.api.v1alpha1.EntriesStatus
@@ -118,9 +122,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: configMap
       type:
         namedType: dev.registrationpolicy.operator.api.v1alpha1.ConfigMapList
+    - name: name
+      type:
+        namedType: dev.registrationpolicy.operator.api.v1alpha1.ListReferenceName
+      default: unnamed
     - name: optional
       type:
         scalar: boolean
+- name: dev.registrationpolicy.operator.api.v1alpha1.ListReferenceName
+  scalar: string
 - name: dev.registrationpolicy.operator.api.v1alpha1.ListStatus
   map:
     fields:

@@ -18,7 +18,7 @@ type AllowApplyConfiguration struct {
 	// publicSuffixes are the same, for entries that are or cover a public suffix (https://publicsuffix.org) and are
 	// meant so: "*.ac.uk".
 	PublicSuffixes []apiv1alpha1.AllowDomain `json:"publicSuffixes,omitempty"`
-	// addresses are whole addresses.
+	// addresses are whole addresses, or jo+*@acme.com for an address with all its sub-addresses.
 	Addresses []apiv1alpha1.MailAddress `json:"addresses,omitempty"`
 	// lists are big lists of entries, kept in ConfigMaps beside the policy. What stands here by hand beats them, but for
 	// "*". An entry that is or covers a public suffix allows nothing. A list that is missing allows nothing.

@@ -14,7 +14,7 @@ type DenyApplyConfiguration struct {
 	// domains are domains with everything below them (acme.com), only what is below one ("*.acme.com"), a whole
 	// top-level domain (ru), or everything ("*").
 	Domains []apiv1alpha1.DenyDomain `json:"domains,omitempty"`
-	// addresses are whole addresses.
+	// addresses are whole addresses, or jo+*@acme.com for an address with all its sub-addresses.
 	Addresses []apiv1alpha1.MailAddress `json:"addresses,omitempty"`
 	// lists are big lists of entries, kept in ConfigMaps beside the policy. What stands here or in allow by hand beats
 	// them, but for allow "*". While one is missing that is not optional, the calls that the policy applies to are denied.

@@ -2,11 +2,19 @@
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "registrationpolicy.dev/operator/api/v1alpha1"
+)
+
 // ListReferenceApplyConfiguration represents a declarative configuration of the ListReference type for use
 // with apply.
 //
 // ListReference names a list of entries.
 type ListReferenceApplyConfiguration struct {
+	// name tells this reference from the others of the same field, so that several field managers can each keep theirs, as
+	// the volumes of a Pod. It decides nothing. Omitted, it is "unnamed": where there are several lists, at most one of
+	// them may leave it out.
+	Name *apiv1alpha1.ListReferenceName `json:"name,omitempty"`
 	// configMap holds the list: one entry a line, with # for comments.
 	ConfigMap *ConfigMapListApplyConfiguration `json:"configMap,omitempty"`
 	// optional says that the rest of the policy is in force without the list too, where there is no such ConfigMap or
@@ -18,6 +26,14 @@ type ListReferenceApplyConfiguration struct {
 // apply.
 func ListReference() *ListReferenceApplyConfiguration {
 	return &ListReferenceApplyConfiguration{}
+}
+
+// WithName sets the Name field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Name field is set to the value of the last call.
+func (b *ListReferenceApplyConfiguration) WithName(value apiv1alpha1.ListReferenceName) *ListReferenceApplyConfiguration {
+	b.Name = &value
+	return b
 }
 
 // WithConfigMap sets the ConfigMap field in the declarative configuration to the given value
