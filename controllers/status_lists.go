@@ -63,6 +63,10 @@ func listWarnings(policy *rules.Policy) []rules.Warning {
 		if count, lines := used.List.Skipped(); count > 0 {
 			warn(used, "%s not an entry and skipped", numbered(count, lines, "is", "are"))
 		}
+		if count, lines := used.List.Suffixes(); count > 0 && used.entry.Field == rules.DenyLists {
+			warn(used, "%s a whole country or sector, such as com.ar: everybody with a name there is turned away; remove them from the list, "+
+				"or write those that are meant into spec.deny.domains", numbered(count, lines, "denies", "deny"))
+		}
 		if count, lines := used.List.Unusable(); count > 0 && used.entry.Field == rules.AllowLists {
 			warn(used, "%s nothing, since strangers can register names under a public suffix, or programs read the name in two ways",
 				numbered(count, lines, "allows", "allow"))

@@ -47,6 +47,7 @@ type listsSyncOptions struct {
 	maxEntries  int
 	timeout     time.Duration
 	authorities string
+	redirects   []string
 	adopt       bool
 }
 
@@ -59,7 +60,7 @@ func newListsSync(s streams) *cobra.Command {
 large. Nothing is written where nothing changed. Policies see the old list or the new one, and never a part.
 
 The guard refuses, and names the entries, where the new content is not a list; where it denies what the old one did not, and a
-policy of the namespace allows by name, or a mailbox provider or privacy relay; and where more of it changes than --max-change.
+policy of the namespace allows by name, a mailbox provider or privacy relay, or a public suffix such as com.ar; and where more of it changes than --max-change.
 Have a look at it then, and say --accept with the digest that the refusal names. With --for allow it refuses public suffixes and
 mailbox providers that the old content did not have.
 
@@ -102,6 +103,7 @@ Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a
 	flags.IntVar(&o.maxEntries, "max-entries", defaultMaxEntries, "number of entries of the largest source")
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time for reading the source")
 	flags.StringVar(&o.authorities, "ca-file", "", "PEM file with further CAs to believe of the URL")
+	flags.StringSliceVar(&o.redirects, "redirect-host", nil, "host that the URL may redirect to beside its own; may be repeated")
 	flags.BoolVar(&o.adopt, "adopt", false, "take over a ConfigMap that this command did not make")
 	o.flags(flags)
 	for flag, words := range map[string][]string{"for": uses, "output": outputs} {
@@ -141,7 +143,7 @@ func (o *listsSyncOptions) request(s streams) (*listsync.Fetcher, listsync.Reque
 		Name: o.name, Source: listsync.Shown(o.source), Use: listsync.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
 		Adopt: o.adopt, DryRun: o.dryRun,
 	}
-	fetcher := &listsync.Fetcher{Stdin: s.in, Timeout: o.timeout}
+	fetcher := &listsync.Fetcher{Stdin: s.in, Timeout: o.timeout, RedirectHosts: o.redirects}
 	if err := o.validate(); err != nil {
 		return nil, r, err
 	}

@@ -9,10 +9,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 )
 
@@ -23,6 +27,8 @@ const (
 	maxRedirects = 5
 	// maxHeader is the length of the longest header of an answer, in octets. The body has a limit of its own.
 	maxHeader = 64 << 10
+	// pageBegin is how much of a text is looked at to tell a page of HTML, in octets.
+	pageBegin = 1024
 	// schemeHTTPS is the only one: what is read in the clear, anybody on the way can write.
 	schemeHTTPS = "https"
 )
@@ -35,6 +41,12 @@ var (
 	errRedirect = errors.New("it redirects to a URL that is not https")
 	// errRedirects is one too many.
 	errRedirects = fmt.Errorf("it redirects more than %d times", maxRedirects)
+	// errRedirectHost is one to a host that was not named: whoever holds the first must not choose what is read within our network.
+	errRedirectHost = errors.New("it redirects to another host")
+	// errNetworkClass is the same host at an address of another class: a name server can lead into our network, too.
+	errNetworkClass = errors.New("it redirects to another class of network, such as from a public address to a private one")
+
+	redirectErrors = []error{errRedirect, errRedirects, errRedirectHost, errNetworkClass}
 )
 
 // Fetcher reads a list from its source. The zero value of a limit is no limit at all: callers set them.
@@ -43,6 +55,8 @@ type Fetcher struct {
 	Stdin io.Reader
 	// Authorities are believed beside those of the system.
 	Authorities []*x509.Certificate
+	// RedirectHosts are the hosts, with the port if it is not 443, that the source may redirect to beside its own.
+	RedirectHosts []string
 	// MaxOctets is the size of the largest source.
 	MaxOctets int64
 	// Timeout is for all of the reading, connecting and redirects included.
@@ -123,7 +137,9 @@ func (f *Fetcher) get(ctx context.Context, source string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	networks := &networkClasses{told: len(f.RedirectHosts) > 0}
 	transport := &http.Transport{
+		DialContext:            (&net.Dialer{Control: networks.check}).DialContext,
 		Proxy:                  http.ProxyFromEnvironment,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:      true,
@@ -146,7 +162,7 @@ func (f *Fetcher) get(ctx context.Context, source string) ([]byte, error) {
 	}
 	request.Header.Set("User-Agent", "regpol")
 	request.Header.Set("Accept", "text/plain, */*;q=0.5")
-	response, err := (&http.Client{Transport: transport, CheckRedirect: followed}).Do(request)
+	response, err := (&http.Client{Transport: transport, CheckRedirect: f.followed}).Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at.Host, withoutURL(err))
 	}
@@ -167,16 +183,56 @@ func (f *Fetcher) get(ctx context.Context, source string) ([]byte, error) {
 }
 
 // followed says whether a redirect is followed.
-func followed(to *http.Request, before []*http.Request) error {
+func (f *Fetcher) followed(to *http.Request, before []*http.Request) error {
 	// It would tell the next host the query of this one.
 	to.Header.Del("Referer")
 	switch {
 	case to.URL.Scheme != schemeHTTPS:
 		return errRedirect
+	case to.URL.Host != before[0].URL.Host && !slices.Contains(f.RedirectHosts, to.URL.Host):
+		return fmt.Errorf("%w: if %s is right, name it with --redirect-host", errRedirectHost, to.URL.Host)
 	case len(before) > maxRedirects:
 		return errRedirects
 	}
 	return nil
+}
+
+// networkClasses holds all connections of one reading to the class of the first: public, private, link-local or loopback.
+type networkClasses struct {
+	told  bool // that it may be led elsewhere
+	mu    sync.Mutex
+	first string
+}
+
+// check is the Control of a net.Dialer.
+func (n *networkClasses) check(_, address string, _ syscall.RawConn) error {
+	host, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	class := networkClass(host.Addr())
+	if n.first == "" {
+		n.first = class
+	}
+	if class != n.first && !n.told {
+		return errNetworkClass
+	}
+	return nil
+}
+
+func networkClass(address netip.Addr) string {
+	switch address = address.Unmap(); {
+	case address.IsLoopback(), address.IsUnspecified():
+		return "loopback"
+	case address.IsLinkLocalUnicast():
+		return "link-local"
+	case address.IsPrivate():
+		return "private"
+	default:
+		return "public"
+	}
 }
 
 // quoted finds what an error quotes of an answer, the target of a redirect for one.
@@ -187,7 +243,7 @@ func withoutURL(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, errRedirect) || errors.Is(err, errRedirects) {
+	if _, ok := errors.AsType[net.Error](err); ok || slices.ContainsFunc(redirectErrors, func(known error) bool { return errors.Is(err, known) }) {
 		return err // names hosts only
 	}
 	if err, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
@@ -234,4 +290,10 @@ func Shown(source string) string {
 		return ""
 	}
 	return (&url.URL{Scheme: at.Scheme, Host: at.Host, Path: at.Path, RawPath: at.RawPath}).String()
+}
+
+// isPage tells a page of HTML, which is what many sites answer for a list that moved, or that wants a sign-in.
+func isPage(text []byte) bool {
+	begin := strings.ToLower(strings.TrimLeft(string(text[:min(len(text), pageBegin)]), " \t\r\n\ufeff"))
+	return strings.HasPrefix(begin, "<!doctype html") || strings.HasPrefix(begin, "<html") || strings.HasPrefix(begin, "<head")
 }

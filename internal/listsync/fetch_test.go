@@ -147,6 +147,18 @@ func TestASourceThatMisbehavesIsAFaultThatNamesNoSecret(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("redirects to a host that was not named", func(t *testing.T) {
+		other := startSource(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) })
+		first := startSource(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL+"/list?key="+secret, http.StatusFound)
+		})
+		f := fetcher(first)
+		f.Authorities = append(f.Authorities, other.authorities...)
+		_, err := f.Fetch(t.Context(), first.withSecrets("/list"))
+		if err == nil || !strings.Contains(err.Error(), "--redirect-host") || strings.Contains(err.Error(), secret) || len(other.seen) > 0 {
+			t.Errorf("%v, %d requests to the other host", err, len(other.seen))
+		}
+	})
 	t.Run("redirects to another host, which is not told the query", func(t *testing.T) {
 		s := startSource(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL+"/list.txt", http.StatusFound)
@@ -203,5 +215,36 @@ func TestAURLIsShownWithoutUserAndQuery(t *testing.T) {
 		if got := Shown(source); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+func TestAReadingStaysInTheClassOfNetworkThatItBeganIn(t *testing.T) {
+	for address, refused := range map[string]bool{
+		"127.0.0.1:443": true, "[::1]:443": true, "[::ffff:127.0.0.1]:443": true, "10.1.2.3:443": true, "[fd00::1]:443": true,
+		"169.254.169.254:443": true, "0.0.0.0:443": true, "203.0.113.9:443": false, "[2001:db8::1]:443": false,
+	} {
+		n := &networkClasses{}
+		if err := n.check("tcp", "198.51.100.1:443", nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.check("tcp", address, nil); (err != nil) != refused {
+			t.Errorf("from a public address to %s: %v", address, err)
+		}
+		told := &networkClasses{told: true, first: "public"}
+		if err := told.check("tcp", address, nil); err != nil {
+			t.Errorf("to %s, as told: %v", address, err)
+		}
+	}
+}
+
+func TestAPageOfHTMLIsSaidToBeOne(t *testing.T) {
+	for _, page := range []string{"<!DOCTYPE html>\n<title>Sign in</title>", "\n  <html lang=en>", "\ufeff<HTML>"} {
+		c := change{use: Deny, now: list(page), isPage: isPage([]byte(page))}
+		if said := c.judge(); len(said) != 1 || said[0].Kind != NotAList || !strings.Contains(said[0].Text, "page of HTML") {
+			t.Errorf("%q: %+v", page, said)
+		}
+	}
+	if isPage([]byte("acme.com\n<html>")) {
+		t.Error("a list with a stray line is taken for a page")
 	}
 }

@@ -36,6 +36,7 @@ type change struct {
 	use       Use
 	old       *rules.List // nil: there is none that can be read
 	now       *rules.List
+	isPage    bool // the content looks like HTML
 	allowed   []named
 	providers []string
 	maxChange float64 // percent
@@ -45,14 +46,21 @@ type change struct {
 // as well is not said again: it was let pass once, by this guard or by a person.
 func (c *change) judge() []Objection {
 	if fault := c.now.Fault(); fault != "" {
+		if c.isPage {
+			fault = "it is a page of HTML; give the address of the text itself (on code hosts that of the raw file), or sign in where it is kept"
+		}
 		return []Objection{{Kind: NotAList, Text: "this is not a list: " + fault}}
 	}
 	var all []Objection
 	if c.use == Deny {
 		all = append(all, limited(c.deniesNamed())...)
 		all = append(all, limited(c.deniesProviders())...)
+		all = append(all, limited(c.deniesNearProviders())...)
+		all = append(all, c.suffixes((*rules.List).Suffixes,
+			" is a public suffix of a registry: whoever has a name there is shut out, a country or a sector of it")...)
 	} else {
-		all = append(all, limited(c.allowsSuffixes())...)
+		all = append(all, c.suffixes((*rules.List).Unusable,
+			" is, or covers, a public suffix: strangers can register names there, so that it allows nothing")...)
 		all = append(all, limited(c.allowsProviders())...)
 	}
 	return append(all, c.changesMuch()...)
@@ -138,11 +146,13 @@ func (c *change) deniesProviders() []Objection {
 func (c *change) allowsProviders() []Objection {
 	var found []Objection
 	for _, provider := range c.providers {
-		if c.isNew(provider) {
-			found = append(found, Objection{
-				Kind: MailboxProvider, Entry: provider, Of: provider,
-				Text: fmt.Sprintf("%s is allowed, %s: everybody can get an address there", provider, inWords(provider)),
-			})
+		for _, entry := range []string{provider, "*." + provider} {
+			if c.isNew(entry) {
+				found = append(found, Objection{
+					Kind: MailboxProvider, Entry: entry, Of: provider,
+					Text: fmt.Sprintf("%s is allowed, %s: everybody can get an address there", entry, inWords(provider)),
+				})
+			}
 		}
 	}
 	return found
@@ -157,24 +167,69 @@ func inWords(provider string) string {
 	return "a mailbox provider"
 }
 
-// allowsSuffixes finds public suffixes among what is new. The operator allows nothing by such an entry; but whoever wrote it
-// expects something, or somebody else wrote it.
-func (c *change) allowsSuffixes() []Objection {
+// suffixes finds what of the new entries is counted by of, and says it of each. An allow entry of that sort allows nothing; but
+// whoever wrote it expects something, or somebody else wrote it.
+func (c *change) suffixes(of func(*rules.List) (int, []int), text string) []Objection {
 	added := slices.Sorted(c.added())
-	list := rules.CompileList([]byte(strings.Join(added, "\n")))
-	count, lines := list.Unusable()
+	count, lines := of(rules.CompileList([]byte(strings.Join(added, "\n"))))
 	var found []Objection
 	for _, line := range lines {
 		entry := withoutLocalPart(added[line-1])
-		found = append(found, Objection{
-			Kind: PublicSuffix, Entry: entry,
-			Text: entry + " is, or covers, a public suffix: strangers can register names there, so that it allows nothing",
-		})
+		found = append(found, Objection{Kind: PublicSuffix, Entry: entry, Text: entry + text})
 	}
 	if more := count - len(lines); more > 0 {
 		found = append(found, Objection{Kind: PublicSuffix, Text: fmt.Sprintf("and %d more of this kind", more)})
 	}
 	return found
+}
+
+// deniesNearProviders finds names below mailbox providers, and addresses at them. Addresses are as usual where the old content had
+// some, such as in a list of persons; in a list of domains they are somebody's slip, or worse.
+func (c *change) deniesNearProviders() []Objection {
+	var found []Objection
+	persons := map[string]int{}
+	for entry := range c.added() {
+		local, domain, isAddress := strings.Cut(entry, "@")
+		if isAddress {
+			if local != "" && slices.Contains(c.providers, domain) && !hasAddresses(c.old) {
+				persons[domain]++
+			}
+			continue
+		}
+		for parent := range parents(strings.Replace(entry, "*.", "x.", 1)) {
+			if parent != entry && slices.Contains(c.providers, parent) {
+				found = append(found, Objection{
+					Kind: MailboxProvider, Entry: entry, Of: parent,
+					Text: fmt.Sprintf("%s denies names below %s, %s", entry, parent, inWords(parent)),
+				})
+				break
+			}
+		}
+	}
+	for domain, count := range persons {
+		words := "an address"
+		if count > 1 {
+			words = fmt.Sprintf("%d addresses", count)
+		}
+		found = append(found, Objection{
+			Kind: MailboxProvider, Entry: "@" + domain, Of: domain,
+			Text: fmt.Sprintf("%s at %s, %s, in a list that had no addresses: whole persons are denied", words, domain, inWords(domain)),
+		})
+	}
+	slices.SortFunc(found, func(a, b Objection) int { return strings.Compare(a.Text, b.Text) })
+	return found
+}
+
+func hasAddresses(list *rules.List) bool {
+	if list == nil {
+		return false
+	}
+	for entry := range list.All() {
+		if strings.Contains(entry, "@") {
+			return true
+		}
+	}
+	return false
 }
 
 // changesMuch compares the number of entries that come and go with that of the old content.

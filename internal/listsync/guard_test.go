@@ -42,7 +42,22 @@ func TestTheGuard(t *testing.T) {
 		want     []string
 	}{
 		"lets pass what hits nobody": {now: with("mailinator.example"), allowed: byName("acme.com")},
-		"refuses an allowed domain":  {now: with("acme.com"), allowed: byName("acme.com"), want: []string{"AllowedByName acme.com acme.com"}},
+		"refuses a country": {
+			now: with("be", "com.ar", "*.ac.uk", "github.io", "jo@com.ar"), want: []string{"PublicSuffix *.ac.uk", "PublicSuffix be", "PublicSuffix com.ar"},
+		},
+		"says of a country once": {old: with("be"), now: with("be")},
+		"refuses names below a mailbox provider": {
+			now:  with("vip.163.com", "*.yahoo.com", "notgmail.com"),
+			want: []string{"MailboxProvider *.yahoo.com yahoo.com", "MailboxProvider vip.163.com 163.com"},
+		},
+		"refuses addresses at a mailbox provider in a list of domains": {
+			old: with(), now: with("jo@gmail.com", "al+*@gmail.com", "jo@acme.com"), want: []string{"MailboxProvider @gmail.com gmail.com"},
+		},
+		"lets pass addresses in a list that has some": {old: with("ed@acme.com"), now: with("ed@acme.com", "jo@gmail.com")},
+		"refuses all that is below a mailbox provider in a list that allows": {
+			use: Allow, now: with("*.gmail.com"), want: []string{"MailboxProvider *.gmail.com gmail.com"},
+		},
+		"refuses an allowed domain": {now: with("acme.com"), allowed: byName("acme.com"), want: []string{"AllowedByName acme.com acme.com"}},
 		"refuses a domain above an allowed one": {
 			now: with("acme.com"), allowed: byName("mail.acme.com"), want: []string{"AllowedByName acme.com mail.acme.com"},
 		},

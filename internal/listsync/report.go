@@ -75,7 +75,7 @@ const (
 	AllowedByName Kind = "AllowedByName"
 	// MailboxProvider: the content would deny, or in a list for allowing would allow, a mailbox provider or a privacy relay.
 	MailboxProvider Kind = "MailboxProvider"
-	// PublicSuffix: in a list for allowing, strangers can register names there.
+	// PublicSuffix: the content would deny a country or a sector of it, or in a list for allowing, strangers can register names there.
 	PublicSuffix Kind = "PublicSuffix"
 	// TooMuchChange: more entries come and go than --max-change lets pass.
 	TooMuchChange Kind = "TooMuchChange"
