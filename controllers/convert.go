@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -44,12 +45,20 @@ var (
 	listPath  = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[[0-9]+\]$`).MatchString
 )
 
-// judgedByRules tells the violations that leave no doubt about the rest of a stored object. The shape of an entry is judged by the
-// rules, too, which name it: one that allows then allows nothing, and one that denies makes the policy not enforceable. So a policy that
-// was stored when the schema refused less does not deny everybody for an entry that allowed nobody. Lists had no names once.
+// judgedByRules tells the violations of what earlier schemas let pass, where the rest of a stored object is in no doubt: entries that are
+// patterns, or have letters without a reading, and lists without names. The rules name such an entry; one that allows then
+// allows nothing, and one that denies makes the policy not enforceable. So an upgrade does not deny everybody for an entry
+// that allowed nobody.
 func judgedByRules(violation *field.Error) bool {
-	return violation.Type == field.ErrorTypeInvalid && entryPath(violation.Field) ||
-		violation.Type == field.ErrorTypeDuplicate && listPath(violation.Field)
+	switch violation.Type {
+	case field.ErrorTypeInvalid:
+		return entryPath(violation.Field) && (strings.HasPrefix(violation.Detail, "an address is no pattern") ||
+			strings.HasPrefix(violation.Detail, "write the letters that the domain is registered with"))
+	case field.ErrorTypeDuplicate:
+		return listPath(violation.Field)
+	default:
+		return false
+	}
 }
 
 func (c *converter) notUnderstood(ctx context.Context, name rules.PolicyName, spec map[string]any, errs field.ErrorList) rules.Policy {

@@ -1,7 +1,11 @@
 package controllers
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
+
+	"go.yaml.in/yaml/v3"
 
 	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/rules"
@@ -10,6 +14,9 @@ import (
 // logWarnings logs what looks wrong in policies that have their lists, unless it did before the last change too.
 func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) {
 	warnings := allWarnings(d.scopes, policies)
+	for _, document := range documents {
+		warnings = append(warnings, document.valueWarnings()...)
+	}
 	for _, warning := range warnings {
 		if slices.Contains(d.warned, warning) {
 			continue
@@ -22,4 +29,62 @@ func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) 
 		}
 	}
 	d.warned = warnings
+}
+
+var (
+	// oddNumber is a number that is not sent as it is written: 01234 is read as octal, and 1.10 loses its last digit.
+	oddNumber = regexp.MustCompile(`^[-+]?(0[0-9_]+|0[xob][0-9a-fA-F_]+|[0-9]+_[0-9_]*|[0-9][0-9_]*\.[0-9_]*0)$`).MatchString
+	// oddBoolean is what YAML 1.1, which kubectl reads, takes for true or false.
+	oddBoolean = regexp.MustCompile(`^([yY]|[nN]|[yY]es|YES|[nN]o|NO|[oO]n|ON|[oO]ff|OFF)$`).MatchString
+)
+
+// valueWarnings returns what looks wrong in the values of a policy's profile as they are written, which no object tells any more. It
+// quotes none of them.
+func (d *document) valueWarnings() []rules.Warning {
+	if d.list != nil {
+		return nil
+	}
+	var warnings []rules.Warning
+	for i, attribute := range items(member(member(d.node, "spec"), "profile")) {
+		value := member(attribute, "value")
+		for _, scalar := range append(items(value), value) {
+			if scalar == nil || scalar.Kind != yaml.ScalarNode || scalar.Style != 0 {
+				continue
+			}
+			message := ""
+			switch {
+			case oddNumber(scalar.Value):
+				message = "YAML reads this as a number, which loses zeros, or is octal or hexadecimal; put it in quotes if it is text, such as a code"
+			case oddBoolean(scalar.Value):
+				message = "YAML may read this as true or false; put it in quotes if it is text, else write true or false"
+			default:
+				continue
+			}
+			warnings = append(warnings, rules.Warning{
+				Policy: d.policy.PolicyName, Path: fmt.Sprintf("spec.profile[%d].value", i), Message: message,
+			})
+		}
+	}
+	return slices.Compact(warnings)
+}
+
+// member returns the value of a field, and nil where there is none.
+func member(node *yaml.Node, name string) *yaml.Node {
+	if node == nil || node.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value == name {
+			return node.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// items returns the items of a sequence.
+func items(node *yaml.Node) []*yaml.Node {
+	if node == nil || node.Kind != yaml.SequenceNode {
+		return nil
+	}
+	return node.Content
 }

@@ -165,6 +165,7 @@ func TestASourceThatMisbehavesIsAFaultThatNamesNoSecret(t *testing.T) {
 		})
 		f := fetcher(s)
 		f.Authorities = append(f.Authorities, elsewhere.authorities...)
+		f.RedirectHosts = []string{strings.TrimPrefix(elsewhere.URL, "https://")}
 		elsewhere.seen = nil
 		got, err := f.Fetch(t.Context(), s.withSecrets("/"))
 		if err != nil || string(got) != text {

@@ -43,7 +43,7 @@ func TestTheGuard(t *testing.T) {
 	}{
 		"lets pass what hits nobody": {now: with("mailinator.example"), allowed: byName("acme.com")},
 		"refuses a country": {
-			now: with("be", "com.ar", "*.ac.uk", "github.io", "jo@com.ar"), want: []string{"PublicSuffix *.ac.uk", "PublicSuffix be", "PublicSuffix com.ar"},
+			now: with("gr", "edu.pl", "*.ac.uk", "github.io", "jo@edu.pl"), want: []string{"PublicSuffix *.ac.uk", "PublicSuffix edu.pl", "PublicSuffix gr"},
 		},
 		"says of a country once": {old: with("be"), now: with("be")},
 		"refuses names below a mailbox provider": {
@@ -65,7 +65,7 @@ func TestTheGuard(t *testing.T) {
 			now: with("*.acme.com"), allowed: byName("mail.acme.com"), want: []string{"AllowedByName *.acme.com mail.acme.com"},
 		},
 		"refuses a whole top-level domain above an allowed one": {
-			now: with("example"), allowed: byName("acme.example"), want: []string{"AllowedByName example acme.example"},
+			now: with("example"), allowed: byName("acme.example"), want: []string{"AllowedByName example acme.example", "PublicSuffix example"},
 		},
 		"lets pass what is below an allowed domain: that one allows the domain itself alone": {now: with("mail.acme.com"), allowed: byName("acme.com")},
 		"refuses what a wildcard allows, as a whole": {
@@ -83,9 +83,6 @@ func TestTheGuard(t *testing.T) {
 		},
 		"refuses an allowed address, and names no local part": {
 			now: with("jo@partner.example"), allowed: byName("jo@partner.example"), want: []string{"AllowedByName @partner.example @partner.example"},
-		},
-		"refuses an allowed address that begins like a wildcard": {
-			now: with("*.zaunkoenig@acme.com"), allowed: byName("*.zaunkoenig@acme.com"), want: []string{"AllowedByName @acme.com @acme.com"},
 		},
 		"lets pass another address of an allowed domain": {now: with("mallory@acme.com"), allowed: byName("acme.com")},
 		"does not ask again what was let pass before":    {old: with("acme.com"), now: with("acme.com", "b.example"), allowed: byName("acme.com")},
