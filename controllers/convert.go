@@ -40,10 +40,7 @@ func (c *converter) convert(ctx context.Context, object *unstructured.Unstructur
 	return understood(name, &typed)
 }
 
-var (
-	isEntryPath = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|publicSuffixes|addresses)\[[0-9]+\]$`).MatchString
-	listPath  = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[[0-9]+\]$`).MatchString
-)
+var listPath = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[[0-9]+\]$`).MatchString
 
 // judgedByRules tells the violations of what earlier schemas let pass, where the rest of a stored object is in no doubt: entries that are
 // patterns, or have letters without a reading, and lists without names. The rules name such an entry; one that allows then
@@ -52,7 +49,7 @@ var (
 func judgedByRules(violation *field.Error) bool {
 	switch violation.Type {
 	case field.ErrorTypeInvalid:
-		return isEntryPath(violation.Field) && (strings.HasPrefix(violation.Detail, "an address is no pattern") ||
+		return entryPath.MatchString(violation.Field) && (strings.HasPrefix(violation.Detail, "an address is no pattern") ||
 			strings.HasPrefix(violation.Detail, "write the letters that the domain is registered with"))
 	case field.ErrorTypeDuplicate:
 		return listPath(violation.Field)

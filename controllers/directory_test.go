@@ -168,6 +168,9 @@ func asInFiles(want string) string {
 		return ": is empty; write "
 	}
 	if strings.HasPrefix(want, "Duplicate value: ") {
+		if strings.Contains(want, `{"name":`) {
+			return "give each a name of its own"
+		}
 		return "listed twice; write each item once"
 	}
 	if path, found := strings.CutPrefix(want, `unknown field "`); found {

@@ -60,6 +60,7 @@ var shapes = []struct {
 	{regexp.MustCompile(`\.configMap\.name$`),
 		"write the name of a ConfigMap: small letters, digits, - and ., with a letter or digit at both ends"},
 	{regexp.MustCompile(`\.(key|keys\[\d+\])$`), "write a key of a ConfigMap: letters, digits, -, _ and ."},
+	{regexp.MustCompile(`\.lists\[\d+\]\.name$`), "write a name such as partners: small letters, digits and -, with a letter or digit at both ends"},
 	{regexp.MustCompile(`^spec\.message$`), "write one line of plain text, or leave the field out"},
 	{regexp.MustCompile(`^metadata\.name$`),
 		"write a name as in Kubernetes (RFC 1123): small letters, digits, - and ., with a letter or digit at both ends"},
