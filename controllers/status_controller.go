@@ -257,7 +257,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{}, nil // its build asks again
 	}
 	warned, wait := r.warnings(object, &built.Written)
-	if wait > 0 {
+	if wait > 0 && built.Refused == "" {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	accepted := acceptedCondition(built, r.scopes, r.observing, warned.warnings)

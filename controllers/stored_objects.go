@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -16,14 +17,17 @@ func fileOf(inputs []publish.Inputs) *snapshotfile.Snapshot {
 	file := &snapshotfile.Snapshot{}
 	for _, namespace := range inputs {
 		for _, policy := range namespace.Policies {
-			file.Policies = append(file.Policies, snapshotfile.Policy{
+			stored := snapshotfile.Policy{
 				Object: snapshotfile.Object{
 					Namespace: policy.GetNamespace(), Name: policy.GetName(),
 					UID: policy.GetUID(), ResourceVersion: policy.GetResourceVersion(),
 				},
 				Generation: policy.GetGeneration(),
-				Spec:       policy.Object["spec"],
-			})
+			}
+			if text, found := policy.Object[cachedSpec].(string); found {
+				stored.Spec = json.RawMessage(text)
+			}
+			file.Policies = append(file.Policies, stored)
 		}
 		for _, object := range namespace.ConfigMaps {
 			file.Lists = append(file.Lists, snapshotfile.ConfigMapOf(object))
@@ -44,7 +48,7 @@ func storedPolicies(ctx context.Context, convert converter, lists *publish.Lists
 		object := file.Lists[i].ConfigMap()
 		maps[types.NamespacedName{Namespace: object.Namespace, Name: object.Name}] = object
 	}
-	resolved, err := lists.Resolve(ctx, storedGroup, maps, policies)
+	resolved, err := lists.Resolve(ctx, storedGroup, maps, nil, policies)
 	return resolved.Policies, err
 }
 

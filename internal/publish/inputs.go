@@ -13,4 +13,6 @@ type Inputs struct {
 	ConfigMaps []*corev1.ConfigMap
 	// Inconsistent says that a change fell into the reading: another build follows, and these are not what the rules were made of.
 	Inconsistent bool
+	// Refused says why the policies are not in force, all of them: they are more than the namespace may take, and not here.
+	Refused string
 }
