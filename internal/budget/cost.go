@@ -14,13 +14,17 @@ const (
 	lineBytes = 24
 	// textVersions is how often the text of a list is there during a change.
 	textVersions = 2
+	// lastPage is what is copied at most of a text when a list is complete.
+	lastPage = 1 << 20
 )
 
 // PolicyCost returns how many bytes of memory a policy takes whose spec has so many bytes as JSON.
 func PolicyCost(spec int64) int64 { return policyBase + policyFactor*spec }
 
 // ListCost returns how many bytes of memory a list takes, while it is replaced by another such, too.
-func ListCost(text, lines int64) int64 { return listBase + textVersions*text + lineBytes*lines }
+func ListCost(text, lines int64) int64 {
+	return listBase + textVersions*text + min(text, lastPage) + lineBytes*lines
+}
 
 // Size writes bytes for people: in KiB, or in MiB with one digit after the point where that says more.
 func Size(bytes int64) string {

@@ -37,7 +37,12 @@ func Stream(get Get, name, key string, sink Sink) (missing string, _ Result) {
 	} else if _, found := textOf(object, key); !found {
 		return fmt.Sprintf("the ConfigMap has no key %s", key), NotFound
 	}
-	if !sink.Begin("", -1) {
+	digest := ""
+	if len(keys) == 1 {
+		text, _ := textOf(object, keys[0])
+		digest = DigestOf(text)
+	}
+	if !sink.Begin(digest, -1) {
 		return "", NotWanted
 	}
 	for _, key := range keys {
