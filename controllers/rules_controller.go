@@ -315,7 +315,7 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 	if refusal := account.Refusal(); refusal != "" {
 		now := &namespaceBuild{refused: r.publisher.Refuse(namespace, refusal, before.refused)}
 		r.lists.Forget(namespace)
-		return now, publish.Build{Policies: []*publish.Policy{now.refused}, Inputs: publish.Inputs{Refused: refusal}}, nil
+		return now, publish.Build{Policies: []*publish.Policy{now.refused}, Inputs: publish.Inputs{Namespace: namespace, Refused: refusal}}, nil
 	}
 	now := &namespaceBuild{policies: map[string]*builtPolicy{}}
 	converted := make([]rules.Policy, len(objects))

@@ -16,6 +16,12 @@ import (
 func fileOf(inputs []publish.Inputs) *snapshotfile.Snapshot {
 	file := &snapshotfile.Snapshot{}
 	for _, namespace := range inputs {
+		if namespace.Refused != "" {
+			if file.Refused == nil {
+				file.Refused = map[string]string{}
+			}
+			file.Refused[namespace.Namespace] = namespace.Refused
+		}
 		for _, policy := range namespace.Policies {
 			stored := snapshotfile.Policy{
 				Object: snapshotfile.Object{
@@ -42,6 +48,11 @@ func storedPolicies(ctx context.Context, convert converter, lists *publish.Lists
 	policies := make([]rules.Policy, 0, len(file.Policies))
 	for i := range file.Policies {
 		policies = append(policies, convert.convert(ctx, storedObject(&file.Policies[i])))
+	}
+	for namespace, why := range file.Refused {
+		policies = append(policies, rules.Policy{
+			PolicyName: rules.PolicyName{Namespace: namespace, Name: publish.AllOfNamespace}, NotUnderstood: why,
+		})
 	}
 	maps := fileMaps{}
 	for i := range file.Lists {

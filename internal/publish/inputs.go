@@ -7,6 +7,8 @@ import (
 
 // Inputs are the objects that a namespace's rules were built from. They are shared with a cache, and must not be changed.
 type Inputs struct {
+	// Namespace is set where Refused is.
+	Namespace string
 	// Policies are the policies of the namespace.
 	Policies []*unstructured.Unstructured
 	// ConfigMaps are those that the lists of these policies were read from.
