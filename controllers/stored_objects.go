@@ -29,6 +29,7 @@ func fileOf(inputs []publish.Inputs) *snapshotfile.Snapshot {
 					UID: policy.GetUID(), ResourceVersion: policy.GetResourceVersion(),
 				},
 				Generation: policy.GetGeneration(),
+				Spec:       policy.Object["spec"],
 			}
 			if text, found := policy.Object[cachedSpec].(string); found {
 				stored.Spec = json.RawMessage(text)
