@@ -73,7 +73,7 @@ func cases() []load {
 		},
 		{
 			name: "addresses-1000000", sentence: "a list of 1,000,000 addresses; all versions stay",
-			put: putListed(1_000_000, addressLine), address: listedMarker, reason: rules.ReasonDenied,
+			put: putListed(1_000_000, addressLine), address: listedMarker, reason: rules.ReasonDenied, refused: true,
 		},
 		{
 			name: "policies-5000", sentence: "5,000 policies of 10 domains beside a list of 1,000,000 domains",

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -122,12 +123,14 @@ func (n *namespace) putOne(ctx context.Context, object client.Object) error {
 	if shard, is := object.(*corev1.ConfigMap); is && shard.Immutable != nil { // its name is that of its content
 		return nil
 	}
-	before, _ := object.DeepCopyObject().(client.Object)
-	if err := n.plane.client.Get(ctx, client.ObjectKeyFromObject(object), before); err != nil {
-		return err
-	}
-	object.SetResourceVersion(before.GetResourceVersion())
-	return n.plane.client.Update(ctx, object)
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error { // the leader writes its status
+		before, _ := object.DeepCopyObject().(client.Object)
+		if err := n.plane.client.Get(ctx, client.ObjectKeyFromObject(object), before); err != nil {
+			return err
+		}
+		object.SetResourceVersion(before.GetResourceVersion())
+		return n.plane.client.Update(ctx, object)
+	})
 }
 
 // putList writes a list as `regpol lists sync` does: its shards, then its index. Those of earlier versions stay.
