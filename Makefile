@@ -105,6 +105,10 @@ chaos: ## Hit a fleet with faults for CHAOS_DURATION, and hold every answer to w
 	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" \
 	  go run $(RACE) ./test/chaos -duration $(CHAOS_DURATION) -seed $(CHAOS_SEED)
 
+.PHONY: memory
+memory: ## Hold the operator to the chart's memory limit in a real cgroup; needs root
+	@assets=$$(test/controlplane/provide.sh); KUBEBUILDER_ASSETS="$$assets" go run ./test/memory
+
 .PHONY: bench
 bench: ## Measure decisions, the server and edits side by side: see bench/README.md
 	@hack/bench.sh

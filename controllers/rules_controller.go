@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -22,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/publish"
@@ -51,6 +50,7 @@ type RulesReconciler struct {
 	publisher *publish.Publisher
 	converter converter
 	lists     *publish.Lists
+	limits    budget.Limits
 	metrics   *publish.Metrics
 	logger    logr.Logger
 	// changed has the namespaces that came forward, or can no longer be read, or again.
@@ -65,15 +65,14 @@ type RulesReconciler struct {
 // namespaceBuild is the last build of a namespace. It is immutable.
 type namespaceBuild struct {
 	policies map[string]*builtPolicy
+	// refused stands for all policies where they are more than the namespace may take.
+	refused *publish.Policy
 }
 
 // builtPolicy is a policy as it was built from one version of its object.
 type builtPolicy struct {
-	uid        types.UID
-	generation int64
-	// spec is that of the cached object. Under another CustomResourceDefinition, the API server may show more or fewer fields of one
-	// generation.
-	spec      any
+	// object is the cached one, with its spec.
+	object    *unstructured.Unstructured
 	converted rules.Policy // without its lists
 	*publish.Policy
 }
@@ -88,6 +87,8 @@ type RulesOptions struct {
 	// Publisher puts rules in force.
 	Publisher *publish.Publisher
 	// Metrics counts builds that failed.
+	// Limits are what each namespace may take in memory; nil limits none.
+	Limits  budget.Limits
 	Metrics *publish.Metrics
 	// Logger is that of what this reconciler makes: a stored snapshot.
 	Logger logr.Logger
@@ -101,7 +102,7 @@ func NewRulesReconciler(o RulesOptions) (*RulesReconciler, error) {
 	}
 	r := &RulesReconciler{
 		watches: o.Watches, tracker: o.Tracker, publisher: o.Publisher, converter: converter{schema},
-		lists: o.Lists, metrics: o.Metrics, logger: o.Logger,
+		lists: o.Lists, limits: o.Limits, metrics: o.Metrics, logger: o.Logger,
 		advancer: freshness.NewAdvancer(o.Tracker, o.Watches.ListFrom),
 		changed:  newPendingNamespaces(), namespaces: map[string]*namespaceBuild{}, began: map[string]time.Time{},
 	}
@@ -170,7 +171,7 @@ func changesRules(before, after any) bool {
 	old, isOld := before.(*unstructured.Unstructured)
 	policy, isNew := after.(*unstructured.Unstructured)
 	return !isOld || !isNew || old.GetGeneration() != policy.GetGeneration() || old.GetUID() != policy.GetUID() ||
-		!equality.Semantic.DeepEqual(old.Object["spec"], policy.Object["spec"]) // another definition may show more of it
+		specSum(old) != specSum(policy) // another definition may show more of it
 }
 
 func (r *RulesReconciler) watchLists(_ context.Context, queue requestQueue) error {
@@ -268,22 +269,29 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	r.namespaces[namespace] = now
 	onBuilt := r.onBuilt
 	r.mu.Unlock()
-	if r.publisher.HasRead(namespace) && maps.EqualFunc(before.policies, now.policies, sameBuild) {
+	if r.publisher.HasRead(namespace) && before.refused == now.refused &&
+		maps.EqualFunc(before.policies, now.policies, sameBuild) {
 		r.publisher.Advance(namespace, state.Synced)
 		return ctrl.Result{}, nil
 	}
 	build.Synced = state.Synced
 	r.publisher.Publish(namespace, build)
 	if onBuilt != nil {
-		onBuilt(now.changedSince(namespace, before))
+		onBuilt(r.changedSince(namespace, now, before))
 	}
 	return ctrl.Result{}, nil
 }
 
 // changedSince returns the policies that are built otherwise than before.
-func (b *namespaceBuild) changedSince(namespace string, before *namespaceBuild) []types.NamespacedName {
+func (r *RulesReconciler) changedSince(namespace string, now, before *namespaceBuild) []types.NamespacedName {
 	var names []types.NamespacedName
-	for name, policy := range b.policies {
+	if now.refused != before.refused {
+		for _, policy := range r.watches.Policies(namespace) {
+			names = append(names, nameOf(policy))
+		}
+		return names
+	}
+	for name, policy := range now.policies {
 		if known := before.policies[name]; known == nil || !sameBuild(known, policy) {
 			names = append(names, types.NamespacedName{Namespace: namespace, Name: name})
 		}
@@ -293,19 +301,36 @@ func (b *namespaceBuild) changedSince(namespace string, before *namespaceBuild) 
 
 func sameBuild(a, b *builtPolicy) bool { return a.Policy == b.Policy }
 
-// build converts, resolves and compiles what has changed since before.
+// build converts, resolves and compiles what has changed since before. Policies that are together beyond the budget of the namespace
+// are not read: its scope is denied.
 func (r *RulesReconciler) build(ctx context.Context, namespace string, before *namespaceBuild) (*namespaceBuild, publish.Build, error) {
-	now := &namespaceBuild{policies: map[string]*builtPolicy{}}
 	objects := r.watches.Policies(namespace)
+	r.watches.countSpecs(namespace, objects)
+	sizes := make([]int64, len(objects))
+	for i, object := range objects {
+		sizes[i] = specSize(object)
+	}
+	account := r.limits.Open(namespace, sizes)
+	defer func() { r.metrics.Budget(namespace, account.Wanted(), account.Limit()) }()
+	if refusal := account.Refusal(); refusal != "" {
+		now := &namespaceBuild{refused: r.publisher.Refuse(namespace, refusal, before.refused)}
+		r.lists.Forget(namespace)
+		return now, publish.Build{Policies: []*publish.Policy{now.refused}, Inputs: publish.Inputs{Namespace: namespace, Refused: refusal}}, nil
+	}
+	now := &namespaceBuild{policies: map[string]*builtPolicy{}}
 	converted := make([]rules.Policy, len(objects))
 	for i, object := range objects {
 		if known := before.policies[object.GetName()]; known.isOf(object) {
-			converted[i] = known.converted
-		} else {
-			converted[i] = r.converter.convert(ctx, object)
+			objects[i], converted[i] = known.object, known.converted
+			continue
 		}
+		stored, err := r.watches.stored(ctx, object)
+		if err != nil {
+			return nil, publish.Build{}, err
+		}
+		objects[i], converted[i] = stored.cached, r.converter.convert(ctx, stored.whole)
 	}
-	resolved, err := r.lists.Resolve(ctx, namespace, r.watches, converted)
+	resolved, err := r.lists.Resolve(ctx, namespace, r.watches, account, converted)
 	if err != nil {
 		return nil, publish.Build{}, err
 	}
@@ -313,9 +338,7 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 		Policies: objects, ConfigMaps: resolved.ConfigMaps, Inconsistent: resolved.Inconsistent,
 	}}
 	for i, object := range objects {
-		built := &builtPolicy{
-			uid: object.GetUID(), generation: object.GetGeneration(), spec: object.Object["spec"], converted: converted[i],
-		}
+		built := &builtPolicy{object: object, converted: converted[i]}
 		if known := before.policies[object.GetName()]; known.isOf(object) && sameLists(&known.Written, &resolved.Policies[i]) {
 			built.Policy = known.Policy
 		} else {
@@ -329,15 +352,8 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 
 // isOf reports whether the policy was built from what the object says. A status write makes another object that says the same.
 func (b *builtPolicy) isOf(object *unstructured.Unstructured) bool {
-	if b == nil || b.uid != object.GetUID() || b.generation != object.GetGeneration() {
-		return false
-	}
-	spec := object.Object["spec"]
-	if one, other := reflect.ValueOf(b.spec), reflect.ValueOf(spec); one.Kind() == reflect.Map && other.Kind() == reflect.Map &&
-		one.Pointer() == other.Pointer() {
-		return true
-	}
-	return equality.Semantic.DeepEqual(b.spec, spec)
+	return b != nil && b.object.GetUID() == object.GetUID() && b.object.GetGeneration() == object.GetGeneration() &&
+		specSum(b.object) == specSum(object)
 }
 
 // Built returns a policy as it is in force or about to be, if this version of the object has been built.
@@ -347,6 +363,9 @@ func (r *RulesReconciler) Built(object *unstructured.Unstructured) (*publish.Pol
 	r.mu.Unlock()
 	if last == nil {
 		return nil, false
+	}
+	if last.refused != nil {
+		return last.refused, true
 	}
 	known := last.policies[object.GetName()]
 	if !known.isOf(object) {

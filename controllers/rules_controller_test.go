@@ -83,7 +83,7 @@ func newWatches(
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewWatches(objects, partial, content, tracker)
+	return NewWatches(objects, partial, content, tracker, nil)
 }
 
 // catchUp waits until the watches have brought what the API server has now.

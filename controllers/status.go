@@ -68,10 +68,13 @@ func wantedStatus(before, now policyStatus, generation int64) (after policyStatu
 }
 
 // acceptedCondition says whether all of a policy is in force, but for the fields that depend on the object's history. Of several
-// reasons it is the first of NotUnderstood, OutsideScope, ListNotFound, ListInvalid and InvalidEntry; the message names the faults of
-// all but the first. warnings are what looks wrong in it.
+// reasons it is the first of NotUnderstood, OutsideScope, ListNotFound, OverBudget, ListInvalid and InvalidEntry; the message names the
+// faults of all but the first. warnings are what looks wrong in it.
 func acceptedCondition(built *publish.Policy, scopes Scopes, observing bool, warnings []rules.Warning) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse}
+	if built.Refused != "" {
+		return refusedCondition(built, scopes)
+	}
 	policy := built.Written
 	within, outside, takesPart := scopes.Bound(policy)
 	if policy.NotUnderstood != "" {
@@ -115,6 +118,22 @@ func acceptedCondition(built *publish.Policy, scopes Scopes, observing bool, war
 	return condition
 }
 
+// refusedCondition says that the policies of a namespace are together beyond its budget. The rest of policy is what stands for all.
+func refusedCondition(policy *publish.Policy, scopes Scopes) metav1.Condition {
+	within, _, takesPart := scopes.Bound(policy.Written)
+	rest := "All calls are denied until they fit."
+	switch {
+	case !takesPart:
+		rest = outsideAltogether
+	case len(within.Sources) > 0:
+		rest = "The calls of " + listed(within.Sources) + " are denied until they fit."
+	}
+	return metav1.Condition{
+		Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse, Reason: string(v1alpha1.ReasonOverBudget),
+		Message: "Not in force: " + policy.Refused + ". " + rest,
+	}
+}
+
 // reasonOf returns the reason for parts of a policy that are not in force.
 func reasonOf(rejections []rules.Rejection) v1alpha1.ConditionReason {
 	reason := v1alpha1.ReasonInvalidEntry
@@ -122,8 +141,12 @@ func reasonOf(rejections []rules.Rejection) v1alpha1.ConditionReason {
 		switch rejection.Cause {
 		case rules.CauseListNotFound:
 			return v1alpha1.ReasonListNotFound
+		case rules.CauseOverBudget:
+			reason = v1alpha1.ReasonOverBudget
 		case rules.CauseListInvalid:
-			reason = v1alpha1.ReasonListInvalid
+			if reason != v1alpha1.ReasonOverBudget {
+				reason = v1alpha1.ReasonListInvalid
+			}
 		default:
 		}
 	}

@@ -256,9 +256,12 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	if !ok {
 		return ctrl.Result{}, nil // its build asks again
 	}
-	warned, wait := r.warnings(object, &built.Written)
-	if wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
+	var warned warnedPolicy
+	if built.Refused == "" { // or else it stands for all of its namespace, in which nothing is read
+		var wait time.Duration
+		if warned, wait = r.warnings(object, &built.Written); wait > 0 {
+			return ctrl.Result{RequeueAfter: wait}, nil
+		}
 	}
 	accepted := acceptedCondition(built, r.scopes, r.observing, warned.warnings)
 	rollout := r.rollout.Status(object, before.RegistrationPolicyStatus, accepted, built.Written.Mode == rules.Audit)

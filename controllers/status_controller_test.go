@@ -88,7 +88,7 @@ func newStatusFixture(t *testing.T, c *testCluster, observing bool) *statusFixtu
 		},
 		build: func(object *unstructured.Unstructured) *publish.Policy {
 			converted := f.reconciler.converter.convert(t.Context(), object)
-			resolved, err := lists.Resolve(t.Context(), object.GetName(), liveMaps{direct}, []rules.Policy{converted})
+			resolved, err := lists.Resolve(t.Context(), object.GetName(), liveMaps{direct}, nil, []rules.Policy{converted})
 			if err != nil {
 				t.Error(err)
 			}

@@ -113,7 +113,7 @@ func (r *StatusReconciler) warnAgain() (wait time.Duration) {
 	compiled := make([]*publish.Policy, 0, len(objects))
 	for _, object := range objects {
 		built, ok := r.built.Built(object)
-		if !ok {
+		if !ok || built.Refused != "" {
 			continue // its build asks again
 		}
 		members[nameOf(object)] = warnedPolicy{uid: object.GetUID(), generation: object.GetGeneration(), resolved: built.Written}

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -15,15 +16,25 @@ import (
 func fileOf(inputs []publish.Inputs) *snapshotfile.Snapshot {
 	file := &snapshotfile.Snapshot{}
 	for _, namespace := range inputs {
+		if namespace.Refused != "" {
+			if file.Refused == nil {
+				file.Refused = map[string]string{}
+			}
+			file.Refused[namespace.Namespace] = namespace.Refused
+		}
 		for _, policy := range namespace.Policies {
-			file.Policies = append(file.Policies, snapshotfile.Policy{
+			stored := snapshotfile.Policy{
 				Object: snapshotfile.Object{
 					Namespace: policy.GetNamespace(), Name: policy.GetName(),
 					UID: policy.GetUID(), ResourceVersion: policy.GetResourceVersion(),
 				},
 				Generation: policy.GetGeneration(),
 				Spec:       policy.Object["spec"],
-			})
+			}
+			if text, found := policy.Object[cachedSpec].(string); found {
+				stored.Spec = json.RawMessage(text)
+			}
+			file.Policies = append(file.Policies, stored)
 		}
 		for _, object := range namespace.ConfigMaps {
 			file.Lists = append(file.Lists, snapshotfile.ConfigMapOf(object))
@@ -39,12 +50,17 @@ func storedPolicies(ctx context.Context, convert converter, lists *publish.Lists
 	for i := range file.Policies {
 		policies = append(policies, convert.convert(ctx, storedObject(&file.Policies[i])))
 	}
+	for namespace, why := range file.Refused {
+		policies = append(policies, rules.Policy{
+			PolicyName: rules.PolicyName{Namespace: namespace, Name: publish.AllOfNamespace}, NotUnderstood: why,
+		})
+	}
 	maps := fileMaps{}
 	for i := range file.Lists {
 		object := file.Lists[i].ConfigMap()
 		maps[types.NamespacedName{Namespace: object.Namespace, Name: object.Name}] = object
 	}
-	resolved, err := lists.Resolve(ctx, storedGroup, maps, policies)
+	resolved, err := lists.Resolve(ctx, storedGroup, maps, nil, policies)
 	return resolved.Policies, err
 }
 

@@ -68,7 +68,7 @@ func (k *keeper) compile(t *testing.T, objects []unstructured.Unstructured, maps
 		converted = append(converted, k.reconciler.converter.convert(t.Context(), &objects[i]))
 		inputs.Policies = append(inputs.Policies, &objects[i])
 	}
-	resolved, err := k.reconciler.lists.Resolve(t.Context(), "own", maps, converted)
+	resolved, err := k.reconciler.lists.Resolve(t.Context(), "own", maps, nil, converted)
 	if err != nil {
 		t.Fatal(err)
 	}

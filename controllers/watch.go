@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/listobjects"
 	"registrationpolicy.dev/operator/internal/publish"
@@ -40,7 +41,7 @@ const untilSynced = 10 * 365 * 24 * time.Hour
 // Watches are the informers of a set of namespaces, two each: of policies, and of the metadata of ConfigMaps that hold lists. Each
 // namespace is read by itself, so that one that cannot be read keeps no other from being read.
 //
-// Policies are cached unstructured: a typed informer stops at the first object that does not decode, and with it every later
+// Policies are cached unstructured, their specs as text: a typed informer stops at the first object that does not decode, and with it every later
 // change of any other. The content of a ConfigMap is read when a policy names it, and not cached.
 type Watches struct {
 	tracker    *freshness.Tracker
@@ -52,22 +53,25 @@ type Watches struct {
 // watchedNamespace has the informers of one namespace.
 type watchedNamespace struct {
 	policies, lists toolscache.SharedIndexInformer
+	specs           *specCache
 }
 
 // NewWatches returns the informers of the namespaces that the tracker follows, not yet started. Policies are read by objects, and
 // the metadata of ConfigMaps by partial. Content is where whole ConfigMaps are read: it asks the API server.
 func NewWatches(
 	objects dynamic.Interface, partial metadata.Interface, content client.Reader, tracker *freshness.Tracker,
+	limits budget.Limits,
 ) (*Watches, error) {
 	w := &Watches{tracker: tracker, namespaces: map[string]watchedNamespace{}, metadata: partial, content: content}
 	for _, namespace := range tracker.Namespaces() {
 		policies := objects.Resource(policyResource).Namespace(namespace)
+		specs := &specCache{limit: limits[namespace]}
 		watchedPolicies, err := tracker.NewInformer(namespace, freshness.Policies, &toolscache.ListWatch{
 			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 				return policies.List(ctx, options)
 			},
 			WatchFuncWithContext: policies.Watch,
-		}, newPolicyObject(), dropUnread)
+		}, newPolicyObject(), specs.compact)
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +91,7 @@ func NewWatches(
 		if err != nil {
 			return nil, err
 		}
-		w.namespaces[namespace] = watchedNamespace{watchedPolicies, watchedLists}
+		w.namespaces[namespace] = watchedNamespace{watchedPolicies, watchedLists, specs}
 	}
 	return w, nil
 }
@@ -159,6 +163,36 @@ func (w *Watches) Policy(name types.NamespacedName) *unstructured.Unstructured {
 	}
 	policy, _ := object.(*unstructured.Unstructured)
 	return policy
+}
+
+// countSpecs corrects what is known of how much is cached of a namespace, of which these are all policies.
+func (w *Watches) countSpecs(namespace string, policies []*unstructured.Unstructured) {
+	w.namespaces[namespace].specs.count(policies)
+}
+
+// storedPolicy is a policy as it is cached, with its spec, and as it is stored.
+type storedPolicy struct{ cached, whole *unstructured.Unstructured }
+
+// stored returns a policy with its spec, which it reads if that is not cached. It fails if the policy has changed: the watch then brings
+// that soon.
+func (w *Watches) stored(ctx context.Context, policy *unstructured.Unstructured) (storedPolicy, error) {
+	if specSum(policy) == "" || hasSpec(policy) {
+		whole, err := withSpec(policy)
+		return storedPolicy{policy, whole}, err
+	}
+	name := nameOf(policy)
+	whole := newPolicyObject()
+	if err := w.content.Get(ctx, name, whole); err != nil {
+		return storedPolicy{}, fmt.Errorf("read the policy %s: %w", name, unquoted(err))
+	}
+	cached := &unstructured.Unstructured{Object: maps.Clone(whole.Object)}
+	if _, err := (&specCache{}).compact(cached); err != nil {
+		return storedPolicy{}, err
+	}
+	if cached.GetUID() != policy.GetUID() || specSum(cached) != specSum(policy) {
+		return storedPolicy{}, fmt.Errorf("read the policy %s: it has changed meanwhile", name)
+	}
+	return storedPolicy{cached, whole}, nil
 }
 
 // Version returns the version of a ConfigMap that holds a list, or a part of one.

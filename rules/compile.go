@@ -33,6 +33,8 @@ const (
 	CauseListNotFound RejectionCause = "ListNotFound"
 	// CauseListInvalid is a list that is there and cannot be used.
 	CauseListInvalid RejectionCause = "ListInvalid"
+	// CauseOverBudget is a list that is too large for what its namespace may take in memory.
+	CauseOverBudget RejectionCause = "OverBudget"
 )
 
 // Compile returns the rules that the policies make together, and the parts of them that could not be used, sorted by policy
@@ -394,6 +396,8 @@ func (c *compiler) usable(entry Entry, use *ListUse) bool {
 		return true
 	case use.List != nil:
 		c.rejectFor(CauseListInvalid, entry.String(), fmt.Sprintf("list %s: %s", use, use.List.Fault()))
+	case use.OverBudget:
+		c.rejectFor(CauseOverBudget, entry.String(), fmt.Sprintf("list %s: %s", use, use.Missing))
 	case use.Broken:
 		c.rejectFor(CauseListInvalid, entry.String(), fmt.Sprintf("list %s: %s", use, use.Missing))
 	case use.Optional:

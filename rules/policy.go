@@ -113,6 +113,8 @@ type ListUse struct {
 	Missing string
 	// Broken says that it is nil because what was found cannot be used.
 	Broken bool
+	// OverBudget says that it is nil because it is too large for what its namespace may take in memory.
+	OverBudget bool
 }
 
 // String names the list as an author does: the ConfigMap, and the key if one is meant.

@@ -115,6 +115,11 @@ const (
 	// is optional. Without an optional one, the policy is accepted with a warning.
 	ReasonListNotFound ConditionReason = "ListNotFound"
 
+	// ReasonOverBudget is used with Accepted=False: the policies of the namespace, or a list that this one names, want more
+	// memory than the operator gives the namespace (--namespace-limits); the message has the figures. Such a list counts as
+	// missing: see ReasonListNotFound. Where it is the policies, all calls that the namespace decides are denied.
+	ReasonOverBudget ConditionReason = "OverBudget"
+
 	// ReasonOutsideScope is used with Accepted=False: the operator bounds the namespace to calls of some sources
 	// (--namespace-sources), and the policy names none or others. The message names them by path and says what to write
 	// instead. The policy takes part in the calls that it names within the bound, in all within it where it names none, and

@@ -147,7 +147,7 @@ func (c *cluster) control(ctx context.Context, config *rest.Config) (<-chan erro
 		return nil, err
 	}
 	tracker, metrics := freshness.New(registry, []string{namespace}, logger), publish.NewMetrics(registry)
-	watches, err := controllers.NewWatches(objects, partial, mgr.GetAPIReader(), tracker)
+	watches, err := controllers.NewWatches(objects, partial, mgr.GetAPIReader(), tracker, nil)
 	if err != nil {
 		return nil, err
 	}

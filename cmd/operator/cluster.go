@@ -79,7 +79,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	if err != nil {
 		return nil, err
 	}
-	watches, err := controllers.NewWatches(objects, partial, mgr.GetAPIReader(), tracker)
+	watches, err := controllers.NewWatches(objects, partial, mgr.GetAPIReader(), tracker, o.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	})
 	rulesReconciler, err := controllers.NewRulesReconciler(controllers.RulesOptions{
 		Watches: watches, Tracker: tracker, Lists: publish.NewLists(publishMetrics, o.snapshotDir != ""), Publisher: publisher,
-		Metrics: publishMetrics, Logger: logger.WithName("rules"),
+		Limits: o.limits, Metrics: publishMetrics, Logger: logger.WithName("rules"),
 	})
 	if err != nil {
 		return nil, err

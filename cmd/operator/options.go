@@ -16,6 +16,7 @@ import (
 	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/oauth"
+	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -33,6 +34,8 @@ type options struct {
 	watchNamespaces []string
 	scopeEntries    []string
 	scopes          controllers.Scopes // what scopeEntries say
+	limitEntries    []string
+	limits          budget.Limits // of every watched namespace, once the memory limit is known
 	leaseName       string
 	replicaName     string
 	replicaUID      string
@@ -85,6 +88,8 @@ func (o *options) flags() *pflag.FlagSet {
 	flags.StringArrayVar(&o.scopeEntries, "namespace-sources", nil,
 		"namespace=source,source: the policies of this namespace decide calls of these Okta sources only; repeatable "+
 			"(in the environment: with ; between)")
+	flags.StringSliceVar(&o.limitEntries, "namespace-limits", nil,
+		"namespace=64Mi: how much memory the policies and lists of this namespace may take; default: the process's limit, shared out")
 	flags.StringVar(&o.leaseName, "lease-name", "registration-policy-operator", "lease of the replica that writes status")
 	flags.StringVar(&o.snapshotDir, "snapshot-dir", "",
 		"directory of this replica alone, to keep its rules in for a start without the API server; default: keep none")
@@ -249,6 +254,14 @@ func (o *options) validate() error {
 	for _, namespace := range scopes.Namespaces() {
 		if o.policyDir == "" && !slices.Contains(o.watchNamespaces, namespace) {
 			bad("namespace-sources", "%q is not watched; write a namespace of --watch-namespaces", namespace)
+		}
+	}
+	if o.limits, err = budget.Parse(o.limitEntries); err != nil {
+		bad("namespace-limits", "%v", err)
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(o.limits)) {
+		if !slices.Contains(o.watchNamespaces, namespace) {
+			bad("namespace-limits", "%q is not watched; write a namespace of --watch-namespaces", namespace)
 		}
 	}
 	o.validateReplica(bad)

@@ -84,6 +84,12 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	store := &rules.Store{}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newVersionMetric(), op.leftOut)
+	memory, err := setMemoryLimit()
+	if err != nil {
+		logger.Error(err, "Memory limit not known: budgets are shared out of 1 GiB")
+	}
+	registry.MustRegister(newMemoryMetrics(memory)...)
+	logger.Info("Memory", "limit", memory.hard, "goMemoryLimit", memory.soft)
 	op.ready = &readiness{store: store, observe: o.observe, insecure: o.insecureNoAuth, maxStaleness: o.maxStaleness}
 	registry.MustRegister(newReadyMetric(op.ready))
 
@@ -120,6 +126,9 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		op.ready.policyErr = directory.Err
 		op.policies = directory
 	} else {
+		if err := o.shareMemory(memory, logger); err != nil {
+			return nil, err
+		}
 		cluster, err := newCluster(o, store, registry, logger)
 		if err != nil {
 			return nil, err

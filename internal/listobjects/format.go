@@ -3,6 +3,7 @@ package listobjects
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"hash"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -52,12 +53,16 @@ type shard struct {
 
 // DigestOf returns "sha256:" and the hexadecimal digits of the texts one after the other.
 func DigestOf(texts ...[]byte) string {
-	hash := sha256.New()
+	digest := newDigest()
 	for _, text := range texts {
-		hash.Write(text)
+		digest.Write(text)
 	}
-	return "sha256:" + hex.EncodeToString(hash.Sum(nil))
+	return sumOf(digest)
 }
+
+func newDigest() hash.Hash { return sha256.New() }
+
+func sumOf(digest hash.Hash) string { return "sha256:" + hex.EncodeToString(digest.Sum(nil)) }
 
 // ShardOf returns the value of LabelShardOf for the shards of a list. A name too long for a label is cut, and told apart by a
 // digest.

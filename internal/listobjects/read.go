@@ -1,9 +1,7 @@
 package listobjects
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -25,64 +23,20 @@ const (
 	NotFound
 	// Broken is a list of which a part is missing or damaged, or in a format that is not known here.
 	Broken
+	// NotWanted is a list that the sink did not want whole.
+	NotWanted
 )
 
 // Read returns the texts of the list that a ConfigMap holds: that of a key, or of all keys in their order if key is empty. The
 // texts must not be changed. Unless all of it is there, there are none: missing then says why, for people, or is empty where
 // there is no such ConfigMap, and the result is NotFound or Broken.
-func Read(get Get, name, key string) (texts [][]byte, missing string, _ Result) {
-	object, found := get(name)
-	if !found || !IsList(object) {
-		return nil, "", NotFound
+func Read(get Get, name, key string) (_ [][]byte, missing string, _ Result) {
+	var all texts
+	missing, result := Stream(get, name, key, &all)
+	if result != Found {
+		all = nil
 	}
-	switch format, marked := object.Annotations[AnnotationFormat]; {
-	case marked && format != FormatIndex:
-		return nil, fmt.Sprintf("its annotation %s names a format that this operator does not know", AnnotationFormat), Broken
-	case marked && key != "":
-		return nil, "it is the index of a list of several ConfigMaps: leave the key out", Broken
-	case marked:
-		return readIndex(get, object)
-	}
-	if key != "" {
-		text, found := textOf(object, key)
-		if !found {
-			return nil, fmt.Sprintf("the ConfigMap has no key %s", key), NotFound
-		}
-		return [][]byte{text}, "", Found
-	}
-	for _, key := range keysOf(object) {
-		text, _ := textOf(object, key)
-		texts = append(texts, text)
-	}
-	return texts, "", Found
-}
-
-func readIndex(get Get, object *corev1.ConfigMap) (texts [][]byte, missing string, _ Result) {
-	text, _ := textOf(object, KeyIndex)
-	var named index
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&named); err != nil || len(named.Shards) == 0 || len(named.Shards) > maxShards {
-		return nil, "its index cannot be read", Broken
-	}
-	size := 0
-	for i, part := range named.Shards {
-		of := fmt.Sprintf("ConfigMap %s, part %d of %d,", part.Name, i+1, len(named.Shards))
-		object, found := get(part.Name)
-		if !found || !IsList(object) {
-			return nil, of + " is missing: write the list again, or point the index back to an earlier one", Broken
-		}
-		text, found := textOf(object, KeyEntries)
-		if !found || DigestOf(text) != part.Digest {
-			return nil, of + " does not have the content that the index names", Broken
-		}
-		size += len(text)
-		texts = append(texts, text)
-	}
-	if size != named.Size || DigestOf(texts...) != named.Digest {
-		return nil, "its parts do not make the whole that the index names", Broken
-	}
-	return texts, "", Found
+	return all, missing, result
 }
 
 // ShardNames returns the names of the ConfigMaps that an index names, and none for what is no index or cannot be read.

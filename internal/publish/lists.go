@@ -1,14 +1,18 @@
 package publish
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
-	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/listobjects"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -37,9 +41,12 @@ type Lists struct {
 	// keepTexts says that what lists were read from is remembered with them.
 	keepTexts bool
 
+	// large is held while a list of several ConfigMaps is read.
+	large sync.Mutex
+
 	mu       sync.Mutex
 	groups   map[string]map[listKey]*foundList
-	compiled map[string]*compilation // by digest
+	compiled map[string]*rules.List // by digest
 }
 
 // listKey is a reference to a list.
@@ -53,20 +60,17 @@ type foundList struct {
 	by   map[types.NamespacedName]Version
 	maps []*corev1.ConfigMap // with keepTexts, those of by that were there
 	list *rules.List
-	// missing and broken are those of rules.ListUse.
-	missing string
-	broken  bool
-}
-
-// compilation is one content that is compiled, or about to be.
-type compilation struct {
-	once sync.Once
-	list atomic.Pointer[rules.List] // nil until it is compiled
+	// text and lines are what was counted of it: all of it, unless overBudget says that it was not read to its end.
+	text, lines int64
+	// missing, broken and overBudget are those of rules.ListUse.
+	missing    string
+	broken     bool
+	overBudget bool
 }
 
 // NewLists returns an empty set. keepTexts says that Resolved.ConfigMaps is wanted. The metrics may be nil.
 func NewLists(metrics *Metrics, keepTexts bool) *Lists {
-	return &Lists{metrics: metrics, keepTexts: keepTexts, groups: map[string]map[listKey]*foundList{}, compiled: map[string]*compilation{}}
+	return &Lists{metrics: metrics, keepTexts: keepTexts, groups: map[string]map[listKey]*foundList{}, compiled: map[string]*rules.List{}}
 }
 
 // Resolved are the policies of a group with the lists that they name.
@@ -83,34 +87,56 @@ type Resolved struct {
 // forgotten. Only if an object that a list was read from has changed is anything read, hashed or compiled anew. An error says that
 // it could not be told which lists there are, which is not the absence of any; the earlier state is then kept. One group is resolved
 // by one goroutine at a time.
-func (l *Lists) Resolve(ctx context.Context, group string, from ConfigMaps, policies []rules.Policy) (Resolved, error) {
+//
+// Each list is taken from the account, in the order of their names; one that does not fit counts as missing.
+func (l *Lists) Resolve(
+	ctx context.Context, group string, from ConfigMaps, account *budget.Account, policies []rules.Policy,
+) (Resolved, error) {
 	l.mu.Lock()
 	before := l.groups[group]
 	l.mu.Unlock()
 	found := map[listKey]*foundList{}
+	for _, key := range namedBy(policies) {
+		list, err := l.find(ctx, key, from, account, before[key])
+		if err != nil {
+			return Resolved{}, err
+		}
+		found[key] = list
+	}
 	resolved := Resolved{Policies: slices.Clone(policies)}
-	for i := range policies {
+	for i := range resolved.Policies {
 		policy := &resolved.Policies[i]
 		for _, uses := range []*[]rules.ListUse{&policy.Allow.Lists, &policy.Deny.Lists} {
 			*uses = slices.Clone(*uses) // the policy is shared with later builds
 			for j := range *uses {
 				use := &(*uses)[j]
-				key := listKey{types.NamespacedName{Namespace: policy.Namespace, Name: use.Name}, use.Key}
-				list := found[key] // what another policy of this build was given: a change does not fall between them
-				if list == nil {
-					var err error
-					if list, err = l.find(ctx, key, from, before[key]); err != nil {
-						return Resolved{}, err
-					}
-					found[key] = list
-				}
-				use.List, use.Missing, use.Broken = list.list, list.missing, list.broken
+				list := found[keyOf(policy, use)]
+				use.List, use.Missing, use.Broken, use.OverBudget = list.list, list.missing, list.broken, list.overBudget
 			}
 		}
 	}
 	resolved.ConfigMaps, resolved.Inconsistent = configMapsOf(found)
 	l.replace(group, found)
 	return resolved, nil
+}
+
+func keyOf(policy *rules.Policy, use *rules.ListUse) listKey {
+	return listKey{types.NamespacedName{Namespace: policy.Namespace, Name: use.Name}, use.Key}
+}
+
+// namedBy returns the lists that policies name, each once, in the order of their names.
+func namedBy(policies []rules.Policy) []listKey {
+	named := map[listKey]bool{}
+	for i := range policies {
+		for _, uses := range [][]rules.ListUse{policies[i].Allow.Lists, policies[i].Deny.Lists} {
+			for j := range uses {
+				named[keyOf(&policies[i], &uses[j])] = true
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(named), func(a, b listKey) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), strings.Compare(a.key, b.key))
+	})
 }
 
 func configMapsOf(found map[listKey]*foundList) (maps []*corev1.ConfigMap, inconsistent bool) {
@@ -133,10 +159,22 @@ func configMapsOf(found map[listKey]*foundList) (maps []*corev1.ConfigMap, incon
 	return maps, inconsistent
 }
 
-// find returns what a reference leads to. before is what it led to at the last time; nil if that is not known.
-func (l *Lists) find(ctx context.Context, key listKey, from ConfigMaps, before *foundList) (*foundList, error) {
+// find returns what a reference leads to, as far as the account has room for it. before is what it led to at the last time; nil if
+// that is not known.
+func (l *Lists) find(
+	ctx context.Context, key listKey, from ConfigMaps, account *budget.Account, before *foundList,
+) (*foundList, error) {
 	if before != nil && before.current(from) {
-		return before, nil
+		switch refusal := account.Check(before.text, before.lines); {
+		case before.list == nil && !before.overBudget:
+			return before, nil
+		case refusal != "":
+			account.Refuse(before.text, before.lines)
+			return before.refused(refusal), nil
+		case before.list != nil:
+			account.Take(before.text, before.lines)
+			return before, nil
+		}
 	}
 	var fault error
 	found := &foundList{by: map[types.NamespacedName]Version{}}
@@ -157,19 +195,95 @@ func (l *Lists) find(ctx context.Context, key listKey, from ConfigMaps, before *
 		}
 		return object, object != nil
 	}
-	texts, missing, result := listobjects.Read(get, key.Name, key.key)
+	reading := &reading{lists: l, account: account}
+	defer reading.end()
+	missing, result := listobjects.Stream(get, key.Name, key.key, reading)
 	if fault != nil {
 		return nil, fault
 	}
+	found.text, found.lines = reading.text, reading.lines
 	switch result {
 	case listobjects.Found:
-		found.list = l.compile(texts)
+		account.Take(found.text, found.lines)
+		found.list = reading.finish()
+	case listobjects.NotWanted:
+		account.Refuse(found.text, found.lines)
+		return found.refused(account.Check(found.text, found.lines)), nil
 	case listobjects.Broken:
 		found.missing, found.broken = missing, true
 	default:
 		found.missing = missing
 	}
 	return found, nil
+}
+
+// refused returns the same without the list, which is beyond the budget.
+func (f *foundList) refused(why string) *foundList {
+	return &foundList{by: f.by, text: f.text, lines: f.lines, missing: why, broken: true, overBudget: true}
+}
+
+// reading takes up the texts of one list, as long as the account has room for them.
+type reading struct {
+	lists       *Lists
+	account     *budget.Account
+	known       *rules.List // the list that it says it is, if that is compiled already
+	builder     *rules.ListBuilder
+	text, lines int64
+	exclusive   bool
+}
+
+// Begin refuses a list that says it is too large. Of lists of several ConfigMaps, one is read at a time.
+func (r *reading) Begin(digest string, size int64) bool {
+	if size >= 0 {
+		if r.account.Check(size, 0) != "" {
+			r.text = size
+			return false
+		}
+		r.lists.large.Lock()
+		r.exclusive = true
+	}
+	r.lists.mu.Lock()
+	r.known = r.lists.compiled[digest]
+	r.lists.mu.Unlock()
+	if r.known == nil {
+		r.builder = rules.NewListBuilder()
+	}
+	return true
+}
+
+// Add compiles a text unless the whole is compiled already.
+func (r *reading) Add(text []byte) bool {
+	r.text += int64(len(text))
+	r.lines += int64(bytes.Count(text, []byte{'\n'}))
+	if r.account.Check(r.text, r.lines) != "" {
+		return false
+	}
+	if r.known == nil {
+		r.builder.Add(text)
+	}
+	return true
+}
+
+// finish returns the list of the texts, which other groups may use too.
+func (r *reading) finish() *rules.List {
+	if r.known != nil {
+		return r.known
+	}
+	list := r.builder.Finish()
+	r.lists.metrics.listCompiled()
+	r.lists.mu.Lock()
+	defer r.lists.mu.Unlock()
+	if known := r.lists.compiled[list.Digest()]; known != nil {
+		return known
+	}
+	r.lists.compiled[list.Digest()] = list
+	return list
+}
+
+func (r *reading) end() {
+	if r.exclusive {
+		r.lists.large.Unlock()
+	}
 }
 
 // current says that none of the objects that the list was read from has changed.
@@ -180,22 +294,6 @@ func (f *foundList) current(from ConfigMaps) bool {
 		}
 	}
 	return true
-}
-
-func (l *Lists) compile(texts [][]byte) *rules.List {
-	digest := rules.ListDigest(texts...)
-	l.mu.Lock()
-	known := l.compiled[digest]
-	if known == nil {
-		known = &compilation{}
-		l.compiled[digest] = known
-	}
-	l.mu.Unlock()
-	known.once.Do(func() {
-		known.list.Store(rules.CompileList(texts...))
-		l.metrics.listCompiled()
-	})
-	return known.list.Load()
 }
 
 // replace notes what a group uses now, and drops what no group uses. A list that a snapshot in force still has lives as long as that.
@@ -212,9 +310,8 @@ func (l *Lists) replace(group string, found map[listKey]*foundList) {
 		}
 	}
 	entries := 0
-	for digest, known := range l.compiled {
-		// One without a list is being compiled for another group.
-		if list := known.list.Load(); inUse[digest] == nil && list != nil {
+	for digest := range l.compiled {
+		if inUse[digest] == nil {
 			delete(l.compiled, digest)
 		}
 	}

@@ -24,7 +24,10 @@ const (
 //	registration_policy_rejected_parts                     parts of policies that are not in force
 //	registration_policy_lists                              different lists that policies use
 //	registration_policy_list_entries                       entries of these lists together
-//	registration_policy_list_compilations_total            lists compiled; one content is compiled once
+//	registration_policy_list_compilations_total            lists compiled
+//	registration_policy_namespace_memory_bytes{watched_namespace}        memory that its policies and the lists that they name
+//	                                                       want, what is refused included
+//	registration_policy_namespace_memory_limit_bytes{watched_namespace}  what --namespace-limits gives it; absent without a limit
 type Metrics struct {
 	builds        *prometheus.CounterVec
 	buildDuration prometheus.Histogram
@@ -34,6 +37,8 @@ type Metrics struct {
 	lists         prometheus.Gauge
 	listEntries   prometheus.Gauge
 	compilations  prometheus.Counter
+	wanted        *prometheus.GaugeVec
+	limits        *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics. It panics if they are registered already, as the prometheus package does.
@@ -41,6 +46,9 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	const namespace = "registration_policy"
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+	}
+	byNamespace := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, []string{"watched_namespace"})
 	}
 	m := &Metrics{
 		builds: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -56,13 +64,16 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		lists:       gauge("lists", "Different lists that policies use."),
 		listEntries: gauge("list_entries", "Entries of the lists that policies use, together."),
 		compilations: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: namespace, Name: "list_compilations_total", Help: "Lists compiled; one content is compiled once.",
+			Namespace: namespace, Name: "list_compilations_total", Help: "Lists compiled.",
 		}),
+		wanted: byNamespace("namespace_memory_bytes", "Memory that policies and lists of a namespace want, refused ones included."),
+		limits: byNamespace("namespace_memory_limit_bytes", "Memory that a namespace may take."),
 	}
 	for _, result := range []string{buildPublished, buildListFailed, buildReadFailed} {
 		m.builds.WithLabelValues(result)
 	}
-	registerer.MustRegister(m.builds, m.buildDuration, m.publishedAt, m.stale, m.rejected, m.lists, m.listEntries, m.compilations)
+	registerer.MustRegister(m.builds, m.buildDuration, m.publishedAt, m.stale, m.rejected, m.lists, m.listEntries, m.compilations,
+		m.wanted, m.limits)
 	return m
 }
 
@@ -93,6 +104,17 @@ func (m *Metrics) failed(result string) {
 func (m *Metrics) ReadSucceeded() { m.stale.Set(0) }
 
 func (m *Metrics) storedInForce(rejections int) { m.rejected.Set(float64(rejections)) }
+
+// Budget notes how many bytes of memory a namespace wants and may take; a limit of 0 is none. A nil Metrics notes nothing.
+func (m *Metrics) Budget(namespace string, wanted, limit int64) {
+	if m == nil {
+		return
+	}
+	m.wanted.WithLabelValues(namespace).Set(float64(wanted))
+	if limit > 0 {
+		m.limits.WithLabelValues(namespace).Set(float64(limit))
+	}
+}
 
 // listCompiled counts the compilation of a list. A nil Metrics counts nothing.
 func (m *Metrics) listCompiled() {

@@ -75,6 +75,8 @@ type Build struct {
 type Policy struct {
 	// Written is the policy with the lists that it names.
 	Written rules.Policy
+	// Refused says why all policies of its namespace are not in force, which it then stands for; "" where they are.
+	Refused string
 	// Compiled is what of it is within the scope of its namespace; nil if nothing is.
 	Compiled *rules.Compiled
 	// Rejections are the parts that are not in force: those outside of the scope first.
@@ -175,6 +177,17 @@ func (p *Publisher) SetUnreadable(namespace, why string) {
 		p.parts[namespace] = &part{build: Build{Policies: []*Policy{p.Compile(all)}}, unreadable: true}
 	}
 	p.publish()
+}
+
+// Refuse returns what stands for all policies of a namespace which are beyond its budget: the calls in its scope are denied. before is
+// what stood for them at the last time, or nil.
+func (p *Publisher) Refuse(namespace, why string, before *Policy) *Policy {
+	if before != nil && before.Refused == why {
+		return before
+	}
+	refused := p.Compile(rules.Policy{PolicyName: rules.PolicyName{Namespace: namespace, Name: AllOfNamespace}, NotUnderstood: why})
+	refused.Refused = why
+	return refused
 }
 
 // AllOfNamespace is the name of what stands for all policies of a namespace that cannot be read. No object can have it.

@@ -248,7 +248,7 @@ func TestAContentIsCompiledOnceForAllNamespacesAndForgottenWithItsLastUse(t *tes
 	lists := NewLists(metrics, false)
 	resolve := func(namespace string, from configMaps, names ...string) Resolved {
 		t.Helper()
-		resolved, err := lists.Resolve(t.Context(), namespace, from, []rules.Policy{denying(namespace, names...)})
+		resolved, err := lists.Resolve(t.Context(), namespace, from, nil, []rules.Policy{denying(namespace, names...)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,10 +275,10 @@ func TestAContentIsCompiledOnceForAllNamespacesAndForgottenWithItsLastUse(t *tes
 
 func TestAListThatCannotBeReadIsNotAMissingOne(t *testing.T) {
 	lists := NewLists(nil, false)
-	if _, err := lists.Resolve(t.Context(), "a", configMaps{"bad": nil}, []rules.Policy{denying("a", "bad")}); err == nil {
+	if _, err := lists.Resolve(t.Context(), "a", configMaps{"bad": nil}, nil, []rules.Policy{denying("a", "bad")}); err == nil {
 		t.Error("a list that could not be read was taken for one that is not there")
 	}
-	resolved, err := lists.Resolve(t.Context(), "a", configMaps{}, []rules.Policy{denying("a", "bad")})
+	resolved, err := lists.Resolve(t.Context(), "a", configMaps{}, nil, []rules.Policy{denying("a", "bad")})
 	if err != nil || resolved.Policies[0].Deny.Lists[0].List != nil {
 		t.Errorf("a list that is not there: %v, %v", resolved, err)
 	}
@@ -288,7 +288,7 @@ func TestTextsAreKeptOnlyWhereTheyAreWanted(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		lists := NewLists(nil, keep)
 		for range 2 { // the second time, from what is remembered
-			resolved, err := lists.Resolve(t.Context(), "a", configMaps{"bad": listOf("1", "x.example")}, []rules.Policy{denying("a", "bad")})
+			resolved, err := lists.Resolve(t.Context(), "a", configMaps{"bad": listOf("1", "x.example")}, nil, []rules.Policy{denying("a", "bad")})
 			if err != nil || (len(resolved.ConfigMaps) == 1) != keep {
 				t.Errorf("keepTexts %v: %d ConfigMaps, %v", keep, len(resolved.ConfigMaps), err)
 			}

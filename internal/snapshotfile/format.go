@@ -47,6 +47,8 @@ type Snapshot struct {
 	Synced map[string]string `json:"synced"`
 	// Policies are the objects, in the order in which they were compiled.
 	Policies []Policy `json:"policies"`
+	// Refused says, for namespaces whose policies were beyond their budget, why: they are not among Policies.
+	Refused map[string]string `json:"refused,omitempty"`
 	// Lists are the ConfigMaps that the lists of these policies were read from. One that is not here was not there.
 	Lists []ConfigMap `json:"lists"`
 }

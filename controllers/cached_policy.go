@@ -1,0 +1,99 @@
+package controllers
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"sync/atomic"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+
+	"registrationpolicy.dev/operator/internal/budget"
+)
+
+// The fields that a cached policy has in place of its spec, which takes several times as much memory when it is decoded.
+const (
+	// cachedSpec is the spec as JSON. It is left out of what is more than its namespace may take.
+	cachedSpec = "specJSON"
+	// cachedSize is the length of that.
+	cachedSize = "specSize"
+	// cachedSum is its SHA-256: the API server may show more or fewer fields of one generation, under another definition.
+	cachedSum = "specSum"
+)
+
+// specCache bounds how much of a namespace's specs is cached. What is beyond is read again if it is needed after all.
+type specCache struct {
+	limit int64        // of PolicyCost, together; 0: none
+	kept  atomic.Int64 // no less than what is cached
+}
+
+// compact brings a policy into the form in which it is cached.
+func (c *specCache) compact(object any) (any, error) {
+	policy, ok := object.(*unstructured.Unstructured)
+	if !ok {
+		return object, nil
+	}
+	spec, found := policy.Object["spec"]
+	if !found {
+		return dropUnread(object)
+	}
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return nil, fmt.Errorf("policy %s: its spec is no JSON", policy.GetName())
+	}
+	delete(policy.Object, "spec")
+	sum := sha256.Sum256(text)
+	policy.Object[cachedSize], policy.Object[cachedSum] = int64(len(text)), string(sum[:])
+	if cost := budget.PolicyCost(int64(len(text))); c.limit == 0 || c.kept.Add(cost) <= c.limit {
+		policy.Object[cachedSpec] = string(text)
+	}
+	return dropUnread(object)
+}
+
+// count corrects what is cached to that of these policies, which are all of the namespace.
+func (c *specCache) count(policies []*unstructured.Unstructured) {
+	var kept int64
+	for _, policy := range policies {
+		if hasSpec(policy) {
+			kept += budget.PolicyCost(specSize(policy))
+		}
+	}
+	c.kept.Store(kept)
+}
+
+func hasSpec(policy *unstructured.Unstructured) bool {
+	_, cached := policy.Object[cachedSpec]
+	return cached
+}
+
+// specSize returns the length in bytes of a cached policy's spec as JSON.
+func specSize(policy *unstructured.Unstructured) int64 {
+	size, _ := policy.Object[cachedSize].(int64)
+	return size
+}
+
+// specSum tells specs apart.
+func specSum(policy *unstructured.Unstructured) string {
+	sum, _ := policy.Object[cachedSum].(string)
+	return sum
+}
+
+// withSpec returns a cached policy as it is stored, for one reading.
+func withSpec(policy *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	text, cached := policy.Object[cachedSpec].(string)
+	if !cached {
+		return policy, nil
+	}
+	var spec any
+	if err := utiljson.Unmarshal([]byte(text), &spec); err != nil {
+		return nil, fmt.Errorf("policy %s: its cached spec cannot be read", policy.GetName())
+	}
+	stored := &unstructured.Unstructured{Object: maps.Clone(policy.Object)}
+	for _, field := range []string{cachedSpec, cachedSize, cachedSum} {
+		delete(stored.Object, field)
+	}
+	stored.Object["spec"] = spec
+	return stored, nil
+}
