@@ -107,6 +107,9 @@ func NewRulesReconciler(o RulesOptions) (*RulesReconciler, error) {
 		changed:  newPendingNamespaces(), namespaces: map[string]*namespaceBuild{}, began: map[string]time.Time{},
 	}
 	o.Tracker.OnChange(r.changed.add)
+	for _, namespace := range o.Tracker.Namespaces() {
+		o.Metrics.Budget(namespace, 0, o.Limits[namespace]) // before the first build
+	}
 	return r, nil
 }
 
