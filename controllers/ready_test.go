@@ -103,8 +103,15 @@ func TestReadyIsUnknownWhileAReplicaThatMayBeAskedIsSilent(t *testing.T) {
 	cluster.endpoints(t, namespace, "hook", endpoint{"first", new(true)}, endpoint{"second", new(false)})
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
 	// It comes back.
+	mended := float64(time.Now().Unix())
 	cut.Mend()
 	eventuallyAnswers(t, withinABackoff, second.store, localPart+"@beta.example", "ALLOW Allowed")
+	eventually(t, withinABackoff, func() string {
+		if metric(t, second.registry, "registration_policy_replica_reported_timestamp_seconds") <= mended {
+			return "it does not report again"
+		}
+		return ""
+	})
 	cluster.apply(t, namespace, "acme", `{allow: {domains: [gamma.example]}}`)
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
 }
@@ -112,7 +119,7 @@ func TestReadyIsUnknownWhileAReplicaThatMayBeAskedIsSilent(t *testing.T) {
 // eventuallyServes waits until a replica has joined the others.
 func eventuallyServes(t *testing.T, r *replica) {
 	t.Helper()
-	eventually(t, within, func() string {
+	eventually(t, 2*within, func() string {
 		if !r.report.Serving(true, false) {
 			return r.identity + " does not serve"
 		}
