@@ -249,7 +249,7 @@ func (m *measurement) latency(ctx context.Context) error {
 	within := len(unready) == 0
 	m.say("  unready in %d of %d samples in %s %v (none: %s)", sum(unready), samples, m.fenced, unready, verdict(within))
 	if !within {
-		m.say("  of the first: %s", bytes.Join(bytes.Fields(why), []byte(" ")))
+		m.say("  of the first: %s", oneLine(why))
 	}
 	m.say("  %d edits, Ready after %s; %.2f lists a minute and replica", edits, rounded(took),
 		float64(made.lists())/m.fenced.Minutes()/float64(m.replicas))
@@ -301,7 +301,7 @@ func (m *measurement) unreadable(ctx context.Context) error {
 		return err
 	}
 	if waiting, cancel := context.WithTimeout(ctx, 2*fenceAfter); r.awaitReady(waiting) != nil {
-		m.say("  %s, restarted: NOT ready after %s: %s", r.name, 2*fenceAfter, bytes.Join(bytes.Fields(r.details(ctx)), []byte(" ")))
+		m.say("  %s, restarted: NOT ready after %s: %s", r.name, 2*fenceAfter, oneLine(r.details(ctx)))
 		cancel()
 	} else {
 		m.say("  %s, restarted: ready after %s", r.name, time.Since(begin).Round(time.Millisecond))
@@ -327,29 +327,31 @@ func (m *measurement) unreadable(ctx context.Context) error {
 	return nil
 }
 
-// named says when /readyz names a namespace, on all replicas.
+// named says when /readyz names a namespace that cannot be read, on all replicas.
 func (m *measurement) named(ctx context.Context, f *fleet, namespace string, since time.Time) error {
 	waiting, cancel := context.WithTimeout(ctx, fenceAfter)
 	defer cancel()
+	var faults []string
 	err := until(waiting, listInterval, "", func(ctx context.Context) (bool, error) {
+		faults = nil
 		for _, r := range f.replicas {
-			if !bytes.Contains(r.details(ctx), []byte(namespace)) {
-				return false, nil
-			}
+			faults = append(faults, r.fault(ctx, namespace))
 		}
-		return true, nil
+		return !slices.Contains(faults, ""), nil
 	})
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		m.say("  /readyz does not name it within %s (MISSES its target)", fenceAfter)
+		m.say("  /readyz does not name it within %s (MISSES its target): %s", fenceAfter, oneLine(f.replicas[0].details(ctx)))
 	default:
-		m.say("  /readyz of all replicas names it after %s", time.Since(since).Round(time.Millisecond))
+		m.say("  /readyz of all replicas names it after %s: %q", time.Since(since).Round(time.Millisecond), faults[0])
 	}
-	m.say("    %s", bytes.Join(bytes.Fields(f.replicas[0].details(ctx)), []byte(" ")))
 	return nil
 }
+
+// oneLine removes what is between the words of a text.
+func oneLine(text []byte) []byte { return bytes.Join(bytes.Fields(text), []byte(" ")) }
 
 // editElsewhere says how long an edit in a namespace takes until it is Ready.
 func (m *measurement) editElsewhere(ctx context.Context, f *fleet, namespace, indent string) error {

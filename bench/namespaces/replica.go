@@ -302,6 +302,22 @@ func (r *replica) details(ctx context.Context) []byte {
 	return body
 }
 
+// fault returns what is wrong with a namespace, as the replica's details name it; "" if nothing is.
+func (r *replica) fault(ctx context.Context, namespace string) string {
+	var said struct {
+		Namespaces []struct{ Name, State, Fault string }
+	}
+	if json.Unmarshal(r.details(ctx), &said) != nil {
+		return ""
+	}
+	for _, one := range said.Namespaces {
+		if one.Name == namespace && one.Fault != "" {
+			return one.State + ": " + one.Fault
+		}
+	}
+	return ""
+}
+
 // answer is what became of a registration.
 type answer struct {
 	status         int
@@ -324,7 +340,7 @@ func (r *replica) register(ctx context.Context, source, address string) answer {
 			Type  string
 			Value json.RawMessage
 		}
-		DebugContext string
+		DebugContext struct{ Reason string }
 	}
 	a := answer{status: status}
 	if json.Unmarshal(text, &said) != nil {
@@ -337,9 +353,7 @@ func (r *replica) register(ctx context.Context, source, address string) answer {
 			a.action = value.Registration
 		}
 	}
-	var debug struct{ Reason string }
-	_ = json.Unmarshal([]byte(said.DebugContext), &debug)
-	a.reason = debug.Reason
+	a.reason = said.DebugContext.Reason
 	return a
 }
 
