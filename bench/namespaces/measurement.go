@@ -366,6 +366,9 @@ func (m *measurement) editElsewhere(ctx context.Context, f *fleet, namespace, in
 			return err
 		}
 		m.say("%san edit in %s: NOT Ready within %s (MISSES its target)", indent, namespace, fenceAfter)
+		if policy, err := m.cluster.policy(ctx, namespace); err == nil {
+			m.say("%s  %+v", indent, policy.Status.Conditions)
+		}
 		m.explain(false, f.counts.since(before))
 		return nil
 	}

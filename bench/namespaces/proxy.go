@@ -64,7 +64,7 @@ func (p *proxy) answered(response *http.Response) error {
 	asked, _ := response.Request.Context().Value(requestKey{}).(request)
 	switch {
 	case response.StatusCode >= http.StatusBadRequest:
-		p.counts.refuse(asked)
+		p.counts.refuse(asked, response.StatusCode)
 	case asked.verb == "watch" || asked.verb == watchList:
 		body := &watchBody{ReadCloser: response.Body, of: asked, closed: p.forget}
 		response.Body = body

@@ -78,10 +78,17 @@ func parseRequest(client string, r *http.Request) request {
 type counts struct {
 	mu      sync.Mutex
 	made    map[request]int
-	refused map[request]int // of those made, the ones answered by a status of 400 or more
+	refused map[refusal]int // of those made
 }
 
-func newCounts() *counts { return &counts{made: map[request]int{}, refused: map[request]int{}} }
+// refusal is a request and the status that it was answered with, 400 or more.
+type refusal struct {
+	request
+
+	status int
+}
+
+func newCounts() *counts { return &counts{made: map[request]int{}, refused: map[refusal]int{}} }
 
 func (c *counts) add(r request) {
 	c.mu.Lock()
@@ -89,10 +96,10 @@ func (c *counts) add(r request) {
 	c.made[r]++
 }
 
-func (c *counts) refuse(r request) {
+func (c *counts) refuse(r request, status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.refused[r]++
+	c.refused[refusal{r, status}]++
 }
 
 // reading returns the counts of this moment.
@@ -105,14 +112,17 @@ func (c *counts) reading() *counts {
 // since returns what was counted from an earlier reading until now.
 func (c *counts) since(earlier *counts) *counts {
 	now := c.reading()
-	for _, pair := range [][2]map[request]int{{now.made, earlier.made}, {now.refused, earlier.refused}} {
-		for r, n := range pair[1] {
-			if pair[0][r] -= n; pair[0][r] == 0 {
-				delete(pair[0], r)
-			}
+	subtract(now.made, earlier.made)
+	subtract(now.refused, earlier.refused)
+	return now
+}
+
+func subtract[Key comparable](from, less map[Key]int) {
+	for key, n := range less {
+		if from[key] -= n; from[key] == 0 {
+			delete(from, key)
 		}
 	}
-	return now
 }
 
 // lists returns how many of the requests listed.
@@ -130,22 +140,27 @@ func (c *counts) lists() int {
 func (c *counts) print(to io.Writer) {
 	type kind struct{ verb, resource string }
 	type sum struct {
-		made, refused int
-		namespaces    map[string]bool
-		clients       map[string]int
+		made       int
+		refused    map[int]int // by status
+		namespaces map[string]bool
+		clients    map[string]int
 	}
 	sums := map[kind]*sum{}
 	for r, n := range c.made {
 		k := kind{r.verb, r.resource}
 		s, found := sums[k]
 		if !found {
-			s = &sum{namespaces: map[string]bool{}, clients: map[string]int{}}
+			s = &sum{refused: map[int]int{}, namespaces: map[string]bool{}, clients: map[string]int{}}
 			sums[k] = s
 		}
 		s.made += n
-		s.refused += c.refused[r]
 		s.namespaces[r.namespace] = true
 		s.clients[r.client] += n
+	}
+	for r, n := range c.refused {
+		if s := sums[kind{r.verb, r.resource}]; s != nil {
+			s.refused[r.status] += n
+		}
 	}
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	for _, k := range slices.SortedFunc(maps.Keys(sums), func(a, b kind) int {
@@ -157,8 +172,8 @@ func (c *counts) print(to io.Writer) {
 			by = append(by, fmt.Sprintf("%s %d", client, s.clients[client]))
 		}
 		refused := ""
-		if s.refused > 0 {
-			refused = fmt.Sprintf(", %d refused", s.refused)
+		for _, status := range slices.Sorted(maps.Keys(s.refused)) {
+			refused += fmt.Sprintf("; %d answered %d", s.refused[status], status)
 		}
 		fmt.Fprintf(table, "    %d\t%s\t%s\tof %d namespaces\t%s%s\n", s.made, k.verb, k.resource, len(s.namespaces), strings.Join(by, ", "), refused)
 	}
