@@ -209,6 +209,7 @@ func (m *measurement) latency(ctx context.Context) error {
 	defer f.stop()
 	before, begin := f.counts.reading(), time.Now()
 	samples, unready := 0, map[string]int{}
+	var when []time.Duration // at least one was unready
 	nextEdit, edits := begin.Add(m.every), 0
 	var pending string
 	var edited time.Time
@@ -225,6 +226,9 @@ func (m *measurement) latency(ctx context.Context) error {
 					why = r.details(ctx)
 				}
 				unready[r.name]++
+				if at := tick.Sub(begin); len(when) == 0 || when[len(when)-1] != at {
+					when = append(when, at)
+				}
 			}
 		}
 		if pending != "" {
@@ -249,7 +253,7 @@ func (m *measurement) latency(ctx context.Context) error {
 	within := len(unready) == 0
 	m.say("  unready in %d of %d samples in %s %v (none: %s)", sum(unready), samples, m.fenced, unready, verdict(within))
 	if !within {
-		m.say("  of the first: %s", oneLine(why))
+		m.say("  unready at %s; of the first: %s", rounded(when), oneLine(why))
 	}
 	m.say("  %d edits, Ready after %s; %.2f lists a minute and replica", edits, rounded(took),
 		float64(made.lists())/m.fenced.Minutes()/float64(m.replicas))
