@@ -81,7 +81,7 @@ func run() (err error) {
 	flag.DurationVar(&m.steady, "steady", 3*time.Minute, "how long requests are counted while nothing is edited, at most 1h")
 	flag.IntVar(&m.edits, "edits", 5, "edits that are measured one by one, at most 100")
 	flag.DurationVar(&m.fenced, "fenced", 10*time.Minute, "how long readiness is sampled on a slow line, at most 1h")
-	flag.DurationVar(&m.delay, "latency", 300*time.Millisecond, "of that line, each way, at most 5s")
+	flag.DurationVar(&m.delay, "latency", 150*time.Millisecond, "of that line, each way, at most 5s")
 	flag.DurationVar(&m.every, "edit-every", 30*time.Second, "time between two edits on that line, at most 1h; 0: none")
 	flag.IntVar(&m.writes, "writes", 2, "writes a second of an object that is watched by nobody, at most 100")
 	flag.StringVar(&m.program, "operator", "", "program that is measured; unset: it is built from this work tree")
