@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -183,6 +184,22 @@ func (r *readiness) plain(w http.ResponseWriter, _ *http.Request) {
 	if !r.details().Ready {
 		http.Error(w, "not ready", http.StatusServiceUnavailable)
 		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// started answers once the replica is ready, or after a while in any case: a start makes no failed probe, of which the kubelet would
+// write an Event each, and a replica that waits for the API server is not started anew.
+func (r *readiness) started(w http.ResponseWriter, request *http.Request) {
+	waited, cancel := context.WithTimeout(request.Context(), startupWait)
+	defer cancel()
+	check := time.NewTicker(startupCheck)
+	defer check.Stop()
+	for !r.details().Ready && !r.draining.Load() && waited.Err() == nil {
+		select {
+		case <-waited.Done():
+		case <-check.C:
+		}
 	}
 	_, _ = w.Write([]byte("ok\n"))
 }

@@ -21,6 +21,7 @@ import (
 	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/version"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -66,7 +67,7 @@ func run(args, environ []string) error {
 		return err
 	}
 	if options.version {
-		_, err := fmt.Fprintln(os.Stdout, "operator", version())
+		_, err := fmt.Fprintln(os.Stdout, "operator", version.String())
 		return err
 	}
 	signals := make(chan os.Signal, 2)

@@ -248,7 +248,7 @@ func (c *chaos) stop() {
 func build(ctx context.Context, dir string) (binaries [2]string, err error) {
 	for i, version := range []string{"v0.0.0-chaos.1", "v0.0.0-chaos.2"} {
 		binaries[i] = filepath.Join(dir, "operator-"+version)
-		command := exec.CommandContext(ctx, "go", "build", "-o", binaries[i], "-ldflags", "-X main.stamped="+version,
+		command := exec.CommandContext(ctx, "go", "build", "-o", binaries[i], "-ldflags", "-X registrationpolicy.dev/operator/internal/version.stamped="+version,
 			"registrationpolicy.dev/operator/cmd/operator")
 		if output, err := command.CombinedOutput(); err != nil {
 			return binaries, fmt.Errorf("build the operator: %w: %s", err, output)
