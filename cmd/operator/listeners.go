@@ -19,7 +19,7 @@ func listen(o *options) (*listeners, error) {
 	var l listeners
 	var err error
 	if l.hook, err = bindSocket(o.hookAddress); err != nil {
-		return nil, fmt.Errorf("--hook-bind-address: %w", err)
+		return nil, fmt.Errorf("--hook-bind-address: %w", usage.Listen(o.hookAddress, err))
 	}
 	for _, bind := range []struct {
 		flag, address string

@@ -21,6 +21,7 @@ import (
 	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/internal/version"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -259,7 +260,7 @@ func (op *operator) serveHook(ctx context.Context) error {
 	}
 	listener, err := op.listeners.hook.listen()
 	if err != nil {
-		return fmt.Errorf("--hook-bind-address: %w", err)
+		return fmt.Errorf("--hook-bind-address: %w", usage.Listen(op.options.hookAddress, err))
 	}
 	op.ready.listening.Store(true)
 	op.logger.Info("Hook listens", "address", listener.Addr().String())

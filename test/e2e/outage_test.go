@@ -22,7 +22,7 @@ func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
 	c.condition(t, "acme") // it leads
 	digest := op.digest(t)
 
-	const proven = "registration_policy_watch_proven_timestamp_seconds"
+	const proven = `registration_policy_watch_proven_timestamp_seconds{watched_namespace="` + namespace + `"}`
 	c.line.Cut()
 	restarted := start(t, c.inCluster(t)...)
 	silent := op.metric(t, proven) // what was on its way when the line was cut has come

@@ -65,7 +65,12 @@ func TestDeletingTheKustomizationLeavesThePolicies(t *testing.T) {
 	c.namespace(t, kustomizeNamespace)
 	c.secret(t, kustomizeNamespace, "registration-hook-auth", map[string]string{hookKey: hookCredential})
 	r.runMarked(t, markOwn)
-	c.kubectl(t, "wait", "--for=condition=Established", "crd/"+crdName)
+	eventually(t, func() string { // the API server serves the definition after a moment
+		if _, err := output(program(t, "kubectl"), "get", "regpol", "--kubeconfig", c.kubeconfig); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
 	r.write(t, "policy.yaml", `{apiVersion: registrationpolicy.dev/v1alpha1, kind: RegistrationPolicy,
  metadata: {name: acme, namespace: registration-policy}, spec: {allow: {domains: [acme.com]}}}`)
 	c.kubectl(t, "apply", "-f", filepath.Join(r.dir, "policy.yaml"))
