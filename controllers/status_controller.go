@@ -120,7 +120,7 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 		UsePriorityQueue:        new(true),
 		SkipNameValidation:      new(true), // every term has a controller of its own: one cannot be started twice
 		CacheSyncTimeout:        untilSynced,
-		Logger:                  r.logger,
+		Logger:                  ctrl.Log.WithName("status"), // the library's: its lines are not ours
 	})
 	if err != nil {
 		return fmt.Errorf("set up the status controller: %w", err)

@@ -30,6 +30,7 @@ import (
 	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/internal/usage"
+	"registrationpolicy.dev/operator/internal/version"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -44,7 +45,7 @@ type cluster struct {
 
 // newCluster wires everything that has to do with an API server. It calls nobody: the API server may be away.
 func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, logger logr.Logger) (*cluster, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
+	config, err := clientConfig(o.kubeconfig)
 	if err != nil {
 		if o.kubeconfig == "" {
 			return nil, errors.New("--kubeconfig: required outside of a pod (or give --policy-dir to run without a cluster)")
@@ -59,7 +60,6 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:         scheme,
-		Logger:         logger,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return controllers.Mapper(), nil },
 		// Main owns the servers, their order of stopping, and the election.
 		Metrics:                metricsserver.Options{BindAddress: "0"},
@@ -111,7 +111,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	}
 	replica := fleet.NewReplica(rulesReconciler, fleet.ReplicaOptions{
 		Leases: reports, Namespace: o.namespace, LeaseName: o.leaseName, Name: o.replicaName, PodUID: types.UID(o.replicaUID),
-		Instance: instance, Version: version(), FenceAfter: o.fenceAfter, Metrics: fleetMetrics, Logger: logger.WithName("replica"),
+		Instance: instance, Version: version.String(), FenceAfter: o.fenceAfter, Metrics: fleetMetrics, Logger: logger.WithName("replica"),
 	})
 	statusReconciler, err := controllers.NewStatusReconciler(controllers.StatusOptions{
 		Stored: watches, Built: rulesReconciler,
@@ -133,6 +133,15 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 
 // drain tells the others that this replica is about to stop.
 func (c *cluster) drain() { c.replica.Drain() }
+
+// clientConfig returns that of a kubeconfig, or without one that of the pod: client-go would look for either, and warn of what it
+// does.
+func clientConfig(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		return rest.InClusterConfig()
+	}
+	return clientcmd.BuildConfigFromFlags("", kubeconfig)
+}
 
 // Start keeps the rules up to date and reports them until ctx ends: the report is taken back last.
 func (c *cluster) Start(ctx context.Context) error {

@@ -8,18 +8,23 @@ import (
 	"registrationpolicy.dev/operator/internal/usage"
 )
 
-// listeners are bound before anything starts: a busy port is one line and an exit, not a half-started operator.
+// listeners are bound before anything starts: a busy port is one line and an exit, not a half-started operator. The hook's
+// listens later than the others, see [operator.serveHook].
 type listeners struct {
-	hook, probe, metrics net.Listener
+	hook           *boundSocket
+	probe, metrics net.Listener
 }
 
 func listen(o *options) (*listeners, error) {
 	var l listeners
+	var err error
+	if l.hook, err = bindSocket(o.hookAddress); err != nil {
+		return nil, fmt.Errorf("--hook-bind-address: %w", usage.Listen(o.hookAddress, err))
+	}
 	for _, bind := range []struct {
 		flag, address string
 		listener      *net.Listener
 	}{
-		{"hook-bind-address", o.hookAddress, &l.hook},
 		{"probe-bind-address", o.probeAddress, &l.probe},
 		{"metrics-bind-address", o.metricsAddress, &l.metrics},
 	} {
@@ -34,8 +39,8 @@ func listen(o *options) (*listeners, error) {
 
 // Close closes what is bound.
 func (l *listeners) Close() error {
-	var errs []error
-	for _, listener := range []net.Listener{l.hook, l.probe, l.metrics} {
+	errs := []error{l.hook.Close()}
+	for _, listener := range []net.Listener{l.probe, l.metrics} {
 		if listener != nil {
 			errs = append(errs, listener.Close())
 		}

@@ -15,10 +15,11 @@ var levels = map[string]slog.Level{
 
 // newLogger returns the logger of the process, and lets the libraries log through it.
 func newLogger(o *options, w io.Writer) logr.Logger {
-	logger := logr.FromSlogHandler(newLogHandler(o, w))
-	ctrl.SetLogger(logger.WithName("controller-runtime"))
-	klog.SetLogger(logger.WithName("client-go"))
-	return logger
+	handler := newLogHandler(o, w)
+	libraries := logr.FromSlogHandler(libraryHandler{handler})
+	ctrl.SetLogger(libraries.WithName("controller-runtime"))
+	klog.SetLogger(libraries.WithName("client-go"))
+	return logr.FromSlogHandler(handler)
 }
 
 func newLogHandler(o *options, w io.Writer) slog.Handler {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -74,6 +75,11 @@ func runInDirectory(t *testing.T, logger logr.Logger, policies string, flags ...
 			t.Error(err)
 		}
 	})
+	for begin := time.Now(); !op.ready.listening.Load(); time.Sleep(time.Millisecond) {
+		if time.Since(begin) > 20*time.Second {
+			t.Fatal("the hook does not listen")
+		}
+	}
 	return op
 }
 
@@ -224,6 +230,8 @@ func TestTheMetricOfReadinessFollowsReadyz(t *testing.T) {
 	wantReady(0, "before there are rules")
 	snapshot, _ := rules.Compile(nil)
 	ready.store.Publish(snapshot)
+	wantReady(0, "before the hook listens")
+	ready.listening.Store(true)
 	wantReady(1, "with rules")
 	ready.draining.Store(true)
 	wantReady(0, "while draining")

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/version"
 )
 
 // ofACluster are the flags without which an operator does not start.
@@ -72,7 +73,7 @@ func TestTheVersionIsPrintedWhateverElseIsSaid(t *testing.T) {
 	if err != nil || o.version {
 		t.Errorf("a variable that says which version is deployed: %v, version asked for: %t", err, o.version)
 	}
-	if version() == "" {
+	if version.String() == "" {
 		t.Error("no version")
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -25,11 +26,17 @@ type readiness struct {
 	// maxStaleness is how long a replica may have heard nothing of the API server; 0 means for ever.
 	maxStaleness time.Duration
 	draining     atomic.Bool
+	// listening says that the hook's port accepts connections: from when rules are in force.
+	listening atomic.Bool
 }
 
 // details are what /readyz on the metrics port says. The one on the probe port, which more people may reach, says ok or not.
 type details struct {
-	Ready    bool   `json:"ready"`
+	Ready bool `json:"ready"`
+	// Listening says that the hook's port accepts connections. It does from the moment on at which rules are in force and the
+	// replica is not fenced.
+	Listening bool `json:"listening"`
+	// Rules is "loaded", or says why there are none.
 	Rules    string `json:"rules"`
 	Digest   string `json:"digest,omitempty"`
 	Policies int    `json:"policies"`
@@ -111,7 +118,7 @@ func newOAuthDetails(state oauth.State) *oauthDetails {
 }
 
 func (r *readiness) details() details {
-	d := details{Rules: "loaded", Draining: r.draining.Load(), Observe: r.observe, Insecure: r.insecure}
+	d := details{Rules: "loaded", Listening: r.listening.Load(), Draining: r.draining.Load(), Observe: r.observe, Insecure: r.insecure}
 	snapshot, err := r.store.Load()
 	if err != nil {
 		d.Rules = err.Error()
@@ -129,7 +136,7 @@ func (r *readiness) details() details {
 	if r.cluster != nil {
 		r.cluster.detail(&d, err == nil, r.maxStaleness)
 	}
-	d.Ready = err == nil && !d.Draining && !d.Stale && !d.Fenced && !d.Joining
+	d.Ready = err == nil && d.Listening && !d.Draining && !d.Stale && !d.Fenced && !d.Joining
 	return d
 }
 
@@ -177,6 +184,22 @@ func (r *readiness) plain(w http.ResponseWriter, _ *http.Request) {
 	if !r.details().Ready {
 		http.Error(w, "not ready", http.StatusServiceUnavailable)
 		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// started answers once the replica is ready, or after a while in any case: a start makes no failed probe, of which the kubelet would
+// write an Event each, and a replica that waits for the API server is not started anew.
+func (r *readiness) started(w http.ResponseWriter, request *http.Request) {
+	waited, cancel := context.WithTimeout(request.Context(), startupWait)
+	defer cancel()
+	check := time.NewTicker(startupCheck)
+	defer check.Stop()
+	for !r.details().Ready && !r.draining.Load() && waited.Err() == nil {
+		select {
+		case <-waited.Done():
+		case <-check.C:
+		}
 	}
 	_, _ = w.Write([]byte("ok\n"))
 }

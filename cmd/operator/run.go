@@ -21,11 +21,16 @@ import (
 	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/usage"
+	"registrationpolicy.dev/operator/internal/version"
 	"registrationpolicy.dev/operator/rules"
 )
 
 // sourceTimeout is how long what feeds the rules has to end, within what the chart adds to a pod's time to stop.
 const sourceTimeout = 4 * time.Second
+
+// serveCheck is how often a replica that does not listen for calls yet checks whether it may.
+const serveCheck = 5 * time.Millisecond
 
 // operator is the program, wired and not yet running. Everything that can fail has been done.
 type operator struct {
@@ -35,6 +40,8 @@ type operator struct {
 	ready     *readiness
 
 	hook        *hookserver.Server
+	store       *rules.Store
+	fenced      func() bool             // nil without --fence-after
 	credentials *hookserver.Credentials // nil without a directory of them
 	oauth       *oauth.Verifier         // nil without an issuer
 	certificate *hookserver.Certificate // nil without TLS
@@ -61,7 +68,7 @@ func run(args, environ []string) error {
 		return err
 	}
 	if options.version {
-		_, err := fmt.Fprintln(os.Stdout, "operator", version())
+		_, err := fmt.Fprintln(os.Stdout, "operator", version.String())
 		return err
 	}
 	signals := make(chan os.Signal, 2)
@@ -80,8 +87,8 @@ func run(args, environ []string) error {
 }
 
 func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
-	op := &operator{options: o, logger: logger, leftOut: newLeftOutMetric(), flushLog: func() {}}
 	store := &rules.Store{}
+	op := &operator{options: o, logger: logger, store: store, leftOut: newLeftOutMetric(), flushLog: func() {}}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newVersionMetric(), op.leftOut)
 	memory, err := setMemoryLimit()
@@ -114,7 +121,6 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 			return nil, err
 		}
 	}
-	var fenced func() bool
 	if o.policyDir != "" {
 		directory, err := controllers.OpenDirectory(o.policyDir, store, o.scopes, publish.NewMetrics(registry), logger.WithName("rules"))
 		if err != nil {
@@ -135,14 +141,14 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		}
 		op.policies, op.ready.cluster = cluster, cluster
 		if o.fenceAfter > 0 {
-			fenced = cluster.replica.Fenced
+			op.fenced = cluster.replica.Fenced
 		}
 	}
 	if op.hook, err = hookserver.New(hookserver.Options{
 		Store: store, Credentials: op.credentials, OAuth: op.oauth, InsecureNoAuthentication: o.insecureNoAuth,
 		Registerer: registry, Logger: logger.WithName("hook"),
 		Path: o.hookPath, AuthHeader: o.authHeader, AddressAttributes: o.attributes, Texts: o.texts,
-		LogDomain: hookserver.LogDomain(o.logDomain), Observe: o.observe, MaxInFlight: o.maxInFlight, Fenced: fenced,
+		LogDomain: hookserver.LogDomain(o.logDomain), Observe: o.observe, MaxInFlight: o.maxInFlight, Fenced: op.fenced,
 	}); err != nil {
 		return nil, errors.New(flagNames.Replace(err.Error()))
 	}
@@ -181,10 +187,8 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	if op.oauth != nil {
 		start(func() error { return op.oauth.Run(background) })
 	}
-	var tlsConfig *tls.Config
 	if op.certificate != nil {
 		start(func() error { return op.certificate.Run(background) })
-		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: op.certificate.Get}
 	}
 	policiesEnded := start(func() error {
 		err := op.policies.Start(background)
@@ -193,7 +197,9 @@ func (op *operator) run(signals <-chan os.Signal) error {
 		}
 		return err
 	})
-	hookEnded := start(func() error { return op.hook.Serve(op.listeners.hook, tlsConfig) })
+	awaitingRules, stopAwaiting := context.WithCancel(background)
+	defer stopAwaiting()
+	hookEnded := start(func() error { return op.serveHook(awaitingRules) })
 
 	var failure error
 	select {
@@ -215,6 +221,7 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	defer close(stopped)
 
 	op.ready.draining.Store(true)
+	stopAwaiting()
 	if op.ready.cluster != nil {
 		op.ready.cluster.drain()
 	}
@@ -236,6 +243,38 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	<-probesEnded
 	op.logger.Info("Stopped")
 	return failure
+}
+
+// serveHook listens for calls once they can be answered, and answers them until the hook is shut down: rules are in force, and this
+// replica is not fenced. Before, the kernel refuses connections: a proxy repeats a refused one with another replica, and must not
+// repeat a call that was answered 503. It returns at once where ctx ends before that.
+func (op *operator) serveHook(ctx context.Context) error {
+	check := time.NewTicker(serveCheck)
+	defer check.Stop()
+	for !op.answers() {
+		select {
+		case <-ctx.Done():
+			return op.listeners.hook.Close()
+		case <-check.C:
+		}
+	}
+	listener, err := op.listeners.hook.listen()
+	if err != nil {
+		return fmt.Errorf("--hook-bind-address: %w", usage.Listen(op.options.hookAddress, err))
+	}
+	op.ready.listening.Store(true)
+	op.logger.Info("Hook listens", "address", listener.Addr().String())
+	var tlsConfig *tls.Config
+	if op.certificate != nil {
+		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: op.certificate.Get}
+	}
+	return op.hook.Serve(listener, tlsConfig)
+}
+
+// answers says whether a call would be answered now.
+func (op *operator) answers() bool {
+	_, err := op.store.Load()
+	return err == nil && (op.fenced == nil || !op.fenced())
 }
 
 // announce says at the start what matters about how this operator is set up.

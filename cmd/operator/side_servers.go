@@ -15,9 +15,18 @@ import (
 // sideTimeout is the time for a call to the probe or metrics server, either way: kubelet and Prometheus wait 1 to 10 s.
 const sideTimeout = 10 * time.Second
 
-// newProbeServer answers the kubelet: /healthz while the process runs, /readyz while it should get calls.
+const (
+	// startupWait is how long /startupz waits for readiness: less than sideTimeout, and than the timeout of the startup probe.
+	startupWait = 8 * time.Second
+	// startupCheck is how often it looks.
+	startupCheck = 50 * time.Millisecond
+)
+
+// newProbeServer answers the kubelet: /healthz while the process runs, /readyz while it should get calls, /startupz as soon as one of
+// the others is worth asking.
 func newProbeServer(ready *readiness, logger logr.Logger) *http.Server {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /startupz", ready.started)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", ready.plain)
 	return newSideServer(mux, logger)

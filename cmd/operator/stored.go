@@ -9,6 +9,7 @@ import (
 
 	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/internal/snapshotfile"
+	"registrationpolicy.dev/operator/internal/version"
 )
 
 // keepSnapshots returns nil without --snapshot-dir.
@@ -23,7 +24,7 @@ func keepSnapshots(
 		return nil, err
 	}
 	return reconciler.KeepSnapshots(context.Background(), o.snapshotDir, snapshotfile.Binding{
-		Version: version(), Cluster: identity, Namespaces: o.watchNamespaces, Flags: o.deciding(),
+		Version: version.String(), Cluster: identity, Namespaces: o.watchNamespaces, Flags: o.deciding(),
 	}, metrics)
 }
 

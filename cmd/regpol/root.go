@@ -7,12 +7,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"registrationpolicy.dev/operator/internal/usage"
+	"registrationpolicy.dev/operator/internal/version"
 )
 
 const (
@@ -67,7 +67,7 @@ verbs of lists: 0 done, 1 refused, 2 and 3 as above.`,
 
   # Bring a list of domains into a cluster
   regpol lists sync disposable-domains disposable.txt -n okta-registration`,
-		Version:       version(),
+		Version:       version.String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -109,12 +109,4 @@ func verbs(command *cobra.Command, args []string) error {
 		write = suggested[0]
 	}
 	return fmt.Errorf("%q is not a verb of %s: write %s; see %s --help", args[0], command.CommandPath(), write, command.CommandPath())
-}
-
-// version is that of the module, as the Go tool stamped it.
-func version() string {
-	if build, ok := debug.ReadBuildInfo(); ok && build.Main.Version != "" {
-		return build.Main.Version
-	}
-	return "(devel)"
 }

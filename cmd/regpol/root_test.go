@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"registrationpolicy.dev/operator/internal/version"
 )
 
 // TestMain lets the test's own binary be the program under the names by which kubectl calls it.
@@ -43,7 +45,7 @@ func TestHelpNamesTheProgramAsItWasCalled(t *testing.T) {
 }
 
 func TestVersionIsThatOfTheModule(t *testing.T) {
-	if got := runAs(t, "regpol", "--version"); got.code != exitAllowed || got.out != "regpol "+version()+"\n" {
+	if got := runAs(t, "regpol", "--version"); got.code != exitAllowed || got.out != "regpol "+version.String()+"\n" {
 		t.Errorf("exit code %d, %q", got.code, got.out)
 	}
 }

@@ -192,6 +192,8 @@ func (f *Faults) hit(ctx context.Context, step script.Step, target *fleet.Pod) e
 	switch step.Fault {
 	case script.Kill, script.KillLeader:
 		target.Kill()
+	case script.RestartInPlace:
+		target.RestartInPlace()
 	case script.Freeze:
 		target.Freeze()
 		sleep(ctx, step.Lasts)

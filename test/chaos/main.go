@@ -28,6 +28,7 @@ func main() {
 	flag.IntVar(&o.replicas, "replicas", 3, "replicas of the fleet")
 	flag.IntVar(&o.rate, "rate", 450, "calls a second")
 	flag.StringVar(&o.keep, "keep", "", "directory for logs and everything else, kept; unset: one that is removed unless something failed")
+	flag.BoolVar(&o.checks, "checks", true, "the proxy has health checks of its own; without, no replica is frozen")
 	flag.Func("only", "faults, with commas between; there are no others then", func(text string) error {
 		for name := range strings.SplitSeq(text, ",") {
 			o.only = append(o.only, script.Fault(name))

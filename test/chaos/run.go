@@ -50,6 +50,7 @@ type options struct {
 	replicas, rate int
 	keep           string
 	only           []script.Fault
+	checks         bool // of the proxy
 	out            io.Writer
 }
 
@@ -73,6 +74,12 @@ type chaos struct {
 func run(ctx context.Context, o options) (passed bool, err error) {
 	fmt.Fprintf(o.out, "chaos: seed %d, %s, %d replicas, %d calls a second, fence after %s, rules at most %s old, or %s unfenced\n",
 		o.seed, o.duration, o.replicas, o.rate, fenceAfter, staleness, unfencedStaleness)
+	if !o.checks {
+		fmt.Fprintln(o.out, "chaos: the proxy has no health checks, and repeats connections that are refused; nothing is frozen")
+		if len(o.only) == 0 {
+			o.only = script.Answered()
+		}
+	}
 	c := &chaos{options: o, dir: o.keep, timeline: fleet.NewTimeline()}
 	c.heart = &heart{timeline: c.timeline}
 	if c.dir == "" {
@@ -130,7 +137,7 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	if err := c.policies.fill(ctx); err != nil {
 		return err
 	}
-	if c.proxy, err = fleet.StartProxy(os.Getenv("PROXIES_DIR"), c.dir, ports); err != nil {
+	if c.proxy, err = fleet.StartProxy(os.Getenv("PROXIES_DIR"), c.dir, ports, c.checks); err != nil {
 		return err
 	}
 	c.endpoints = &fleet.Endpoints{
@@ -248,7 +255,7 @@ func (c *chaos) stop() {
 func build(ctx context.Context, dir string) (binaries [2]string, err error) {
 	for i, version := range []string{"v0.0.0-chaos.1", "v0.0.0-chaos.2"} {
 		binaries[i] = filepath.Join(dir, "operator-"+version)
-		command := exec.CommandContext(ctx, "go", "build", "-o", binaries[i], "-ldflags", "-X main.stamped="+version,
+		command := exec.CommandContext(ctx, "go", "build", "-o", binaries[i], "-ldflags", "-X registrationpolicy.dev/operator/internal/version.stamped="+version,
 			"registrationpolicy.dev/operator/cmd/operator")
 		if output, err := command.CombinedOutput(); err != nil {
 			return binaries, fmt.Errorf("build the operator: %w: %s", err, output)

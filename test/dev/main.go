@@ -91,7 +91,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	kubectl := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
 	for _, line := range []string{
 		"config set-context --current --namespace " + namespace,
-		"apply --filename config/default/namespace.yaml",
+		"apply --filename config/namespace/namespace.yaml",
 		"apply --kustomize config/admission",
 		"apply --filename " + samples + "/quickstart",
 		"apply --filename " + samples + "/disposable-domains-list.yaml --filename " + samples + "/disposable-domains.yaml",

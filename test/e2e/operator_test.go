@@ -80,10 +80,16 @@ func (c *cluster) inCluster(t *testing.T) []string {
 // start starts an operator on free ports, and waits until it has bound them.
 func start(t *testing.T, flags ...string) *operator {
 	t.Helper()
+	return startProgram(t, binary, flags...)
+}
+
+// startProgram is start with another program.
+func startProgram(t *testing.T, program string, flags ...string) *operator {
+	t.Helper()
 	flags = append([]string{
 		"--hook-bind-address", "127.0.0.1:0", "--probe-bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0",
 	}, flags...)
-	op := &operator{process: exec.Command(binary, flags...), log: &syncBuffer{}, exited: make(chan struct{})}
+	op := &operator{process: exec.Command(program, flags...), log: &syncBuffer{}, exited: make(chan struct{})}
 	op.process.Env = append([]string{"HOME=" + t.TempDir()}, own(os.Environ())...)
 	op.process.Stderr = op.log
 	if err := op.process.Start(); err != nil {
@@ -126,6 +132,11 @@ func startReady(t *testing.T, flags ...string) *operator {
 	op := start(t, flags...)
 	eventually(t, "readiness", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
 	return op
+}
+
+func (op *operator) isReady() bool {
+	status, _, err := op.get(op.probeURL + "/readyz")
+	return err == nil && status == http.StatusOK
 }
 
 func (op *operator) ended() bool {

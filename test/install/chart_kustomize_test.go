@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,13 +43,45 @@ func byPlace(objects []*unstructured.Unstructured) map[string]map[string]any {
 	return found
 }
 
+// kustomize builds all that is applied for an installation, each by itself: the namespace, the definition, and the rest.
 func kustomize(t *testing.T) string {
 	t.Helper()
-	text, err := output(program(t, "kubectl"), "kustomize", filepath.FromSlash(repository+"/config/default"))
-	if err != nil {
-		t.Fatal(err)
+	var all []string
+	for _, part := range []string{"namespace", "crd", "default"} {
+		text, err := output(program(t, "kubectl"), "kustomize", filepath.FromSlash(repository+"/config/"+part))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text)
 	}
-	return text
+	return strings.Join(all, "\n---\n")
+}
+
+// Whoever uninstalls must not delete every policy with the operator.
+func TestDeletingTheKustomizationLeavesThePolicies(t *testing.T) {
+	t.Parallel()
+	r := newReader(t)
+	c := r.cluster
+	c.namespace(t, kustomizeNamespace)
+	c.secret(t, kustomizeNamespace, "registration-hook-auth", map[string]string{hookKey: hookCredential})
+	r.runMarked(t, markOwn)
+	eventually(t, func() string { // the API server serves the definition after a moment
+		if _, err := output(program(t, "kubectl"), "get", "regpol", "--kubeconfig", c.kubeconfig); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	r.write(t, "policy.yaml", `{apiVersion: registrationpolicy.dev/v1alpha1, kind: RegistrationPolicy,
+ metadata: {name: acme, namespace: registration-policy}, spec: {allow: {domains: [acme.com]}}}`)
+	c.kubectl(t, "apply", "-f", filepath.Join(r.dir, "policy.yaml"))
+	r.runMarked(t, markOwnEnd)
+	c.kubectl(t, "--namespace", kustomizeNamespace, "get", "regpol/acme", "secret/registration-hook-auth")
+	c.kubectl(t, "get", "namespace/"+kustomizeNamespace, "crd/"+crdName)
+	kinds := "deployment,service,serviceaccount,role,rolebinding,networkpolicy,pdb"
+	left := c.kubectl(t, "--namespace", kustomizeNamespace, "get", kinds, "-o", "name")
+	if left != "" && left != "serviceaccount/default\n" {
+		t.Errorf("after the uninstallation there is still:\n%s", left)
+	}
 }
 
 func TestKustomizeInstallsWhatTheChartDoesAtItsDefaults(t *testing.T) {

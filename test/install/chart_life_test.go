@@ -22,6 +22,8 @@ const (
 	closing = 5 * time.Second
 	// oktaWaits is how long Okta waits for an answer.
 	oktaWaits = 3 * time.Second
+	// startupWait is how long /startupz waits for readiness at most.
+	startupWait = 8 * time.Second
 	// progressDeadline is a Deployment's, where it says none.
 	progressDeadline = 10 * time.Minute
 )
@@ -93,6 +95,10 @@ func TestUnreadyThenDrainedThenClosedFitWithinAPodsLife(t *testing.T) {
 			}
 			if dead, unready := detection(container.LivenessProbe), detection(container.ReadinessProbe); dead <= unready {
 				t.Errorf("it is restarted after %s, and unready after %s", dead, unready)
+			}
+			if startup := container.StartupProbe; seconds(startup.TimeoutSeconds) <= startupWait || detection(startup) < detection(container.LivenessProbe) {
+				t.Errorf("the startup probe ends after %s, and /startupz waits %s; it has %s, and the liveness probe %s",
+					seconds(startup.TimeoutSeconds), startupWait, detection(startup), detection(container.LivenessProbe))
 			}
 			ready := seconds(deployment.Spec.MinReadySeconds)
 			if ready < drain {

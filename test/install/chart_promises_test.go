@@ -229,6 +229,7 @@ func TestAReleaseIsSpreadProbedAndFencedInByDefault(t *testing.T) {
 		want []string
 	}{
 		{"Deployment", "spec.template.spec.topologySpreadConstraints.topologyKey", []string{"kubernetes.io/hostname", "topology.kubernetes.io/zone"}},
+		{"Deployment", "spec.template.spec.containers.startupProbe.httpGet.path", []string{"/startupz"}},
 		{"Deployment", "spec.template.spec.containers.readinessProbe.httpGet.path", []string{"/readyz"}},
 		{"Deployment", "spec.template.spec.containers.livenessProbe.httpGet.path", []string{"/healthz"}},
 		{"PodDisruptionBudget", "spec.maxUnavailable", []string{"1"}},

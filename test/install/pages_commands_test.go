@@ -70,7 +70,7 @@ func (b *block) known() bool {
 		strings.HasPrefix(b.mark, "shown by "): // another page, with the test of that one
 		return true
 	default:
-		return b.page == installPage && (reason == markProxy || reason == markOwn || strings.HasPrefix(reason, markFile))
+		return b.page == installPage && (reason == markProxy || reason == markOwn || reason == markOwnEnd || strings.HasPrefix(reason, markFile))
 	}
 }
 

@@ -36,9 +36,11 @@ type pod struct {
 	container *exec.Cmd
 	started   metav1.Time
 	ready     atomic.Bool
-	unhealthy atomic.Pointer[string] // what the liveness probe found
-	exited    chan struct{}
-	stopping  time.Time // when SIGTERM was sent
+	unhealthy atomic.Pointer[string] // what the liveness probe found, or the startup probe in the end
+	// failed counts the failed probes before it was ready first: the kubelet writes an Event of the type Warning for each.
+	failed   atomic.Int32
+	exited   chan struct{}
+	stopping time.Time // when SIGTERM was sent
 }
 
 // lockedBuffer is written by a container and read by the test.
@@ -124,8 +126,42 @@ func (p *pod) lostItsPort() bool {
 	}
 }
 
-// probe asks what the kubelet would ask. A container without a readiness probe is ready at once.
+// probe asks what the kubelet would ask: nothing else before the startup probe succeeds. A container without a readiness probe is
+// ready at once.
 func (p *pod) probe(container *corev1.Container) {
+	startup := container.StartupProbe
+	if startup == nil {
+		p.probeStarted(container)
+		return
+	}
+	go func() {
+		select {
+		case <-p.exited:
+			return
+		case <-time.After(time.Duration(startup.InitialDelaySeconds) * time.Second):
+		}
+		client := probeClient(startup)
+		for failures := int32(0); ; {
+			err := p.get(client, startup.HTTPGet)
+			if err == nil {
+				p.probeStarted(container)
+				return
+			}
+			p.failed.Add(1)
+			if failures++; failures >= max(1, startup.FailureThreshold) {
+				p.unhealthy.CompareAndSwap(nil, new("not started: "+err.Error()))
+				return
+			}
+			select {
+			case <-p.exited:
+				return
+			case <-time.After(time.Duration(max(1, startup.PeriodSeconds)) * time.Second):
+			}
+		}
+	}()
+}
+
+func (p *pod) probeStarted(container *corev1.Container) {
 	if container.ReadinessProbe == nil {
 		p.ready.Store(true)
 	} else {
@@ -143,13 +179,13 @@ func (p *pod) probe(container *corev1.Container) {
 
 // ask repeats a probe until the container ends: found hears of each success, and of failures from the threshold on.
 func (p *pod) ask(probe *corev1.Probe, period time.Duration, found func(error)) {
-	failures := int32(0)
-	client := http.Client{
-		Timeout:   time.Duration(max(1, probe.TimeoutSeconds)) * time.Second,
-		Transport: &http.Transport{DisableKeepAlives: true},
-	}
+	failures, succeeded := int32(0), false
+	client := probeClient(probe)
 	for {
-		err := p.get(&client, probe.HTTPGet)
+		err := p.get(client, probe.HTTPGet)
+		if succeeded = succeeded || err == nil; !succeeded {
+			p.failed.Add(1)
+		}
 		if err == nil {
 			failures = 0
 			found(nil)
@@ -161,6 +197,13 @@ func (p *pod) ask(probe *corev1.Probe, period time.Duration, found func(error)) 
 			return
 		case <-time.After(period):
 		}
+	}
+}
+
+func probeClient(probe *corev1.Probe) *http.Client {
+	return &http.Client{
+		Timeout:   time.Duration(max(1, probe.TimeoutSeconds)) * time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true},
 	}
 }
 

@@ -1,7 +1,11 @@
 package manual
 
 import (
+	"crypto/tls"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -116,7 +120,7 @@ func calls(t *testing.T, p *page) {
 	outside.write(t, "okta-key", credential+"\n")
 	outside.public(t, startReady(t, append(acme, "--hook-tls-dir", cut.dir)...), cut)
 	outside.run(t, p, "tls-call")
-	outside.public(t, start(t, append(withoutCluster(t), "--hook-tls-dir", whole.dir)...), whole)
+	outside.public(t, behindProxy(t, start(t, withoutCluster(t)...), whole), whole)
 	outside.run(t, p, "not-loaded-call")
 }
 
@@ -142,11 +146,31 @@ func withoutCluster(t *testing.T) []string {
 	return []string{"--kubeconfig", kubeconfig, "--namespace", namespace}
 }
 
+// behindProxy returns a replica as callers see it: a proxy ends TLS, and answers 502 itself where the replica refuses connections.
+func behindProxy(t *testing.T, op *operator, chain *chain) *operator {
+	t.Helper()
+	target, err := url.Parse(op.hookURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewUnstartedServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: target.Scheme, Host: target.Host})
+	}})
+	certificate, err := tls.LoadX509KeyPair(chain.dir+"/tls.crt", chain.dir+"/tls.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	proxy.StartTLS()
+	t.Cleanup(proxy.Close)
+	return &operator{hookURL: "http://" + proxy.Listener.Addr().String() + target.Path}
+}
+
 func notLoaded(t *testing.T, p *page) {
 	op := start(t, withoutCluster(t)...)
 	result := op.register(t, signUp("jo@acme.com"))
-	if result.Status != http.StatusServiceUnavailable || result.Attempts != 2 || result.IdentityEngine.String() != failed {
-		t.Errorf("%d after %d, and the person reads %q", result.Status, result.Attempts, result.IdentityEngine)
+	if result.Status != 0 || result.Attempts != 2 || result.IdentityEngine.String() != failed {
+		t.Errorf("%d after %d, and the person reads %q; want a refused connection", result.Status, result.Attempts, result.IdentityEngine)
 	}
 	p.logs(t, "not-loaded-log", op)
 	p.says(t, "not-loaded-readyz", op.get(t, "/readyz").body)

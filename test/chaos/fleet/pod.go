@@ -31,6 +31,8 @@ const (
 	firstProbe = time.Second
 	// restartDelay is the time from the end of a container to its next start.
 	restartDelay = time.Second
+	// inPlaceDelay is the same where a kubelet is quick: less than endpoints take to change.
+	inPlaceDelay = 500 * time.Millisecond
 	// statusRetry is when a kubelet tries again to write what the API server has not taken.
 	statusRetry = 500 * time.Millisecond
 	// apiTimeout is the time for one call to the API server.
@@ -78,6 +80,7 @@ type Pod struct {
 	gone      chan struct{} // closed when it has
 
 	suspended atomic.Bool // the kubelet
+	inPlace   atomic.Bool // the next restart changes no endpoint
 
 	mu     sync.Mutex
 	ready  bool
@@ -162,6 +165,10 @@ func (p *Pod) live() {
 			p.container.Stop(p.settings.Grace)
 			p.setReady(false)
 			return
+		}
+		if p.inPlace.CompareAndSwap(true, false) {
+			time.Sleep(inPlaceDelay)
+			continue
 		}
 		p.setReady(false)
 		if !p.rest() {
@@ -370,6 +377,12 @@ func (p *Pod) Close() {
 
 // Kill kills the container.
 func (p *Pod) Kill() { _ = p.container.Signal(syscall.SIGKILL) }
+
+// RestartInPlace kills the container, which is started again before anybody is told: its endpoint stays as it is.
+func (p *Pod) RestartInPlace() {
+	p.inPlace.Store(true)
+	p.Kill()
+}
 
 // End kills the container, and returns when it has ended.
 func (p *Pod) End() {

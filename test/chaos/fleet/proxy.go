@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"text/template"
@@ -24,27 +25,36 @@ const slotCount = 12
 // tellWithin is how long haproxy may take to answer on its socket.
 const tellWithin = 10 * time.Second
 
+// acceptWithin is how long a replica may take to accept a connection.
+const acceptWithin = time.Second
+
 // Proxy is a haproxy before the replicas.
 type Proxy struct {
 	program *Program
 	address string
 	socket  string
+	ports   Ports
+	checks  bool
 
 	mu     sync.Mutex
 	slots  map[string]string // the address of the pod in a slot
 	states map[string]string // of the slots
 }
 
-// StartProxy starts the haproxy of that directory, with all that it keeps in dir. It serves when this returns.
-func StartProxy(programs, dir string, ports Ports) (*Proxy, error) {
-	p := &Proxy{address: FreeAddress(), socket: filepath.Join(dir, "admin"), slots: map[string]string{}, states: map[string]string{}}
+// StartProxy starts the haproxy of that directory, with all that it keeps in dir. It serves when this returns. With checks it finds out
+// by itself which replicas are ready; without, it knows what it is told, and repeats connections that are refused.
+func StartProxy(programs, dir string, ports Ports, checks bool) (*Proxy, error) {
+	p := &Proxy{
+		address: FreeAddress(), socket: filepath.Join(dir, "admin"), ports: ports, checks: checks,
+		slots: map[string]string{}, states: map[string]string{},
+	}
 	var slots []string
 	for i := range slotCount {
 		slots = append(slots, fmt.Sprintf("slot%02d", i))
 	}
 	var text bytes.Buffer
 	if err := template.Must(template.New("haproxy.cfg").Parse(proxyConfiguration)).Execute(&text, map[string]any{
-		"Socket": p.socket, "Address": p.address, "Probes": ports.Probes, "Slots": slots,
+		"Socket": p.socket, "Address": p.address, "Probes": ports.Probes, "Slots": slots, "Checks": checks,
 	}); err != nil {
 		return nil, err
 	}
@@ -137,8 +147,11 @@ func (p *Proxy) free() string {
 	return ""
 }
 
-// Up returns the addresses of the replicas that haproxy sends calls to at present.
+// Up returns the addresses of the replicas that haproxy sends calls to at present, and that take them.
 func (p *Proxy) Up() (map[string]bool, error) {
+	if !p.checks {
+		return p.accepting(), nil
+	}
 	answer, err := p.command("show stat hook 4 -1")
 	if err != nil {
 		return nil, err
@@ -156,6 +169,29 @@ func (p *Proxy) Up() (map[string]bool, error) {
 		}
 	}
 	return up, nil
+}
+
+// accepting returns the addresses of the replicas that haproxy was told of and that accept connections.
+func (p *Proxy) accepting() map[string]bool {
+	p.mu.Lock()
+	var told []string
+	for slot, pod := range p.slots {
+		if p.states[slot] == "ready" {
+			told = append(told, pod)
+		}
+	}
+	p.mu.Unlock()
+	up := map[string]bool{}
+	for _, pod := range told {
+		ctx, cancel := context.WithTimeout(context.Background(), acceptWithin)
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(pod, strconv.Itoa(p.ports.Hook)))
+		cancel()
+		if err == nil {
+			_ = conn.Close()
+			up[pod] = true
+		}
+	}
+	return up
 }
 
 // tell gives haproxy an order, which it must take.

@@ -16,6 +16,9 @@ type Fault string
 const (
 	// Kill ends a container by SIGKILL.
 	Kill Fault = "kill"
+	// RestartInPlace ends a container by SIGKILL and starts it again half a second later, under the same address: sooner than any
+	// endpoint changes.
+	RestartInPlace Fault = "restart-in-place"
 	// KillLeader does it to the replica that writes status.
 	KillLeader Fault = "kill-leader"
 	// Freeze stops a container by SIGSTOP, for a time.
@@ -82,7 +85,7 @@ type times struct{ least, most time.Duration }
 // are told to: no outage of the whole comes near it. One replica's may pass it.
 var (
 	replicaFaults = map[Fault]times{
-		Kill: {}, KillLeader: {}, Evict: {}, Upgrade: {}, Corrupt: {},
+		Kill: {}, KillLeader: {}, RestartInPlace: {}, Evict: {}, Upgrade: {}, Corrupt: {},
 		Freeze:  {2 * time.Second, 8 * time.Second},
 		Cut:     {4 * time.Second, 12 * time.Second},
 		Silence: {4 * time.Second, 12 * time.Second},
@@ -100,6 +103,21 @@ var (
 		Cut:        {15 * time.Second, LongestCut}, Silence: {15 * time.Second, LongestCut},
 	}
 )
+
+// Answered returns the faults at which a replica answers or refuses connections, and never keeps a caller waiting: a proxy without
+// health checks can carry those and no others.
+func Answered() []Fault {
+	var faults []Fault
+	for _, deck := range []map[Fault]times{replicaFaults, planeFaults, longFaults} {
+		for fault := range deck {
+			if fault != Freeze && fault != FreezeNode && !slices.Contains(faults, fault) {
+				faults = append(faults, fault)
+			}
+		}
+	}
+	slices.Sort(faults)
+	return faults
+}
 
 // LongestCut is how long a replica is without the API server at most, by any fault of its own.
 const LongestCut = time.Minute

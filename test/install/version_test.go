@@ -1,0 +1,97 @@
+package install
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, filepath.FromSlash(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func appVersion(t *testing.T) string {
+	t.Helper()
+	var chart struct{ AppVersion string }
+	if err := yaml.Unmarshal([]byte(readFile(t, "charts/registration-policy-operator/Chart.yaml")), &chart); err != nil {
+		t.Fatal(err)
+	}
+	if chart.AppVersion == "" {
+		t.Fatal("the chart has no appVersion")
+	}
+	return chart.AppVersion
+}
+
+func TestProgramsImageAndChartAgreeOnTheVersion(t *testing.T) {
+	t.Parallel()
+	release := appVersion(t)
+	bin := t.TempDir()
+	built := func(args ...string) {
+		t.Helper()
+		if _, err := output("make", append([]string{"-C", repository, "build", "BIN=" + bin}, args...)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	says := func(program string) string {
+		t.Helper()
+		text, err := output(filepath.Join(bin, program), "--version")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(text)
+	}
+
+	built()
+	version, found := strings.CutPrefix(says("operator"), "operator ")
+	if after, ofRelease := strings.CutPrefix(version, "v"+release); !found || !ofRelease || after != "" && after[0] != '+' {
+		t.Errorf("the operator says that it is %q, the chart is of %s", version, release)
+	}
+	if got := says("regpol"); got != "regpol "+version {
+		t.Errorf("regpol says %q, the operator %q", got, version)
+	}
+	built("VERSION=v9.8.7")
+	if got := says("operator") + says("regpol"); got != "operator v9.8.7regpol v9.8.7" {
+		t.Errorf("make build VERSION=v9.8.7: %q", got)
+	}
+
+	// There is no builder of images where the tests run: the command of the Dockerfile is run as it is, but for where it writes.
+	dockerfile := regexp.MustCompile(`\\\n\s*`).ReplaceAllString(readFile(t, "Dockerfile"), "")
+	command := regexp.MustCompile(`(?m)^RUN (CGO_ENABLED=0 .*go build .*)$`).FindStringSubmatch(dockerfile)
+	guard := regexp.MustCompile(`(?m)^RUN (test -n "\$VERSION".*)$`).FindStringSubmatch(dockerfile)
+	if command == nil || guard == nil {
+		t.Fatalf("the Dockerfile has no command that builds, or none that refuses to build without a version:\n%s", dockerfile)
+	}
+	build := strings.ReplaceAll(command[1], "/programs/", bin+"/")
+	if _, err := output("bash", "-ec", "cd "+repository+"; export GOOS= GOARCH= TARGETOS= TARGETARCH= VERSION=v9.8.6; "+guard[1]+"; "+build); err != nil {
+		t.Fatal(err)
+	}
+	if got := says("operator") + says("regpol"); got != "operator v9.8.6regpol v9.8.6" {
+		t.Errorf("the image's programs: %q", got)
+	}
+	if _, err := output("bash", "-ec", "VERSION=; "+guard[1]); err == nil {
+		t.Error("an image is built without a version")
+	}
+	if dry, err := output("make", "-C", repository, "-n", "image", "VERSION=v9.8.5"); err != nil || !strings.Contains(dry, "--build-arg VERSION=v9.8.5") {
+		t.Errorf("make image does not give the image its version: %v %s", err, dry)
+	}
+	for _, file := range []string{"config/manager/deployment.yaml", "config/list-sync/cron_job.yaml", "docs/install.md"} {
+		images := regexp.MustCompile(`registrationpolicy-operator:([^ \n]+)`).FindAllStringSubmatch(readFile(t, file), -1)
+		if len(images) == 0 {
+			t.Errorf("%s names no image", file)
+		}
+		for _, image := range images {
+			if strings.Trim(image[1], "`,.") != release {
+				t.Errorf("%s: image %s, the chart is of %s", file, image[0], release)
+			}
+		}
+	}
+}
