@@ -39,6 +39,8 @@ type load struct {
 	reason  rules.Reason
 	// refused says that the case is beyond the budget: its calls are denied, and the condition Accepted says why.
 	refused bool
+	// limit is what --namespace-limits gives the namespace of the load; "": its part of the memory limit.
+	limit string
 }
 
 func cases() []load {
@@ -86,7 +88,7 @@ func cases() []load {
 				}
 				return putListed(1_000_000, domainLine)(ctx, n, version)
 			},
-			address: listedMarker, reason: rules.ReasonDenied,
+			address: listedMarker, reason: rules.ReasonDenied, limit: "120Mi",
 		},
 		{
 			name: "flood", sentence: "a tenant's 200 policies of 1 MB, and 20 more each time", bounded: true, refused: true,
@@ -151,7 +153,7 @@ func putListed(count int, line func(i int) string) func(context.Context, *namesp
 		for i := range count - 1 {
 			text.WriteString(line(i + moved*version))
 		}
-		if err := n.putList(ctx, listName, text.Bytes()); err != nil || version > 0 {
+		if err := n.putList(ctx, listName, text.Bytes()); err != nil {
 			return err
 		}
 		return n.put(ctx, policy(marker, map[string]any{
