@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
@@ -287,8 +288,11 @@ func (p *Policies) compile(ctx context.Context, policies *policyState, lists *li
 		var maps []corev1.ConfigMap
 		for name, text := range lists.texts {
 			maps = append(maps, corev1.ConfigMap{
-				ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: name, Labels: controllers.ListLabels()},
-				Data:       map[string]string{"entries": text},
+				ObjectMeta: metav1.ObjectMeta{
+					Namespace: p.namespace, Name: name, Labels: controllers.ListLabels(),
+					UID: types.UID(rules.ListDigest([]byte(text))), // tells its versions apart
+				},
+				Data: map[string]string{"entries": text},
 			})
 		}
 		return maps, nil
