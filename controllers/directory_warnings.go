@@ -51,7 +51,7 @@ func (d *document) valueWarnings() []rules.Warning {
 			if scalar == nil || scalar.Kind != yaml.ScalarNode || scalar.Style != 0 {
 				continue
 			}
-			message := ""
+			var message string
 			switch {
 			case oddNumber(scalar.Value):
 				message = "YAML reads this as a number, which loses zeros, or is octal or hexadecimal; put it in quotes if it is text, such as a code"

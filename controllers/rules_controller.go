@@ -36,6 +36,8 @@ const (
 	// retryInterval and retryIntervalMax bound the wait after a build that failed.
 	retryInterval    = 200 * time.Millisecond
 	retryIntervalMax = 10 * time.Second
+	// syncedInterval is the time between two looks at a namespace that somebody waits for.
+	syncedInterval = time.Second
 	// readPatience is how long a namespace that was never read may be refused before the others come into force without it: a Role that
 	// is made together with the operator takes a moment.
 	readPatience = 5 * time.Second
@@ -121,7 +123,7 @@ func (r *RulesReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Reconciler:              r,
 		NeedLeaderElection:      new(false),
 		SkipNameValidation:      new(true), // several may run in one process: tests do
-		CacheSyncTimeout:        untilSynced,
+		CacheSyncTimeout:        untilCacheSynced,
 		MaxConcurrentReconciles: buildsAtOnce,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](retryInterval, retryIntervalMax),
 	})
@@ -275,14 +277,14 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if r.publisher.HasRead(namespace) && before.refused == now.refused &&
 		maps.EqualFunc(before.policies, now.policies, sameBuild) {
 		r.publisher.Advance(namespace, state.Synced)
-		return ctrl.Result{}, nil
+		return r.untilSynced(namespace, state), nil
 	}
 	build.Synced = state.Synced
 	r.publisher.Publish(namespace, build)
 	if onBuilt != nil {
 		onBuilt(r.changedSince(namespace, now, before))
 	}
-	return ctrl.Result{}, nil
+	return r.untilSynced(namespace, state), nil
 }
 
 // changedSince returns the policies that are built otherwise than before.
@@ -318,7 +320,9 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 	if refusal := account.Refusal(); refusal != "" {
 		now := &namespaceBuild{refused: r.publisher.Refuse(namespace, refusal, before.refused)}
 		r.lists.Forget(namespace)
-		return now, publish.Build{Policies: []*publish.Policy{now.refused}, Inputs: publish.Inputs{Namespace: namespace, Refused: refusal}}, nil
+		return now, publish.Build{
+			Policies: []*publish.Policy{now.refused}, Inputs: publish.Inputs{Namespace: namespace, Refused: refusal},
+		}, nil
 	}
 	now := &namespaceBuild{policies: map[string]*builtPolicy{}}
 	converted := make([]rules.Policy, len(objects))
@@ -385,7 +389,20 @@ func (r *RulesReconciler) OnBuilt(f func(policies []types.NamespacedName)) {
 }
 
 // AdvanceTo asks that the rules of every readable namespace soon reflect at least this resourceVersion.
-func (r *RulesReconciler) AdvanceTo(version string) { r.advancer.AdvanceTo(version) }
+func (r *RulesReconciler) AdvanceTo(version string) {
+	r.advancer.AdvanceTo(version)
+	for _, namespace := range r.tracker.Namespaces() {
+		r.changed.add(namespace)
+	}
+}
+
+// untilSynced asks for another look while somebody waits for the namespace: a bookmark brings a watch forward without an event.
+func (r *RulesReconciler) untilSynced(namespace string, state freshness.State) ctrl.Result {
+	if state.Fault == nil && r.advancer.Wants(namespace, state.Synced) {
+		return ctrl.Result{RequeueAfter: syncedInterval}
+	}
+	return ctrl.Result{}
+}
 
 // InForce returns what is in force, and a channel that is closed when it changes.
 func (r *RulesReconciler) InForce() (fleet.InForce, <-chan struct{}) {

@@ -119,7 +119,7 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 		MaxConcurrentReconciles: statusWorkers,
 		UsePriorityQueue:        new(true),
 		SkipNameValidation:      new(true), // every term has a controller of its own: one cannot be started twice
-		CacheSyncTimeout:        untilSynced,
+		CacheSyncTimeout:        untilCacheSynced,
 		Logger:                  ctrl.Log.WithName("status"), // the library's: its lines are not ours
 	})
 	if err != nil {

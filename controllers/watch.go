@@ -34,15 +34,15 @@ import (
 	"registrationpolicy.dev/operator/internal/publish"
 )
 
-// untilSynced is how long a controller waits for its first list. controller-runtime gives up after two minutes and ends the
+// untilCacheSynced is how long a controller waits for its first list. controller-runtime gives up after two minutes and ends the
 // process, which turns an API server that is away into a crash loop; this one waits, unready, for as long as it takes.
-const untilSynced = 10 * 365 * 24 * time.Hour
+const untilCacheSynced = 10 * 365 * 24 * time.Hour
 
 // Watches are the informers of a set of namespaces, two each: of policies, and of the metadata of ConfigMaps that hold lists. Each
 // namespace is read by itself, so that one that cannot be read keeps no other from being read.
 //
-// Policies are cached unstructured, their specs as text: a typed informer stops at the first object that does not decode, and with it every later
-// change of any other. The content of a ConfigMap is read when a policy names it, and not cached.
+// Policies are cached unstructured, their specs as text: a typed informer stops at the first object that does not decode, and with
+// it every later change of any other. The content of a ConfigMap is read when a policy names it, and not cached.
 type Watches struct {
 	tracker    *freshness.Tracker
 	namespaces map[string]watchedNamespace

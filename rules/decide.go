@@ -34,7 +34,7 @@ type match struct {
 	subject uint8
 }
 
-func (m *match) entry() Entry { return Entry{m.field, int(m.index)} }
+func (m match) entry() Entry { return Entry{m.field, int(m.index)} }
 
 // Decide decides a call. It depends on the snapshot and the call only, and never fails: what cannot be decided is denied.
 func (s *Snapshot) Decide(call Call) Decision {

@@ -39,7 +39,7 @@ func newUse(slot uint32, index int, t traits) use {
 }
 
 func (u use) traits() traits { return traits(u.what & 0xff) }
-func (u use) index() int32   { return int32(u.what >> 8) } //nolint:gosec // 24 bits
+func (u use) index() int32   { return int32(u.what >> 8) }
 
 func (p *posting) continues() bool { return traits(p.what)&continuesRun != 0 } //nolint:gosec // its last byte
 
@@ -51,10 +51,10 @@ func (p *posting) setContinues(continues bool) {
 }
 
 // keyHash returns the hash by which postings are ordered.
-func keyHash(seed maphash.Seed, key []byte) uint32 { return uint32(maphash.Bytes(seed, key) >> 32) } //nolint:gosec // its upper half
+func keyHash(seed maphash.Seed, key []byte) uint32 { return uint32(maphash.Bytes(seed, key) >> 32) }
 
 // nameHash is keyHash for a name.
-func nameHash(seed maphash.Seed, name string) uint32 { return uint32(maphash.String(seed, name) >> 32) } //nolint:gosec // the same
+func nameHash(seed maphash.Seed, name string) uint32 { return uint32(maphash.String(seed, name) >> 32) }
 
 // find returns the postings of a key.
 func find[Key string | []byte](s *Snapshot, x *index, hash uint32, key Key) []posting {
@@ -80,7 +80,7 @@ func find[Key string | []byte](s *Snapshot, x *index, hash uint32, key Key) []po
 // if they were a ruler; where many postings have one key, it may not be.
 func lowerBound(shard []posting, hash uint32, shift uint8) int {
 	const near = 16
-	at := int(uint64(hash<<(32-shift)) * uint64(len(shard)) >> 32) //nolint:gosec // below len(shard)
+	at := int(uint64(hash<<(32-shift)) * uint64(len(shard)) >> 32)
 	for range near {
 		switch {
 		case at < len(shard) && shard[at].hash < hash:
@@ -126,7 +126,7 @@ func (x *index) edited(s *Snapshot, gone, come []placed) index {
 	}
 	for i := range e.shards {
 		n := 0
-		for n < len(added) && added[n].hash>>e.shift == uint32(i) { //nolint:gosec // few
+		for n < len(added) && added[n].hash>>e.shift == uint32(i) {
 			n++
 		}
 		if n > 0 || changed[i] {
@@ -170,8 +170,10 @@ func (x *index) resharded(count int) index {
 		e.shift--
 		halves := make([][]posting, 0, 2*len(e.shards))
 		for i, shard := range e.shards {
-			second := uint32(2*i + 1) //nolint:gosec // fewer than 2³²
-			middle, _ := slices.BinarySearchFunc(shard, second, func(p posting, half uint32) int { return cmp.Compare(p.hash>>e.shift, half) })
+			second := uint32(2*i + 1)
+			middle, _ := slices.BinarySearchFunc(shard, second, func(p posting, half uint32) int {
+				return cmp.Compare(p.hash>>e.shift, half)
+			})
 			halves = append(halves, shard[:middle:middle], shard[middle:])
 		}
 		e.shards = halves

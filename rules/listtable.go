@@ -185,7 +185,7 @@ func (t *listTable) regrouped(groups int) []listGroup {
 		for at := 0; at < len(page); {
 			end := at + listHeader + int(page[at+1])
 			slot, tag := other.freeSlot(maphash.Bytes(t.seed, page[at+listHeader:end]))
-			other.groups[slot/groupSlots].set(slot, tag, uint32(number)<<pageBits|uint32(at)) //nolint:gosec // maxListText
+			other.groups[slot/groupSlots].set(slot, tag, uint32(number)<<pageBits|uint32(at))
 			at = end
 		}
 	}

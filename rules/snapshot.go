@@ -188,7 +188,7 @@ func (s *Snapshot) placeSlots(before *Snapshot, d difference) {
 		slots[j] = free
 		if d.former != nil && d.former[j] >= 0 {
 			slots[j] = before.slots[d.former[j]]
-			rank[slots[j]] = uint32(j) //nolint:gosec // fewer than 2³² policies
+			rank[slots[j]] = uint32(j)
 		}
 	}
 	next := 0
@@ -202,7 +202,7 @@ func (s *Snapshot) placeSlots(before *Snapshot, d difference) {
 		if next == len(rank) {
 			rank = append(rank, free)
 		}
-		slots[j], rank[next] = uint32(next), uint32(j) //nolint:gosec // the same
+		slots[j], rank[next] = uint32(next), uint32(j)
 	}
 	s.slots, s.rank = slots, rank
 }

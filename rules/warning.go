@@ -157,7 +157,9 @@ func (p *warnedPolicy) readEntries() {
 	for i := range p.entries {
 		if e := &p.entries[i]; e.rung == rungAllowAddress {
 			family := subAddressesKey(e.keys[0])
-			p.allowing[family] = p.allowing[family]
+			if !p.allowing[family] { // known, and not written so
+				p.allowing[family] = false
+			}
 			p.allowing[e.keys[0]] = true
 			if p.excepted == nil {
 				p.excepted = newNameTree()

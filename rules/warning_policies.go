@@ -59,7 +59,8 @@ func (w *warner) denyByList() []*warnedPolicy {
 	for i := range w.policies {
 		q := &w.policies[i]
 		byHand := slices.ContainsFunc(q.entries, func(e warnedEntry) bool { return !e.rung.denies() && e.rung != rungAllowAny })
-		if q.enforceable && q.mode != Audit && !byHand && slices.ContainsFunc(q.lists, func(l listRule) bool { return l.rung == rungDenyList }) {
+		deniesByList := slices.ContainsFunc(q.lists, func(l listRule) bool { return l.rung == rungDenyList })
+		if q.enforceable && q.mode != Audit && !byHand && deniesByList {
 			found = append(found, q)
 		}
 	}

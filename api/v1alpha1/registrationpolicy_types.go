@@ -189,7 +189,6 @@ type ListReference struct {
 	// the volumes of a Pod. It decides nothing. Omitted, it is "unnamed": where there are several lists, at most one of
 	// them may leave it out.
 	// +optional
-	// +default="unnamed"
 	// +kubebuilder:default=unnamed
 	Name ListReferenceName `json:"name,omitempty"`
 

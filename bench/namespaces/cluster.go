@@ -28,7 +28,7 @@ import (
 
 const (
 	own         = "registration" // the operator's own namespace
-	serviceName = "hook"
+	endpointsOf = "hook"
 	policyName  = "customers" // in every namespace
 	listName    = "partners"  // the same
 	bindingName = "operator"  // the same

@@ -96,7 +96,7 @@ func startFleet(ctx context.Context, c *cluster, o fleetOptions) (_ *fleet, err 
 		return nil, err
 	}
 	flags := []string{
-		"--namespace", own, "--watch-namespaces", strings.Join(namespaces(o.namespaces), ","), "--service-name", serviceName,
+		"--namespace", own, "--watch-namespaces", strings.Join(namespaces(o.namespaces), ","), "--service-name", endpointsOf,
 		"--hook-auth-dir", credentials, "--drain-delay", "0s", "--fence-after", o.fenceAfter.String(),
 		"--hook-bind-address", "127.0.0.1:0", "--probe-bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0",
 	}
@@ -178,7 +178,7 @@ func (f *fleet) keepSlice(ctx context.Context) {
 func (f *fleet) writeSlice(ctx context.Context) error {
 	slice := &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: own, Name: serviceName + "-1", Labels: map[string]string{discoveryv1.LabelServiceName: serviceName},
+			Namespace: own, Name: endpointsOf + "-1", Labels: map[string]string{discoveryv1.LabelServiceName: endpointsOf},
 		},
 		AddressType: discoveryv1.AddressTypeIPv4,
 		Ports:       []discoveryv1.EndpointPort{{Name: new("hook"), Port: new(int32(8080)), Protocol: new(corev1.ProtocolTCP)}},

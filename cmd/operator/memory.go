@@ -37,7 +37,7 @@ func setMemoryLimit() (memoryLimit, error) {
 	hard, err := memlimit.FromCgroup()
 	switch {
 	case err == nil:
-		limit.hard = int64(min(hard, math.MaxInt64)) //nolint:gosec // at most that
+		limit.hard = int64(min(hard, math.MaxInt64))
 		if os.Getenv("GOMEMLIMIT") == "" {
 			debug.SetMemoryLimit(limit.hard / 100 * softPercent)
 		}

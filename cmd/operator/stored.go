@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"k8s.io/client-go/rest"
@@ -36,6 +38,9 @@ func (o *options) deciding() []string {
 	}
 	for _, namespace := range o.scopes.Namespaces() {
 		flags = append(flags, "--namespace-sources="+namespace+"="+strings.Join(o.scopes[namespace], ","))
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(o.limits)) {
+		flags = append(flags, fmt.Sprintf("--namespace-limits=%s=%d", namespace, o.limits[namespace]))
 	}
 	return flags
 }

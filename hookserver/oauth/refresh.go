@@ -57,7 +57,8 @@ func (v *Verifier) refresh(ctx context.Context) error {
 			if v.keys.Load() == nil {
 				v.options.Logger.Error(err, "OAuth keys not fetched: calls with a token are refused until they are", "issuer", v.options.Issuer)
 			} else {
-				loglevel.Warn(v.options.Logger, "OAuth keys not fetched: the last ones stay in use", "issuer", v.options.Issuer, "error", err)
+				loglevel.Warn(v.options.Logger, "OAuth keys not fetched: the last ones stay in use",
+					"issuer", v.options.Issuer, "error", err)
 			}
 		}
 		return err

@@ -68,6 +68,13 @@ func (a *Advancer) Advance(namespace, version string) {
 	}
 }
 
+// Wants reports whether somebody waits for a namespace to come further than a version.
+func (a *Advancer) Wants(namespace, synced string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return Older(synced, a.wanted[namespace]) || Older(synced, a.ofAll)
+}
+
 func (a *Advancer) again() {
 	select {
 	case a.wake <- struct{}{}:

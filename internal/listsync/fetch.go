@@ -243,7 +243,8 @@ func withoutURL(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	if _, ok := errors.AsType[net.Error](err); ok || slices.ContainsFunc(redirectErrors, func(known error) bool { return errors.Is(err, known) }) {
+	isKnown := func(known error) bool { return errors.Is(err, known) }
+	if _, ok := errors.AsType[net.Error](err); ok || slices.ContainsFunc(redirectErrors, isKnown) {
 		return err // names hosts only
 	}
 	if err, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {

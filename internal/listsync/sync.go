@@ -191,7 +191,10 @@ func (r *run) isThere() bool {
 
 // judge asks the guard.
 func (r *run) judge(ctx context.Context) error {
-	c := change{use: r.request.Use, old: r.old, now: r.now, maxChange: r.request.MaxChange, providers: rules.MailboxProviders(), isPage: isPage(r.request.Text)}
+	c := change{
+		use: r.request.Use, old: r.old, now: r.now, maxChange: r.request.MaxChange,
+		providers: rules.MailboxProviders(), isPage: isPage(r.request.Text),
+	}
 	r.report.Added, r.report.Removed = c.count()
 	if r.request.Pinned != "" && r.request.Pinned != r.report.Digest {
 		r.report.Objections = append(r.report.Objections, Objection{

@@ -29,12 +29,12 @@ func newCgroup(name string, limit int64) (*cgroup, error) {
 		return nil, fmt.Errorf("no memory cgroup can be made (%w): run this as root, where /sys/fs/cgroup is writable and has the "+
 			"memory controller: in a container, with --privileged", err)
 	}
-	max, swap := "memory.limit_in_bytes", "memory.memsw.limit_in_bytes" // swap: of memory and swap together
+	most, swap := "memory.limit_in_bytes", "memory.memsw.limit_in_bytes" // swap: of memory and swap together
 	noSwap := strconv.FormatInt(limit, 10)
 	if g.v2 {
-		max, swap, noSwap = "memory.max", "memory.swap.max", "0"
+		most, swap, noSwap = "memory.max", "memory.swap.max", "0"
 	}
-	if err := g.write(max, strconv.FormatInt(limit, 10)); err != nil {
+	if err := g.write(most, strconv.FormatInt(limit, 10)); err != nil {
 		return nil, errors.Join(err, g.remove())
 	}
 	if err := g.write(swap, noSwap); err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without accounting of swap
@@ -67,20 +67,20 @@ func placeCgroup(name string) (*cgroup, error) {
 			parent = mountV1 // a container sees its own cgroup as the root
 		}
 		path := filepath.Join(parent, name)
-		return &cgroup{path: path}, os.Mkdir(path, 0o755) //nolint:gosec // as cgroups are
+		return &cgroup{path: path}, os.Mkdir(path, 0o755)
 	}
 	for parent := filepath.Join(mountV2, v2); strings.HasPrefix(parent, mountV2); parent = filepath.Dir(parent) {
 		handed, err := os.ReadFile(filepath.Join(parent, "cgroup.subtree_control"))
 		if err == nil && slices.Contains(strings.Fields(string(handed)), "memory") {
 			path := filepath.Join(parent, name)
-			return &cgroup{path: path, v2: true}, os.Mkdir(path, 0o755) //nolint:gosec // as cgroups are
+			return &cgroup{path: path, v2: true}, os.Mkdir(path, 0o755)
 		}
 	}
 	return nil, errors.New("no cgroup above this process has memory in its cgroup.subtree_control")
 }
 
 func (g *cgroup) write(file, text string) error {
-	return os.WriteFile(filepath.Join(g.path, file), []byte(text), 0o644) //nolint:gosec // as cgroups are
+	return os.WriteFile(filepath.Join(g.path, file), []byte(text), 0o644)
 }
 
 // remove needs a cgroup without processes.
@@ -98,19 +98,6 @@ func (g *cgroup) kills() (int64, error) {
 		return g.field("memory.events", "oom_kill")
 	}
 	return g.field("memory.oom_control", "oom_kill")
-}
-
-// usage returns the bytes that the cgroup has at once at most, page cache included.
-func (g *cgroup) peak() (int64, error) {
-	file := "memory.max_usage_in_bytes"
-	if g.v2 {
-		file = "memory.peak"
-	}
-	text, err := os.ReadFile(filepath.Join(g.path, file))
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 }
 
 func (g *cgroup) field(file, name string) (int64, error) {

@@ -67,7 +67,7 @@ func (l *logFile) lines() []string {
 
 // startOperator starts the program in a cgroup and waits until it says where it listens.
 func startOperator(ctx context.Context, command []string, logTo string) (*operator, error) {
-	op := &operator{process: exec.Command(command[0], command[1:]...), log: &logFile{}, exited: make(chan struct{})}
+	op := &operator{process: exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...), log: &logFile{}, exited: make(chan struct{})}
 	if logTo != "" {
 		file, err := os.OpenFile(logTo, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
@@ -129,9 +129,16 @@ func (op *operator) await(ctx context.Context, what string, there func() (bool, 
 	}
 }
 
+// probeTimeout is how long a probe may take, as in the chart.
+const probeTimeout = time.Second
+
 func (op *operator) awaitReady(ctx context.Context) error {
 	return op.await(ctx, "readiness", func() (bool, error) {
-		response, err := http.Get(op.probes + "/readyz") //nolint:noctx // within patience
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, op.probes+"/readyz", nil)
+		if err != nil {
+			return false, err
+		}
+		response, err := (&http.Client{Timeout: probeTimeout}).Do(request)
 		if err != nil {
 			return false, nil //nolint:nilerr // it may not listen yet
 		}
