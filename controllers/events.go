@@ -53,7 +53,12 @@ func (r *StatusReconciler) announce(object *unstructured.Unstructured, status po
 // deleted says that what a policy denied, it denies no longer. Nothing else would: the object is gone, and the fault table
 // holds for faults, not for intent.
 func (r *StatusReconciler) deleted(object *unstructured.Unstructured) {
-	policy, _, takesPart := r.scopes.Bound(r.converter.convert(context.Background(), object))
+	stored, err := withSpec(object)
+	if err != nil {
+		r.logger.Error(err, "Could not tell what a deleted policy denied")
+		return
+	}
+	policy, _, takesPart := r.scopes.Bound(r.converter.convert(context.Background(), stored))
 	denies := len(policy.Deny.Domains)+len(policy.Deny.Addresses)+len(policy.Deny.Lists) > 0 || policy.NotUnderstood != ""
 	if policy.Mode == rules.Audit || !denies || !takesPart {
 		return

@@ -367,7 +367,8 @@ func (e *scopeEdit) finish(s *Snapshot) *scope {
 		e.scope.index = e.scope.index.edited(s, e.gone, e.come)
 		e.finishLists()
 	}
-	return &e.scope
+	finished := e.scope // a pointer into the edit would hold the policies that are gone
+	return &finished
 }
 
 // finishLists changes the uses of lists. Lists of one digest are one list.

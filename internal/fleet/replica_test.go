@@ -228,6 +228,7 @@ func TestAReplicaIsFencedWithoutAProofOfLife(t *testing.T) {
 		}
 		return ""
 	})
+	r.stop() // it reads the time at which it was started
 	r.started = r.started.Add(-51 * time.Second)
 	if r.Fenced() || !r.FencedSoon() {
 		t.Errorf("51 s without a proof: fenced %v, soon %v; want only soon", r.Fenced(), r.FencedSoon())
