@@ -13,11 +13,12 @@ func TestASnapshotDoesNotHoldWhatAnEarlierOneHad(t *testing.T) {
 		return CompilePolicy(Policy{PolicyName: PolicyName{"a", "p"}, Deny: DenyRules{Lists: []ListUse{{Name: "bad", List: list}}}})
 	}
 	other := CompilePolicy(Policy{PolicyName: PolicyName{"a", "q"}, Allow: AllowRules{Domains: []string{"acme.com"}}})
-	old := denying("x.example\n")
-	held := weak.Make(old.lists[0].list)
-	snapshot := Assemble(nil, []*Compiled{old, other})
-	old = nil
-	snapshot = Assemble(snapshot, []*Compiled{denying("y.example\n"), other})
+	first := func() (*Snapshot, weak.Pointer[List]) {
+		old := denying("x.example\n")
+		return Assemble(nil, []*Compiled{old, other}), weak.Make(old.lists[0].list)
+	}
+	before, held := first()
+	snapshot := Assemble(before, []*Compiled{denying("y.example\n"), other})
 	if runtime.GC(); held.Value() != nil {
 		t.Error("the list that was replaced is still in memory")
 	}

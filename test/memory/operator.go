@@ -67,7 +67,8 @@ func (l *logFile) lines() []string {
 
 // startOperator starts the program in a cgroup and waits until it says where it listens.
 func startOperator(ctx context.Context, command []string, logTo string) (*operator, error) {
-	op := &operator{process: exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...), log: &logFile{}, exited: make(chan struct{})}
+	op := &operator{log: &logFile{}, exited: make(chan struct{})}
+	op.process = exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...)
 	if logTo != "" {
 		file, err := os.OpenFile(logTo, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
