@@ -241,6 +241,7 @@ func (t *Tracker) watchStarted(w *trackedWatch, streamed bool) {
 	t.allowed(w, func() {
 		w.relisted = false
 		w.givenUp = w.givenUp && !streamed
+		w.proof = time.Now()
 	})
 }
 

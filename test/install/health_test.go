@@ -49,11 +49,11 @@ func TestWhetherAPolicyIsInForceIsUnderstoodByOtherTools(t *testing.T) {
 	}{
 		{"enforced", `{allow: {domains: [enforced.example]}}`, health{
 			ready: v1alpha1.ReasonInForce,
-			argo:  "Healthy: All replicas that can be asked decide by this generation.", flux: "Current: ",
+			argo:  "Healthy: All serving replicas decide by this generation.", flux: "Current: ",
 		}},
 		{"audited", `{mode: Audit, allow: {domains: [audited.example]}}`, health{
 			ready: v1alpha1.ReasonEvaluated,
-			argo:  "Healthy: All replicas that can be asked evaluate this generation.", flux: "Current: ",
+			argo:  "Healthy: All serving replicas evaluate this generation.", flux: "Current: ",
 		}},
 		{"unlisted", `{allow: {lists: [{configMap: {name: nowhere}}]}}`, health{
 			ready: v1alpha1.ReasonNotAccepted,
