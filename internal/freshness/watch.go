@@ -47,13 +47,11 @@ type trackedListWatch struct {
 	watch   *trackedWatch
 }
 
-// ListWithContext asks etcd, not the API server's own cache, for the first list of an informer: a replica that starts must not begin
-// with rules older than what another one has decided by. A streamed first list is consistent anyway.
+// ListWithContext asks for the newest state, whichever version an informer asks for: a replica that starts must not begin with rules
+// older than what another one has decided by, and before 1.31 an API server may not have come to the version of the last list. A
+// streamed first list is consistent anyway.
 func (l trackedListWatch) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	if options.ResourceVersion == "0" { // "any version will do"
-		options.ResourceVersion = ""
-		options.ResourceVersionMatch = ""
-	}
+	options.ResourceVersion, options.ResourceVersionMatch = "", ""
 	list, err := retryUntilAllowed(ctx, l, func() (runtime.Object, error) {
 		return l.ListerWatcherWithContext.ListWithContext(ctx, options)
 	})
