@@ -10,9 +10,9 @@ version=$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 for program in operator regpol; do
-  # Of the program itself, whatever it was built from: a work tree of git's, or none. All modules are in the cache since the build,
-  # but for our own, which nobody has to be asked for.
-  if ! GOPROXY=off "$tools/cyclonedx-gomod" bin -json -licenses -noserial -notimestamp -version "$version" \
+  # Of the program itself, whatever it was built from: a work tree of git's, or none. The licences are in the modules, which the build
+  # has downloaded but for what names their versions. Our own is looked for nowhere.
+  if ! GONOPROXY=registrationpolicy.dev GONOSUMDB=registrationpolicy.dev GOVCS='registrationpolicy.dev:off' "$tools/cyclonedx-gomod" bin -json -licenses -noserial -notimestamp -version "$version" \
     -output "bin/$program.cdx.json" "bin/$program" 2>"$said"; then
     cat "$said" >&2
     exit 1
