@@ -35,13 +35,13 @@ type use struct {
 }
 
 func newUse(slot uint32, index int, t traits) use {
-	return use{slot, uint32(index)<<8 | uint32(t)} //nolint:gosec // maxEntryIndex
+	return use{slot, uint32(index)<<8 | uint32(t)} //nolint:gosec // at most maxEntryIndex, 24 bits
 }
 
 func (u use) traits() traits { return traits(u.what & 0xff) }
 func (u use) index() int32   { return int32(u.what >> 8) }
 
-func (p *posting) continues() bool { return traits(p.what)&continuesRun != 0 } //nolint:gosec // its last byte
+func (p *posting) continues() bool { return traits(p.what)&continuesRun != 0 } //nolint:gosec // the traits are the last byte
 
 func (p *posting) setContinues(continues bool) {
 	p.what &^= uint32(continuesRun)

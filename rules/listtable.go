@@ -83,7 +83,7 @@ func (t *listTable) write(key string, kinds listKinds) (offset uint32) {
 	if len(page)+listHeader+len(key) > cap(page) { // the first: most lists are small
 		page = append(make([]byte, 0, min(2*cap(page), pageSize)), page...)
 	}
-	offset = uint32(last)<<pageBits | uint32(len(page)) //nolint:gosec // maxListText
+	offset = uint32(last)<<pageBits | uint32(len(page)) //nolint:gosec // maxListText bounds both below 2³²
 	page = append(page, byte(kinds), byte(len(key)))    //nolint:gosec // maxAddress
 	t.pages[last] = append(page, key...)
 	return offset

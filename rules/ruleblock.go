@@ -98,7 +98,7 @@ func (b ruleBlock) all(yield func(blockRule) bool) {
 		if last.Field != t.field() {
 			last = Entry{t.field(), -1}
 		}
-		last.Index += int(distance) //nolint:gosec // maxEntryIndex
+		last.Index += int(distance) //nolint:gosec // at most maxEntryIndex, 24 bits
 		key := b.keyAt(uint32(at))  //nolint:gosec // maxPolicyRules
 		//nolint:gosec // the same
 		if !yield(blockRule{traits: t, index: last.Index, key: key, offset: uint32(at), further: distance == 0}) {

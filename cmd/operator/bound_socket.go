@@ -54,7 +54,7 @@ func socketAddress(wanted *net.TCPAddr) (family int, _ syscall.Sockaddr) {
 	}
 	address := &syscall.SockaddrInet6{Port: wanted.Port, Addr: [16]byte(wanted.IP.To16())}
 	if zone, err := net.InterfaceByName(wanted.Zone); err == nil {
-		address.ZoneId = uint32(zone.Index) //nolint:gosec // an index of a network interface is small
+		address.ZoneId = uint32(zone.Index) //nolint:gosec // the kernel numbers interfaces from 1 up, in 31 bits
 	}
 	return syscall.AF_INET6, address
 }

@@ -75,7 +75,7 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of
   # A recorded call, unchanged, and the answer for a script
   regpol call https://hooks.example.com/okta/registration -f call.json --credential-file credential -o json`,
 		Args: func(command *cobra.Command, args []string) error {
-			if len(args) < 1 || len(args) > 2 { //nolint:mnd // as the usage line says
+			if len(args) < 1 || len(args) > 2 {
 				return fmt.Errorf("give the URL of a hook, and at most one address; see %s --help", command.CommandPath())
 			}
 			return nil

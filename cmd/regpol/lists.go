@@ -139,7 +139,7 @@ Exit codes: 0 done, 2 wrong usage or no such content is kept, 3 a fault on the w
 		Example: `  # What the last synchronisation replaced
   regpol lists rollback disposable-domains -n okta-registration`,
 		Args: func(command *cobra.Command, args []string) error {
-			if len(args) < 1 || len(args) > 2 { //nolint:mnd // as the usage line says
+			if len(args) < 1 || len(args) > 2 {
 				return fmt.Errorf("give the NAME of a list, and at most one DIGEST; see %s --help", command.CommandPath())
 			}
 			return nil

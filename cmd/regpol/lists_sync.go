@@ -78,7 +78,7 @@ Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a
   # After a refusal, and a look at the entries
   regpol lists sync disposable-domains disposable.txt --accept sha256:DIGEST -n okta-registration`,
 		Args: func(command *cobra.Command, args []string) error {
-			if len(args) != 2 { //nolint:mnd // as the usage line says
+			if len(args) != 2 {
 				return fmt.Errorf("give the NAME of a list, and then a FILE, a URL, or - for standard input; see %s --help", command.CommandPath())
 			}
 			return nil

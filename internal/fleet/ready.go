@@ -42,7 +42,7 @@ func replicasStatus(v view, namespace string, policy *trackedPolicy) *v1alpha1.R
 			status.Waiting = append(status.Waiting, v1alpha1.WaitingReplica{Name: replica.name, Reason: reason})
 		}
 	}
-	status.Serving = new(int32(len(v.replicas))) //nolint:gosec // pods of one Deployment
+	status.Serving = new(int32(len(v.replicas))) //nolint:gosec // a Deployment has far fewer than 2³¹ pods
 	status.InForce = new(int32(inForce))
 	status.Summary = fmt.Sprintf("%d/%d", inForce, len(v.replicas))
 	return status

@@ -59,7 +59,7 @@ func OneOf(flags *pflag.FlagSet, names ...string) error {
 			given = append(given, "--"+name)
 		}
 	}
-	if len(given) < 2 { //nolint:mnd // one of them is what is wanted
+	if len(given) < 2 {
 		return nil
 	}
 	return errors.New("give only one of " + strings.Join(given, " and "))
