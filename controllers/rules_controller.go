@@ -88,9 +88,9 @@ type RulesOptions struct {
 	Lists *publish.Lists
 	// Publisher puts rules in force.
 	Publisher *publish.Publisher
-	// Metrics counts builds that failed.
 	// Limits are what each namespace may take in memory; nil limits none.
-	Limits  budget.Limits
+	Limits budget.Limits
+	// Metrics counts builds that failed, and what each namespace takes.
 	Metrics *publish.Metrics
 	// Logger is that of what this reconciler makes: a stored snapshot.
 	Logger logr.Logger

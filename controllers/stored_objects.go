@@ -51,9 +51,7 @@ func storedPolicies(ctx context.Context, convert converter, lists *publish.Lists
 		policies = append(policies, convert.convert(ctx, storedObject(&file.Policies[i])))
 	}
 	for namespace, why := range file.Refused {
-		policies = append(policies, rules.Policy{
-			PolicyName: rules.PolicyName{Namespace: namespace, Name: publish.AllOfNamespace}, NotUnderstood: why,
-		})
+		policies = append(policies, publish.AllOf(namespace, why))
 	}
 	maps := fileMaps{}
 	for i := range file.Lists {

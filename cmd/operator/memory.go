@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"registrationpolicy.dev/operator/internal/budget"
+	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
 const (
@@ -70,7 +71,7 @@ func (o *options) shareMemory(memory memoryLimit, logger logr.Logger) error {
 	}
 	o.limits = shared
 	if excess := shared.Excess(memory.forBudgets()); excess > 0 {
-		logger.Info("Namespaces may take more memory together than there is: lower --namespace-limits, or raise the memory limit",
+		loglevel.Warn(logger, "Namespaces may take more memory together than there is: lower --namespace-limits, or raise the memory limit",
 			"excess", budget.Size(excess))
 	}
 	for _, namespace := range slices.Sorted(maps.Keys(shared)) {

@@ -41,8 +41,11 @@ func saidOf(ready metav1.Condition, replicas *v1alpha1.ReplicasStatus) said {
 	return s
 }
 
+// isBehind reports whether a status does not say that a generation is in force on every replica. One that knows of no replica says
+// nothing of those to come.
 func isBehind(replicas *v1alpha1.ReplicasStatus) bool {
-	return replicas == nil || replicas.InForce == nil || replicas.Serving == nil || *replicas.InForce < *replicas.Serving
+	return replicas == nil || replicas.InForce == nil || replicas.Serving == nil || *replicas.Serving == 0 ||
+		*replicas.InForce < *replicas.Serving
 }
 
 // same reports whether the status need not be written for what is known now: Ready is the same but for its message, which counts

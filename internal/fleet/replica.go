@@ -149,7 +149,7 @@ func (r *Replica) Start(ctx context.Context) error {
 		case again:
 			wait = reportPause
 		}
-		if r.options.FenceAfter > 0 {
+		if err == nil && r.options.FenceAfter > 0 {
 			wait = min(wait, max(reportPause, r.untilProof(time.Since(r.started))))
 		}
 		select {

@@ -156,8 +156,8 @@ func (p *Publisher) SetReadable(namespace string) {
 }
 
 // SetUnreadable notes that a namespace cannot be read. What was read of it stays in force. Where it was never read, the calls in its
-// scope are denied, and those of all others decided; but without a bound it could deny every call, and nothing is published before it
-// is read.
+// scope are denied, and those of all others decided, once one of these was read; but without a bound it could deny every call, and
+// nothing is published before it is read.
 func (p *Publisher) SetUnreadable(namespace, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -166,7 +166,7 @@ func (p *Publisher) SetUnreadable(namespace, why string) {
 	if p.parts[namespace] != nil || p.options.Bound == nil {
 		return
 	}
-	all := rules.Policy{PolicyName: rules.PolicyName{Namespace: namespace, Name: AllOfNamespace}, NotUnderstood: why}
+	all := AllOf(namespace, why)
 	within, _, ok := p.options.Bound(all)
 	switch {
 	case !ok:
@@ -185,13 +185,16 @@ func (p *Publisher) Refuse(namespace, why string, before *Policy) *Policy {
 	if before != nil && before.Refused == why {
 		return before
 	}
-	refused := p.Compile(rules.Policy{PolicyName: rules.PolicyName{Namespace: namespace, Name: AllOfNamespace}, NotUnderstood: why})
+	refused := p.Compile(AllOf(namespace, why))
 	refused.Refused = why
 	return refused
 }
 
-// AllOfNamespace is the name of what stands for all policies of a namespace that cannot be read. No object can have it.
-const AllOfNamespace = "*"
+// AllOf returns the policy that stands for all policies of a namespace which are not in force: the calls in its scope are denied. No
+// object can have its name.
+func AllOf(namespace, why string) rules.Policy {
+	return rules.Policy{PolicyName: rules.PolicyName{Namespace: namespace, Name: "*"}, NotUnderstood: why}
+}
 
 // Pending returns the namespaces that keep the first rules from coming into force, sorted; none once rules are in force.
 func (p *Publisher) Pending() []string {
@@ -199,7 +202,7 @@ func (p *Publisher) Pending() []string {
 	defer p.mu.Unlock()
 	var pending []string
 	for namespace, known := range p.parts {
-		if known == nil {
+		if known == nil || p.snapshot == nil && known.unreadable {
 			pending = append(pending, namespace)
 		}
 	}
@@ -229,18 +232,20 @@ func (p *Publisher) PublishAll(policies []rules.Policy) []rules.Rejection {
 	return rejections
 }
 
-// publish is called under the lock.
+// publish is called under the lock. It waits until one namespace was read: where none can be, the API server may be half up, and a
+// stored snapshot must not give way to a denial of everything.
 func (p *Publisher) publish() {
 	began := time.Now()
 	var compiled []*rules.Compiled
 	var inputs []Inputs
-	rejections, complete := 0, true
+	rejections, complete, anyRead := 0, true, false
 	for _, namespace := range slices.Sorted(maps.Keys(p.parts)) {
 		known := p.parts[namespace]
 		if known == nil {
 			return
 		}
 		complete = complete && !known.unreadable
+		anyRead = anyRead || !known.unreadable
 		inputs = append(inputs, known.build.Inputs)
 		for _, policy := range known.build.Policies {
 			if policy.Compiled != nil {
@@ -248,6 +253,9 @@ func (p *Publisher) publish() {
 			}
 			rejections += len(policy.Rejections)
 		}
+	}
+	if !anyRead {
+		return
 	}
 	before := p.snapshot
 	p.snapshot = rules.Assemble(before, compiled)

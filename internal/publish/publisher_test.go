@@ -158,6 +158,31 @@ func TestRulesWithoutANamespaceAreNotKept(t *testing.T) {
 	}
 }
 
+// An API server without its etcd answers every list with an error.
+func TestWhileNoNamespaceCouldBeReadWhatWasStoredStaysInForce(t *testing.T) {
+	scopes := bounds{"a": {"rul1"}, "b": {"rul2"}}
+	stored := newFixture(scopes, "a")
+	stored.allow("a", "a.example", "1")
+	snapshot, err := stored.store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, k := newFixture(scopes, "a", "b"), &keeper{}
+	f.KeepIn(k)
+	if !f.PublishIfNone(snapshot, nil, 0, func() {}) {
+		t.Fatal("not in force")
+	}
+	f.SetUnreadable("a", "answered 500")
+	f.SetUnreadable("b", "answered 500")
+	f.want(t, "with nothing read", "a.example", "rul1", "Allowed")
+	if len(k.calls) > 0 || !slices.Equal(f.Pending(), []string{"a", "b"}) {
+		t.Errorf("the keeper was told to %q; pending: %q, want both", k.calls, f.Pending())
+	}
+	f.allow("b", "b.example", "7")
+	f.want(t, "once one was read", "a.example", "rul1", "PolicyNotEnforceable")
+	f.want(t, "once one was read", "b.example", "rul2", "Allowed")
+}
+
 func TestAnAdvanceChangesNoRules(t *testing.T) {
 	f := newFixture(nil, "a", "b")
 	f.allow("a", "a.example", "1")
