@@ -8,7 +8,7 @@ import (
 const (
 	maxAddress   = 254 // octets: RFC 5321 4.5.3.1.3 less the angle brackets, RFC 3696 erratum 1690
 	maxLocalPart = 64  // octets: RFC 5321 4.5.3.1.1
-	// maxKey is the length of the longest key that is looked for, in octets.
+	// maxKey is the length of the longest key that is looked for, in bytes.
 	maxKey = maxAddress + len(subAddresses)
 )
 
@@ -44,7 +44,7 @@ func (a Address) appendKeyWith(b []byte, end string) []byte {
 
 // appendSubAddressesKey appends to b, which is empty, the key of the one entry that means the address as a sub-address of
 // another, or with all of its own: of jo@ and of jo+x@ it is that of jo+*@. It returns nil where key finds that entry, too.
-// The result has up to maxKey octets.
+// The result has up to maxKey bytes.
 func (a Address) appendSubAddressesKey(b []byte) []byte {
 	base, detail, _ := strings.Cut(a.local, "+")
 	if detail == "*" {

@@ -51,8 +51,8 @@ const (
 	// * "Pending"
 	ConditionReady ConditionType = "Ready"
 
-	// ConditionOverruled is there, and True, while another policy denies all calls that this one applies to: nobody can register
-	// by it, although it is in force. The message names the other policy.
+	// ConditionOverruled is True while another policy denies all calls that this one applies to. Then this policy lets nobody
+	// register, although it is in force. The message names the other policy. Otherwise the condition is absent.
 	//
 	// Possible reasons for it to be True are:
 	//
@@ -60,8 +60,8 @@ const (
 	// * "PolicyDeniesAll"
 	ConditionOverruled ConditionType = "Overruled"
 
-	// ReasonPolicyNotEnforceable is used with Overruled=True: the other policy is not understood, or lacks a list by which it
-	// denies.
+	// ReasonPolicyNotEnforceable is used with Overruled=True. The other policy cannot be enforced: the operator does not
+	// understand it, or one of its deny lists is missing.
 	ReasonPolicyNotEnforceable ConditionReason = "PolicyNotEnforceable"
 
 	// ReasonPolicyDeniesAll is used with Overruled=True: the other policy denies "*".

@@ -257,8 +257,8 @@ type RegistrationPolicyStatus struct {
 	Lists []ListStatus `json:"lists,omitempty"`
 }
 
-// ReplicasStatus says how many replicas decided by the observed generation of a policy at the observed time. Replicas that come and
-// go while Ready stays as it is do not change it before it is confirmed.
+// ReplicasStatus says how many replicas decided by the observed generation of a policy at the observed time. A replica
+// that starts or stops changes it only when Ready changes, or when the leader renews the count.
 type ReplicasStatus struct {
 	// summary is inForce and serving for people, for example "3/3".
 	// +required
@@ -326,7 +326,7 @@ type WaitingReason string
 const (
 	// WaitingBehind is a replica that decides by something earlier.
 	WaitingBehind WaitingReason = "Behind"
-	// WaitingUnreadable is one that does, and cannot read the policy's namespace.
+	// WaitingUnreadable is a replica that decides by something earlier because it cannot read the policy's namespace.
 	WaitingUnreadable WaitingReason = "Unreadable"
 	// WaitingSilent is one that did when it last said so, which is a while ago.
 	WaitingSilent WaitingReason = "Silent"

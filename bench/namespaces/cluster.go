@@ -225,7 +225,7 @@ func (c *cluster) awaitAllReady(ctx context.Context, n int, leftOut ...string) e
 	})
 }
 
-// write writes an object that nobody watches, some times a second, until ctx ends: in a cluster, versions go on.
+// write updates an unrelated object several times a second until ctx ends, so that resource versions move on as in a real cluster.
 func (c *cluster) write(ctx context.Context, rate int) error {
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "somebody-else"}}
 	if err := client.IgnoreAlreadyExists(c.admin.Create(ctx, lease)); err != nil {

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// pieceOctets is how much a line passes on at a time, and pieces how many may be on their way.
-	pieceOctets = 64 << 10
-	pieces      = 1024
+	// pieceBytes is how much a line passes on at a time, and pieces how many may be on their way.
+	pieceBytes = 64 << 10
+	pieces     = 1024
 )
 
 // line is a way to a server on which everything takes a while.
@@ -64,8 +64,8 @@ func (l *line) join(caller net.Conn) {
 
 // delayed is what came by a connection, and when it is due at the other end.
 type delayed struct {
-	octets []byte
-	due    time.Time
+	data []byte
+	due  time.Time
 }
 
 // pass passes on what comes from a connection until either ends.
@@ -74,7 +74,7 @@ func (l *line) pass(to, from net.Conn) {
 	go func() {
 		defer close(onTheWay)
 		for {
-			piece := make([]byte, pieceOctets)
+			piece := make([]byte, pieceBytes)
 			n, err := from.Read(piece)
 			if n > 0 {
 				onTheWay <- delayed{piece[:n], time.Now().Add(l.latency)}
@@ -86,7 +86,7 @@ func (l *line) pass(to, from net.Conn) {
 	}()
 	for piece := range onTheWay {
 		time.Sleep(time.Until(piece.due))
-		if _, err := to.Write(piece.octets); err != nil {
+		if _, err := to.Write(piece.data); err != nil {
 			break
 		}
 	}

@@ -131,7 +131,7 @@ func run() (err error) {
 	if err := m.cluster.write(writing, m.writes); err != nil {
 		return err
 	}
-	fmt.Fprintf(m.out, "kube-apiserver %s; %d replicas; %d writes a second of what nobody watches\n",
+	fmt.Fprintf(m.out, "kube-apiserver %s; %d replicas; %d unrelated writes a second\n",
 		m.cluster.version, m.replicas, m.writes)
 	for _, s := range scenarios {
 		if !strings.Contains(","+*chosen+",", ","+s.name+",") {

@@ -443,7 +443,7 @@ func (m *measurement) ofFleet(ctx context.Context, f *fleet, n int, started time
 		return err
 	}
 	took, edit := time.Since(begin), f.counts.since(before)
-	octets, err := f.leaseOctets(ctx)
+	size, err := f.leaseBytes(ctx)
 	if err != nil {
 		return err
 	}
@@ -453,9 +453,9 @@ func (m *measurement) ofFleet(ctx context.Context, f *fleet, n int, started time
 		now, most = max(now, n), max(most, m)
 	}
 	m.say("  %d namespaces: all ready after %s, %d lists; at rest %.2f lists a minute and replica; one edit: Ready after %s, %d lists; "+
-		"Lease %d octets; resident %d MiB, at most %d MiB",
+		"Lease %d bytes; resident %d MiB, at most %d MiB",
 		n, started.Round(100*time.Millisecond), start.lists(), float64(rest.lists())/float64(m.replicas),
-		took.Round(time.Millisecond), edit.lists(), octets, now>>20, most>>20)
+		took.Round(time.Millisecond), edit.lists(), size, now>>20, most>>20)
 	m.explain(true, rest)
 	return nil
 }

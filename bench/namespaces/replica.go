@@ -357,7 +357,7 @@ func (r *replica) register(ctx context.Context, source, address string) answer {
 	return a
 }
 
-// memory returns how many octets the replica has resident, now and at most so far.
+// memory returns how many bytes the replica has resident, now and at most so far.
 func (r *replica) memory() (now, most int64) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.process.Process.Pid))
 	return kibibytes(text, "VmRSS:") << 10, kibibytes(text, "VmHWM:") << 10
@@ -370,8 +370,8 @@ func kibibytes(status []byte, field string) int64 {
 	return n
 }
 
-// leaseOctets returns the size of the largest Lease of a replica, as JSON.
-func (f *fleet) leaseOctets(ctx context.Context) (int, error) {
+// leaseBytes returns the size of the largest Lease of a replica, as JSON.
+func (f *fleet) leaseBytes(ctx context.Context) (int, error) {
 	var leases coordinationv1.LeaseList
 	if err := f.cluster.admin.List(ctx, &leases, client.InNamespace(own)); err != nil {
 		return 0, err

@@ -27,7 +27,7 @@ const (
 	maxRedirects = 5
 	// maxHeader is the length of the longest header of an answer, in octets. The body has a limit of its own.
 	maxHeader = 64 << 10
-	// pageBegin is how much of a text is looked at to tell a page of HTML, in octets.
+	// pageBegin is how many bytes at the start of a text are searched for the marks of an HTML page.
 	pageBegin = 1024
 	// schemeHTTPS is the only one: what is read in the clear, anybody on the way can write.
 	schemeHTTPS = "https"

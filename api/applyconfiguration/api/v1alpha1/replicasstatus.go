@@ -9,8 +9,8 @@ import (
 // ReplicasStatusApplyConfiguration represents a declarative configuration of the ReplicasStatus type for use
 // with apply.
 //
-// ReplicasStatus says how many replicas decided by the observed generation of a policy at the observed time. Replicas that come and
-// go while Ready stays as it is do not change it before it is confirmed.
+// ReplicasStatus says how many replicas decided by the observed generation of a policy at the observed time. A replica
+// that starts or stops changes it only when Ready changes, or when the leader renews the count.
 type ReplicasStatusApplyConfiguration struct {
 	// summary is inForce and serving for people, for example "3/3".
 	Summary *string `json:"summary,omitempty"`
