@@ -173,6 +173,12 @@ func (c *testCluster) stored(t *testing.T, namespace, name string) *unstructured
 	return object
 }
 
+func newPolicyList() *unstructured.UnstructuredList {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyKind + "List"))
+	return list
+}
+
 // policyObject returns a policy whose spec is written in YAML; {local} stands for localPart.
 func policyObject(t *testing.T, namespace, name, spec string) *unstructured.Unstructured {
 	t.Helper()

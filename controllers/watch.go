@@ -288,12 +288,6 @@ func newPolicyObject() *unstructured.Unstructured {
 	return object
 }
 
-func newPolicyList() *unstructured.UnstructuredList {
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyKind + "List"))
-	return list
-}
-
 // dropUnread removes from an object what nothing reads, before it is cached.
 func dropUnread(object any) (any, error) {
 	if accessor, err := meta.Accessor(object); err == nil {
