@@ -107,6 +107,23 @@ func TestAGenerationWaitsForItsOwnNamespaceOnly(t *testing.T) {
 	}
 }
 
+// Ready of a policy that is not accepted never changes: its count of replicas would say for minutes that there are none.
+func TestAPolicyThatWasSeenBeforeAnyReplicaIsToldOfTheFirstOne(t *testing.T) {
+	refused := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse}
+	o := newRollout()
+	o.view = view{begun: time.Now().Add(time.Minute)}
+	if status := o.Status(policyAt("7"), v1alpha1.RegistrationPolicyStatus{}, refused, false); status.Replicas.Summary != "0/0" {
+		t.Fatalf("replicas %s, want none", status.Replicas.Summary)
+	}
+	if !o.anyWaits() {
+		t.Error("nothing waits for the first replica")
+	}
+	o.view.replicas = []replicaView{{name: "a", state: reporting, synced: map[string]string{"team": "7"}}}
+	if changed := o.changes(time.Now()); len(changed.urgent) != 1 {
+		t.Errorf("to be written once a replica serves: %v, want the policy", changed)
+	}
+}
+
 // steadyRollout returns a rollout of so many policies that are in force on three replicas, and what it calls to observe others.
 func steadyRollout(policies int, since time.Duration) (o *Rollout, see func(names ...string) changes) {
 	o = newRollout()
