@@ -269,6 +269,37 @@ func TestAWatchByWhichNothingComesIsStopped(t *testing.T) {
 	})
 }
 
+// cutOff is a list-watcher whose connection ends before the answer, for some time.
+type cutOff struct {
+	mute
+	until time.Time
+}
+
+func (c cutOff) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	if time.Now().Before(c.until) {
+		return watch.NewEmptyWatch(), nil
+	}
+	return c.mute.WatchWithContext(ctx, options)
+}
+
+func TestAWatchThatEndedBeforeItsAnswerProvesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture("a")
+		w := f.watch("a", Lists)
+		const away = time.Minute
+		began := time.Now()
+		l := trackedListWatch{cutOff{mute{opened: make(chan *watch.FakeWatcher, 1)}, began.Add(away)}, f.Tracker, w}
+		events, err := l.WatchWithContext(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer events.Stop()
+		if w.proof.Before(began.Add(away)) {
+			t.Errorf("proven %s after the connection was cut, want once there was an answer", w.proof.Sub(began))
+		}
+	})
+}
+
 func TestAWatchOfPoliciesBeginsWithAList(t *testing.T) {
 	m := mute{opened: make(chan *watch.FakeWatcher, 9)}
 	f := newFixture("a")

@@ -2,6 +2,8 @@ package freshness
 
 import (
 	"context"
+	"io"
+	"reflect"
 	"sync"
 	"time"
 
@@ -20,6 +22,10 @@ const watchdogLimit = 3 * time.Minute
 // watchDuration is how long a watch lasts, up to twice that. Informers ask for 5 to 10 minutes, and one of policies ends with a new
 // list: with fifty namespaces that makes seven lists a minute.
 const watchDuration = 30 * time.Minute
+
+// emptyWatch is what client-go returns, without an error, where a connection ended or a time ran out before the answer. It proves
+// nothing of the API server.
+var emptyWatch = reflect.TypeOf(watch.NewEmptyWatch())
 
 // NewInformer returns an informer of a kind in a namespace of the tracker, which follows its watch. It is called once for each.
 func (t *Tracker) NewInformer(
@@ -69,7 +75,11 @@ func (l trackedListWatch) WatchWithContext(ctx context.Context, options metav1.L
 	}
 	options.TimeoutSeconds = new(int64(wait.Jitter(watchDuration, 1).Seconds()))
 	events, err := retryUntilAllowed(ctx, l, func() (watch.Interface, error) {
-		return l.ListerWatcherWithContext.WatchWithContext(ctx, options)
+		events, err := l.ListerWatcherWithContext.WatchWithContext(ctx, options)
+		if err == nil && reflect.TypeOf(events) == emptyWatch {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return events, err
 	})
 	if err != nil {
 		return nil, err
