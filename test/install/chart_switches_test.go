@@ -83,7 +83,8 @@ var choices = []choice{
 	either("topologySpread.topologyKeys", []any{}, []any{"kubernetes.io/hostname"}),
 	{
 		{},
-		{"watchNamespaces": []any{"team-a", "team-b"}, "namespaceSources": map[string]any{"team-a": []any{"rul1", "rul2"}}},
+		{"watchNamespaces": []any{"team-a", "team-b"}, "namespaceSources": map[string]any{"team-a": []any{"rul1", "rul2"}},
+			"namespaceLimits": map[string]any{"team-a": "16Mi", "team-b": "8000000"}},
 		{"watchNamespaces": []any{"team-a", switchesNamespace}},
 	},
 	{

@@ -56,6 +56,7 @@ func TestValuesThatCannotBeAreRefusedWithTheirReason(t *testing.T) {
 		"a text of a page":             {settings{"texts.unavailable": strings.Repeat("x", 1001)}, `at '/texts/unavailable': maxLength: got 1,001, want 1,000`},
 		"an attribute's long name":     {settings{"addressAttributes": []any{strings.Repeat("x", 65)}}, `at '/addressAttributes/0': maxLength`},
 		"a source that is none":        {settings{"namespaceSources": map[string]any{"okta": []any{"rul-1"}}}, `at '/namespaceSources/okta/0': 'rul-1' does not match`},
+		"a limit that is no size":      {settings{"namespaceLimits": map[string]any{"okta": "big"}}, `at '/namespaceLimits/okta': 'big' does not match`},
 		"a duration of half a second":  {settings{"drainDelay": "500ms"}, `at '/drainDelay': '500ms' does not match pattern`},
 		"a duration without a unit":    {settings{"shutdownTimeout": "5"}, `at '/shutdownTimeout': '5' does not match pattern`},
 		"no time for calls in flight":  {settings{"shutdownTimeout": "2s"}, `shutdownTimeout is 2s; write 3s to 5m`},
@@ -96,6 +97,10 @@ func TestValuesThatCannotBeAreRefusedWithTheirReason(t *testing.T) {
 		"bounds for a namespace that is not watched": {
 			settings{"namespaceSources": map[string]any{"team-a": []any{"rul1"}}},
 			`namespaceSources.team-a: this namespace is not watched; add it to watchNamespaces`,
+		},
+		"a limit for a namespace that is not watched": {
+			settings{"namespaceLimits": map[string]any{"team-a": "16Mi"}},
+			`namespaceLimits.team-a: this namespace is not watched; add it to watchNamespaces`,
 		},
 		"lists to synchronise, and none named": {settings{"listSync.enabled": true}, `listSync.lists is required`},
 		"a list for a namespace that is not watched": {
