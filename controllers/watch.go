@@ -214,7 +214,7 @@ func (w *Watches) Get(ctx context.Context, name types.NamespacedName) (*corev1.C
 	err := w.content.Get(ctx, name, object)
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, nil //nolint:nilnil // publish.ConfigMaps: nil if it is gone by then
+		return nil, nil //nolint:nilnil // nil: it was deleted, and no fault
 	case err != nil:
 		return nil, fmt.Errorf("read the ConfigMap %s: %w", name, unquoted(err))
 	}

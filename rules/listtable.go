@@ -84,7 +84,7 @@ func (t *listTable) write(key string, kinds listKinds) (offset uint32) {
 		page = append(make([]byte, 0, min(2*cap(page), pageSize)), page...)
 	}
 	offset = uint32(last)<<pageBits | uint32(len(page)) //nolint:gosec // maxListText bounds both below 2³²
-	page = append(page, byte(kinds), byte(len(key)))    //nolint:gosec // maxAddress
+	page = append(page, byte(kinds), byte(len(key)))    //nolint:gosec // a key has at most maxAddress bytes, below 256
 	t.pages[last] = append(page, key...)
 	return offset
 }
@@ -135,7 +135,7 @@ func (t *listTable) freeSlot(hash uint64) (slot int, tag uint8) {
 // place returns the group in which a key is looked for first, and its tag.
 func (t *listTable) place(hash uint64) (group int, tag uint8) {
 	high, _ := bits.Mul64(hash, uint64(len(t.groups)))
-	return int(high), max(uint8(hash), 1) //nolint:gosec // below len(t.groups); its last byte
+	return int(high), max(uint8(hash), 1) //nolint:gosec // the group is below len(t.groups); the tag is the last byte
 }
 
 const each = 0x0101010101010101 // a number in every byte

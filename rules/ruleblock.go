@@ -80,8 +80,8 @@ func (w *blockWriter) add(entry Entry, key string, t traits) bool {
 		w.last = Entry{entry.Field, -1}
 	}
 	w.block = append(w.block, byte(t|traits(entry.Field)))
-	w.block = binary.AppendUvarint(w.block, uint64(entry.Index-w.last.Index)) //nolint:gosec // entries come in order
-	w.block = append(w.block, byte(len(key)))                                 //nolint:gosec // maxAddress
+	w.block = binary.AppendUvarint(w.block, uint64(entry.Index-w.last.Index)) //nolint:gosec // entries come in order: not negative
+	w.block = append(w.block, byte(len(key)))                                 //nolint:gosec // a key has at most maxAddress bytes, below 256
 	w.block = append(w.block, key...)
 	w.last = entry
 	w.rules++
@@ -99,8 +99,8 @@ func (b ruleBlock) all(yield func(blockRule) bool) {
 			last = Entry{t.field(), -1}
 		}
 		last.Index += int(distance) //nolint:gosec // at most maxEntryIndex, 24 bits
-		key := b.keyAt(uint32(at))  //nolint:gosec // maxPolicyRules
-		//nolint:gosec // the same
+		key := b.keyAt(uint32(at))  //nolint:gosec // a block has at most maxPolicyRules bytes
+		//nolint:gosec // at, as above
 		if !yield(blockRule{traits: t, index: last.Index, key: key, offset: uint32(at), further: distance == 0}) {
 			return
 		}

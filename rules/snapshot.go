@@ -352,7 +352,7 @@ func (e *scopeEdit) count(p placed, by int) {
 	e.scope.enforcing += by
 	if p.policy.hasAllow {
 		e.scope.allowing += by
-		e.scope.allowingSlots += uint32(by) * p.slot //nolint:gosec // modulo 2³²
+		e.scope.allowingSlots += uint32(by) * p.slot //nolint:gosec // a sum modulo 2³²: taking away undoes adding
 	}
 }
 

@@ -93,7 +93,7 @@ func (w *warner) allowedNames() []allowedName {
 			ref := entryRef{int32(i), int32(j)}
 			place, known := places[name]
 			if !known {
-				places[name] = int32(len(names)) //nolint:gosec // one for an entry at most
+				places[name] = int32(len(names)) //nolint:gosec // at most maxLinted names
 				names = append(names, allowedName{name: name, label: strings.IndexByte(name, '.'), first: ref})
 				continue
 			}
@@ -160,7 +160,7 @@ func nearNames(names []allowedName) [][]int32 {
 	for i := range names {
 		for key := range names[i].keys {
 			if twice.has(key) {
-				doubled = append(doubled, keyed{key, int32(i)}) //nolint:gosec // the same
+				doubled = append(doubled, keyed{key, int32(i)}) //nolint:gosec // an index of names, as above
 			}
 		}
 	}

@@ -19,7 +19,7 @@ func keepSnapshots(
 	o *options, config *rest.Config, reconciler *controllers.RulesReconciler, metrics *controllers.Metrics,
 ) (*controllers.StoredSnapshot, error) {
 	if o.snapshotDir == "" {
-		return nil, nil //nolint:nilnil // as the comment says
+		return nil, nil //nolint:nilnil // nil: nothing is to be stored
 	}
 	identity, err := controllers.ClusterIdentity(config)
 	if err != nil {

@@ -56,7 +56,7 @@ func (d *Directory) Read() (*Snapshot, error) {
 	text, err := d.read()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil //nolint:nilnil // as the comment says
+		return nil, nil //nolint:nilnil // nil: no file, and no fault
 	case err != nil:
 		return nil, err
 	}

@@ -156,7 +156,7 @@ func (n *namespace) accepted(ctx context.Context, name string) (*metav1.Conditio
 	}
 	condition := meta.FindStatusCondition(policy.Status.Conditions, string(v1alpha1.ConditionAccepted))
 	if condition == nil || condition.ObservedGeneration != policy.Generation {
-		return nil, nil //nolint:nilnil // as the comment says
+		return nil, nil //nolint:nilnil // nil: asked too early, and no fault
 	}
 	return condition, nil
 }
