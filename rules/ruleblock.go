@@ -81,7 +81,7 @@ func (w *blockWriter) add(entry Entry, key string, t traits) bool {
 	}
 	w.block = append(w.block, byte(t|traits(entry.Field)))
 	w.block = binary.AppendUvarint(w.block, uint64(entry.Index-w.last.Index)) //nolint:gosec // entries come in order: not negative
-	w.block = append(w.block, byte(len(key)))                                 //nolint:gosec // a key has at most maxAddress bytes, below 256
+	w.block = append(w.block, byte(len(key)))                                 //nolint:gosec // below 256: maxAddress bounds it
 	w.block = append(w.block, key...)
 	w.last = entry
 	w.rules++
