@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -233,5 +234,25 @@ func TestWarningsCompareSoManyEntriesAtMost(t *testing.T) {
 	}
 	if want := 60 - maxLinted/5000; unread != want {
 		t.Errorf("%d policies are said not to be compared, want %d", unread, want)
+	}
+}
+
+func TestANamespaceWithManyEntriesTakesNoWarningsOfAnother(t *testing.T) {
+	policies := manyPolicies(60, 1000) // 300,000 entries
+	for i := range policies {
+		policies[i].Namespace = "a-flood"
+	}
+	tenants := manyPolicies(3, 100) // 1,500 entries
+	for i := range tenants {
+		tenants[i].Namespace = "tenant"
+	}
+	unread := map[string]int{}
+	for _, warning := range Warnings(slices.Concat(policies, tenants)) {
+		if strings.HasPrefix(warning.Message, "no warnings are given of this policy") {
+			unread[warning.Policy.Namespace]++
+		}
+	}
+	if want := 60 - (maxLinted-1500)/5000; unread["a-flood"] != want || unread["tenant"] != 0 {
+		t.Errorf("%v are said not to be compared, want %d of a-flood and none of tenant", unread, want)
 	}
 }

@@ -3,6 +3,7 @@ package rules
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,20 +100,20 @@ func newWarner(policies []Policy) *warner {
 		compiled[i] = CompilePolicy(policies[i])
 	}
 	slices.SortFunc(compiled, (*Compiled).compare)
-	left := maxLinted
+	left := lintShares(compiled)
 	for i, c := range compiled {
 		p := &w.policies[i]
-		if c.enforceable && c.ruleCount > left {
+		if c.enforceable && c.ruleCount > left[c.name.Namespace] {
 			// As a policy that is not enforceable, it takes no part, and gives rise to no warning of others.
 			unread := *c
 			unread.enforceable = false
 			p.Compiled = &unread
-			p.warn("spec", "no warnings are given of this policy: together with those before it, by name, the policies have more than "+
-				"%d entries; move entries to lists", maxLinted)
+			p.warn("spec", "no warnings are given of this policy: all policies together have more than %d entries, and those of this "+
+				"namespace before it, by name, use up its share; move entries to lists", maxLinted)
 			continue
 		}
 		if c.enforceable {
-			left -= c.ruleCount
+			left[c.name.Namespace] -= c.ruleCount
 		}
 		p.Compiled = c
 		p.readEntries()
@@ -135,6 +136,24 @@ func newWarner(policies []Policy) *warner {
 		}
 	}
 	return w
+}
+
+// lintShares returns how many entries of each namespace are compared. A namespace with less than an equal share leaves the rest of
+// it to the others, so that no tenant takes the warnings of another.
+func lintShares(policies []*Compiled) map[string]int {
+	shares := map[string]int{}
+	for _, c := range policies {
+		if c.enforceable {
+			shares[c.name.Namespace] += c.ruleCount
+		}
+	}
+	left := maxLinted
+	byWant := slices.SortedFunc(maps.Keys(shares), func(a, b string) int { return cmp.Compare(shares[a], shares[b]) })
+	for i, namespace := range byWant {
+		shares[namespace] = min(shares[namespace], left/(len(byWant)-i))
+		left -= shares[namespace]
+	}
+	return shares
 }
 
 // readEntries groups the compiled rules by the entry that they come from, in the order of paths.
