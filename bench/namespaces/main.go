@@ -31,6 +31,7 @@ const (
 	maxTime       = time.Hour
 	maxLatency    = 5 * time.Second
 	maxWrites     = 100
+	maxPolicies   = 5000
 
 	// startTime is the time for the control plane to start.
 	startTime = 2 * time.Minute
@@ -61,7 +62,7 @@ type scenario struct {
 // scenarios are all of them, in the order in which they are measured.
 var scenarios = []scenario{
 	{"quiet", (*measurement).quiet}, {"latency", (*measurement).latency}, {"unreadable", (*measurement).unreadable},
-	{"ceiling", (*measurement).ceiling},
+	{"many", (*measurement).many}, {"ceiling", (*measurement).ceiling},
 }
 
 func scenarioNames() string {
@@ -80,6 +81,7 @@ func run() (err error) {
 	flag.IntVar(&m.replicas, "replicas", 3, "replicas, at most 10")
 	flag.DurationVar(&m.steady, "steady", 3*time.Minute, "how long requests are counted while nothing is edited, at most 1h")
 	flag.IntVar(&m.edits, "edits", 5, "edits that are measured one by one, at most 100")
+	flag.IntVar(&m.policies, "policies", 2000, "policies of the scenario many, at most 5000")
 	flag.DurationVar(&m.fenced, "fenced", 10*time.Minute, "how long readiness is sampled on a slow line, at most 1h")
 	flag.DurationVar(&m.delay, "latency", 150*time.Millisecond, "of that line, each way, at most 5s")
 	flag.DurationVar(&m.every, "edit-every", 30*time.Second, "time between two edits on that line, at most 1h; 0: none")

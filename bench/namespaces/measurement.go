@@ -34,9 +34,9 @@ type measurement struct {
 	program string
 	verbose bool
 
-	namespaces, replicas, edits, writes int
-	numbers                             []int // of namespaces
-	steady, fenced, delay, every        time.Duration
+	namespaces, replicas, edits, writes, policies int
+	numbers                                       []int // of namespaces
+	steady, fenced, delay, every                  time.Duration
 }
 
 // check says what is wrong with the flags.
@@ -58,6 +58,8 @@ func (m *measurement) check(ceiling string) error {
 		return errors.New("-edits: write 1 to 100")
 	case m.writes < 1 || m.writes > maxWrites:
 		return fmt.Errorf("-writes: write 1 to %d", maxWrites)
+	case m.policies < 1 || m.policies > maxPolicies:
+		return fmt.Errorf("-policies: write 1 to %d", maxPolicies)
 	case m.delay < 0 || m.delay > maxLatency:
 		return fmt.Errorf("-latency: write a duration up to %s", maxLatency)
 	}

@@ -136,6 +136,22 @@ func (c *counts) lists() int {
 	return sum
 }
 
+// of returns how many requests with a verb of a resource were not refused.
+func (c *counts) of(verb, resource string) int {
+	sum := 0
+	for r, n := range c.made {
+		if r.verb == verb && r.resource == resource {
+			sum += n
+		}
+	}
+	for r, n := range c.refused {
+		if r.verb == verb && r.resource == resource {
+			sum -= n
+		}
+	}
+	return sum
+}
+
 // print writes how many requests there were by verb and resource, and of how many namespaces and clients.
 func (c *counts) print(to io.Writer) {
 	type kind struct{ verb, resource string }
