@@ -11,8 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -75,15 +73,7 @@ func newWatches(
 	t *testing.T, config *rest.Config, httpClient *http.Client, tracker *freshness.Tracker, content client.Reader,
 ) (*Watches, error) {
 	t.Helper()
-	objects, err := dynamic.NewForConfigAndClient(config, httpClient)
-	if err != nil {
-		t.Fatal(err)
-	}
-	partial, err := metadata.NewForConfigAndClient(config, httpClient)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return NewWatches(objects, partial, content, tracker, nil)
+	return NewWatches(config, httpClient, content, tracker, nil)
 }
 
 // catchUp waits until the watches have brought what the API server has now.

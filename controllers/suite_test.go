@@ -146,7 +146,11 @@ func (c *testCluster) namespace(t *testing.T) string {
 // apply applies a policy whose spec is written in YAML, as kubectl would.
 func (c *testCluster) apply(t *testing.T, namespace, name, spec string) {
 	t.Helper()
-	object := policyObject(t, namespace, name, spec)
+	c.applyObject(t, policyObject(t, namespace, name, spec))
+}
+
+func (c *testCluster) applyObject(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
 	configuration := client.ApplyConfigurationFromUnstructured(object)
 	if err := c.kube.Apply(t.Context(), configuration, client.FieldOwner("test"), client.ForceOwnership); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -46,7 +48,7 @@ const untilCacheSynced = 10 * 365 * 24 * time.Hour
 type Watches struct {
 	tracker    *freshness.Tracker
 	namespaces map[string]watchedNamespace
-	metadata   metadata.Interface
+	lister     lister
 	content    client.Reader
 }
 
@@ -56,44 +58,55 @@ type watchedNamespace struct {
 	specs           *specCache
 }
 
-// NewWatches returns the informers of the namespaces that the tracker follows, not yet started. Policies are read by objects, and
-// the metadata of ConfigMaps by partial. Content is where whole ConfigMaps are read: it asks the API server.
+// NewWatches returns the informers of the namespaces that the tracker follows, not yet started. Content is where single objects are
+// read: it asks the API server.
 func NewWatches(
-	objects dynamic.Interface, partial metadata.Interface, content client.Reader, tracker *freshness.Tracker,
-	limits budget.Limits,
+	config *rest.Config, httpClient *http.Client, content client.Reader, tracker *freshness.Tracker, limits budget.Limits,
 ) (*Watches, error) {
-	w := &Watches{tracker: tracker, namespaces: map[string]watchedNamespace{}, metadata: partial, content: content}
+	objects, err := dynamic.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("set up a client: %w", err)
+	}
+	partial, err := metadata.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("set up a client: %w", err)
+	}
+	lister, err := newLister(config, httpClient)
+	if err != nil {
+		return nil, err
+	}
+	w := &Watches{tracker: tracker, namespaces: map[string]watchedNamespace{}, lister: lister, content: content}
 	for _, namespace := range tracker.Namespaces() {
-		policies := objects.Resource(policyResource).Namespace(namespace)
 		specs := &specCache{limit: limits[namespace]}
-		watchedPolicies, err := tracker.NewInformer(namespace, freshness.Policies, &toolscache.ListWatch{
+		policies, err := tracker.NewInformer(namespace, freshness.Policies, &toolscache.ListWatch{
 			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-				return policies.List(ctx, options)
+				return lister.policies(ctx, namespace, options, specs)
 			},
-			WatchFuncWithContext: policies.Watch,
+			WatchFuncWithContext: objects.Resource(policyResource).Namespace(namespace).Watch,
 		}, newPolicyObject(), specs.compact)
 		if err != nil {
 			return nil, err
 		}
-		lists := partial.Resource(configMapResource).Namespace(namespace)
-		selected := func(options metav1.ListOptions) metav1.ListOptions {
-			options.LabelSelector = listSelector
-			return options
-		}
-		watchedLists, err := tracker.NewInformer(namespace, freshness.Lists, &toolscache.ListWatch{
+		lists, err := tracker.NewInformer(namespace, freshness.Lists, &toolscache.ListWatch{
 			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-				return lists.List(ctx, selected(options))
+				return lister.metadata(ctx, configMapResource, namespace, selected(options))
 			},
 			WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-				return lists.Watch(ctx, selected(options))
+				return partial.Resource(configMapResource).Namespace(namespace).Watch(ctx, selected(options))
 			},
 		}, &metav1.PartialObjectMetadata{}, dropUnread)
 		if err != nil {
 			return nil, err
 		}
-		w.namespaces[namespace] = watchedNamespace{watchedPolicies, watchedLists, specs}
+		w.namespaces[namespace] = watchedNamespace{policies, lists, specs}
 	}
 	return w, nil
+}
+
+// selected returns options for the ConfigMaps that hold lists alone.
+func selected(options metav1.ListOptions) metav1.ListOptions {
+	options.LabelSelector = listSelector
+	return options
 }
 
 var (
@@ -117,13 +130,13 @@ func (w *Watches) Start(ctx context.Context) error {
 // NeedLeaderElection says that every replica watches.
 func (*Watches) NeedLeaderElection() bool { return false }
 
-// ListFrom returns names and versions of all objects of a kind in a namespace, from the newest state of etcd.
+// ListFrom returns names and versions of all objects of a kind in a namespace, from the newest state of etcd: that is where an API server
+// answers from if no resourceVersion is asked for.
 func (w *Watches) ListFrom(ctx context.Context, namespace string, kind freshness.Kind) (*metav1.PartialObjectMetadataList, error) {
-	// Without a resourceVersion, an API server answers from the newest state of etcd.
 	if kind == freshness.Policies {
-		return w.metadata.Resource(policyResource).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		return w.lister.metadata(ctx, policyResource, namespace, metav1.ListOptions{})
 	}
-	return w.metadata.Resource(configMapResource).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: listSelector})
+	return w.lister.metadata(ctx, configMapResource, namespace, selected(metav1.ListOptions{}))
 }
 
 // Policies returns the policies of a namespace, by name. They are shared, and must not be changed.
@@ -288,14 +301,26 @@ func newPolicyObject() *unstructured.Unstructured {
 	return object
 }
 
-// dropUnread removes from an object what nothing reads, before it is cached.
+// dropUnread leaves of an object's metadata only what is read, before it is cached: the rest may be as large as its author likes.
 func dropUnread(object any) (any, error) {
-	if accessor, err := meta.Accessor(object); err == nil {
-		accessor.SetManagedFields(nil)
-		if annotations := accessor.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
-			delete(annotations, corev1.LastAppliedConfigAnnotation)
-			accessor.SetAnnotations(annotations)
-		}
+	read, err := meta.Accessor(object)
+	if err != nil {
+		return object, nil //nolint:nilerr // a DeletedFinalStateUnknown, of an object that was cached before
+	}
+	kept := metav1.ObjectMeta{
+		Namespace: read.GetNamespace(), Name: read.GetName(), UID: read.GetUID(),
+		ResourceVersion: read.GetResourceVersion(), Generation: read.GetGeneration(),
+	}
+	switch object := object.(type) {
+	case *metav1.PartialObjectMetadata:
+		object.ObjectMeta = kept
+	case *unstructured.Unstructured:
+		delete(object.Object, "metadata")
+		object.SetNamespace(kept.Namespace)
+		object.SetName(kept.Name)
+		object.SetUID(kept.UID)
+		object.SetResourceVersion(kept.ResourceVersion)
+		object.SetGeneration(kept.Generation)
 	}
 	return object, nil
 }

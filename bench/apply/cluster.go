@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
-	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -138,16 +137,8 @@ func (c *cluster) control(ctx context.Context, config *rest.Config) (<-chan erro
 	if err != nil {
 		return nil, err
 	}
-	objects, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return nil, err
-	}
-	partial, err := metadata.NewForConfig(config)
-	if err != nil {
-		return nil, err
-	}
 	tracker, metrics := freshness.New(registry, []string{namespace}, logger), publish.NewMetrics(registry)
-	watches, err := controllers.NewWatches(objects, partial, mgr.GetAPIReader(), tracker, nil)
+	watches, err := controllers.NewWatches(config, mgr.GetHTTPClient(), mgr.GetAPIReader(), tracker, nil)
 	if err != nil {
 		return nil, err
 	}

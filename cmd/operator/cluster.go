@@ -16,9 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
-	"k8s.io/client-go/dynamic"
 	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
-	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -71,15 +69,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	}
 	metrics, fleetMetrics, publishMetrics := controllers.NewMetrics(registry), fleet.NewMetrics(registry), publish.NewMetrics(registry)
 	tracker := freshness.New(registry, o.watchNamespaces, logger.WithName("watch"))
-	objects, err := dynamic.NewForConfigAndClient(config, mgr.GetHTTPClient())
-	if err != nil {
-		return nil, err
-	}
-	partial, err := metadata.NewForConfigAndClient(config, mgr.GetHTTPClient())
-	if err != nil {
-		return nil, err
-	}
-	watches, err := controllers.NewWatches(objects, partial, mgr.GetAPIReader(), tracker, o.limits)
+	watches, err := controllers.NewWatches(config, mgr.GetHTTPClient(), mgr.GetAPIReader(), tracker, o.limits)
 	if err != nil {
 		return nil, err
 	}
