@@ -63,6 +63,10 @@ func cases() []load {
 			put: putUnnamed, address: allowedMarker, reason: rules.ReasonAllowed,
 		},
 		{
+			name: "metadata-250m", sentence: "500 ConfigMaps and 500 policies, each with 250 KB of annotations", bounded: true,
+			put: putAnnotated, address: allowedMarker, reason: rules.ReasonAllowed,
+		},
+		{
 			name: "denies-150000", sentence: "150 policies of 1,000 deny domains", bounded: true,
 			put: putPolicies(150, func(i, version int) map[string]any {
 				return map[string]any{"deny": map[string]any{"domains": names(1000, "d%04d.number-%03d.example", i*100+version)}}
@@ -137,6 +141,32 @@ func putUnnamed(ctx context.Context, n *namespace, version int) error {
 				Data: map[string]string{listobjects.KeyEntries: text},
 			})
 		}
+	}
+	if err := n.put(ctx, objects...); err != nil {
+		return err
+	}
+	return putMarker(ctx, n, version)
+}
+
+// putAnnotated writes objects that are small but for what is written beside them.
+func putAnnotated(ctx context.Context, n *namespace, version int) error {
+	const each, changed, size = 500, 10, 250 << 10
+	annotations := map[string]string{"large": fmt.Sprint(version, strings.Repeat("x", size))}
+	var objects []client.Object
+	for i := range each {
+		if version > 0 && i >= changed {
+			break
+		}
+		list := &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{
+				Name: fmt.Sprintf("annotated-%03d", i), Labels: map[string]string{listobjects.Label: listobjects.LabelTrue},
+				Annotations: annotations,
+			},
+			Data: map[string]string{listobjects.KeyEntries: "annotated.example\n"},
+		}
+		small := policy(fmt.Sprintf("annotated-%03d", i), map[string]any{"allow": map[string]any{"domains": []any{"annotated.example"}}})
+		small.SetAnnotations(annotations)
+		objects = append(objects, list, small)
 	}
 	if err := n.put(ctx, objects...); err != nil {
 		return err
