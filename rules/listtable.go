@@ -53,7 +53,7 @@ func groupsFor(keys int) int { return keys*100/(listLoad*groupSlots) + 1 }
 // add adds kinds to those of a key, and returns what they were before. A key has at most 255 bytes.
 func (t *listTable) add(key string, kinds listKinds) (before listKinds) {
 	if t.count*100 >= len(t.groups)*groupSlots*listLoad {
-		t.regroup(len(t.groups) + len(t.groups)/2 + 1)
+		t.regroup(len(t.groups) + len(t.groups)/4 + 1)
 	}
 	slot, tag, entry := seek(t, key, maphash.String(t.seed, key))
 	if entry != nil {

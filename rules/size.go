@@ -21,8 +21,8 @@ func EstimateListSize(textBytes, lines int) (retained, peak int) {
 	const slack = 16 << 10 // the struct, texts of faults, what allocations are rounded up by
 	pages := textBytes - lines + lines*listHeader
 	groups := groupsFor(lines) * groupSize
-	// The groups grow by half and are fitted at the end: until then a third of them may be free. The last page is copied.
-	return pages + groups + groups/50 + slack, pages + groups*3/2 + min(pages, pageSize) + slack
+	// The groups grow by a quarter, and of the last page most may be free.
+	return pages + groups + groups/50 + slack, pages + groups + groups/4 + min(pages, pageSize) + slack
 }
 
 // Size returns how many bytes the policy takes in memory where it is in force: its own, and those of its entries in the index of a
