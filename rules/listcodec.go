@@ -144,7 +144,7 @@ func (t *listTable) index() (ok bool) {
 			if entry != nil {
 				return false
 			}
-			t.groups[slot/groupSlots].set(slot, tag, uint32(number)<<pageBits|uint32(at)) //nolint:gosec // bounded by maxPages and pageSize
+			t.groups[slot/groupSlots].set(slot, tag, uint32(number)<<pageBits|uint32(at))
 			at = end
 		}
 	}

@@ -92,7 +92,8 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 		Namespaces: o.watchNamespaces, Bound: o.scopes.Bound, Store: store, Metrics: publishMetrics, Logger: logger.WithName("rules"),
 	})
 	rulesReconciler, err := controllers.NewRulesReconciler(controllers.RulesOptions{
-		Watches: watches, Tracker: tracker, Lists: publish.NewLists(publishMetrics), Publisher: publisher, Limits: o.limits, Metrics: publishMetrics,
+		Watches: watches, Tracker: tracker, Lists: publish.NewLists(publishMetrics), Publisher: publisher,
+		Limits: o.limits, Metrics: publishMetrics,
 	})
 	if err != nil {
 		return nil, err

@@ -43,7 +43,7 @@ func (s *Snapshot) encode(w io.Writer) error {
 	beginning := make([]byte, 0, preamble)
 	beginning = append(beginning, magic...)
 	beginning = binary.BigEndian.AppendUint32(beginning, format)
-	beginning = binary.BigEndian.AppendUint64(beginning, uint64(size))
+	beginning = binary.BigEndian.AppendUint64(beginning, uint64(size))      //nolint:gosec // at most maxFile
 	beginning = binary.BigEndian.AppendUint32(beginning, uint32(len(text))) //nolint:gosec // at most maxHeader
 	_, err = both.Write(append(beginning, text...))
 	for i := 0; i < len(lists) && err == nil; i++ {

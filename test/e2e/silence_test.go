@@ -166,7 +166,7 @@ func TestAStoredSnapshotIsForAnAPIServerThatIsSilentAndNotForASlowOne(t *testing
 		op.kill(t)
 	}
 	api.server.CloseClientConnections()
-	api.server.Listener.Close() //nolint:errcheck // what matters is that it refuses connections
+	_ = api.server.Listener.Close() // it refuses connections from now on
 	op = start(t, flags...)
 	op.awaitAnswerOnceItListens(t)
 	if op.stored(t) == nil {
