@@ -29,9 +29,16 @@ type Answers struct {
 	stopped bool
 }
 
-// NewAnswers returns one that counts from now on.
-func NewAnswers() *Answers {
-	return &Answers{awaited: map[string]time.Time{"": time.Now()}} // the first read
+// NewAnswers returns one that has seen nothing yet.
+func NewAnswers() *Answers { return &Answers{awaited: map[string]time.Time{}} }
+
+// begin waits for the first read from now on.
+func (a *Answers) begin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.awaited) == 0 && a.last.IsZero() {
+		a.awaited[""] = time.Now()
+	}
 }
 
 // Watch makes clients of the configuration, which are made later, tell their answers. They ask for no compression: of a compressed

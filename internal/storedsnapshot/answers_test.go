@@ -180,6 +180,7 @@ func TestAnAPIServerIsSilentWhenItBringsNothingThatIsWaitedFor(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				c := &client{ctx: ctx, answers: NewAnswers()}
+				c.answers.begin()
 				var reading sync.WaitGroup
 				reading.Go(func() { test.reads(c) })
 				defer reading.Wait()

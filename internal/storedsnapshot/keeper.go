@@ -124,6 +124,7 @@ func (k *Keeper) InForce() (written time.Time, _ bool) {
 // Run puts the stored snapshot in force once the API server is silent and nothing else is in force, and writes what comes into force,
 // the latest only, until ctx ends. What is waiting then is written before it returns.
 func (k *Keeper) Run(ctx context.Context) {
+	k.answers.begin()
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
 	again := time.NewTimer(0)

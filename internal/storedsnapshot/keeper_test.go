@@ -288,7 +288,9 @@ func TestAStoredSnapshotComesIntoForceWhenTheAPIServerDoesNotAnswerAndLeavesWhen
 	digest := startReplica(t, dir).written(t, allowing("acme.com"))
 	synctest.Test(t, func(t *testing.T) {
 		r := startReplica(t, dir)
+		time.Sleep(time.Minute) // what a slow disk takes is not the API server's silence
 		go r.Run(t.Context())
+		synctest.Wait()
 		time.Sleep(silence - time.Nanosecond)
 		if _, err := r.store.Load(); !errors.Is(err, rules.ErrNotLoaded) {
 			t.Errorf("in force at once: the API server was not asked (%v)", err)
@@ -316,6 +318,7 @@ func TestAnAPIServerThatAnswersWhileTheFileIsReadWins(t *testing.T) {
 	digest := startReplica(t, dir).written(t, allowing("acme.com"))
 	synctest.Test(t, func(t *testing.T) {
 		r := startReplica(t, dir)
+		r.answers.ask(policiesPath)
 		time.Sleep(silence)
 		r.answers.heard()
 		r.restore(t.Context())
