@@ -13,18 +13,18 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// silence is how long the API server brings nothing before it counts as one that does not answer. One that is there sends the first
-// octet within milliseconds, and an overloaded one goes on sending, however slowly.
+// silence is how long an API server may send nothing before it counts as silent. Usually its first byte comes within milliseconds; an
+// overloaded one goes on sending, however slowly.
 const silence = 2 * time.Second
 
-// Answers watches the requests by which policies and lists are read, to tell an API server that does not answer from one that is slow.
+// Answers watches the requests that read policies and lists, to tell an API server that does not answer from one that is slow.
 //
-// Such an API server is silent: for a while, something that was asked for has been waited for, and no success brought an octet of
-// anything. A refusal, an error and a refused connection bring none. While nothing is waited for, it is not silent: what it sent may
-// take long to compile. A watch that is quiet after its first list is not waited for.
+// An API server is silent if for a while a read has been unanswered, and no successful response brought a byte for any read. Errors,
+// refusals and refused connections bring none. While every read is answered, it is not silent: what it sent may take long to compile.
+// A watch that is quiet after its first list is answered.
 type Answers struct {
 	mu      sync.Mutex
-	last    time.Time            // of the last octet
+	last    time.Time            // of the last byte
 	awaited map[string]time.Time // the paths of what was asked for and is not here, and since when
 	stopped bool
 }
@@ -42,7 +42,7 @@ func (a *Answers) begin() {
 }
 
 // Watch makes clients of the configuration, which are made later, tell their answers. They ask for no compression: of a compressed
-// answer that comes slowly, the octets would be seen late.
+// answer that comes slowly, the bytes would be seen late.
 func (a *Answers) Watch(config *rest.Config) {
 	config.DisableCompression = true
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &watchedTransport{next, a} })
@@ -106,7 +106,7 @@ type watchedTransport struct {
 // WrappedRoundTripper returns the transport that sends, for client-go.
 func (t *watchedTransport) WrappedRoundTripper() http.RoundTripper { return t.RoundTripper }
 
-// RoundTrip sends a request.
+// RoundTrip implements [http.RoundTripper].
 func (t *watchedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	read, ok := readOf(request)
 	if !ok {
@@ -149,7 +149,7 @@ func readOf(request *http.Request) (watchedRead, bool) {
 	}, true
 }
 
-// watchedBody tells of each octet of a success.
+// watchedBody tells of each byte of a success.
 type watchedBody struct {
 	io.ReadCloser
 
@@ -161,7 +161,7 @@ type watchedBody struct {
 // listEnd is in the event at the end of a streamed list.
 const listEnd = metav1.InitialEventsAnnotationKey
 
-// Read reads.
+// Read implements [io.Reader].
 func (b *watchedBody) Read(text []byte) (int, error) {
 	n, err := b.ReadCloser.Read(text)
 	if n > 0 {

@@ -27,14 +27,14 @@ type fakeServer func(*http.Request) (*http.Response, error)
 // RoundTrip answers.
 func (s fakeServer) RoundTrip(request *http.Request) (*http.Response, error) { return s(request) }
 
-// slowly yields one octet after each pause, and then ends; "…" stands for a pause without an end.
+// slowly yields one byte after each pause, and then ends; "…" stands for a pause without an end.
 type slowly struct {
 	ctx   context.Context // the request's
 	text  string
 	pause time.Duration
 }
 
-// Read waits, and reads one octet.
+// Read waits, and reads one byte.
 func (s *slowly) Read(into []byte) (int, error) {
 	switch {
 	case s.text == "":

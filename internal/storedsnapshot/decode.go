@@ -30,7 +30,7 @@ type source struct {
 	err error
 }
 
-// Read reads.
+// Read implements [io.Reader].
 func (s *source) Read(text []byte) (int, error) {
 	n, err := s.Reader.Read(text)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -39,7 +39,7 @@ func (s *source) Read(text []byte) (int, error) {
 	return n, err
 }
 
-// decodeHeader reads a file of so many octets to its end, and returns what it says of itself: whether it is whole is then known, and
+// decodeHeader reads a file of so many bytes to its end, and returns what it says of itself: whether it is whole is then known, and
 // nothing else of it in memory. What is in it is not looked at. The error is a [RefusedError].
 func decodeHeader(file io.Reader, size int64) (*Header, error) {
 	d, err := openFile(file, size)
@@ -52,7 +52,7 @@ func decodeHeader(file io.Reader, size int64) (*Header, error) {
 	return d.parseHeader()
 }
 
-// decode reads a file of so many octets. The error is a [RefusedError]. The snapshot is bound to something that the caller has to
+// decode reads a file of so many bytes. The error is a [RefusedError]. The snapshot is bound to something that the caller has to
 // [Header.Check]; what it compiles to is to be checked too.
 func decode(file io.Reader, size int64) (*Snapshot, error) {
 	d, err := openFile(file, size)
@@ -94,7 +94,7 @@ func openFile(file io.Reader, size int64) (*decoder, error) {
 	return d, nil
 }
 
-// checkStart checks the first octets of a file of that size.
+// checkStart checks the first bytes of a file of that size.
 func checkStart(start []byte, size int64) error {
 	switch {
 	case size > maxFile:
@@ -104,19 +104,19 @@ func checkStart(start []byte, size int64) error {
 	case !bytes.HasPrefix(start, []byte(magic[:min(len(magic), len(start))])):
 		return refused(CauseNoSnapshot, "no snapshot of an operator")
 	case len(start) < lengthAt:
-		return refused(CauseTruncated, "ends within its first %d octets", lengthAt)
+		return refused(CauseTruncated, "ends within its first %d bytes", lengthAt)
 	}
 	if found := binary.BigEndian.Uint32(start[formatAt:]); found != format {
 		return refused(CauseOtherFormat, "of format %d, and this operator reads %d", found, format)
 	}
 	if size < int64(shortest) {
-		return refused(CauseTruncated, "ends within its first %d octets", shortest)
+		return refused(CauseTruncated, "ends within its first %d bytes", shortest)
 	}
 	switch length := binary.BigEndian.Uint64(start[lengthAt:]); {
 	case uint64(size) < length:
-		return refused(CauseTruncated, "has %d of %d octets", size, length)
+		return refused(CauseTruncated, "has %d of %d bytes", size, length)
 	case uint64(size) > length:
-		return refused(CauseDamaged, "has %d octets, and should have %d", size, length)
+		return refused(CauseDamaged, "has %d bytes, and should have %d", size, length)
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ type wantedReader struct {
 	wanted func() bool
 }
 
-// Read reads.
+// Read implements [io.Reader].
 func (r wantedReader) Read(text []byte) (int, error) {
 	if !r.wanted() {
 		return 0, errNotWanted

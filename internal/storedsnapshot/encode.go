@@ -88,7 +88,7 @@ func (s *Snapshot) encodePolicies() ([]*rules.List, []byte, error) {
 // counter counts what is written to it.
 type counter int
 
-// Write counts.
+// Write implements [io.Writer].
 func (c *counter) Write(text []byte) (int, error) {
 	*c += counter(len(text))
 	return len(text), nil

@@ -145,9 +145,9 @@ func TestAFileIsRefusedByName(t *testing.T) {
 		"nothing":                                  {nil, CauseTruncated},
 		"a beginning":                              {good[:5], CauseTruncated},
 		"a preamble":                               {good[:preamble], CauseTruncated},
-		"all but the last octet":                   {good[:len(good)-1], CauseTruncated},
+		"all but the last byte":                    {good[:len(good)-1], CauseTruncated},
 		"another sort of file":                     {[]byte("apiVersion: v1\n"), CauseNoSnapshot},
-		"one octet of another sort":                {[]byte("a"), CauseNoSnapshot},
+		"one byte of another sort":                 {[]byte("a"), CauseNoSnapshot},
 		"an older format":                          {sealed(format-1, 2, "{}"), CauseOtherFormat},
 		"a newer format":                           {sealed(format+1, 2, "{}"), CauseOtherFormat},
 		"a newer format that is shorter":           {sealed(format+1, 2, "{}")[:lengthAt], CauseOtherFormat},
@@ -185,10 +185,10 @@ func TestADiskThatFailsIsNoDamage(t *testing.T) {
 	for length := range good {
 		failing := iotest.TimeoutReader(io.MultiReader(bytes.NewReader(good[:length]), iotest.ErrReader(syscall.EIO)))
 		if _, err := decode(failing, int64(len(good))); causeOf(err) != CauseUnreadable {
-			t.Errorf("after %d octets: %v, want %s", length, err, CauseUnreadable)
+			t.Errorf("after %d bytes: %v, want %s", length, err, CauseUnreadable)
 		}
 		if _, err := decode(bytes.NewReader(good[:length]), int64(len(good))); causeOf(err) != CauseTruncated {
-			t.Errorf("a file that becomes shorter, after %d octets: %v, want %s", length, err, CauseTruncated)
+			t.Errorf("a file that becomes shorter, after %d bytes: %v, want %s", length, err, CauseTruncated)
 		}
 	}
 }

@@ -7,16 +7,16 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// A file of format 3, numbers with the highest octet first:
+// A file of format 3, numbers with the highest byte first:
 //
-//	magic                16 octets
-//	format               4 octets
-//	length of the file   8 octets
-//	length of the header 4 octets
+//	magic                16 bytes
+//	format               4 bytes
+//	length of the file   8 bytes
+//	length of the header 4 bytes
 //	header               JSON of a Header
 //	lists                as many as the header says, each as rules.List.Encode writes it
-//	policies             as many as the header says, each its length in 4 octets and its JSON
-//	SHA-256              32 octets, of all before them
+//	policies             as many as the header says, each its length in 4 bytes and its JSON
+//	SHA-256              32 bytes, of all before them
 const (
 	magic  = "regpol snapshot\n"
 	format = 3

@@ -42,7 +42,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzChange changes one octet of a file: it is refused, whatever is in it and wherever that is. Unchanged, it is read as it was.
+// FuzzChange changes one byte of a file: it is refused, whatever is in it and wherever that is. Unchanged, it is read as it was.
 func FuzzChange(f *testing.F) {
 	f.Add("acme", "acme.com", "listed.example\n", "9", uint(0), byte(1))
 	f.Add("", "", "", "", uint(20), byte(255))
@@ -70,7 +70,7 @@ func FuzzChange(f *testing.F) {
 		}
 		file[at%uint(len(file))] ^= change
 		if _, err := read(t, file); err == nil {
-			t.Fatalf("octet %d changed, and it is taken", at%uint(len(file)))
+			t.Fatalf("byte %d changed, and it is taken", at%uint(len(file)))
 		}
 	})
 }
