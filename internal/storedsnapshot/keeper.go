@@ -257,7 +257,7 @@ func (k *Keeper) Invalidate(digest string) {
 	k.mu.Lock()
 	same := k.digest == digest
 	if !same {
-		k.digest, k.waiting = "", nil
+		k.digest, k.waiting, k.wanted = "", nil, false
 	}
 	k.mu.Unlock()
 	if same {
