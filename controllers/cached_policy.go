@@ -13,7 +13,7 @@ import (
 	"registrationpolicy.dev/operator/internal/budget"
 )
 
-// The fields that a cached policy has in place of its spec, which takes several times as much memory when it is decoded.
+// The fields that a cached policy has in place of its spec and status, which take several times as much memory when they are decoded.
 const (
 	// cachedSpec is the spec as JSON. It is left out of what is more than its namespace may take.
 	cachedSpec = "specJSON"
@@ -21,6 +21,8 @@ const (
 	cachedSize = "specSize"
 	// cachedSum is its SHA-256: the API server may show more or fewer fields of one generation, under another definition.
 	cachedSum = "specSum"
+	// cachedStatus is the status as JSON.
+	cachedStatus = "statusJSON"
 )
 
 // specCache bounds how much of a namespace's specs is cached. What is beyond is read again if it is needed after all.
@@ -34,6 +36,14 @@ func (c *specCache) compact(object any) (any, error) {
 	policy, ok := object.(*unstructured.Unstructured)
 	if !ok {
 		return object, nil
+	}
+	if status, found := policy.Object["status"]; found {
+		text, err := json.Marshal(status)
+		if err != nil {
+			return nil, fmt.Errorf("policy %s: its status is no JSON", policy.GetName())
+		}
+		delete(policy.Object, "status")
+		policy.Object[cachedStatus] = string(text)
 	}
 	spec, found := policy.Object["spec"]
 	if !found {
@@ -80,7 +90,7 @@ func specSum(policy *unstructured.Unstructured) string {
 	return sum
 }
 
-// withSpec returns a cached policy as it is stored, for one reading.
+// withSpec returns a cached policy as it is stored but for its status, for one reading.
 func withSpec(policy *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	text, cached := policy.Object[cachedSpec].(string)
 	if !cached {
@@ -91,7 +101,7 @@ func withSpec(policy *unstructured.Unstructured) (*unstructured.Unstructured, er
 		return nil, fmt.Errorf("policy %s: its cached spec cannot be read", policy.GetName())
 	}
 	stored := &unstructured.Unstructured{Object: maps.Clone(policy.Object)}
-	for _, field := range []string{cachedSpec, cachedSize, cachedSum} {
+	for _, field := range []string{cachedSpec, cachedSize, cachedSum, cachedStatus} {
 		delete(stored.Object, field)
 	}
 	stored.Object["spec"] = spec

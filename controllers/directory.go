@@ -51,7 +51,7 @@ func OpenDirectory(path string, store *rules.Store, scopes Scopes, metrics *publ
 	return &Directory{
 		path: path, schema: schema, watcher: watcher,
 		publisher: publish.New(publish.Options{Bound: scopes.Bound, Store: store, Metrics: metrics, Logger: logger}),
-		lists:     publish.NewLists(metrics, false), scopes: scopes, metrics: metrics, logger: logger,
+		lists:     publish.NewLists(metrics), scopes: scopes, metrics: metrics, logger: logger,
 	}, nil
 }
 

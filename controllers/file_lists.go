@@ -85,6 +85,5 @@ func splitLists(documents []*document) ([]*document, fileMaps) {
 // resolveFiles resolves policies with the ConfigMaps of files.
 func resolveFiles(ctx context.Context, lists *publish.Lists, maps fileMaps, policies []rules.Policy) ([]rules.Policy, error) {
 	const group = "files"
-	resolved, err := lists.Resolve(ctx, group, maps, nil, policies)
-	return resolved.Policies, err
+	return lists.Resolve(ctx, group, maps, nil, policies)
 }

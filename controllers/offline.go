@@ -52,7 +52,7 @@ func NewOffline() (*Offline, error) {
 		return nil, err
 	}
 	return &Offline{directory: &Directory{
-		schema: schema, lists: publish.NewLists(nil, false), logger: logr.Discard(),
+		schema: schema, lists: publish.NewLists(nil), logger: logr.Discard(),
 	}}, nil
 }
 

@@ -96,12 +96,12 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	if r.watches, err = newWatches(t, config, mgr.GetHTTPClient(), r.tracker, mgr.GetAPIReader()); err != nil {
 		t.Fatal(err)
 	}
-	r.lists = publish.NewLists(publishMetrics, false)
+	r.lists = publish.NewLists(publishMetrics)
 	r.publisher = publish.New(publish.Options{
 		Namespaces: watched, Bound: setup.scopes.Bound, Store: r.store, Metrics: publishMetrics, Logger: logger.WithName("rules"),
 	})
 	rulesReconciler, err := NewRulesReconciler(RulesOptions{
-		Watches: r.watches, Tracker: r.tracker, Lists: r.lists, Publisher: r.publisher, Metrics: publishMetrics, Logger: logger.WithName("rules"),
+		Watches: r.watches, Tracker: r.tracker, Lists: r.lists, Publisher: r.publisher, Metrics: publishMetrics,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -54,7 +53,6 @@ type RulesReconciler struct {
 	lists     *publish.Lists
 	limits    budget.Limits
 	metrics   *publish.Metrics
-	logger    logr.Logger
 	// changed has the namespaces that came forward, or can no longer be read, or again.
 	changed *pendingNamespaces
 
@@ -92,8 +90,6 @@ type RulesOptions struct {
 	Limits budget.Limits
 	// Metrics counts builds that failed, and what each namespace takes.
 	Metrics *publish.Metrics
-	// Logger is that of what this reconciler makes: a stored snapshot.
-	Logger logr.Logger
 }
 
 // NewRulesReconciler returns a reconciler of these parts.
@@ -104,7 +100,7 @@ func NewRulesReconciler(o RulesOptions) (*RulesReconciler, error) {
 	}
 	r := &RulesReconciler{
 		watches: o.Watches, tracker: o.Tracker, publisher: o.Publisher, converter: converter{schema},
-		lists: o.Lists, limits: o.Limits, metrics: o.Metrics, logger: o.Logger,
+		lists: o.Lists, limits: o.Limits, metrics: o.Metrics,
 		advancer: freshness.NewAdvancer(o.Tracker, o.Watches.ListFrom),
 		changed:  newPendingNamespaces(), namespaces: map[string]*namespaceBuild{}, began: map[string]time.Time{},
 	}
@@ -320,9 +316,7 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 	if refusal := account.Refusal(); refusal != "" {
 		now := &namespaceBuild{refused: r.publisher.Refuse(namespace, refusal, before.refused)}
 		r.lists.Forget(namespace)
-		return now, publish.Build{
-			Policies: []*publish.Policy{now.refused}, Inputs: publish.Inputs{Namespace: namespace, Refused: refusal},
-		}, nil
+		return now, publish.Build{Policies: []*publish.Policy{now.refused}}, nil
 	}
 	now := &namespaceBuild{policies: map[string]*builtPolicy{}}
 	converted := make([]rules.Policy, len(objects))
@@ -341,15 +335,13 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 	if err != nil {
 		return nil, publish.Build{}, err
 	}
-	build := publish.Build{Inputs: publish.Inputs{
-		Policies: objects, ConfigMaps: resolved.ConfigMaps, Inconsistent: resolved.Inconsistent,
-	}}
+	build := publish.Build{}
 	for i, object := range objects {
 		built := &builtPolicy{object: object, converted: converted[i]}
-		if known := before.policies[object.GetName()]; known.isOf(object) && sameLists(&known.Written, &resolved.Policies[i]) {
+		if known := before.policies[object.GetName()]; known.isOf(object) && sameLists(&known.Written, &resolved[i]) {
 			built.Policy = known.Policy
 		} else {
-			built.Policy = r.publisher.Compile(resolved.Policies[i])
+			built.Policy = r.publisher.Compile(resolved[i])
 		}
 		now.policies[object.GetName()] = built
 		build.Policies = append(build.Policies, built.Policy)

@@ -54,7 +54,7 @@ func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes
 		Namespaces: []string{namespace}, Bound: scopes.Bound, Store: f.store, Metrics: metrics, Logger: logger,
 	})
 	f.reconciler, err = NewRulesReconciler(RulesOptions{
-		Watches: f.watches, Tracker: f.tracker, Lists: publish.NewLists(metrics, false), Publisher: f.publisher, Metrics: metrics, Logger: logger,
+		Watches: f.watches, Tracker: f.tracker, Lists: publish.NewLists(metrics), Publisher: f.publisher, Metrics: metrics,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	strictjson "sigs.k8s.io/json"
 
 	v1alpha1ac "registrationpolicy.dev/operator/api/applyconfiguration/api/v1alpha1"
 	"registrationpolicy.dev/operator/api/v1alpha1"
@@ -35,8 +36,14 @@ var ownConditions = []v1alpha1.ConditionType{v1alpha1.ConditionAccepted, v1alpha
 // not decode counts as none: it is written anew.
 func storedStatus(object *unstructured.Unstructured) policyStatus {
 	var status policyStatus
-	stored, _ := object.Object["status"].(map[string]any)
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(stored, &status.RegistrationPolicyStatus); err != nil {
+	var err error
+	if text, cached := object.Object[cachedStatus].(string); cached {
+		err = strictjson.UnmarshalCaseSensitivePreserveInts([]byte(text), &status.RegistrationPolicyStatus)
+	} else {
+		stored, _ := object.Object["status"].(map[string]any)
+		err = runtime.DefaultUnstructuredConverter.FromUnstructured(stored, &status.RegistrationPolicyStatus)
+	}
+	if err != nil {
 		return policyStatus{}
 	}
 	status.Conditions = slices.DeleteFunc(status.Conditions, func(condition metav1.Condition) bool {

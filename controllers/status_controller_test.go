@@ -65,7 +65,7 @@ func newStatusFixture(t *testing.T, c *testCluster, observing bool) *statusFixtu
 	// A test has a namespace of its own: that of the policy last asked for.
 	direct := newDirectClient(t, config)
 	var namespace string
-	lists := publish.NewLists(nil, false)
+	lists := publish.NewLists(nil)
 	f.live = &lookup{
 		get: func(key client.ObjectKey) *unstructured.Unstructured {
 			namespace = key.Namespace
@@ -92,7 +92,7 @@ func newStatusFixture(t *testing.T, c *testCluster, observing bool) *statusFixtu
 			if err != nil {
 				t.Error(err)
 			}
-			return publish.New(publish.Options{Bound: f.reconciler.scopes.Bound, Logger: loggerTo(f.log)}).Compile(resolved.Policies[0])
+			return publish.New(publish.Options{Bound: f.reconciler.scopes.Bound, Logger: loggerTo(f.log)}).Compile(resolved[0])
 		},
 	}
 	var err error

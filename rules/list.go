@@ -37,14 +37,14 @@ type List struct {
 
 // numberedLines counts lines, and holds the numbers of the first of them.
 type numberedLines struct {
-	count int
-	first []int
+	Count int
+	First []int
 }
 
 func (n *numberedLines) add(line int) {
-	n.count++
-	if len(n.first) < mostNumbers {
-		n.first = append(n.first, line)
+	n.Count++
+	if len(n.First) < mostNumbers {
+		n.First = append(n.First, line)
 	}
 }
 
@@ -114,9 +114,9 @@ func (b *ListBuilder) Finish() *List {
 	case l.fault != "":
 	case l.entries == 0:
 		l.fault = "it has no entry; write one a line: a domain, *. and a domain, or a whole address"
-	case l.skipped.count*100 > b.lines*malformedPercent:
+	case l.skipped.Count*100 > b.lines*malformedPercent:
 		l.fault = fmt.Sprintf("over %d %% of its lines are not entries (the first is line %d); write one entry a line: "+
-			"a domain, *. and a domain, or a whole address", malformedPercent, l.skipped.first[0])
+			"a domain, *. and a domain, or a whole address", malformedPercent, l.skipped.First[0])
 	default:
 		b.table.fit()
 		l.table = b.table
@@ -159,15 +159,15 @@ func (l *List) Digest() string { return l.digest }
 func (l *List) Entries() int { return l.entries }
 
 // Skipped returns how many lines are not entries, and the numbers of the first of them, counted from 1.
-func (l *List) Skipped() (count int, lines []int) { return l.skipped.count, l.skipped.first }
+func (l *List) Skipped() (count int, lines []int) { return l.skipped.Count, l.skipped.First }
 
 // Unusable returns how many lines have entries that only deny, and allow nothing where the list is one that allows, and the
 // numbers of the first of them: public suffixes, and names which programs read in several ways.
-func (l *List) Unusable() (count int, lines []int) { return l.unusable.count, l.unusable.first }
+func (l *List) Unusable() (count int, lines []int) { return l.unusable.Count, l.unusable.First }
 
 // Suffixes returns how many lines have an entry that is the suffix of a registry, such as be, com.ar or *.ac.uk, and the numbers of the
 // first of them. Where the list denies, they shut out a country, or a sector of it.
-func (l *List) Suffixes() (count int, lines []int) { return l.suffixes.count, l.suffixes.first }
+func (l *List) Suffixes() (count int, lines []int) { return l.suffixes.Count, l.suffixes.First }
 
 // Fault says why the list counts as missing, and what to write instead: it has no entry, or too many lines that are none, and
 // so is not a list, or it is too big. "" means that it can be used.

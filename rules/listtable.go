@@ -53,7 +53,7 @@ func groupsFor(keys int) int { return keys*100/(listLoad*groupSlots) + 1 }
 // add adds kinds to those of a key, and returns what they were before. A key has at most 255 bytes.
 func (t *listTable) add(key string, kinds listKinds) (before listKinds) {
 	if t.count*100 >= len(t.groups)*groupSlots*listLoad {
-		t.groups = t.regrouped(len(t.groups) + len(t.groups)/2 + 1)
+		t.regroup(len(t.groups) + len(t.groups)/4 + 1)
 	}
 	slot, tag, entry := seek(t, key, maphash.String(t.seed, key))
 	if entry != nil {
@@ -178,25 +178,25 @@ func (t *listTable) all() iter.Seq2[string, listKinds] {
 	}
 }
 
-// regrouped returns the entries in so many groups. The pages stay.
-func (t *listTable) regrouped(groups int) []listGroup {
-	other := listTable{seed: t.seed, groups: make([]listGroup, groups)}
+// regroup puts the entries in so many groups. The pages stay, and say all: the former groups are let go of before there are others.
+func (t *listTable) regroup(groups int) {
+	t.groups = nil
+	t.groups = make([]listGroup, groups)
 	for number, page := range t.pages {
 		for at := 0; at < len(page); {
 			end := at + listHeader + int(page[at+1])
-			slot, tag := other.freeSlot(maphash.Bytes(t.seed, page[at+listHeader:end]))
-			other.groups[slot/groupSlots].set(slot, tag, uint32(number)<<pageBits|uint32(at))
+			slot, tag := t.freeSlot(maphash.Bytes(t.seed, page[at+listHeader:end]))
+			t.groups[slot/groupSlots].set(slot, tag, uint32(number)<<pageBits|uint32(at))
 			at = end
 		}
 	}
-	return other.groups
 }
 
 // fit lets go of what the table takes beyond its need.
 func (t *listTable) fit() {
 	const most = 2 // percent of the groups that may be too many
 	if groups := groupsFor(t.count); (len(t.groups)-groups)*100 > groups*most {
-		t.groups = t.regrouped(groups)
+		t.regroup(groups)
 	}
 	if last := len(t.pages) - 1; last >= 0 {
 		t.pages[last] = slices.Clip(slices.Clone(t.pages[last]))

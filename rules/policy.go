@@ -107,8 +107,8 @@ type ListUse struct {
 	Key  string
 	// Optional says that a policy is in force without the list too.
 	Optional bool
-	// List is the list; nil means that it is missing. One with a fault counts as missing.
-	List *List
+	// List is the list; nil means that it is missing. One with a fault counts as missing. JSON leaves it out: see [List.Encode].
+	List *List `json:"-"`
 	// Missing says, for people, why List is nil; "" means that it was not found.
 	Missing string
 	// Broken says that it is nil because what was found cannot be used.

@@ -11,7 +11,7 @@ const (
 // Size returns how many bytes the list takes in memory.
 func (l *List) Size() int {
 	return int(unsafe.Sizeof(*l)) + len(l.digest) + len(l.fault) + l.table.size() +
-		(cap(l.skipped.first)+cap(l.unusable.first))*int(unsafe.Sizeof(int(0)))
+		(cap(l.skipped.First)+cap(l.unusable.First))*int(unsafe.Sizeof(int(0)))
 }
 
 // EstimateListSize returns how many bytes a list takes that has a text of so many bytes and lines: in force, and at most while
@@ -21,8 +21,8 @@ func EstimateListSize(textBytes, lines int) (retained, peak int) {
 	const slack = 16 << 10 // the struct, texts of faults, what allocations are rounded up by
 	pages := textBytes - lines + lines*listHeader
 	groups := groupsFor(lines) * groupSize
-	// The groups grow by half, and are then fitted: the former and the next are there together. The last page is copied.
-	return pages + groups + groups/50 + slack, pages + groups*5/2 + min(pages, pageSize) + slack
+	// The groups grow by a quarter, and of the last page most may be free.
+	return pages + groups + groups/50 + slack, pages + groups + groups/4 + min(pages, pageSize) + slack
 }
 
 // Size returns how many bytes the policy takes in memory where it is in force: its own, and those of its entries in the index of a

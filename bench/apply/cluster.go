@@ -143,7 +143,7 @@ func (c *cluster) control(ctx context.Context, config *rest.Config) (<-chan erro
 		return nil, err
 	}
 	reconciler, err := controllers.NewRulesReconciler(controllers.RulesOptions{
-		Watches: watches, Tracker: tracker, Lists: publish.NewLists(metrics, false), Metrics: metrics, Logger: logger,
+		Watches: watches, Tracker: tracker, Lists: publish.NewLists(metrics), Metrics: metrics,
 		Publisher: publish.New(publish.Options{Namespaces: []string{namespace}, Store: c.store, Metrics: metrics, Logger: logger}),
 	})
 	if err != nil {

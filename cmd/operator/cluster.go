@@ -27,6 +27,7 @@ import (
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/storedsnapshot"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/internal/version"
 	"registrationpolicy.dev/operator/rules"
@@ -38,7 +39,7 @@ type cluster struct {
 	tracker   *freshness.Tracker
 	publisher *publish.Publisher
 	replica   *fleet.Replica
-	stored    *controllers.StoredSnapshot // nil without --snapshot-dir
+	stored    *storedsnapshot.Keeper // nil without --snapshot-dir
 }
 
 // newCluster wires everything that has to do with an API server. It calls nobody: the API server may be away.
@@ -51,6 +52,10 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 		return nil, fmt.Errorf("--kubeconfig: %w", usage.Kubeconfig(err))
 	}
 	config = controllers.ClientConfig(config)
+	answers := storedsnapshot.NewAnswers()
+	if o.snapshotDir != "" {
+		answers.Watch(config)
+	}
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme),
 		discoveryv1.AddToScheme(scheme)); err != nil {
@@ -77,8 +82,8 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 		Namespaces: o.watchNamespaces, Bound: o.scopes.Bound, Store: store, Metrics: publishMetrics, Logger: logger.WithName("rules"),
 	})
 	rulesReconciler, err := controllers.NewRulesReconciler(controllers.RulesOptions{
-		Watches: watches, Tracker: tracker, Lists: publish.NewLists(publishMetrics, o.snapshotDir != ""), Publisher: publisher,
-		Limits: o.limits, Metrics: publishMetrics, Logger: logger.WithName("rules"),
+		Watches: watches, Tracker: tracker, Lists: publish.NewLists(publishMetrics), Publisher: publisher,
+		Limits: o.limits, Metrics: publishMetrics,
 	})
 	if err != nil {
 		return nil, err
@@ -86,7 +91,9 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	if err := rulesReconciler.SetupWithManager(mgr); err != nil {
 		return nil, err
 	}
-	stored, err := keepSnapshots(o, config, rulesReconciler, metrics)
+	stored, err := o.keepSnapshots(config, storedsnapshot.Options{
+		Publisher: publisher, Answers: answers, Metrics: storedsnapshot.NewMetrics(registry), Logger: logger.WithName("rules"),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("--snapshot-dir: %w", err)
 	}

@@ -299,7 +299,7 @@ func TestTheMetricsPageListsTheLibrariesAndTheValuesOfLabels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	faults, err := reference.Texts("../../controllers/stored_metrics.go", "fault")
+	faults, err := reference.Texts("../../internal/storedsnapshot/metrics.go", "fault")
 	if err != nil {
 		t.Fatal(err)
 	}

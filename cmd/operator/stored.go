@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,25 +8,24 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"registrationpolicy.dev/operator/controllers"
-	"registrationpolicy.dev/operator/internal/snapshotfile"
+	"registrationpolicy.dev/operator/internal/storedsnapshot"
 	"registrationpolicy.dev/operator/internal/version"
 )
 
 // keepSnapshots returns nil without --snapshot-dir.
-func keepSnapshots(
-	o *options, config *rest.Config, reconciler *controllers.RulesReconciler, metrics *controllers.Metrics,
-) (*controllers.StoredSnapshot, error) {
+func (o *options) keepSnapshots(config *rest.Config, keeper storedsnapshot.Options) (*storedsnapshot.Keeper, error) {
 	if o.snapshotDir == "" {
 		return nil, nil //nolint:nilnil // nil: nothing is to be stored
 	}
-	identity, err := controllers.ClusterIdentity(config)
+	identity, err := storedsnapshot.ClusterIdentity(config)
 	if err != nil {
 		return nil, err
 	}
-	return reconciler.KeepSnapshots(context.Background(), o.snapshotDir, snapshotfile.Binding{
+	keeper.Directory = o.snapshotDir
+	keeper.Binding = storedsnapshot.Binding{
 		Version: version.String(), Cluster: identity, Namespaces: o.watchNamespaces, Flags: o.deciding(),
-	}, metrics)
+	}
+	return storedsnapshot.New(keeper)
 }
 
 // deciding returns the flags that change decisions, but for the namespaces. Texts for people are none.

@@ -5,16 +5,16 @@ import "fmt"
 // What stored bytes take in memory, while a change is made, too. They are upper bounds for what is measured by `make memory`.
 const (
 	// policyBase is for an object, its status, and its compiled form.
-	policyBase = 6 << 10
+	policyBase = 4608
 	// policyFactor is for each byte of a spec as JSON: the cached text, the entries, the compiled form, and a build of them.
 	policyFactor = 4
 	// listBase is for a list of whatever size.
 	listBase = 64 << 10
-	// lineBytes is for each line of a list, two versions and the growth of the second one's table included.
-	lineBytes = 24
-	// textVersions is how often the text of a list is there during a change.
+	// textVersions is how often the text of a list is there during a change: in what two versions were compiled to.
 	textVersions = 2
-	// lastPage is what is copied at most of a text when a list is complete.
+	// lineBytes is for each line of a list: its place in two tables, of which one grows.
+	lineBytes = 16
+	// lastPage is what may be free of a table until it is complete.
 	lastPage = 1 << 20
 )
 

@@ -38,8 +38,6 @@ type Version struct {
 // other.
 type Lists struct {
 	metrics *Metrics
-	// keepTexts says that what lists were read from is remembered with them.
-	keepTexts bool
 
 	// large is held while a list of several ConfigMaps is read.
 	large sync.Mutex
@@ -58,7 +56,6 @@ type listKey struct {
 // foundList is what a reference led to, and by which objects. It is immutable.
 type foundList struct {
 	by   map[types.NamespacedName]Version
-	maps []*corev1.ConfigMap // with keepTexts, those of by that were there
 	list *rules.List
 	// text and lines are what was counted of it: all of it, unless overBudget says that it was not read to its end.
 	text, lines int64
@@ -68,30 +65,20 @@ type foundList struct {
 	overBudget bool
 }
 
-// NewLists returns an empty set. keepTexts says that Resolved.ConfigMaps is wanted. The metrics may be nil.
-func NewLists(metrics *Metrics, keepTexts bool) *Lists {
-	return &Lists{metrics: metrics, keepTexts: keepTexts, groups: map[string]map[listKey]*foundList{}, compiled: map[string]*rules.List{}}
+// NewLists returns an empty set. The metrics may be nil.
+func NewLists(metrics *Metrics) *Lists {
+	return &Lists{metrics: metrics, groups: map[string]map[listKey]*foundList{}, compiled: map[string]*rules.List{}}
 }
 
-// Resolved are the policies of a group with the lists that they name.
-type Resolved struct {
-	// Policies are those of the group, in the order in which they were given.
-	Policies []rules.Policy
-	// ConfigMaps are what the lists were read from, each once, in no particular order; none without keepTexts.
-	ConfigMaps []*corev1.ConfigMap
-	// Inconsistent says that one ConfigMap was read twice and not in the same version: a change fell between.
-	Inconsistent bool
-}
-
-// Resolve returns the policies of a group with the lists that they name. What the group used before and uses no longer is
-// forgotten. Only if an object that a list was read from has changed is anything read, hashed or compiled anew. An error says that
-// it could not be told which lists there are, which is not the absence of any; the earlier state is then kept. One group is resolved
-// by one goroutine at a time.
+// Resolve returns the policies of a group, in the order in which they were given, with the lists that they name. What the group used
+// before and uses no longer is forgotten. Only if an object that a list was read from has changed is anything read, hashed or compiled
+// anew. An error says that it could not be told which lists there are, which is not the absence of any; the earlier state is then kept.
+// One group is resolved by one goroutine at a time.
 //
 // Each list is taken from the account, in the order of their names; one that does not fit counts as missing.
 func (l *Lists) Resolve(
 	ctx context.Context, group string, from ConfigMaps, account *budget.Account, policies []rules.Policy,
-) (Resolved, error) {
+) ([]rules.Policy, error) {
 	l.mu.Lock()
 	before := l.groups[group]
 	l.mu.Unlock()
@@ -99,13 +86,13 @@ func (l *Lists) Resolve(
 	for _, key := range namedBy(policies) {
 		list, err := l.find(ctx, key, from, account, before[key])
 		if err != nil {
-			return Resolved{}, err
+			return nil, err
 		}
 		found[key] = list
 	}
-	resolved := Resolved{Policies: slices.Clone(policies)}
-	for i := range resolved.Policies {
-		policy := &resolved.Policies[i]
+	resolved := slices.Clone(policies)
+	for i := range resolved {
+		policy := &resolved[i]
 		for _, uses := range []*[]rules.ListUse{&policy.Allow.Lists, &policy.Deny.Lists} {
 			*uses = slices.Clone(*uses) // the policy is shared with later builds
 			for j := range *uses {
@@ -115,7 +102,6 @@ func (l *Lists) Resolve(
 			}
 		}
 	}
-	resolved.ConfigMaps, resolved.Inconsistent = configMapsOf(found)
 	l.replace(group, found)
 	return resolved, nil
 }
@@ -137,26 +123,6 @@ func namedBy(policies []rules.Policy) []listKey {
 	return slices.SortedFunc(maps.Keys(named), func(a, b listKey) int {
 		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), strings.Compare(a.key, b.key))
 	})
-}
-
-func configMapsOf(found map[listKey]*foundList) (maps []*corev1.ConfigMap, inconsistent bool) {
-	versions := map[types.NamespacedName]Version{}
-	taken := map[types.NamespacedName]bool{}
-	for _, list := range found {
-		for name, version := range list.by {
-			before, twice := versions[name]
-			inconsistent = inconsistent || twice && before != version
-			versions[name] = version
-		}
-		for _, object := range list.maps {
-			name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
-			if !taken[name] {
-				maps = append(maps, object)
-			}
-			taken[name] = true
-		}
-	}
-	return maps, inconsistent
 }
 
 // find returns what a reference leads to, as far as the account has room for it. before is what it led to at the last time; nil if
@@ -189,9 +155,6 @@ func (l *Lists) find(
 		if err != nil {
 			fault = err
 			return nil, false
-		}
-		if object != nil && l.keepTexts {
-			found.maps = append(found.maps, object)
 		}
 		return object, object != nil
 	}

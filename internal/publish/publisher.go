@@ -18,9 +18,9 @@ type BoundFunc func(rules.Policy) (within rules.Policy, outside []rules.Rejectio
 type Keeper interface {
 	// Invalidate removes what is kept, unless it has this digest. It is called before other rules come into force.
 	Invalidate(digest string)
-	// Save keeps what the rules in force were built from, and up to which resourceVersion of each namespace. It is called after they
-	// have come into force.
-	Save(digest string, synced map[string]string, inputs []Inputs)
+	// Save keeps the policies in force with their lists, and up to which resourceVersion of each namespace they are what it says. It
+	// is called after they have come into force.
+	Save(digest string, synced map[string]string, policies []*Policy)
 	// Deactivate says that rules of the API server are in force.
 	Deactivate()
 }
@@ -67,8 +67,6 @@ type Build struct {
 	Policies []*Policy
 	// Synced is the resourceVersion up to which they reflect what the API server has.
 	Synced string
-	// Inputs are what they were made of.
-	Inputs Inputs
 }
 
 // Policy is a compiled policy. It is immutable.
@@ -237,7 +235,7 @@ func (p *Publisher) PublishAll(policies []rules.Policy) []rules.Rejection {
 func (p *Publisher) publish() {
 	began := time.Now()
 	var compiled []*rules.Compiled
-	var inputs []Inputs
+	var kept []*Policy
 	rejections, complete, anyRead := 0, true, false
 	for _, namespace := range slices.Sorted(maps.Keys(p.parts)) {
 		known := p.parts[namespace]
@@ -246,7 +244,7 @@ func (p *Publisher) publish() {
 		}
 		complete = complete && !known.unreadable
 		anyRead = anyRead || !known.unreadable
-		inputs = append(inputs, known.build.Inputs)
+		kept = append(kept, known.build.Policies...)
 		for _, policy := range known.build.Policies {
 			if policy.Compiled != nil {
 				compiled = append(compiled, policy.Compiled)
@@ -267,7 +265,7 @@ func (p *Publisher) publish() {
 	p.setInForce()
 	if p.keeper != nil {
 		if complete { // what was never read could not be told from nothing at a later start
-			p.keeper.Save(digest, p.inForce.Synced, inputs)
+			p.keeper.Save(digest, p.inForce.Synced, kept)
 		}
 		p.keeper.Deactivate()
 	}

@@ -142,7 +142,7 @@ type keeper struct{ calls []string }
 
 func (k *keeper) Invalidate(string) { k.calls = append(k.calls, "invalidate") }
 func (k *keeper) Deactivate()       { k.calls = append(k.calls, "deactivate") }
-func (k *keeper) Save(_ string, synced map[string]string, _ []Inputs) {
+func (k *keeper) Save(_ string, synced map[string]string, _ []*Policy) {
 	k.calls = append(k.calls, fmt.Sprint("save ", len(synced)))
 }
 
@@ -270,8 +270,8 @@ func denying(namespace string, lists ...string) rules.Policy {
 func TestAContentIsCompiledOnceForAllNamespacesAndForgottenWithItsLastUse(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	metrics := NewMetrics(registry)
-	lists := NewLists(metrics, false)
-	resolve := func(namespace string, from configMaps, names ...string) Resolved {
+	lists := NewLists(metrics)
+	resolve := func(namespace string, from configMaps, names ...string) []rules.Policy {
 		t.Helper()
 		resolved, err := lists.Resolve(t.Context(), namespace, from, nil, []rules.Policy{denying(namespace, names...)})
 		if err != nil {
@@ -281,8 +281,8 @@ func TestAContentIsCompiledOnceForAllNamespacesAndForgottenWithItsLastUse(t *tes
 	}
 	a := resolve("a", configMaps{"bad": listOf("1", "x.example"), "same": listOf("2", "x.example")}, "bad", "same")
 	b := resolve("b", configMaps{"other": listOf("3", "x.example")}, "other")
-	first := a.Policies[0].Deny.Lists[0].List
-	if first == nil || a.Policies[0].Deny.Lists[1].List != first || b.Policies[0].Deny.Lists[0].List != first {
+	first := a[0].Deny.Lists[0].List
+	if first == nil || a[0].Deny.Lists[1].List != first || b[0].Deny.Lists[0].List != first {
 		t.Error("one content was compiled more than once")
 	}
 	if got := testutil.ToFloat64(metrics.compilations); got != 1 {
@@ -299,24 +299,12 @@ func TestAContentIsCompiledOnceForAllNamespacesAndForgottenWithItsLastUse(t *tes
 }
 
 func TestAListThatCannotBeReadIsNotAMissingOne(t *testing.T) {
-	lists := NewLists(nil, false)
+	lists := NewLists(nil)
 	if _, err := lists.Resolve(t.Context(), "a", configMaps{"bad": nil}, nil, []rules.Policy{denying("a", "bad")}); err == nil {
 		t.Error("a list that could not be read was taken for one that is not there")
 	}
 	resolved, err := lists.Resolve(t.Context(), "a", configMaps{}, nil, []rules.Policy{denying("a", "bad")})
-	if err != nil || resolved.Policies[0].Deny.Lists[0].List != nil {
+	if err != nil || resolved[0].Deny.Lists[0].List != nil {
 		t.Errorf("a list that is not there: %v, %v", resolved, err)
-	}
-}
-
-func TestTextsAreKeptOnlyWhereTheyAreWanted(t *testing.T) {
-	for _, keep := range []bool{false, true} {
-		lists := NewLists(nil, keep)
-		for range 2 { // the second time, from what is remembered
-			resolved, err := lists.Resolve(t.Context(), "a", configMaps{"bad": listOf("1", "x.example")}, nil, []rules.Policy{denying("a", "bad")})
-			if err != nil || (len(resolved.ConfigMaps) == 1) != keep {
-				t.Errorf("keepTexts %v: %d ConfigMaps, %v", keep, len(resolved.ConfigMaps), err)
-			}
-		}
 	}
 }

@@ -70,7 +70,7 @@ func (op *operator) kill(t *testing.T) {
 // long have come into force.
 func (op *operator) wantNoRules(t *testing.T) {
 	t.Helper()
-	const long = 3 * time.Second
+	const long = 5 * time.Second
 	for end := time.Now().Add(long); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		op.wantRefused(t)
 	}

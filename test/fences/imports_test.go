@@ -80,6 +80,11 @@ var fences = []fence{
 		because:      "publishing knows compiled policies and lists, not where they are read or who is told",
 	},
 	{
+		room:         "internal/storedsnapshot",
+		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/api", module + "/internal/fleet"},
+		because:      "the stored snapshot knows compiled policies and lists, not the objects that they were made of",
+	},
+	{
 		room:         "internal/fleet",
 		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/rules"},
 		because:      "the fleet knows what replicas report, not how rules are built",

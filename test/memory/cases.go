@@ -39,8 +39,6 @@ type load struct {
 	reason  rules.Reason
 	// refused says that the case is beyond the budget: its calls are denied, and the condition Accepted says why.
 	refused bool
-	// limit is what --namespace-limits gives the namespace of the load; "": its part of the memory limit.
-	limit string
 }
 
 func cases() []load {
@@ -92,7 +90,7 @@ func cases() []load {
 				}
 				return putListed(1_000_000, domainLine)(ctx, n, version)
 			},
-			address: listedMarker, reason: rules.ReasonDenied, limit: "120Mi",
+			address: listedMarker, reason: rules.ReasonDenied,
 		},
 		{
 			name: "flood", sentence: "a tenant's 200 policies of 1 MB, and 20 more each time", bounded: true, refused: true,

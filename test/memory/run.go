@@ -171,9 +171,6 @@ func (t *trial) prepare(ctx context.Context) (err error) {
 		"--hook-auth-dir", filepath.Join(t.dir, "auth"), "--drain-delay", "0s",
 		"--hook-bind-address", "127.0.0.1:0", "--probe-bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0",
 	}, t.options.flags...)...)
-	if t.load.limit != "" {
-		t.command = append(t.command, "--namespace-limits", t.loaded().name+"="+t.load.limit)
-	}
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package snapshotfile
+package storedsnapshot
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ const (
 	CauseTooBig Cause = "too_big"
 	// CauseNoSnapshot is some other sort of file.
 	CauseNoSnapshot Cause = "no_snapshot"
-	// CauseOtherFormat is a file of a newer operator's format.
+	// CauseOtherFormat is a file of another operator's format.
 	CauseOtherFormat Cause = "other_format"
 	// CauseTruncated is a file with less in it than it says.
 	CauseTruncated Cause = "truncated"
@@ -52,8 +52,8 @@ func refused(cause Cause, format string, args ...any) error {
 }
 
 // Check returns a [RefusedError] unless the snapshot is bound to exactly this.
-func (s *Snapshot) Check(to Binding) error {
-	b := s.Binding
+func (h *Header) Check(to Binding) error {
+	b := h.Binding
 	switch {
 	case b.Version != to.Version:
 		return refused(CauseOtherVersion, "written by version %q of the operator, and this is %q", b.Version, to.Version)

@@ -1,4 +1,4 @@
-package controllers
+package storedsnapshot
 
 import (
 	"time"
@@ -13,20 +13,21 @@ const (
 	faultRemoveFailed = "remove_failed"
 )
 
-// storedMetrics are those of a stored snapshot:
+// Metrics are those of a stored snapshot:
 //
 //	registration_policy_stored_snapshot                      1 while answering from a stored snapshot
 //	registration_policy_stored_snapshot_timestamp_seconds    when that was written, Unix time; 0 otherwise
 //	registration_policy_stored_snapshot_faults_total{fault}  refused (at the start), write_failed, remove_failed
-type storedMetrics struct {
+type Metrics struct {
 	inUse   prometheus.Gauge
 	written prometheus.Gauge
 	faults  *prometheus.CounterVec
 }
 
-func newStoredMetrics(registerer prometheus.Registerer) *storedMetrics {
+// NewMetrics registers the metrics. It panics if they are registered already, as the prometheus package does.
+func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	const namespace, subsystem = "registration_policy", "stored_snapshot"
-	m := &storedMetrics{
+	m := &Metrics{
 		inUse: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: subsystem, Help: "1 while answering from a stored snapshot.",
 		}),
@@ -46,12 +47,12 @@ func newStoredMetrics(registerer prometheus.Registerer) *storedMetrics {
 }
 
 // inForce says that the snapshot in force is a stored one, written then.
-func (m *storedMetrics) inForce(written time.Time) {
+func (m *Metrics) inForce(written time.Time) {
 	m.inUse.Set(1)
 	m.written.Set(float64(written.UnixMilli()) / float64(time.Second/time.Millisecond))
 }
 
-func (m *storedMetrics) left() {
+func (m *Metrics) left() {
 	m.inUse.Set(0)
 	m.written.Set(0)
 }

@@ -1,10 +1,12 @@
-package snapshotfile
+package storedsnapshot
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,45 +14,56 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/test/reference"
 )
 
-var alike = cmp.Options{cmp.AllowUnexported(Text{}), cmpopts.EquateEmpty()}
+// alike compares lists by what is written of them.
+var alike = cmp.Options{cmpopts.EquateEmpty(), cmp.Comparer(func(a, b *rules.List) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	var one, other bytes.Buffer
+	return a.Encode(&one) == nil && b.Encode(&other) == nil && bytes.Equal(one.Bytes(), other.Bytes())
+})}
 
 func testBinding() Binding {
 	return Binding{Version: "v1.2.3", Cluster: "c1", Namespaces: []string{"a", "b"}, Flags: []string{"--observe=false"}}
 }
 
-// testSnapshot is a snapshot of one policy and one list with two texts, one of them no UTF-8.
+// testSnapshot is a snapshot of two policies and two lists, of which one is of no use and both policies name the other.
 func testSnapshot() *Snapshot {
-	object := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "a", Name: "bad", UID: "u2", ResourceVersion: "8", Labels: map[string]string{listobjects.Label: listobjects.LabelTrue},
-		},
-		Data: map[string]string{"one": "listed.example\n"}, BinaryData: map[string][]byte{"two": []byte("other.example\xff\n")},
-	}
+	list, none := rules.CompileList([]byte("listed.example\njo@other.example\n")), rules.CompileList([]byte("0.0.0.0 a.example\n"))
 	return &Snapshot{
-		Binding: testBinding(), Written: time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC), Digest: "sha256:00", Synced: map[string]string{"own": "9"},
-		Policies: []Policy{{
-			Object: Object{"a", "acme", "u1", "7"}, Generation: 3,
-			Spec: map[string]any{"allow": map[string]any{"domains": []any{"acme.com"}}, "n": int64(1), "f": 1.5},
-		}},
-		Lists: []ConfigMap{ConfigMapOf(object)},
+		Header: Header{
+			Binding: testBinding(), Written: time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC), Digest: "sha256:00", Synced: map[string]string{"own": "9"},
+			ListCount: 2, PolicyCount: 2,
+		},
+		Policies: []rules.Policy{
+			{
+				PolicyName: rules.PolicyName{Namespace: "a", Name: "acme"}, Mode: rules.Audit, RequestTypes: []rules.RequestType{rules.ProgressiveProfile},
+				Sources: []string{"rul1"}, Message: "<please> \u2028",
+				Allow: rules.AllowRules{Domains: []string{"acme.com", "*"}, Lists: []rules.ListUse{
+					{Name: "good", Key: "k", List: list}, {Name: "none", Optional: true, Missing: "gone", Broken: true},
+				}},
+				Deny:    rules.DenyRules{Addresses: []string{"jo@acme.com"}, Lists: []rules.ListUse{{Name: "none", OverBudget: true}, {Name: "bad", List: none}}},
+				Profile: []rules.ProfileAttribute{{Name: "userType", Value: `["a"]`}}, ProfileOn: []rules.RequestType{rules.SelfServiceRegistration},
+			},
+			{PolicyName: rules.PolicyName{Namespace: "b", Name: "*"}, NotUnderstood: "why", Deny: rules.DenyRules{Lists: []rules.ListUse{{List: list}}}},
+		},
 	}
 }
 
 func encoded(t testing.TB, s *Snapshot) []byte {
 	t.Helper()
 	var file bytes.Buffer
-	if err := s.Encode(&file); err != nil {
+	if err := s.encode(&file); err != nil {
 		t.Fatal(err)
 	}
 	return file.Bytes()
@@ -63,11 +76,30 @@ func causeOf(err error) Cause {
 	return ""
 }
 
+// read decodes a file that is held in memory, and holds it to what its header says alone.
+func read(t testing.TB, file []byte) (*Snapshot, error) {
+	t.Helper()
+	s, err := decode(bytes.NewReader(file), int64(len(file)))
+	if err != nil && (causeOf(err) == "" || s != nil) {
+		t.Fatalf("refused without a cause, or not as a whole: %v", err)
+	}
+	header, headerErr := decodeHeader(bytes.NewReader(file), int64(len(file)))
+	switch {
+	case err == nil && headerErr == nil:
+		if diff := cmp.Diff(s.Header, *header); diff != "" {
+			t.Errorf("the header alone is another (-want +got):\n%s", diff)
+		}
+	case headerErr != nil && causeOf(headerErr) != causeOf(err):
+		t.Errorf("the header alone: %v, and all of it: %v", headerErr, err)
+	}
+	return s, err
+}
+
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	for sentence, want := range map[string]*Snapshot{
-		"a policy and a list": testSnapshot(), "nothing": {}, "a policy without a spec": {Policies: []Policy{{Generation: 1}}},
+		"policies and lists": testSnapshot(), "nothing": {}, "an empty policy": {Header: Header{PolicyCount: 1}, Policies: []rules.Policy{{}}},
 	} {
-		got, err := Decode(encoded(t, want))
+		got, err := read(t, encoded(t, want))
 		if err != nil {
 			t.Fatalf("%s: %v", sentence, err)
 		}
@@ -75,10 +107,9 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", sentence, diff)
 		}
 	}
-	object := testSnapshot().Lists[0].ConfigMap()
-	texts, _, result := listobjects.Read(func(string) (*corev1.ConfigMap, bool) { return object, true }, "bad", "")
-	if result != listobjects.Found || string(bytes.Join(texts, nil)) != "listed.example\nother.example\xff\n" {
-		t.Errorf("the list: %q, %v", texts, result)
+	got, err := read(t, encoded(t, testSnapshot()))
+	if err != nil || got.Policies[0].Allow.Lists[0].List != got.Policies[1].Deny.Lists[0].List {
+		t.Errorf("one list of two policies has become two: %v", err)
 	}
 }
 
@@ -99,7 +130,14 @@ func TestAFileIsRefusedByName(t *testing.T) {
 		file[at] ^= 1
 		return file
 	}
-	const text = `{"lists":[{"texts":[{"key":"k","length":5}]}]}`
+	policies := func(texts ...string) string {
+		content := fmt.Sprintf(`{"lists":0,"policies":%d}`, len(texts))
+		for _, text := range texts {
+			content += string(binary.BigEndian.AppendUint32(nil, uint32(len(text)))) + text
+		}
+		return content
+	}
+	const start = len(`{"lists":0,"policies":1}`)
 	for sentence, c := range map[string]struct {
 		file []byte
 		want Cause
@@ -107,14 +145,15 @@ func TestAFileIsRefusedByName(t *testing.T) {
 		"nothing":                                  {nil, CauseTruncated},
 		"a beginning":                              {good[:5], CauseTruncated},
 		"a preamble":                               {good[:preamble], CauseTruncated},
-		"all but the last octet":                   {good[:len(good)-1], CauseTruncated},
+		"all but the last byte":                    {good[:len(good)-1], CauseTruncated},
 		"another sort of file":                     {[]byte("apiVersion: v1\n"), CauseNoSnapshot},
-		"one octet of another sort":                {[]byte("a"), CauseNoSnapshot},
+		"one byte of another sort":                 {[]byte("a"), CauseNoSnapshot},
+		"an older format":                          {sealed(format-1, 2, "{}"), CauseOtherFormat},
 		"a newer format":                           {sealed(format+1, 2, "{}"), CauseOtherFormat},
 		"a newer format that is shorter":           {sealed(format+1, 2, "{}")[:lengthAt], CauseOtherFormat},
 		"a changed length":                         {changed(lengthAt), CauseTruncated},
 		"a changed header":                         {changed(preamble + 3), CauseDamaged},
-		"a changed list":                           {changed(len(good) - sha256.Size - 1), CauseDamaged},
+		"a changed policy":                         {changed(len(good) - sha256.Size - 1), CauseDamaged},
 		"a changed sum":                            {changed(len(good) - 1), CauseDamaged},
 		"more than there should be":                {append(bytes.Clone(good), 0), CauseDamaged},
 		"a file over the bound":                    {make([]byte, maxFile+1), CauseTooBig},
@@ -122,13 +161,34 @@ func TestAFileIsRefusedByName(t *testing.T) {
 		"a good sum, a member that is not known":   {sealed(format, 16, `{"compressed":1}`), CauseDamaged},
 		"a good sum, a member that is there twice": {sealed(format, 27, `{"digest":"a","digest":"b"}`), CauseDamaged},
 		"a good sum, no JSON":                      {sealed(format, 1, "{"), CauseDamaged},
-		"a good sum, a list that is too short":     {sealed(format, len(text), text+"1234"), CauseDamaged},
-		"a good sum, a list that is too long":      {sealed(format, len(text), text+"123456"), CauseDamaged},
-		"a good sum, a length below nothing":       {sealed(format, len(text)+1, strings.Replace(text, "5", "-5", 1)), CauseDamaged},
+		"a good sum, fewer lists than it says":     {sealed(format, 11, `{"lists":1}`), CauseDamaged},
+		"a good sum, fewer policies":               {sealed(format, 14, `{"policies":1}`), CauseDamaged},
+		"a good sum, more than its policies":       {sealed(format, 2, "{}more"), CauseDamaged},
+		"a good sum, a policy over the end":        {sealed(format, start, policies(`{}`)[:start]+"\xff\xff\xff\xff{}"), CauseDamaged},
+		"a good sum, a policy that is no JSON":     {sealed(format, start, policies(`{`)), CauseDamaged},
+		"a good sum, a policy of another version":  {sealed(format, start, policies(`{"policy":{"Newer":1}}`)), CauseDamaged},
+		"a good sum, a list written out": {
+			sealed(format, start, policies(`{"policy":{"Deny":{"Lists":[{"Name":"l","List":{}}]}},"lists":[""]}`)), CauseDamaged},
+		"a good sum, a list that is not there": {
+			sealed(format, start, policies(`{"policy":{"Deny":{"Lists":[{"Name":"l"}]}},"lists":["sha256:00"]}`)), CauseDamaged},
+		"a good sum, a use of which nothing is said": {
+			sealed(format, start, policies(`{"policy":{"Deny":{"Lists":[{"Name":"l"}]}}}`)), CauseDamaged},
 	} {
-		s, err := Decode(c.file)
-		if got := causeOf(err); got != c.want || s != nil {
-			t.Errorf("%s: %v %v, want %s and nothing of it", sentence, s, err, c.want)
+		if _, err := read(t, c.file); causeOf(err) != c.want {
+			t.Errorf("%s: %v, want %s", sentence, err, c.want)
+		}
+	}
+}
+
+func TestADiskThatFailsIsNoDamage(t *testing.T) {
+	good := encoded(t, testSnapshot())
+	for length := range good {
+		failing := iotest.TimeoutReader(io.MultiReader(bytes.NewReader(good[:length]), iotest.ErrReader(syscall.EIO)))
+		if _, err := decode(failing, int64(len(good))); causeOf(err) != CauseUnreadable {
+			t.Errorf("after %d bytes: %v, want %s", length, err, CauseUnreadable)
+		}
+		if _, err := decode(bytes.NewReader(good[:length]), int64(len(good))); causeOf(err) != CauseTruncated {
+			t.Errorf("a file that becomes shorter, after %d bytes: %v, want %s", length, err, CauseTruncated)
 		}
 	}
 }
@@ -150,6 +210,8 @@ func TestASnapshotOfAnotherBindingIsRefusedByName(t *testing.T) {
 		}
 	}
 }
+
+func always() bool { return true }
 
 func openTestDirectory(t *testing.T) *Directory {
 	t.Helper()
@@ -179,7 +241,7 @@ func TestOnlyARegularFileOfOursIsRead(t *testing.T) {
 		if err := errors.Join(d.Write(testSnapshot(), d.Supersede()), c.make(d.Path())); err != nil {
 			t.Fatal(err)
 		}
-		s, err := d.Read()
+		s, err := d.Read(always)
 		if got := causeOf(err); got != c.want || (s == nil) != (c.want != "") {
 			t.Errorf("%s: %v, want %q", sentence, err, c.want)
 		}
@@ -189,11 +251,11 @@ func TestOnlyARegularFileOfOursIsRead(t *testing.T) {
 		if err := errors.Join(d.Write(testSnapshot(), d.Supersede()), os.Chown(d.Path(), 1, -1)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.Read(); causeOf(err) != CauseNotOurs {
+		if _, err := d.Read(always); causeOf(err) != CauseNotOurs {
 			t.Errorf("somebody else's: %v", err)
 		}
 	}
-	if s, err := openTestDirectory(t).Read(); s != nil || err != nil {
+	if s, err := openTestDirectory(t).Read(always); s != nil || err != nil {
 		t.Errorf("no file: %v, %v; want neither", s, err)
 	}
 }
@@ -217,7 +279,7 @@ func TestAWriteOfAnEarlierEpochNeverGetsIn(t *testing.T) {
 	if err := d.Write(testSnapshot(), earlier); !errors.Is(err, ErrSuperseded) {
 		t.Errorf("an earlier epoch: %v", err)
 	}
-	if s, err := d.Read(); s != nil || err != nil {
+	if s, err := d.Read(always); s != nil || err != nil {
 		t.Errorf("read %v, %v; want nothing", s, err)
 	}
 	if err := d.Write(testSnapshot(), later); err != nil {
@@ -227,7 +289,7 @@ func TestAWriteOfAnEarlierEpochNeverGetsIn(t *testing.T) {
 	if err := d.Remove(later); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := d.Read(); s == nil || err != nil {
+	if s, err := d.Read(always); s == nil || err != nil {
 		t.Errorf("a late removal took the newer file: %v", err)
 	}
 	if err := d.Remove(d.Supersede()); err != nil {
@@ -243,7 +305,7 @@ func TestWhatAKilledProcessLeftIsNeverReadAndIsReplaced(t *testing.T) {
 	if err := os.WriteFile(d.temporary(), encoded(t, testSnapshot()), 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := d.Read(); s != nil || err != nil {
+	if s, err := d.Read(always); s != nil || err != nil {
 		t.Errorf("read %v, %v; want nothing", s, err)
 	}
 	if err := d.Write(testSnapshot(), d.Supersede()); err != nil {
@@ -263,7 +325,7 @@ func TestAFileThatCannotBeRemovedIsSpoilt(t *testing.T) {
 	if err := d.spoil(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Read(); causeOf(err) != CauseTruncated {
+	if _, err := d.Read(always); causeOf(err) != CauseTruncated {
 		t.Errorf("read: %v", err)
 	}
 	// What cannot be spoilt either is said.
@@ -278,17 +340,26 @@ func TestAFileThatCannotBeRemovedIsSpoilt(t *testing.T) {
 func TestAFailedWriteLeavesNothing(t *testing.T) {
 	d := openTestDirectory(t)
 	s := testSnapshot()
-	s.Policies[0].Spec = map[string]any{"jo@acme.com": func() {}} // no JSON
-	if err := d.Write(s, d.Supersede()); err == nil || strings.Contains(err.Error(), "jo@") {
-		t.Errorf("written: %v", err)
-	}
-	s = testSnapshot()
-	s.Lists[0].Texts[0].text = make([]byte, maxFile)
+	s.Synced = map[string]string{"own": strings.Repeat("9", maxHeader)}
 	if err := d.Write(s, d.Supersede()); !errors.Is(err, errTooBig) {
 		t.Errorf("over the bound: %v", err)
 	}
 	if entries, err := os.ReadDir(filepath.Dir(d.Path())); len(entries) > 0 || err != nil {
 		t.Errorf("left: %v, %v", entries, err)
+	}
+}
+
+func TestAFileIsReadOnlyAsLongAsItIsWanted(t *testing.T) {
+	d := openTestDirectory(t)
+	if err := d.Write(testSnapshot(), d.Supersede()); err != nil {
+		t.Fatal(err)
+	}
+	for most := range 3 {
+		reads := 0
+		s, err := d.Read(func() bool { reads++; return reads <= most })
+		if s != nil || !errors.Is(err, errNotWanted) {
+			t.Errorf("not wanted after %d reads: %v, %v", most, s, err)
+		}
 	}
 }
 

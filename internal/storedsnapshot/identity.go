@@ -1,4 +1,4 @@
-package controllers
+package storedsnapshot
 
 import (
 	"crypto/sha256"

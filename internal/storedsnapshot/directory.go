@@ -1,4 +1,4 @@
-package snapshotfile
+package storedsnapshot
 
 import (
 	"errors"
@@ -51,50 +51,87 @@ func (d *Directory) Path() string { return filepath.Join(d.path, fileName) }
 
 func (d *Directory) temporary() string { return filepath.Join(d.path, temporaryName) }
 
-// Read returns the snapshot that the file holds, or nil if there is no file. The error is a [RefusedError].
-func (d *Directory) Read() (*Snapshot, error) {
-	text, err := d.read()
+// Check returns what the file says of the snapshot in it, once it is known to be whole; nil if there is no file. The error is a
+// [RefusedError].
+func (d *Directory) Check() (*Header, error) {
+	file, size, err := d.open()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil //nolint:nilnil // nil: no file, and no fault
 	case err != nil:
 		return nil, err
 	}
-	return Decode(text)
+	defer func() { _ = file.Close() }()
+	return decodeHeader(file, size)
 }
 
-func (d *Directory) read() ([]byte, error) {
+// Read returns the snapshot that the file holds, or nil if there is no file. The error is a [RefusedError], or errNotWanted as soon as
+// the snapshot is not wanted any more.
+func (d *Directory) Read(wanted func() bool) (*Snapshot, error) {
+	file, size, err := d.open()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil //nolint:nilnil // nil: no file, and no fault
+	case err != nil:
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	return decode(wantedReader{file, wanted}, size)
+}
+
+var errNotWanted = errors.New("not wanted any more")
+
+// wantedReader reads as long as what it reads is wanted.
+type wantedReader struct {
+	file   io.Reader
+	wanted func() bool
+}
+
+// Read implements [io.Reader].
+func (r wantedReader) Read(text []byte) (int, error) {
+	if !r.wanted() {
+		return 0, errNotWanted
+	}
+	return r.file.Read(text)
+}
+
+// open opens the file if it is a good one to be read, and returns its size.
+func (d *Directory) open() (_ *os.File, size int64, err error) {
 	found, err := os.Lstat(d.Path()) // before it is opened: that could wait for ever, of a pipe
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, 0, unreadable(err)
 	}
 	if !found.Mode().IsRegular() {
-		return nil, refused(CauseNotOurs, "no regular file: %s", found.Mode().Type())
+		return nil, 0, refused(CauseNotOurs, "no regular file: %s", found.Mode().Type())
 	}
 	file, err := os.OpenFile(d.Path(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, 0, unreadable(err)
 	}
-	defer func() { _ = file.Close() }()
 	if found, err = file.Stat(); err != nil { // of what was opened: another may have taken its place
-		return nil, unreadable(err)
+		err = unreadable(err)
+	} else {
+		err = checkFile(found)
 	}
+	if err != nil {
+		return nil, 0, errors.Join(err, file.Close())
+	}
+	return file, found.Size(), nil
+}
+
+func checkFile(found fs.FileInfo) error {
 	owner, _ := found.Sys().(*syscall.Stat_t)
 	switch {
 	case !found.Mode().IsRegular():
-		return nil, refused(CauseNotOurs, "no regular file: %s", found.Mode().Type())
+		return refused(CauseNotOurs, "no regular file: %s", found.Mode().Type())
 	case owner == nil || int(owner.Uid) != os.Geteuid():
-		return nil, refused(CauseNotOurs, "owned by another user")
+		return refused(CauseNotOurs, "owned by another user")
 	case found.Mode().Perm()&othersWrite != 0:
-		return nil, refused(CauseNotOurs, "its mode %#o lets others write it", found.Mode().Perm())
+		return refused(CauseNotOurs, "its mode %#o lets others write it", found.Mode().Perm())
 	case found.Size() > maxFile:
-		return nil, refused(CauseTooBig, "over %d MiB", maxFile>>20)
+		return refused(CauseTooBig, "over %d MiB", maxFile>>20)
 	}
-	text := make([]byte, found.Size())
-	if _, err := io.ReadFull(file, text); err != nil {
-		return nil, unreadable(err)
-	}
-	return text, nil
+	return nil
 }
 
 // unreadable leaves a file that is not there an error of its own.
@@ -182,7 +219,7 @@ func (d *Directory) writeTemporary(s *Snapshot) error {
 	if err != nil {
 		return err
 	}
-	err = s.Encode(file)
+	err = s.encode(file)
 	if err == nil {
 		err = file.Sync()
 	}

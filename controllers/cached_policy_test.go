@@ -1,0 +1,53 @@
+package controllers
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestACachedPolicyReadsAsItIsStored(t *testing.T) {
+	t.Parallel()
+	for sentence, status := range map[string]any{
+		"of ours": map[string]any{
+			"observedGeneration": int64(3),
+			"replicas":           map[string]any{"firstSeenResourceVersion": "17"},
+			"conditions": []any{
+				map[string]any{
+					"type": "Ready", "status": "True", "reason": "InForce", "message": "<everywhere>", "observedGeneration": int64(3),
+					"lastTransitionTime": "2026-08-01T12:00:00Z",
+				},
+				map[string]any{
+					"type": "Reviewed", "status": "True", "reason": "ByAnn", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
+				},
+			},
+		},
+		"of somebody else": map[string]any{"phase": "Done"},
+		"that decodes not": map[string]any{"conditions": "none"},
+		"none":             nil,
+	} {
+		stored := policyObject(t, "default", "p", `{allow: {domains: [acme.com]}}`)
+		stored.SetGeneration(3)
+		if status != nil {
+			stored.Object["status"] = status
+		}
+		cached := stored.DeepCopy()
+		if _, err := (&specCache{}).compact(cached); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(storedStatus(stored), storedStatus(cached)); diff != "" {
+			t.Errorf("a status %s (-want +got):\n%s", sentence, diff)
+		}
+		if isReady(stored) != isReady(cached) || firstSeen(stored) != firstSeen(cached) || (sentence == "of ours") != isReady(cached) {
+			t.Errorf("a status %s: ready %t, first seen at %q", sentence, isReady(cached), firstSeen(cached))
+		}
+		read, err := withSpec(cached)
+		if err != nil {
+			t.Fatal(err)
+		}
+		delete(stored.Object, "status")
+		if diff := cmp.Diff(stored.Object, read.Object); diff != "" {
+			t.Errorf("beside a status %s (-want +got):\n%s", sentence, diff)
+		}
+	}
+}
