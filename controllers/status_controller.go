@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -45,6 +46,7 @@ type StatusReconciler struct {
 	client    client.Client
 	recorder  events.EventRecorder
 	scopes    Scopes
+	limits    budget.Limits
 	observing bool
 	logger    logr.Logger
 	events    eventBudgets
@@ -89,8 +91,9 @@ type StatusOptions struct {
 	// Client and Recorder are what is written with.
 	Client   client.Client
 	Recorder events.EventRecorder
-	// Scopes are what the rules controller goes by.
+	// Scopes and Limits are what the rules controller goes by. Each status tells the limit of its namespace.
 	Scopes Scopes
+	Limits budget.Limits
 	// Fleet is where it is learned which replicas decide by what.
 	Fleet *fleet.Observer
 	// Observing says that the operator only observes, which every status then tells.
@@ -107,7 +110,7 @@ func NewStatusReconciler(o StatusOptions) (*StatusReconciler, error) {
 	}
 	return &StatusReconciler{
 		stored: o.Stored, built: o.Built, converter: converter{schema}, client: o.Client, recorder: o.Recorder,
-		scopes: o.Scopes, observing: o.Observing, logger: o.Logger,
+		scopes: o.Scopes, limits: o.Limits, observing: o.Observing, logger: o.Logger,
 		events: newEventBudgets(), fleet: o.Fleet, warned: &warnedSet{}, rollout: fleet.NewRollout(o.Fleet),
 	}, nil
 }
@@ -268,6 +271,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	wanted := policyStatus{v1alpha1.RegistrationPolicyStatus{
 		Conditions: []metav1.Condition{accepted, rollout.Ready},
 		Replicas:   rollout.Replicas, Entries: entriesStatus(built), Lists: listStatuses(&built.Written),
+		NamespaceMemoryLimitBytes: r.limits[object.GetNamespace()],
 	}}
 	if warned.overruled != nil && accepted.Status == metav1.ConditionTrue {
 		wanted.Conditions = append(wanted.Conditions, warned.overruled.condition())

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/listobjects"
 	"registrationpolicy.dev/operator/internal/publish"
@@ -253,6 +254,24 @@ func TestStatusSaysWhatBecameOfAPolicy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// `regpol lists sync` goes by it, whose account may read nothing but the namespace.
+func TestStatusTellsTheMemoryLimitOfTheNamespace(t *testing.T) {
+	namespace := cluster.namespace(t)
+	f := newStatusFixture(t, cluster, false)
+	cluster.apply(t, namespace, "policy", "{allow: {domains: [acme.com]}}")
+	for _, limit := range []int64{0, 32 << 20, 16 << 20, 0} {
+		f.reconciler.limits = budget.Limits{namespace: limit, "another": 1 << 20}
+		f.reconcile(t, namespace, "policy")
+		f.reconcile(t, namespace, "policy")
+		if status, _ := statusOf(t, cluster, namespace, "policy"); status.NamespaceMemoryLimitBytes != limit {
+			t.Errorf("the status says %d, want %d", status.NamespaceMemoryLimitBytes, limit)
+		}
+	}
+	if writes := f.writes(); writes != 4 {
+		t.Errorf("%d writes", writes)
 	}
 }
 
