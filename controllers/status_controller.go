@@ -63,6 +63,8 @@ const (
 	statusWorkers = 4
 	// sweep is the priority of requests that come for many policies at once: what somebody has just edited goes before them.
 	sweep = handler.LowPriority
+	// editedAtOnce is how many policies a build changes at most by what somebody has just edited: one, or those that share a list.
+	editedAtOnce = 20
 )
 
 // PolicySource is where policies are read as they are stored.
@@ -137,11 +139,7 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 			return fmt.Errorf("the queue is a %T, which knows no priorities", queue)
 		}
 		go r.rollout.Run(ctx, func(name types.NamespacedName, urgent bool) { r.enqueue(name, !urgent) })
-		r.built.OnBuilt(func(policies []types.NamespacedName) {
-			for _, name := range policies {
-				r.enqueue(name, false)
-			}
-		})
+		r.built.OnBuilt(r.onBuilt)
 		end, err = r.stored.OnPolicies(r.onPolicy())
 		return err
 	})
@@ -157,6 +155,14 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 	err = c.Start(ctx)
 	r.lastLeaves()
 	return err
+}
+
+// onBuilt asks for the status of policies that a build has changed. Where a namespace is beyond its budget, each further policy changes
+// what the status of all of them says: the policies of other namespaces do not wait for that.
+func (r *StatusReconciler) onBuilt(policies []types.NamespacedName) {
+	for _, name := range policies {
+		r.enqueue(name, len(policies) > editedAtOnce)
+	}
 }
 
 // enqueue asks for the status of a policy. isSweep says that it is one of many, and nobody waits for it.
