@@ -72,7 +72,7 @@ func (r *run) measure(ctx context.Context, policies []unstructured.Unstructured,
 	earlier := open(r.request.Namespace, limit, policies)
 	fitted, _ := earlier.admit(references, before, r.request.Name)
 	account := open(r.request.Namespace, limit, policies)
-	fits, refused := account.admit(references, now, r.request.Name)
+	_, refused := account.admit(references, now, r.request.Name)
 	r.report.Memory.OtherBytes = account.others
 	if refusal := account.Refusal(); refusal != "" {
 		return []Objection{{Kind: OverBudget, Text: "the operator would not read the list: " + refusal}}
@@ -80,7 +80,7 @@ func (r *run) measure(ctx context.Context, policies []unstructured.Unstructured,
 	var objections []Objection
 	for _, named := range references {
 		switch left, is := refused[named]; {
-		case fits[named] || !is:
+		case !is:
 		case named.name == r.request.Name:
 			objections = append(objections, Objection{Kind: OverBudget, Text: fmt.Sprintf(
 				"the operator would refuse the list: it takes %s of memory (%s of text, %d lines), and of the %s that namespace %s may take, "+
