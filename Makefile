@@ -16,6 +16,8 @@ FUZZTIME = 10s
 # How long `make chaos` makes faults, and the seed that it makes them up from; 0: a random one, which it prints.
 CHAOS_DURATION = 2m
 CHAOS_SEED     = 0
+# What `make memory` runs: flags of test/memory, such as -list, -rest or -only denies-150000; nothing: all cases.
+MEMORY   =
 PACKAGES = ./...
 # Every module but the first, the operator's own.
 MODULES  = $(filter-out .,$(patsubst ./%,%,$(shell find . -name go.mod -not -path '*/testdata/*' -exec dirname {} \; | sort)))
@@ -43,7 +45,7 @@ help: ## List the targets
 	  /^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Variables: PACKAGES=$(PACKAGES) TIMEOUT=$(TIMEOUT) FUZZTIME=$(FUZZTIME)"
-	@echo "             CHAOS_DURATION=$(CHAOS_DURATION) CHAOS_SEED=$(CHAOS_SEED)"
+	@echo "             CHAOS_DURATION=$(CHAOS_DURATION) CHAOS_SEED=$(CHAOS_SEED) MEMORY=$(MEMORY)"
 	@echo "             HOOK=$(HOOK) PROBES=$(PROBES) METRICS=$(METRICS) IMAGE=$(IMAGE) VERSION=$(VERSION)"
 
 ##@ Try it
@@ -113,7 +115,7 @@ chaos: ## Hit a fleet with faults, behind two kinds of proxy, and hold every ans
 
 .PHONY: memory
 memory: ## Hold the operator to the chart's memory limit in a real cgroup; needs root
-	@assets=$$(test/controlplane/provide.sh); KUBEBUILDER_ASSETS="$$assets" go run ./test/memory
+	@assets=$$(test/controlplane/provide.sh); KUBEBUILDER_ASSETS="$$assets" go run ./test/memory $(MEMORY)
 
 .PHONY: bench
 bench: ## Measure decisions, the server and edits side by side: see bench/README.md

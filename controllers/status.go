@@ -268,6 +268,9 @@ func (s policyStatus) applyTo(object *unstructured.Unstructured) (runtime.ApplyC
 	if entries := s.Entries; entries != nil {
 		status.WithEntries(v1alpha1ac.EntriesStatus().WithAllowed(*entries.Allowed).WithDenied(*entries.Denied))
 	}
+	if s.NamespaceMemoryLimitBytes > 0 {
+		status.WithNamespaceMemoryLimitBytes(s.NamespaceMemoryLimitBytes)
+	}
 	for _, list := range s.Lists {
 		status.WithLists(v1alpha1ac.ListStatus().
 			WithPath(list.Path).

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -45,6 +46,7 @@ type StatusReconciler struct {
 	client    client.Client
 	recorder  events.EventRecorder
 	scopes    Scopes
+	limits    budget.Limits
 	observing bool
 	logger    logr.Logger
 	events    eventBudgets
@@ -61,6 +63,8 @@ const (
 	statusWorkers = 4
 	// sweep is the priority of requests that come for many policies at once: what somebody has just edited goes before them.
 	sweep = handler.LowPriority
+	// editedAtOnce is how many policies a build changes at most by what somebody has just edited: one, or those that share a list.
+	editedAtOnce = 20
 )
 
 // PolicySource is where policies are read as they are stored.
@@ -89,8 +93,9 @@ type StatusOptions struct {
 	// Client and Recorder are what is written with.
 	Client   client.Client
 	Recorder events.EventRecorder
-	// Scopes are what the rules controller goes by.
+	// Scopes and Limits are what the rules controller goes by. Each status tells the limit of its namespace.
 	Scopes Scopes
+	Limits budget.Limits
 	// Fleet is where it is learned which replicas decide by what.
 	Fleet *fleet.Observer
 	// Observing says that the operator only observes, which every status then tells.
@@ -107,7 +112,7 @@ func NewStatusReconciler(o StatusOptions) (*StatusReconciler, error) {
 	}
 	return &StatusReconciler{
 		stored: o.Stored, built: o.Built, converter: converter{schema}, client: o.Client, recorder: o.Recorder,
-		scopes: o.Scopes, observing: o.Observing, logger: o.Logger,
+		scopes: o.Scopes, limits: o.Limits, observing: o.Observing, logger: o.Logger,
 		events: newEventBudgets(), fleet: o.Fleet, warned: &warnedSet{}, rollout: fleet.NewRollout(o.Fleet),
 	}, nil
 }
@@ -134,11 +139,7 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 			return fmt.Errorf("the queue is a %T, which knows no priorities", queue)
 		}
 		go r.rollout.Run(ctx, func(name types.NamespacedName, urgent bool) { r.enqueue(name, !urgent) })
-		r.built.OnBuilt(func(policies []types.NamespacedName) {
-			for _, name := range policies {
-				r.enqueue(name, false)
-			}
-		})
+		r.built.OnBuilt(r.onBuilt)
 		end, err = r.stored.OnPolicies(r.onPolicy())
 		return err
 	})
@@ -154,6 +155,14 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 	err = c.Start(ctx)
 	r.lastLeaves()
 	return err
+}
+
+// onBuilt asks for the status of policies that a build has changed. Where a namespace is beyond its budget, each further policy changes
+// what the status of all of them says: the policies of other namespaces do not wait for that.
+func (r *StatusReconciler) onBuilt(policies []types.NamespacedName) {
+	for _, name := range policies {
+		r.enqueue(name, len(policies) > editedAtOnce)
+	}
 }
 
 // enqueue asks for the status of a policy. isSweep says that it is one of many, and nobody waits for it.
@@ -268,6 +277,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	wanted := policyStatus{v1alpha1.RegistrationPolicyStatus{
 		Conditions: []metav1.Condition{accepted, rollout.Ready},
 		Replicas:   rollout.Replicas, Entries: entriesStatus(built), Lists: listStatuses(&built.Written),
+		NamespaceMemoryLimitBytes: r.limits[object.GetNamespace()],
 	}}
 	if warned.overruled != nil && accepted.Status == metav1.ConditionTrue {
 		wanted.Conditions = append(wanted.Conditions, warned.overruled.condition())

@@ -19,8 +19,10 @@ import (
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/listobjects"
 	"registrationpolicy.dev/operator/internal/publish"
@@ -253,6 +255,53 @@ func TestStatusSaysWhatBecameOfAPolicy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// `regpol lists sync` goes by it, whose account may read nothing but the namespace.
+func TestStatusTellsTheMemoryLimitOfTheNamespace(t *testing.T) {
+	namespace := cluster.namespace(t)
+	f := newStatusFixture(t, cluster, false)
+	cluster.apply(t, namespace, "policy", "{allow: {domains: [acme.com]}}")
+	for _, limit := range []int64{0, 32 << 20, 16 << 20, 0} {
+		f.reconciler.limits = budget.Limits{namespace: limit, "another": 1 << 20}
+		f.reconcile(t, namespace, "policy")
+		f.reconcile(t, namespace, "policy")
+		if status, _ := statusOf(t, cluster, namespace, "policy"); status.NamespaceMemoryLimitBytes != limit {
+			t.Errorf("the status says %d, want %d", status.NamespaceMemoryLimitBytes, limit)
+		}
+	}
+	if writes := f.writes(); writes != 4 {
+		t.Errorf("%d writes", writes)
+	}
+}
+
+// priorities notes with which priority policies are put into a queue.
+type priorities struct {
+	priorityqueue.PriorityQueue[ctrl.Request]
+	noted map[int]int
+}
+
+func (p *priorities) AddWithOpts(options priorityqueue.AddOpts, requests ...ctrl.Request) {
+	priority := 0
+	if options.Priority != nil {
+		priority = *options.Priority
+	}
+	p.noted[priority] += len(requests)
+}
+
+// A tenant who floods his namespace changes the status of all of his policies with each one more.
+func TestPoliciesOfAWholeNamespaceWaitForWhatWasJustEdited(t *testing.T) {
+	t.Parallel()
+	for count, want := range map[int]map[int]int{
+		1: {0: 1}, editedAtOnce: {0: editedAtOnce}, 300: {sweep: 300},
+	} {
+		queue := &priorities{noted: map[int]int{}}
+		reconciler := &StatusReconciler{queue: queue}
+		reconciler.onBuilt(make([]types.NamespacedName, count))
+		if diff := cmp.Diff(want, queue.noted); diff != "" {
+			t.Errorf("%d policies at once (-want +got):\n%s", count, diff)
+		}
 	}
 }
 

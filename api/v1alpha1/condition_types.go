@@ -18,6 +18,7 @@ const (
 	//
 	// * "InvalidEntry"
 	// * "ListInvalid"
+	// * "OverBudget"
 	// * "ListNotFound"
 	// * "OutsideScope"
 	// * "NotUnderstood"

@@ -255,6 +255,12 @@ type RegistrationPolicyStatus struct {
 	// +listMapKey=path
 	// +kubebuilder:validation:MaxItems=40
 	Lists []ListStatus `json:"lists,omitempty"`
+
+	// namespaceMemoryLimitBytes is how many bytes of memory the policies of the namespace and the lists that they name may take
+	// together in each replica. `regpol lists sync` refuses a list that would go beyond it. Omitted: there is no limit.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	NamespaceMemoryLimitBytes int64 `json:"namespaceMemoryLimitBytes,omitempty"`
 }
 
 // ReplicasStatus says how many replicas decided by the observed generation of a policy at the observed time. A replica

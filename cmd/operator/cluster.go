@@ -113,7 +113,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	statusReconciler, err := controllers.NewStatusReconciler(controllers.StatusOptions{
 		Stored: watches, Built: rulesReconciler,
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
-		Scopes: o.scopes, Observing: o.observe, Logger: logger.WithName("status"),
+		Scopes: o.scopes, Limits: o.limits, Observing: o.observe, Logger: logger.WithName("status"),
 		Fleet: &fleet.Observer{
 			Reader: mgr.GetAPIReader(), Namespace: o.namespace, LeaseName: o.leaseName, ServiceName: o.serviceName, Replica: replica,
 			Metrics: fleetMetrics, Logger: logger.WithName("status"),

@@ -123,6 +123,9 @@ func addMembers(to map[string]string, path string, of reflect.Type) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		inner := field.Type
 		suffix := ""
+		if inner.Kind() == reflect.Pointer && inner.Elem().Kind() == reflect.Struct {
+			inner = inner.Elem()
+		}
 		if inner.Kind() == reflect.Slice && inner.Elem().Kind() == reflect.Struct {
 			inner, suffix = inner.Elem(), "[]"
 		}

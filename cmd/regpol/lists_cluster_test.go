@@ -82,6 +82,22 @@ func TestListsInACluster(t *testing.T) {
 			t.Error(told)
 		}
 	})
+	t.Run("more than the namespace may take", func(t *testing.T) {
+		limit := func(bytes string) {
+			c.kubectl(t, "patch", "-n", "exit", "regpol/acme", "--subresource=status", "--type=merge",
+				"-p", `{"status":{"namespaceMemoryLimitBytes":`+bytes+`}}`)
+		}
+		limit("70000")
+		got := lists("", "sync", "large", file("disposable.txt"), "--dry-run")
+		if got.code != exitDenied || !strings.Contains(got.out, "OverBudget") || !strings.Contains(got.out, "69 KiB that namespace exit may take") {
+			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		}
+		limit("null")
+		got = lists("", "sync", "large", file("disposable.txt"), "--dry-run")
+		if got.code != exitAllowed || !strings.Contains(got.out, "memory     65 KiB; no policy's status says how much the namespace may take\n") {
+			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		}
+	})
 	t.Run("for a program", func(t *testing.T) {
 		got := lists("", "sync", "disposable", file("poisoned.txt"), "-o", "json")
 		var r listsync.Report

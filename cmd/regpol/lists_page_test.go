@@ -57,6 +57,9 @@ func newListsReader(t *testing.T, c *testCluster, namespace string) *listsReader
 	}
 	c.kubectl(t, "create", "namespace", namespace)
 	c.kubectl(t, "apply", "-n", namespace, "-f", "config/samples/quickstart/acme.yaml")
+	// What the operator would write.
+	c.kubectl(t, "patch", "-n", namespace, "regpol/acme", "--subresource=status", "--type=merge",
+		"-p", `{"status":{"namespaceMemoryLimitBytes":67108864}}`)
 	kubeconfig := c.altered(t, func(config *clientcmdapi.Config) {
 		for _, context := range config.Contexts {
 			context.Namespace = namespace

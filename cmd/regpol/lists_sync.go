@@ -61,7 +61,7 @@ large. Nothing is written where nothing changed. Policies see the old list or th
 
 The guard refuses, and names the entries, where the new content is not a list; where it denies what the old one did not, and a
 policy of the namespace allows by name, a mailbox provider or privacy relay, or a public suffix such as com.ar; and where more of
-it changes than --max-change.
+it changes than --max-change; and where the namespace may not take so much of the operator's memory, as the status of its policies says.
 Have a look at it then, and say --accept with the digest that the refusal names. With --for allow it refuses public suffixes and
 mailbox providers that the old content did not have.
 

@@ -8,6 +8,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
@@ -48,6 +49,9 @@ func writeListText(s streams, r *listsync.Report) error {
 	if r.SkippedLines > 0 {
 		line("skipped", skippedInWords(r))
 	}
+	if r.Memory != nil {
+		line("memory", memoryInWords(r.Memory))
+	}
 	if r.Outcome == listsync.Done {
 		line("in", inMaps(r))
 	}
@@ -76,6 +80,14 @@ func dryRunInWords(r *listsync.Report) string {
 		return " (dry run)"
 	}
 	return ""
+}
+
+func memoryInWords(m *listsync.Memory) string {
+	if m.LimitBytes == 0 {
+		return budget.Size(m.ListBytes) + "; no policy's status says how much the namespace may take"
+	}
+	return fmt.Sprintf("%s; policies and other lists take %s, and the namespace may take %s",
+		budget.Size(m.ListBytes), budget.Size(m.OtherBytes), budget.Size(m.LimitBytes))
 }
 
 func skippedInWords(r *listsync.Report) string {

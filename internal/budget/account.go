@@ -32,6 +32,9 @@ func (a *Account) Wanted() int64 { return a.policies + a.lists + a.refused }
 // Limit returns how many bytes the namespace may take; 0 where it has no limit.
 func (a *Account) Limit() int64 { return a.limit }
 
+// Left returns how many bytes there are for a further list; negative where the policies alone take more than the limit.
+func (a *Account) Left() int64 { return a.limit - a.taken() }
+
 func (a *Account) taken() int64 { return a.policies + a.lists }
 
 // Refusal says, for people, why the policies of the namespace cannot be in force; "" means that they can.
@@ -50,12 +53,12 @@ func (a *Account) Check(text, lines int64) string {
 		return ""
 	}
 	cost := ListCost(text, lines)
-	if cost <= a.limit-a.taken() {
+	if cost <= a.Left() {
 		return ""
 	}
 	return fmt.Sprintf("it takes %s of memory or more (%s of text), and of the %s that --namespace-limits gives namespace %s, %s are "+
 		"left: shorten the list, delete policies, or have the limit raised",
-		Size(cost), Size(text), Size(a.limit), a.namespace, Size(max(0, a.limit-a.taken())))
+		Size(cost), Size(text), Size(a.limit), a.namespace, Size(max(0, a.Left())))
 }
 
 // Take counts a list that fits.

@@ -3,7 +3,9 @@ package budget_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
@@ -115,5 +117,23 @@ func TestTheCostOfAListCoversTwoVersions(t *testing.T) {
 				t.Errorf("%d of %q cost %d, and two versions take %d", lines, format, cost, retained+peak)
 			}
 		}
+	}
+}
+
+// Readers size the operator by what the page about lists says.
+func TestThePageSaysWhatAnEntryOfAListTakes(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/lists.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const entries, line = 1_000_000, 22 // 21 characters and the end of the line
+	var said float64
+	_, after, _ := strings.Cut(string(page), "of its namespace counts some ")
+	if _, err := fmt.Sscanf(after, "%f bytes an entry where a million domains have 21 characters each", &said); err != nil {
+		t.Fatal("the page no longer says what an entry takes: ", err)
+	}
+	if cost := float64(budget.ListCost(entries*line, entries)) / entries; math.Abs(cost-said) > 5 {
+		t.Errorf("an entry takes %.1f bytes, and the page says some %.0f", cost, said)
 	}
 }

@@ -95,8 +95,8 @@ func fault(doing string, err error) error {
 	}
 }
 
-// allowedByName returns what the policies of a namespace allow by name, by policy and path.
-func allowedByName(ctx context.Context, kube client.Client, namespace string) ([]named, error) {
+// readPolicies returns the policies of a namespace, by name.
+func readPolicies(ctx context.Context, kube client.Client, namespace string) ([]unstructured.Unstructured, error) {
 	if kube == nil {
 		return nil, nil
 	}
@@ -110,9 +110,14 @@ func allowedByName(ctx context.Context, kube client.Client, namespace string) ([
 		return nil, fault("list the policies of namespace "+namespace, err)
 	}
 	slices.SortFunc(list.Items, func(a, b unstructured.Unstructured) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return list.Items, nil
+}
+
+// allowedByName returns what policies allow by name, by policy and path.
+func allowedByName(policies []unstructured.Unstructured) []named {
 	var all []named
-	for i := range list.Items {
-		policy := &list.Items[i]
+	for i := range policies {
+		policy := &policies[i]
 		for _, field := range []string{"domains", "publicSuffixes", "addresses"} {
 			// Of a policy that is not understood, what can be read is protected all the same.
 			entries, _, _ := unstructured.NestedSlice(policy.Object, "spec", "allow", field)
@@ -121,12 +126,12 @@ func allowedByName(ctx context.Context, kube client.Client, namespace string) ([
 				path := fmt.Sprintf("spec.allow.%s[%d]", field, at)
 				// The reading of a list, for one entry: it knows every spelling that a policy may have. "*" is no name.
 				for canonical := range rules.CompileList([]byte(text)).All() {
-					all = append(all, named{canonical, namespace + "/" + policy.GetName(), path})
+					all = append(all, named{canonical, policy.GetNamespace() + "/" + policy.GetName(), path})
 				}
 			}
 		}
 	}
-	return all, nil
+	return all
 }
 
 // ours says whether a ConfigMap was made by this package.

@@ -40,6 +40,9 @@ type Report struct {
 	Added   int `json:"added"`
 	Removed int `json:"removed"`
 
+	// Memory is what the content takes in the operator.
+	Memory *Memory `json:"memory,omitempty"`
+
 	// Shards is the number of shards, 0 if one ConfigMap holds it all.
 	Shards int `json:"shards"`
 	// Written, Deleted are the names of ConfigMaps that were made or changed, or are gone.
@@ -79,11 +82,13 @@ const (
 	PublicSuffix Kind = "PublicSuffix"
 	// TooMuchChange: more entries come and go than --max-change lets pass.
 	TooMuchChange Kind = "TooMuchChange"
+	// OverBudget: the operator would refuse the content, or another list beside it, because the namespace may not take so much memory.
+	OverBudget Kind = "OverBudget"
 )
 
 // Kinds returns all classes of objections.
 func Kinds() []Kind {
-	return []Kind{NotAList, NotPinned, AllowedByName, MailboxProvider, PublicSuffix, TooMuchChange}
+	return []Kind{NotAList, NotPinned, AllowedByName, MailboxProvider, PublicSuffix, TooMuchChange, OverBudget}
 }
 
 // Objection is one thing that the guard has against a content.
@@ -92,7 +97,7 @@ type Objection struct {
 	Kind Kind `json:"kind"`
 	// Entry is the entry of the content; of an address, only the domain with its @.
 	Entry string `json:"entry,omitempty"`
-	// Of is what the entry hits: a domain that is allowed, or a provider's.
+	// Of is what the entry hits: a domain that is allowed, or a provider's. Of OverBudget, the other list that would not fit.
 	Of string `json:"of,omitempty"`
 	// Policy and Path say which policy allows it, and where.
 	Policy string `json:"policy,omitempty"`

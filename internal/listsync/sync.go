@@ -119,11 +119,11 @@ func (r *run) sync(ctx context.Context) error {
 		return fmt.Errorf("%w: %d, and --max-entries allows %d", ErrTooMany, r.report.Entries, r.request.MaxEntries)
 	}
 	r.step("comparing %s with what was there", entries(r.report.Entries))
-	if err := r.judge(ctx); err != nil || r.report.Outcome == Refused {
-		return err
-	}
 	objects, err := listobjects.Write(r.request.Name, r.request.Namespace, r.request.Text)
 	if err != nil {
+		return err
+	}
+	if err := r.judge(ctx, objects); err != nil || r.report.Outcome == Refused {
 		return err
 	}
 	for _, object := range objects {
@@ -189,11 +189,15 @@ func (r *run) isThere() bool {
 	return r.old != nil && r.report.Previous == r.report.Digest && ours(r.head) && listobjects.IsList(r.head)
 }
 
-// judge asks the guard.
-func (r *run) judge(ctx context.Context) error {
+// judge asks the guard about the content, which is in these objects.
+func (r *run) judge(ctx context.Context, objects []*corev1.ConfigMap) error {
+	policies, err := readPolicies(ctx, r.Kube, r.request.Namespace)
+	if err != nil {
+		return err
+	}
 	c := change{
 		use: r.request.Use, old: r.old, now: r.now, maxChange: r.request.MaxChange,
-		providers: rules.MailboxProviders(), isPage: isPage(r.request.Text),
+		providers: rules.MailboxProviders(), isPage: isPage(r.request.Text), allowed: allowedByName(policies),
 	}
 	r.report.Added, r.report.Removed = c.count()
 	if r.request.Pinned != "" && r.request.Pinned != r.report.Digest {
@@ -201,12 +205,16 @@ func (r *run) judge(ctx context.Context) error {
 			Kind: NotPinned, Text: fmt.Sprintf("the content is %s, and --sha256 names %s", r.report.Digest, r.request.Pinned),
 		})
 	}
-	var err error
-	if c.allowed, err = allowedByName(ctx, r.Kube, r.request.Namespace); err != nil {
-		return err
-	}
-	if !r.judgedBefore() || r.now.Fault() != "" {
+	tooBig := r.measure(ctx, policies, objects)
+	switch known := r.judgedBefore(); {
+	case !known:
+		r.report.Objections = append(append(r.report.Objections, c.judge()...), tooBig...)
+	case r.now.Fault() != "":
 		r.report.Objections = append(r.report.Objections, c.judge()...)
+	default:
+		for i := range tooBig {
+			r.report.Warnings = append(r.report.Warnings, tooBig[i].Text)
+		}
 	}
 	released := r.request.Accept == r.report.Digest
 	for i := range r.report.Objections {

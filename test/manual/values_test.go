@@ -3,6 +3,7 @@ package manual
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -48,5 +49,23 @@ func TestTheChartHasTheValuesThatThePagesName(t *testing.T) {
 	auth, _ := values["auth"].(map[string]any)
 	if auth["header"] != authHeader {
 		t.Errorf("auth.header is %v, and the pages say %s", auth["header"], authHeader)
+	}
+}
+
+// Requests and limits follow from what was measured, and the values say it.
+func TestTheMemoryThatTheValuesNameIsOnThePageOfMeasurements(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "charts", "registration-policy-operator", "values.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	measured := (&page{file: "performance.md"}).whole(t)
+	figures := regexp.MustCompile(`[0-9.]+ MiB`).FindAllString(strings.ReplaceAll(string(text), "\n#", ""), -1)
+	for _, figure := range figures {
+		if !strings.Contains(measured, " "+figure) {
+			t.Errorf("docs/performance.md does not say %s", figure)
+		}
+	}
+	if len(figures) < 10 {
+		t.Errorf("the values name %q", figures)
 	}
 }

@@ -22,9 +22,9 @@ type cgroup struct {
 	v2   bool
 }
 
-// newCgroup makes a cgroup whose processes get at most limit bytes, and none by swapping.
+// newCgroup makes a cgroup whose processes get at most limit bytes, and none by swapping. Another run on the same machine has others.
 func newCgroup(name string, limit int64) (*cgroup, error) {
-	g, err := placeCgroup(name)
+	g, err := placeCgroup(fmt.Sprintf("%s-%d", name, os.Getpid()))
 	if err != nil {
 		return nil, fmt.Errorf("no memory cgroup can be made (%w): run this as root, where /sys/fs/cgroup is writable and has the "+
 			"memory controller: in a container, with --privileged", err)

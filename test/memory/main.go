@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -26,7 +27,12 @@ type options struct {
 	binary string   // the operator's program; "": it is built
 	flags  []string // more flags of the operator
 	keep   string   // directory for the operators' logs; "": none
+	rest   bool     // measure what replicas take at rest, in place of the cases
+	// optional says that a machine on which no memory cgroup can be made leaves all of it out.
+	optional bool
 }
+
+func (o *options) wanted(name string) bool { return len(o.only) == 0 || slices.Contains(o.only, name) }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -43,11 +49,16 @@ func main() {
 		return nil
 	})
 	flag.StringVar(&o.keep, "keep", "", "directory for the logs of the operators")
+	flag.BoolVar(&o.rest, "rest", false, "measure what replicas take while nothing changes, in place of the cases")
+	flag.BoolVar(&o.optional, "optional", false, "where no memory cgroup can be made, say so and end without a failure")
 	list := flag.Bool("list", false, "print the names of the cases and end")
 	flag.Parse()
 	if *list {
 		for _, c := range cases() {
 			fmt.Printf("%-20s %s\n", c.name, c.sentence)
+		}
+		for _, c := range restingCases() {
+			fmt.Printf("%-20s %s; with -rest\n", c.name, c.sentence)
 		}
 		return
 	}

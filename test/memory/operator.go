@@ -178,16 +178,24 @@ func (op *operator) kill() {
 
 // resident returns the most that the process has had resident at once, in bytes.
 func (op *operator) resident() (int64, error) {
+	if most := op.memory("VmHWM"); most > 0 {
+		return most, nil
+	}
+	return 0, errEnded
+}
+
+// memory returns a figure of /proc/PID/status in bytes; 0 if the process has ended.
+func (op *operator) memory(field string) int64 {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/status", op.process.Process.Pid))
 	if err != nil {
-		return 0, err
+		return 0
 	}
 	defer func() { _ = file.Close() }()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if value, found := strings.CutPrefix(lines.Text(), "VmHWM:"); found {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-			return kib << 10, err
+		if value, found := strings.CutPrefix(lines.Text(), field+":"); found {
+			kib, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			return kib << 10
 		}
 	}
-	return 0, errEnded
+	return 0
 }

@@ -263,6 +263,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - path
+    - name: namespaceMemoryLimitBytes
+      type:
+        scalar: numeric
     - name: observedGeneration
       type:
         scalar: numeric

@@ -21,6 +21,9 @@ type RegistrationPolicyStatusApplyConfiguration struct {
 	Entries *EntriesStatusApplyConfiguration `json:"entries,omitempty"`
 	// lists are the lists that the policy uses, as the operator has read them.
 	Lists []ListStatusApplyConfiguration `json:"lists,omitempty"`
+	// namespaceMemoryLimitBytes is how many bytes of memory the policies of the namespace and the lists that they name may take
+	// together in each replica. `regpol lists sync` refuses a list that would go beyond it. Omitted: there is no limit.
+	NamespaceMemoryLimitBytes *int64 `json:"namespaceMemoryLimitBytes,omitempty"`
 }
 
 // RegistrationPolicyStatusApplyConfiguration constructs a declarative configuration of the RegistrationPolicyStatus type for use with
@@ -76,5 +79,13 @@ func (b *RegistrationPolicyStatusApplyConfiguration) WithLists(values ...*ListSt
 		}
 		b.Lists = append(b.Lists, *values[i])
 	}
+	return b
+}
+
+// WithNamespaceMemoryLimitBytes sets the NamespaceMemoryLimitBytes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the NamespaceMemoryLimitBytes field is set to the value of the last call.
+func (b *RegistrationPolicyStatusApplyConfiguration) WithNamespaceMemoryLimitBytes(value int64) *RegistrationPolicyStatusApplyConfiguration {
+	b.NamespaceMemoryLimitBytes = &value
 	return b
 }
