@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -21,12 +20,12 @@ import (
 // it is the tenants who say how large they are: up to 1.5 MB each, with what is written in their metadata.
 type lister struct{ client rest.Interface }
 
-func newLister(config *rest.Config, httpClient *http.Client) (lister, error) {
+func newLister(config *rest.Config) (lister, error) {
 	scheme := runtime.NewScheme()
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"}) // for the Status of an error
 	config = rest.CopyConfig(config)
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	client, err := rest.UnversionedRESTClientForConfigAndClient(config, httpClient)
+	client, err := rest.UnversionedRESTClientFor(config)
 	if err != nil {
 		return lister{}, fmt.Errorf("set up a client: %w", err)
 	}
@@ -136,6 +135,9 @@ func readList(body io.Reader, kind string, take func(item []byte) error) (versio
 	}
 	if err := expect(decoder, json.Delim('}')); err != nil {
 		return "", err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) { // read to its end, the connection can be used again
+		return "", errors.New("the answer has more than a list")
 	}
 	if found.kind != kind || !found.items || found.metadata.ResourceVersion == "" || found.metadata.Continue != "" {
 		return "", fmt.Errorf("the answer is no whole %s", kind)

@@ -93,7 +93,7 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	if setup.watchdogLimit > 0 {
 		r.tracker.SetWatchdogLimit(setup.watchdogLimit)
 	}
-	if r.watches, err = newWatches(t, config, mgr.GetHTTPClient(), r.tracker, mgr.GetAPIReader()); err != nil {
+	if r.watches, err = NewWatches(config, mgr.GetAPIReader(), r.tracker, nil); err != nil {
 		t.Fatal(err)
 	}
 	r.lists = publish.NewLists(publishMetrics)

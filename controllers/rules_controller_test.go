@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/publish"
@@ -43,11 +42,8 @@ func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes
 	logger := loggerTo(f.log)
 	metrics := publish.NewMetrics(f.registry)
 	f.tracker = freshness.New(f.registry, []string{namespace}, logger)
-	httpClient, err := rest.HTTPClientFor(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if f.watches, err = newWatches(t, config, httpClient, f.tracker, newDirectClient(t, config)); err != nil {
+	var err error
+	if f.watches, err = NewWatches(config, newDirectClient(t, config), f.tracker, nil); err != nil {
 		t.Fatal(err)
 	}
 	f.publisher = publish.New(publish.Options{
@@ -67,13 +63,6 @@ func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes
 		watching.Wait()
 	})
 	return f
-}
-
-func newWatches(
-	t *testing.T, config *rest.Config, httpClient *http.Client, tracker *freshness.Tracker, content client.Reader,
-) (*Watches, error) {
-	t.Helper()
-	return NewWatches(config, httpClient, content, tracker, nil)
 }
 
 // catchUp waits until the watches have brought what the API server has now.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -60,18 +59,16 @@ type watchedNamespace struct {
 
 // NewWatches returns the informers of the namespaces that the tracker follows, not yet started. Content is where single objects are
 // read: it asks the API server.
-func NewWatches(
-	config *rest.Config, httpClient *http.Client, content client.Reader, tracker *freshness.Tracker, limits budget.Limits,
-) (*Watches, error) {
-	objects, err := dynamic.NewForConfigAndClient(config, httpClient)
+func NewWatches(config *rest.Config, content client.Reader, tracker *freshness.Tracker, limits budget.Limits) (*Watches, error) {
+	objects, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("set up a client: %w", err)
 	}
-	partial, err := metadata.NewForConfigAndClient(config, httpClient)
+	partial, err := metadata.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("set up a client: %w", err)
 	}
-	lister, err := newLister(config, httpClient)
+	lister, err := newLister(config)
 	if err != nil {
 		return nil, err
 	}

@@ -138,7 +138,7 @@ func (c *cluster) control(ctx context.Context, config *rest.Config) (<-chan erro
 		return nil, err
 	}
 	tracker, metrics := freshness.New(registry, []string{namespace}, logger), publish.NewMetrics(registry)
-	watches, err := controllers.NewWatches(config, mgr.GetHTTPClient(), mgr.GetAPIReader(), tracker, nil)
+	watches, err := controllers.NewWatches(config, mgr.GetAPIReader(), tracker, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	}
 	metrics, fleetMetrics, publishMetrics := controllers.NewMetrics(registry), fleet.NewMetrics(registry), publish.NewMetrics(registry)
 	tracker := freshness.New(registry, o.watchNamespaces, logger.WithName("watch"))
-	watches, err := controllers.NewWatches(config, mgr.GetHTTPClient(), mgr.GetAPIReader(), tracker, o.limits)
+	watches, err := controllers.NewWatches(config, mgr.GetAPIReader(), tracker, o.limits)
 	if err != nil {
 		return nil, err
 	}
