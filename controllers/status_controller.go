@@ -59,6 +59,8 @@ type StatusReconciler struct {
 const (
 	// statusWorkers is how many statuses are written at the same time.
 	statusWorkers = 4
+	// promptStatuses is how many policies a build may change for nobody else to go before them.
+	promptStatuses = 50
 	// sweep is the priority of requests that come for many policies at once: what somebody has just edited goes before them.
 	sweep = handler.LowPriority
 )
@@ -136,7 +138,7 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 		go r.rollout.Run(ctx, func(name types.NamespacedName, urgent bool) { r.enqueue(name, !urgent) })
 		r.built.OnBuilt(func(policies []types.NamespacedName) {
 			for _, name := range policies {
-				r.enqueue(name, false)
+				r.enqueue(name, len(policies) > promptStatuses)
 			}
 		})
 		end, err = r.stored.OnPolicies(r.onPolicy())
