@@ -65,8 +65,9 @@ type RulesReconciler struct {
 // namespaceBuild is the last build of a namespace. It is immutable.
 type namespaceBuild struct {
 	policies map[string]*builtPolicy
-	// refused stands for all policies where they are more than the namespace may take.
+	// refused stands for all policies where they are more than the namespace may take, wanted is what they took when that was said.
 	refused *publish.Policy
+	wanted  int64
 }
 
 // builtPolicy is a policy as it was built from one version of its object.
@@ -314,7 +315,10 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 	account := r.limits.Open(namespace, sizes)
 	defer func() { r.metrics.Budget(namespace, account.Wanted(), account.Limit()) }()
 	if refusal := account.Refusal(); refusal != "" {
-		now := &namespaceBuild{refused: r.publisher.Refuse(namespace, refusal, before.refused)}
+		now := &namespaceBuild{refused: before.refused, wanted: before.wanted}
+		if before.refused == nil || isFar(account.Wanted(), before.wanted) {
+			now.refused, now.wanted = r.publisher.Refuse(namespace, refusal), account.Wanted()
+		}
 		r.lists.Forget(namespace)
 		return now, publish.Build{Policies: []*publish.Policy{now.refused}}, nil
 	}
@@ -347,6 +351,13 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 		build.Policies = append(build.Policies, built.Policy)
 	}
 	return now, build, nil
+}
+
+// isFar reports whether a size has changed by more than a fourth. The status of each policy of a refused namespace names it: written at
+// each change, a tenant's policies beyond his budget would cost as many writes as there are of them, each time.
+func isFar(now, before int64) bool {
+	const fourth = 4
+	return max(now-before, before-now) > before/fourth
 }
 
 // isOf reports whether the policy was built from what the object says. A status write makes another object that says the same.

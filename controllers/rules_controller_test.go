@@ -11,8 +11,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
+	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -300,5 +303,43 @@ func TestNoInformerAsksForAnyVersionThatTheServerHasAtHand(t *testing.T) {
 				t.Error("no list was recorded: the fallback was not tried")
 			}
 		})
+	}
+}
+
+// Each policy of a namespace that is refused as a whole has a status that names the size: it is not written for each change of one.
+func TestStatusOfARefusedNamespaceIsAskedForOnlyWhenItsSizeHasChangedMuch(t *testing.T) {
+	namespace := cluster.namespace(t)
+	f := newRulesFixture(t, cluster.config, namespace)
+	f.reconciler.limits = budget.Limits{namespace: 1}
+	var asked []types.NamespacedName
+	f.reconciler.OnBuilt(func(policies []types.NamespacedName) { asked = policies })
+	apply := func(from, until int) []types.NamespacedName {
+		for i := from; i < until; i++ {
+			cluster.apply(t, namespace, fmt.Sprint("policy-", i), `{allow: {domains: [acme.com]}}`)
+		}
+		asked = nil
+		f.reconcile(t)
+		return asked
+	}
+	const all = 10
+	if got := apply(0, all); len(got) != all {
+		t.Errorf("asked for %d of %d policies when they were refused", len(got), all)
+	}
+	one := &unstructured.Unstructured{}
+	one.SetNamespace(namespace)
+	one.SetName("policy-0")
+	refused, built := f.reconciler.Built(one)
+	if !built || !strings.Contains(refused.Refused, "10 policies") {
+		t.Fatalf("refused %v, %+v; want a text that names the figures", built, refused)
+	}
+	if got := apply(all, all+1); len(got) != 0 {
+		t.Errorf("asked for %d policies when one more was refused", len(got))
+	}
+	if got := apply(all+1, 2*all); len(got) != 2*all {
+		t.Errorf("asked for %d of %d policies when they were twice as many", len(got), 2*all)
+	}
+	f.reconciler.limits = nil
+	if got := apply(0, 1); len(got) != 2*all {
+		t.Errorf("asked for %d of %d policies when they came into force", len(got), 2*all)
 	}
 }

@@ -103,6 +103,9 @@ func TestEditByEditIsTheSameAsFromNothing(t *testing.T) {
 			if snapshot.Digest() != whole.Digest() || !slices.Equal(snapshot.Policies(), whole.Policies()) {
 				t.Fatalf("digest %s, want %s; policies %v, want %v", snapshot.Digest(), whole.Digest(), snapshot.Policies(), whole.Policies())
 			}
+			if got := rules.DigestOf(slices.Collect(maps.Values(e.compiled))); got != whole.Digest() {
+				t.Fatalf("DigestOf says %s, want %s", got, whole.Digest())
+			}
 			calls := e.calls()
 			if diff := cmp.Diff(answersOf(whole, calls), answersOf(snapshot, calls)); diff != "" {
 				t.Fatalf("decisions (-from nothing +edit by edit):\n%s", diff)

@@ -88,6 +88,14 @@ func digestOf(policies []*Compiled) string {
 	return "sha256:" + hex.EncodeToString(hash.Sum(nil))
 }
 
+// DigestOf returns the digest of the rules that compiled policies make together, without making them.
+func DigestOf(policies []*Compiled) string {
+	if !slices.IsSortedFunc(policies, (*Compiled).compare) {
+		policies = slices.SortedFunc(slices.Values(policies), (*Compiled).compare)
+	}
+	return digestOf(policies)
+}
+
 // Assemble returns the rules that compiled policies make together: the same, with the same digest, as [Compile] returns for the
 // policies that they were compiled from, whatever their order. It shares with an earlier snapshot, which it does not change, what is
 // the same in both: a policy that is the same *Compiled costs next to nothing. nil is no earlier snapshot. Policies that come

@@ -24,6 +24,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/tcpproxy"
 )
 
 const (
@@ -57,7 +59,7 @@ type replica struct {
 	arguments []string
 	log       string
 	proxy     *proxy
-	line      *line
+	line      *tcpproxy.Proxy
 
 	process               *exec.Cmd
 	hook, probes, metrics string // host:port
@@ -109,9 +111,10 @@ func startFleet(ctx context.Context, c *cluster, o fleetOptions) (_ *fleet, err 
 		if r.proxy, err = startProxy(r.name, user, f.counts); err != nil {
 			return nil, err
 		}
-		if r.line, err = newLine(r.proxy.address(), o.latency); err != nil {
+		if r.line, err = tcpproxy.New(context.WithoutCancel(ctx), r.proxy.address()); err != nil {
 			return nil, err
 		}
+		r.line.Slow(o.latency)
 		kubeconfig := filepath.Join(dir, r.name+".kubeconfig")
 		if err := r.writeKubeconfig(kubeconfig); err != nil {
 			return nil, err
@@ -146,7 +149,7 @@ func (f *fleet) stop() {
 	f.stopSlices()
 	for _, r := range f.replicas {
 		if r.line != nil {
-			r.line.close()
+			r.line.Close()
 		}
 		if r.proxy != nil {
 			r.proxy.close()
@@ -209,7 +212,7 @@ clusters: [{name: bench, cluster: {server: "https://%s", certificate-authority-d
 users: [{name: %s, user: {}}]
 contexts: [{name: bench, context: {cluster: bench, user: %s}}]
 current-context: bench
-`, r.line.address(), base64.StdEncoding.EncodeToString(r.proxy.authority()), r.name, r.name), 0o600)
+`, r.line.Addr(), base64.StdEncoding.EncodeToString(r.proxy.authority()), r.name, r.name), 0o600)
 }
 
 // start starts the replica, and returns when it listens.

@@ -177,12 +177,8 @@ func (p *Publisher) SetUnreadable(namespace, why string) {
 	p.publish()
 }
 
-// Refuse returns what stands for all policies of a namespace which are beyond its budget: the calls in its scope are denied. before is
-// what stood for them at the last time, or nil.
-func (p *Publisher) Refuse(namespace, why string, before *Policy) *Policy {
-	if before != nil && before.Refused == why {
-		return before
-	}
+// Refuse returns what stands for all policies of a namespace which are beyond its budget: the calls in its scope are denied.
+func (p *Publisher) Refuse(namespace, why string) *Policy {
 	refused := p.Compile(AllOf(namespace, why))
 	refused.Refused = why
 	return refused

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,7 +32,7 @@ const (
 var kinds, kindCalls = makeKinds()
 
 func makeKinds() (made []oktasim.Registration, calls []rules.Call) {
-	for _, source := range sources {
+	for _, source := range sources() {
 		for _, domain := range append([]string{"elsewhere.example"}, domains...) {
 			for _, person := range people {
 				address := person + "@" + domain
@@ -69,16 +70,25 @@ func makeKinds() (made []oktasim.Registration, calls []rules.Call) {
 	return made, calls
 }
 
-// deciderOf returns what a snapshot says to each kind of call, each decided once.
-func deciderOf(snapshot *rules.Snapshot) func(kind int) history.Answer {
+// deciderOf returns what rules say to each kind of call, each decided once.
+func deciderOf(policies []*rules.Compiled) func(kind int) history.Answer {
+	var snapshot *rules.Snapshot
 	decided := make([]*history.Answer, len(kindCalls))
 	return func(kind int) history.Answer {
 		if decided[kind] == nil {
+			if snapshot == nil {
+				snapshot = rules.Assemble(nil, policies)
+			}
 			decision := snapshot.Decide(kindCalls[kind])
 			decided[kind] = &history.Answer{Allow: decision.Outcome == rules.Allow, Reason: string(decision.Reason)}
 		}
 		return *decided[kind]
 	}
+}
+
+// inScope returns which kinds of calls are in the scope of a namespace; nil means all.
+func inScope(scope []string) func(kind int) bool {
+	return func(kind int) bool { return scope == nil || slices.Contains(scope, kinds[kind].Source) }
 }
 
 // Okta calls the hook without end, at a steady rate, and keeps what came of it.

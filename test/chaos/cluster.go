@@ -22,59 +22,71 @@ import (
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 )
 
-const (
-	namespace = "registration"
-	hookName  = "hook"
-)
+// hookName is the name of the operators' Service.
+const hookName = "hook"
 
 // podLabels are what the Service selects replicas by.
 var podLabels = map[string]string{"app.kubernetes.io/name": "registration-policy-operator"}
 
-// install puts into a new cluster what `config` installs: the CustomResourceDefinition, the namespace, the operator's rights, its
-// Service.
-func install(ctx context.Context, plane *fleet.Plane) (client.Client, error) {
+// install puts into a new cluster what `config` installs: the CustomResourceDefinition, the operator's namespace with its Service, and
+// its rights in each namespace.
+func install(ctx context.Context, plane *fleet.Plane) (client.Client, *rbacv1.Role, error) {
 	ctrllog.SetLogger(logr.Discard()) // what the stand-ins cannot do while the API server is away is no news
 	klog.SetLogger(logr.Discard())
 	if _, err := envtest.InstallCRDs(plane.Config, envtest.CRDInstallOptions{
 		Paths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfPathMissing: true,
 	}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	admin, err := client.New(plane.Config, client.Options{Scheme: scheme})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var role rbacv1.Role
+	role := &rbacv1.Role{}
 	text, err := os.ReadFile(filepath.Join("config", "rbac", "role.yaml"))
 	if err != nil {
-		return nil, fmt.Errorf("run it in the work tree: %w", err)
+		return nil, nil, fmt.Errorf("run it in the work tree: %w", err)
 	}
-	if err := yaml.UnmarshalStrict(text, &role); err != nil {
-		return nil, err
+	if err := yaml.UnmarshalStrict(text, role); err != nil {
+		return nil, nil, err
 	}
-	role.Namespace = namespace
-	for _, object := range []client.Object{
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
-		&role,
-		&rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: role.Name},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
-			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: fleet.OperatorUser}},
-		},
-		&corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: hookName},
-			Spec:       corev1.ServiceSpec{Selector: podLabels, Ports: []corev1.ServicePort{{Name: "hook", Port: int32(ports.Hook)}}},
-		},
-	} {
+	var objects []client.Object
+	for _, namespace := range namespaces() {
+		objects = append(objects, namespaceObject(namespace), roleIn(namespace, role), bindingIn(namespace, role))
+	}
+	objects = append(objects, &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: hookName},
+		Spec:       corev1.ServiceSpec{Selector: podLabels, Ports: []corev1.ServicePort{{Name: "hook", Port: int32(ports.Hook)}}},
+	})
+	for _, object := range objects {
 		if err := admin.Create(ctx, object); err != nil {
-			return nil, fmt.Errorf("create %s: %w", object.GetName(), err)
+			return nil, nil, fmt.Errorf("create %s: %w", object.GetName(), err)
 		}
 	}
-	return admin, nil
+	return admin, role, nil
+}
+
+func namespaceObject(name string) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
+
+func roleIn(namespace string, role *rbacv1.Role) *rbacv1.Role {
+	role = role.DeepCopy()
+	role.Namespace = namespace
+	return role
+}
+
+// bindingIn returns what gives the operators their rights in a namespace.
+func bindingIn(namespace string, role *rbacv1.Role) *rbacv1.RoleBinding {
+	return &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: role.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: fleet.OperatorUser}},
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -10,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"registrationpolicy.dev/operator/test/chaos/fleet"
@@ -39,14 +39,22 @@ type Faults struct {
 	plane    *fleet.Plane
 	timeline *fleet.Timeline
 	binaries [2]string
+	tenancy  *Tenancy
+	authors  []*Author
+	watcher  *Watcher
 	// network is the first three octets of the pods' addresses.
 	network string
 
-	mu      sync.Mutex
-	pods    []*fleet.Pod // by name
-	created int
-	counts  map[script.Fault]int
-	errors  []string
+	// hitting is held while a replica is hit: no two are at once.
+	hitting sync.Mutex
+
+	mu   sync.Mutex
+	pods []*fleet.Pod // by name
+	// hitTenants are the authors of the namespaces of which faults are made.
+	hitTenants map[*Author]bool
+	created    int
+	counts     map[script.Fault]int
+	errors     []string
 	// unsettled counts faults that were left out because the fleet was not well before.
 	unsettled int
 	// alone counts the replicas that are not fenced and started without the API server and with a good stored snapshot, and byStored
@@ -99,44 +107,38 @@ func (f *Faults) all() []*fleet.Pod {
 func (f *Faults) Replicas(ctx context.Context, steps iter.Seq[script.Step]) {
 	for step := range steps {
 		sleep(ctx, step.Rest)
+		f.hitting.Lock()
+		if ctx.Err() == nil {
+			f.hitReplica(ctx, step)
+		}
+		f.hitting.Unlock()
 		if ctx.Err() != nil {
 			return
 		}
-		pods := f.all()
-		target := pods[step.Target%len(pods)]
-		if step.Fault == script.KillLeader {
-			if target = f.awaitLeader(ctx); target == nil {
-				continue
-			}
-		}
-		if step.Fault == script.RestartAlone || step.Fault == script.CorruptAlone {
-			target = f.unfencedOf(pods, target)
-		}
-		if !f.settle(ctx, target) {
-			continue
-		}
-		f.note(step, target.Name)
-		// What is begun is ended and undone, whenever the script ends.
-		if err := f.hit(context.WithoutCancel(ctx), step, target); err != nil {
-			f.fail("%s of %s: %v", step.Fault, target.Name, err)
-		}
-		f.timeline.Note("%s of %s is over", step.Fault, target.Name)
 	}
 }
 
-// Plane hits the control plane, one after another, until ctx ends.
-func (f *Faults) Plane(ctx context.Context, steps iter.Seq[script.Step]) {
-	for step := range steps {
-		sleep(ctx, step.Rest)
-		if ctx.Err() != nil {
+// hitReplica makes one fault of a replica. It is called with hitting locked.
+func (f *Faults) hitReplica(ctx context.Context, step script.Step) {
+	pods := f.all()
+	target := pods[step.Target%len(pods)]
+	if step.Fault == script.KillLeader {
+		if target = f.awaitLeader(ctx); target == nil {
 			return
 		}
-		f.note(step, "the control plane")
-		if err := f.hitPlane(context.WithoutCancel(ctx), step); err != nil {
-			f.fail("%s: %v", step.Fault, err)
-		}
-		f.timeline.Note("%s is over", step.Fault)
 	}
+	if step.Fault == script.RestartAlone || step.Fault == script.CorruptAlone {
+		target = f.unfencedOf(pods, target)
+	}
+	if !f.settle(ctx, target) {
+		return
+	}
+	f.note(step, target.Name)
+	// What is begun is ended and undone, whenever the script ends.
+	if err := f.hit(context.WithoutCancel(ctx), step, target); err != nil {
+		f.fail("%s of %s: %v", step.Fault, target.Name, err)
+	}
+	f.timeline.Note("%s of %s is over", step.Fault, target.Name)
 }
 
 func (f *Faults) note(step script.Step, target string) {
@@ -318,16 +320,17 @@ func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fle
 	release := target.Hold()
 	target.Line.Cut()
 	target.End()
-	var err error
+	// One that has never read a namespace has stored nothing: its rules would lack that one.
+	stored, err := target.Volume.Damage(func(content []byte) []byte { return content })
 	if step.Fault == script.CorruptAlone {
-		err = f.damage(target, step.Flavour)
+		err = errors.Join(err, f.damage(target, step.Flavour))
 	}
 	release()
 	sleep(ctx, step.Lasts)
 	ready := target.Ready()
 	f.timeline.Note("%s, alone, is ready: %t", target.Name, ready)
 	f.mu.Lock()
-	if step.Fault == script.RestartAlone && f.unfenced[target.Address] {
+	if step.Fault == script.RestartAlone && f.unfenced[target.Address] && stored > 0 {
 		f.alone++
 	}
 	if ready {
@@ -336,47 +339,6 @@ func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fle
 	f.mu.Unlock()
 	target.Line.Mend()
 	return err
-}
-
-func (f *Faults) hitPlane(ctx context.Context, step script.Step) error {
-	program := f.plane.APIServer
-	if step.Fault == script.StopEtcd || step.Fault == script.KillEtcd {
-		program = f.plane.Etcd
-	}
-	switch step.Fault {
-	case script.StopAPIServer, script.StopEtcd:
-		if err := program.Signal(syscall.SIGSTOP); err != nil {
-			return err
-		}
-		sleep(ctx, step.Lasts)
-		if err := program.Signal(syscall.SIGCONT); err != nil {
-			return err
-		}
-	case script.KillAPIServer, script.KillEtcd:
-		if err := program.Signal(syscall.SIGKILL); err != nil {
-			return err
-		}
-		for program.Running() {
-			sleep(ctx, lookEvery)
-		}
-		sleep(ctx, step.Lasts)
-		if _, err := program.Start(); err != nil {
-			return err
-		}
-	default:
-		return fmt.Errorf("no such fault: %s", step.Fault)
-	}
-	for begin := time.Now(); !f.plane.Serves(ctx); sleep(ctx, lookEvery) {
-		if !f.plane.APIServer.Running() { // it ends when it starts without etcd
-			if _, err := f.plane.APIServer.Start(); err != nil {
-				return err
-			}
-		}
-		if time.Since(begin) > settleWithin {
-			return fmt.Errorf("the API server does not come back: see %s", f.plane.APIServer.Log)
-		}
-	}
-	return nil
 }
 
 // unfencedOf returns a replica that is not fenced, where there is one, or the target: alone, a fenced one answers nobody whatever it

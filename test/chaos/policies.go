@@ -2,33 +2,31 @@ package main
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/controllers"
-	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/history"
 )
 
 const (
-	// policyCount is how many policies there are at most; the first is always there and uses both lists, so that every state
-	// has a digest of its own.
-	policyCount = 7
+	// ownPolicies and tenantPolicies are how many policies there are at most in a namespace; the first is always there and uses both
+	// lists, so that every state has a digest of its own.
+	ownPolicies, tenantPolicies = 7, 3
 	// leastPause and mostPause are between two changes: long enough, now and then, that a generation comes into force everywhere.
 	leastPause, mostPause = 50 * time.Millisecond, 1500 * time.Millisecond
 	// longPauseEvery and longPause: one in so many pauses is that long.
@@ -39,75 +37,114 @@ const (
 	apiTimeout, apiRetry = 3 * time.Second, 200 * time.Millisecond
 )
 
-// policyState is all policies as they are stored from one moment to another; listState the same for the lists.
+// policyState is all policies of a namespace as they are stored from one moment to another; listState the same for a list.
 type policyState struct {
-	specs             map[string]v1alpha1.RegistrationPolicySpec
-	begin, superseded history.Moment
+	specs map[string]writtenSpec
+	span  history.Span
 }
 
 type listState struct {
-	texts             map[string]string
-	begin, superseded history.Moment
+	text   string
+	stored bool
+	span   history.Span
 }
 
-// Policies changes policies and lists without end, and keeps what it has stored when. It is the only one that writes them.
-type Policies struct {
+// lists are the lists of a namespace at a moment, in the order of listNames.
+type lists [history.ListCount]*listState
+
+// writtenSpec is the spec of a policy, the number of the change that wrote it, and its size as JSON.
+type writtenSpec struct {
+	spec   v1alpha1.RegistrationPolicySpec
+	number int
+	size   int64
+}
+
+// Author changes policies and lists of a namespace without end, and keeps what it has stored when. It is the only one that writes them.
+type Author struct {
 	client    client.Client
 	timeline  *fleet.Timeline
 	namespace string
+	scope     []string // the sources that the namespace decides for; nil means all
+	names     int      // of policies
 	chance    *rand.Rand
-	reader    *controllers.Offline
+	compiler  *compiler
 
+	mu       sync.Mutex // held while anything is changed
 	policies []policyState
-	lists    []listState
-	versions map[string]*history.Version
-	stored   map[history.Generation]int
+	lists    [history.ListCount][]listState
+	known    map[string]bool // digests of the states
 	changes  int
-	doubts   int // changes whose answer was lost, or refused for the time being
-	mixed    int
+	doubts   int                  // changes whose answer was lost, or refused for the time being
+	uids     map[string]types.UID // of what is stored, by type and name
+
+	noting sync.Mutex
+	stored map[history.Generation]firstStored
 }
 
-func newPolicies(c client.Client, timeline *fleet.Timeline, namespace string, seed uint64) (*Policies, error) {
-	reader, err := controllers.NewOffline()
+// firstStored is the state of the policies that first had a generation, and when the write of it was sent.
+type firstStored struct {
+	state int
+	begin history.Moment
+}
+
+// newAuthor returns the author of a namespace. The namespace has to be there, without policies and lists.
+func newAuthor(c client.Client, timeline *fleet.Timeline, namespace string, seed uint64) (*Author, error) {
+	compiler, err := newCompiler(namespace)
 	if err != nil {
 		return nil, err
 	}
-	p := &Policies{
-		client: c, timeline: timeline, namespace: namespace, chance: rand.New(rand.NewPCG(seed, 3)), reader: reader,
-		versions: map[string]*history.Version{}, stored: map[history.Generation]int{},
-		policies: []policyState{{specs: map[string]v1alpha1.RegistrationPolicySpec{}, superseded: history.Never}},
-		lists:    []listState{{texts: map[string]string{}, superseded: history.Never}},
+	a := &Author{
+		client: c, timeline: timeline, namespace: namespace, scope: scopeOf(namespace), names: tenantPolicies, compiler: compiler,
+		known: map[string]bool{}, uids: map[string]types.UID{}, stored: map[history.Generation]firstStored{},
+		policies: []policyState{{specs: map[string]writtenSpec{}, span: history.Span{End: history.Never}}},
 	}
-	return p, p.remember(context.Background())
+	for i := range a.lists {
+		a.lists[i] = []listState{{span: history.Span{End: history.Never}}}
+	}
+	if namespace == own {
+		a.names = ownPolicies
+	}
+	lane := slices.Index(namespaces(), namespace) // tells the random numbers of the authors apart
+	a.chance = rand.New(rand.NewPCG(seed, authorLane+uint64(lane)))
+	return a, nil
 }
 
+// authorLane is the first of the streams of random numbers that authors take. The script has those before.
+const authorLane = 10
+
 // Run makes changes until ctx ends. A change that is begun is ended, for as long as it takes.
-func (p *Policies) Run(ctx context.Context) error {
+func (a *Author) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if err := p.change(context.WithoutCancel(ctx)); err != nil {
+		var pause time.Duration
+		if err := a.exclusively(func() error {
+			if pause = leastPause + time.Duration(a.chance.Int64N(int64(mostPause-leastPause))); a.chance.IntN(longPauseEvery) == 0 {
+				pause = longPause
+			}
+			return a.change(context.WithoutCancel(ctx))
+		}); err != nil {
 			return err
 		}
-		pause := leastPause + time.Duration(p.chance.Int64N(int64(mostPause-leastPause)))
-		if p.chance.IntN(longPauseEvery) == 0 {
-			pause = longPause
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		sleep(ctx, pause)
 	}
 	return nil
 }
 
+// exclusively calls a function that makes changes, while nobody else makes any.
+func (a *Author) exclusively(change func() error) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return change()
+}
+
 // fill stores the policies and lists that a run begins with.
-func (p *Policies) fill(ctx context.Context) error {
-	for _, name := range listNames {
-		if err := p.changeList(ctx, name, false); err != nil {
+func (a *Author) fill(ctx context.Context) error {
+	for i := range listNames {
+		if err := a.writeList(ctx, i); err != nil {
 			return err
 		}
 	}
-	for i := range policyCount {
-		if err := p.changePolicy(ctx, policyName(i), false); err != nil {
+	for i := range a.names {
+		if err := a.writePolicy(ctx, policyName(i)); err != nil {
 			return err
 		}
 	}
@@ -117,107 +154,209 @@ func (p *Policies) fill(ctx context.Context) error {
 func policyName(i int) string { return fmt.Sprintf("policy-%d", i) }
 
 // change makes one change, of one object.
-func (p *Policies) change(ctx context.Context) error {
+func (a *Author) change(ctx context.Context) error {
 	const listsOf, deletionsOf, all = 15, 12, 100
-	if p.chance.IntN(all) < listsOf {
-		return p.changeList(ctx, pick(p.chance, listNames), p.chance.IntN(all) < deletionsOf)
+	if a.chance.IntN(all) < listsOf {
+		list := a.chance.IntN(len(listNames))
+		if a.chance.IntN(all) < deletionsOf {
+			return a.removeList(ctx, list)
+		}
+		return a.writeList(ctx, list)
 	}
-	i := p.chance.IntN(policyCount)
-	return p.changePolicy(ctx, policyName(i), i > 0 && p.chance.IntN(all) < deletionsOf)
+	i := a.chance.IntN(a.names)
+	if i > 0 && a.chance.IntN(all) < deletionsOf {
+		return a.removePolicy(ctx, policyName(i))
+	}
+	return a.writePolicy(ctx, policyName(i))
 }
 
-func (p *Policies) changePolicy(ctx context.Context, name string, remove bool) error {
-	next := policyState{specs: maps.Clone(p.policies[len(p.policies)-1].specs), superseded: history.Never}
-	_, exists := next.specs[name]
-	if remove {
-		if !exists {
-			return nil
+// writePolicy gives a policy a new spec. No state of the policies was there before.
+func (a *Author) writePolicy(ctx context.Context, name string) error {
+	a.changes++
+	return a.putPolicy(ctx, name, randomSpec(a.chance, a.scope, name == policyName(0), a.changes))
+}
+
+// writeList gives a list a new text.
+func (a *Author) writeList(ctx context.Context, list int) error {
+	a.changes++
+	return a.putList(ctx, list, randomList(a.chance, a.changes))
+}
+
+func (a *Author) putPolicy(ctx context.Context, name string, spec v1alpha1.RegistrationPolicySpec) error {
+	next := policyState{specs: maps.Clone(a.policies[len(a.policies)-1].specs)}
+	next.specs[name] = writtenSpec{spec: spec, number: a.changes}
+	return a.changePolicies(ctx, name, next)
+}
+
+func (a *Author) removePolicy(ctx context.Context, name string) error {
+	next := policyState{specs: maps.Clone(a.policies[len(a.policies)-1].specs)}
+	if _, exists := next.specs[name]; !exists {
+		return nil
+	}
+	delete(next.specs, name)
+	return a.changePolicies(ctx, name, next)
+}
+
+// changePolicies stores the next state of the policies, which differs in one of that name. A state that was there before would have an
+// answer's age in doubt: it is left out.
+func (a *Author) changePolicies(ctx context.Context, name string, next policyState) error {
+	written, stays := next.specs[name]
+	_, existed := a.policies[len(a.policies)-1].specs[name]
+	object := &v1alpha1.RegistrationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: name}, Spec: written.spec}
+	if stays {
+		size, err := specSize(object)
+		if err != nil {
+			return err
 		}
-		delete(next.specs, name)
-	} else {
-		p.changes++
-		next.specs[name] = randomSpec(p.chance, name == policyName(0), p.changes)
+		written.size = size
+		next.specs[name] = written
 	}
-	lists := &p.lists[len(p.lists)-1]
-	version, digest, err := p.compile(ctx, &next, lists)
-	if err != nil || p.versions[digest] != nil {
-		return err // a state that was there before would have an answer's age in doubt
+	if repeated, err := a.repeats(ctx, &next, a.newestLists()); repeated || err != nil {
+		return err
 	}
-	object := &v1alpha1.RegistrationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: name}}
-	next.begin = p.timeline.Now()
-	generation, err := p.store(ctx, object, remove, func() { object.Spec = next.specs[name] })
+	next.span = history.Span{Begin: a.timeline.Now(), End: history.Never}
+	generation, err := a.store(ctx, object, !stays, !existed, func() { object.Spec = written.spec })
 	if err != nil {
 		return err
 	}
-	acked := p.timeline.Now()
-	p.policies[len(p.policies)-1].superseded = acked
-	p.policies = append(p.policies, next)
-	if !remove {
-		p.stored[generation] = len(p.policies) - 1
+	if stays { // what the API server adds counts
+		written.spec = object.Spec
+		if written.size, err = specSize(object); err != nil {
+			return err
+		}
+		next.specs[name] = written
+		a.noting.Lock()
+		a.stored[generation] = firstStored{len(a.policies), next.span.Begin}
+		a.noting.Unlock()
 	}
-	p.add(version, digest)
+	a.policies[len(a.policies)-1].span.End = a.timeline.Now()
+	a.policies = append(a.policies, next)
 	return nil
 }
 
-func (p *Policies) changeList(ctx context.Context, name string, remove bool) error {
-	next := listState{texts: maps.Clone(p.lists[len(p.lists)-1].texts), superseded: history.Never}
-	if remove {
-		if _, exists := next.texts[name]; !exists {
-			return nil
-		}
-		delete(next.texts, name)
-	} else {
-		p.changes++
-		next.texts[name] = randomList(p.chance, p.changes)
+func (a *Author) putList(ctx context.Context, list int, text string) error {
+	return a.changeList(ctx, list, listState{text: text, stored: true})
+}
+
+func (a *Author) removeList(ctx context.Context, list int) error {
+	if states := a.lists[list]; !states[len(states)-1].stored {
+		return nil
 	}
-	policies := &p.policies[len(p.policies)-1]
-	version, digest, err := p.compile(ctx, policies, &next)
-	if err != nil || p.versions[digest] != nil && len(policies.specs) > 0 {
+	return a.changeList(ctx, list, listState{})
+}
+
+// newestLists returns the lists as they are stored.
+func (a *Author) newestLists() lists {
+	var newest lists
+	for i, states := range a.lists {
+		newest[i] = &states[len(states)-1]
+	}
+	return newest
+}
+
+// changeList is changePolicies for a list.
+func (a *Author) changeList(ctx context.Context, list int, next listState) error {
+	states, all := a.lists[list], a.newestLists()
+	all[list] = &next
+	if repeated, err := a.repeats(ctx, &a.policies[len(a.policies)-1], all); repeated || err != nil {
 		return err
 	}
-	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: name, Labels: controllers.ListLabels()}}
-	next.begin = p.timeline.Now()
-	if _, err := p.store(ctx, object, remove, func() {
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: listNames[list]}}
+	next.span = history.Span{Begin: a.timeline.Now(), End: history.Never}
+	if _, err := a.store(ctx, object, !next.stored, !states[len(states)-1].stored, func() {
 		object.Labels = controllers.ListLabels()
-		object.Data = map[string]string{"entries": next.texts[name]}
+		object.Data = map[string]string{"entries": next.text}
 	}); err != nil {
 		return err
 	}
-	p.lists[len(p.lists)-1].superseded = p.timeline.Now()
-	p.lists = append(p.lists, next)
-	p.add(version, digest)
+	states[len(states)-1].span.End = a.timeline.Now()
+	a.lists[list] = append(states, next)
 	return nil
 }
 
-// add adds the newest version. Those before it are superseded by the same write.
-func (p *Policies) add(version *history.Version, digest string) {
-	version.Policies, version.Lists = len(p.policies)-1, len(p.lists)-1
-	p.versions[digest] = version
+// repeats reports whether the rules of a state were there before, and notes them. Those of a namespace that goes or comes, which has no
+// first policy, or that is beyond its budget, are the same again and again.
+func (a *Author) repeats(ctx context.Context, policies *policyState, lists lists) (bool, error) {
+	if _, stays := policies.specs[policyName(0)]; !stays {
+		return false, nil
+	}
+	part, err := a.compiler.compile(ctx, policies, lists)
+	if err != nil || part.denied {
+		return false, err
+	}
+	digest := part.digest()
+	repeated := a.known[digest]
+	a.known[digest] = true
+	return repeated, nil
 }
 
-// remember adds the version of the newest state.
-func (p *Policies) remember(ctx context.Context) error {
-	version, digest, err := p.compile(ctx, &p.policies[len(p.policies)-1], &p.lists[len(p.lists)-1])
-	if err == nil {
-		p.add(version, digest)
+// specSize returns the size of a policy's spec as JSON.
+func specSize(policy *v1alpha1.RegistrationPolicy) (int64, error) {
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(policy)
+	if err != nil {
+		return 0, err
 	}
-	return err
+	text, err := json.Marshal(object["spec"])
+	return int64(len(text)), err
+}
+
+// newest returns the generation that was written last.
+func (a *Author) newest() []history.Generation {
+	a.noting.Lock()
+	defer a.noting.Unlock()
+	var newest history.Generation
+	state := -1
+	for generation, first := range a.stored {
+		if first.state > state {
+			newest, state = generation, first.state
+		}
+	}
+	return []history.Generation{newest}
+}
+
+// storedSince returns the generations whose writes were sent after a moment.
+func (a *Author) storedSince(since history.Moment) []history.Generation {
+	a.noting.Lock()
+	defer a.noting.Unlock()
+	var generations []history.Generation
+	for generation, first := range a.stored {
+		if first.begin > since {
+			generations = append(generations, generation)
+		}
+	}
+	return generations
 }
 
 // store makes one object be as set makes it, or be gone, and returns only when that is certain. Whoever asks for the same
 // thing again does not make it twice: each write says which version it replaces.
-func (p *Policies) store(ctx context.Context, object client.Object, remove bool, set func()) (history.Generation, error) {
-	doubt := false
+// isNew says that there is no such object, as far as is known.
+func (a *Author) store(ctx context.Context, object client.Object, remove, isNew bool, set func()) (history.Generation, error) {
+	doubt, key := false, fmt.Sprintf("%T %s", object, object.GetName())
 	for {
 		once, cancel := context.WithTimeout(ctx, apiTimeout)
-		done, err := p.storeOnce(once, object, remove, set)
+		var done bool
+		var err error
+		switch uid := a.uids[key]; {
+		case isNew && !doubt:
+			set()
+			err = a.client.Create(once, object)
+			done = err == nil
+		case remove && !doubt && uid != "":
+			err = client.IgnoreNotFound(a.client.Delete(once, object, client.Preconditions{UID: &uid}))
+			done = err == nil
+		default:
+			done, err = a.storeOnce(once, object, remove, set)
+		}
 		cancel()
 		if done {
 			if doubt {
-				p.doubts++
+				a.doubts++
 				time.Sleep(afterDoubt)
 			}
-			return history.Generation{Policy: object.GetName(), UID: string(object.GetUID()), Number: object.GetGeneration()}, nil
+			a.uids[key] = object.GetUID()
+			return history.Generation{
+				Namespace: a.namespace, Policy: object.GetName(), UID: string(object.GetUID()), Number: object.GetGeneration(),
+			}, nil
 		}
 		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) {
 			return history.Generation{}, fmt.Errorf("store %s: %w", object.GetName(), err)
@@ -227,8 +366,8 @@ func (p *Policies) store(ctx context.Context, object client.Object, remove bool,
 	}
 }
 
-func (p *Policies) storeOnce(ctx context.Context, object client.Object, remove bool, set func()) (done bool, err error) {
-	err = p.client.Get(ctx, client.ObjectKeyFromObject(object), object)
+func (a *Author) storeOnce(ctx context.Context, object client.Object, remove bool, set func()) (done bool, err error) {
+	err = a.client.Get(ctx, client.ObjectKeyFromObject(object), object)
 	switch {
 	case apierrors.IsNotFound(err) && remove:
 		return true, nil
@@ -236,13 +375,13 @@ func (p *Policies) storeOnce(ctx context.Context, object client.Object, remove b
 		object.SetUID("")
 		object.SetResourceVersion("")
 		set()
-		err = p.client.Create(ctx, object)
+		err = a.client.Create(ctx, object)
 		return err == nil, err
 	case err != nil:
 		return false, err
 	case remove:
 		asSeen := client.Preconditions{UID: new(object.GetUID()), ResourceVersion: new(object.GetResourceVersion())}
-		err = p.client.Delete(ctx, object, asSeen)
+		err = a.client.Delete(ctx, object, asSeen)
 		return err == nil, err
 	}
 	before, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
@@ -257,7 +396,7 @@ func (p *Policies) storeOnce(ctx context.Context, object client.Object, remove b
 	if same(before, after) { // an earlier attempt was carried out
 		return true, nil
 	}
-	err = p.client.Update(ctx, object)
+	err = a.client.Update(ctx, object)
 	return err == nil, err
 }
 
@@ -269,173 +408,4 @@ func same(stored, wanted map[string]any) bool {
 		}
 	}
 	return true
-}
-
-// compile returns the version that a state of policies and a state of lists make together, by the way that the operator's own
-// objects go.
-func (p *Policies) compile(ctx context.Context, policies *policyState, lists *listState) (*history.Version, string, error) {
-	var objects []unstructured.Unstructured
-	for _, name := range slices.Sorted(maps.Keys(policies.specs)) {
-		object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&v1alpha1.RegistrationPolicy{
-			ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: name}, Spec: policies.specs[name],
-		})
-		if err != nil {
-			return nil, "", err
-		}
-		objects = append(objects, unstructured.Unstructured{Object: object})
-	}
-	read, err := p.reader.ReadObjects(ctx, objects, func(context.Context) ([]corev1.ConfigMap, error) {
-		var maps []corev1.ConfigMap
-		for name, text := range lists.texts {
-			maps = append(maps, corev1.ConfigMap{
-				ObjectMeta: metav1.ObjectMeta{
-					Namespace: p.namespace, Name: name, Labels: controllers.ListLabels(),
-					UID: types.UID(rules.ListDigest([]byte(text))), // tells its versions apart
-				},
-				Data: map[string]string{"entries": text},
-			})
-		}
-		return maps, nil
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	compiled := make([]rules.Policy, len(read))
-	for i := range read {
-		compiled[i] = read[i].Policy
-		if why := compiled[i].NotUnderstood; why != "" {
-			return nil, "", errors.New("a policy that was made up is not understood: " + why)
-		}
-	}
-	snapshot, _ := rules.Compile(compiled)
-	return &history.Version{Decide: deciderOf(snapshot)}, snapshot.Digest(), nil
-}
-
-// Settle completes the versions after a run: it dates them, and finds those by whose digest a call was answered without their
-// being a state that was ever stored as a whole. Policies and lists are watched apart: a replica may know a newer state of one
-// with an older one of the other for a moment.
-func (p *Policies) Settle(ctx context.Context, calls []history.Call, staleness time.Duration) error {
-	tried := map[string]bool{}
-	for i := range calls {
-		call := &calls[i]
-		if call.Answered && p.versions[call.Digest] == nil && !tried[call.Digest] {
-			tried[call.Digest] = true
-			if err := p.findMixed(ctx, call, staleness); err != nil {
-				return err
-			}
-		}
-	}
-	for _, version := range p.versions {
-		policies, lists := &p.policies[version.Policies], &p.lists[version.Lists]
-		version.Begin = max(policies.begin, lists.begin)
-		version.Superseded = min(policies.superseded, lists.superseded)
-	}
-	return nil
-}
-
-func (p *Policies) findMixed(ctx context.Context, call *history.Call, staleness time.Duration) error {
-	inTime := func(begin, superseded history.Moment) bool {
-		return begin <= call.End && call.LastBegin-superseded <= staleness
-	}
-	for i := range p.policies {
-		if !inTime(p.policies[i].begin, p.policies[i].superseded) {
-			continue
-		}
-		for j := range p.lists {
-			if !inTime(p.lists[j].begin, p.lists[j].superseded) {
-				continue
-			}
-			version, digest, err := p.compile(ctx, &p.policies[i], &p.lists[j])
-			if err != nil {
-				return err
-			}
-			if digest == call.Digest {
-				version.Policies, version.Lists = i, j
-				p.versions[digest] = version
-				p.mixed++
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
-// The things that policies are made of. Calls are made of the same, so that each change matters to some.
-var (
-	domains   = []string{"alpha.example", "beta.example", "gamma.example", "delta.example", "sub.alpha.example", "deep.sub.beta.example"}
-	people    = []string{"jo", "mia", "eve"}
-	sources   = []string{"rulAlpha1", "rulBeta1", "rulGamma1"}
-	listNames = []string{"list-a", "list-b"}
-)
-
-func pick[T any](chance *rand.Rand, from []T) T { return from[chance.IntN(len(from))] }
-
-// some returns a few of them, without repetition, and at least one.
-func some[T any](chance *rand.Rand, from []T, most int) []T {
-	mixed := slices.Clone(from)
-	chance.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
-	return mixed[:1+chance.IntN(min(most, len(mixed)))]
-}
-
-// randomSpec returns a spec like no other of the run: its message has the number.
-func randomSpec(chance *rand.Rand, bothLists bool, number int) v1alpha1.RegistrationPolicySpec {
-	one := func(in int) bool { return chance.IntN(in) == 0 }
-	spec := v1alpha1.RegistrationPolicySpec{Mode: v1alpha1.ModeEnforce, Message: v1alpha1.Message(fmt.Sprintf("Change %d.", number))}
-	if one(8) {
-		spec.Mode = v1alpha1.ModeAudit
-	}
-	if one(3) {
-		spec.AppliesTo = &v1alpha1.AppliesTo{}
-		for _, source := range some(chance, sources, 2) {
-			spec.AppliesTo.Sources = append(spec.AppliesTo.Sources, v1alpha1.Source(source))
-		}
-	}
-	allow, deny := &v1alpha1.Allow{}, &v1alpha1.Deny{}
-	for _, domain := range some(chance, domains, 3) {
-		if one(4) {
-			domain = "*." + domain
-		}
-		allow.Domains = append(allow.Domains, v1alpha1.AllowDomain(domain))
-	}
-	if one(10) {
-		allow.Domains = append(allow.Domains, "*")
-	}
-	if one(3) {
-		allow.Addresses = append(allow.Addresses, v1alpha1.MailAddress(pick(chance, people)+"@"+pick(chance, domains)))
-	}
-	if one(3) {
-		deny.Domains = append(deny.Domains, v1alpha1.DenyDomain(pick(chance, domains)))
-	}
-	if one(3) {
-		deny.Addresses = append(deny.Addresses, v1alpha1.MailAddress(pick(chance, people)+"@"+pick(chance, domains)))
-	}
-	if bothLists || one(4) {
-		allow.Lists = append(allow.Lists, listReference(listNames[0], false))
-	}
-	if bothLists || one(6) {
-		deny.Lists = append(deny.Lists, listReference(listNames[1], !one(4)))
-	}
-	spec.Allow = allow
-	if len(deny.Domains)+len(deny.Addresses)+len(deny.Lists) > 0 {
-		spec.Deny = deny
-	}
-	if one(3) {
-		value, _ := v1alpha1.NewJSONValue(fmt.Sprintf("Kind%d", chance.IntN(3)))
-		spec.Profile = []v1alpha1.ProfileAttribute{{Attribute: "userType", Value: value}}
-	}
-	return spec
-}
-
-func listReference(name string, optional bool) v1alpha1.ListReference {
-	reference := v1alpha1.ListReference{ConfigMap: v1alpha1.ConfigMapList{Name: v1alpha1.ObjectName(name)}}
-	if optional {
-		reference.Optional = new(true)
-	}
-	return reference
-}
-
-// randomList returns a list like no other of the run.
-func randomList(chance *rand.Rand, number int) string {
-	entries := append(some(chance, domains, 3), fmt.Sprintf("change-%d.example", number))
-	return strings.Join(entries, "\n") + "\n"
 }

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
@@ -27,26 +30,26 @@ func TestWhatIsNotedIsWhatIsStoredWhateverHappensToTheAPIServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(plane.Stop)
-	admin, err := install(t.Context(), plane)
+	admin, _, err := install(t.Context(), plane)
 	if err != nil {
 		t.Fatal(err)
 	}
 	timeline := fleet.NewTimeline()
-	policies, err := newPolicies(admin, timeline, namespace, 1)
+	author, err := newAuthor(admin, timeline, withdrawn, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := policies.fill(t.Context()); err != nil {
+	if err := author.fill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	watcher := &Watcher{client: admin, timeline: timeline, namespace: namespace}
+	watcher := newWatcher(admin, timeline)
 	var running sync.WaitGroup
 	running.Go(func() { watcher.Run(ctx) })
 	running.Go(func() {
 		for ctx.Err() == nil {
-			if err := policies.change(t.Context()); err != nil {
+			if err := author.change(t.Context()); err != nil {
 				t.Error(err)
 				return
 			}
@@ -76,51 +79,68 @@ func TestWhatIsNotedIsWhatIsStoredWhateverHappensToTheAPIServer(t *testing.T) {
 	time.Sleep(moment)
 	stop()
 	running.Wait()
-	if policies.doubts == 0 {
+	if author.doubts == 0 {
 		t.Error("no write was ever in doubt: nothing was tried")
 	}
-	checkStored(t, admin, policies)
+	checkStored(t, admin, author)
 }
 
-func checkStored(t *testing.T, admin client.Client, policies *Policies) {
+func checkStored(t *testing.T, admin client.Client, author *Author) {
 	t.Helper()
 	var stored v1alpha1.RegistrationPolicyList
 	var maps corev1.ConfigMapList
-	if err := admin.List(t.Context(), &stored, client.InNamespace(namespace)); err != nil {
+	if err := admin.List(t.Context(), &stored, client.InNamespace(author.namespace)); err != nil {
 		t.Fatal(err)
 	}
-	if err := admin.List(t.Context(), &maps, client.InNamespace(namespace), client.MatchingLabels(controllers.ListLabels())); err != nil {
+	labels := client.MatchingLabels(controllers.ListLabels())
+	if err := admin.List(t.Context(), &maps, client.InNamespace(author.namespace), labels); err != nil {
 		t.Fatal(err)
 	}
-	state := policyState{specs: map[string]v1alpha1.RegistrationPolicySpec{}}
-	for _, policy := range stored.Items {
-		state.specs[policy.Name] = policy.Spec
-		generation := history.Generation{Policy: policy.Name, UID: string(policy.UID), Number: policy.Generation}
-		if _, known := policies.stored[generation]; !known {
+	policies := &author.policies[len(author.policies)-1]
+	if len(stored.Items) != len(policies.specs) {
+		t.Errorf("%d policies are stored; want %d", len(stored.Items), len(policies.specs))
+	}
+	for i := range stored.Items {
+		policy := &stored.Items[i]
+		generation := history.Generation{
+			Namespace: policy.Namespace, Policy: policy.Name, UID: string(policy.UID), Number: policy.Generation,
+		}
+		if _, known := author.stored[generation]; !known {
 			t.Errorf("generation %d of %s is not in the history", policy.Generation, policy.Name)
 		}
+		noted := policies.specs[policy.Name]
+		if diff := cmp.Diff(noted.spec, policy.Spec); diff != "" {
+			t.Errorf("%s (-noted +stored):\n%s", policy.Name, diff)
+		}
+		if size := storedSize(t, admin, policy); size != noted.size {
+			t.Errorf("%s takes %d bytes, and %d were noted", policy.Name, size, noted.size)
+		}
 	}
-	lists := listState{texts: map[string]string{}}
-	for _, object := range maps.Items {
-		lists.texts[object.Name] = object.Data["entries"]
+	texts := map[string]string{}
+	for i := range maps.Items {
+		texts[maps.Items[i].Name] = maps.Items[i].Data["entries"]
 	}
-	_, digest, err := policies.compile(t.Context(), &state, &lists)
+	for i, list := range author.newestLists() {
+		if text, is := texts[listNames[i]]; text != list.text || is != list.stored || list.span.End != history.Never {
+			t.Errorf("%s: stored %q, and %q was noted until %s", listNames[i], text, list.text, list.span.End)
+		}
+	}
+	if policies.span.End != history.Never {
+		t.Error("what is stored is said to have ended")
+	}
+}
+
+// storedSize returns the size of a policy's spec as an operator counts it.
+func storedSize(t *testing.T, admin client.Client, policy *v1alpha1.RegistrationPolicy) int64 {
+	t.Helper()
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("RegistrationPolicy"))
+	if err := admin.Get(t.Context(), client.ObjectKeyFromObject(policy), object); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(object.Object["spec"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := policies.Settle(t.Context(), nil, staleness); err != nil {
-		t.Fatal(err)
-	}
-	version := policies.versions[digest]
-	if version == nil {
-		t.Fatal("what is stored is not in the history")
-	}
-	if version.Superseded != history.Never {
-		t.Errorf("what is stored is an earlier state of the history, superseded at %s", version.Superseded)
-	}
-	for digest, other := range policies.versions {
-		if other != version && other.Superseded == history.Never {
-			t.Errorf("version %d/%d (%s) is said to be in force too", other.Policies, other.Lists, digest)
-		}
-	}
+	return int64(len(text))
 }

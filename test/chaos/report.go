@@ -15,18 +15,20 @@ const (
 	shown = 5
 	// around is how much of the timeline is shown before a violation.
 	around = 45 * time.Second
+	// longEnough is how long faults are made at least in a run that makes all of those that it must.
+	longEnough = 2 * time.Minute
 	// mostStood: no more than one call in so many may be excused by a standstill of the machine.
 	mostStood = 200
 )
 
 // report checks the history and prints what was found. Its last line is `N passed, N failed`.
 func (c *chaos) report(calm bool) (passed bool, err error) {
-	h, err := c.history(context.Background())
+	h, versions, err := c.history(context.Background())
 	if err != nil {
 		return false, err
 	}
-	found := history.Check(h, history.Limits{Answer: oktaTime, Staleness: staleness, Unfenced: unfencedStaleness})
-	c.summary(h, &found)
+	found := history.Check(h, history.Limits{Answer: oktaTime, Staleness: staleness, Unfenced: unfencedStaleness, Again: again})
+	c.summary(h, versions, &found)
 	var failures, passes int
 	check := func(name string, held int, broken bool) {
 		word := "ok    "
@@ -46,7 +48,17 @@ func (c *chaos) report(calm bool) (passed bool, err error) {
 	}
 	check("few calls met a standstill of the machine", found.Stood, found.Stood*mostStood > len(h.Calls))
 	check("replicas were ready alone, by a stored snapshot", c.faults.byStored, c.faults.byStored == 0 && c.triedStored())
-	check("every policy was ready in the end", len(c.policies.versions), !calm)
+	check("a namespace that could not be read was decided for by what was last read", found.LastKnown,
+		found.LastKnown == 0 && c.faults.made(script.TakeRights))
+	check("a replica that had never read a namespace denied the calls of its scope, and decided all others", found.NeverRead,
+		found.NeverRead == 0 && c.faults.made(script.TakeRights))
+	check("a namespace beyond its budget was denied in its scope", found.OverBudget, found.OverBudget == 0 && c.faults.made(script.Flood))
+	check("every policy was ready in the end", len(h.Versions), !calm)
+	for _, fault := range script.Always() {
+		if asked := len(c.only) == 0 || slices.Contains(c.only, fault); asked && c.duration >= longEnough && !c.faults.made(fault) {
+			c.faults.fail("%s was not made", fault)
+		}
+	}
 	check("every fault could be made and undone", len(c.faults.errors), len(c.faults.errors) > 0)
 	for _, text := range c.faults.errors {
 		fmt.Fprintln(c.out, "  ", text)
@@ -64,7 +76,7 @@ func (c *chaos) triedStored() bool {
 	return c.faults.counts[script.RestartAlone] > 0 && c.faults.alone > 0
 }
 
-func (c *chaos) summary(h *history.History, found *history.Report) {
+func (c *chaos) summary(h *history.History, versions *Versions, found *history.Report) {
 	var worst time.Duration
 	var end history.Moment
 	for i := range h.Calls {
@@ -83,8 +95,13 @@ func (c *chaos) summary(h *history.History, found *history.Report) {
 	}
 	fmt.Fprintf(c.out, "; %d left out; %d pods; %d were ready alone, by a stored snapshot\n",
 		c.faults.unsettled, len(c.faults.old), c.faults.byStored)
-	fmt.Fprintf(c.out, "%d versions of the rules, %d mixed of a policy and an older list or the other way round; %d writes in doubt; "+
-		"the stalest answer by rules superseded %s before, of an unfenced replica %s\n", len(h.Versions), c.policies.mixed, c.policies.doubts,
+	doubts, generations := 0, 0
+	for _, author := range c.authors {
+		doubts += author.doubts
+		generations += len(author.stored)
+	}
+	fmt.Fprintf(c.out, "%d versions of the rules, %d mixed of newer and older states; %d writes in doubt; "+
+		"the stalest answer by rules superseded %s before, of an unfenced replica %s\n", len(h.Versions), versions.mixed, doubts,
 		found.Stalest.Round(time.Millisecond), found.StalestUnfenced.Round(time.Millisecond))
 	var stood time.Duration
 	for _, standstill := range h.Standstills {
@@ -99,7 +116,7 @@ func (c *chaos) summary(h *history.History, found *history.Report) {
 		}
 	}
 	fmt.Fprintf(c.out, "Ready was looked at %d times, and seen True %d times for %d of %d generations; %d answers are excused: "+
-		"their replica did not serve by the EndpointSlices\n", len(h.Sights), ready, len(c.watcher.ready), len(h.Stored), found.Excused)
+		"their replica did not serve by the EndpointSlices\n", len(h.Sights), ready, len(c.watcher.ready), generations, found.Excused)
 }
 
 func (c *chaos) show(h *history.History, violations []history.Violation) {

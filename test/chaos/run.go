@@ -20,7 +20,7 @@ const (
 	credential = "Basic Y2hhb3M6YS1zZWNyZXQtb2YtdGhlLXRlc3Q="
 	// fenceAfter is what most of the operators are told: without it, a replica that is cut off answers by what it knows for as long as
 	// it is cut off, and there is no bound but that.
-	fenceAfter = 30 * time.Second
+	fenceAfter = script.LongestProof
 	// staleness is the bound on the age of rules of a fenced replica. They are as new as a report that was sent no longer ago than
 	// that: whatever had been stored by then is in them.
 	staleness = fenceAfter
@@ -29,6 +29,8 @@ const (
 	reconnection = time.Minute + 3*time.Second
 	// unfencedStaleness is the bound for a replica without --fence-after: it is cut off for no longer than the script says.
 	unfencedStaleness = script.LongestCut + outage + reconnection
+	// again is the time from when a namespace may be read again to when a replica finds out: it asks every few seconds.
+	again = 10 * time.Second
 	// outage is how long the API server may be away just then: a fault of its own, and its start on a busy machine.
 	outage = 30 * time.Second
 	// drainDelay is half of the chart's: the stand-ins spread endpoints within half a second.
@@ -64,7 +66,7 @@ type chaos struct {
 	proxy     *fleet.Proxy
 	endpoints *fleet.Endpoints
 	faults    *Faults
-	policies  *Policies
+	authors   []*Author
 	okta      *Okta
 	watcher   *Watcher
 	heart     *heart
@@ -127,26 +129,31 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	if c.plane, err = fleet.StartPlane(ctx, os.Getenv("KUBEBUILDER_ASSETS"), c.dir); err != nil {
 		return err
 	}
-	admin, err := install(ctx, c.plane)
+	admin, role, err := install(ctx, c.plane)
 	if err != nil {
 		return err
 	}
-	if c.policies, err = newPolicies(admin, c.timeline, namespace, c.seed); err != nil {
-		return err
+	for _, namespace := range namespaces() {
+		author, err := newAuthor(admin, c.timeline, namespace, c.seed)
+		if err != nil {
+			return err
+		}
+		if err := author.fill(ctx); err != nil {
+			return err
+		}
+		c.authors = append(c.authors, author)
 	}
-	if err := c.policies.fill(ctx); err != nil {
-		return err
-	}
+	c.watcher = newWatcher(admin, c.timeline)
 	if c.proxy, err = fleet.StartProxy(os.Getenv("PROXIES_DIR"), c.dir, ports, c.checks); err != nil {
 		return err
 	}
 	c.endpoints = &fleet.Endpoints{
-		Client: admin, Timeline: c.timeline, Ports: ports, Namespace: namespace, Service: hookName, Labels: podLabels,
+		Client: admin, Timeline: c.timeline, Ports: ports, Namespace: own, Service: hookName, Labels: podLabels,
 	}
 	ingress := &fleet.Ingress{
-		Client: admin, Timeline: c.timeline, Proxy: c.proxy, Ports: ports, Namespace: namespace, Service: hookName,
+		Client: admin, Timeline: c.timeline, Proxy: c.proxy, Ports: ports, Namespace: own, Service: hookName,
 	}
-	collector := &fleet.Collector{Client: admin, Timeline: c.timeline, Namespace: namespace}
+	collector := &fleet.Collector{Client: admin, Timeline: c.timeline, Namespace: own}
 	for _, standIn := range []interface{ Run(ctx context.Context) }{c.endpoints, ingress, collector, c.heart} {
 		standIns.Go(func() { standIn.Run(ctx) })
 	}
@@ -157,12 +164,13 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	}
 	c.faults = &Faults{
 		settings: &fleet.Settings{
-			Client: admin, Timeline: c.timeline, Plane: c.plane, Ports: ports, Namespace: namespace, Labels: podLabels,
+			Client: admin, Timeline: c.timeline, Plane: c.plane, Ports: ports, Namespace: own, Labels: podLabels,
 			Dir: c.dir, DrainDelay: drainDelay, Grace: grace, SnapshotOctets: snapshotOctets,
-			Flags: []string{"--hook-auth-dir", credentials, "--service-name", hookName},
+			Flags: append([]string{"--hook-auth-dir", credentials, "--service-name", hookName}, namespaceFlags()...),
 		},
+		tenancy: &Tenancy{client: admin, role: role, unreadable: map[string][]history.Span{}}, authors: c.authors, watcher: c.watcher,
 		proxy: c.proxy, plane: c.plane, timeline: c.timeline, binaries: binaries, network: freeNetwork(),
-		counts: map[script.Fault]int{}, unfenced: map[string]bool{},
+		counts: map[script.Fault]int{}, unfenced: map[string]bool{}, hitTenants: map[*Author]bool{},
 	}
 	for range c.replicas {
 		if _, err := c.faults.create(ctx, binaries[0]); err != nil {
@@ -180,7 +188,6 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	if c.okta, err = newOkta(c.proxy.URL(), c.timeline, c.rate); err != nil {
 		return err
 	}
-	c.watcher = &Watcher{client: admin, timeline: c.timeline, namespace: namespace}
 	return nil
 }
 
@@ -191,14 +198,22 @@ func (c *chaos) act(ctx context.Context) (calm bool, err error) {
 	watching, lookAway := context.WithCancel(ctx)
 	faulting, spare := context.WithTimeout(ctx, c.duration)
 	defer spare()
-	var calls, faults, watch sync.WaitGroup
+	changing, hold := context.WithCancel(ctx)
+	defer hold()
+	var calls, changes, faults, watch sync.WaitGroup
 	calls.Go(func() { c.okta.Run(calling) })
 	watch.Go(func() { c.watcher.Run(watching) })
 	faults.Go(func() { c.faults.Replicas(faulting, script.Replicas(c.seed, c.only...)) })
 	faults.Go(func() { c.faults.Plane(faulting, script.Plane(c.seed, c.only...)) })
-	var changing error
-	faults.Go(func() { changing = c.policies.Run(faulting) })
-	faults.Wait()
+	faults.Go(func() { c.faults.Tenants(faulting, withdrawn, script.Rights(c.seed, c.only...)) })
+	faults.Go(func() { c.faults.Tenants(faulting, unsteady, script.Tenants(c.seed, c.only...)) })
+	failed := make([]error, len(c.authors))
+	for i, author := range c.authors {
+		changes.Go(func() { failed[i] = author.Run(changing) })
+	}
+	faults.Wait() // for edits that are ready, too
+	hold()
+	changes.Wait()
 	c.timeline.Note("changes and faults are over")
 	lookAway()
 	watch.Wait()
@@ -213,11 +228,11 @@ func (c *chaos) act(ctx context.Context) (calm bool, err error) {
 	sleep(ctx, settled) // calls by which calm is seen
 	hangUp()
 	calls.Wait()
-	return calm, errors.Join(changing, ctx.Err())
+	return calm, errors.Join(errors.Join(failed...), ctx.Err())
 }
 
 // history returns what happened.
-func (c *chaos) history(ctx context.Context) (*history.History, error) {
+func (c *chaos) history(ctx context.Context) (*history.History, *Versions, error) {
 	calls := c.okta.calls
 	starts := map[string][]history.Moment{}
 	for _, pod := range c.faults.old {
@@ -227,16 +242,25 @@ func (c *chaos) history(ctx context.Context) (*history.History, error) {
 		for _, start := range starts[calls[i].Pod] {
 			if start <= calls[i].End {
 				calls[i].Start++
+				calls[i].Started = start
 			}
 		}
 	}
-	if err := c.policies.Settle(ctx, calls, unfencedStaleness); err != nil {
-		return nil, err
+	versions, err := settle(ctx, c.authors, calls, unfencedStaleness)
+	if err != nil {
+		return nil, nil, err
+	}
+	namespaces, err := versions.namespaces(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for name, spans := range c.faults.tenancy.unreadable {
+		namespaces[name].Unreadable = spans
 	}
 	return &history.History{
-		Versions: c.policies.versions, Stored: c.policies.stored, Calls: calls, Sights: c.watcher.sights, Terms: c.endpoints.Terms(),
+		Versions: versions.byDigest, Namespaces: namespaces, Calls: calls, Sights: c.watcher.sights, Terms: c.endpoints.Terms(),
 		Unfenced: c.faults.unfenced, Standstills: c.heart.standstills(),
-	}, nil
+	}, versions, nil
 }
 
 func (c *chaos) stop() {

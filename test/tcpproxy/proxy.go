@@ -1,4 +1,4 @@
-// Package tcpproxy stands between two programs under test, so that a test can cut the line, or make it silent.
+// Package tcpproxy stands between two programs under test, so that a test can cut the line, make it silent, or slow.
 package tcpproxy
 
 import (
@@ -6,22 +6,27 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
-// pieceOctets is how much is passed on at a time.
-const pieceOctets = 32 << 10
+const (
+	// pieceBytes is how much is passed on at a time, and pieces how many may be on their way.
+	pieceBytes = 32 << 10
+	pieces     = 1024
+)
 
 // Proxy passes connections on, until it is cut: then every connection ends, and new ones are closed at once. Silenced, it keeps
-// connections, takes up new ones, and passes nothing on.
+// connections, takes up new ones, and passes nothing on. Slowed, it passes everything on later.
 type Proxy struct {
 	ctx      context.Context // the test's
 	target   string
 	listener net.Listener
 
-	mu    sync.Mutex
-	cut   bool
-	loud  chan struct{} // closed unless the line is silent
-	conns map[net.Conn]bool
+	mu      sync.Mutex
+	cut     bool
+	latency time.Duration // each way
+	loud    chan struct{} // closed unless the line is silent
+	conns   map[net.Conn]bool
 }
 
 // Start returns a proxy before target, a host:port. It ends with the test.
@@ -88,24 +93,51 @@ func (p *Proxy) join(caller net.Conn) {
 	<-ended
 }
 
+// delayed is what came by a connection, and when it is due at the other end.
+type delayed struct {
+	data []byte
+	due  time.Time
+}
+
 // pass passes on what comes from a connection until either ends.
 func (p *Proxy) pass(to, from net.Conn) {
-	piece := make([]byte, pieceOctets)
-	for {
-		n, err := from.Read(piece)
-		p.mu.Lock()
-		loud := p.loud
-		p.mu.Unlock()
-		<-loud
-		if n > 0 {
-			if _, err := to.Write(piece[:n]); err != nil {
+	onTheWay := make(chan delayed, pieces)
+	go func() {
+		defer close(onTheWay)
+		piece := make([]byte, pieceBytes)
+		for {
+			n, err := from.Read(piece)
+			if n > 0 {
+				onTheWay <- delayed{append([]byte(nil), piece[:n]...), time.Now().Add(p.slowness())}
+			}
+			if err != nil {
 				return
 			}
 		}
-		if err != nil {
-			return
+	}()
+	for piece := range onTheWay {
+		time.Sleep(time.Until(piece.due))
+		<-p.speaking()
+		if _, err := to.Write(piece.data); err != nil {
+			break
 		}
 	}
+	_ = from.Close() // ends the reading
+	for range onTheWay {
+	}
+}
+
+func (p *Proxy) slowness() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.latency
+}
+
+// speaking returns a channel that is closed unless the line is silent.
+func (p *Proxy) speaking() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.loud
 }
 
 func (p *Proxy) add(conns ...net.Conn) bool {
@@ -146,6 +178,13 @@ func (p *Proxy) Silence() {
 	defer p.mu.Unlock()
 	p.speak()
 	p.loud = make(chan struct{})
+}
+
+// Slow passes on what comes from now on that much later, each way. 0 ends that.
+func (p *Proxy) Slow(latency time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.latency = latency
 }
 
 // Mend lets new connections through again, and passes on what was held back in silence.

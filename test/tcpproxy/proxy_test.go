@@ -105,3 +105,34 @@ func TestACutLineEndsConnectionsAndTheNextOnesUntilItIsMended(t *testing.T) {
 		t.Errorf("after it was mended: %q, %v", got, err)
 	}
 }
+
+func TestASlowLinePassesEverythingOnInOrderAndLater(t *testing.T) {
+	const latency = 80 * time.Millisecond
+	p := Start(t, startEcho(t))
+	conn := dial(t, p)
+	p.Slow(latency)
+	began := time.Now()
+	if got, err := say(t, conn, "one\n", patience); got != "one\n" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if took := time.Since(began); took < 2*latency {
+		t.Errorf("there and back in %s, want %s or more", took, 2*latency)
+	}
+	if _, err := io.WriteString(conn, "two\n"); err != nil {
+		t.Fatal(err)
+	}
+	p.Slow(0) // what is on its way stays so, and stays in order
+	if _, err := io.WriteString(conn, "three\n"); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(conn)
+	for _, want := range []string{"two\n", "three\n"} {
+		if got, err := lines.ReadString('\n'); got != want {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+	}
+	began = time.Now()
+	if got, err := say(t, conn, "four\n", patience); got != "four\n" || time.Since(began) > latency {
+		t.Errorf("%q, %v after %s; want no latency", got, err, time.Since(began))
+	}
+}

@@ -16,6 +16,8 @@ type Limits struct {
 	Staleness time.Duration
 	// Unfenced is the same for replicas that are not told to fence themselves.
 	Unfenced time.Duration
+	// Again is how long a replica may take to find out that it may read a namespace again.
+	Again time.Duration
 }
 
 func (c *checker) staleness(call *Call) time.Duration {
@@ -48,6 +50,9 @@ const (
 	WrongAnswer Name = "WrongAnswer"
 	// WentBack: an answer by older rules than the same replica had already answered by, before it was last started or since.
 	WentBack Name = "WentBack"
+	// Unfounded: a denial of all calls of a namespace's scope that is due neither to its budget nor to its being unreadable. Who has
+	// read a namespace decides by what it has read for as long as it cannot be read.
+	Unfounded Name = "Unfounded"
 	// PrematureReady: an answer by an older generation than the one for which Ready was seen to be True.
 	PrematureReady Name = "PrematureReady"
 )
@@ -55,7 +60,7 @@ const (
 // Names returns all of them, in the order of the report.
 func Names() []Name {
 	return []Name{
-		Lost, Late, Unusual, UnknownDigest, OtherDigest, Stale, WrongAllow, WrongAnswer, WentBack, PrematureReady,
+		Lost, Late, Unusual, UnknownDigest, OtherDigest, Stale, WrongAllow, WrongAnswer, WentBack, Unfounded, PrematureReady,
 	}
 }
 
@@ -78,6 +83,9 @@ type Report struct {
 	Excused int
 	// Stood counts registrations without an answer in time that had a standstill of the machine in them.
 	Stood int
+	// LastKnown counts answers to calls of an unreadable namespace's scope by what was last read of it, NeverRead those by replicas that
+	// had never read it, and OverBudget those by replicas that refuse its policies for their size.
+	LastKnown, NeverRead, OverBudget int
 	// Stalest is the greatest age of rules that an answer was given by, and StalestUnfenced that of unfenced replicas.
 	Stalest, StalestUnfenced time.Duration
 }
@@ -86,13 +94,14 @@ type Report struct {
 func Check(h *History, limits Limits) Report {
 	c := &checker{h: h, limits: limits, report: Report{Held: map[Name]int{}}}
 	for _, version := range h.Versions {
-		c.byBegin = append(c.byBegin, version)
+		c.byBegin = append(c.byBegin, begun{c.begin(version), version})
 	}
-	slices.SortFunc(c.byBegin, func(a, b *Version) int { return cmp.Compare(a.Begin, b.Begin) })
+	slices.SortFunc(c.byBegin, func(a, b begun) int { return cmp.Compare(a.at, b.at) })
 	for i := range h.Calls {
 		c.checkCall(i)
 	}
 	c.checkOrder()
+	c.checkDenied()
 	c.checkReady()
 	slices.SortStableFunc(c.report.Violations, func(a, b Violation) int {
 		return cmp.Compare(h.Calls[a.Call].Begin, h.Calls[b.Call].Begin)
@@ -103,8 +112,14 @@ func Check(h *History, limits Limits) Report {
 type checker struct {
 	h       *History
 	limits  Limits
-	byBegin []*Version
+	byBegin []begun
 	report  Report
+}
+
+// begun is a version, and when the newest of its parts began.
+type begun struct {
+	at      Moment
+	version *Version
 }
 
 // hold notes that a promise was held against a call, and a violation if it is broken.
@@ -131,7 +146,7 @@ func (c *checker) checkCall(i int) {
 	c.hold(OtherDigest, i, call.Digest != call.HeaderDigest, "debugContext has %q, the header %q", call.Digest, call.HeaderDigest)
 
 	version, known := c.h.Versions[call.Digest]
-	known = known && version.Begin <= call.End
+	known = known && c.begin(version) <= call.End
 	c.hold(UnknownDigest, i, !known, "no state stored by then has the digest %q", call.Digest)
 	if call.Allow {
 		c.hold(WrongAllow, i, !c.allowedBySome(call, version), "no version in force since %s before the call allows it", c.staleness(call))
@@ -139,7 +154,7 @@ func (c *checker) checkCall(i int) {
 	if !known {
 		return
 	}
-	age := call.LastBegin - version.Superseded
+	age := c.age(version, call)
 	if c.h.Unfenced[call.Pod] {
 		c.report.StalestUnfenced = max(c.report.StalestUnfenced, age)
 	} else {
@@ -170,16 +185,14 @@ func (a Answer) String() string {
 // allowedBySome tells whether a version that was in force in the time of the bound allows the call. The one that is likely is
 // asked first.
 func (c *checker) allowedBySome(call *Call, likely *Version) bool {
-	if likely != nil && c.inTime(likely, call) && likely.Decide(call.Kind).Allow {
+	allows := func(v *Version) bool {
+		return c.begin(v) <= call.End && c.age(v, call) <= c.staleness(call) && v.Decide(call.Kind).Allow
+	}
+	if likely != nil && allows(likely) {
 		return true
 	}
-	begun := sort.Search(len(c.byBegin), func(i int) bool { return c.byBegin[i].Begin > call.End })
-	return slices.ContainsFunc(c.byBegin[:begun], func(v *Version) bool { return c.inTime(v, call) && v.Decide(call.Kind).Allow })
-}
-
-// inTime tells whether an answer may be by a version: it was in force at some time from the bound before the call to its end.
-func (c *checker) inTime(v *Version, call *Call) bool {
-	return v.Begin <= call.End && call.LastBegin-v.Superseded <= c.staleness(call)
+	count := sort.Search(len(c.byBegin), func(i int) bool { return c.byBegin[i].at > call.End })
+	return slices.ContainsFunc(c.byBegin[:count], func(b begun) bool { return allows(b.version) })
 }
 
 // sorted returns the indexes of the answered calls in the order of less.
@@ -195,26 +208,51 @@ func (c *checker) sorted(by func(call *Call) Moment) []int {
 }
 
 // checkOrder checks that no replica goes back: what it has answered by once, later calls are answered by too, or by newer; after
-// it was started anew as well, from what the API server has or from what it had stored.
+// it was started anew as well, from what the API server has or from what it had stored. Of a namespace whose scope is denied, it
+// shows nothing.
 func (c *checker) checkOrder() {
-	type reached struct{ policies, lists int }
-	floor := map[string]reached{} // by pod
+	type place struct{ pod, namespace string }
+	floor := map[place]Part{}
 	ended := c.sorted(func(call *Call) Moment { return call.End })
 	for _, i := range c.sorted(func(call *Call) Moment { return call.LastBegin }) {
 		call := &c.h.Calls[i]
 		for ; len(ended) > 0 && c.h.Calls[ended[0]].End < call.LastBegin; ended = ended[1:] {
 			before := &c.h.Calls[ended[0]]
 			if version := c.h.Versions[before.Digest]; version != nil {
-				of := floor[before.Pod]
-				floor[before.Pod] = reached{max(of.policies, version.Policies), max(of.lists, version.Lists)}
+				for namespace, part := range version.Parts {
+					if of := floor[place{before.Pod, namespace}]; !part.Denied {
+						floor[place{before.Pod, namespace}] = newest(of, part)
+					}
+				}
 			}
 		}
 		version := c.h.Versions[call.Digest]
 		if version == nil {
 			continue
 		}
-		at := floor[call.Pod]
-		c.hold(WentBack, i, version.Policies < at.policies || version.Lists < at.lists,
-			"state %d/%d, after an answer by %d/%d", version.Policies, version.Lists, at.policies, at.lists)
+		for namespace, part := range version.Parts {
+			if at := floor[place{call.Pod, namespace}]; !part.Denied {
+				c.hold(WentBack, i, wentBack(at, part), "states %d/%d of %s, after an answer by %d/%d",
+					part.Policies, part.Lists, namespace, at.Policies, at.Lists)
+			}
+		}
 	}
+}
+
+// wentBack tells whether a state of a part is older than that of an earlier one.
+func wentBack(earlier, part Part) bool {
+	older := part.Policies < earlier.Policies
+	for i, state := range part.Lists {
+		older = older || state != Unused && state < earlier.Lists[i]
+	}
+	return older
+}
+
+// newest returns the newer of the states of two parts of a namespace, each.
+func newest(a, b Part) Part {
+	of := Part{Policies: max(a.Policies, b.Policies)}
+	for i := range of.Lists {
+		of.Lists[i] = max(a.Lists[i], b.Lists[i])
+	}
+	return of
 }

@@ -8,39 +8,62 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The calls of the tests: kind 0 is allowed by the odd versions, kind 1 by none, kind 2 by all.
+// The calls of the tests: kind 0 is allowed by the odd versions, kind 1 by none, kind 2 by all; kind 3, which is in the scope of a tenant,
+// by none.
 const (
 	byOdd = iota
 	byNone
 	byAll
+	ofTenant
+	kinds
 )
 
+// The namespaces of the tests: all versions are of own, and tenant does not change.
+const own, tenant = "own", "team"
+
 var (
-	limits = Limits{Answer: 3 * time.Second, Staleness: 30 * time.Second, Unfenced: 45 * time.Second}
+	limits = Limits{Answer: 3 * time.Second, Staleness: 30 * time.Second, Unfenced: 45 * time.Second, Again: time.Second}
 
 	allowed    = Answer{Allow: true, Reason: "Allowed"}
 	notAllowed = Answer{Reason: "NotAllowed"}
+	denied     = Answer{Reason: "PolicyNotEnforceable"}
 )
 
 // good returns a history in which every promise is kept, and held against something: three versions, a minute apart, and in
 // each a call of each kind, of the newest version, by a pod that serves.
 func good() *History {
-	h := &History{Versions: map[string]*Version{}, Stored: map[Generation]int{}}
+	always := []Span{{0, Never}}
+	lists := [ListCount][]Span{always, always}
+	ours := &Namespace{Lists: lists, Stored: map[Generation]int{}, InScope: func(int) bool { return true }}
+	h := &History{Versions: map[string]*Version{}, Namespaces: map[string]*Namespace{own: ours, tenant: {
+		Policies: always, Lists: lists, InScope: func(kind int) bool { return kind == ofTenant },
+	}}}
 	for i, digest := range []string{"v0", "v1", "v2"} {
 		begin := Moment(i) * time.Minute
 		superseded := begin + time.Minute + 10*time.Millisecond // what is known to be stored was stored before
 		if i == 2 {
 			superseded = Never
 		}
-		h.Versions[digest] = &Version{Policies: i, Begin: begin, Superseded: superseded, Decide: func(kind int) Answer {
+		ours.Policies = append(ours.Policies, Span{begin, superseded})
+		decide := func(kind int) Answer {
 			if kind == byAll || kind == byOdd && i%2 == 1 {
 				return allowed
 			}
 			return notAllowed
-		}}
-		generation := Generation{"acme", "uid", int64(i + 1)}
-		h.Stored[generation] = i
-		for kind := range 3 {
+		}
+		h.Versions[digest] = &Version{Parts: map[string]Part{own: {Policies: i}, tenant: {}}, Decide: decide}
+		h.Versions[digest+" without the tenant"] = &Version{
+			Parts: map[string]Part{own: {Policies: i}, tenant: {Denied: true}},
+			Decide: func(kind int) Answer {
+				if kind == ofTenant {
+					return denied
+				}
+				return decide(kind)
+			},
+		}
+		generation := Generation{own, "acme", "uid", int64(i + 1)}
+		ours.Stored[generation] = i
+		for kind := range kinds {
 			sent := begin + 30*time.Second + Moment(kind)*time.Second
 			h.Calls = append(h.Calls, Call{
 				Kind: kind, Begin: sent, LastBegin: sent, End: sent + time.Millisecond, Attempts: 1, Answered: true,
@@ -57,7 +80,7 @@ func good() *History {
 }
 
 // of returns the call of a kind in the time of a version.
-func (h *History) of(version, kind int) *Call { return &h.Calls[version*3+kind] }
+func (h *History) of(version, kind int) *Call { return &h.Calls[version*kinds+kind] }
 
 func TestAHistoryInWhichEveryPromiseIsKeptHasNoViolation(t *testing.T) {
 	report := Check(good(), limits)
@@ -89,7 +112,7 @@ func TestEveryPlantedViolationIsFoundByItsName(t *testing.T) {
 		"an answer that Okta dislikes":            {func(h *History) { h.of(1, byAll).Unusual = true }, []Name{Unusual}},
 		"a digest that nobody stored":             {func(h *History) { h.of(1, byAll).rename("v9") }, []Name{UnknownDigest}},
 		"no digest":                               {func(h *History) { h.of(1, byNone).rename("") }, []Name{UnknownDigest}},
-		"a digest that was not stored yet":        {func(h *History) { h.of(1, byAll).rename("v2") }, []Name{UnknownDigest}},
+		"a digest that was not stored yet":        {func(h *History) { h.of(1, ofTenant).rename("v2") }, []Name{UnknownDigest}},
 		"a header that names other rules":         {func(h *History) { h.of(1, byAll).HeaderDigest = "v0" }, []Name{OtherDigest}},
 		"no header":                               {func(h *History) { h.of(1, byAll).HeaderDigest = "" }, []Name{OtherDigest}},
 		"a denial by rules that are too old":      {func(h *History) { h.of(1, byNone).old("v0", 31*time.Second) }, []Name{Stale}},
@@ -129,9 +152,34 @@ func TestEveryPlantedViolationIsFoundByItsName(t *testing.T) {
 			back.rename("v0")
 			back.Start = 2
 		}, []Name{WentBack}},
+		"a scope that is denied for no reason": {func(h *History) { h.withoutTenant(1) }, []Name{Stale, Unfounded}},
+		"a scope that is denied for long after the policies fit again": {func(h *History) {
+			h.Namespaces[tenant].Refused = []Span{{60 * time.Second, 61 * time.Second}}
+			h.withoutTenant(1).move(59 * time.Second)
+		}, []Name{Stale, Unfounded}},
+		"a scope that is denied for long after it can be read again": {func(h *History) {
+			h.Namespaces[tenant].Unreadable = []Span{{60 * time.Second, 61 * time.Second}}
+			call := h.withoutTenant(1)
+			call.move(59 * time.Second)
+			call.Start = 2
+		}, []Name{Stale}},
+		"a scope that is denied by a process that has read it": {func(h *History) {
+			h.Namespaces[tenant].Unreadable = []Span{{60 * time.Second, Never}}
+			h.withoutTenant(1)
+		}, []Name{Unfounded}},
+		"a scope that is denied by a process that started when it could be read again": {func(h *History) {
+			h.Namespaces[tenant].Unreadable = []Span{{60 * time.Second, 80 * time.Second}}
+			call := h.withoutTenant(1)
+			call.Pod, call.Started = "other", 85*time.Second
+		}, []Name{Stale, Unfounded}},
+		"rules of a tenant that are too old, with rights for longer than the bound between": {func(h *History) {
+			h.Namespaces[tenant].Policies = []Span{{0, 30 * time.Second}, {29 * time.Second, Never}}
+			h.Namespaces[tenant].Unreadable = []Span{{10 * time.Second, 45 * time.Second}, {80 * time.Second, Never}}
+			h.onlySecond()
+		}, []Name{Stale}},
 		"an older generation after Ready was seen": {func(h *History) {
 			h.Sights = slices.Insert(h.Sights, 4, Sight{
-				Generation: Generation{"acme", "uid", 2}, Ready: true, Asked: 61 * time.Second, Seen: 62 * time.Second,
+				Generation: Generation{own, "acme", "uid", 2}, Ready: true, Asked: 61 * time.Second, Seen: 62 * time.Second,
 			})
 			call := h.of(1, byNone)
 			call.move(3 * time.Second)
@@ -139,7 +187,7 @@ func TestEveryPlantedViolationIsFoundByItsName(t *testing.T) {
 		}, []Name{PrematureReady}},
 		"a generation that is ready before it is answered by, and after the last look": {func(h *History) {
 			h.Sights = append(h.Sights[:4], Sight{
-				Generation: Generation{"acme", "uid", 2}, Ready: true, Asked: 61 * time.Second, Seen: 62 * time.Second,
+				Generation: Generation{own, "acme", "uid", 2}, Ready: true, Asked: 61 * time.Second, Seen: 62 * time.Second,
 			})
 			call := h.of(1, byNone)
 			call.move(3 * time.Second)
@@ -182,6 +230,11 @@ func TestWhatIsNoViolationIsNotTakenForOne(t *testing.T) {
 			back.rename("v0")
 			back.Pod = "other"
 		},
+		"a list that no policy names": func(h *History) {
+			part := h.Versions["v2"].Parts[own]
+			part.Lists = [ListCount]int{Unused, Unused}
+			h.Versions["v2"].Parts[own] = part
+		},
 		"two calls at the same time": func(h *History) {
 			older, newer := h.of(1, byNone), h.of(1, byAll)
 			older.move(5 * time.Second)
@@ -201,6 +254,34 @@ func TestWhatIsNoViolationIsNotTakenForOne(t *testing.T) {
 			call := h.of(1, byNone)
 			call.old("v0", 29*time.Second)
 			call.Pod, call.Start = "pod", 2
+		},
+		"a scope that is denied for its budget": func(h *History) {
+			h.Namespaces[tenant].Refused = []Span{{60 * time.Second, Never}}
+			h.withoutTenant(1)
+		},
+		"a scope that is denied for its budget of a moment ago": func(h *History) {
+			h.Namespaces[tenant].Refused = []Span{{60 * time.Second, 80 * time.Second}}
+			h.withoutTenant(1)
+		},
+		"a scope that is denied by a process that never read it": func(h *History) {
+			h.Namespaces[tenant].Unreadable = []Span{{60 * time.Second, Never}}
+			call := h.withoutTenant(1)
+			call.Start, call.Started = 2, 70*time.Second
+		},
+		"a scope that is denied by a process that never read it, of a replica that is not fenced and answered by what was stored": func(h *History) {
+			h.Unfenced = map[string]bool{"pod": true}
+			h.Namespaces[tenant].Unreadable = []Span{{60 * time.Second, Never}}
+			h.withoutTenant(1)
+		},
+		"rules of a tenant that were superseded while they could not be read": func(h *History) {
+			h.Namespaces[tenant].Policies = []Span{{0, 30 * time.Second}, {29 * time.Second, Never}}
+			h.Namespaces[tenant].Unreadable = []Span{{10 * time.Second, Never}}
+			h.onlySecond()
+		},
+		"rules of a tenant that were superseded while they could not be read, a moment after they can": func(h *History) {
+			h.Namespaces[tenant].Policies = []Span{{0, 30 * time.Second}, {29 * time.Second, Never}}
+			h.Namespaces[tenant].Unreadable = []Span{{10 * time.Second, 65 * time.Second}}
+			h.onlySecond()
 		},
 		"an answer that a standstill of the machine made late": func(h *History) {
 			call := h.of(1, byAll)
@@ -227,6 +308,43 @@ func TestAStandstillElsewhereExcusesNothing(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 }
+
+func TestAnswersOfScopesThatFaultsTouchAreCounted(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		plant func(h *History)
+		want  [3]int // last known, never read, over budget
+	}{
+		"no fault": {func(*History) {}, [3]int{}},
+		"rules that were last read": {func(h *History) {
+			h.Namespaces[tenant].Unreadable = []Span{{60 * time.Second, 2 * time.Minute}}
+		}, [3]int{1, 0, 0}},
+		"a scope that was never read": {func(h *History) {
+			h.Namespaces[tenant].Unreadable = []Span{{60 * time.Second, 2 * time.Minute}}
+			h.withoutTenant(1).Start = 2
+		}, [3]int{0, 1, 0}},
+		"a scope beyond its budget": {func(h *History) {
+			h.Namespaces[tenant].Refused = []Span{{60 * time.Second, 2 * time.Minute}}
+			h.withoutTenant(1)
+		}, [3]int{0, 0, 1}},
+	} {
+		h := good()
+		c.plant(h)
+		report := Check(h, limits)
+		if got := [3]int{report.LastKnown, report.NeverRead, report.OverBudget}; got != c.want || len(report.Violations) > 0 {
+			t.Errorf("%s: counted %v, want %v; violations %v", sentence, got, c.want, report.Violations)
+		}
+	}
+}
+
+// withoutTenant makes the answer to a call of the tenant's scope be a denial of all of it, and returns the call.
+func (h *History) withoutTenant(version int) *Call {
+	call := h.of(version, ofTenant)
+	call.claim(call.Digest+" without the tenant", denied)
+	return call
+}
+
+// onlySecond leaves only the calls of the second version.
+func (h *History) onlySecond() { h.Calls = h.Calls[kinds : 2*kinds] }
 
 // rename makes an answer be by other rules, by its own word.
 func (c *Call) rename(digest string) { c.Digest, c.HeaderDigest = digest, digest }

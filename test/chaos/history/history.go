@@ -17,8 +17,8 @@ const Never Moment = math.MaxInt64
 type History struct {
 	// Versions are the rules that were in force by what the API server had stored, by their digest.
 	Versions map[string]*Version
-	// Stored says which state of the policies was the first to have a generation.
-	Stored map[Generation]int
+	// Namespaces are those that are watched, by name.
+	Namespaces map[string]*Namespace
 	// Calls are the registrations, in any order.
 	Calls []Call
 	// Sights are what was seen of the condition Ready of each policy, in the order of Asked.
@@ -32,19 +32,49 @@ type History struct {
 	Standstills []Standstill
 }
 
-// Version is one state of what is stored, as rules.
-//
-// Policies and lists are watched apart, so that a replica may know a newer policy with an older list: such a version is one
-// too, as old as the older of its parts.
+// Namespace is what was stored in a namespace, and when it could be read.
+type Namespace struct {
+	// Policies are the times of the states of its policies, Lists those of each of its lists, from the first. Policies are watched apart
+	// from lists, and lists are read one by one, so that a replica may know a newer policy with an older list, or a newer list with
+	// another older one.
+	Policies []Span
+	Lists    [ListCount][]Span
+	// Stored says which state of the policies was the first to have a generation.
+	Stored map[Generation]int
+	// Refused are the times in which its policies were more than its budget.
+	Refused []Span
+	// Unreadable are the times in which the API server did not let replicas read it.
+	Unreadable []Span
+	// InScope tells whether its policies decide calls of that kind.
+	InScope func(kind int) bool
+}
+
+// ListCount is how many lists there are in a namespace.
+const ListCount = 2
+
+// Unused is the number of a list's state that makes no difference.
+const Unused = -1
+
+// Span is a time: from Begin, when the write was sent that began it, to End, when the one was known to be stored that ended it; Never
+// while there was none.
+type Span struct{ Begin, End Moment }
+
+// Version is what a replica may decide by: a part of each namespace.
 type Version struct {
-	// Policies and Lists number the states of policies and of lists that make the version, each from 0.
-	Policies, Lists int
-	// Begin is when the write was sent that made it: no replica can have had it before.
-	Begin Moment
-	// Superseded is when the next write was known to be stored; Never while there was none.
-	Superseded Moment
+	// Parts are what is in force of each namespace.
+	Parts map[string]Part
 	// Decide returns the answer to a call of that kind.
 	Decide func(kind int) Answer
+}
+
+// Part is what is in force of a namespace.
+type Part struct {
+	// Policies and Lists number the states that it is made of; Unused stands for a list that no policy names.
+	Policies int
+	Lists    [ListCount]int
+	// Denied says that all calls of the namespace's scope are denied instead: a replica has never read it, or its policies are more
+	// than its budget.
+	Denied bool
 }
 
 // Answer is what Okta is told.
@@ -57,8 +87,8 @@ type Answer struct {
 
 // Generation is one version of a policy's spec, as Kubernetes counts them.
 type Generation struct {
-	// Policy is the policy's name, and UID tells it from others of that name.
-	Policy, UID string
+	// Namespace and Policy are the policy's, and UID tells it from others of that name.
+	Namespace, Policy, UID string
 	// Number is metadata.generation.
 	Number int64
 }
@@ -78,9 +108,10 @@ type Call struct {
 	// Answer is the answer, and Digest the one in its debugContext, HeaderDigest the one in its header.
 	Answer
 	Digest, HeaderDigest string
-	// Pod is the address of the pod that answered, and Start how often its container had been started.
-	Pod   string
-	Start int
+	// Pod is the address of the pod that answered, Start how often its container had been started, and Started when it last was.
+	Pod     string
+	Start   int
+	Started Moment
 	// Trouble is what Okta disliked about the attempts, each.
 	Trouble string
 	// Unusual says that Okta disliked something about the last answer.

@@ -8,9 +8,11 @@ import "sort"
 // that Ready has been taken back for the same generation. A replica of which the EndpointSlices said all the while that it does
 // not serve could not be asked: whoever sent the call there had not heard of that yet.
 func (c *checker) checkReady() {
-	byPolicy := map[string][]Sight{}
+	type name struct{ namespace, policy string }
+	byPolicy := map[name][]Sight{}
 	for _, sight := range c.h.Sights {
-		byPolicy[sight.Policy] = append(byPolicy[sight.Policy], sight)
+		of := name{sight.Namespace, sight.Policy}
+		byPolicy[of] = append(byPolicy[of], sight)
 	}
 	terms := map[string][]Term{}
 	for _, term := range c.h.Terms {
@@ -22,19 +24,20 @@ func (c *checker) checkReady() {
 		if !call.Answered || version == nil {
 			continue
 		}
-		for _, sights := range byPolicy {
+		for of, sights := range byPolicy {
+			part := version.Parts[of.namespace]
 			sight, claimed := claim(sights, call)
-			if !claimed {
-				continue
+			if !claimed || part.Denied {
+				continue // nobody can take Ready back in a namespace without rights
 			}
-			first, stored := c.h.Stored[sight.Generation]
-			older := !stored || version.Policies < first
+			first, stored := c.h.Namespaces[of.namespace].Stored[sight.Generation]
+			older := !stored || part.Policies < first
 			if older && !serves(terms[call.Pod], call) {
 				c.report.Excused++
 				continue
 			}
-			c.hold(PrematureReady, i, older, "Ready was True for %s generation %d from %s on, answered by state %d, which is before %d",
-				sight.Policy, sight.Number, sight.Seen, version.Policies, first)
+			c.hold(PrematureReady, i, older, "Ready was True for %s/%s generation %d from %s on, answered by state %d, which is before %d",
+				sight.Namespace, sight.Policy, sight.Number, sight.Seen, part.Policies, first)
 		}
 	}
 }

@@ -4,6 +4,7 @@ package script
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -47,7 +48,7 @@ const (
 	FillDisk Fault = "fill-disk"
 )
 
-// The faults of the control plane.
+// The faults of the control plane, and of the lines to it.
 const (
 	// StopAPIServer stops kube-apiserver by SIGSTOP, for a time.
 	StopAPIServer Fault = "stop-apiserver"
@@ -56,6 +57,19 @@ const (
 	// StopEtcd and KillEtcd are the same for etcd.
 	StopEtcd Fault = "stop-etcd"
 	KillEtcd Fault = "kill-etcd"
+	// Slow slows the line between a replica and the API server, for a time. SlowAll does it to every replica's.
+	Slow    Fault = "slow"
+	SlowAll Fault = "slow-all"
+)
+
+// The faults of tenants.
+const (
+	// TakeRights takes the operators' rights in a tenant's namespace away, for a time, and has a replica start meanwhile.
+	TakeRights Fault = "take-rights"
+	// DeleteNamespace deletes a tenant's namespace with all that is in it, and makes it again after a time.
+	DeleteNamespace Fault = "delete-namespace"
+	// Flood stores a list and policies that are more than a tenant's budget, for a time.
+	Flood Fault = "flood"
 )
 
 // Step is one fault.
@@ -79,7 +93,7 @@ func (s Step) String() string {
 // times are the least and the most that a fault lasts.
 type times struct{ least, most time.Duration }
 
-// replicaFaults and planeFaults are the decks. Each fault is dealt once before one is dealt again.
+// replicaFaults, planeFaults, rightsFaults and tenantFaults are the decks. Each fault is dealt once before one is dealt again.
 //
 // A control plane that is away for longer than --fence-after, all replicas alike, would have all of them refuse calls, as they
 // are told to: no outage of the whole comes near it. One replica's may pass it.
@@ -95,7 +109,11 @@ var (
 	planeFaults = map[Fault]times{
 		StopAPIServer: {2 * time.Second, 10 * time.Second}, KillAPIServer: {0, 3 * time.Second},
 		StopEtcd: {2 * time.Second, 10 * time.Second}, KillEtcd: {0, 5 * time.Second},
+		Slow: {4 * time.Second, 8 * time.Second}, SlowAll: {4 * time.Second, 8 * time.Second},
 	}
+	// A replica without a proof of its rules is fenced after 30 s: rights are away for longer.
+	rightsFaults = map[Fault]times{TakeRights: {LongestProof + 5*time.Second, LongestProof + 8*time.Second}}
+	tenantFaults = map[Fault]times{DeleteNamespace: {4 * time.Second, 8 * time.Second}, Flood: {4 * time.Second, 8 * time.Second}}
 	// longFaults join the deck after the first round: a short run has no time for them.
 	longFaults = map[Fault]times{
 		Roll: {}, Freeze: {15 * time.Second, 50 * time.Second},
@@ -108,7 +126,7 @@ var (
 // health checks can carry those and no others.
 func Answered() []Fault {
 	var faults []Fault
-	for _, deck := range []map[Fault]times{replicaFaults, planeFaults, longFaults} {
+	for _, deck := range []map[Fault]times{replicaFaults, planeFaults, rightsFaults, tenantFaults, longFaults} {
 		for fault := range deck {
 			if fault != Freeze && fault != FreezeNode && !slices.Contains(faults, fault) {
 				faults = append(faults, fault)
@@ -122,10 +140,14 @@ func Answered() []Fault {
 // LongestCut is how long a replica is without the API server at most, by any fault of its own.
 const LongestCut = time.Minute
 
+// LongestProof is for how long a replica that is fenced goes without a proof of its rules at most.
+const LongestProof = 30 * time.Second
+
 // The times of rest before a fault.
 var (
 	replicaRest = times{500 * time.Millisecond, 3 * time.Second}
-	planeRest   = times{6 * time.Second, 16 * time.Second}
+	planeRest   = times{5 * time.Second, 12 * time.Second}
+	tenantRest  = times{2 * time.Second, 6 * time.Second}
 )
 
 // Replicas returns the faults of replicas, without end. If only is not empty, there are no others.
@@ -136,6 +158,21 @@ func Replicas(seed uint64, only ...Fault) iter.Seq[Step] {
 // Plane returns the faults of the control plane, without end, in the same way.
 func Plane(seed uint64, only ...Fault) iter.Seq[Step] {
 	return deal(seed, 2, planeFaults, nil, planeRest, only)
+}
+
+// Rights returns the faults of a tenant's rights, without end, in the same way.
+func Rights(seed uint64, only ...Fault) iter.Seq[Step] {
+	return deal(seed, 4, rightsFaults, nil, tenantRest, only)
+}
+
+// Tenants returns the other faults of a tenant, without end, in the same way.
+func Tenants(seed uint64, only ...Fault) iter.Seq[Step] {
+	return deal(seed, 5, tenantFaults, nil, tenantRest, only)
+}
+
+// Always returns the faults that a run of two minutes makes, each.
+func Always() []Fault {
+	return slices.Concat(slices.Sorted(maps.Keys(rightsFaults)), slices.Sorted(maps.Keys(tenantFaults)), []Fault{Slow, SlowAll})
 }
 
 func deal(seed, lane uint64, faults, later map[Fault]times, rest times, only []Fault) iter.Seq[Step] {

@@ -19,7 +19,7 @@ func take(steps iter.Seq[Step], n int) []Step {
 
 func TestTheSameSeedGivesTheSameScriptAndAnotherOneAnother(t *testing.T) {
 	const enough = 100
-	for name, lane := range map[string]func(uint64, ...Fault) iter.Seq[Step]{"replicas": Replicas, "plane": Plane} {
+	for name, lane := range map[string]func(uint64, ...Fault) iter.Seq[Step]{"replicas": Replicas, "plane": Plane, "rights": Rights, "tenants": Tenants} {
 		if diff := cmp.Diff(take(lane(7), enough), take(lane(7), enough)); diff != "" {
 			t.Errorf("%s: two scripts of one seed (-first +second):\n%s", name, diff)
 		}
@@ -33,7 +33,7 @@ func TestEveryFaultIsDealtInTheFirstRound(t *testing.T) {
 	for _, deck := range []struct {
 		faults map[Fault]times
 		steps  iter.Seq[Step]
-	}{{replicaFaults, Replicas(3)}, {planeFaults, Plane(3)}} {
+	}{{replicaFaults, Replicas(3)}, {planeFaults, Plane(3)}, {rightsFaults, Rights(3)}, {tenantFaults, Tenants(3)}} {
 		dealt := map[Fault]bool{}
 		for _, step := range take(deck.steps, len(deck.faults)) {
 			dealt[step.Fault] = true

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/chaos/history"
+)
+
+// compiler makes the rules of a namespace from what is stored there, by the way that the operator's own objects go.
+type compiler struct {
+	namespace string
+	reader    *controllers.Offline
+	lists     *publish.Lists
+	read      map[string]rules.Policy // without their lists, by name and number of the change
+	compiled  map[string]*rules.Compiled
+	denied    *rules.Compiled
+}
+
+// part is what a namespace contributes to the rules: its policies, sorted by name, or what denies all calls of its scope.
+type part struct {
+	policies []*rules.Compiled
+	denied   bool
+	// uses says which of the lists the policies name.
+	uses [history.ListCount]bool
+}
+
+func (p part) digest() string { return rules.DigestOf(p.policies) }
+
+func newCompiler(namespace string) (*compiler, error) {
+	reader, err := controllers.NewOffline()
+	if err != nil {
+		return nil, err
+	}
+	c := &compiler{
+		namespace: namespace, reader: reader, lists: publish.NewLists(nil),
+		read: map[string]rules.Policy{}, compiled: map[string]*rules.Compiled{},
+	}
+	all := publish.AllOf(namespace, "not in force")
+	if within, _, ok := scopes().Bound(all); ok {
+		c.denied = rules.CompilePolicy(within)
+	}
+	return c, nil
+}
+
+// refusal returns what denies all calls of the namespace's scope.
+func (c *compiler) refusal() part { return part{policies: []*rules.Compiled{c.denied}, denied: true} }
+
+// compile returns what a state of the policies and states of the lists make together.
+func (c *compiler) compile(ctx context.Context, policies *policyState, lists lists) (part, error) {
+	var sizes []int64
+	var read []rules.Policy
+	var numbers []int
+	for _, name := range slices.Sorted(maps.Keys(policies.specs)) {
+		written := policies.specs[name]
+		policy, err := c.readPolicy(ctx, name, written)
+		if err != nil {
+			return part{}, err
+		}
+		sizes, read, numbers = append(sizes, written.size), append(read, policy), append(numbers, written.number)
+	}
+	account := limits().Open(c.namespace, sizes)
+	if account.Refusal() != "" {
+		return c.refusal(), nil
+	}
+	resolved, err := c.lists.Resolve(ctx, c.namespace, storedLists{c.namespace, lists}, account, read)
+	if err != nil {
+		return part{}, err
+	}
+	var compiled part
+	for i := range resolved {
+		for _, uses := range [][]rules.ListUse{resolved[i].Allow.Lists, resolved[i].Deny.Lists} {
+			for j := range uses {
+				compiled.uses[slices.Index(listNames, uses[j].Name)] = true
+			}
+		}
+		if one := c.compilePolicy(&resolved[i], numbers[i]); one != nil {
+			compiled.policies = append(compiled.policies, one)
+		}
+	}
+	return compiled, nil
+}
+
+// readPolicy returns a policy without its lists.
+func (c *compiler) readPolicy(ctx context.Context, name string, written writtenSpec) (rules.Policy, error) {
+	key := fmt.Sprint(name, " ", written.number)
+	if policy, known := c.read[key]; known {
+		return policy, nil
+	}
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&v1alpha1.RegistrationPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: name}, Spec: written.spec,
+	})
+	if err != nil {
+		return rules.Policy{}, err
+	}
+	read, err := c.reader.ReadObjects(ctx, []unstructured.Unstructured{{Object: object}},
+		func(context.Context) ([]corev1.ConfigMap, error) { return nil, nil })
+	if err != nil {
+		return rules.Policy{}, err
+	}
+	if why := read[0].NotUnderstood; why != "" {
+		return rules.Policy{}, errors.New("a policy that was made up is not understood: " + why)
+	}
+	c.read[key] = read[0].Policy
+	return read[0].Policy, nil
+}
+
+// compilePolicy compiles what of a policy is within the scope of its namespace; nil if nothing is.
+func (c *compiler) compilePolicy(policy *rules.Policy, number int) *rules.Compiled {
+	words := []any{policy.Name, number}
+	for _, uses := range [][]rules.ListUse{policy.Allow.Lists, policy.Deny.Lists} {
+		for i := range uses {
+			digest := "none"
+			if uses[i].List != nil {
+				digest = uses[i].List.Digest()
+			}
+			words = append(words, digest, uses[i].Broken)
+		}
+	}
+	key := fmt.Sprintln(words...)
+	if compiled, known := c.compiled[key]; known {
+		return compiled
+	}
+	var compiled *rules.Compiled
+	if within, _, ok := scopes().Bound(*policy); ok {
+		compiled = rules.CompilePolicy(within)
+	}
+	c.compiled[key] = compiled
+	return compiled
+}
+
+// storedLists are the lists of a namespace as they are stored.
+type storedLists struct {
+	namespace string
+	lists     lists
+}
+
+// Version returns a version that tells a list from all others.
+func (l storedLists) Version(name types.NamespacedName) publish.Version {
+	list := l.lists[slices.Index(listNames, name.Name)]
+	if !list.stored {
+		return publish.Version{}
+	}
+	return publish.Version{UID: types.UID(rules.ListDigest([]byte(list.text)))}
+}
+
+// Get returns the ConfigMap of a list.
+func (l storedLists) Get(_ context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: name.Name, Labels: controllers.ListLabels()},
+		Data:       map[string]string{"entries": l.lists[slices.Index(listNames, name.Name)].text},
+	}, nil
+}

@@ -1,0 +1,142 @@
+package history
+
+import (
+	"slices"
+	"time"
+)
+
+// begin returns when the newest part of a version began: no replica can have had it before.
+func (c *checker) begin(v *Version) Moment {
+	var begin Moment
+	for name, part := range v.Parts {
+		if !part.Denied {
+			of, _ := c.h.Namespaces[name].span(part)
+			begin = max(begin, of)
+		}
+	}
+	return begin
+}
+
+// span returns when the newest state of a part began, and when the first of its states was superseded.
+func (n *Namespace) span(part Part) (begin, superseded Moment) {
+	begin, superseded = n.Policies[part.Policies].Begin, n.Policies[part.Policies].End
+	for i, state := range part.Lists {
+		if state == Unused {
+			continue
+		}
+		begin, superseded = max(begin, n.Lists[i][state].Begin), min(superseded, n.Lists[i][state].End)
+	}
+	return begin, superseded
+}
+
+// age returns for how long an answer's oldest part had been superseded when the call was sent.
+func (c *checker) age(v *Version, call *Call) time.Duration {
+	var age time.Duration
+	for name, part := range v.Parts {
+		namespace := c.h.Namespaces[name]
+		if part.Denied {
+			age = max(age, c.ageOfDenial(namespace, call))
+			continue
+		}
+		_, superseded := namespace.span(part)
+		age = max(age, c.readable(namespace, superseded, call.LastBegin))
+	}
+	return age
+}
+
+// ageOfDenial returns for how long there had been no reason to deny the calls of a namespace's scope when a call was sent.
+func (c *checker) ageOfDenial(n *Namespace, call *Call) time.Duration {
+	age := Never
+	for _, refused := range n.Refused {
+		if refused.Begin <= call.End {
+			age = min(age, c.readable(n, refused.End, call.LastBegin))
+		}
+	}
+	for _, unreadable := range n.Unreadable {
+		if unreadable.Begin <= call.End && unreadable.End >= call.Started {
+			age = min(age, c.readable(n, unreadable.End, call.LastBegin))
+		}
+	}
+	return age
+}
+
+// readable returns the longest time without a break between two moments in which a replica could have read a namespace. Where it could
+// not before, the time to find out does not count.
+func (c *checker) readable(n *Namespace, from, until Moment) time.Duration {
+	var longest time.Duration
+	for _, unreadable := range n.Unreadable {
+		if unreadable.End <= from || unreadable.Begin >= until {
+			continue
+		}
+		longest = max(longest, unreadable.Begin-from)
+		if unreadable.End == Never {
+			return longest
+		}
+		from = max(from, unreadable.End+c.limits.Again)
+	}
+	return max(longest, until-from)
+}
+
+// checkDenied checks that the calls of a namespace's scope are denied, whatever its policies say, only by replicas that never read it,
+// or for its budget. A replica that is fenced answers by nothing that was stored earlier, so that it has read what it answers by.
+func (c *checker) checkDenied() {
+	type process struct {
+		pod       string
+		start     int
+		namespace string
+	}
+	read := map[process]Moment{}
+	ended := c.sorted(func(call *Call) Moment { return call.End })
+	for _, i := range ended {
+		call := &c.h.Calls[i]
+		version := c.h.Versions[call.Digest]
+		if version == nil {
+			continue
+		}
+		for name, part := range version.Parts {
+			namespace, of := c.h.Namespaces[name], process{call.Pod, call.Start, name}
+			if _, known := read[of]; !part.Denied && !known && c.hasRead(namespace, part, call) {
+				read[of] = call.End
+			}
+			inScope := namespace.InScope(call.Kind)
+			unreadable := during(namespace.Unreadable, call)
+			if !part.Denied {
+				c.hold(Unfounded, i, false, "")
+				if inScope && unreadable {
+					c.report.LastKnown++
+				}
+				continue
+			}
+			if during(namespace.Refused, call) {
+				if inScope {
+					c.report.OverBudget++
+				}
+			} else if inScope && unreadable {
+				c.report.NeverRead++
+			}
+			since, known := read[of]
+			forgotten := known && since < call.LastBegin && !c.wasRefused(namespace, call)
+			c.hold(Unfounded, i, forgotten || c.ageOfDenial(namespace, call) == Never,
+				"all calls of %s are denied, which fits its budget and was read: %t", name, known)
+		}
+	}
+}
+
+// hasRead tells whether an answer by a part of a namespace shows that the process has read it from the API server. A replica that is not
+// fenced may have it from its stored snapshot.
+func (c *checker) hasRead(n *Namespace, part Part, call *Call) bool {
+	begin, _ := n.span(part)
+	return !c.h.Unfenced[call.Pod] || begin > call.Started
+}
+
+// wasRefused tells whether a replica may still go by policies that were more than their budget.
+func (c *checker) wasRefused(n *Namespace, call *Call) bool {
+	return slices.ContainsFunc(n.Refused, func(refused Span) bool {
+		return refused.Begin <= call.End && c.readable(n, refused.End, call.LastBegin) <= c.staleness(call)
+	})
+}
+
+// during tells whether a call was made within one of some times.
+func during(spans []Span, call *Call) bool {
+	return slices.ContainsFunc(spans, func(s Span) bool { return s.Begin < call.LastBegin && call.End < s.End })
+}

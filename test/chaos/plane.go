@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"syscall"
+	"time"
+
+	"registrationpolicy.dev/operator/test/chaos/script"
+)
+
+// slowness is what a slow line takes each way.
+const slowness = 150 * time.Millisecond
+
+// Plane hits the control plane, one after another, until ctx ends.
+func (f *Faults) Plane(ctx context.Context, steps iter.Seq[script.Step]) {
+	for step := range steps {
+		sleep(ctx, step.Rest)
+		if ctx.Err() != nil {
+			return
+		}
+		f.note(step, "the control plane")
+		if err := f.hitPlane(context.WithoutCancel(ctx), step); err != nil {
+			f.fail("%s: %v", step.Fault, err)
+		}
+		f.timeline.Note("%s is over", step.Fault)
+	}
+}
+
+// hitPlane makes one fault of the control plane, or of the lines to it, and returns once it serves again.
+func (f *Faults) hitPlane(ctx context.Context, step script.Step) error {
+	if step.Fault == script.Slow || step.Fault == script.SlowAll {
+		return f.slow(ctx, step)
+	}
+	program := f.plane.APIServer
+	if step.Fault == script.StopEtcd || step.Fault == script.KillEtcd {
+		program = f.plane.Etcd
+	}
+	switch step.Fault {
+	case script.StopAPIServer, script.StopEtcd:
+		if err := program.Signal(syscall.SIGSTOP); err != nil {
+			return err
+		}
+		sleep(ctx, step.Lasts)
+		if err := program.Signal(syscall.SIGCONT); err != nil {
+			return err
+		}
+	case script.KillAPIServer, script.KillEtcd:
+		if err := program.Signal(syscall.SIGKILL); err != nil {
+			return err
+		}
+		for program.Running() {
+			sleep(ctx, lookEvery)
+		}
+		sleep(ctx, step.Lasts)
+		if _, err := program.Start(); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("no such fault: %s", step.Fault)
+	}
+	for begin := time.Now(); !f.plane.Serves(ctx); sleep(ctx, lookEvery) {
+		if !f.plane.APIServer.Running() { // it ends when it starts without etcd
+			if _, err := f.plane.APIServer.Start(); err != nil {
+				return err
+			}
+		}
+		if time.Since(begin) > settleWithin {
+			return fmt.Errorf("the API server does not come back: see %s", f.plane.APIServer.Log)
+		}
+	}
+	return nil
+}
+
+// slow slows the lines to the API server, until edits were ready meanwhile.
+func (f *Faults) slow(ctx context.Context, step script.Step) error {
+	pods := f.all()
+	if step.Fault == script.Slow {
+		pods = pods[step.Target%len(pods):][:1]
+	}
+	since := f.timeline.Now()
+	for _, pod := range pods {
+		pod.Line.Slow(slowness)
+		defer pod.Line.Slow(0)
+	}
+	sleep(ctx, step.Lasts)
+	return f.awaitReadyEdits(ctx, since)
+}

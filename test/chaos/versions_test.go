@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/chaos/fleet"
+	"registrationpolicy.dev/operator/test/chaos/history"
+)
+
+// madeUpAuthors returns authors that have written a policy and a list every second, without an API server.
+func madeUpAuthors(t *testing.T) []*Author {
+	t.Helper()
+	const changes = 20
+	var authors []*Author
+	for _, namespace := range namespaces() {
+		author, err := newAuthor(nil, fleet.NewTimeline(), namespace, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		author.policies, author.lists = nil, [history.ListCount][]listState{}
+		for i := range changes {
+			span := history.Span{Begin: history.Moment(i) * time.Second, End: history.Moment(i+1) * time.Second}
+			if i == changes-1 {
+				span.End = history.Never
+			}
+			spec := randomSpec(author.chance, author.scope, true, i)
+			author.policies = append(author.policies, policyState{
+				specs: map[string]writtenSpec{policyName(0): {spec: spec, number: i}}, span: span,
+			})
+			for j := range author.lists {
+				text := fmt.Sprintf("entry-%d-of-%d.example\n", i, j)
+				author.lists[j] = append(author.lists[j], listState{text: text, stored: true, span: span})
+			}
+		}
+		authors = append(authors, author)
+	}
+	return authors
+}
+
+func digestAt(t *testing.T, authors []*Author, parts map[string]history.Part) string {
+	t.Helper()
+	var policies []*rules.Compiled
+	for _, author := range authors {
+		of := parts[author.namespace]
+		if of.Denied {
+			policies = append(policies, author.compiler.refusal().policies...)
+			continue
+		}
+		compiled, err := author.compiler.compile(t.Context(), &author.policies[of.Policies],
+			lists{&author.lists[0][of.Lists[0]], &author.lists[1][of.Lists[1]]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		policies = append(policies, compiled.policies...)
+	}
+	return rules.DigestOf(policies)
+}
+
+func TestTheRulesOfAnAnswerAreFoundByTheirDigest(t *testing.T) {
+	const newest = 15
+	at := func(policies int, lists ...int) history.Part {
+		return history.Part{Policies: policies, Lists: [history.ListCount]int(lists)}
+	}
+	for sentence, parts := range map[string]map[string]history.Part{
+		"all of one moment":     {own: at(newest, newest, newest), withdrawn: at(newest, newest, newest), unsteady: at(newest, newest, newest)},
+		"a list that is behind": {own: at(newest, newest-1, newest), withdrawn: at(newest, newest, newest), unsteady: at(newest, newest, newest)},
+		"a namespace that is behind, and another that was never read": {
+			own: at(newest, newest, newest), withdrawn: at(newest-1, newest, newest), unsteady: {Denied: true},
+		},
+		"a namespace that is behind by several changes": {
+			own: at(newest, newest, newest), withdrawn: at(newest-2, newest-2, newest-2), unsteady: at(newest, newest, newest),
+		},
+		"one that could not be read for long, whose policies were read first": {
+			own: at(newest, newest, newest), withdrawn: at(newest, newest, newest-1), unsteady: at(newest, newest, newest),
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			authors := madeUpAuthors(t)
+			parts[leftAlone] = at(newest, newest, newest)
+			call := history.Call{
+				Answered: true, LastBegin: newest*time.Second + 1, End: newest*time.Second + 2, Digest: digestAt(t, authors, parts), Pod: "pod",
+			}
+			versions, err := settle(t.Context(), authors, []history.Call{call}, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			version := versions.byDigest[call.Digest]
+			if version == nil {
+				t.Fatal("not found")
+			}
+			for namespace, got := range version.Parts {
+				if want := parts[namespace]; got.Denied != want.Denied || !got.Denied && got != want {
+					t.Errorf("%s: %s", namespace, cmp.Diff(want, got))
+				}
+			}
+		})
+	}
+}
+
+func TestAListThatNoPolicyNamesMakesNoDifference(t *testing.T) {
+	authors := madeUpAuthors(t)
+	for i := range authors[0].policies {
+		spec := authors[0].policies[i].specs[policyName(0)]
+		spec.spec.Allow.Lists, spec.spec.Deny = nil, nil
+		authors[0].policies[i].specs[policyName(0)] = spec
+	}
+	versions, err := settle(t.Context(), authors, nil, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range versions.byDigest {
+		if got := version.Parts[own].Lists; got != [history.ListCount]int{history.Unused, history.Unused} {
+			t.Fatalf("lists %v of policies that name none", got)
+		}
+	}
+}
+
+// What was last read of a namespace stays in force while others go on: the replica's own earlier answers lead there.
+func TestTheRulesOfANamespaceThatIsLongUnreadableAreFound(t *testing.T) {
+	authors := madeUpAuthors(t)
+	var calls []history.Call
+	parts := map[string]history.Part{withdrawn: {Policies: 2, Lists: [history.ListCount]int{2, 2}}}
+	for second := 2; second < 18; second++ {
+		for _, namespace := range []string{own, unsteady, leftAlone} {
+			parts[namespace] = history.Part{Policies: second, Lists: [history.ListCount]int{second, second}}
+		}
+		moment := history.Moment(second)*time.Second + time.Millisecond
+		calls = append(calls, history.Call{
+			Answered: true, LastBegin: moment, End: moment, Digest: digestAt(t, authors, parts), Pod: "pod",
+		})
+	}
+	versions, err := settle(t.Context(), authors, calls, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, call := range calls {
+		if version := versions.byDigest[call.Digest]; version == nil || version.Parts[withdrawn] != parts[withdrawn] {
+			t.Errorf("call %d: %+v", i, version)
+		}
+	}
+}
