@@ -141,9 +141,9 @@ func TestADamagedListIsRefused(t *testing.T) {
 	head := 4 + int(good[3]) // its length is below 256
 	page := good[head:]
 	change := func(old, replacement string) []byte { return bytes.Replace(good, []byte(old), []byte(replacement), 1) }
-	at := func(place int, byte byte) []byte {
+	at := func(place int, value byte) []byte {
 		changed := bytes.Clone(good)
-		changed[place] = byte
+		changed[place] = value
 		return changed
 	}
 	for sentence, text := range map[string][]byte{
