@@ -21,7 +21,7 @@ const (
 // searches are tried one after another: how far states may be, together, from what was stored at some moment or from what the replica
 // knew before, and how many moments are searched.
 var searches = []struct{ distance, moments int }{
-	{0, latestMoments}, {1, latestMoments}, {0, math.MaxInt}, {1, math.MaxInt}, {2, latestMoments},
+	{0, latestMoments}, {1, latestMoments}, {0, math.MaxInt}, {1, 4 * latestMoments}, {2, latestMoments},
 }
 
 // Versions finds out by which rules answers were given. Policies, each list and namespaces are read apart: a replica may know a newer
