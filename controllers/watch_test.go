@@ -14,7 +14,7 @@ import (
 // deaf is a transport by which, once it is told so, the watches that are open then bring nothing any more, on connections that live.
 type deaf struct {
 	next  http.RoundTripper
-	since atomic.Pointer[chan struct{}] // closed once they bring nothing
+	since *atomic.Pointer[chan struct{}] // closed once they bring nothing
 }
 
 func (d *deaf) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -54,18 +54,15 @@ func TestAWatchThatDiedInSilenceIsMadeAnew(t *testing.T) {
 	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
 	config := rest.CopyConfig(cluster.config)
 	dead := make(chan struct{})
-	var transport *deaf
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		transport = &deaf{next: next}
-		transport.since.Store(&dead)
-		return transport
-	})
+	var since atomic.Pointer[chan struct{}]
+	since.Store(&dead)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &deaf{next, &since} }) // of each client
 	const limit = 10 * time.Second
 	r := startReplicaAs(t, config, namespace, "first", setup{watchdogLimit: limit})
 	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "ALLOW Allowed")
 
 	alive := make(chan struct{})
-	transport.since.Store(&alive) // for those to come
+	since.Store(&alive) // for those to come
 	close(dead)
 	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
 	eventuallyAnswers(t, limit+within, r.store, localPart+"@beta.example", "ALLOW Allowed")
