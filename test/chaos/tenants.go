@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/history"
 	"registrationpolicy.dev/operator/test/chaos/script"
@@ -29,12 +30,13 @@ const (
 	wellWithin = time.Minute
 	// toldWithin is how long status may take to say that policies are more than their budget.
 	toldWithin = time.Minute
-	// floodPrefix begins the names of policies of a flood, floodPolicies is how many there are, and floodLines how many lines its list has:
-	// more than a tenant's budget, each.
-	floodPrefix   = "flood-"
-	floodPolicies = 200
-	floodLines    = 12_000
+	// floodPrefix begins the names of policies of a flood, and floodLines is how many lines its list has: more than a tenant's budget.
+	floodPrefix = "flood-"
+	floodLines  = 20_000
 )
+
+// floodPolicies is how many policies of a flood are more than a tenant's budget, whatever is in them.
+var floodPolicies = tenantBudget/int(budget.PolicyCost(0)) + 1
 
 // Tenancy is what tenants' namespaces are made of.
 type Tenancy struct {
