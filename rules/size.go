@@ -14,17 +14,6 @@ func (l *List) Size() int {
 		(cap(l.skipped.First)+cap(l.unusable.First))*int(unsafe.Sizeof(int(0)))
 }
 
-// EstimateListSize returns how many bytes a list takes that has a text of so many bytes and lines: in force, and at most while
-// a [ListBuilder] compiles it, its result included and its text not. It is an upper bound for lists of ASCII; of a list with many
-// comments, empty lines or entries that occur twice, it takes these for entries.
-func EstimateListSize(textBytes, lines int) (retained, peak int) {
-	const slack = 16 << 10 // the struct, texts of faults, what allocations are rounded up by
-	pages := textBytes - lines + lines*listHeader
-	groups := groupsFor(lines) * groupSize
-	// The groups grow by a quarter, and of the last page most may be free.
-	return pages + groups + groups/50 + slack, pages + groups + groups/4 + min(pages, pageSize) + slack
-}
-
 // Size returns how many bytes the policy takes in memory where it is in force: its own, and those of its entries in the index of a
 // snapshot. The lists that it uses are not its own.
 func (c *Compiled) Size() int {
