@@ -16,8 +16,10 @@ const (
 	settleTime = 15 * time.Second
 	// confirmAfter is how old any status may be before it is confirmed.
 	confirmAfter = 10 * time.Minute
-	// refreshInterval is the time between two writes for either reason, over all policies, and refreshBurst how many may follow each
-	// other at once. Thousands of policies are confirmed less often than every ten minutes, and are no load.
+	// confirmWithin is how old a status may get, however many policies there are.
+	confirmWithin = 2 * time.Hour
+	// refreshInterval is the most time between two writes for either reason, over all policies, and refreshBurst how many may follow
+	// each other at once. More policies than can be confirmed so within confirmWithin are written as much more often.
 	refreshInterval = 10 * time.Second
 	refreshBurst    = 5
 	// recentGeneration is how old a generation may be for somebody to wait for its status.
@@ -94,9 +96,11 @@ type refreshBudget struct {
 
 func newRefreshBudget(now time.Time) refreshBudget { return refreshBudget{refreshBurst, now} }
 
-// take returns as many as may be written now: first those that are outdated, then the oldest.
-func (b *refreshBudget) take(now time.Time, stale []staleStatus) []types.NamespacedName {
-	b.left = min(refreshBurst, b.left+now.Sub(b.filled).Seconds()/refreshInterval.Seconds())
+// take returns as many of so many policies as may be written now: first those that are outdated, then the oldest.
+func (b *refreshBudget) take(now time.Time, policies int, stale []staleStatus) []types.NamespacedName {
+	perSecond := max(1/refreshInterval.Seconds(), float64(policies)/(confirmWithin-confirmAfter).Seconds())
+	burst := max(refreshBurst, 1+perSecond*observeSteady.Seconds()) // what comes up from one observation to the next
+	b.left = min(burst, b.left+now.Sub(b.filled).Seconds()*perSecond)
 	b.filled = now
 	slices.SortFunc(stale, func(a, b staleStatus) int {
 		return cmp.Or(cmp.Compare(b.why, a.why), a.since.Compare(b.since), cmp.Compare(a.name.String(), b.name.String()))

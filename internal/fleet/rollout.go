@@ -192,7 +192,7 @@ func (o *Rollout) changes(now time.Time) changes {
 			}
 		}
 	}
-	for _, name := range o.budget.take(now, stale) {
+	for _, name := range o.budget.take(now, len(o.tracked), stale) {
 		o.tracked[name].refresh = true
 		all.others = append(all.others, name)
 	}

@@ -164,7 +164,7 @@ func TestReplicasThatComeAndGoWriteNoStatus(t *testing.T) {
 
 // An old status is confirmed, so that its age tells whether anybody does. Thousands are no load.
 func TestOldStatusesAreConfirmedAFewAtATime(t *testing.T) {
-	o, see := steadyRollout(2000, time.Hour)
+	o, see := steadyRollout(500, time.Hour)
 	if got := see("a", "b", "c"); len(got.others) != refreshBurst || len(got.urgent) != 0 {
 		t.Fatalf("%d and %d statuses are to be written, want %d and none", len(got.others), len(got.urgent), refreshBurst)
 	}
@@ -192,6 +192,38 @@ func TestOldStatusesAreConfirmedAFewAtATime(t *testing.T) {
 	}
 	if status := o.Status(object, stored, acceptedTrue, false); !status.Settled {
 		t.Error("it is to be written again")
+	}
+}
+
+// Whoever reads OBSERVED goes by this bound.
+func TestEveryStatusIsConfirmedWithinTwoHoursHoweverManyThereAre(t *testing.T) {
+	const policies, slack = 5000, observeSteady
+	budget, now := newRefreshBudget(time.Unix(0, 0)), time.Unix(0, 0)
+	confirmed := map[types.NamespacedName]time.Time{}
+	name := func(i int) types.NamespacedName {
+		return types.NamespacedName{Namespace: "team", Name: fmt.Sprint("p", i)}
+	}
+	for i := range policies {
+		confirmed[name(i)] = now
+	}
+	for range int(3 * confirmWithin / observeSteady) {
+		now = now.Add(observeSteady)
+		var stale []staleStatus
+		for name, at := range confirmed {
+			switch age := now.Sub(at); {
+			case age > confirmWithin+slack:
+				t.Fatalf("%s was confirmed %s ago", name, age)
+			case age > confirmAfter:
+				stale = append(stale, staleStatus{name, unconfirmed, at})
+			}
+		}
+		taken := budget.take(now, policies, stale)
+		if most := int(policies*observeSteady/(confirmWithin-confirmAfter)) + 2; len(taken) > most {
+			t.Fatalf("%d writes after one observation, want at most %d", len(taken), most)
+		}
+		for _, name := range taken {
+			confirmed[name] = now
+		}
 	}
 }
 
