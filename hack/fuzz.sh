@@ -23,7 +23,12 @@ reached=
 mapfile -t directories < <(git grep -lE --untracked '^func Fuzz' -- '*_test.go' | xargs -r -n1 dirname | sort -u |
   awk '{ print ($0 == "rules" ? 0 : 1), $0 }' | sort -n -s | cut -d' ' -f2-)
 for directory in ${directories[@]+"${directories[@]}"}; do
-  targets=$(go test -list '^Fuzz' "./$directory" | { grep '^Fuzz' || true; })
+  if ! listed=$(go test -list '^Fuzz' "./$directory" 2>&1); then
+    echo "$listed" >&2
+    echo "fuzz: $directory cannot name its targets: they belong into a package whose tests need nothing" >&2
+    exit 1
+  fi
+  targets=$(grep '^Fuzz' <<<"$listed" || true)
   for target in $targets; do
     if [[ -n $budget ]] && ((SECONDS > budget)); then
       echo "fuzz: $directory $target not reached within ${budget}s"

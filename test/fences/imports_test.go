@@ -75,6 +75,13 @@ var fences = []fence{
 		because:      "freshness knows how current watches are, not what comes by them",
 	},
 	{
+		room: "internal/objectlist",
+		mustNotReach: []string{
+			module + "/hookserver", module + "/controllers", module + "/rules", module + "/api", "k8s.io/client-go",
+		},
+		because: "it reads octets into objects; who asks for them, and what they mean, is for others",
+	},
+	{
 		room:         "internal/publish",
 		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/api", module + "/internal/fleet"},
 		because:      "publishing knows compiled policies and lists, not where they are read or who is told",
