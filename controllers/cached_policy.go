@@ -90,7 +90,7 @@ func specSum(policy *unstructured.Unstructured) string {
 	return sum
 }
 
-// withSpec returns a cached policy as it is stored but for its status, for one reading.
+// withSpec returns a cached policy with its spec decoded and without its status. What it returns is not cached.
 func withSpec(policy *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	text, cached := policy.Object[cachedSpec].(string)
 	if !cached {

@@ -2,7 +2,6 @@ package listobjects
 
 import (
 	"encoding/json"
-	"iter"
 	"maps"
 	"slices"
 
@@ -54,17 +53,6 @@ func ShardNames(object *corev1.ConfigMap) []string {
 		names[i] = named.Shards[i].Name
 	}
 	return names
-}
-
-// Texts yields all keys of a ConfigMap in their order, each with what is under it. The texts must not be changed.
-func Texts(object *corev1.ConfigMap) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		for _, key := range keysOf(object) {
-			if text, _ := textOf(object, key); !yield(key, text) {
-				return
-			}
-		}
-	}
 }
 
 // textOf returns what a ConfigMap has under a key. kubectl puts what is not UTF-8 under binaryData; the API server lets no key

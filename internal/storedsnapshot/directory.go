@@ -53,30 +53,35 @@ func (d *Directory) temporary() string { return filepath.Join(d.path, temporaryN
 
 // Check returns what the file says of the snapshot in it, once it is known to be whole; nil if there is no file. The error is a
 // [RefusedError].
-func (d *Directory) Check() (*Header, error) {
-	file, size, err := d.open()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil //nolint:nilnil // nil: no file, and no fault
-	case err != nil:
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	return decodeHeader(file, size)
+func (d *Directory) Check() (header *Header, err error) {
+	err = d.readBy(func(file io.Reader, size int64) (err error) {
+		header, err = decodeHeader(file, size)
+		return err
+	})
+	return header, err
 }
 
 // Read returns the snapshot that the file holds, or nil if there is no file. The error is a [RefusedError], or errNotWanted as soon as
 // the snapshot is not wanted any more.
-func (d *Directory) Read(wanted func() bool) (*Snapshot, error) {
+func (d *Directory) Read(wanted func() bool) (snapshot *Snapshot, err error) {
+	err = d.readBy(func(file io.Reader, size int64) (err error) {
+		snapshot, err = decode(wantedReader{file, wanted}, size)
+		return err
+	})
+	return snapshot, err
+}
+
+// readBy has the file read by a function, unless there is none.
+func (d *Directory) readBy(read func(file io.Reader, size int64) error) error {
 	file, size, err := d.open()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil //nolint:nilnil // nil: no file, and no fault
+		return nil
 	case err != nil:
-		return nil, err
+		return err
 	}
 	defer func() { _ = file.Close() }()
-	return decode(wantedReader{file, wanted}, size)
+	return read(file, size)
 }
 
 var errNotWanted = errors.New("not wanted any more")

@@ -79,7 +79,7 @@ func (s *Snapshot) encodePolicies() ([]*rules.List, []byte, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("encode policy %s: %w", policy.Policy.String(), err)
 		}
-		text.Write(binary.BigEndian.AppendUint32(nil, uint32(len(one)))) //nolint:gosec // one object of an API server
+		text.Write(binary.BigEndian.AppendUint32(nil, uint32(len(one)))) //nolint:gosec // an API server stores no object of 4 GiB
 		text.Write(one)
 	}
 	return lists, text.Bytes(), nil
