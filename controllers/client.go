@@ -3,8 +3,10 @@ package controllers
 import (
 	"errors"
 	"fmt"
+	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 )
 
@@ -19,10 +21,22 @@ func ClientConfig(config *rest.Config) *rest.Config {
 	return quiet
 }
 
-// unquoted returns err without what an API server quotes of a policy: of its refusals only the reason.
+// refusal is an answer of an API server that is none, without what it quotes of a policy.
+type refusal struct {
+	code   int32
+	reason metav1.StatusReason
+}
+
+// Error says what was answered.
+func (r refusal) Error() string { return fmt.Sprintf("answered %d, reason %q", r.code, r.reason) }
+
+// forbidden tells whether it takes somebody who changes a Role.
+func (r refusal) forbidden() bool { return r.code == http.StatusForbidden }
+
+// unquoted returns err without what an API server quotes of a policy: a refusal, if it is one.
 func unquoted(err error) error {
 	if status, ok := errors.AsType[*apierrors.StatusError](err); ok {
-		return fmt.Errorf("answered %d, reason %q", status.ErrStatus.Code, status.ErrStatus.Reason)
+		return refusal{status.ErrStatus.Code, status.ErrStatus.Reason}
 	}
 	return err
 }

@@ -32,13 +32,7 @@ func newTenancy(t *testing.T, namespaces ...string) *tenancy {
 // give gives the user the rights of an operator in a namespace, as the chart's Role and RoleBinding do.
 func (c *tenancy) give(t *testing.T, namespace string) {
 	t.Helper()
-	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "operator"}, Rules: []rbacv1.PolicyRule{{
-		APIGroups: []string{"registrationpolicy.dev", "", "events.k8s.io", "coordination.k8s.io", "discovery.k8s.io"},
-		Resources: []string{
-			"registrationpolicies", "registrationpolicies/status", "configmaps", "events", "leases", "endpointslices", "pods",
-		},
-		Verbs: []string{"get", "list", "watch", "create", "update", "patch", "delete"},
-	}}}
+	role := operatorRole(namespace, "get", "list", "watch", "create", "update", "patch", "delete")
 	binding := &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "operator"},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "operator"},
@@ -49,6 +43,16 @@ func (c *tenancy) give(t *testing.T, namespace string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func operatorRole(namespace string, verbs ...string) *rbacv1.Role {
+	return &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "operator"}, Rules: []rbacv1.PolicyRule{{
+		APIGroups: []string{"registrationpolicy.dev", "", "events.k8s.io", "coordination.k8s.io", "discovery.k8s.io"},
+		Resources: []string{
+			"registrationpolicies", "registrationpolicies/status", "configmaps", "events", "leases", "endpointslices", "pods",
+		},
+		Verbs: verbs,
+	}}}
 }
 
 // take takes them away, as a tenant may do.
@@ -128,6 +132,55 @@ func TestATenantThatTakesTheRightsAwayHoldsUpNoOtherNamespace(t *testing.T) {
 			t.Error("no line names the namespace")
 		}
 	}
+}
+
+// Whoever may list and watch, and not get, sees that a list has changed and cannot read it: the watches alone look well.
+func TestATenantWhoseListsCannotBeReadHoldsUpNoOtherNamespace(t *testing.T) {
+	t.Parallel()
+	own, team := cluster.namespace(t), cluster.namespace(t)
+	tenant := newTenancy(t, own, team)
+	cluster.apply(t, own, "acme", `{allow: {domains: [acme.com]}}`)
+	cluster.keep(t, list(team, "bad", map[string]string{"entries": "listed.example\n"}))
+	cluster.apply(t, team, "team", denyByList)
+	r := startReplicaAs(t, tenant.config, own, "running", setup{watched: []string{team}, scopes: Scopes{team: {"rul1"}}})
+	answers := func(address, want string) {
+		t.Helper()
+		eventually(t, within, func() string {
+			if got := answerTo(r.store, signUp(address, "rul1")); got != want {
+				return fmt.Sprintf("%s: %s, want %s", address, got, want)
+			}
+			return ""
+		})
+	}
+	unreadable := func(want ...string) {
+		t.Helper()
+		eventually(t, within, func() string {
+			if now, _ := r.rules.InForce(); !slices.Equal(now.Unreadable, want) {
+				return fmt.Sprintf("unreadable: %q, want %q", now.Unreadable, want)
+			}
+			return ""
+		})
+	}
+	answers(onList, "DENY Denied")
+	eventuallyReady(t, cluster, own, "acme", "True InForce 1/1")
+
+	if err := cluster.kube.Update(t.Context(), operatorRole(team, "list", "watch")); err != nil {
+		t.Fatal(err)
+	}
+	cluster.keep(t, list(team, "bad", map[string]string{"entries": "worse.example\n"}))
+	unreadable(team)
+	if fault := r.tracker.State(team).Fault; fault == nil || !strings.Contains(fault.Error(), "ConfigMap "+team+"/bad") {
+		t.Errorf("the fault is %v, which does not name the list", fault)
+	}
+	cluster.apply(t, own, "acme", `{allow: {domains: [acme.com, later.example]}}`)
+	eventuallyReady(t, cluster, own, "acme", "True InForce 1/1")
+	answers(onList, "DENY Denied")
+
+	if err := cluster.kube.Update(t.Context(), operatorRole(team, "get", "list", "watch", "update", "patch", "create")); err != nil {
+		t.Fatal(err)
+	}
+	answers("jo@worse.example", "DENY Denied")
+	unreadable()
 }
 
 func TestANamespaceWithoutABoundIsWaitedForByName(t *testing.T) {

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -59,6 +60,7 @@ type RulesReconciler struct {
 	mu         sync.Mutex
 	namespaces map[string]*namespaceBuild
 	began      map[string]time.Time // of the last build of a namespace
+	failing    map[string]time.Time // since when no build of a namespace has succeeded; none while the last one did
 	onBuilt    func(policies []types.NamespacedName)
 }
 
@@ -103,7 +105,8 @@ func NewRulesReconciler(o RulesOptions) (*RulesReconciler, error) {
 		watches: o.Watches, tracker: o.Tracker, publisher: o.Publisher, converter: converter{schema},
 		lists: o.Lists, limits: o.Limits, metrics: o.Metrics,
 		advancer: freshness.NewAdvancer(o.Tracker, o.Watches.ListFrom),
-		changed:  newPendingNamespaces(), namespaces: map[string]*namespaceBuild{}, began: map[string]time.Time{},
+		changed:  newPendingNamespaces(), namespaces: map[string]*namespaceBuild{},
+		began: map[string]time.Time{}, failing: map[string]time.Time{},
 	}
 	o.Tracker.OnChange(r.changed.add)
 	for _, namespace := range o.Tracker.Namespaces() {
@@ -264,10 +267,11 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	}
 	now, build, err := r.build(ctx, namespace, before)
 	if err != nil {
-		r.metrics.ListFailed()
-		return ctrl.Result{}, err
+		return r.failed(namespace, err)
 	}
+	r.tracker.SetContents(namespace, nil)
 	r.mu.Lock()
+	delete(r.failing, namespace)
 	r.namespaces[namespace] = now
 	onBuilt := r.onBuilt
 	r.mu.Unlock()
@@ -282,6 +286,30 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 		onBuilt(r.changedSince(namespace, now, before))
 	}
 	return r.untilSynced(namespace, state), nil
+}
+
+// failed returns when to build a namespace again. Where the API server answers and a build has failed for long, or can succeed only once
+// somebody changes a Role, no other namespace waits for this one.
+func (r *RulesReconciler) failed(namespace string, err error) (ctrl.Result, error) {
+	r.mu.Lock()
+	if r.failing[namespace].IsZero() {
+		r.failing[namespace] = time.Now()
+	}
+	since := r.failing[namespace]
+	r.mu.Unlock()
+	changed, long := errors.Is(err, publish.ErrChanged), time.Since(since) > readPatience
+	refused, answered := errors.AsType[refusal](err)
+	switch {
+	case answered && refused.forbidden():
+		r.tracker.SetContents(namespace, fmt.Errorf("%w: its Role must let this operator get, list and watch policies and ConfigMaps", err))
+	case (answered || changed) && long:
+		r.tracker.SetContents(namespace, err)
+	}
+	if changed { // which is no failure: the watch brings it, and asks for a build
+		return ctrl.Result{RequeueAfter: retryInterval}, nil
+	}
+	r.metrics.ListFailed()
+	return ctrl.Result{}, err
 }
 
 // changedSince returns the policies that are built otherwise than before.

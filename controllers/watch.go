@@ -200,7 +200,7 @@ func (w *Watches) stored(ctx context.Context, policy *unstructured.Unstructured)
 		return storedPolicy{}, err
 	}
 	if cached.GetUID() != policy.GetUID() || specSum(cached) != specSum(policy) {
-		return storedPolicy{}, fmt.Errorf("read the policy %s: it has changed meanwhile", name)
+		return storedPolicy{}, fmt.Errorf("read the policy %s: %w", name, publish.ErrChanged)
 	}
 	return storedPolicy{cached, whole}, nil
 }

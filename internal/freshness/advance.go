@@ -194,8 +194,8 @@ func (t *Tracker) behind(wanted map[string]string, ofAll string) (behind []waiti
 			unlisted = true
 			continue
 		}
-		if w.fault != nil || Older(position, ofAll) || Older(position, wanted[id.namespace]) {
-			behind = append(behind, waitingWatch{id, w.fault != nil})
+		if w.fault.err != nil || Older(position, ofAll) || Older(position, wanted[id.namespace]) {
+			behind = append(behind, waitingWatch{id, w.fault.err != nil})
 		}
 	}
 	return behind, unlisted

@@ -19,6 +19,8 @@ const (
 	Policies Kind = "policies"
 	// Lists are ConfigMaps with the label of a list.
 	Lists Kind = "lists"
+	// contents are what is read of objects that the watches name. It has no watch.
+	contents Kind = "contents"
 )
 
 // Tracker follows the watches of a set of namespaces, each namespace by itself. All methods may be called at the same time.
@@ -29,6 +31,8 @@ type Tracker struct {
 
 	mu      sync.Mutex
 	watches map[watchID]*trackedWatch
+	// contents are the faults of reading what the watches name, by namespace.
+	contents map[string]fault
 	// onChange is called when a namespace has come forward without an object that changed, or when it can no longer be read, or
 	// again.
 	onChange func(namespace string)
@@ -55,15 +59,38 @@ type trackedWatch struct {
 	compared string
 	// synced is the store's own when it was last asked. Where versions go back, as after an etcd restore, compared says nothing.
 	synced string
-	// fault is why the API server does not let this be read; nil while it does.
-	fault      error
-	faultSince time.Time
+	// fault is why the API server does not let this be read; zero while it does.
+	fault fault
+}
+
+// fault is why something cannot be read, and since when.
+type fault struct {
+	err   error
+	since time.Time
+}
+
+// begin notes why, and says whether there was no fault before.
+func (f *fault) begin(err error) bool {
+	begins := f.err == nil
+	if begins {
+		f.since = time.Now()
+	}
+	f.err = err
+	return begins
+}
+
+// end ends a fault, and says whether there was one.
+func (f *fault) end() bool {
+	had := f.err != nil
+	*f = fault{}
+	return had
 }
 
 // New returns a tracker of these namespaces. It registers its metrics, and panics if they are registered already.
 func New(registerer prometheus.Registerer, namespaces []string, logger logr.Logger) *Tracker {
 	t := &Tracker{
-		logger: logger, watchdogLimit: watchdogLimit, watches: map[watchID]*trackedWatch{}, onChange: func(string) {},
+		logger: logger, watchdogLimit: watchdogLimit, watches: map[watchID]*trackedWatch{}, contents: map[string]fault{},
+		onChange: func(string) {},
 	}
 	for _, namespace := range namespaces {
 		for _, kind := range []Kind{Policies, Lists} {
@@ -120,15 +147,17 @@ func (t *Tracker) State(namespace string) State {
 
 func (t *Tracker) state(namespace string) State {
 	policies, lists := t.watches[watchID{namespace, Policies}], t.watches[watchID{namespace, Lists}]
-	state := State{Synced: policies.position(), Proven: policies.proof, Fault: policies.fault, FaultSince: policies.faultSince}
+	state := State{Synced: policies.position(), Proven: policies.proof}
 	if position := lists.position(); position == "" || Older(position, state.Synced) {
 		state.Synced = position
 	}
 	if lists.proof.Before(state.Proven) {
 		state.Proven = lists.proof
 	}
-	if lists.fault != nil && (state.Fault == nil || lists.faultSince.Before(state.FaultSince)) {
-		state.Fault, state.FaultSince = lists.fault, lists.faultSince
+	for _, fault := range []fault{policies.fault, lists.fault, t.contents[namespace]} {
+		if fault.err != nil && (state.Fault == nil || fault.since.Before(state.FaultSince)) {
+			state.Fault, state.FaultSince = fault.err, fault.since
+		}
 	}
 	return state
 }
@@ -182,7 +211,7 @@ func (t *Tracker) compare(id watchID, list *metav1.PartialObjectMetadataList) (s
 	same = w.store != nil && w.sameAs(list)
 	recovered := false
 	if same { // otherwise its informer has yet to bring what it missed
-		recovered = w.recovered()
+		recovered = w.fault.end()
 		w.compared = list.ResourceVersion
 		w.proof = time.Now()
 	}
@@ -248,7 +277,7 @@ func (t *Tracker) watchStarted(w *trackedWatch, streamed bool) {
 func (t *Tracker) allowed(w *trackedWatch, note func()) {
 	t.mu.Lock()
 	note()
-	recovered, onChange := w.recovered(), t.onChange
+	recovered, onChange := w.fault.end(), t.onChange
 	t.mu.Unlock()
 	if recovered {
 		t.logRecovered(w.id)
@@ -256,30 +285,45 @@ func (t *Tracker) allowed(w *trackedWatch, note func()) {
 	}
 }
 
-// recovered ends a fault, and says whether there was one.
-func (w *trackedWatch) recovered() bool {
-	had := w.fault != nil
-	w.fault, w.faultSince = nil, time.Time{}
-	return had
-}
-
 func (t *Tracker) logRecovered(id watchID) {
 	t.logger.Info("Namespace can be read again", "namespace", id.namespace, "kind", string(id.kind))
 }
 
 // refused notes that the API server answers, and does not let this be read.
-func (t *Tracker) refused(w *trackedWatch, fault error) {
+func (t *Tracker) refused(w *trackedWatch, err error) {
 	t.mu.Lock()
-	begins := w.fault == nil
-	if begins {
-		w.faultSince = time.Now()
-	}
-	w.fault = fault
-	onChange := t.onChange
+	begins := w.fault.begin(err)
 	t.mu.Unlock()
 	if begins {
-		t.logger.Error(fault, "Namespace cannot be read; its last known rules stay in force", "namespace", w.id.namespace, "kind", string(w.id.kind))
-		onChange(w.id.namespace)
+		t.begun(w.id, err)
+	}
+}
+
+// begun tells of a fault that begins.
+func (t *Tracker) begun(id watchID, err error) {
+	t.mu.Lock()
+	onChange := t.onChange
+	t.mu.Unlock()
+	t.logger.Error(err, "Namespace cannot be read; its last known rules stay in force", "namespace", id.namespace, "kind", string(id.kind))
+	onChange(id.namespace)
+}
+
+// SetContents notes whether what the watches of a namespace name could be read: nil, or why not. While it cannot, the namespace counts as
+// one that cannot be read: its watches alone would have everybody wait for what does not come into force.
+func (t *Tracker) SetContents(namespace string, err error) {
+	id := watchID{namespace, contents}
+	t.mu.Lock()
+	of := t.contents[namespace]
+	changed := err != nil && of.begin(err) || err == nil && of.end()
+	t.contents[namespace] = of
+	onChange := t.onChange
+	t.mu.Unlock()
+	switch {
+	case changed && err != nil:
+		t.begun(id, err)
+	case changed:
+		t.logRecovered(id)
+		onChange(namespace)
 	}
 }
 

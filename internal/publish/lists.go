@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -21,10 +23,13 @@ import (
 type ConfigMaps interface {
 	// Version returns the version of a ConfigMap; the zero Version where there is none.
 	Version(name types.NamespacedName) Version
-	// Get returns the content of that version or a newer one, nil if it is gone by then. It must not be changed. An error says that
-	// it could not be told.
+	// Get returns the ConfigMap, nil if it is gone. It must not be changed. An error says that it could not be told.
 	Get(ctx context.Context, name types.NamespacedName) (*corev1.ConfigMap, error)
 }
+
+// ErrChanged says that an object was read in another version than the one that its watch has brought. Who goes by what was read would go
+// back when the watch brings what lies between: an object that was deleted and made again would be missing for a moment.
+var ErrChanged = errors.New("it has changed, and the watch has not brought that yet")
 
 // Version names one stored state of an object.
 type Version struct {
@@ -73,6 +78,7 @@ func NewLists(metrics *Metrics) *Lists {
 // Resolve returns the policies of a group, in the order in which they were given, with the lists that they name. What the group used
 // before and uses no longer is forgotten. Only if an object that a list was read from has changed is anything read, hashed or compiled
 // anew. An error says that it could not be told which lists there are, which is not the absence of any; the earlier state is then kept.
+// It is ErrChanged where that passes by itself.
 // One group is resolved by one goroutine at a time.
 //
 // Each list is taken from the account, in the order of their names; one that does not fit counts as missing.
@@ -151,12 +157,15 @@ func (l *Lists) find(
 		if fault != nil || version == (Version{}) {
 			return nil, false
 		}
-		object, err := from.Get(ctx, place)
-		if err != nil {
-			fault = err
+		var object *corev1.ConfigMap
+		switch object, fault = from.Get(ctx, place); {
+		case fault != nil:
+			return nil, false
+		case object == nil || (Version{object.UID, object.ResourceVersion}) != version:
+			fault = fmt.Errorf("read the ConfigMap %s: %w", place, ErrChanged)
 			return nil, false
 		}
-		return object, object != nil
+		return object, true
 	}
 	reading := &reading{lists: l, account: account}
 	defer reading.end()

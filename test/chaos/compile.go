@@ -154,13 +154,17 @@ func (l storedLists) Version(name types.NamespacedName) publish.Version {
 	if !list.stored {
 		return publish.Version{}
 	}
-	return publish.Version{UID: types.UID(rules.ListDigest([]byte(list.text)))}
+	return publish.Version{UID: list.uid()}
 }
 
 // Get returns the ConfigMap of a list.
 func (l storedLists) Get(_ context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+	list := l.lists[slices.Index(listNames, name.Name)]
 	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: name.Name, Labels: controllers.ListLabels()},
-		Data:       map[string]string{"entries": l.lists[slices.Index(listNames, name.Name)].text},
+		ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: name.Name, UID: list.uid(), Labels: controllers.ListLabels()},
+		Data:       map[string]string{"entries": list.text},
 	}, nil
 }
+
+// uid tells the texts of lists apart.
+func (l *listState) uid() types.UID { return types.UID(rules.ListDigest([]byte(l.text))) }
