@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"math"
 	"slices"
 	"sort"
 	"time"
@@ -14,15 +13,13 @@ import (
 const (
 	// mostUnknown is how many digests are searched for in vain before no more are: something is wrong then.
 	mostUnknown = 5
-	// latestMoments is how many of the latest moments before a call are searched first.
-	latestMoments = 30
+	// nearMoments is how many of the moments before a call are searched around.
+	nearMoments = 30
+	// slack is how many changes a namespace may be behind what the replica answered by last: answers overlap.
+	slack = 3
+	// mostStates bounds the states of a namespace that are tried, and mostTries the mixtures of them around one moment.
+	mostStates, mostTries = 4000, 50_000
 )
-
-// searches are tried one after another: how far states may be, together, from what was stored at some moment or from what the replica
-// knew before, and how many moments are searched.
-var searches = []struct{ distance, moments int }{
-	{0, latestMoments}, {1, latestMoments}, {0, math.MaxInt}, {1, 4 * latestMoments}, {2, latestMoments},
-}
 
 // Versions finds out by which rules answers were given. Policies, each list and namespaces are read apart: a replica may know a newer
 // state of one with an older one of another for a moment, and of a namespace that it cannot read for as long as that lasts.
@@ -160,141 +157,189 @@ func (v *Versions) add(ctx context.Context, of vector) error {
 	return nil
 }
 
-// search looks for the version of an answer: near what the replica answered by before, and near what was stored at each moment before,
-// from the latest on.
+// search looks for the version of an answer: first what differs in no namespace from what the replica answered by before or from what was
+// stored at a moment before, then in one, and so on. States of a namespace that were stored together come before mixtures of them.
 func (v *Versions) search(ctx context.Context, call *history.Call, last vector, staleness time.Duration) error {
 	latest := sort.Search(len(v.moments), func(i int) bool { return v.moments[i] > call.End }) - 1
-	for _, s := range searches {
-		if last != nil {
-			if found, err := v.searchNear(ctx, call.Digest, last, last, s.distance); found || err != nil {
+	if latest < 0 {
+		return nil
+	}
+	earliest := sort.Search(len(v.moments), func(i int) bool { return call.LastBegin-v.moments[i] <= staleness })
+	now, oldest := v.storedAt(v.moments[latest]), v.storedAt(v.moments[max(0, min(earliest, latest-nearMoments))])
+	bases := []vector{now}
+	if last != nil {
+		bases, oldest = []vector{last, now}, last
+	}
+	for i := latest - 1; i >= max(0, latest-nearMoments); i-- {
+		bases = append(bases, v.storedAt(v.moments[i]))
+	}
+	for _, statesOf := range []func(author int, oldest, now history.Part) []history.Part{v.together, v.mixtures} {
+		s := finder{versions: v, digest: call.Digest}
+		for i := range v.authors {
+			options, err := v.options(ctx, i, statesOf(i, oldest[i], now[i]))
+			if err != nil {
 				return err
 			}
+			s.options = append(s.options, options)
 		}
-		for i := latest; i >= max(0, latest-s.moments) && call.LastBegin-v.moments[i] <= staleness; i-- {
-			if found, err := v.searchNear(ctx, call.Digest, v.storedAt(v.moments[i]), last, s.distance); found || err != nil {
-				return err
+		for _, width := range []int{8, 64, 512, mostStates} {
+			for differ := range len(v.authors) + 1 {
+				if s.width = width; s.cost(differ) > mostTries {
+					break
+				}
+				for _, base := range bases {
+					if found, err := s.find(ctx, base, differ); found || err != nil {
+						return err
+					}
+				}
 			}
 		}
 	}
 	return nil
 }
 
-// option is a part that a namespace may have, how far it is from what is likely, and what it makes.
+// option is a part that a namespace may have, and what it makes.
 type option struct {
 	part     history.Part
-	distance int
 	policies []*rules.Compiled
 }
 
-// searchNear looks among the vectors whose states are those of base or last, or together at most so many away.
-func (v *Versions) searchNear(ctx context.Context, digest string, base, last vector, distance int) (bool, error) {
-	options := make([][]option, len(base))
-	for i := range base {
-		from := base[i]
-		if last != nil {
-			from = last[i]
+// options returns what parts of a namespace make, as far as there are such; each once.
+func (v *Versions) options(ctx context.Context, author int, parts []history.Part) ([]option, error) {
+	if v.deniable[author] {
+		parts = append([]history.Part{{Denied: true}}, parts...)
+	}
+	var all []option
+	seen := map[string]bool{}
+	for _, of := range parts {
+		one, exists, err := v.part(ctx, author, of)
+		if err != nil {
+			return nil, err
 		}
-		candidates := partsNear(base[i], from, distance, v.deniable[i])
-		if distance > 0 {
-			candidates = append(candidates, v.partsBefore(i, base[i])...)
-		}
-		for _, candidate := range candidates {
-			one, exists, err := v.part(ctx, i, candidate.part)
-			if err != nil {
-				return false, err
-			}
-			if exists {
-				candidate.policies = one.policies
-				options[i] = append(options[i], candidate)
-			}
+		if digest := one.digest(); exists && !seen[digest] {
+			seen[digest] = true
+			all = append(all, option{of, one.policies})
 		}
 	}
+	return all, nil
+}
+
+// finder looks for one digest among mixtures.
+type finder struct {
+	versions *Versions
+	digest   string
+	options  [][]option // of each namespace, the likely ones first
+	width    int        // how many of them are tried
+}
+
+// cost returns about how many mixtures there are that differ from a base in so many namespaces.
+func (s *finder) cost(differ int) int {
+	widest := 0
+	for _, options := range s.options {
+		widest = max(widest, min(s.width, len(options)))
+	}
+	cost := 1
+	for range differ {
+		cost *= widest
+	}
+	return cost
+}
+
+// find adds the version that differs from a base in so many namespaces, if there is one.
+func (s *finder) find(ctx context.Context, base vector, differ int) (bool, error) {
 	chosen := make(vector, len(base))
+	var known []option
+	for i := range base {
+		of, _, err := s.versions.part(ctx, i, base[i])
+		if err != nil {
+			return false, err
+		}
+		known = append(known, option{base[i], of.policies})
+	}
 	var try func(author, left int, policies []*rules.Compiled) bool
 	try = func(author, left int, policies []*rules.Compiled) bool {
-		if author == len(base) {
-			return rules.DigestOf(policies) == digest
+		if left > len(base)-author {
+			return false
 		}
-		for _, option := range options[author] {
-			if chosen[author] = option.part; option.distance <= left &&
-				try(author+1, left-option.distance, append(policies, option.policies...)) {
+		if author == len(base) {
+			return rules.DigestOf(policies) == s.digest
+		}
+		chosen[author] = base[author]
+		if try(author+1, left, append(policies, known[author].policies...)) {
+			return true
+		}
+		if left == 0 {
+			return false
+		}
+		for _, option := range s.options[author][:min(s.width, len(s.options[author]))] {
+			if chosen[author] = option.part; try(author+1, left-1, append(policies, option.policies...)) {
 				return true
 			}
 		}
 		return false
 	}
-	if !try(0, distance, nil) {
+	if !try(0, differ, nil) {
 		return false, nil
 	}
-	v.mixed++
-	return true, v.add(ctx, chosen)
+	s.versions.mixed++
+	return true, s.versions.add(ctx, chosen)
 }
 
-// partsBefore returns what was stored in a namespace before a part, from the latest on: a build that takes long is behind by several
-// changes, while others come into force.
-func (v *Versions) partsBefore(author int, part history.Part) []option {
-	const most = 8
-	of := v.whole[author]
-	i := sort.Search(len(of), func(i int) bool { return of[i].Policies > part.Policies }) - 1
-	for i >= 0 && of[i] != part {
-		i--
+// together returns the states of a namespace as they were stored together, from now back to a bit before the oldest.
+func (v *Versions) together(author int, oldest, now history.Part) []history.Part {
+	states := v.whole[author]
+	var back []history.Part
+	for i := v.stateOf(author, now); i >= max(0, v.stateOf(author, oldest)-slack) && len(back) < mostStates; i-- {
+		back = append(back, states[i])
 	}
-	var before []option
-	for j := i - 1; j >= max(0, i-most); j-- {
-		before = append(before, option{part: of[j], distance: 1})
-	}
-	return before
+	return back
 }
 
-// partsNear returns the parts each of whose states is that of base or of last, those that are at most so far away, and the denial if the
-// namespace may be denied.
-func partsNear(base, last history.Part, distance int, deniable bool) []option {
-	var all []option
-	seen := map[history.Part]bool{}
-	add := func(part history.Part, distance int) {
-		if !seen[part] {
-			seen[part] = true
-			all = append(all, option{part: part, distance: distance})
-		}
-	}
-	base.Denied, last.Denied = false, false
-	if add(base, 0); deniable {
-		add(history.Part{Denied: true}, 0)
-	}
-	const choices = 1 << (1 + history.ListCount)
-	for near := range distance + 1 {
-		for choice := range choices {
-			mixed := base
-			if choice&1 != 0 {
-				mixed.Policies = last.Policies
-			}
-			for i := range mixed.Lists {
-				if choice>>(1+i)&1 != 0 {
-					mixed.Lists[i] = last.Lists[i]
-				}
-			}
-			moved(mixed, near, func(part history.Part) { add(part, near) })
-		}
-	}
-	return all
+// stateOf returns the index of the last of the states of a namespace of which nothing is newer than a part.
+func (v *Versions) stateOf(author int, of history.Part) int {
+	return sort.Search(len(v.whole[author]), func(i int) bool { return wentOn(of, v.whole[author][i]) }) - 1
 }
 
-// moved calls a function with the parts whose states are together so many away from those of a part.
-func moved(part history.Part, distance int, call func(history.Part)) {
-	for policies := -distance; policies <= distance; policies++ {
-		for first := -distance; first <= distance; first++ {
-			for second := -distance; second <= distance; second++ {
-				if max(policies, -policies)+max(first, -first)+max(second, -second) != distance {
-					continue
-				}
-				next := part
-				next.Policies += policies
-				next.Lists[0] += first
-				next.Lists[1] += second
-				call(next)
-			}
+// wentOn tells whether something in a later state is newer.
+func wentOn(earlier, later history.Part) bool {
+	newer := later.Policies > earlier.Policies
+	for i, state := range later.Lists {
+		newer = newer || state > earlier.Lists[i]
+	}
+	return newer
+}
+
+// mixtures returns what the states of a namespace make that were stored between the oldest and now, newer ones of its policies or of one
+// of its lists with older ones of the others. Those come first whose states are near the oldest or now, each.
+func (v *Versions) mixtures(_ int, oldest, now history.Part) []history.Part {
+	if oldest.Denied {
+		oldest = now
+	}
+	type mixture struct {
+		part history.Part
+		far  int
+	}
+	var all []mixture
+	backFrom := func(oldest, now int, call func(state, far int)) {
+		for state := now; state >= max(0, oldest-slack); state-- {
+			call(state, min(now-state, max(oldest-state, state-oldest)))
 		}
 	}
+	backFrom(oldest.Policies, now.Policies, func(policies, far int) {
+		backFrom(oldest.Lists[0], now.Lists[0], func(first, farFirst int) {
+			backFrom(oldest.Lists[1], now.Lists[1], func(second, farSecond int) {
+				all = append(all, mixture{
+					history.Part{Policies: policies, Lists: [history.ListCount]int{first, second}}, far + farFirst + farSecond,
+				})
+			})
+		})
+	})
+	slices.SortStableFunc(all, func(a, b mixture) int { return a.far - b.far })
+	var parts []history.Part
+	for _, one := range all[:min(len(all), mostStates)] {
+		parts = append(parts, one.part)
+	}
+	return parts
 }
 
 // namespaces returns what was stored in each namespace.
