@@ -13,6 +13,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/dirwatch"
 	"registrationpolicy.dev/operator/internal/loglevel"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -21,11 +22,11 @@ import (
 // Files are held to the rules that the API server enforces, and then go the way of stored objects.
 type Directory struct {
 	path      string
-	schema    *specSchema
+	schema    *policyobject.Schema
 	watcher   *dirwatch.Watcher
 	publisher *publish.Publisher
 	lists     *publish.Lists
-	scopes    Scopes
+	scopes    policyobject.Scopes
 	metrics   *publish.Metrics
 	logger    logr.Logger
 	content   [sha256.Size]byte // of the files last read, in force or not
@@ -39,8 +40,8 @@ type Directory struct {
 
 // OpenDirectory begins to watch the directory at path. It reads nothing yet. Of its policies, what scopes leave in force is
 // published in store.
-func OpenDirectory(path string, store *rules.Store, scopes Scopes, metrics *publish.Metrics, logger logr.Logger) (*Directory, error) {
-	schema, err := newSpecSchema()
+func OpenDirectory(path string, store *rules.Store, scopes policyobject.Scopes, metrics *publish.Metrics, logger logr.Logger) (*Directory, error) {
+	schema, err := policyobject.NewSchema()
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // directoryFixture is a directory of policy files, with what is made of it.
@@ -24,18 +26,18 @@ type directoryFixture struct {
 	dir      string
 	store    *rules.Store
 	registry *prometheus.Registry
-	log      *transcript
+	log      *fixture.Transcript
 }
 
 // openDirectory opens a new directory with files, given as name and text; {local} stands for localPart.
 func openDirectory(t *testing.T, namesAndTexts ...string) *directoryFixture {
 	t.Helper()
-	f := &directoryFixture{dir: t.TempDir(), store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{}}
+	f := &directoryFixture{dir: t.TempDir(), store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &fixture.Transcript{}}
 	for i := 0; i < len(namesAndTexts); i += 2 {
 		f.write(t, namesAndTexts[i], namesAndTexts[i+1])
 	}
 	var err error
-	f.Directory, err = OpenDirectory(f.dir, f.store, nil, publish.NewMetrics(f.registry), loggerTo(f.log))
+	f.Directory, err = OpenDirectory(f.dir, f.store, nil, publish.NewMetrics(f.registry), loggerToF(f.log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +55,7 @@ func openDirectory(t *testing.T, namesAndTexts ...string) *directoryFixture {
 func (f *directoryFixture) write(t *testing.T, name, text string) {
 	t.Helper()
 	hidden := filepath.Join(f.dir, "."+name)
-	if err := os.WriteFile(hidden, []byte(strings.ReplaceAll(text, "{local}", localPart)), 0o600); err != nil {
+	if err := os.WriteFile(hidden, []byte(strings.ReplaceAll(text, "{local}", fixture.LocalPart)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(hidden, filepath.Join(f.dir, name)); err != nil {
@@ -75,7 +77,7 @@ func (f *directoryFixture) refused(t *testing.T) string {
 	if err == nil {
 		t.Fatal("loaded")
 	}
-	if mark := holdsLocalPart(err.Error()); mark != "" {
+	if mark := fixture.HoldsLocalPart(err.Error()); mark != "" {
 		t.Errorf("the error holds the local part: %v", err)
 	}
 	return strings.ReplaceAll(err.Error(), f.dir+"/", "")
@@ -100,7 +102,7 @@ func (f *directoryFixture) run(t *testing.T) {
 
 func (f *directoryFixture) stale(t *testing.T) float64 {
 	t.Helper()
-	return metric(t, f.registry, "registration_policy_rules_stale")
+	return fixture.Metric(t, f.registry, "registration_policy_rules_stale")
 }
 
 // policyFile returns a document; its spec begins on line 4.
@@ -358,11 +360,11 @@ func TestFilesThatCannotBeReadAreErrors(t *testing.T) {
 			if got := f.refused(t); !strings.Contains(got, c.want) {
 				t.Errorf("got %s, want %q", got, c.want)
 			}
-			wantAnswer(t, f.store, localPart+"@acme.com", allowed)
+			fixture.WantAnswer(t, f.store, fixture.LocalPart+"@acme.com", "ALLOW Allowed")
 		})
 	}
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
-	d, err := OpenDirectory(nowhere, &rules.Store{}, nil, publish.NewMetrics(prometheus.NewRegistry()), loggerTo(said))
+	d, err := OpenDirectory(nowhere, &rules.Store{}, nil, publish.NewMetrics(prometheus.NewRegistry()), loggerToF(saidF))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -429,7 +431,7 @@ func TestAFailedChangeOfFilesLeavesTheOldState(t *testing.T) {
 	// One file gets better, one gets bad: as a whole, nothing changes.
 	f.write(t, "a.yaml", policyFile("acme", "\n  allow: {domains: [\"*\"]}"))
 	f.write(t, "b.yaml", policyFile("beta", "\n  deny: {domain: [\"{local}@beta.example\"]}"))
-	eventually(t, within, func() string {
+	fixture.Eventually(t, fixture.Within, func() string {
 		if err := f.Err(); err == nil || !strings.Contains(err.Error(), "b.yaml:5: spec.deny.domain: unknown field") {
 			return fmt.Sprintf("Err is %v", err)
 		}
@@ -437,27 +439,27 @@ func TestAFailedChangeOfFilesLeavesTheOldState(t *testing.T) {
 	})
 	if after := snapshotIn(t, f.store).Digest(); after != before {
 		// The first of the two changes may have been read alone; then the second leaves that.
-		wantAnswer(t, f.store, localPart+"@other.example", allowed)
+		fixture.WantAnswer(t, f.store, fixture.LocalPart+"@other.example", "ALLOW Allowed")
 	}
-	wantAnswer(t, f.store, localPart+"@beta.example", "DENY Denied")
-	if f.stale(t) != 1 || builds(t, f.registry, buildReadFailed) == 0 {
-		t.Errorf("stale is %v, %d failures counted", f.stale(t), builds(t, f.registry, buildReadFailed))
+	fixture.WantAnswer(t, f.store, fixture.LocalPart+"@beta.example", "DENY Denied")
+	if f.stale(t) != 1 || fixture.Builds(t, f.registry, "read_failed") == 0 {
+		t.Errorf("stale is %v, %d failures counted", f.stale(t), fixture.Builds(t, f.registry, "read_failed"))
 	}
-	eventually(t, within, func() string {
+	fixture.Eventually(t, fixture.Within, func() string {
 		if log := f.log.String(); !strings.Contains(log, "Policy files refused") || !strings.Contains(log, "b.yaml:5: ") {
 			return "no log line says so: " + log
 		}
 		return ""
 	})
 	f.write(t, "b.yaml", policyFile("beta", "\n  deny: {domains: [gamma.example]}"))
-	eventuallyAnswers(t, within, f.store, localPart+"@gamma.example", "DENY Denied")
-	eventually(t, within, func() string {
+	fixture.EventuallyAnswers(t, fixture.Within, f.store, fixture.LocalPart+"@gamma.example", "DENY Denied")
+	fixture.Eventually(t, fixture.Within, func() string {
 		if f.Err() != nil || f.stale(t) != 0 || !strings.Contains(f.log.String(), "accepted again") {
 			return fmt.Sprintf("Err is %v, stale is %v", f.Err(), f.stale(t))
 		}
 		return ""
 	})
-	wantAnswer(t, f.store, localPart+"@beta.example", allowed)
+	fixture.WantAnswer(t, f.store, fixture.LocalPart+"@beta.example", "ALLOW Allowed")
 }
 
 // Somebody who edits until a file is accepted is told of each attempt what is wrong with that one, a line for each fault.
@@ -532,7 +534,7 @@ func TestFilesThatGoBackToWhatTheyWereAreNoLongerRefused(t *testing.T) {
 func TestEveryWayToChangeAFileComesIntoForce(t *testing.T) {
 	f := openDirectory(t)
 	f.load(t)
-	wantAnswer(t, f.store, localPart+"@acme.com", "DENY NoPolicyApplies")
+	fixture.WantAnswer(t, f.store, fixture.LocalPart+"@acme.com", "DENY NoPolicyApplies")
 	f.run(t)
 	policy := func(domain string) []byte {
 		return []byte(policyFile("acme", "\n  allow: {domains: ["+domain+"]}"))
@@ -545,13 +547,13 @@ func TestEveryWayToChangeAFileComesIntoForce(t *testing.T) {
 		}
 	}
 	must(os.WriteFile(path, policy("created.example"), 0o600))
-	eventuallyAnswers(t, within, f.store, localPart+"@created.example", allowed)
+	fixture.EventuallyAnswers(t, fixture.Within, f.store, fixture.LocalPart+"@created.example", "ALLOW Allowed")
 	must(os.WriteFile(path, policy("edited.example"), 0o600))
-	eventuallyAnswers(t, within, f.store, localPart+"@edited.example", allowed)
+	fixture.EventuallyAnswers(t, fixture.Within, f.store, fixture.LocalPart+"@edited.example", "ALLOW Allowed")
 	f.write(t, "acme.yaml", string(policy("renamed.example")))
-	eventuallyAnswers(t, within, f.store, localPart+"@renamed.example", allowed)
+	fixture.EventuallyAnswers(t, fixture.Within, f.store, fixture.LocalPart+"@renamed.example", "ALLOW Allowed")
 	must(os.Remove(path))
-	eventuallyAnswers(t, within, f.store, localPart+"@renamed.example", "DENY NoPolicyApplies")
+	fixture.EventuallyAnswers(t, fixture.Within, f.store, fixture.LocalPart+"@renamed.example", "DENY NoPolicyApplies")
 
 	// As a kubelet does it.
 	swap := func(version, domain string) {
@@ -564,9 +566,9 @@ func TestEveryWayToChangeAFileComesIntoForce(t *testing.T) {
 	}
 	swap("1", "one.example")
 	must(os.Symlink(filepath.Join("..data", "acme.yaml"), path))
-	eventuallyAnswers(t, within, f.store, localPart+"@one.example", allowed)
+	fixture.EventuallyAnswers(t, fixture.Within, f.store, fixture.LocalPart+"@one.example", "ALLOW Allowed")
 	swap("2", "two.example")
-	eventuallyAnswers(t, within, f.store, localPart+"@two.example", allowed)
+	fixture.EventuallyAnswers(t, fixture.Within, f.store, fixture.LocalPart+"@two.example", "ALLOW Allowed")
 	must(os.RemoveAll(filepath.Join(f.dir, "..version-1")))
 	if err := f.Err(); err != nil {
 		t.Error(err)
@@ -583,8 +585,8 @@ func TestAnEntryThatCannotBeUsedIsLoggedByLine(t *testing.T) {
     - "{local}@xn--zzzzzzzzz.example"`
 	f := openDirectory(t, "a.yaml", policyFile("acme", spec))
 	f.load(t)
-	wantAnswer(t, f.store, localPart+"@acme.com", allowed)
-	wantAnswer(t, f.store, localPart+"@co.uk", "DENY NotAllowed")
+	fixture.WantAnswer(t, f.store, fixture.LocalPart+"@acme.com", "ALLOW Allowed")
+	fixture.WantAnswer(t, f.store, fixture.LocalPart+"@co.uk", "DENY NotAllowed")
 	log := f.log.String()
 	for _, want := range []string{
 		"at=" + f.dir + "/a.yaml:8 path=spec.allow.domains[1] why=", "spec.allow.publicSuffixes",
@@ -594,7 +596,7 @@ func TestAnEntryThatCannotBeUsedIsLoggedByLine(t *testing.T) {
 			t.Errorf("the log is\n%s\nwant in it\n%s", log, want)
 		}
 	}
-	if n := metric(t, f.registry, "registration_policy_rejected_parts"); n != 2 {
+	if n := fixture.Metric(t, f.registry, "registration_policy_rejected_parts"); n != 2 {
 		t.Errorf("%v rejected parts counted, want 2", n)
 	}
 }
@@ -630,7 +632,7 @@ func TestASwapIsSeenAsAWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d, err := OpenDirectory(dir, store, nil, publish.NewMetrics(prometheus.NewRegistry()), loggerTo(said))
+	d, err := OpenDirectory(dir, store, nil, publish.NewMetrics(prometheus.NewRegistry()), loggerToF(saidF))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -650,12 +652,33 @@ func TestASwapIsSeenAsAWhole(t *testing.T) {
 		}
 		_ = d.Load(t.Context()) // while the files change, it may say so
 		if _, err := store.Load(); err == nil {
-			if got := answer(store, localPart+"@acme.com"); got != "DENY Denied" {
+			if got := fixture.Answer(store, fixture.LocalPart+"@acme.com"); got != "DENY Denied" {
 				t.Fatalf("half of one version and half of another: %s", got)
 			}
 		}
 	}
 	if err := d.Load(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestScopesBoundTheRulesOfADirectory(t *testing.T) {
+	f := openDirectory(t, "policy.yaml",
+		policyFile("p, namespace: team-a", "\n  appliesTo: {sources: [rul2, rul1]}"+allowAcme))
+	f.scopes = policyobject.Scopes{"team-a": {"rul1"}, "taem-b": {"rul1"}}
+	f.publisher = publish.New(publish.Options{Bound: f.scopes.Bound, Store: f.store, Logger: f.logger})
+	f.load(t)
+	for source, want := range map[string]string{"rul1": "ALLOW Allowed", "rul2": "DENY NoPolicyApplies"} {
+		if got := fixture.AnswerTo(f.store, fixture.SignUp("jo@acme.com", source)); got != want {
+			t.Errorf("a call of %s: %s, want %s", source, got, want)
+		}
+	}
+	for _, want := range []string{
+		"policy.yaml:5 path=spec.appliesTo.sources[0]", "team-a decide calls of rul1 only (--namespace-sources)",
+		`"Bounded namespace has no policy: is it misspelt?" namespace=taem-b`,
+	} {
+		if !strings.Contains(f.log.String(), want) {
+			t.Errorf("the log does not say %q:\n%s", want, f.log)
+		}
 	}
 }

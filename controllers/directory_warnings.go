@@ -13,7 +13,7 @@ import (
 
 // logWarnings logs what looks wrong in policies that have their lists, unless it did before the last change too.
 func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) {
-	warnings := allWarnings(d.scopes, policies)
+	warnings := d.scopes.Warnings(policies)
 	for _, document := range documents {
 		warnings = append(warnings, document.valueWarnings()...)
 	}

@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
 
 var (
-	entryPath = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|publicSuffixes|addresses)\[\d+\]$`)
 	// entryDomain is the shape of a domain in an entry, and entryLabel that of its labels.
 	entryDomain      = regexp.MustCompile(`^(` + entryLabel + `\.)*` + entryLabel + `$`)
 	urlScheme        = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
@@ -43,14 +43,14 @@ func inOneWord(value string) bool {
 // entryFix returns what is wrong with a value that the schema refuses as an entry, and what to write instead; "" where it has no
 // better words than the schema. It never quotes a local part.
 func entryFix(path, value string) string {
-	match := entryPath.FindStringSubmatch(path)
+	side, in, isEntry := policyobject.EntryAt(path)
 	switch {
-	case match == nil || value == "":
+	case !isEntry || value == "":
 		return ""
-	case match[2] == "addresses":
-		return addressFix(match[1], value)
+	case in == "addresses":
+		return addressFix(side, value)
 	default:
-		return domainFix(match[1], value)
+		return domainFix(side, value)
 	}
 }
 

@@ -3,6 +3,8 @@ package controllers
 import (
 	"strings"
 	"testing"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // An error about a file has the value as it is written there and the fix for that value; of an address, what is behind the @.
@@ -49,11 +51,11 @@ func TestTheFixIsForTheValueAsItIsWritten(t *testing.T) {
 		{allowDomain, "{local}%40acme.com", ``},
 		{"spec.message", "acme.com.", ``},
 	} {
-		got := entryFix(test.path, strings.ReplaceAll(test.value, "{local}", localPart))
+		got := entryFix(test.path, strings.ReplaceAll(test.value, "{local}", fixture.LocalPart))
 		if got != test.want {
 			t.Errorf("%s: %q:\n got %s\nwant %s", test.path, test.value, got, test.want)
 		}
-		if mark := holdsLocalPart(got); mark != "" {
+		if mark := fixture.HoldsLocalPart(got); mark != "" {
 			t.Errorf("%s: %q: the fix holds the local part: %s", test.path, test.value, got)
 		}
 	}

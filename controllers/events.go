@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/util/flowcontrol"
 
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -58,14 +59,14 @@ func (r *StatusReconciler) deleted(object *unstructured.Unstructured) {
 		r.logger.Error(err, "Could not tell what a deleted policy denied")
 		return
 	}
-	policy, _, takesPart := r.scopes.Bound(r.converter.convert(context.Background(), stored))
+	policy, _, takesPart := r.scopes.Bound(r.schema.Convert(context.Background(), stored))
 	denies := len(policy.Deny.Domains)+len(policy.Deny.Addresses)+len(policy.Deny.Lists) > 0 || policy.NotUnderstood != ""
 	if policy.Mode == rules.Audit || !denies || !takesPart {
 		return
 	}
 	if !r.events.deleted.TryAccept() {
 		r.logger.Info("Policy that denied was deleted: what it denied is now allowed wherever another policy allows it",
-			"policy", nameOf(object).String())
+			"policy", policyobject.NameOf(object).String())
 		return
 	}
 	r.recorder.Eventf(object, nil, corev1.EventTypeWarning, eventDeleted, actionDelete,

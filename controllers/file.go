@@ -22,6 +22,7 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -194,7 +195,7 @@ func (d *Directory) readPolicy(ctx context.Context, found *document, object map[
 	if policy.GetNamespace() == "" {
 		policy.SetNamespace(fileNamespace)
 	}
-	found.policy = (&converter{d.schema}).convert(ctx, policy)
+	found.policy = d.schema.Convert(ctx, policy)
 	return nil
 }
 
@@ -202,26 +203,26 @@ func (d *Directory) readPolicy(ctx context.Context, found *document, object map[
 func (d *Directory) checkObject(ctx context.Context, object map[string]any) (spec map[string]any, errs field.ErrorList) {
 	for name := range object {
 		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "spec", "status"}, name) {
-			if !isFieldName(name) {
+			if !policyobject.IsFieldName(name) {
 				name = "…"
 			}
-			errs = append(errs, &field.Error{Type: field.ErrorTypeForbidden, Field: name, Detail: unknownField})
+			errs = append(errs, &field.Error{Type: field.ErrorTypeForbidden, Field: name, Detail: policyobject.UnknownField})
 		}
 	}
 	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Field, b.Field) })
 	if object["apiVersion"] != v1alpha1.GroupVersion.String() {
 		errs = append(errs, field.Invalid(field.NewPath("apiVersion"), nil, "write "+v1alpha1.GroupVersion.String()))
 	}
-	if object["kind"] != policyKind {
+	if object["kind"] != policyobject.Kind {
 		errs = append(errs, field.Invalid(field.NewPath("kind"), nil,
-			"write "+policyKind+", or ConfigMap with apiVersion v1 for a list; other objects do not belong here"))
+			"write "+policyobject.Kind+", or ConfigMap with apiVersion v1 for a list; other objects do not belong here"))
 	}
 	errs = append(errs, checkMetadata(object["metadata"])...)
 	spec, isObject := object["spec"].(map[string]any)
 	if !isObject {
 		return nil, append(errs, field.Required(field.NewPath("spec"), "write what the policy allows or denies"))
 	}
-	spec, violations := d.schema.validate(ctx, spec)
+	spec, violations := d.schema.Validate(ctx, spec)
 	return spec, append(errs, violations...)
 }
 
@@ -240,7 +241,7 @@ func checkMetadata(metadata any) field.ErrorList {
 	for _, problem := range unknown {
 		detail := problem.Error()
 		if strings.Contains(detail, "@") {
-			detail = unknownField
+			detail = policyobject.UnknownField
 		}
 		errs = append(errs, field.Forbidden(path, detail))
 	}

@@ -12,6 +12,7 @@ import (
 	strictjson "sigs.k8s.io/json"
 
 	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -52,7 +53,7 @@ func (d *document) readList(object map[string]any) error {
 	for _, problem := range unknown {
 		detail := problem.Error()
 		if strings.Contains(detail, "@") {
-			detail = unknownField
+			detail = policyobject.UnknownField
 		}
 		errs = append(errs, fmt.Errorf("%s: %s", d.place(""), detail))
 	}

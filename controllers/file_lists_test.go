@@ -3,6 +3,8 @@ package controllers
 import (
 	"strings"
 	"testing"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // listFile returns a ConfigMap with the label of a list.
@@ -16,27 +18,27 @@ const denyByListFile = ` {allow: {domains: ["*"]}, deny: {lists: [{configMap: {n
 func TestFilesMayHoldLists(t *testing.T) {
 	f := openDirectory(t, "p.yaml", policyFile("p", denyByListFile))
 	f.load(t)
-	wantAnswer(t, f.store, onList, "DENY PolicyNotEnforceable")
+	fixture.WantAnswer(t, f.store, "jo@listed.example", "DENY PolicyNotEnforceable")
 	if log := f.log.String(); !strings.Contains(log, "spec.deny.lists[0]") || !strings.Contains(log, "p.yaml:4") {
 		t.Errorf("the log does not name the missing list: %s", log)
 	}
 	f.write(t, "bad.yaml", listFile("bad", "listed.example\n{local}@whole.example"))
 	f.load(t)
-	wantAnswer(t, f.store, onList, "DENY Denied")
-	wantAnswer(t, f.store, offList, "ALLOW Allowed")
-	wantAnswer(t, f.store, localPart+"@whole.example", "DENY Denied")
-	compiled := metric(t, f.registry, "registration_policy_list_compilations_total")
+	fixture.WantAnswer(t, f.store, "jo@listed.example", "DENY Denied")
+	fixture.WantAnswer(t, f.store, "jo@other.example", "ALLOW Allowed")
+	fixture.WantAnswer(t, f.store, fixture.LocalPart+"@whole.example", "DENY Denied")
+	compiled := fixture.Metric(t, f.registry, "registration_policy_list_compilations_total")
 
 	f.write(t, "q.yaml", policyFile("q", " {deny: {domains: [q.example]}}"))
 	f.load(t)
-	wantAnswer(t, f.store, "jo@q.example", "DENY Denied")
-	if got := metric(t, f.registry, "registration_policy_list_compilations_total"); got != compiled {
+	fixture.WantAnswer(t, f.store, "jo@q.example", "DENY Denied")
+	if got := fixture.Metric(t, f.registry, "registration_policy_list_compilations_total"); got != compiled {
 		t.Errorf("%v lists compiled for a policy without one", got-compiled)
 	}
 
 	f.write(t, "bad.yaml", listFile("bad", "elsewhere.example"))
 	f.load(t)
-	wantAnswer(t, f.store, onList, "ALLOW Allowed")
+	fixture.WantAnswer(t, f.store, "jo@listed.example", "ALLOW Allowed")
 }
 
 func TestBadListsInFilesAreRefusedByLine(t *testing.T) {

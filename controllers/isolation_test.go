@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
 // tenancy is an operator with a user of its own, which has rights in some namespaces.
@@ -68,7 +70,7 @@ func TestATenantThatTakesTheRightsAwayHoldsUpNoOtherNamespace(t *testing.T) {
 	t.Parallel()
 	own, team := cluster.namespace(t), cluster.namespace(t)
 	tenant := newTenancy(t, own, team)
-	scopes := Scopes{team: {"rul1"}}
+	scopes := policyobject.Scopes{team: {"rul1"}}
 	cluster.apply(t, own, "acme", `{allow: {domains: [acme.com]}}`)
 	cluster.apply(t, team, "team", `{deny: {domains: [bad.acme.com]}}`)
 	running := startReplicaAs(t, tenant.config, own, "running", setup{watched: []string{team}, scopes: scopes})
@@ -142,7 +144,7 @@ func TestATenantWhoseListsCannotBeReadHoldsUpNoOtherNamespace(t *testing.T) {
 	cluster.apply(t, own, "acme", `{allow: {domains: [acme.com]}}`)
 	cluster.keep(t, list(team, "bad", map[string]string{"entries": "listed.example\n"}))
 	cluster.apply(t, team, "team", denyByList)
-	r := startReplicaAs(t, tenant.config, own, "running", setup{watched: []string{team}, scopes: Scopes{team: {"rul1"}}})
+	r := startReplicaAs(t, tenant.config, own, "running", setup{watched: []string{team}, scopes: policyobject.Scopes{team: {"rul1"}}})
 	answers := func(address, want string) {
 		t.Helper()
 		eventually(t, within, func() string {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"registrationpolicy.dev/operator/internal/objectlist"
+	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
 // lister reads lists one object at a time. A list in pages of so many objects would take as much memory as the objects are large, and
@@ -36,14 +37,14 @@ func newLister(config *rest.Config) (lister, error) {
 const (
 	acceptWhole    = runtime.ContentTypeJSON
 	acceptMetadata = runtime.ContentTypeJSON + ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-	policyListKind = policyKind + "List"
+	policyListKind = policyobject.Kind + "List"
 	metadataKind   = "PartialObjectMetadataList"
 )
 
 // policies returns the policies of a namespace in the form in which they are cached.
 func (l lister) policies(ctx context.Context, namespace string, options metav1.ListOptions, specs *specCache) (runtime.Object, error) {
 	list := &unstructured.UnstructuredList{}
-	version, err := l.list(ctx, policyResource, namespace, options, acceptWhole, policyListKind, func(item []byte) error {
+	version, err := l.list(ctx, policyobject.Resource, namespace, options, acceptWhole, policyListKind, func(item []byte) error {
 		policy := &unstructured.Unstructured{}
 		if err := utiljson.Unmarshal(item, &policy.Object); err != nil {
 			return err

@@ -19,6 +19,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -26,7 +27,7 @@ import (
 // list returns a ConfigMap with the label of a list.
 func list(namespace, name string, texts map[string]string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: ListLabels()}, Data: texts,
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: policyobject.ListLabels()}, Data: texts,
 	}
 }
 
@@ -298,7 +299,7 @@ func TestReplicasFollowLists(t *testing.T) {
 	becomes("DENY PolicyNotEnforceable")
 	wantStatus("False", "ListNotFound")
 
-	bad.Labels = ListLabels()
+	bad.Labels = policyobject.ListLabels()
 	cluster.keep(t, bad)
 	becomes("ALLOW Allowed")
 	wantStatus("True", "Accepted")

@@ -20,6 +20,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -47,7 +48,7 @@ func (p *ReadPolicy) Place(path string) string {
 
 // NewOffline returns a reader. It fails only where the operator was built wrong.
 func NewOffline() (*Offline, error) {
-	schema, err := newSpecSchema()
+	schema, err := policyobject.NewSchema()
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +64,9 @@ func (o *Offline) ReadObjects(
 ) ([]ReadPolicy, error) {
 	policies := make([]ReadPolicy, len(objects))
 	for i := range objects {
-		policies[i] = ReadPolicy{Policy: (&converter{o.directory.schema}).convert(ctx, &objects[i])}
+		policies[i] = ReadPolicy{Policy: o.directory.schema.Convert(ctx, &objects[i])}
 	}
-	if !slices.ContainsFunc(policies, func(policy ReadPolicy) bool { return hasLists(&policy.Policy) }) {
+	if !slices.ContainsFunc(policies, func(policy ReadPolicy) bool { return len(policy.UsedLists()) > 0 }) {
 		return policies, nil
 	}
 	found, err := lists(ctx)
@@ -178,7 +179,7 @@ func (o *Offline) readFile(ctx context.Context, f file) ([]*document, error) {
 func (o *Offline) readDocument(ctx context.Context, name string, text []byte) ([]*document, error) {
 	if node, err := onlyNode(name, text); err == nil && node != nil {
 		if kind, apiVersion := scalar(node, "kind"), scalar(node, "apiVersion"); apiVersion == "v1" && kind == "List" ||
-			inGroup(apiVersion) && kind == policyKind+"List" {
+			inGroup(apiVersion) && kind == policyobject.Kind+"List" {
 			return o.readList(ctx, name, text, node)
 		} else if apiVersion != "" && kind != "" && !inGroup(apiVersion) && !isListNode(node) {
 			o.others = append(o.others, (&document{file: name, node: node}).place("kind")+": "+kind)

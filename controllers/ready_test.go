@@ -18,6 +18,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/fleet"
+	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
 // readyOf returns the condition Ready of a policy, of the generation that it has now, with the replicas that it counts: "True InForce 2/2".
@@ -169,7 +170,7 @@ func newWatchingClient(t *testing.T) client.WithWatch {
 	if err != nil {
 		t.Fatal(err)
 	}
-	watching, err := client.NewWithWatch(cluster.config, client.Options{Scheme: scheme, Mapper: Mapper()})
+	watching, err := client.NewWithWatch(cluster.config, client.Options{Scheme: scheme, Mapper: policyobject.Mapper()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -58,7 +59,7 @@ func startReplica(t *testing.T, config *rest.Config, namespace, identity string)
 // setup is in what a replica differs from others.
 type setup struct {
 	fence         time.Duration
-	scopes        Scopes
+	scopes        policyobject.Scopes
 	watchdogLimit time.Duration // 0: that of the package
 	service       string
 	instance      string   // "": made of its identity
@@ -81,7 +82,7 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                 scheme,
 		Logger:                 logger,
-		MapperProvider:         func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return Mapper(), nil },
+		MapperProvider:         func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return policyobject.Mapper(), nil },
 		Metrics:                metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress: "0",
 	})
@@ -176,40 +177,6 @@ func snapshotOf(t *testing.T, r *replica) *rules.Snapshot {
 		t.Fatal(err)
 	}
 	return snapshot
-}
-
-// metric returns a counter or gauge; labels are written as in result="published".
-func metric(t *testing.T, gatherer prometheus.Gatherer, name string, labels ...string) float64 {
-	t.Helper()
-	families, err := gatherer.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		if family.GetName() != name {
-			continue
-		}
-	series:
-		for _, series := range family.GetMetric() {
-			var has []string
-			for _, pair := range series.GetLabel() {
-				has = append(has, pair.GetName()+`="`+pair.GetValue()+`"`)
-			}
-			for _, label := range labels {
-				if !strings.Contains(strings.Join(has, ","), label) {
-					continue series
-				}
-			}
-			return series.GetCounter().GetValue() + series.GetGauge().GetValue()
-		}
-	}
-	t.Fatalf("no metric %s with %s", name, labels)
-	return 0
-}
-
-func builds(t *testing.T, gatherer prometheus.Gatherer, result string) int {
-	t.Helper()
-	return int(metric(t, gatherer, "registration_policy_rules_builds_total", `result="`+result+`"`))
 }
 
 // wire records the calls to an API server.

@@ -23,6 +23,7 @@ import (
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -50,7 +51,7 @@ type RulesReconciler struct {
 	tracker   *freshness.Tracker
 	advancer  *freshness.Advancer
 	publisher *publish.Publisher
-	converter converter
+	schema    *policyobject.Schema
 	lists     *publish.Lists
 	limits    budget.Limits
 	metrics   *publish.Metrics
@@ -97,12 +98,12 @@ type RulesOptions struct {
 
 // NewRulesReconciler returns a reconciler of these parts.
 func NewRulesReconciler(o RulesOptions) (*RulesReconciler, error) {
-	schema, err := newSpecSchema()
+	schema, err := policyobject.NewSchema()
 	if err != nil {
 		return nil, err
 	}
 	r := &RulesReconciler{
-		watches: o.Watches, tracker: o.Tracker, publisher: o.Publisher, converter: converter{schema},
+		watches: o.Watches, tracker: o.Tracker, publisher: o.Publisher, schema: schema,
 		lists: o.Lists, limits: o.Limits, metrics: o.Metrics,
 		advancer: freshness.NewAdvancer(o.Tracker, o.Watches.ListFrom),
 		changed:  newPendingNamespaces(), namespaces: map[string]*namespaceBuild{},
@@ -298,9 +299,9 @@ func (r *RulesReconciler) failed(namespace string, err error) (ctrl.Result, erro
 	since := r.failing[namespace]
 	r.mu.Unlock()
 	changed, long := errors.Is(err, publish.ErrChanged), time.Since(since) > readPatience
-	refused, answered := errors.AsType[refusal](err)
+	refused, answered := errors.AsType[policyobject.Refusal](err)
 	switch {
-	case answered && refused.forbidden():
+	case answered && refused.Forbidden():
 		r.tracker.SetContents(namespace, fmt.Errorf("%w: its Role must let this operator get, list and watch policies and ConfigMaps", err))
 	case (answered || changed) && long:
 		r.tracker.SetContents(namespace, err)
@@ -317,7 +318,7 @@ func (r *RulesReconciler) changedSince(namespace string, now, before *namespaceB
 	var names []types.NamespacedName
 	if now.refused != before.refused {
 		for _, policy := range r.watches.Policies(namespace) {
-			names = append(names, nameOf(policy))
+			names = append(names, policyobject.NameOf(policy))
 		}
 		return names
 	}
@@ -361,7 +362,7 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 		if err != nil {
 			return nil, publish.Build{}, err
 		}
-		objects[i], converted[i] = stored.cached, r.converter.convert(ctx, stored.whole)
+		objects[i], converted[i] = stored.cached, r.schema.Convert(ctx, stored.whole)
 	}
 	resolved, err := r.lists.Resolve(ctx, namespace, r.watches, account, converted)
 	if err != nil {

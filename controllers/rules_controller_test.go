@@ -17,6 +17,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -39,7 +40,7 @@ func newRulesFixture(t *testing.T, config *rest.Config, namespace string) *rules
 }
 
 // newBoundFixture is newRulesFixture with scopes.
-func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes Scopes) *rulesFixture {
+func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes policyobject.Scopes) *rulesFixture {
 	t.Helper()
 	f := &rulesFixture{namespace: namespace, store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{}}
 	logger := loggerTo(f.log)
@@ -224,7 +225,6 @@ func TestAFailedFirstListPublishesNothing(t *testing.T) {
 const (
 	buildPublished  = "published"
 	buildListFailed = "list_failed"
-	buildReadFailed = "read_failed"
 )
 
 func TestAThousandChangesShareTheirBuildsAndDoNotStarve(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 
 	v1alpha1ac "registrationpolicy.dev/operator/api/applyconfiguration/api/v1alpha1"
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -77,7 +78,7 @@ func wantedStatus(before, now policyStatus, generation int64) (after policyStatu
 // acceptedCondition says whether all of a policy is in force, but for the fields that depend on the object's history. Of several
 // reasons it is the first of NotUnderstood, OutsideScope, ListNotFound, OverBudget, ListInvalid and InvalidEntry; the message names the
 // faults of all but the first. warnings are what looks wrong in it.
-func acceptedCondition(built *publish.Policy, scopes Scopes, observing bool, warnings []rules.Warning) metav1.Condition {
+func acceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observing bool, warnings []rules.Warning) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse}
 	if built.Refused != "" {
 		return refusedCondition(built, scopes)
@@ -103,7 +104,7 @@ func acceptedCondition(built *publish.Policy, scopes Scopes, observing bool, war
 		case !built.Compiled.Enforceable():
 			rest = consequence(within, takesPart)
 		case len(outside) > 0:
-			rest = "The rest of the policy is, for calls of " + listed(within.Sources) + "."
+			rest = "The rest of the policy is, for calls of " + policyobject.WriteOut(within.Sources) + "."
 		}
 		condition.Message = "Not in force: " + named(built.Rejections) + ". " + rest
 		return condition
@@ -126,14 +127,14 @@ func acceptedCondition(built *publish.Policy, scopes Scopes, observing bool, war
 }
 
 // refusedCondition says that the policies of a namespace are together beyond its budget. The rest of policy is what stands for all.
-func refusedCondition(policy *publish.Policy, scopes Scopes) metav1.Condition {
+func refusedCondition(policy *publish.Policy, scopes policyobject.Scopes) metav1.Condition {
 	within, _, takesPart := scopes.Bound(policy.Written)
 	rest := "All calls are denied until they fit."
 	switch {
 	case !takesPart:
 		rest = outsideAltogether
 	case len(within.Sources) > 0:
-		rest = "The calls of " + listed(within.Sources) + " are denied until they fit."
+		rest = "The calls of " + policyobject.WriteOut(within.Sources) + " are denied until they fit."
 	}
 	return metav1.Condition{
 		Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse, Reason: string(v1alpha1.ReasonOverBudget),

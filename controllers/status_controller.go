@@ -27,6 +27,7 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -41,11 +42,11 @@ const conflictRetry = 200 * time.Millisecond
 // it, and no decision depends on it.
 type StatusReconciler struct {
 	stored    PolicySource
+	schema    *policyobject.Schema
 	built     BuiltPolicies
-	converter converter
 	client    client.Client
 	recorder  events.EventRecorder
-	scopes    Scopes
+	scopes    policyobject.Scopes
 	limits    budget.Limits
 	observing bool
 	logger    logr.Logger
@@ -94,7 +95,7 @@ type StatusOptions struct {
 	Client   client.Client
 	Recorder events.EventRecorder
 	// Scopes and Limits are what the rules controller goes by. Each status tells the limit of its namespace.
-	Scopes Scopes
+	Scopes policyobject.Scopes
 	Limits budget.Limits
 	// Fleet is where it is learned which replicas decide by what.
 	Fleet *fleet.Observer
@@ -106,12 +107,12 @@ type StatusOptions struct {
 
 // NewStatusReconciler returns a reconciler of these parts.
 func NewStatusReconciler(o StatusOptions) (*StatusReconciler, error) {
-	schema, err := newSpecSchema()
+	schema, err := policyobject.NewSchema()
 	if err != nil {
 		return nil, err
 	}
 	return &StatusReconciler{
-		stored: o.Stored, built: o.Built, converter: converter{schema}, client: o.Client, recorder: o.Recorder,
+		stored: o.Stored, built: o.Built, schema: schema, client: o.Client, recorder: o.Recorder,
 		scopes: o.Scopes, limits: o.Limits, observing: o.Observing, logger: o.Logger,
 		events: newEventBudgets(), fleet: o.Fleet, warned: &warnedSet{}, rollout: fleet.NewRollout(o.Fleet),
 	}, nil
@@ -178,12 +179,12 @@ func (r *StatusReconciler) onPolicy() toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(object any, isInInitialList bool) {
 			if policy, ok := object.(*unstructured.Unstructured); ok {
-				r.enqueue(nameOf(policy), isInInitialList)
+				r.enqueue(policyobject.NameOf(policy), isInInitialList)
 			}
 		},
 		UpdateFunc: func(before, after any) {
 			if policy, ok := after.(*unstructured.Unstructured); ok {
-				r.enqueue(nameOf(policy), !changesRules(before, after))
+				r.enqueue(policyobject.NameOf(policy), !changesRules(before, after))
 			}
 		},
 		DeleteFunc: func(object any) {
@@ -192,7 +193,7 @@ func (r *StatusReconciler) onPolicy() toolscache.ResourceEventHandler {
 			}
 			if policy, ok := object.(*unstructured.Unstructured); ok {
 				r.deleted(policy)
-				r.enqueue(nameOf(policy), false)
+				r.enqueue(policyobject.NameOf(policy), false)
 				r.enqueue(everyPolicy.NamespacedName, false)
 			}
 		},
@@ -205,7 +206,7 @@ func (r *StatusReconciler) lastLeaves() {
 	defer cancel()
 	policies, err := r.rollout.LastLeaves(ctx)
 	if err != nil {
-		r.logger.Error(unquoted(err), "Could not find out whether another replica serves: Ready stays as it is")
+		r.logger.Error(policyobject.Unquoted(err), "Could not find out whether another replica serves: Ready stays as it is")
 		return
 	}
 	var writing sync.WaitGroup
@@ -237,10 +238,6 @@ const (
 	// lastWorkers is how many are written at the same time.
 	lastWorkers = 16
 )
-
-func nameOf(object *unstructured.Unstructured) types.NamespacedName {
-	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
-}
 
 // isUnprocessed says that an API server answered 500, as it does to a field that its CustomResourceDefinition does not have.
 func isUnprocessed(err error) bool {
@@ -300,9 +297,9 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		// The stored object is refused by the API server's own schema. Trying again changes nothing.
 		return ctrl.Result{}, reconcile.TerminalError(fmt.Errorf("apply status: refused as invalid"))
 	case isUnprocessed(err):
-		return ctrl.Result{}, fmt.Errorf("apply status: %w; is the CustomResourceDefinition an earlier one than this operator's?", unquoted(err))
+		return ctrl.Result{}, fmt.Errorf("apply status: %w; is the CustomResourceDefinition an earlier one than this operator's?", policyobject.Unquoted(err))
 	case err != nil:
-		return ctrl.Result{}, fmt.Errorf("apply status: %w", unquoted(err))
+		return ctrl.Result{}, fmt.Errorf("apply status: %w", policyobject.Unquoted(err))
 	}
 	if changed {
 		r.announce(object, after)

@@ -25,6 +25,7 @@ import (
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -71,7 +72,7 @@ func newStatusFixture(t *testing.T, c *testCluster, observing bool) *statusFixtu
 	f.live = &lookup{
 		get: func(key client.ObjectKey) *unstructured.Unstructured {
 			namespace = key.Namespace
-			object := newPolicyObject()
+			object := policyobject.New()
 			if err := c.kube.Get(t.Context(), key, object); err != nil {
 				return nil
 			}
@@ -89,7 +90,7 @@ func newStatusFixture(t *testing.T, c *testCluster, observing bool) *statusFixtu
 			return objects
 		},
 		build: func(object *unstructured.Unstructured) *publish.Policy {
-			converted := f.reconciler.converter.convert(t.Context(), object)
+			converted := f.reconciler.schema.Convert(t.Context(), object)
 			resolved, err := lists.Resolve(t.Context(), object.GetName(), liveMaps{direct}, nil, []rules.Policy{converted})
 			if err != nil {
 				t.Error(err)
@@ -518,7 +519,7 @@ func eventsIn(t *testing.T, namespace string) []string {
 	}
 	var all []string
 	for _, event := range list.Items {
-		if event.Regarding.Kind == policyKind {
+		if event.Regarding.Kind == policyobject.Kind {
 			all = append(all, strings.Join([]string{event.Regarding.Name, event.Type, event.Reason, event.Action}, " "))
 		}
 	}

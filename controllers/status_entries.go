@@ -24,10 +24,10 @@ func entriesStatus(built *publish.Policy) *v1alpha1.EntriesStatus {
 				denied--
 			}
 		}
-		for _, used := range usedLists(policy) {
+		for _, used := range policy.UsedLists() {
 			switch {
 			case used.List == nil || used.List.Fault() != "":
-			case used.entry.Field == rules.AllowLists:
+			case used.Entry.Field == rules.AllowLists:
 				unusable, _ := used.List.Unusable()
 				allowed += used.List.Entries() - unusable
 			default:

@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -55,7 +56,7 @@ const maxOverrulers = 100
 
 // overruled returns which policies have no say, because another one denies all calls that they apply to: the first of these, by name.
 // Only policies that allow something in mode Enforce can be overruled, and those that are not enforceable are not told so.
-func overruled(scopes Scopes, policies []*publish.Policy) map[rules.PolicyName]*overruler {
+func overruled(scopes policyobject.Scopes, policies []*publish.Policy) map[rules.PolicyName]*overruler {
 	var by []*overruler
 	for _, policy := range policies {
 		if found := overrulerOf(scopes, policy); found != nil {
@@ -83,7 +84,7 @@ func overruled(scopes Scopes, policies []*publish.Policy) map[rules.PolicyName]*
 }
 
 // overrulerOf returns a policy as one that denies everything within its scope; nil if it does not.
-func overrulerOf(scopes Scopes, policy *publish.Policy) *overruler {
+func overrulerOf(scopes policyobject.Scopes, policy *publish.Policy) *overruler {
 	if policy.Compiled == nil || policy.Written.Mode == rules.Audit {
 		return nil
 	}
@@ -101,7 +102,7 @@ func overrulerOf(scopes Scopes, policy *publish.Policy) *overruler {
 	return found
 }
 
-func scopeOf(scopes Scopes, policy *publish.Policy) policyScope {
+func scopeOf(scopes policyobject.Scopes, policy *publish.Policy) policyScope {
 	within, _, _ := scopes.Bound(policy.Written)
 	return policyScope{within.RequestTypes, within.Sources}
 }

@@ -10,6 +10,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -52,7 +53,7 @@ type warnedPolicy struct {
 func (w *warnedSet) of(object *unstructured.Unstructured, policy *rules.Policy) (warnedPolicy, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	member, found := w.members[nameOf(object)]
+	member, found := w.members[policyobject.NameOf(object)]
 	current := found && member.uid == object.GetUID() && member.generation == object.GetGeneration() && sameLists(&member.resolved, policy)
 	return member, current
 }
@@ -116,11 +117,11 @@ func (r *StatusReconciler) warnAgain() (wait time.Duration) {
 		if !ok || built.Refused != "" {
 			continue // its build asks again
 		}
-		members[nameOf(object)] = warnedPolicy{uid: object.GetUID(), generation: object.GetGeneration(), resolved: built.Written}
+		members[policyobject.NameOf(object)] = warnedPolicy{uid: object.GetUID(), generation: object.GetGeneration(), resolved: built.Written}
 		policies = append(policies, built.Written)
 		compiled = append(compiled, built)
 	}
-	for _, warning := range allWarnings(r.scopes, policies) {
+	for _, warning := range r.scopes.Warnings(policies) {
 		name := types.NamespacedName{Namespace: warning.Policy.Namespace, Name: warning.Policy.Name}
 		member := members[name]
 		member.warnings = append(member.warnings, warning)
@@ -140,17 +141,4 @@ func (r *StatusReconciler) warnAgain() (wait time.Duration) {
 		}
 	}
 	return 0
-}
-
-// allWarnings returns what looks wrong in policies that have their lists, as far as the scopes of their namespaces let
-// them take part: of each policy, first what there is to say of its lists.
-func allWarnings(scopes Scopes, policies []rules.Policy) []rules.Warning {
-	within, _ := scopes.BoundAll(policies)
-	var warnings []rules.Warning
-	for i := range within {
-		warnings = append(warnings, listWarnings(&within[i])...)
-	}
-	warnings = append(warnings, rules.Warnings(within)...)
-	slices.SortStableFunc(warnings, func(a, b rules.Warning) int { return a.Policy.Compare(b.Policy) })
-	return warnings
 }

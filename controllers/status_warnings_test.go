@@ -188,7 +188,7 @@ func TestManyPoliciesShareTheComputationOfTheirWarnings(t *testing.T) {
 	}
 	ask := func(i int) (warnings int, wait time.Duration) {
 		t.Helper()
-		policy := f.reconciler.converter.convert(t.Context(), &objects[i])
+		policy := f.reconciler.schema.Convert(t.Context(), &objects[i])
 		found, wait := f.reconciler.warnings(&objects[i], &policy)
 		return len(found.warnings), wait
 	}

@@ -1,17 +1,14 @@
 package controllers
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,29 +18,40 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	utiljson "k8s.io/apimachinery/pkg/util/json"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
+// What these tests share with those of other rooms.
 const (
-	// localPart stands before the @ of every address in these tests. It has a dot, as many have: a text that is cut at the
-	// last dot still shows half of it.
-	localPart = "zaunkoenig.rotkehlchen"
-	// within is a deadline for what takes moments: far too long for anything but a machine that does ten other things.
-	within = 30 * time.Second
+	localPart = fixture.LocalPart
+	within    = fixture.Within
 )
 
-// localPartMarks are the parts of localPart: neither may be in any output.
-var localPartMarks = strings.Split(localPart, ".")
+type transcript = fixture.Transcript
+
+var (
+	policyObject   = fixture.Policy
+	holdsLocalPart = fixture.HoldsLocalPart
+
+	signUp            = fixture.SignUp
+	answer            = fixture.Answer
+	answerTo          = fixture.AnswerTo
+	wantAnswer        = fixture.WantAnswer
+	eventually        = fixture.Eventually
+	eventuallyAnswers = fixture.EventuallyAnswers
+
+	metric = fixture.Metric
+	builds = fixture.Builds
+)
 
 var (
 	cluster *testCluster
@@ -102,7 +110,7 @@ func startCluster(env *envtest.Environment) (*testCluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	config = ClientConfig(config)
+	config = policyobject.ClientConfig(config)
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
@@ -126,7 +134,7 @@ func newDirectClient(t *testing.T, config *rest.Config) client.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	direct, err := client.New(config, client.Options{Scheme: scheme, Mapper: Mapper()})
+	direct, err := client.New(config, client.Options{Scheme: scheme, Mapper: policyobject.Mapper()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +167,7 @@ func (c *testCluster) applyObject(t *testing.T, object *unstructured.Unstructure
 
 func (c *testCluster) remove(t *testing.T, namespace, name string) {
 	t.Helper()
-	object := newPolicyObject()
+	object := policyobject.New()
 	object.SetNamespace(namespace)
 	object.SetName(name)
 	if err := c.kube.Delete(t.Context(), object); err != nil {
@@ -170,7 +178,7 @@ func (c *testCluster) remove(t *testing.T, namespace, name string) {
 // stored returns a policy as the API server has it now.
 func (c *testCluster) stored(t *testing.T, namespace, name string) *unstructured.Unstructured {
 	t.Helper()
-	object := newPolicyObject()
+	object := policyobject.New()
 	if err := c.kube.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, object); err != nil {
 		t.Fatal(err)
 	}
@@ -179,118 +187,16 @@ func (c *testCluster) stored(t *testing.T, namespace, name string) *unstructured
 
 func newPolicyList() *unstructured.UnstructuredList {
 	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyKind + "List"))
+	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyobject.Kind + "List"))
 	return list
 }
 
-// policyObject returns a policy whose spec is written in YAML; {local} stands for localPart.
-func policyObject(t *testing.T, namespace, name, spec string) *unstructured.Unstructured {
-	t.Helper()
-	object := newPolicyObject()
-	object.SetNamespace(namespace)
-	object.SetName(name)
-	if spec == "" {
-		return object
-	}
-	asJSON, err := yaml.YAMLToJSONStrict([]byte("spec: " + strings.ReplaceAll(spec, "{local}", localPart)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var parsed map[string]any
-	if err := utiljson.Unmarshal(asJSON, &parsed); err != nil { // with integers, as an API server reads them
-		t.Fatal(err)
-	}
-	object.Object["spec"] = parsed["spec"]
-	return object
-}
-
-// signUp is the call of a person who signs up with an address.
-func signUp(address, source string) rules.Call {
-	return rules.Call{
-		Shape: rules.SignUp, Source: source,
-		Profile: []rules.Attribute{{Name: "email", Kind: rules.Text, Text: address}},
-	}
-}
-
-// answer returns the outcome and reason of a sign-up, as in "ALLOW Allowed".
-func answer(store *rules.Store, address string) string {
-	return answerTo(store, signUp(address, "reg1"))
-}
-
-func answerTo(store *rules.Store, call rules.Call) string {
-	snapshot, err := store.Load()
-	if err != nil {
-		return err.Error()
-	}
-	decision := snapshot.Decide(call)
-	return decision.Outcome.String() + " " + string(decision.Reason)
-}
-
-func wantAnswer(t *testing.T, store *rules.Store, address, want string) {
-	t.Helper()
-	if got := answer(store, address); got != want {
-		t.Errorf("a sign-up with a %s address: %s, want %s", domainOf(address), got, want)
-	}
-}
-
-func domainOf(address string) string { return address[strings.IndexByte(address, '@')+1:] }
-
-// eventually waits until condition returns "", and fails with what it returned last.
-func eventually(t *testing.T, deadline time.Duration, condition func() string) {
-	t.Helper()
-	const pause = 20 * time.Millisecond
-	end := time.Now().Add(deadline)
-	for {
-		problem := condition()
-		if problem == "" {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("after %s: %s", deadline, problem)
-		}
-		select {
-		case <-t.Context().Done():
-			t.Fatal(t.Context().Err())
-		case <-time.After(pause):
-		}
-	}
-}
-
-// eventuallyAnswers waits until a sign-up is answered so.
-func eventuallyAnswers(t *testing.T, deadline time.Duration, store *rules.Store, address, want string) {
-	t.Helper()
-	eventually(t, deadline, func() string {
-		if got := answer(store, address); got != want {
-			return fmt.Sprintf("a sign-up with a %s address: %s, want %s", domainOf(address), got, want)
-		}
-		return ""
-	})
-}
-
-// transcript is a log that can be read while it is written.
-type transcript struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *transcript) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(text)
-}
-
-func (l *transcript) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// loggerTo returns a logger at the lowest level that the operator can be told to use. What it writes is in said too.
+// loggerTo returns a logger; what it writes is in said too.
 func loggerTo(w io.Writer) logr.Logger {
-	if w != io.Writer(said) {
-		w = io.MultiWriter(w, said)
+	if w == io.Writer(said) {
+		return fixture.Logger(said)
 	}
-	return logr.FromSlogHandler(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return fixture.Logger(w, said)
 }
 
 // searchForLocalParts looks for localPart in a log and in all Events and conditions of an API server.
@@ -322,14 +228,4 @@ func searchForLocalParts(kube client.Client, log string) error {
 		}
 	}
 	return nil
-}
-
-// holdsLocalPart returns the part of localPart that a text holds, or "".
-func holdsLocalPart(text string) string {
-	for _, mark := range localPartMarks {
-		if strings.Contains(text, mark) {
-			return mark
-		}
-	}
-	return ""
 }

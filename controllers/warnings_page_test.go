@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -35,7 +36,7 @@ func TestTheExamplesOfThePageHaveTheWarningsThatStandBelowThem(t *testing.T) {
 			f := newStatusFixture(t, cluster, false)
 			var names []string
 			for text := range strings.SplitSeq(objects, "---\n") {
-				object := newPolicyObject()
+				object := policyobject.New()
 				if err := yaml.UnmarshalStrict([]byte(text), &object.Object); err != nil {
 					t.Fatal(err)
 				}

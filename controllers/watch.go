@@ -10,16 +10,13 @@ import (
 	"sync"
 	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
@@ -28,10 +25,9 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/freshness"
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 )
 
@@ -79,8 +75,8 @@ func NewWatches(config *rest.Config, content client.Reader, tracker *freshness.T
 			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 				return lister.policies(ctx, namespace, options, specs)
 			},
-			WatchFuncWithContext: objects.Resource(policyResource).Namespace(namespace).Watch,
-		}, newPolicyObject(), specs.compact)
+			WatchFuncWithContext: objects.Resource(policyobject.Resource).Namespace(namespace).Watch,
+		}, policyobject.New(), specs.compact)
 		if err != nil {
 			return nil, err
 		}
@@ -107,9 +103,8 @@ func selected(options metav1.ListOptions) metav1.ListOptions {
 }
 
 var (
-	policyResource    = v1alpha1.GroupVersion.WithResource("registrationpolicies")
 	configMapResource = corev1.SchemeGroupVersion.WithResource("configmaps")
-	listSelector      = labels.SelectorFromSet(ListLabels()).String()
+	listSelector      = labels.SelectorFromSet(policyobject.ListLabels()).String()
 )
 
 // Start runs all informers until ctx ends.
@@ -131,7 +126,7 @@ func (*Watches) NeedLeaderElection() bool { return false }
 // answers from if no resourceVersion is asked for.
 func (w *Watches) ListFrom(ctx context.Context, namespace string, kind freshness.Kind) (*metav1.PartialObjectMetadataList, error) {
 	if kind == freshness.Policies {
-		return w.lister.metadata(ctx, policyResource, namespace, metav1.ListOptions{})
+		return w.lister.metadata(ctx, policyobject.Resource, namespace, metav1.ListOptions{})
 	}
 	return w.lister.metadata(ctx, configMapResource, namespace, selected(metav1.ListOptions{}))
 }
@@ -190,10 +185,10 @@ func (w *Watches) stored(ctx context.Context, policy *unstructured.Unstructured)
 		whole, err := withSpec(policy)
 		return storedPolicy{policy, whole}, err
 	}
-	name := nameOf(policy)
-	whole := newPolicyObject()
+	name := policyobject.NameOf(policy)
+	whole := policyobject.New()
 	if err := w.content.Get(ctx, name, whole); err != nil {
-		return storedPolicy{}, fmt.Errorf("read the policy %s: %w", name, unquoted(err))
+		return storedPolicy{}, fmt.Errorf("read the policy %s: %w", name, policyobject.Unquoted(err))
 	}
 	cached := &unstructured.Unstructured{Object: maps.Clone(whole.Object)}
 	if _, err := (&specCache{}).compact(cached); err != nil {
@@ -226,7 +221,7 @@ func (w *Watches) Get(ctx context.Context, name types.NamespacedName) (*corev1.C
 	case apierrors.IsNotFound(err):
 		return nil, nil //nolint:nilnil // nil: it was deleted, and no fault
 	case err != nil:
-		return nil, fmt.Errorf("read the ConfigMap %s: %w", name, unquoted(err))
+		return nil, fmt.Errorf("read the ConfigMap %s: %w", name, policyobject.Unquoted(err))
 	}
 	object.ManagedFields = nil
 	return object, nil
@@ -269,33 +264,6 @@ func (w *Watches) on(
 func (w *Watches) hasSynced(namespace string) []toolscache.InformerSynced {
 	watched := w.namespaces[namespace]
 	return []toolscache.InformerSynced{watched.policies.HasSynced, watched.lists.HasSynced}
-}
-
-// ListLabels returns the labels of every ConfigMap that holds a list, or a part of one. Others are not read.
-func ListLabels() labels.Set { return labels.Set{listobjects.Label: listobjects.LabelTrue} }
-
-// Mapper returns the REST mapping of the kinds that the operator deals in, known without asking an API server, which may
-// be away, or may not have the CustomResourceDefinition yet.
-func Mapper() meta.RESTMapper {
-	mapper := meta.NewDefaultRESTMapper(nil)
-	add := func(version schema.GroupVersion, kinds ...string) {
-		for _, kind := range kinds {
-			mapper.Add(version.WithKind(kind), meta.RESTScopeNamespace)
-		}
-	}
-	add(v1alpha1.GroupVersion, policyKind, policyKind+"List")
-	add(corev1.SchemeGroupVersion, "ConfigMap", "ConfigMapList", "Pod")
-	add(coordinationv1.SchemeGroupVersion, "Lease", "LeaseList")
-	add(discoveryv1.SchemeGroupVersion, "EndpointSlice", "EndpointSliceList")
-	return mapper
-}
-
-const policyKind = "RegistrationPolicy"
-
-func newPolicyObject() *unstructured.Unstructured {
-	object := &unstructured.Unstructured{}
-	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyKind))
-	return object
 }
 
 // dropUnread leaves of an object's metadata only what is read, before it is cached: the rest may be as large as its author likes.

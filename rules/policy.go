@@ -132,3 +132,22 @@ type ProfileAttribute struct {
 	// Value is JSON text: a string, number, boolean, null, or a list of strings.
 	Value string
 }
+
+// UsedList is a list as a policy names it.
+type UsedList struct {
+	ListUse
+	// Entry is where it is named: an index in [AllowLists] or [DenyLists].
+	Entry Entry
+}
+
+// UsedLists returns the lists that a policy names, those that allow first.
+func (p *Policy) UsedLists() []UsedList {
+	var used []UsedList
+	for i, use := range p.Allow.Lists {
+		used = append(used, UsedList{use, Entry{Field: AllowLists, Index: i}})
+	}
+	for i, use := range p.Deny.Lists {
+		used = append(used, UsedList{use, Entry{Field: DenyLists, Index: i}})
+	}
+	return used
+}

@@ -26,6 +26,7 @@ import (
 	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/internal/storedsnapshot"
 	"registrationpolicy.dev/operator/internal/usage"
@@ -51,7 +52,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 		}
 		return nil, fmt.Errorf("--kubeconfig: %w", usage.Kubeconfig(err))
 	}
-	config = controllers.ClientConfig(config)
+	config = policyobject.ClientConfig(config)
 	answers := storedsnapshot.NewAnswers()
 	if o.snapshotDir != "" {
 		answers.Watch(config)
@@ -63,7 +64,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:         scheme,
-		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return controllers.Mapper(), nil },
+		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return policyobject.Mapper(), nil },
 		// Main owns the servers, their order of stopping, and the election.
 		Metrics:                metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress: "0",

@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/internal/budget"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -33,7 +33,7 @@ type options struct {
 	namespace       string
 	watchNamespaces []string
 	scopeEntries    []string
-	scopes          controllers.Scopes // what scopeEntries say
+	scopes          policyobject.Scopes // what scopeEntries say
 	limitEntries    []string
 	limits          budget.Limits // of every watched namespace, once the memory limit is known
 	leaseName       string
@@ -246,7 +246,7 @@ func (o *options) validate() error {
 				"with a letter or digit at both ends", namespace, validation.DNS1123LabelMaxLength)
 		}
 	}
-	scopes, err := controllers.ParseScopes(o.scopeEntries)
+	scopes, err := policyobject.ParseScopes(o.scopeEntries)
 	if err != nil {
 		bad("namespace-sources", "%v", err)
 	}

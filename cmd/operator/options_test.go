@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/version"
 )
 
@@ -16,16 +16,16 @@ var ofACluster = []string{"--namespace", "own", "--watch-namespaces", "own,team-
 
 func TestTheBoundsOfNamespacesAreTakenFromFlagsOrEnvironment(t *testing.T) {
 	const inEnvironment = "REGISTRATION_POLICY_NAMESPACE_SOURCES="
-	both := controllers.Scopes{"team-a": {"r1", "r2"}, "team-b": {"r3"}}
+	both := policyobject.Scopes{"team-a": {"r1", "r2"}, "team-b": {"r3"}}
 	for sentence, c := range map[string]struct {
 		flags, environ []string
-		want           controllers.Scopes
+		want           policyobject.Scopes
 	}{
-		"none":                   {nil, nil, controllers.Scopes{}},
+		"none":                   {nil, nil, policyobject.Scopes{}},
 		"two flags":              {[]string{"--namespace-sources", "team-a=r1,r2", "--namespace-sources=team-b=r3"}, nil, both},
 		"two in the environment": {nil, []string{inEnvironment + "team-a=r1,r2;team-b=r3"}, both},
 		"the flag, where both are": {
-			[]string{"--namespace-sources", "team-a=r1"}, []string{inEnvironment + "team-b=r3"}, controllers.Scopes{"team-a": {"r1"}}},
+			[]string{"--namespace-sources", "team-a=r1"}, []string{inEnvironment + "team-b=r3"}, policyobject.Scopes{"team-a": {"r1"}}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			o, err := parseOptions(append(c.flags, ofACluster...), c.environ)

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -160,7 +160,7 @@ func (o *explainOptions) run(ctx context.Context, s streams) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	scopes, err := controllers.ParseScopes(o.scopes)
+	scopes, err := policyobject.ParseScopes(o.scopes)
 	if err != nil {
 		return fmt.Errorf("--namespace-sources: %w", err)
 	}

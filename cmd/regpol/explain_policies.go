@@ -17,6 +17,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -83,9 +84,9 @@ func (o *explainOptions) readCluster(ctx context.Context, reader *controllers.Of
 	namespaces = slices.Compact(slices.Sorted(slices.Values(namespaces)))
 	found.where = "namespace " + strings.Join(namespaces, ", ")
 
-	config = controllers.ClientConfig(config)
+	config = policyobject.ClientConfig(config)
 	config.Timeout = listTimeout
-	cluster, err := client.New(config, client.Options{Mapper: controllers.Mapper()})
+	cluster, err := client.New(config, client.Options{Mapper: policyobject.Mapper()})
 	if err != nil {
 		return fmt.Errorf("kubeconfig: %w", err)
 	}
@@ -97,7 +98,7 @@ func (o *explainOptions) readCluster(ctx context.Context, reader *controllers.Of
 		}
 		policies, err := reader.ReadObjects(ctx, list.Items, func(ctx context.Context) ([]corev1.ConfigMap, error) {
 			var lists corev1.ConfigMapList
-			err := cluster.List(ctx, &lists, client.InNamespace(namespace), client.MatchingLabels(controllers.ListLabels()))
+			err := cluster.List(ctx, &lists, client.InNamespace(namespace), client.MatchingLabels(policyobject.ListLabels()))
 			return lists.Items, err
 		})
 		if err != nil {

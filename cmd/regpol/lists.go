@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/internal/listsync"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
 )
 
@@ -89,7 +89,7 @@ func (o *targetOptions) syncer() (*listsync.Syncer, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("kubeconfig: %w", err)
 	}
-	config = controllers.ClientConfig(config)
+	config = policyobject.ClientConfig(config)
 	config.Timeout = listTimeout
 	kube, err := listsync.NewClient(config)
 	if err != nil {

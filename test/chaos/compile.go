@@ -15,6 +15,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/test/chaos/history"
@@ -161,7 +162,7 @@ func (l storedLists) Version(name types.NamespacedName) publish.Version {
 func (l storedLists) Get(_ context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
 	list := l.lists[slices.Index(listNames, name.Name)]
 	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: name.Name, UID: list.uid(), Labels: controllers.ListLabels()},
+		ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: name.Name, UID: list.uid(), Labels: policyobject.ListLabels()},
 		Data:       map[string]string{"entries": list.text},
 	}, nil
 }

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/internal/budget"
+	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
 // own is the operator's own namespace. The others are those of tenants: each is bounded to the calls of a source of its own, and to an
@@ -46,8 +46,8 @@ func sources() []string {
 }
 
 // scopes and limits are what the operators are told of the namespaces, and namespaceFlags how.
-func scopes() controllers.Scopes {
-	scopes := controllers.Scopes{}
+func scopes() policyobject.Scopes {
+	scopes := policyobject.Scopes{}
 	for _, tenant := range tenants {
 		scopes[tenant] = scopeOf(tenant)
 	}

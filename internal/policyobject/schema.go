@@ -1,4 +1,4 @@
-package controllers
+package policyobject
 
 import (
 	"context"
@@ -25,20 +25,20 @@ import (
 	"registrationpolicy.dev/operator/config/crd"
 )
 
-// specSchema is the schema of a policy's spec as the API server enforces it, run here by the API server's own packages: with
+// Schema is the schema of a policy's spec as the API server enforces it, run here by the API server's own packages: with
 // it, a file is held to the same rules as an applied object, and an object stored under another version of the
 // CustomResourceDefinition is recognised. Safe for use by several goroutines.
-type specSchema struct {
+type Schema struct {
 	structural *schema.Structural
 	openAPI    validation.SchemaValidator
 	cel        *cel.Validator
 }
 
-// newSpecSchema returns the schema of the CustomResourceDefinition that this operator was built with. It is compiled once: that
+// NewSchema returns the schema of the CustomResourceDefinition that this operator was built with. It is compiled once: that
 // takes tens of milliseconds.
-var newSpecSchema = sync.OnceValues(compileSpecSchema)
+var NewSchema = sync.OnceValues(compileSpecSchema)
 
-func compileSpecSchema() (*specSchema, error) {
+func compileSpecSchema() (*Schema, error) {
 	var definition apiextensionsv1.CustomResourceDefinition
 	if err := yaml.UnmarshalStrict(crd.RegistrationPolicies, &definition); err != nil {
 		return nil, fmt.Errorf("read the CustomResourceDefinition: %w", err)
@@ -57,12 +57,12 @@ func compileSpecSchema() (*specSchema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile the schema of spec: %w", err)
 	}
-	return &specSchema{structural, openAPI, cel.NewValidator(structural, false, celconfig.PerCallLimit)}, nil
+	return &Schema{structural, openAPI, cel.NewValidator(structural, false, celconfig.PerCallLimit)}, nil
 }
 
-// validate completes spec with the defaults and returns every violation of the schema, unknown fields included. What it is
+// Validate completes spec with the defaults and returns every violation of the schema, unknown fields included. What it is
 // given stays as it is.
-func (s *specSchema) validate(ctx context.Context, spec map[string]any) (completed map[string]any, _ field.ErrorList) {
+func (s *Schema) Validate(ctx context.Context, spec map[string]any) (completed map[string]any, _ field.ErrorList) {
 	path := field.NewPath("spec")
 	completed = runtime.DeepCopyJSON(spec)
 	errs := unknownFields(completed, s.structural)
@@ -95,7 +95,7 @@ func nulls(path *field.Path, value any) []*field.Path {
 		return []*field.Path{path}
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(value)) {
-			if isFieldName(name) {
+			if IsFieldName(name) {
 				paths = append(paths, nulls(path.Child(name), value[name])...)
 			}
 		}
@@ -126,20 +126,21 @@ func unknownFields(spec map[string]any, structural *schema.Structural) field.Err
 	})
 	var errs field.ErrorList
 	for _, path := range unknown {
-		errs = append(errs, &field.Error{Type: field.ErrorTypeForbidden, Field: sayable(path, structural), Detail: unknownField})
+		errs = append(errs, &field.Error{Type: field.ErrorTypeForbidden, Field: sayable(path, structural), Detail: UnknownField})
 	}
 	return errs
 }
 
-const unknownField = "unknown field"
+// UnknownField is the detail of a violation by a field that the schema does not have.
+const UnknownField = "unknown field"
 
-// isFieldName tells what looks like the path of a field from an address in the wrong place.
-var isFieldName = regexp.MustCompile(`^[A-Za-z0-9_.\[\]-]+$`).MatchString
+// IsFieldName tells what looks like the path of a field from an address in the wrong place.
+var IsFieldName = regexp.MustCompile(`^[A-Za-z0-9_.\[\]-]+$`).MatchString
 
 // sayable returns the path of a field that the schema does not know. Of one that holds more than a misspelt name it is only
 // the part that the schema knows: the rest may be a local part, which may hold dots itself.
 func sayable(path string, structural *schema.Structural) string {
-	if isFieldName(path) {
+	if IsFieldName(path) {
 		return path
 	}
 	steps := strings.Split(path, ".")
@@ -147,7 +148,7 @@ func sayable(path string, structural *schema.Structural) string {
 	for _, step := range steps[1:] {
 		name, _, isItem := strings.Cut(step, "[")
 		property, found := structural.Properties[name]
-		if !found || !isFieldName(step) {
+		if !found || !IsFieldName(step) {
 			break
 		}
 		structural = &property
@@ -168,12 +169,13 @@ func summary(errs field.ErrorList) string {
 			parts = append(parts, fmt.Sprintf("and %d more", len(errs)-most))
 			break
 		}
-		parts = append(parts, violation(err))
+		parts = append(parts, Violation(err))
 	}
 	return strings.Join(parts, "; ")
 }
 
-func violation(err *field.Error) string {
+// Violation says in words what a violation is, and its fix. It holds no value.
+func Violation(err *field.Error) string {
 	switch err.Type {
 	case field.ErrorTypeRequired:
 		return strings.TrimSuffix(fmt.Sprintf("%s: required: %s", err.Field, err.Detail), ": ")
@@ -189,7 +191,7 @@ func violation(err *field.Error) string {
 		}
 		return said
 	case field.ErrorTypeForbidden:
-		if err.Detail == unknownField {
+		if err.Detail == UnknownField {
 			return err.Field + ": unknown field; look at its spelling and its place"
 		}
 		return err.Field + ": " + err.Detail

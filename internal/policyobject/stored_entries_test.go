@@ -1,4 +1,4 @@
-package controllers
+package policyobject
 
 import (
 	"slices"
@@ -7,15 +7,16 @@ import (
 	"unicode"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // Objects that were stored when the schema refused less. What allowed nobody still allows nobody, and denies nobody else.
 func TestStoredEntriesThatTheSchemaRefusesNowAreJudgedByTheRules(t *testing.T) {
-	schema, err := newSpecSchema()
+	schema, err := NewSchema()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := converter{schema}
+	c := schema
 	for spec, want := range map[string]rules.Reason{
 		`{allow: {domains: [acme.com], addresses: ["*@x.example"]}}`:                              rules.ReasonAllowed,
 		`{allow: {domains: [acme.com, "ex\u3164ample.com"]}}`:                                     rules.ReasonAllowed,
@@ -25,7 +26,7 @@ func TestStoredEntriesThatTheSchemaRefusesNowAreJudgedByTheRules(t *testing.T) {
 		`{allow: {domains: [acme.com], addresses: ["jo@@x.example"]}}`:                            rules.ReasonPolicyNotEnforceable,
 		`{allow: {domains: [acme.com], addresses: ["*@x.example", "jo@@x.example"]}}`:             rules.ReasonPolicyNotEnforceable,
 	} {
-		policy := c.convert(t.Context(), policyObject(t, "default", "p", spec))
+		policy := c.Convert(t.Context(), fixture.Policy(t, "default", "p", spec))
 		snapshot, rejections := rules.Compile([]rules.Policy{policy})
 		got := snapshot.Decide(rules.Call{Shape: rules.SignUp, Profile: []rules.Attribute{{Name: "email", Kind: rules.Text, Text: "jo@acme.com"}}})
 		if got.Reason != want || policy.NotUnderstood == "" && len(rejections) == 0 {
@@ -37,7 +38,7 @@ func TestStoredEntriesThatTheSchemaRefusesNowAreJudgedByTheRules(t *testing.T) {
 // Whatever letter stands in a label: what the schema lets pass is read, or the policy is not enforceable and says why; and the schema
 // refuses no letter that has a reading there.
 func TestTheSchemaAndTheRulesAgreeOnLetters(t *testing.T) {
-	schema, err := newSpecSchema()
+	schema, err := NewSchema()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestTheSchemaAndTheRulesAgreeOnLetters(t *testing.T) {
 		for _, r := range chunk {
 			entries = append(entries, "ex"+string(r)+"ample.com")
 		}
-		_, errs := schema.validate(t.Context(), map[string]any{"deny": map[string]any{"domains": entries}})
+		_, errs := schema.Validate(t.Context(), map[string]any{"deny": map[string]any{"domains": entries}})
 		for _, violation := range errs {
 			entry, isText := violation.BadValue.(string)
 			if !isText || !strings.HasPrefix(violation.Detail, "write the letters") {

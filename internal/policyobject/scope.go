@@ -1,4 +1,4 @@
-package controllers
+package policyobject
 
 import (
 	"errors"
@@ -74,7 +74,7 @@ func (s Scopes) Bound(policy rules.Policy) (within rules.Policy, outside []rules
 		return policy, nil, true
 	}
 	const path = "spec.appliesTo.sources"
-	told := fmt.Sprintf("policies of namespace %s decide calls of %s only (--namespace-sources)", policy.Namespace, listed(scope))
+	told := fmt.Sprintf("policies of namespace %s decide calls of %s only (--namespace-sources)", policy.Namespace, WriteOut(scope))
 	reject := func(path, message string) {
 		if policy.NotUnderstood == "" {
 			outside = append(outside, rules.Rejection{Policy: policy.PolicyName, Path: path, Message: message})
@@ -113,10 +113,26 @@ func (s Scopes) BoundAll(policies []rules.Policy) (within []rules.Policy, outsid
 	return within, outside
 }
 
-// listed writes out sources, but not so many that a message has room for nothing else.
-func listed(sources []string) string {
-	text := strings.Join(sources[:min(len(sources), maxNamed)], ", ")
-	if more := len(sources) - maxNamed; more > 0 {
+// Warnings returns what looks wrong in policies that have their lists, as far as the scopes of their namespaces let
+// them take part: of each policy, first what there is to say of its lists.
+func (s Scopes) Warnings(policies []rules.Policy) []rules.Warning {
+	within, _ := s.BoundAll(policies)
+	var warnings []rules.Warning
+	for i := range within {
+		warnings = append(warnings, rules.ListWarnings(&within[i])...)
+	}
+	warnings = append(warnings, rules.Warnings(within)...)
+	slices.SortStableFunc(warnings, func(a, b rules.Warning) int { return a.Policy.Compare(b.Policy) })
+	return warnings
+}
+
+// maxListed is how many sources a message writes out.
+const maxListed = 10
+
+// WriteOut writes out sources, but not so many that a message has room for nothing else.
+func WriteOut(sources []string) string {
+	text := strings.Join(sources[:min(len(sources), maxListed)], ", ")
+	if more := len(sources) - maxListed; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text

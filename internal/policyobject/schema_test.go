@@ -1,8 +1,7 @@
-package controllers
+package policyobject
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -11,11 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-func testSchema(t *testing.T) *specSchema {
+func testSchema(t *testing.T) *Schema {
 	t.Helper()
-	schema, err := newSpecSchema()
+	schema, err := NewSchema()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,13 +24,13 @@ func testSchema(t *testing.T) *specSchema {
 
 func specOf(t *testing.T, spec string) map[string]any {
 	t.Helper()
-	return policyObject(t, "default", "policy", spec).Object["spec"].(map[string]any)
+	return fixture.Policy(t, "default", "policy", spec).Object["spec"].(map[string]any)
 }
 
 func TestTheSchemaCompletesWithDefaultsAndKeepsWhatItIsGiven(t *testing.T) {
 	given := specOf(t, `{allow: {domains: [acme.com]}, newer: 1}`)
 	before := runtime.DeepCopyJSON(given)
-	completed, errs := testSchema(t).validate(t.Context(), given)
+	completed, errs := testSchema(t).Validate(t.Context(), given)
 	if len(errs) != 1 || errs[0].Field != "spec.newer" {
 		t.Errorf("violations %v, want spec.newer", errs)
 	}
@@ -57,7 +57,7 @@ func TestAViolationIsSaidToWhoeverWritesTheYAML(t *testing.T) {
 			"either end (a whole address goes into allow.addresses)",
 	} {
 		t.Run(spec, func(t *testing.T) {
-			_, errs := testSchema(t).validate(t.Context(), specOf(t, spec))
+			_, errs := testSchema(t).Validate(t.Context(), specOf(t, spec))
 			if diff := cmp.Diff(want, summary(errs)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
@@ -74,14 +74,14 @@ func TestAnInterruptedValidationIsDoneToItsEnd(t *testing.T) {
 		domains = append(domains, fmt.Sprintf("d%d.example", i))
 	}
 	spec := map[string]any{"allow": map[string]any{"domains": domains}}
-	if _, errs := testSchema(t).validate(ctx, spec); len(errs) > 0 {
+	if _, errs := testSchema(t).Validate(ctx, spec); len(errs) > 0 {
 		t.Errorf("violations %v", errs)
 	}
 }
 
 func TestConvertReadsEveryField(t *testing.T) {
-	c := converter{testSchema(t)}
-	got := c.convert(t.Context(), policyObject(t, "team", "policy", `{
+	c := testSchema(t)
+	got := c.Convert(t.Context(), fixture.Policy(t, "team", "policy", `{
 		mode: Audit,
 		appliesTo: {requestTypes: [ProgressiveProfile], sources: [rul1, reg2]},
 		allow: {domains: [acme.com], publicSuffixes: ["*.ac.uk"], addresses: ["{local}@beta.example"]},
@@ -95,9 +95,9 @@ func TestConvertReadsEveryField(t *testing.T) {
 		RequestTypes: []rules.RequestType{rules.ProgressiveProfile},
 		Sources:      []string{"rul1", "reg2"},
 		Allow: rules.AllowRules{
-			Domains: []string{"acme.com"}, PublicSuffixes: []string{"*.ac.uk"}, Addresses: []string{localPart + "@beta.example"},
+			Domains: []string{"acme.com"}, PublicSuffixes: []string{"*.ac.uk"}, Addresses: []string{fixture.LocalPart + "@beta.example"},
 		},
-		Deny: rules.DenyRules{Domains: []string{"ru"}, Addresses: []string{localPart + "@gamma.example"}},
+		Deny: rules.DenyRules{Domains: []string{"ru"}, Addresses: []string{fixture.LocalPart + "@gamma.example"}},
 		Profile: []rules.ProfileAttribute{
 			{Name: "userType", Value: `"Partner"`}, {Name: "level", Value: "7"}, {Name: "ratio", Value: "0.5"},
 			{Name: "vip", Value: "true"}, {Name: "groups", Value: `["a","b"]`},
@@ -127,9 +127,9 @@ var oddValues = []string{
 // Whatever stands in the place of any part: nothing panics, no text holds a local part, and either the policy is of the shape
 // that the schema admits, or it is not enforceable.
 func TestAnyValueAnywhereIsReadOrNotUnderstood(t *testing.T) {
-	c := converter{testSchema(t)}
+	c := testSchema(t)
 	original := specOf(t, everyPart)
-	if policy := c.convert(t.Context(), policyWith(original)); policy.NotUnderstood != "" {
+	if policy := c.Convert(t.Context(), policyWith(original)); policy.NotUnderstood != "" {
 		t.Fatal(policy.NotUnderstood)
 	}
 	understoodOnes, notUnderstoodOnes := 0, 0
@@ -137,8 +137,8 @@ func TestAnyValueAnywhereIsReadOrNotUnderstood(t *testing.T) {
 		for _, text := range oddValues {
 			value := specOf(t, `{v: `+text+`}`)["v"]
 			spec := replaced(original, path, value)
-			policy := c.convert(t.Context(), policyWith(spec))
-			if mark := holdsLocalPart(policy.NotUnderstood); mark != "" {
+			policy := c.Convert(t.Context(), policyWith(spec))
+			if mark := fixture.HoldsLocalPart(policy.NotUnderstood); mark != "" {
 				t.Errorf("%v = %s: %q holds the local part", path, text, policy.NotUnderstood)
 			}
 			if policy.NotUnderstood == "" {
@@ -151,7 +151,7 @@ func TestAnyValueAnywhereIsReadOrNotUnderstood(t *testing.T) {
 			notUnderstoodOnes++
 			allowAny := rules.Policy{PolicyName: rules.PolicyName{Name: "any"}, Allow: rules.AllowRules{Domains: []string{"*"}}}
 			snapshot, _ := rules.Compile([]rules.Policy{policy, allowAny})
-			decision := snapshot.Decide(signUp("jo@acme.com", "rul1"))
+			decision := snapshot.Decide(fixture.SignUp("jo@acme.com", "rul1"))
 			narrower := len(path) > 0 && path[0] == "appliesTo" // another reading of it may well not mean this call
 			if decision.Reason != rules.ReasonPolicyNotEnforceable && policy.Mode != rules.Audit && !narrower {
 				t.Errorf("%v = %s: not understood, and the call it applies to is %s", path, text, decision.Reason)
@@ -168,7 +168,7 @@ func TestAnyValueAnywhereIsReadOrNotUnderstood(t *testing.T) {
 }
 
 func policyWith(spec any) *unstructured.Unstructured {
-	object := newPolicyObject()
+	object := New()
 	object.SetNamespace("default")
 	object.SetName("policy")
 	object.Object["spec"] = spec
@@ -210,44 +210,5 @@ func replaced(value any, path []any, with any) any {
 		return value
 	default:
 		return value
-	}
-}
-
-// One policy, applied to an API server and read from a file, is one policy.
-func TestAFileAndAnAPIServerMakeTheSameRules(t *testing.T) {
-	specs := map[string]string{
-		"every part":  everyPart,
-		"defaults":    `{allow: {domains: [acme.com]}}`,
-		"Audit":       `{mode: Audit, deny: {domains: ["*"]}}`,
-		"spellings":   `{allow: {domains: [ACME.com, "müller.example", "*.xn--mller-kva.example"]}}`,
-		"bad entries": `{allow: {domains: [co.uk, acme.com]}}`,
-		"numbers": `{allow: {domains: [acme.com]},
-			profile: [{attribute: a, value: 1}, {attribute: b, value: 1.0},
-				{attribute: c, value: 1.50}, {attribute: d, value: 1e3}]}`,
-		"large number": `{allow: {domains: [acme.com]},
-			profile: [{attribute: a, value: 12345678901234567890}, {attribute: b, value: -9007199254740993}]}`,
-		"yes and no": `{allow: {domains: [acme.com]},
-			profile: [{attribute: a, value: yes}, {attribute: b, value: "yes"}, {attribute: c, value: off}]}`,
-		"texts": `{allow: {domains: [acme.com]},
-			profile: [{attribute: a, value: "Ä\"\\& <"}, {attribute: b, value: []}], message: "Grüße & Co, {id}"}`,
-	}
-	for sentence, spec := range specs {
-		t.Run(sentence, func(t *testing.T) {
-			namespace := cluster.namespace(t)
-			cluster.apply(t, namespace, "policy", spec)
-			fromServer := newRulesFixture(t, cluster.config, namespace)
-			fromServer.reconcile(t)
-
-			fromFile := openDirectory(t, "policy.yaml", fmt.Sprintf(
-				"apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\n"+
-					"metadata: {name: policy, namespace: %s}\nspec: %s\n",
-				namespace, spec))
-			fromFile.load(t)
-			if got, want := snapshotIn(t, fromFile.store).Digest(), fromServer.digest(t); got != want {
-				server := cluster.stored(t, namespace, "policy").Object["spec"]
-				text, _ := json.Marshal(server)
-				t.Errorf("from a file %s, from an API server %s, which has %s", got, want, text)
-			}
-		})
 	}
 }

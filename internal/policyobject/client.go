@@ -1,4 +1,4 @@
-package controllers
+package policyobject
 
 import (
 	"errors"
@@ -21,22 +21,22 @@ func ClientConfig(config *rest.Config) *rest.Config {
 	return quiet
 }
 
-// refusal is an answer of an API server that is none, without what it quotes of a policy.
-type refusal struct {
+// Refusal is an answer of an API server that is none, without what it quotes of a policy.
+type Refusal struct {
 	code   int32
 	reason metav1.StatusReason
 }
 
 // Error says what was answered.
-func (r refusal) Error() string { return fmt.Sprintf("answered %d, reason %q", r.code, r.reason) }
+func (r Refusal) Error() string { return fmt.Sprintf("answered %d, reason %q", r.code, r.reason) }
 
-// forbidden tells whether it takes somebody who changes a Role.
-func (r refusal) forbidden() bool { return r.code == http.StatusForbidden }
+// Forbidden tells whether it takes somebody who changes a Role.
+func (r Refusal) Forbidden() bool { return r.code == http.StatusForbidden }
 
-// unquoted returns err without what an API server quotes of a policy: a refusal, if it is one.
-func unquoted(err error) error {
+// Unquoted returns err without what an API server quotes of a policy: a refusal, if it is one.
+func Unquoted(err error) error {
 	if status, ok := errors.AsType[*apierrors.StatusError](err); ok {
-		return refusal{status.ErrStatus.Code, status.ErrStatus.Reason}
+		return Refusal{status.ErrStatus.Code, status.ErrStatus.Reason}
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package controllers
+package policyobject
 
 import (
 	"context"
@@ -14,23 +14,18 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// converter turns objects as they are stored into policies.
-type converter struct {
-	schema *specSchema
-}
-
-// convert reads one object. An object that the schema of this operator refuses, be it from a newer version or damaged,
+// Convert reads one object. An object that the schema of this operator refuses, be it from a newer version or damaged,
 // becomes a policy that is not understood; how, and for which calls, it takes part is told from what can be read.
 // Only its name, namespace and spec are looked at.
-func (c *converter) convert(ctx context.Context, object *unstructured.Unstructured) rules.Policy {
+func (s *Schema) Convert(ctx context.Context, object *unstructured.Unstructured) rules.Policy {
 	name := rules.PolicyName{Namespace: object.GetNamespace(), Name: object.GetName()}
 	spec, isObject := object.Object["spec"].(map[string]any)
 	if !isObject {
 		return rules.Policy{PolicyName: name, NotUnderstood: "spec: missing, or not an object"}
 	}
-	completed, errs := c.schema.validate(ctx, spec)
+	completed, errs := s.Validate(ctx, spec)
 	if errs = slices.DeleteFunc(errs, judgedByRules); len(errs) > 0 {
-		return c.notUnderstood(ctx, name, spec, errs)
+		return s.notUnderstood(ctx, name, spec, errs)
 	}
 	var typed v1alpha1.RegistrationPolicySpec
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(completed, &typed); err != nil {
@@ -49,7 +44,7 @@ var listPath = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[[0-9]+\]$`).Match
 func judgedByRules(violation *field.Error) bool {
 	switch violation.Type {
 	case field.ErrorTypeInvalid:
-		return entryPath.MatchString(violation.Field) && (strings.HasPrefix(violation.Detail, "an address is no pattern") ||
+		return isEntry(violation.Field) && (strings.HasPrefix(violation.Detail, "an address is no pattern") ||
 			strings.HasPrefix(violation.Detail, "write the letters that the domain is registered with"))
 	case field.ErrorTypeDuplicate:
 		return listPath(violation.Field)
@@ -58,7 +53,7 @@ func judgedByRules(violation *field.Error) bool {
 	}
 }
 
-func (c *converter) notUnderstood(ctx context.Context, name rules.PolicyName, spec map[string]any, errs field.ErrorList) rules.Policy {
+func (s *Schema) notUnderstood(ctx context.Context, name rules.PolicyName, spec map[string]any, errs field.ErrorList) rules.Policy {
 	policy := rules.Policy{PolicyName: name, NotUnderstood: summary(errs)}
 	if spec["mode"] == string(v1alpha1.ModeAudit) {
 		policy.Mode = rules.Audit
@@ -69,7 +64,7 @@ func (c *converter) notUnderstood(ctx context.Context, name rules.PolicyName, sp
 	}
 	// The smallest policy with this appliesTo, to hold that to the schema alone.
 	probe := map[string]any{"appliesTo": appliesTo, "deny": map[string]any{"domains": []any{"*"}}}
-	completed, errs := c.schema.validate(ctx, probe)
+	completed, errs := s.Validate(ctx, probe)
 	if len(errs) > 0 {
 		return policy // it cannot be told which calls are meant: all
 	}
@@ -112,7 +107,7 @@ func understood(name rules.PolicyName, spec *v1alpha1.RegistrationPolicySpec) ru
 	return policy
 }
 
-// listUses returns references without their lists, for [Lists] to fill in.
+// listUses returns references without their lists, for publishing to fill in.
 func listUses(references []v1alpha1.ListReference) []rules.ListUse {
 	var uses []rules.ListUse
 	for _, reference := range references {

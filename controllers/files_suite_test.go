@@ -1,0 +1,26 @@
+package controllers
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"testing"
+
+	"github.com/go-logr/logr"
+
+	"registrationpolicy.dev/operator/test/fixture"
+)
+
+// said is all that was logged in all tests.
+var saidF = &fixture.Transcript{}
+
+func loggerToF(w io.Writer) logr.Logger { return fixture.Logger(w, saidF) }
+
+func testMainF(m *testing.M) {
+	code := m.Run()
+	if mark := fixture.HoldsLocalPart(saidF.String()); mark != "" {
+		fmt.Fprintf(os.Stderr, "FAIL: after all tests: the log holds the local part %q\n", mark)
+		code = 1
+	}
+	os.Exit(code)
+}
