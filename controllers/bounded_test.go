@@ -38,10 +38,10 @@ func TestStatusSaysWhatIsOutsideOfTheScopeOfANamespace(t *testing.T) {
 			[]string{"Not in force: spec.allow.domains[1]: ", "The rest of the policy is."}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			namespace := cluster.namespace(t)
+			namespace := cluster.Namespace(t)
 			f := newStatusFixture(t, cluster, false)
 			f.reconciler.scopes = policyobject.Scopes{namespace: {"rul1", "rul2"}}
-			cluster.apply(t, namespace, "policy", c.spec)
+			cluster.Apply(t, namespace, "policy", c.spec)
 			f.reconcile(t, namespace, "policy")
 			_, got := statusOf(t, cluster, namespace, "policy")
 			if got.reason != c.reason || (got.status == "True") != (c.reason == "Accepted") {
@@ -58,9 +58,9 @@ func TestStatusSaysWhatIsOutsideOfTheScopeOfANamespace(t *testing.T) {
 
 func TestABrokenPolicyOfABoundedNamespaceDeniesItsScopeOnly(t *testing.T) {
 	c := relaxedCluster(t)
-	namespace := c.namespace(t)
+	namespace := c.Namespace(t)
 	scopes := policyobject.Scopes{namespace: {"rul1", "rul2"}}
-	f := newBoundFixture(t, c.config, namespace, scopes)
+	f := newBoundFixture(t, c.Config, namespace, scopes)
 	status := newStatusFixture(t, c, false)
 	status.reconciler.scopes = scopes
 	open := rules.Policy{PolicyName: rules.PolicyName{Namespace: "other", Name: "open"}, Allow: rules.AllowRules{Domains: []string{"*"}}}
@@ -73,7 +73,7 @@ func TestABrokenPolicyOfABoundedNamespaceDeniesItsScopeOnly(t *testing.T) {
 		`{mode: Audit, appliesTo: {apps: [a]}, deny: {domains: [acme.com]}}`:        {allowed, allowed, nobody},
 		`{appliesTo: {sources: [rul3, rul1]}, deny: {domains: ["*"]}, message: 17}`: {notEnforceable, allowed, some},
 	} {
-		c.apply(t, namespace, "broken", spec)
+		c.Apply(t, namespace, "broken", spec)
 		f.publisher.Publish("other", publish.Build{Policies: []*publish.Policy{f.publisher.Compile(open)}})
 		f.reconcile(t)
 		for source, want := range map[string]string{"rul1": effect.rul1, "rul3": effect.rul3} {
@@ -103,13 +103,13 @@ func TestTheDeletionOfAPolicyThatTookPartInNothingOpensNothing(t *testing.T) {
 }
 
 func TestScopesBoundTheRulesOfACluster(t *testing.T) {
-	namespace := cluster.namespace(t)
-	f := newRulesFixture(t, cluster.config, namespace)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	namespace := cluster.Namespace(t)
+	f := newRulesFixture(t, cluster.Config, namespace)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
 	f.reconcile(t)
 	unbounded := f.digest(t)
 
-	f = newBoundFixture(t, cluster.config, namespace, policyobject.Scopes{namespace: {"rul1"}})
+	f = newBoundFixture(t, cluster.Config, namespace, policyobject.Scopes{namespace: {"rul1"}})
 	f.reconcile(t)
 	bounded := f.digest(t)
 	if bounded == unbounded {

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"registrationpolicy.dev/operator/internal/informers"
 )
 
 func TestACachedPolicyReadsAsItIsStored(t *testing.T) {
@@ -32,7 +34,7 @@ func TestACachedPolicyReadsAsItIsStored(t *testing.T) {
 			stored.Object["status"] = status
 		}
 		cached := stored.DeepCopy()
-		if _, err := (&specCache{}).compact(cached); err != nil {
+		if err := informers.Compact(cached); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(storedStatus(stored), storedStatus(cached)); diff != "" {
@@ -41,7 +43,7 @@ func TestACachedPolicyReadsAsItIsStored(t *testing.T) {
 		if isReady(stored) != isReady(cached) || firstSeen(stored) != firstSeen(cached) || (sentence == "of ours") != isReady(cached) {
 			t.Errorf("a status %s: ready %t, first seen at %q", sentence, isReady(cached), firstSeen(cached))
 		}
-		read, err := withSpec(cached)
+		read, err := informers.WithSpec(cached)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,13 +1,11 @@
 // Package controllers brings policies into force and says of each what became of it.
 //
-// Rules: in every replica, any change of a policy → all policies are listed, converted to [rules.Policy], compiled, and
-// published in one [rules.Store]. Nothing on this way writes to the API or waits for a status. Status: one replica, the
-// leader, computes each policy's conditions and applies them; no decision ever reads them. Without a cluster, a [Directory]
-// of files takes the place of the API server, under the same schema.
+// In every replica: watch → build → publish. An object that its informer brings has the [RulesReconciler] build its namespace anew: what has
+// changed is read, converted to a [rules.Policy] and compiled, and published in one [rules.Store]. Nothing on this way writes to the API
+// or waits for a status.
 //
-// The fleet: the watches know up to which resourceVersion they have come, and the rules built from them up to which they reflect
-// the API server. A [fleet.Replica] reports that, and a [fleet.Rollout] of the leader tells from it when a generation is in force
-// everywhere.
+// In one replica: leader → status. The [StatusReconciler] says of each policy what was built of it, and whether that is in force on every
+// replica. No decision reads it.
 package controllers
 
 // +kubebuilder:rbac:groups=registrationpolicy.dev,resources=registrationpolicies,verbs=get;list;watch

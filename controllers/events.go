@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/util/flowcontrol"
 
+	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -54,7 +55,7 @@ func (r *StatusReconciler) announce(object *unstructured.Unstructured, status po
 // deleted says that what a policy denied, it denies no longer. Nothing else would: the object is gone, and the fault table
 // holds for faults, not for intent.
 func (r *StatusReconciler) deleted(object *unstructured.Unstructured) {
-	stored, err := withSpec(object)
+	stored, err := informers.WithSpec(object)
 	if err != nil {
 		r.logger.Error(err, "Could not tell what a deleted policy denied")
 		return

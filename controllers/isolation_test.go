@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/test/apiserver"
 )
 
 // tenancy is an operator with a user of its own, which has rights in some namespaces.
@@ -23,7 +24,7 @@ type tenancy struct {
 // newTenancy makes a user with the rights of an operator in each of these namespaces.
 func newTenancy(t *testing.T, namespaces ...string) *tenancy {
 	t.Helper()
-	tenancy := &tenancy{user: "operator-in-" + namespaces[0], config: rest.CopyConfig(cluster.config)}
+	tenancy := &tenancy{user: "operator-in-" + namespaces[0], config: rest.CopyConfig(cluster.Config)}
 	tenancy.config.Impersonate = rest.ImpersonationConfig{UserName: tenancy.user}
 	for _, namespace := range namespaces {
 		tenancy.give(t, namespace)
@@ -41,7 +42,7 @@ func (c *tenancy) give(t *testing.T, namespace string) {
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: c.user}},
 	}
 	for _, object := range []client.Object{role, binding} {
-		if err := client.IgnoreAlreadyExists(cluster.kube.Create(t.Context(), object)); err != nil {
+		if err := client.IgnoreAlreadyExists(cluster.Kube.Create(t.Context(), object)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,18 +62,18 @@ func operatorRole(namespace string, verbs ...string) *rbacv1.Role {
 func (c *tenancy) take(t *testing.T, namespace string) {
 	t.Helper()
 	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "operator"}}
-	if err := cluster.kube.Delete(t.Context(), binding); err != nil {
+	if err := cluster.Kube.Delete(t.Context(), binding); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestATenantThatTakesTheRightsAwayHoldsUpNoOtherNamespace(t *testing.T) {
 	t.Parallel()
-	own, team := cluster.namespace(t), cluster.namespace(t)
+	own, team := cluster.Namespace(t), cluster.Namespace(t)
 	tenant := newTenancy(t, own, team)
 	scopes := policyobject.Scopes{team: {"rul1"}}
-	cluster.apply(t, own, "acme", `{allow: {domains: [acme.com]}}`)
-	cluster.apply(t, team, "team", `{deny: {domains: [bad.acme.com]}}`)
+	cluster.Apply(t, own, "acme", `{allow: {domains: [acme.com]}}`)
+	cluster.Apply(t, team, "team", `{deny: {domains: [bad.acme.com]}}`)
 	running := startReplicaAs(t, tenant.config, own, "running", setup{watched: []string{team}, scopes: scopes})
 	eventually(t, within, func() string {
 		if got := answerTo(running.store, signUp("jo@bad.acme.com", "rul1")); got != "DENY Denied" {
@@ -83,7 +84,7 @@ func TestATenantThatTakesTheRightsAwayHoldsUpNoOtherNamespace(t *testing.T) {
 	eventuallyReady(t, cluster, own, "acme", "True InForce 1/1")
 
 	tenant.take(t, team)
-	cluster.apply(t, team, "team", `{deny: {domains: [worse.acme.com]}}`) // makes the replicas look, and see that they may not
+	cluster.Apply(t, team, "team", `{deny: {domains: [worse.acme.com]}}`) // makes the replicas look, and see that they may not
 	eventually(t, within, func() string {
 		if now, _ := running.rules.InForce(); !slices.Equal(now.Unreadable, []string{team}) {
 			return fmt.Sprintf("unreadable: %q, want the namespace of the tenant", now.Unreadable)
@@ -92,7 +93,7 @@ func TestATenantThatTakesTheRightsAwayHoldsUpNoOtherNamespace(t *testing.T) {
 	})
 	for i := range 3 {
 		domain := fmt.Sprintf("edit-%d.example", i)
-		cluster.apply(t, own, "acme", "{allow: {domains: [acme.com, "+domain+"]}}")
+		cluster.Apply(t, own, "acme", "{allow: {domains: [acme.com, "+domain+"]}}")
 		eventuallyAnswers(t, within, running.store, "jo@"+domain, "ALLOW Allowed")
 	}
 	eventuallyReady(t, cluster, own, "acme", "True InForce 1/1")
@@ -112,7 +113,7 @@ func TestATenantThatTakesTheRightsAwayHoldsUpNoOtherNamespace(t *testing.T) {
 		}
 		return ""
 	})
-	cluster.apply(t, own, "acme", `{allow: {domains: [acme.com, last.example]}}`)
+	cluster.Apply(t, own, "acme", `{allow: {domains: [acme.com, last.example]}}`)
 	eventuallyReady(t, cluster, own, "acme", "True InForce 2/2")
 
 	tenant.give(t, team)
@@ -139,11 +140,11 @@ func TestATenantThatTakesTheRightsAwayHoldsUpNoOtherNamespace(t *testing.T) {
 // Whoever may list and watch, and not get, sees that a list has changed and cannot read it: the watches alone look well.
 func TestATenantWhoseListsCannotBeReadHoldsUpNoOtherNamespace(t *testing.T) {
 	t.Parallel()
-	own, team := cluster.namespace(t), cluster.namespace(t)
+	own, team := cluster.Namespace(t), cluster.Namespace(t)
 	tenant := newTenancy(t, own, team)
-	cluster.apply(t, own, "acme", `{allow: {domains: [acme.com]}}`)
-	cluster.keep(t, list(team, "bad", map[string]string{"entries": "listed.example\n"}))
-	cluster.apply(t, team, "team", denyByList)
+	cluster.Apply(t, own, "acme", `{allow: {domains: [acme.com]}}`)
+	cluster.Keep(t, apiserver.List(team, "bad", map[string]string{"entries": "listed.example\n"}))
+	cluster.Apply(t, team, "team", denyByList)
 	r := startReplicaAs(t, tenant.config, own, "running", setup{watched: []string{team}, scopes: policyobject.Scopes{team: {"rul1"}}})
 	answers := func(address, want string) {
 		t.Helper()
@@ -166,19 +167,19 @@ func TestATenantWhoseListsCannotBeReadHoldsUpNoOtherNamespace(t *testing.T) {
 	answers(onList, "DENY Denied")
 	eventuallyReady(t, cluster, own, "acme", "True InForce 1/1")
 
-	if err := cluster.kube.Update(t.Context(), operatorRole(team, "list", "watch")); err != nil {
+	if err := cluster.Kube.Update(t.Context(), operatorRole(team, "list", "watch")); err != nil {
 		t.Fatal(err)
 	}
-	cluster.keep(t, list(team, "bad", map[string]string{"entries": "worse.example\n"}))
+	cluster.Keep(t, apiserver.List(team, "bad", map[string]string{"entries": "worse.example\n"}))
 	unreadable(team)
 	if fault := r.tracker.State(team).Fault; fault == nil || !strings.Contains(fault.Error(), "ConfigMap "+team+"/bad") {
 		t.Errorf("the fault is %v, which does not name the list", fault)
 	}
-	cluster.apply(t, own, "acme", `{allow: {domains: [acme.com, later.example]}}`)
+	cluster.Apply(t, own, "acme", `{allow: {domains: [acme.com, later.example]}}`)
 	eventuallyReady(t, cluster, own, "acme", "True InForce 1/1")
 	answers(onList, "DENY Denied")
 
-	if err := cluster.kube.Update(t.Context(), operatorRole(team, "get", "list", "watch", "update", "patch", "create")); err != nil {
+	if err := cluster.Kube.Update(t.Context(), operatorRole(team, "get", "list", "watch", "update", "patch", "create")); err != nil {
 		t.Fatal(err)
 	}
 	answers("jo@worse.example", "DENY Denied")
@@ -187,10 +188,10 @@ func TestATenantWhoseListsCannotBeReadHoldsUpNoOtherNamespace(t *testing.T) {
 
 func TestANamespaceWithoutABoundIsWaitedForByName(t *testing.T) {
 	t.Parallel()
-	own, team := cluster.namespace(t), cluster.namespace(t)
+	own, team := cluster.Namespace(t), cluster.Namespace(t)
 	tenant := newTenancy(t, own)
-	cluster.apply(t, own, "acme", `{allow: {domains: [acme.com]}}`)
-	cluster.apply(t, team, "team", `{deny: {domains: [bad.acme.com]}}`)
+	cluster.Apply(t, own, "acme", `{allow: {domains: [acme.com]}}`)
+	cluster.Apply(t, team, "team", `{deny: {domains: [bad.acme.com]}}`)
 	r := startReplicaAs(t, tenant.config, own, "first", setup{watched: []string{team}})
 	eventually(t, within, func() string {
 		if now, _ := r.rules.InForce(); !slices.Equal(now.Unreadable, []string{team}) {

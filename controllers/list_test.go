@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	toolscache "k8s.io/client-go/tools/cache"
 
 	"registrationpolicy.dev/operator/internal/listobjects"
 )
@@ -21,7 +22,7 @@ func TestOfTheMetadataOfObjectsOnlyWhatIsReadIsCached(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
-			namespace := cluster.namespace(t)
+			namespace := cluster.Namespace(t)
 			put := func(version string) {
 				policy := policyObject(t, namespace, "acme", `{allow: {domains: [acme.com], lists: [{configMap: {name: partners}}]}}`)
 				list := &unstructured.Unstructured{Object: map[string]any{
@@ -32,18 +33,23 @@ func TestOfTheMetadataOfObjectsOnlyWhatIsReadIsCached(t *testing.T) {
 				for _, object := range []*unstructured.Unstructured{policy, list} {
 					object.SetAnnotations(map[string]string{"large": strings.Repeat(version, 1000)})
 					object.SetLabels(map[string]string{listobjects.Label: listobjects.LabelTrue, "team": "a"})
-					cluster.applyObject(t, object)
+					cluster.ApplyObject(t, object)
 				}
 			}
 			put("a")
-			_, config := onTheWire(cluster.config, refuse)
+			_, config := onTheWire(cluster.Config, refuse)
 			r := startReplica(t, config, namespace, "alone")
 			eventuallyAnswers(t, within, r.store, localPart+"@partner-a.test", "ALLOW Allowed")
 			check := func(when string) {
 				for _, policy := range r.watches.Policies(namespace) {
 					checkKept(t, when, policy.Object)
 				}
-				for _, object := range r.watches.namespaces[namespace].lists.GetStore().List() {
+				lists := make(chan any, 1)
+				end, err := r.watches.OnLists(toolscache.ResourceEventHandlerFuncs{AddFunc: func(object any) { lists <- object }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, object := range []any{<-lists} {
 					content, err := json.Marshal(object)
 					if err != nil {
 						t.Fatal(err)
@@ -53,6 +59,9 @@ func TestOfTheMetadataOfObjectsOnlyWhatIsReadIsCached(t *testing.T) {
 						t.Fatal(err)
 					}
 					checkKept(t, when, kept.Object)
+				}
+				if err := end(); err != nil {
+					t.Error(err)
 				}
 			}
 			check("at first")

@@ -13,46 +13,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listobjects"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/apiserver"
 )
-
-// list returns a ConfigMap with the label of a list.
-func list(namespace, name string, texts map[string]string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: policyobject.ListLabels()}, Data: texts,
-	}
-}
-
-// keep creates or replaces ConfigMaps.
-func (c *testCluster) keep(t *testing.T, objects ...*corev1.ConfigMap) {
-	t.Helper()
-	for _, object := range objects {
-		object.ResourceVersion = ""
-		err := c.kube.Create(t.Context(), object)
-		if client.IgnoreAlreadyExists(err) == nil && err != nil {
-			err = c.kube.Update(t.Context(), object)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// drop deletes a ConfigMap.
-func (c *testCluster) drop(t *testing.T, namespace, name string) {
-	t.Helper()
-	if err := c.kube.Delete(t.Context(), list(namespace, name, nil)); err != nil {
-		t.Fatal(err)
-	}
-}
 
 const (
 	denyByList = `{allow: {domains: ["*"]}, deny: {lists: [{configMap: {name: bad}}]}}`
@@ -90,12 +59,12 @@ func TestFaultsOfLists(t *testing.T) {
 	}{
 		"a list that denies": {
 			spec:    denyByList,
-			arrange: func(t *testing.T, ns string) { cluster.keep(t, list(ns, "bad", good)) },
+			arrange: func(t *testing.T, ns string) { cluster.Keep(t, apiserver.List(ns, "bad", good)) },
 			listed:  "DENY Denied", unlisted: "ALLOW Allowed", status: "True", reason: "Accepted", message: "All of the spec is in force.",
 		},
 		"a list that allows": {
 			spec:    `{allow: {lists: [{configMap: {name: good}}]}}`,
-			arrange: func(t *testing.T, ns string) { cluster.keep(t, list(ns, "good", good)) },
+			arrange: func(t *testing.T, ns string) { cluster.Keep(t, apiserver.List(ns, "good", good)) },
 			listed:  "ALLOW Allowed", unlisted: "DENY NotAllowed", status: "True", reason: "Accepted",
 		},
 		"a missing list that allows, allows nothing": {
@@ -116,9 +85,9 @@ func TestFaultsOfLists(t *testing.T) {
 		"a ConfigMap without the label is no list": {
 			spec: denyByList,
 			arrange: func(t *testing.T, ns string) {
-				object := list(ns, "bad", good)
+				object := apiserver.List(ns, "bad", good)
 				object.Labels = nil
-				cluster.keep(t, object)
+				cluster.Keep(t, object)
 			},
 			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListNotFound",
 		},
@@ -129,28 +98,28 @@ func TestFaultsOfLists(t *testing.T) {
 		},
 		"a key that is missing": {
 			spec:    `{allow: {domains: ["*"]}, deny: {lists: [{configMap: {name: bad, key: more}}]}}`,
-			arrange: func(t *testing.T, ns string) { cluster.keep(t, list(ns, "bad", good)) },
+			arrange: func(t *testing.T, ns string) { cluster.Keep(t, apiserver.List(ns, "bad", good)) },
 			listed:  "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListNotFound",
 			message: "the ConfigMap has no key more",
 		},
 		"a key, of several": {
 			spec: `{allow: {domains: ["*"]}, deny: {lists: [{configMap: {name: bad, key: b}}]}}`,
 			arrange: func(t *testing.T, ns string) {
-				cluster.keep(t, list(ns, "bad", map[string]string{"a": "other.example", "b": "listed.example"}))
+				cluster.Keep(t, apiserver.List(ns, "bad", map[string]string{"a": "other.example", "b": "listed.example"}))
 			},
 			listed: "DENY Denied", unlisted: "ALLOW Allowed", status: "True", reason: "Accepted",
 		},
 		"all keys": {
 			spec: denyByList,
 			arrange: func(t *testing.T, ns string) {
-				cluster.keep(t, list(ns, "bad", map[string]string{"a": "other.example", "b": "listed.example"}))
+				cluster.Keep(t, apiserver.List(ns, "bad", map[string]string{"a": "other.example", "b": "listed.example"}))
 			},
 			listed: "DENY Denied", unlisted: "DENY Denied", status: "True", reason: "Accepted",
 		},
 		"a line that is no entry is skipped, and named by its number": {
 			spec: denyByList,
 			arrange: func(t *testing.T, ns string) {
-				cluster.keep(t, list(ns, "bad", map[string]string{"entries": manyLines(200, "listed.example", "two words")}))
+				cluster.Keep(t, apiserver.List(ns, "bad", map[string]string{"entries": manyLines(200, "listed.example", "two words")}))
 			},
 			listed: "DENY Denied", unlisted: "ALLOW Allowed", status: "True", reason: "AcceptedWithWarnings",
 			message: "list bad: line 202 is not an entry and skipped",
@@ -158,7 +127,7 @@ func TestFaultsOfLists(t *testing.T) {
 		"a list without any entry is as missing": {
 			spec: denyByList,
 			arrange: func(t *testing.T, ns string) {
-				cluster.keep(t, list(ns, "bad", map[string]string{"entries": "# none\n"}))
+				cluster.Keep(t, apiserver.List(ns, "bad", map[string]string{"entries": "# none\n"}))
 			},
 			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
 			message: "list bad: it has no entry",
@@ -166,35 +135,37 @@ func TestFaultsOfLists(t *testing.T) {
 		"a hosts file is no list": {
 			spec: denyByList,
 			arrange: func(t *testing.T, ns string) {
-				cluster.keep(t, list(ns, "bad", map[string]string{"entries": "0.0.0.0 listed.example\nlisted.example\n"}))
+				cluster.Keep(t, apiserver.List(ns, "bad", map[string]string{"entries": "0.0.0.0 listed.example\nlisted.example\n"}))
 			},
 			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
 			message: "over 1 % of its lines are not entries (the first is line 1)",
 		},
 		"an optional list that is none denies nobody, and is named all the same": {
-			spec:    `{allow: {domains: ["*"]}, deny: {lists: [{configMap: {name: bad}, optional: true}]}}`,
-			arrange: func(t *testing.T, ns string) { cluster.keep(t, list(ns, "bad", map[string]string{"entries": "{}"})) },
-			listed:  "ALLOW Allowed", unlisted: "ALLOW Allowed", status: "False", reason: "ListInvalid", message: "The rest of the policy is.",
+			spec: `{allow: {domains: ["*"]}, deny: {lists: [{configMap: {name: bad}, optional: true}]}}`,
+			arrange: func(t *testing.T, ns string) {
+				cluster.Keep(t, apiserver.List(ns, "bad", map[string]string{"entries": "{}"}))
+			},
+			listed: "ALLOW Allowed", unlisted: "ALLOW Allowed", status: "False", reason: "ListInvalid", message: "The rest of the policy is.",
 		},
 		"an entry of a list that allows must not be a public suffix": {
 			spec: `{allow: {lists: [{configMap: {name: good}}]}}`,
 			arrange: func(t *testing.T, ns string) {
-				cluster.keep(t, list(ns, "good", map[string]string{"entries": "listed.example\n*.example\n"}))
+				cluster.Keep(t, apiserver.List(ns, "good", map[string]string{"entries": "listed.example\n*.example\n"}))
 			},
 			listed: "ALLOW Allowed", unlisted: "DENY NotAllowed", status: "True", reason: "AcceptedWithWarnings",
 			message: "line 2 allows nothing",
 		},
 		"a list of several ConfigMaps": {
 			spec:    denyByList,
-			arrange: func(t *testing.T, ns string) { cluster.keep(t, shardsOf(t, ns)...) },
+			arrange: func(t *testing.T, ns string) { cluster.Keep(t, shardsOf(t, ns)...) },
 			listed:  "DENY Denied", unlisted: "ALLOW Allowed", status: "True", reason: "Accepted",
 		},
 		"of which one is lost": {
 			spec: denyByList,
 			arrange: func(t *testing.T, ns string) {
 				objects := shardsOf(t, ns)
-				cluster.keep(t, objects...)
-				cluster.drop(t, ns, objects[0].Name)
+				cluster.Keep(t, objects...)
+				cluster.Drop(t, ns, objects[0].Name)
 			},
 			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
 			message: "part 1 of",
@@ -203,7 +174,7 @@ func TestFaultsOfLists(t *testing.T) {
 			spec: denyByList,
 			arrange: func(t *testing.T, ns string) {
 				objects := shardsOf(t, ns)
-				cluster.keep(t, objects[len(objects)-1])
+				cluster.Keep(t, objects[len(objects)-1])
 			},
 			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
 		},
@@ -212,7 +183,7 @@ func TestFaultsOfLists(t *testing.T) {
 			arrange: func(t *testing.T, ns string) {
 				objects := shardsOf(t, ns)
 				objects[0].Immutable, objects[0].Data = nil, map[string]string{listobjects.KeyEntries: "elsewhere.example\n"}
-				cluster.keep(t, objects...)
+				cluster.Keep(t, objects...)
 			},
 			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
 			message: "does not have the content that the index names",
@@ -220,21 +191,21 @@ func TestFaultsOfLists(t *testing.T) {
 		"a format of a newer operator": {
 			spec: denyByList,
 			arrange: func(t *testing.T, ns string) {
-				object := list(ns, "bad", good)
+				object := apiserver.List(ns, "bad", good)
 				object.Annotations = map[string]string{listobjects.AnnotationFormat: "index.v9"}
-				cluster.keep(t, object)
+				cluster.Keep(t, object)
 			},
 			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
 			message: "a format that this operator does not know",
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			namespace := cluster.namespace(t)
+			namespace := cluster.Namespace(t)
 			if test.arrange != nil {
 				test.arrange(t, namespace)
 			}
-			cluster.apply(t, namespace, "p", test.spec)
-			f := newRulesFixture(t, cluster.config, namespace)
+			cluster.Apply(t, namespace, "p", test.spec)
+			f := newRulesFixture(t, cluster.Config, namespace)
 			f.reconcile(t)
 			wantAnswer(t, f.store, onList, test.listed)
 			wantAnswer(t, f.store, offList, test.unlisted)
@@ -250,10 +221,10 @@ func TestFaultsOfLists(t *testing.T) {
 }
 
 func TestStatusNamesTheListsThatWereRead(t *testing.T) {
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	text := manyLines(300, "listed.example", "two words", "", "a/b.example")
-	cluster.keep(t, list(namespace, "bad", map[string]string{"entries": text}))
-	cluster.apply(t, namespace, "p", denyByList)
+	cluster.Keep(t, apiserver.List(namespace, "bad", map[string]string{"entries": text}))
+	cluster.Apply(t, namespace, "p", denyByList)
 	f := newStatusFixture(t, cluster, false)
 	f.reconcile(t, namespace, "p")
 	status, _ := statusOf(t, cluster, namespace, "p")
@@ -271,9 +242,9 @@ func TestStatusNamesTheListsThatWereRead(t *testing.T) {
 
 // A replica in a manager: lists that change, lose their label or go away, and what is compiled on the way.
 func TestReplicasFollowLists(t *testing.T) {
-	namespace := cluster.namespace(t)
-	cluster.apply(t, namespace, "p", denyByList)
-	r := startReplica(t, cluster.config, namespace, "a")
+	namespace := cluster.Namespace(t)
+	cluster.Apply(t, namespace, "p", denyByList)
+	r := startReplica(t, cluster.Config, namespace, "a")
 	becomes := func(want string) {
 		t.Helper()
 		eventuallyAnswers(t, within, r.store, onList, want)
@@ -285,26 +256,26 @@ func TestReplicasFollowLists(t *testing.T) {
 	becomes("DENY PolicyNotEnforceable")
 	wantStatus("False", "ListNotFound")
 
-	bad := list(namespace, "bad", map[string]string{"entries": "listed.example\n"})
-	cluster.keep(t, bad)
+	bad := apiserver.List(namespace, "bad", map[string]string{"entries": "listed.example\n"})
+	cluster.Keep(t, bad)
 	becomes("DENY Denied")
 	wantStatus("True", "Accepted")
 
 	bad.Data["entries"] = "elsewhere.example\n"
-	cluster.keep(t, bad)
+	cluster.Keep(t, bad)
 	becomes("ALLOW Allowed")
 
 	bad.Labels = nil
-	cluster.keep(t, bad)
+	cluster.Keep(t, bad)
 	becomes("DENY PolicyNotEnforceable")
 	wantStatus("False", "ListNotFound")
 
 	bad.Labels = policyobject.ListLabels()
-	cluster.keep(t, bad)
+	cluster.Keep(t, bad)
 	becomes("ALLOW Allowed")
 	wantStatus("True", "Accepted")
 
-	cluster.drop(t, namespace, "bad")
+	cluster.Drop(t, namespace, "bad")
 	becomes("DENY PolicyNotEnforceable")
 	wantStatus("False", "ListNotFound")
 	r.wantRunning(t)
@@ -312,12 +283,12 @@ func TestReplicasFollowLists(t *testing.T) {
 
 // A replica does not even hold what is no list: of its namespaces it may read every ConfigMap, and asks for those with the label.
 func TestOnlyConfigMapsWithTheLabelAreWatched(t *testing.T) {
-	namespace := cluster.namespace(t)
-	other := list(namespace, "other", map[string]string{"entries": "listed.example\n"})
+	namespace := cluster.Namespace(t)
+	other := apiserver.List(namespace, "other", map[string]string{"entries": "listed.example\n"})
 	other.Labels = map[string]string{listobjects.Label: "false"}
-	cluster.keep(t, other, list(namespace, "bad", map[string]string{"entries": "listed.example\n"}))
-	cluster.apply(t, namespace, "p", denyByList)
-	r := startReplica(t, cluster.config, namespace, "a")
+	cluster.Keep(t, other, apiserver.List(namespace, "bad", map[string]string{"entries": "listed.example\n"}))
+	cluster.Apply(t, namespace, "p", denyByList)
+	r := startReplica(t, cluster.Config, namespace, "a")
 	eventuallyAnswers(t, within, r.store, onList, "DENY Denied")
 	for name, want := range map[string]bool{"bad": true, "other": false, "kube-root-ca.crt": false} {
 		if version := r.watches.Version(types.NamespacedName{Namespace: namespace, Name: name}); (version != publish.Version{}) != want {
@@ -327,17 +298,17 @@ func TestOnlyConfigMapsWithTheLabelAreWatched(t *testing.T) {
 }
 
 func TestAListIsCompiledOncePerContent(t *testing.T) {
-	namespace := cluster.namespace(t)
-	cluster.keep(t,
-		list(namespace, "one", map[string]string{"entries": "listed.example\n"}),
-		list(namespace, "same", map[string]string{"entries": "listed.example\n"}),
-		list(namespace, "unused", map[string]string{"entries": "elsewhere.example\n"}),
+	namespace := cluster.Namespace(t)
+	cluster.Keep(t,
+		apiserver.List(namespace, "one", map[string]string{"entries": "listed.example\n"}),
+		apiserver.List(namespace, "same", map[string]string{"entries": "listed.example\n"}),
+		apiserver.List(namespace, "unused", map[string]string{"entries": "elsewhere.example\n"}),
 	)
 	for i := range 5 {
-		cluster.apply(t, namespace, fmt.Sprint("p", i),
+		cluster.Apply(t, namespace, fmt.Sprint("p", i),
 			`{allow: {lists: [{configMap: {name: same}}]}, deny: {lists: [{configMap: {name: one}}, {name: again, configMap: {name: one, key: entries}}]}}`)
 	}
-	f := newRulesFixture(t, cluster.config, namespace)
+	f := newRulesFixture(t, cluster.Config, namespace)
 	want := func(when string, compilations, lists, entries float64) {
 		t.Helper()
 		f.reconcile(t)
@@ -351,28 +322,28 @@ func TestAListIsCompiledOncePerContent(t *testing.T) {
 		}
 	}
 	want("at first", 1, 1, 1)
-	cluster.apply(t, namespace, "small", `{allow: {domains: [acme.com]}}`)
+	cluster.Apply(t, namespace, "small", `{allow: {domains: [acme.com]}}`)
 	want("after a policy changed", 1, 1, 1)
-	touched := list(namespace, "one", map[string]string{"entries": "listed.example\n"})
+	touched := apiserver.List(namespace, "one", map[string]string{"entries": "listed.example\n"})
 	touched.Annotations = map[string]string{"example.com/note": "touched"}
-	cluster.keep(t, touched)
+	cluster.Keep(t, touched)
 	want("after a list was written with the same content", 1, 1, 1)
-	cluster.keep(t, list(namespace, "one", map[string]string{"entries": "listed.example\nmore.example\n"}))
+	cluster.Keep(t, apiserver.List(namespace, "one", map[string]string{"entries": "listed.example\nmore.example\n"}))
 	want("after a list changed", 2, 2, 3)
 	for i := range 5 {
-		cluster.remove(t, namespace, fmt.Sprint("p", i))
+		cluster.Remove(t, namespace, fmt.Sprint("p", i))
 	}
 	want("after no policy uses any", 2, 0, 0)
 }
 
 // What a list was compiled to goes with its last use: neither the rules, nor status, nor a warning keeps it in memory.
 func TestAListThatIsNoLongerUsedIsFreed(t *testing.T) {
-	namespace := cluster.namespace(t)
-	bad := list(namespace, "bad", map[string]string{"entries": manyLines(1000, "listed.example")})
-	cluster.keep(t, bad)
-	cluster.apply(t, namespace, "p", denyByList)
-	cluster.apply(t, namespace, "q", `{allow: {domains: [acme.com]}}`)
-	r := startReplica(t, cluster.config, namespace, "a")
+	namespace := cluster.Namespace(t)
+	bad := apiserver.List(namespace, "bad", map[string]string{"entries": manyLines(1000, "listed.example")})
+	cluster.Keep(t, bad)
+	cluster.Apply(t, namespace, "p", denyByList)
+	cluster.Apply(t, namespace, "q", `{allow: {domains: [acme.com]}}`)
+	r := startReplica(t, cluster.Config, namespace, "a")
 	inUse := func() weak.Pointer[rules.List] {
 		t.Helper()
 		eventuallyAnswers(t, within, r.store, onList, "DENY Denied")
@@ -394,29 +365,29 @@ func TestAListThatIsNoLongerUsedIsFreed(t *testing.T) {
 	}
 	old := inUse()
 	bad.Data["entries"] += "more.example\n"
-	cluster.keep(t, bad)
+	cluster.Keep(t, bad)
 	eventuallyAnswers(t, within, r.store, "jo@more.example", "DENY Denied")
 	freed(old)
 	old = inUse()
-	cluster.remove(t, namespace, "p")
+	cluster.Remove(t, namespace, "p")
 	freed(old)
 }
 
 // A list of the size that public ones have is loaded and replaced while calls are decided: each by the one version or the other.
 func TestABigListIsReplacedUnderLoad(t *testing.T) {
 	const entries = 200_000
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	write := func(text string) {
 		t.Helper()
 		objects, err := listobjects.Write("bad", namespace, []byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		cluster.keep(t, objects...)
+		cluster.Keep(t, objects...)
 	}
 	write(manyLines(entries, "listed.example"))
-	cluster.apply(t, namespace, "p", denyByList)
-	r := startReplica(t, cluster.config, namespace, "a")
+	cluster.Apply(t, namespace, "p", denyByList)
+	r := startReplica(t, cluster.Config, namespace, "a")
 	eventuallyAnswers(t, within, r.store, onList, "DENY Denied")
 	wantAnswer(t, r.store, "jo@filler199999.example", "DENY Denied")
 
@@ -451,7 +422,7 @@ func TestABigListIsReplacedUnderLoad(t *testing.T) {
 
 	// What one small policy costs beside it: no list is compiled.
 	compiled := metric(t, r.registry, "registration_policy_list_compilations_total")
-	cluster.apply(t, namespace, "small", `{deny: {domains: [small.example]}}`)
+	cluster.Apply(t, namespace, "small", `{deny: {domains: [small.example]}}`)
 	eventuallyAnswers(t, within, r.store, "jo@small.example", "DENY Denied")
 	if got := metric(t, r.registry, "registration_policy_list_compilations_total"); got != compiled {
 		t.Errorf("%v lists compiled for a policy without one", got-compiled)

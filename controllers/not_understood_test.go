@@ -16,19 +16,20 @@ import (
 
 	"registrationpolicy.dev/operator/config/crd"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/apiserver"
 )
 
 // relaxed is an API server that takes any spec: one of a newer version, one of another operator's, a damaged one.
 var relaxed struct {
 	once    sync.Once
-	cluster *testCluster
+	cluster *apiserver.Cluster
 	err     error
 }
 
-func relaxedCluster(t *testing.T) *testCluster {
+func relaxedCluster(t *testing.T) *apiserver.Cluster {
 	t.Helper()
 	relaxed.once.Do(func() {
-		relaxed.cluster, relaxed.err = startCluster(&envtest.Environment{
+		relaxed.cluster, relaxed.err = apiserver.Start(&envtest.Environment{
 			CRDs: []*apiextensionsv1.CustomResourceDefinition{relax(readDefinition(t))},
 		})
 	})
@@ -150,12 +151,12 @@ func TestWhatIsNotUnderstoodWidensNothing(t *testing.T) {
 	c := relaxedCluster(t)
 	for sentence, policy := range odd {
 		t.Run(sentence, func(t *testing.T) {
-			namespace := c.namespace(t)
-			c.apply(t, namespace, "good", `{allow: {domains: [acme.com]}}`)
-			if err := c.kube.Create(t.Context(), policyObject(t, namespace, "odd", policy.spec)); err != nil {
+			namespace := c.Namespace(t)
+			c.Apply(t, namespace, "good", `{allow: {domains: [acme.com]}}`)
+			if err := c.Kube.Create(t.Context(), policyObject(t, namespace, "odd", policy.spec)); err != nil {
 				t.Fatal(err)
 			}
-			f := newRulesFixture(t, c.config, namespace)
+			f := newRulesFixture(t, c.Config, namespace)
 			f.reconcile(t)
 			for source, want := range map[string]string{"rul1": policy.ofRul1, "rul2": policy.ofOther} {
 				if got := answerTo(f.store, signUp(localPart+"@acme.com", source)); got != want {
@@ -211,23 +212,23 @@ func unenforceable(t *testing.T, store *rules.Store) []rules.Mode {
 // A typed informer never syncs past an object that does not decode. This one must, before and after it has begun.
 func TestWhatIsNotUnderstoodStopsNobodyElse(t *testing.T) {
 	c := relaxedCluster(t)
-	namespace := c.namespace(t)
+	namespace := c.Namespace(t)
 	sentences := slices.Sorted(maps.Keys(odd))
 	name := func(i int) string { return fmt.Sprintf("odd-%d", i) }
 	create := func(from, to int) {
 		for i := from; i < to; i++ {
-			if err := c.kube.Create(t.Context(), policyObject(t, namespace, name(i), odd[sentences[i]].spec)); err != nil {
+			if err := c.Kube.Create(t.Context(), policyObject(t, namespace, name(i), odd[sentences[i]].spec)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	c.apply(t, namespace, "good", `{allow: {domains: [acme.com]}}`)
+	c.Apply(t, namespace, "good", `{allow: {domains: [acme.com]}}`)
 	create(0, len(odd)/2)
-	r := startReplica(t, c.config, namespace, "alone")
+	r := startReplica(t, c.Config, namespace, "alone")
 	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", notEnforceable)
 	create(len(odd)/2, len(odd))
 	// A denial is told from what cannot be enforced: later changes of the good policy come through.
-	c.apply(t, namespace, "good", `{deny: {domains: [acme.com]}}`)
+	c.Apply(t, namespace, "good", `{deny: {domains: [acme.com]}}`)
 	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "DENY Denied")
 	eventually(t, within, func() string { return lacksCondition(t, c, namespace, "good", "True", "Accepted") })
 	for i := range sentences {
@@ -235,16 +236,16 @@ func TestWhatIsNotUnderstoodStopsNobodyElse(t *testing.T) {
 	}
 	// With the last one gone, all is as if they had never been.
 	for i := range sentences {
-		c.remove(t, namespace, name(i))
+		c.Remove(t, namespace, name(i))
 	}
-	c.apply(t, namespace, "good", `{allow: {domains: [acme.com]}}`)
+	c.Apply(t, namespace, "good", `{allow: {domains: [acme.com]}}`)
 	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", allowed)
 }
 
 // A roll-back: what a newer version stored is served, and its status written, under the schema of today.
 func TestAnOlderSchemaOverNewerObjects(t *testing.T) {
 	c := relaxedCluster(t)
-	namespace := c.namespace(t)
+	namespace := c.Namespace(t)
 	stored := map[string]string{
 		"text":    `{allow: {domains: "{local}@acme.com"}}`,
 		"shape":   `{allow: {domains: {"{local}@acme.com": true}}}`,
@@ -252,7 +253,7 @@ func TestAnOlderSchemaOverNewerObjects(t *testing.T) {
 		"mode":    `{mode: "{local}@acme.com", allow: {domains: [acme.com]}}`,
 	}
 	for name, spec := range stored {
-		if err := c.kube.Create(t.Context(), policyObject(t, namespace, name, spec)); err != nil {
+		if err := c.Kube.Create(t.Context(), policyObject(t, namespace, name, spec)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -261,12 +262,12 @@ func TestAnOlderSchemaOverNewerObjects(t *testing.T) {
 	// The new schema is in force as soon as the API server refuses what it took before.
 	eventually(t, within, func() string {
 		probe := policyObject(t, namespace, "probe", `{mode: Warn, allow: {domains: [acme.com]}}`)
-		if err := c.kube.Create(t.Context(), probe, client.DryRunAll); err == nil {
+		if err := c.Kube.Create(t.Context(), probe, client.DryRunAll); err == nil {
 			return "the API server still takes any spec"
 		}
 		return ""
 	})
-	f := newRulesFixture(t, c.config, namespace)
+	f := newRulesFixture(t, c.Config, namespace)
 	f.reconcile(t)
 	wantAnswer(t, f.store, localPart+"@acme.com", notEnforceable)
 	status := newStatusFixture(t, c, false)
@@ -279,20 +280,20 @@ func TestAnOlderSchemaOverNewerObjects(t *testing.T) {
 		} else if mark := holdsLocalPart(err.Error()); mark != "" { // server-side apply cannot do with every shape
 			t.Errorf("%s: the error holds the local part: %v", name, err)
 		}
-		c.remove(t, namespace, name)
+		c.Remove(t, namespace, name)
 	}
 }
 
-func replaceSchema(t *testing.T, c *testCluster, wanted *apiextensionsv1.CustomResourceDefinition) {
+func replaceSchema(t *testing.T, c *apiserver.Cluster, wanted *apiextensionsv1.CustomResourceDefinition) {
 	t.Helper()
-	scheme, err := newScheme()
+	scheme, err := apiserver.Scheme()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := apiextensionsv1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	direct, err := client.New(c.config, client.Options{Scheme: scheme})
+	direct, err := client.New(c.Config, client.Options{Scheme: scheme})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,9 +18,9 @@ const (
 
 func TestAnAPIServerThatIsCutOffEndsNothing(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-	cut, config := startProxy(t, cluster.config)
+	namespace := cluster.Namespace(t)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	cut, config := startProxy(t, cluster.Config)
 	replicas := []*replica{startReplica(t, config, namespace, "first"), startReplica(t, config, namespace, "second")}
 	for _, r := range replicas {
 		eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "ALLOW Allowed")
@@ -30,7 +30,7 @@ func TestAnAPIServerThatIsCutOffEndsNothing(t *testing.T) {
 
 	cut.Cut()
 	// Meanwhile, policies change: to those who cannot see it, nothing does.
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
 	for end := time.Now().Add(cutFor); time.Now().Before(end); time.Sleep(time.Second) {
 		for _, r := range replicas {
 			r.wantRunning(t)
@@ -63,7 +63,7 @@ func TestAnAPIServerThatIsCutOffEndsNothing(t *testing.T) {
 		return ""
 	})
 	// And changes go on to come through.
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [gamma.example]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [gamma.example]}}`)
 	for _, r := range replicas {
 		eventuallyAnswers(t, within, r.store, localPart+"@gamma.example", "ALLOW Allowed")
 	}
@@ -71,9 +71,9 @@ func TestAnAPIServerThatIsCutOffEndsNothing(t *testing.T) {
 
 func TestAStartWithoutAnAPIServerWaits(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-	cut, config := startProxy(t, cluster.config)
+	namespace := cluster.Namespace(t)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	cut, config := startProxy(t, cluster.Config)
 	cut.Cut()
 	r := startReplica(t, config, namespace, "alone")
 	for end := time.Now().Add(awayFor); time.Now().Before(end); time.Sleep(time.Second) {

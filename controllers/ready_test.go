@@ -19,17 +19,18 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/test/apiserver"
 )
 
 // readyOf returns the condition Ready of a policy, of the generation that it has now, with the replicas that it counts: "True InForce 2/2".
-func readyOf(t *testing.T, c *testCluster, namespace, name string) (said string, status v1alpha1.RegistrationPolicyStatus) {
+func readyOf(t *testing.T, c *apiserver.Cluster, namespace, name string) (said string, status v1alpha1.RegistrationPolicyStatus) {
 	t.Helper()
 	status, _ = statusOf(t, c, namespace, name)
 	ready := meta.FindStatusCondition(status.Conditions, string(v1alpha1.ConditionReady))
 	switch {
 	case ready == nil:
 		return "no condition", status
-	case ready.ObservedGeneration != c.stored(t, namespace, name).GetGeneration():
+	case ready.ObservedGeneration != c.Stored(t, namespace, name).GetGeneration():
 		return "of an earlier generation", status
 	}
 	summary := ""
@@ -39,7 +40,7 @@ func readyOf(t *testing.T, c *testCluster, namespace, name string) (said string,
 	return strings.TrimSpace(fmt.Sprintf("%s %s %s", ready.Status, ready.Reason, summary)), status
 }
 
-func eventuallyReady(t *testing.T, c *testCluster, namespace, name, want string) v1alpha1.RegistrationPolicyStatus {
+func eventuallyReady(t *testing.T, c *apiserver.Cluster, namespace, name, want string) v1alpha1.RegistrationPolicyStatus {
 	t.Helper()
 	var status v1alpha1.RegistrationPolicyStatus
 	eventually(t, 2*within, func() string {
@@ -54,15 +55,15 @@ func eventuallyReady(t *testing.T, c *testCluster, namespace, name, want string)
 
 func TestReadyMeansThatEveryReplicaDecidesByTheGeneration(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-	first := startReplica(t, cluster.config, namespace, "first")
+	namespace := cluster.Namespace(t)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	first := startReplica(t, cluster.Config, namespace, "first")
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
-	second := startReplica(t, cluster.config, namespace, "second")
+	second := startReplica(t, cluster.Config, namespace, "second")
 	eventuallyServes(t, second)
 	for i := range 5 {
 		domain := fmt.Sprintf("partner-%d.example", i)
-		cluster.apply(t, namespace, "acme", `{allow: {domains: [`+domain+`]}}`)
+		cluster.Apply(t, namespace, "acme", `{allow: {domains: [`+domain+`]}}`)
 		eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
 		for _, r := range []*replica{first, second} {
 			wantAnswer(t, r.store, localPart+"@"+domain, "ALLOW Allowed")
@@ -73,35 +74,35 @@ func TestReadyMeansThatEveryReplicaDecidesByTheGeneration(t *testing.T) {
 		t.Errorf("entries: %d allowed and %d denied, want 1 and 0", *status.Entries.Allowed, *status.Entries.Denied)
 	}
 	// What is not accepted is on its way, too: what can be in force of it.
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}, deny: {lists: [{configMap: {name: missing}}]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}, deny: {lists: [{configMap: {name: missing}}]}}`)
 	eventuallyReady(t, cluster, namespace, "acme", "False NotAccepted 2/2")
-	cluster.apply(t, namespace, "acme", `{mode: Audit, allow: {domains: [acme.com]}}`)
+	cluster.Apply(t, namespace, "acme", `{mode: Audit, allow: {domains: [acme.com]}}`)
 	eventuallyReady(t, cluster, namespace, "acme", "True Evaluated 2/2")
 	second.stop()
-	cluster.apply(t, namespace, "acme", `{mode: Audit, allow: {domains: [beta.example]}}`)
+	cluster.Apply(t, namespace, "acme", `{mode: Audit, allow: {domains: [beta.example]}}`)
 	eventuallyReady(t, cluster, namespace, "acme", "True Evaluated 1/1")
 }
 
 func TestReadyIsUnknownWhileAReplicaThatMayBeAskedIsSilent(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
-	cluster.endpoints(t, namespace, "hook", endpoint{"first", new(true)}, endpoint{"second", new(true)})
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-	startReplicaAs(t, cluster.config, namespace, "first", setup{service: "hook"})
+	namespace := cluster.Namespace(t)
+	cluster.Endpoints(t, namespace, "hook", apiserver.Endpoint{Name: "first", Serving: new(true)}, apiserver.Endpoint{Name: "second", Serving: new(true)})
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	startReplicaAs(t, cluster.Config, namespace, "first", setup{service: "hook"})
 	eventuallyReady(t, cluster, namespace, "acme", "Unknown ReplicaSilent 1/2")
-	cut, config := startProxy(t, cluster.config)
+	cut, config := startProxy(t, cluster.Config)
 	second := startReplicaAs(t, config, namespace, "second", setup{service: "hook"})
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
 
 	cut.Cut()
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
 	eventuallyReady(t, cluster, namespace, "acme", "False RollingOut 1/2")
 	status := eventuallyReady(t, cluster, namespace, "acme", "Unknown ReplicaSilent 1/2")
 	if waiting := status.Replicas.Waiting; len(waiting) != 1 || waiting[0].Name != "second" || waiting[0].Reason != v1alpha1.WaitingSilent {
 		t.Errorf("waiting for %+v, want the second, which is silent", waiting)
 	}
 	// It may be asked no longer.
-	cluster.endpoints(t, namespace, "hook", endpoint{"first", new(true)}, endpoint{"second", new(false)})
+	cluster.Endpoints(t, namespace, "hook", apiserver.Endpoint{Name: "first", Serving: new(true)}, apiserver.Endpoint{Name: "second", Serving: new(false)})
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
 	// It comes back.
 	mended := float64(time.Now().Unix())
@@ -113,7 +114,7 @@ func TestReadyIsUnknownWhileAReplicaThatMayBeAskedIsSilent(t *testing.T) {
 		}
 		return ""
 	})
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [gamma.example]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [gamma.example]}}`)
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
 }
 
@@ -166,11 +167,11 @@ func watchReady(t *testing.T, namespace, name string) (said func() []string) {
 
 func newWatchingClient(t *testing.T) client.WithWatch {
 	t.Helper()
-	scheme, err := newScheme()
+	scheme, err := apiserver.Scheme()
 	if err != nil {
 		t.Fatal(err)
 	}
-	watching, err := client.NewWithWatch(cluster.config, client.Options{Scheme: scheme, Mapper: policyobject.Mapper()})
+	watching, err := client.NewWithWatch(cluster.Config, client.Options{Scheme: scheme, Mapper: policyobject.Mapper()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,29 +180,29 @@ func newWatchingClient(t *testing.T) client.WithWatch {
 
 func TestReadyStaysTrueWhateverElseComesAndGoes(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
-	cluster.apply(t, namespace, "steady", `{allow: {domains: [acme.com]}}`)
-	first := startReplica(t, cluster.config, namespace, "first")
+	namespace := cluster.Namespace(t)
+	cluster.Apply(t, namespace, "steady", `{allow: {domains: [acme.com]}}`)
+	first := startReplica(t, cluster.Config, namespace, "first")
 	eventuallyReady(t, cluster, namespace, "steady", "True InForce 1/1")
 	said := watchReady(t, namespace, "steady")
-	before := cluster.stored(t, namespace, "steady").GetResourceVersion()
+	before := cluster.Stored(t, namespace, "steady").GetResourceVersion()
 
-	second := startReplica(t, cluster.config, namespace, "second") // a replica comes
+	second := startReplica(t, cluster.Config, namespace, "second") // a replica comes
 	eventuallyServes(t, second)
 	for i := range 30 { // other policies change all the time
-		cluster.apply(t, namespace, "busy", fmt.Sprintf(`{allow: {domains: [busy-%d.example]}}`, i))
+		cluster.Apply(t, namespace, "busy", fmt.Sprintf(`{allow: {domains: [busy-%d.example]}}`, i))
 		time.Sleep(50 * time.Millisecond)
 	}
 	eventuallyReady(t, cluster, namespace, "busy", "True InForce 2/2")
 	first.stop() // the leader goes
-	cluster.apply(t, namespace, "busy", `{allow: {domains: [busy.example]}}`)
+	cluster.Apply(t, namespace, "busy", `{allow: {domains: [busy.example]}}`)
 	eventuallyReady(t, cluster, namespace, "busy", "True InForce 1/1")
-	third := startReplica(t, cluster.config, namespace, "third")
+	third := startReplica(t, cluster.Config, namespace, "third")
 	eventuallyServes(t, third)
 	second.stop()
-	cluster.apply(t, namespace, "busy", `{allow: {domains: [busy-again.example]}}`)
+	cluster.Apply(t, namespace, "busy", `{allow: {domains: [busy-again.example]}}`)
 	eventuallyReady(t, cluster, namespace, "busy", "True InForce 1/1")
-	if version := cluster.stored(t, namespace, "steady").GetResourceVersion(); version != before {
+	if version := cluster.Stored(t, namespace, "steady").GetResourceVersion(); version != before {
 		t.Errorf("resourceVersion %s → %s: its status was written, although its Ready stays as it is", before, version)
 	}
 	third.wantRunning(t)
@@ -213,19 +214,19 @@ func TestReadyStaysTrueWhateverElseComesAndGoes(t *testing.T) {
 // Were readiness an equality of digests, a policy would wait for the others to stand still.
 func TestReadyComesWhileOtherPoliciesChangeAllTheTime(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
-	startReplica(t, cluster.config, namespace, "first")
-	startReplica(t, cluster.config, namespace, "second")
+	namespace := cluster.Namespace(t)
+	startReplica(t, cluster.Config, namespace, "first")
+	startReplica(t, cluster.Config, namespace, "second")
 	ctx, cancel := context.WithCancel(t.Context())
 	var changing sync.WaitGroup
 	changing.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
-			cluster.apply(t, namespace, "busy", fmt.Sprintf(`{allow: {domains: [busy-%d.example]}}`, i))
+			cluster.Apply(t, namespace, "busy", fmt.Sprintf(`{allow: {domains: [busy-%d.example]}}`, i))
 			time.Sleep(100 * time.Millisecond)
 		}
 	})
 	for i := range 5 {
-		cluster.apply(t, namespace, "acme", fmt.Sprintf(`{allow: {domains: [acme-%d.example]}}`, i))
+		cluster.Apply(t, namespace, "acme", fmt.Sprintf(`{allow: {domains: [acme-%d.example]}}`, i))
 		eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
 	}
 	cancel()
@@ -236,13 +237,13 @@ func TestReadyComesWhileOtherPoliciesChangeAllTheTime(t *testing.T) {
 // as new as the change.
 func TestReadyDoesNotWaitForWatchesByWhichNothingComes(t *testing.T) {
 	t.Parallel()
-	namespace, quiet := cluster.namespace(t), cluster.namespace(t)
+	namespace, quiet := cluster.Namespace(t), cluster.Namespace(t)
 	const minute = time.Minute // between two bookmarks
 	began := time.Now()
 	changes := 0
-	startReplicaAs(t, cluster.config, namespace, "first", setup{watched: []string{quiet}})
+	startReplicaAs(t, cluster.Config, namespace, "first", setup{watched: []string{quiet}})
 	for ; time.Since(began) < minute/2; changes++ {
-		cluster.apply(t, namespace, "acme", fmt.Sprintf(`{allow: {domains: [acme-%d.example]}}`, changes))
+		cluster.Apply(t, namespace, "acme", fmt.Sprintf(`{allow: {domains: [acme-%d.example]}}`, changes))
 		eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
 	}
 	if changes < 3 {
@@ -252,9 +253,9 @@ func TestReadyDoesNotWaitForWatchesByWhichNothingComes(t *testing.T) {
 
 func TestASteadyFleetWritesNoMoreThanItsRenewals(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-	recorded, config := onTheWire(cluster.config, nil)
+	namespace := cluster.Namespace(t)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	recorded, config := onTheWire(cluster.Config, nil)
 	startReplica(t, config, namespace, "first")
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
 	time.Sleep(fleet.ReportInterval)
@@ -276,12 +277,12 @@ func TestASteadyFleetWritesNoMoreThanItsRenewals(t *testing.T) {
 // A status outlives the operator. What it said of Ready is taken back by the last replica that could say otherwise.
 func TestTheLastReplicaThatStopsTakesReadyBack(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-	cluster.apply(t, namespace, "broken", `{allow: {domains: [co.uk]}}`)
-	first := startReplica(t, cluster.config, namespace, "first")
+	namespace := cluster.Namespace(t)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	cluster.Apply(t, namespace, "broken", `{allow: {domains: [co.uk]}}`)
+	first := startReplica(t, cluster.Config, namespace, "first")
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
-	second := startReplica(t, cluster.config, namespace, "second")
+	second := startReplica(t, cluster.Config, namespace, "second")
 	eventuallyServes(t, second)
 	drain := func(r *replica) {
 		t.Helper()
@@ -289,7 +290,7 @@ func TestTheLastReplicaThatStopsTakesReadyBack(t *testing.T) {
 		eventually(t, within, func() string { // as the drain delay gives it the time to
 			lease := &coordinationv1.Lease{}
 			key := types.NamespacedName{Namespace: namespace, Name: leaseName + "." + r.identity}
-			if err := cluster.kube.Get(t.Context(), key, lease); err != nil {
+			if err := cluster.Kube.Get(t.Context(), key, lease); err != nil {
 				return err.Error()
 			}
 			if !strings.Contains(fmt.Sprint(lease.Annotations), `"stopping":true`) {
@@ -303,9 +304,9 @@ func TestTheLastReplicaThatStopsTakesReadyBack(t *testing.T) {
 	if got, _ := readyOf(t, cluster, namespace, "acme"); got != "True InForce 1/1" {
 		t.Errorf("the leader stopped, and another replica serves: %q, want no change", got)
 	}
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1") // of the second, which leads now
-	third := startReplica(t, cluster.config, namespace, "third")
+	third := startReplica(t, cluster.Config, namespace, "third")
 	eventuallyServes(t, third)
 	drain(third) // all go at once
 	drain(second)
@@ -317,16 +318,16 @@ func TestTheLastReplicaThatStopsTakesReadyBack(t *testing.T) {
 		t.Errorf("what was not Ready anyway: %q", got)
 	}
 	third.stop()
-	startReplica(t, cluster.config, namespace, "fourth")
+	startReplica(t, cluster.Config, namespace, "fourth")
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
 }
 
 func TestADeletedPolicyLeavesTheGauges(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-	cluster.apply(t, namespace, "broken", `{allow: {domains: [co.uk]}}`)
-	r := startReplica(t, cluster.config, namespace, "first")
+	namespace := cluster.Namespace(t)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	cluster.Apply(t, namespace, "broken", `{allow: {domains: [co.uk]}}`)
+	r := startReplica(t, cluster.Config, namespace, "first")
 	counts := func() string {
 		return fmt.Sprint(metric(t, r.registry, "registration_policy_policies", `ready="true"`),
 			metric(t, r.registry, "registration_policy_policies", `ready="false"`))
@@ -341,18 +342,18 @@ func TestADeletedPolicyLeavesTheGauges(t *testing.T) {
 		})
 	}
 	want("1 1")
-	cluster.remove(t, namespace, "broken")
+	cluster.Remove(t, namespace, "broken")
 	want("1 0")
-	cluster.remove(t, namespace, "acme")
+	cluster.Remove(t, namespace, "acme")
 	want("0 0")
 }
 
 // A backup is restored with its status, where it is restored as a whole. What another cluster's operator said is not true here.
 func TestAStatusThatWasRestoredIntoAnotherClusterIsNotBelieved(t *testing.T) {
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	f := newStatusFixture(t, cluster, false)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-	object := cluster.stored(t, namespace, "acme")
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	object := cluster.Stored(t, namespace, "acme")
 	for _, uid := range []string{"of-another-cluster", string(object.GetUID())} {
 		status := map[string]any{
 			"observedGeneration": int64(1),
@@ -362,9 +363,9 @@ func TestAStatusThatWasRestoredIntoAnotherClusterIsNotBelieved(t *testing.T) {
 			}},
 			"replicas": map[string]any{"summary": "3/3", "serving": int64(3), "inForce": int64(3), "firstSeenResourceVersion": "1", "uid": uid},
 		}
-		object = cluster.stored(t, namespace, "acme")
+		object = cluster.Stored(t, namespace, "acme")
 		object.Object["status"] = status
-		if err := cluster.kube.Status().Update(t.Context(), object); err != nil {
+		if err := cluster.Kube.Status().Update(t.Context(), object); err != nil {
 			t.Fatal(err)
 		}
 		f.reconciler.rollout = fleet.NewRollout(f.reconciler.fleet) // the next leader
@@ -383,13 +384,13 @@ func TestAStatusThatWasRestoredIntoAnotherClusterIsNotBelieved(t *testing.T) {
 func TestManyPoliciesThatAreAppliedAtOnceMakeTwoWritesEachAndFewEvents(t *testing.T) {
 	t.Parallel()
 	const policies = 300
-	namespace := cluster.namespace(t)
-	recorded, config := onTheWire(cluster.config, nil)
+	namespace := cluster.Namespace(t)
+	recorded, config := onTheWire(cluster.Config, nil)
 	first := startReplica(t, config, namespace, "first")
 	eventuallyServes(t, first)
 	began := time.Now()
 	for i := range policies {
-		cluster.apply(t, namespace, fmt.Sprint("p", i), fmt.Sprintf(`{allow: {domains: [d%d.test]}}`, i))
+		cluster.Apply(t, namespace, fmt.Sprint("p", i), fmt.Sprintf(`{allow: {domains: [d%d.test]}}`, i))
 	}
 	applied := time.Since(began)
 	ready := func() string {
@@ -419,7 +420,7 @@ func TestManyPoliciesThatAreAppliedAtOnceMakeTwoWritesEachAndFewEvents(t *testin
 		eventuallyServes(t, startReplica(t, config, namespace, name))
 	}
 	first.stop() // the next leader knows nothing of what this one knew
-	cluster.apply(t, namespace, "p0", `{allow: {domains: [edited.test]}}`)
+	cluster.Apply(t, namespace, "p0", `{allow: {domains: [edited.test]}}`)
 	eventuallyReady(t, cluster, namespace, "p0", "True InForce 2/2")
 	if n := len(recorded.to(http.MethodPatch, "/status")) - before; n > 50 {
 		t.Errorf("%d writes of status while replicas came and went, want at most 50", n)

@@ -22,8 +22,10 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/election"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -34,7 +36,7 @@ type replica struct {
 	identity  string
 	store     *rules.Store
 	lists     *publish.Lists
-	watches   *Watches
+	watches   *informers.Set
 	tracker   *freshness.Tracker
 	publisher *publish.Publisher
 	registry  *prometheus.Registry
@@ -73,7 +75,7 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 		ended: make(chan struct{}),
 	}
 	logger := loggerTo(r.log)
-	metrics, fleetMetrics, publishMetrics := NewMetrics(r.registry), fleet.NewMetrics(r.registry), publish.NewMetrics(r.registry)
+	metrics, fleetMetrics, publishMetrics := election.NewMetrics(r.registry), fleet.NewMetrics(r.registry), publish.NewMetrics(r.registry)
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme),
 		discoveryv1.AddToScheme(scheme)); err != nil {
@@ -94,7 +96,7 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	if setup.watchdogLimit > 0 {
 		r.tracker.SetWatchdogLimit(setup.watchdogLimit)
 	}
-	if r.watches, err = NewWatches(config, mgr.GetAPIReader(), r.tracker, nil); err != nil {
+	if r.watches, err = informers.New(config, mgr.GetAPIReader(), r.tracker, nil); err != nil {
 		t.Fatal(err)
 	}
 	r.lists = publish.NewLists(publishMetrics)
@@ -130,7 +132,7 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := mgr.Add(&Election{
+	if err := mgr.Add(&election.Election{
 		Leases: leases, Namespace: namespace, Name: leaseName, Identity: identity,
 		Lead: status.Run, Metrics: metrics, Logger: logger.WithName("election"),
 	}); err != nil {

@@ -23,6 +23,7 @@ import (
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -47,7 +48,7 @@ const (
 // RulesReconciler keeps the snapshot in a store equal to the policies in a cluster. Every replica runs one. A request names a
 // namespace: whatever has changed there, all of its policies are looked at, and those that changed are compiled anew.
 type RulesReconciler struct {
-	watches   *Watches
+	watches   *informers.Set
 	tracker   *freshness.Tracker
 	advancer  *freshness.Advancer
 	publisher *publish.Publisher
@@ -84,7 +85,7 @@ type builtPolicy struct {
 // RulesOptions are what a RulesReconciler is made from.
 type RulesOptions struct {
 	// Watches is where policies and lists are read, and Tracker follows it.
-	Watches *Watches
+	Watches *informers.Set
 	Tracker *freshness.Tracker
 	// Lists is where the lists that policies name are found.
 	Lists *publish.Lists
@@ -124,7 +125,7 @@ func (r *RulesReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Reconciler:              r,
 		NeedLeaderElection:      new(false),
 		SkipNameValidation:      new(true), // several may run in one process: tests do
-		CacheSyncTimeout:        untilCacheSynced,
+		CacheSyncTimeout:        informers.UntilCacheSynced,
 		MaxConcurrentReconciles: buildsAtOnce,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](retryInterval, retryIntervalMax),
 	})
@@ -177,7 +178,7 @@ func changesRules(before, after any) bool {
 	old, isOld := before.(*unstructured.Unstructured)
 	policy, isNew := after.(*unstructured.Unstructured)
 	return !isOld || !isNew || old.GetGeneration() != policy.GetGeneration() || old.GetUID() != policy.GetUID() ||
-		specSum(old) != specSum(policy) // another definition may show more of it
+		informers.SpecSum(old) != informers.SpecSum(policy) // another definition may show more of it
 }
 
 func (r *RulesReconciler) watchLists(_ context.Context, queue requestQueue) error {
@@ -203,7 +204,7 @@ func namespaceOf(object any) string {
 func (r *RulesReconciler) watchFirstLists(ctx context.Context, queue requestQueue) error {
 	for _, namespace := range r.tracker.Namespaces() {
 		go func() {
-			if toolscache.WaitForCacheSync(ctx.Done(), r.watches.hasSynced(namespace)...) {
+			if toolscache.WaitForCacheSync(ctx.Done(), r.watches.HasSynced(namespace)...) {
 				r.enqueue(queue, namespace)
 			}
 		}()
@@ -336,10 +337,10 @@ func sameBuild(a, b *builtPolicy) bool { return a.Policy == b.Policy }
 // are not read: its scope is denied.
 func (r *RulesReconciler) build(ctx context.Context, namespace string, before *namespaceBuild) (*namespaceBuild, publish.Build, error) {
 	objects := r.watches.Policies(namespace)
-	r.watches.countSpecs(namespace, objects)
+	r.watches.CountSpecs(namespace, objects)
 	sizes := make([]int64, len(objects))
 	for i, object := range objects {
-		sizes[i] = specSize(object)
+		sizes[i] = informers.SpecSize(object)
 	}
 	account := r.limits.Open(namespace, sizes)
 	defer func() { r.metrics.Budget(namespace, account.Wanted(), account.Limit()) }()
@@ -358,11 +359,11 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 			objects[i], converted[i] = known.object, known.converted
 			continue
 		}
-		stored, err := r.watches.stored(ctx, object)
+		stored, err := r.watches.Stored(ctx, object)
 		if err != nil {
 			return nil, publish.Build{}, err
 		}
-		objects[i], converted[i] = stored.cached, r.schema.Convert(ctx, stored.whole)
+		objects[i], converted[i] = stored.Cached, r.schema.Convert(ctx, stored.Whole)
 	}
 	resolved, err := r.lists.Resolve(ctx, namespace, r.watches, account, converted)
 	if err != nil {
@@ -392,7 +393,7 @@ func isFar(now, before int64) bool {
 // isOf reports whether the policy was built from what the object says. A status write makes another object that says the same.
 func (b *builtPolicy) isOf(object *unstructured.Unstructured) bool {
 	return b != nil && b.object.GetUID() == object.GetUID() && b.object.GetGeneration() == object.GetGeneration() &&
-		specSum(b.object) == specSum(object)
+		informers.SpecSum(b.object) == informers.SpecSum(object)
 }
 
 // Built returns a policy as it is in force or about to be, if this version of the object has been built.

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,24 +15,30 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/apiserver"
 )
 
 // rulesFixture is a rules controller without a manager, on the policies of one namespace, which it watches.
 type rulesFixture struct {
 	namespace  string
-	watches    *Watches
+	watches    *informers.Set
 	tracker    *freshness.Tracker
 	publisher  *publish.Publisher
 	reconciler *RulesReconciler
 	store      *rules.Store
 	registry   *prometheus.Registry
 	log        *transcript
+
+	mu   sync.Mutex
+	seen map[freshness.Kind]map[string]string // versions, by name
 }
 
 func newRulesFixture(t *testing.T, config *rest.Config, namespace string) *rulesFixture {
@@ -42,12 +49,14 @@ func newRulesFixture(t *testing.T, config *rest.Config, namespace string) *rules
 // newBoundFixture is newRulesFixture with scopes.
 func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes policyobject.Scopes) *rulesFixture {
 	t.Helper()
-	f := &rulesFixture{namespace: namespace, store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{}}
+	f := &rulesFixture{namespace: namespace, store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{},
+		seen: map[freshness.Kind]map[string]string{},
+	}
 	logger := loggerTo(f.log)
 	metrics := publish.NewMetrics(f.registry)
 	f.tracker = freshness.New(f.registry, []string{namespace}, logger)
 	var err error
-	if f.watches, err = NewWatches(config, newDirectClient(t, config), f.tracker, nil); err != nil {
+	if f.watches, err = informers.New(config, apiserver.DirectClient(t, config), f.tracker, nil); err != nil {
 		t.Fatal(err)
 	}
 	f.publisher = publish.New(publish.Options{
@@ -57,6 +66,12 @@ func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes
 		Watches: f.watches, Tracker: f.tracker, Lists: publish.NewLists(metrics), Publisher: f.publisher, Metrics: metrics,
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.watches.OnPolicies(f.follow(freshness.Policies)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.watches.OnLists(f.follow(freshness.Lists)); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -96,17 +111,32 @@ func (f *rulesFixture) catchUp(t *testing.T) {
 }
 
 func (f *rulesFixture) versions(kind freshness.Kind) map[string]string {
-	watched := f.watches.namespaces[f.namespace]
-	informer := watched.policies
-	if kind == freshness.Lists {
-		informer = watched.lists
-	}
-	versions := map[string]string{}
-	for _, object := range informer.GetStore().List() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.seen[kind])
+}
+
+// follow returns a handler that keeps the versions of the objects of a kind.
+func (f *rulesFixture) follow(kind freshness.Kind) toolscache.ResourceEventHandler {
+	f.seen[kind] = map[string]string{}
+	note := func(object any) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		accessor, _ := object.(metav1.Object)
-		versions[accessor.GetName()] = accessor.GetResourceVersion()
+		f.seen[kind][accessor.GetName()] = accessor.GetResourceVersion()
 	}
-	return versions
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc: note, UpdateFunc: func(_, object any) { note(object) },
+		DeleteFunc: func(object any) {
+			if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+				object = gone.Obj
+			}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			accessor, _ := object.(metav1.Object)
+			delete(f.seen[kind], accessor.GetName())
+		},
+	}
 }
 
 func (f *rulesFixture) reconcile(t *testing.T) {
@@ -127,19 +157,19 @@ func (f *rulesFixture) digest(t *testing.T) string {
 }
 
 func TestEveryBuildIsOfWhatIsStored(t *testing.T) {
-	namespace := cluster.namespace(t)
-	f := newRulesFixture(t, cluster.config, namespace)
+	namespace := cluster.Namespace(t)
+	f := newRulesFixture(t, cluster.Config, namespace)
 	jo, ann := localPart+"@acme.com", localPart+"@beta.example"
 
 	f.reconcile(t)
 	wantAnswer(t, f.store, jo, "DENY NoPolicyApplies")
 
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}, message: "Ask your host, {id}."}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}, message: "Ask your host, {id}."}`)
 	f.reconcile(t)
 	wantAnswer(t, f.store, jo, "ALLOW Allowed")
 	wantAnswer(t, f.store, ann, "DENY NotAllowed")
 
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}, deny: {domains: [acme.com]}, message: No.}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [beta.example]}, deny: {domains: [acme.com]}, message: No.}`)
 	f.reconcile(t)
 	wantAnswer(t, f.store, ann, "ALLOW Allowed")
 	snapshot, err := f.store.Load()
@@ -152,7 +182,7 @@ func TestEveryBuildIsOfWhatIsStored(t *testing.T) {
 			d.Reason, d.Policy, d.Message, namespace)
 	}
 
-	cluster.remove(t, namespace, "acme")
+	cluster.Remove(t, namespace, "acme")
 	f.reconcile(t)
 	wantAnswer(t, f.store, ann, "DENY NoPolicyApplies")
 	if n := builds(t, f.registry, buildPublished); n != 4 {
@@ -161,7 +191,7 @@ func TestEveryBuildIsOfWhatIsStored(t *testing.T) {
 }
 
 func TestZeroPoliciesAreASnapshotToo(t *testing.T) {
-	f := newRulesFixture(t, cluster.config, cluster.namespace(t))
+	f := newRulesFixture(t, cluster.Config, cluster.Namespace(t))
 	if got := answer(f.store, localPart+"@acme.com"); got != rules.ErrNotLoaded.Error() {
 		t.Errorf("before the first build: %s", got)
 	}
@@ -169,21 +199,21 @@ func TestZeroPoliciesAreASnapshotToo(t *testing.T) {
 	wantAnswer(t, f.store, localPart+"@acme.com", "DENY NoPolicyApplies")
 
 	// The same without a call of ours: no event comes from an empty namespace.
-	r := startReplica(t, cluster.config, cluster.namespace(t), "alone")
+	r := startReplica(t, cluster.Config, cluster.Namespace(t), "alone")
 	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "DENY NoPolicyApplies")
 }
 
 func TestAFailedChangeLeavesTheOldState(t *testing.T) {
-	namespace := cluster.namespace(t)
-	cut, config := startProxy(t, cluster.config)
+	namespace := cluster.Namespace(t)
+	cut, config := startProxy(t, cluster.Config)
 	f := newRulesFixture(t, config, namespace)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
 	f.reconcile(t)
 	before := f.digest(t)
 
 	// The policy names a list, which has to be read, and cannot be.
-	cluster.keep(t, list(namespace, "good", map[string]string{"entries": "beta.example\n"}))
-	cluster.apply(t, namespace, "acme", `{allow: {lists: [{configMap: {name: good}}]}}`)
+	cluster.Keep(t, apiserver.List(namespace, "good", map[string]string{"entries": "beta.example\n"}))
+	cluster.Apply(t, namespace, "acme", `{allow: {lists: [{configMap: {name: good}}]}}`)
 	f.catchUp(t)
 	cut.Cut()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // the client tries again and again
@@ -210,9 +240,9 @@ func TestAFailedChangeLeavesTheOldState(t *testing.T) {
 }
 
 func TestAFailedFirstListPublishesNothing(t *testing.T) {
-	cut, config := startProxy(t, cluster.config)
+	cut, config := startProxy(t, cluster.Config)
 	cut.Cut()
-	f := newRulesFixture(t, config, cluster.namespace(t))
+	f := newRulesFixture(t, config, cluster.Namespace(t))
 	if _, err := f.reconciler.Reconcile(t.Context(), namespaceRequest(f.namespace)); err != nil {
 		t.Fatal(err)
 	}
@@ -229,14 +259,14 @@ const (
 
 func TestAThousandChangesShareTheirBuildsAndDoNotStarve(t *testing.T) {
 	const changes = 1000
-	namespace := cluster.namespace(t)
-	r := startReplica(t, cluster.config, namespace, "alone")
+	namespace := cluster.Namespace(t)
+	r := startReplica(t, cluster.Config, namespace, "alone")
 	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "DENY NoPolicyApplies")
 
 	began, before := time.Now(), builds(t, r.registry, buildPublished)
 	for i := range changes {
 		object := policyObject(t, namespace, fmt.Sprintf("policy-%d", i), fmt.Sprintf("{allow: {domains: [d%d.example]}}", i))
-		if err := cluster.kube.Create(t.Context(), object); err != nil {
+		if err := cluster.Kube.Create(t.Context(), object); err != nil {
 			t.Fatal(err)
 		}
 		// Half way, while changes still come: what was there long ago must be in force.
@@ -260,12 +290,12 @@ func TestAThousandChangesShareTheirBuildsAndDoNotStarve(t *testing.T) {
 }
 
 func TestAStatusWriteBuildsNothing(t *testing.T) {
-	namespace := cluster.namespace(t)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-	r := startReplica(t, cluster.config, namespace, "alone")
+	namespace := cluster.Namespace(t)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	r := startReplica(t, cluster.Config, namespace, "alone")
 	eventually(t, within, func() string { return lacksCondition(t, cluster, namespace, "acme", "True", "Accepted") })
 	// Another change proves that the event of the status write has come through: events of one kind keep their order.
-	cluster.apply(t, namespace, "beta", `{allow: {domains: [beta.example]}}`)
+	cluster.Apply(t, namespace, "beta", `{allow: {domains: [beta.example]}}`)
 	eventuallyAnswers(t, within, r.store, localPart+"@beta.example", "ALLOW Allowed")
 	if n := builds(t, r.registry, buildPublished); n > 3 {
 		t.Errorf("%d builds, want at most 3: at the start, for the listed policy, and for the second one", n)
@@ -280,9 +310,9 @@ func TestNoInformerAsksForAnyVersionThatTheServerHasAtHand(t *testing.T) {
 		"with a server that streams no first lists": isStreamedList,
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			namespace := cluster.namespace(t)
-			cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-			recorded, config := onTheWire(cluster.config, refuse)
+			namespace := cluster.Namespace(t)
+			cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+			recorded, config := onTheWire(cluster.Config, refuse)
 			r := startReplica(t, config, namespace, "alone")
 			eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "ALLOW Allowed")
 
@@ -308,14 +338,14 @@ func TestNoInformerAsksForAnyVersionThatTheServerHasAtHand(t *testing.T) {
 
 // Each policy of a namespace that is refused as a whole has a status that names the size: it is not written for each change of one.
 func TestStatusOfARefusedNamespaceIsAskedForOnlyWhenItsSizeHasChangedMuch(t *testing.T) {
-	namespace := cluster.namespace(t)
-	f := newRulesFixture(t, cluster.config, namespace)
+	namespace := cluster.Namespace(t)
+	f := newRulesFixture(t, cluster.Config, namespace)
 	f.reconciler.limits = budget.Limits{namespace: 1}
 	var asked []types.NamespacedName
 	f.reconciler.OnBuilt(func(policies []types.NamespacedName) { asked = policies })
 	apply := func(from, until int) []types.NamespacedName {
 		for i := from; i < until; i++ {
-			cluster.apply(t, namespace, fmt.Sprint("policy-", i), `{allow: {domains: [acme.com]}}`)
+			cluster.Apply(t, namespace, fmt.Sprint("policy-", i), `{allow: {domains: [acme.com]}}`)
 		}
 		asked = nil
 		f.reconcile(t)

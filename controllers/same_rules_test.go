@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -32,12 +33,12 @@ func TestAFileAndAnAPIServerMakeTheSameRules(t *testing.T) {
 	}
 	for sentence, spec := range specs {
 		t.Run(sentence, func(t *testing.T) {
-			namespace := cluster.namespace(t)
-			cluster.apply(t, namespace, "policy", spec)
-			fromServer := newRulesFixture(t, cluster.config, namespace)
+			namespace := cluster.Namespace(t)
+			cluster.Apply(t, namespace, "policy", spec)
+			fromServer := newRulesFixture(t, cluster.Config, namespace)
 			fromServer.reconcile(t)
 
-			reader, err := NewOffline()
+			reader, err := policyfile.NewOffline()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,7 +51,7 @@ func TestAFileAndAnAPIServerMakeTheSameRules(t *testing.T) {
 			}
 			fromFile, _ := rules.Compile([]rules.Policy{read[0].Policy})
 			if got, want := fromFile.Digest(), fromServer.digest(t); got != want {
-				server := cluster.stored(t, namespace, "policy").Object["spec"]
+				server := cluster.Stored(t, namespace, "policy").Object["spec"]
 				text, _ := json.Marshal(server)
 				t.Errorf("from a file %s, from an API server %s, which has %s", got, want, text)
 			}

@@ -17,6 +17,7 @@ import (
 
 	v1alpha1ac "registrationpolicy.dev/operator/api/applyconfiguration/api/v1alpha1"
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -38,7 +39,7 @@ var ownConditions = []v1alpha1.ConditionType{v1alpha1.ConditionAccepted, v1alpha
 func storedStatus(object *unstructured.Unstructured) policyStatus {
 	var status policyStatus
 	var err error
-	if text, cached := object.Object[cachedStatus].(string); cached {
+	if text, cached := informers.StatusJSON(object); cached {
 		err = strictjson.UnmarshalCaseSensitivePreserveInts([]byte(text), &status.RegistrationPolicyStatus)
 	} else {
 		stored, _ := object.Object["status"].(map[string]any)

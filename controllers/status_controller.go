@@ -27,6 +27,7 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
+	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -125,7 +126,7 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 		MaxConcurrentReconciles: statusWorkers,
 		UsePriorityQueue:        new(true),
 		SkipNameValidation:      new(true), // every term has a controller of its own: one cannot be started twice
-		CacheSyncTimeout:        untilCacheSynced,
+		CacheSyncTimeout:        informers.UntilCacheSynced,
 		Logger:                  ctrl.Log.WithName("status"), // the library's: its lines are not ours
 	})
 	if err != nil {

@@ -28,6 +28,7 @@ import (
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/apiserver"
 )
 
 // lookup is where a test says what is stored, and which builds it at once, as the rules reconciler does.
@@ -51,7 +52,7 @@ func (l *lookup) Built(object *unstructured.Unstructured) (*publish.Policy, bool
 
 // statusFixture is a status controller without a manager.
 type statusFixture struct {
-	cluster    *testCluster
+	cluster    *apiserver.Cluster
 	reconciler *StatusReconciler
 	live       *lookup
 	recorded   *wire
@@ -59,28 +60,28 @@ type statusFixture struct {
 	log        *transcript
 }
 
-func newStatusFixture(t *testing.T, c *testCluster, observing bool) *statusFixture {
+func newStatusFixture(t *testing.T, c *apiserver.Cluster, observing bool) *statusFixture {
 	t.Helper()
-	recorded, config := onTheWire(c.config, nil)
+	recorded, config := onTheWire(c.Config, nil)
 	const roomForEvents = 100
 	f := &statusFixture{cluster: c, recorded: recorded, recorder: events.NewFakeRecorder(roomForEvents), log: &transcript{}}
 	// What is in the cluster at the moment: a cache that is never behind.
 	// A test has a namespace of its own: that of the policy last asked for.
-	direct := newDirectClient(t, config)
+	direct := apiserver.DirectClient(t, config)
 	var namespace string
 	lists := publish.NewLists(nil)
 	f.live = &lookup{
 		get: func(key client.ObjectKey) *unstructured.Unstructured {
 			namespace = key.Namespace
 			object := policyobject.New()
-			if err := c.kube.Get(t.Context(), key, object); err != nil {
+			if err := c.Kube.Get(t.Context(), key, object); err != nil {
 				return nil
 			}
 			return object
 		},
 		list: func() []*unstructured.Unstructured {
 			list := newPolicyList()
-			if err := c.kube.List(t.Context(), list, client.InNamespace(namespace)); err != nil {
+			if err := c.Kube.List(t.Context(), list, client.InNamespace(namespace)); err != nil {
 				t.Error(err)
 			}
 			var objects []*unstructured.Unstructured
@@ -159,10 +160,10 @@ func requestFor(namespace, name string) ctrl.Request {
 
 // statusOf returns the status of a stored policy, and its one condition.
 func statusOf(
-	t *testing.T, c *testCluster, namespace, name string,
+	t *testing.T, c *apiserver.Cluster, namespace, name string,
 ) (status v1alpha1.RegistrationPolicyStatus, accepted condition) {
 	t.Helper()
-	stored, _, err := unstructured.NestedMap(c.stored(t, namespace, name).Object, "status") // the spec may be anything
+	stored, _, err := unstructured.NestedMap(c.Stored(t, namespace, name).Object, "status") // the spec may be anything
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +181,7 @@ func statusOf(
 type condition struct{ status, reason, message string }
 
 // lacksCondition says what is different from the condition that a policy should have.
-func lacksCondition(t *testing.T, c *testCluster, namespace, name, status, reason string) string {
+func lacksCondition(t *testing.T, c *apiserver.Cluster, namespace, name, status, reason string) string {
 	t.Helper()
 	_, got := statusOf(t, c, namespace, name)
 	if got.status != status || got.reason != reason {
@@ -229,9 +230,9 @@ func TestStatusSaysWhatBecameOfAPolicy(t *testing.T) {
 	}
 	for sentence, c := range cases {
 		t.Run(sentence, func(t *testing.T) {
-			namespace := cluster.namespace(t)
+			namespace := cluster.Namespace(t)
 			f := newStatusFixture(t, cluster, c.observing)
-			cluster.apply(t, namespace, "policy", c.spec)
+			cluster.Apply(t, namespace, "policy", c.spec)
 
 			_, pending := statusOf(t, cluster, namespace, "policy")
 			if pending.status != "Unknown" || pending.reason != "Pending" ||
@@ -261,9 +262,9 @@ func TestStatusSaysWhatBecameOfAPolicy(t *testing.T) {
 
 // `regpol lists sync` goes by it, whose account may read nothing but the namespace.
 func TestStatusTellsTheMemoryLimitOfTheNamespace(t *testing.T) {
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	f := newStatusFixture(t, cluster, false)
-	cluster.apply(t, namespace, "policy", "{allow: {domains: [acme.com]}}")
+	cluster.Apply(t, namespace, "policy", "{allow: {domains: [acme.com]}}")
 	for _, limit := range []int64{0, 32 << 20, 16 << 20, 0} {
 		f.reconciler.limits = budget.Limits{namespace: limit, "another": 1 << 20}
 		f.reconcile(t, namespace, "policy")
@@ -307,14 +308,14 @@ func TestPoliciesOfAWholeNamespaceWaitForWhatWasJustEdited(t *testing.T) {
 }
 
 func TestStatusIsWrittenOnlyWhereItChanges(t *testing.T) {
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	f := newStatusFixture(t, cluster, false)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
 	f.reconcile(t, namespace, "acme")
-	before := cluster.stored(t, namespace, "acme")
+	before := cluster.Stored(t, namespace, "acme")
 
 	f.reconcile(t, namespace, "acme")
-	after := cluster.stored(t, namespace, "acme")
+	after := cluster.Stored(t, namespace, "acme")
 	if after.GetResourceVersion() != before.GetResourceVersion() || f.writes() != 1 {
 		t.Errorf("the second time: resourceVersion %s → %s, %d writes; want the same, and 1",
 			before.GetResourceVersion(), after.GetResourceVersion(), f.writes())
@@ -323,7 +324,7 @@ func TestStatusIsWrittenOnlyWhereItChanges(t *testing.T) {
 		t.Errorf("Events %q, want one", announced)
 	}
 
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
 	f.reconcile(t, namespace, "acme")
 	status, _ := statusOf(t, cluster, namespace, "acme")
 	if status.ObservedGeneration != 2 || status.Conditions[0].ObservedGeneration != 2 || f.writes() != 2 {
@@ -339,7 +340,7 @@ func TestStatusIsWrittenOnlyWhereItChanges(t *testing.T) {
 		t.Errorf("the transition time went from %s to %s (%v) without a transition", was, transition, err)
 	}
 
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [co.uk]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [co.uk]}}`)
 	f.reconcile(t, namespace, "acme")
 	if announced := f.announced(); len(announced) != 1 || !strings.HasPrefix(announced[0], "Warning InvalidEntry") {
 		t.Errorf("Events %q, want the new reason", announced)
@@ -358,10 +359,10 @@ func storedTransition(object *unstructured.Unstructured) (string, error) {
 }
 
 func TestConditionsOfOthersStayAndCauseNoWrites(t *testing.T) {
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	f := newStatusFixture(t, cluster, false)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-	other := cluster.stored(t, namespace, "acme")
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	other := cluster.Stored(t, namespace, "acme")
 	conditions, _, err := unstructured.NestedSlice(other.Object, "status", "conditions")
 	if err != nil {
 		t.Fatal(err)
@@ -372,7 +373,7 @@ func TestConditionsOfOthersStayAndCauseNoWrites(t *testing.T) {
 	if err := unstructured.SetNestedSlice(other.Object, conditions, "status", "conditions"); err != nil {
 		t.Fatal(err)
 	}
-	if err := cluster.kube.Status().Update(t.Context(), other); err != nil {
+	if err := cluster.Kube.Status().Update(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	f.reconcile(t, namespace, "acme")
@@ -392,13 +393,13 @@ func TestConditionsOfOthersStayAndCauseNoWrites(t *testing.T) {
 }
 
 func TestAStaleLeaderDoesNotOverwrite(t *testing.T) {
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	f := newStatusFixture(t, cluster, false)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-	old := cluster.stored(t, namespace, "acme")
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [co.uk]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	old := cluster.Stored(t, namespace, "acme")
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [co.uk]}}`)
 	f.reconcile(t, namespace, "acme") // by its successor
-	before := cluster.stored(t, namespace, "acme")
+	before := cluster.Stored(t, namespace, "acme")
 
 	stale := newStatusFixture(t, cluster, false)
 	stale.live.get = func(client.ObjectKey) *unstructured.Unstructured { return old }
@@ -410,19 +411,19 @@ func TestAStaleLeaderDoesNotOverwrite(t *testing.T) {
 	if stale.writes() != 1 {
 		t.Errorf("%d writes tried, want 1", stale.writes())
 	}
-	if diff := cmp.Diff(before.Object, cluster.stored(t, namespace, "acme").Object); diff != "" {
+	if diff := cmp.Diff(before.Object, cluster.Stored(t, namespace, "acme").Object); diff != "" {
 		t.Errorf("the stale leader changed (-want +got):\n%s", diff)
 	}
 	if announced := stale.announced(); len(announced) != 0 {
 		t.Errorf("the stale leader announced %q", announced)
 	}
 
-	cluster.remove(t, namespace, "acme")
+	cluster.Remove(t, namespace, "acme")
 	result, err = stale.reconciler.Reconcile(t.Context(), requestFor(namespace, "acme"))
 	if err != nil || result != (ctrl.Result{}) {
 		t.Errorf("a policy that is gone: %v, %v; want nothing to do", result, err)
 	}
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
 	if _, err := stale.reconciler.Reconcile(t.Context(), requestFor(namespace, "acme")); err != nil {
 		t.Error(err)
 	}
@@ -432,10 +433,10 @@ func TestAStaleLeaderDoesNotOverwrite(t *testing.T) {
 }
 
 func TestAWriteThatFailsIsAnErrorWithoutValues(t *testing.T) {
-	namespace := cluster.namespace(t)
-	cut, config := startProxy(t, cluster.config)
-	f := newStatusFixture(t, &testCluster{config: config, kube: cluster.kube}, false)
-	cluster.apply(t, namespace, "acme", `{allow: {addresses: ["{local}@acme.com"]}}`)
+	namespace := cluster.Namespace(t)
+	cut, config := startProxy(t, cluster.Config)
+	f := newStatusFixture(t, &apiserver.Cluster{Config: config, Kube: cluster.Kube}, false)
+	cluster.Apply(t, namespace, "acme", `{allow: {addresses: ["{local}@acme.com"]}}`)
 	cut.Cut()
 	_, err := f.reconciler.Reconcile(t.Context(), requestFor(namespace, "acme"))
 	if err == nil {
@@ -476,11 +477,11 @@ func TestADeletionThatOpensSomethingIsAnnounced(t *testing.T) {
 
 // The whole way: manager, election, informer, and Events in the API server.
 func TestTheLeaderWritesStatusAndEvents(t *testing.T) {
-	namespace := cluster.namespace(t)
-	cluster.apply(t, namespace, "opens", `{deny: {domains: [acme.com]}}`)
-	cluster.apply(t, namespace, "quiet", `{allow: {addresses: ["{local}@beta.example"]}}`)
-	cluster.apply(t, namespace, "wrong", `{allow: {domains: [co.uk], addresses: ["{local}@xn--zzzzzzzzz.example"]}}`)
-	recorded, config := onTheWire(cluster.config, nil)
+	namespace := cluster.Namespace(t)
+	cluster.Apply(t, namespace, "opens", `{deny: {domains: [acme.com]}}`)
+	cluster.Apply(t, namespace, "quiet", `{allow: {addresses: ["{local}@beta.example"]}}`)
+	cluster.Apply(t, namespace, "wrong", `{allow: {domains: [co.uk], addresses: ["{local}@xn--zzzzzzzzz.example"]}}`)
+	recorded, config := onTheWire(cluster.Config, nil)
 	r := startReplica(t, config, namespace, "alone")
 	for name, want := range map[string]condition{
 		"opens": {status: "True", reason: "Accepted"},
@@ -492,8 +493,8 @@ func TestTheLeaderWritesStatusAndEvents(t *testing.T) {
 	if leader := metric(t, r.registry, "registration_policy_leader"); leader != 1 {
 		t.Errorf("the leader's gauge is %v, want 1", leader)
 	}
-	cluster.remove(t, namespace, "quiet")
-	cluster.remove(t, namespace, "opens")
+	cluster.Remove(t, namespace, "quiet")
+	cluster.Remove(t, namespace, "opens")
 	want := []string{
 		"opens Normal Accepted Accept", "opens Warning DenyRemoved Delete",
 		"quiet Normal Accepted Accept", "wrong Warning InvalidEntry Accept",
@@ -514,7 +515,7 @@ func TestTheLeaderWritesStatusAndEvents(t *testing.T) {
 func eventsIn(t *testing.T, namespace string) []string {
 	t.Helper()
 	var list eventsv1.EventList
-	if err := cluster.kube.List(t.Context(), &list, client.InNamespace(namespace)); err != nil {
+	if err := cluster.Kube.List(t.Context(), &list, client.InNamespace(namespace)); err != nil {
 		t.Fatal(err)
 	}
 	var all []string

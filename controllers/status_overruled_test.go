@@ -37,10 +37,10 @@ func TestAPolicyThatAnotherOneOverrulesSaysByWhich(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			c, cluster := c, relaxedCluster(t)
-			namespace := cluster.namespace(t)
+			namespace := cluster.Namespace(t)
 			f := newStatusFixture(t, cluster, false)
-			cluster.apply(t, namespace, "other", c.other)
-			cluster.apply(t, namespace, "policy", c.policy)
+			cluster.Apply(t, namespace, "other", c.other)
+			cluster.Apply(t, namespace, "policy", c.policy)
 			f.reconcile(t, namespace, "policy")
 			status, _ := statusOf(t, cluster, namespace, "policy")
 			overruled := meta.FindStatusCondition(status.Conditions, string(v1alpha1.ConditionOverruled))
@@ -57,7 +57,7 @@ func TestAPolicyThatAnotherOneOverrulesSaysByWhich(t *testing.T) {
 				t.Errorf("it is %+v, want %s: %s", overruled, c.reason, want)
 			}
 
-			cluster.remove(t, namespace, "other")
+			cluster.Remove(t, namespace, "other")
 			if _, err := f.reconciler.Reconcile(t.Context(), everyPolicy); err != nil {
 				t.Fatal(err)
 			}

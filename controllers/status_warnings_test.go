@@ -62,11 +62,11 @@ func TestAWarningShowsByPathAndGoesWhenItIsMended(t *testing.T) {
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			namespace := cluster.namespace(t)
+			namespace := cluster.Namespace(t)
 			f := newStatusFixture(t, cluster, false)
-			cluster.apply(t, namespace, "one", c.spec)
+			cluster.Apply(t, namespace, "one", c.spec)
 			if c.other != "" {
-				cluster.apply(t, namespace, "other", c.other)
+				cluster.Apply(t, namespace, "other", c.other)
 			}
 			f.reconcile(t, namespace, "one")
 			_, got := statusOf(t, cluster, namespace, "one")
@@ -86,9 +86,9 @@ func TestAWarningShowsByPathAndGoesWhenItIsMended(t *testing.T) {
 			}
 
 			if c.mend != "" {
-				cluster.apply(t, namespace, "one", c.mend)
+				cluster.Apply(t, namespace, "one", c.mend)
 			} else {
-				cluster.remove(t, namespace, "other")
+				cluster.Remove(t, namespace, "other")
 				if _, err := f.reconciler.Reconcile(t.Context(), everyPolicy); err != nil {
 					t.Fatal(err)
 				}
@@ -102,9 +102,9 @@ func TestAWarningShowsByPathAndGoesWhenItIsMended(t *testing.T) {
 }
 
 func TestWhatIsNotInForceComesBeforeWarnings(t *testing.T) {
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	f := newStatusFixture(t, cluster, false)
-	cluster.apply(t, namespace, "one", `{allow: {domains: [co.uk, gmail.com]}}`)
+	cluster.Apply(t, namespace, "one", `{allow: {domains: [co.uk, gmail.com]}}`)
 	f.reconcile(t, namespace, "one")
 	if _, got := statusOf(t, cluster, namespace, "one"); got.reason != "InvalidEntry" || strings.Contains(got.message, "gmail.com") {
 		t.Errorf("%+v", got)
@@ -112,13 +112,13 @@ func TestWhatIsNotInForceComesBeforeWarnings(t *testing.T) {
 }
 
 func TestAMessageNamesTenWarningsAndCountsTheOthers(t *testing.T) {
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	f := newStatusFixture(t, cluster, false)
 	var domains strings.Builder
 	for i := range 12 {
 		fmt.Fprintf(&domains, "d%d.acme.com, ", i)
 	}
-	cluster.apply(t, namespace, "one", `{allow: {domains: [`+domains.String()+`"*.acme.com"]}}`)
+	cluster.Apply(t, namespace, "one", `{allow: {domains: [`+domains.String()+`"*.acme.com"]}}`)
 	f.reconcile(t, namespace, "one")
 	_, got := statusOf(t, cluster, namespace, "one")
 	if !strings.Contains(got.message, "; spec.allow.domains[9]: ") || !strings.HasSuffix(got.message, "; and 2 more.") {
@@ -128,9 +128,9 @@ func TestAMessageNamesTenWarningsAndCountsTheOthers(t *testing.T) {
 
 // The whole way: what changes in one policy is told of the other, and nothing is written more often than it changes.
 func TestAPolicyLearnsOfWhatAnotherPolicyChanges(t *testing.T) {
-	namespace := cluster.namespace(t)
-	cluster.apply(t, namespace, "one", `{allow: {domains: [acme.com]}}`)
-	recorded, config := onTheWire(cluster.config, nil)
+	namespace := cluster.Namespace(t)
+	cluster.Apply(t, namespace, "one", `{allow: {domains: [acme.com]}}`)
+	recorded, config := onTheWire(cluster.Config, nil)
 	r := startReplica(t, config, namespace, "first")
 	writes := func() int { // but for those that met a newer object, and so wrote nothing
 		return len(slices.DeleteFunc(recorded.to(http.MethodPatch, "/status"), func(c call) bool { return c.status == http.StatusConflict }))
@@ -140,15 +140,15 @@ func TestAPolicyLearnsOfWhatAnotherPolicyChanges(t *testing.T) {
 		eventually(t, within, func() string { return lacksCondition(t, cluster, namespace, name, "True", reason) })
 	}
 	await("one", "Accepted")
-	cluster.apply(t, namespace, "two", `{allow: {domains: [acme.com, example.org]}}`)
+	cluster.Apply(t, namespace, "two", `{allow: {domains: [acme.com, example.org]}}`)
 	await("one", "AcceptedWithWarnings")
 	await("two", "AcceptedWithWarnings")
-	cluster.apply(t, namespace, "two", `{allow: {domains: [example.org]}}`)
+	cluster.Apply(t, namespace, "two", `{allow: {domains: [example.org]}}`)
 	await("one", "Accepted")
 	await("two", "Accepted")
-	cluster.apply(t, namespace, "three", `{deny: {domains: [acme.com]}}`)
+	cluster.Apply(t, namespace, "three", `{deny: {domains: [acme.com]}}`)
 	await("one", "AcceptedWithWarnings")
-	cluster.remove(t, namespace, "three")
+	cluster.Remove(t, namespace, "three")
 	await("one", "Accepted")
 	// Of Accepted, one: 5 times. Two: 2 times. Three: once, unless it was gone before. Of Ready and its replicas up to twice more for
 	// each of 4 generations: that they are waited for, and that they are there.
@@ -158,7 +158,7 @@ func TestAPolicyLearnsOfWhatAnotherPolicyChanges(t *testing.T) {
 	r.stop()
 
 	before := writes()
-	cluster.apply(t, namespace, "two", `{allow: {domains: [example.org, acme.com]}}`)
+	cluster.Apply(t, namespace, "two", `{allow: {domains: [example.org, acme.com]}}`)
 	startReplica(t, config, namespace, "second")
 	await("two", "AcceptedWithWarnings")
 	await("one", "AcceptedWithWarnings")

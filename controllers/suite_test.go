@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -13,13 +12,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,6 +21,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/test/apiserver"
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
@@ -54,7 +49,7 @@ var (
 )
 
 var (
-	cluster *testCluster
+	cluster *apiserver.Cluster
 	// said is all that the package, controller-runtime and client-go logged in all tests.
 	said = &transcript{}
 )
@@ -66,14 +61,10 @@ func TestMain(m *testing.M) {
 
 // run runs the tests between the start and the end of the API servers.
 func run(m *testing.M) (code int) {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		fmt.Fprintln(os.Stderr, "KUBEBUILDER_ASSETS is not set: run make test, which provides kube-apiserver and etcd")
-		return 1
-	}
 	ctrl.SetLogger(loggerTo(said))
 	klog.SetLogger(loggerTo(said))
 	var err error
-	cluster, err = startCluster(&envtest.Environment{
+	cluster, err = apiserver.Start(&envtest.Environment{
 		CRDDirectoryPaths:     []string{filepath.Join("..", "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	})
@@ -82,113 +73,20 @@ func run(m *testing.M) (code int) {
 		return 1
 	}
 	code = m.Run()
-	for _, c := range []*testCluster{cluster, relaxed.cluster} {
+	for _, c := range []*apiserver.Cluster{cluster, relaxed.cluster} {
 		if c == nil {
 			continue
 		}
-		if err := searchForLocalParts(c.kube, said.String()); err != nil {
+		if err := searchForLocalParts(c.Kube, said.String()); err != nil {
 			fmt.Fprintln(os.Stderr, "FAIL: after all tests:", err)
 			code = 1
 		}
-		if err := c.env.Stop(); err != nil {
+		if err := c.Env.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "stop the API server:", err)
 			code = 1
 		}
 	}
 	return code
-}
-
-// testCluster is an API server of its own, with the CustomResourceDefinition of this repository.
-type testCluster struct {
-	env    *envtest.Environment
-	config *rest.Config
-	kube   client.Client
-}
-
-func startCluster(env *envtest.Environment) (*testCluster, error) {
-	config, err := env.Start()
-	if err != nil {
-		return nil, err
-	}
-	config = policyobject.ClientConfig(config)
-	scheme, err := newScheme()
-	if err != nil {
-		return nil, err
-	}
-	kube, err := client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		return nil, err
-	}
-	return &testCluster{env: env, config: config, kube: kube}, nil
-}
-
-func newScheme() (*runtime.Scheme, error) {
-	scheme := runtime.NewScheme()
-	return scheme, cmp.Or(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
-}
-
-// newDirectClient returns a client without a cache, and without a call to find out what the API server serves.
-func newDirectClient(t *testing.T, config *rest.Config) client.Client {
-	t.Helper()
-	scheme, err := newScheme()
-	if err != nil {
-		t.Fatal(err)
-	}
-	direct, err := client.New(config, client.Options{Scheme: scheme, Mapper: policyobject.Mapper()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return direct
-}
-
-// namespace makes a namespace for one test. It stays: its Events and conditions are searched for local parts at the end.
-func (c *testCluster) namespace(t *testing.T) string {
-	t.Helper()
-	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
-	if err := c.kube.Create(t.Context(), object); err != nil {
-		t.Fatal(err)
-	}
-	return object.Name
-}
-
-// apply applies a policy whose spec is written in YAML, as kubectl would.
-func (c *testCluster) apply(t *testing.T, namespace, name, spec string) {
-	t.Helper()
-	c.applyObject(t, policyObject(t, namespace, name, spec))
-}
-
-func (c *testCluster) applyObject(t *testing.T, object *unstructured.Unstructured) {
-	t.Helper()
-	configuration := client.ApplyConfigurationFromUnstructured(object)
-	if err := c.kube.Apply(t.Context(), configuration, client.FieldOwner("test"), client.ForceOwnership); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (c *testCluster) remove(t *testing.T, namespace, name string) {
-	t.Helper()
-	object := policyobject.New()
-	object.SetNamespace(namespace)
-	object.SetName(name)
-	if err := c.kube.Delete(t.Context(), object); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// stored returns a policy as the API server has it now.
-func (c *testCluster) stored(t *testing.T, namespace, name string) *unstructured.Unstructured {
-	t.Helper()
-	object := policyobject.New()
-	if err := c.kube.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, object); err != nil {
-		t.Fatal(err)
-	}
-	return object
-}
-
-func newPolicyList() *unstructured.UnstructuredList {
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyobject.Kind + "List"))
-	return list
 }
 
 // loggerTo returns a logger; what it writes is in said too.
@@ -228,4 +126,10 @@ func searchForLocalParts(kube client.Client, log string) error {
 		}
 	}
 	return nil
+}
+
+func newPolicyList() *unstructured.UnstructuredList {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyobject.Kind + "List"))
+	return list
 }

@@ -32,7 +32,7 @@ func TestTheExamplesOfThePageHaveTheWarningsThatStandBelowThem(t *testing.T) {
 		title, _, _ := strings.Cut(section, "\n")
 		objects, want := example[1], strings.Join(strings.Fields(example[2]), " ")
 		t.Run(title, func(t *testing.T) {
-			namespace := cluster.namespace(t)
+			namespace := cluster.Namespace(t)
 			f := newStatusFixture(t, cluster, false)
 			var names []string
 			for text := range strings.SplitSeq(objects, "---\n") {
@@ -42,7 +42,7 @@ func TestTheExamplesOfThePageHaveTheWarningsThatStandBelowThem(t *testing.T) {
 				}
 				object.SetNamespace(namespace)
 				names = append(names, object.GetName())
-				if err := cluster.kube.Create(t.Context(), object, client.FieldValidation("Strict")); err != nil {
+				if err := cluster.Kube.Create(t.Context(), object, client.FieldValidation("Strict")); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -50,9 +50,9 @@ func (b *deafBody) Close() error {
 
 func TestAWatchThatDiedInSilenceIsMadeAnew(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
-	config := rest.CopyConfig(cluster.config)
+	namespace := cluster.Namespace(t)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	config := rest.CopyConfig(cluster.Config)
 	dead := make(chan struct{})
 	var since atomic.Pointer[chan struct{}]
 	since.Store(&dead)
@@ -64,7 +64,7 @@ func TestAWatchThatDiedInSilenceIsMadeAnew(t *testing.T) {
 	alive := make(chan struct{})
 	since.Store(&alive) // for those to come
 	close(dead)
-	cluster.apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [beta.example]}}`)
 	eventuallyAnswers(t, limit+within, r.store, localPart+"@beta.example", "ALLOW Allowed")
 	if given := metric(t, r.registry, "registration_policy_watch_restarts_total"); given == 0 {
 		t.Error("no watch was given up")

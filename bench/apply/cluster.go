@@ -24,6 +24,7 @@ import (
 	"registrationpolicy.dev/operator/config/crd"
 	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -138,7 +139,7 @@ func (c *cluster) control(ctx context.Context, config *rest.Config) (<-chan erro
 		return nil, err
 	}
 	tracker, metrics := freshness.New(registry, []string{namespace}, logger), publish.NewMetrics(registry)
-	watches, err := controllers.NewWatches(config, mgr.GetAPIReader(), tracker, nil)
+	watches, err := informers.New(config, mgr.GetAPIReader(), tracker, nil)
 	if err != nil {
 		return nil, err
 	}

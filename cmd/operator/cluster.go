@@ -24,8 +24,10 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/election"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/internal/storedsnapshot"
@@ -73,9 +75,9 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	if err != nil {
 		return nil, fmt.Errorf("set up the cluster: %w", err)
 	}
-	metrics, fleetMetrics, publishMetrics := controllers.NewMetrics(registry), fleet.NewMetrics(registry), publish.NewMetrics(registry)
+	metrics, fleetMetrics, publishMetrics := election.NewMetrics(registry), fleet.NewMetrics(registry), publish.NewMetrics(registry)
 	tracker := freshness.New(registry, o.watchNamespaces, logger.WithName("watch"))
-	watches, err := controllers.NewWatches(config, mgr.GetAPIReader(), tracker, o.limits)
+	watches, err := informers.New(config, mgr.GetAPIReader(), tracker, o.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +101,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 		return nil, fmt.Errorf("--snapshot-dir: %w", err)
 	}
 	instance := string(uuid.NewUUID())
-	election, err := coordinationv1client.NewForConfigAndClient(rest.AddUserAgent(config, "leader-election"), mgr.GetHTTPClient())
+	electing, err := coordinationv1client.NewForConfigAndClient(rest.AddUserAgent(config, "leader-election"), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +125,8 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{mgr, tracker, publisher, replica, stored}, mgr.Add(&controllers.Election{
-		Leases: election, Namespace: o.namespace, Name: o.leaseName, Identity: o.replicaName + "_" + instance,
+	return &cluster{mgr, tracker, publisher, replica, stored}, mgr.Add(&election.Election{
+		Leases: electing, Namespace: o.namespace, Name: o.leaseName, Identity: o.replicaName + "_" + instance,
 		Lead: statusReconciler.Run, Metrics: metrics, Logger: logger.WithName("election"),
 	})
 }

@@ -16,10 +16,10 @@ import (
 	"github.com/spf13/pflag"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/internal/loglevel"
+	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/internal/version"
@@ -122,7 +122,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		}
 	}
 	if o.policyDir != "" {
-		directory, err := controllers.OpenDirectory(o.policyDir, store, o.scopes, publish.NewMetrics(registry), logger.WithName("rules"))
+		directory, err := policyfile.OpenDirectory(o.policyDir, store, o.scopes, publish.NewMetrics(registry), logger.WithName("rules"))
 		if err != nil {
 			return nil, fmt.Errorf("--policy-dir: %w", err)
 		}

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
@@ -27,9 +27,9 @@ const listTimeout = 15 * time.Second
 
 // foundPolicies are the policies to explain by.
 type foundPolicies struct {
-	all    []controllers.ReadPolicy // by name
-	where  string                   // in words, for a warning that there is none
-	others []string                 // objects that are no policies, each with its place
+	all    []policyfile.ReadPolicy // by name
+	where  string                  // in words, for a warning that there is none
+	others []string                // objects that are no policies, each with its place
 }
 
 func (f *foundPolicies) rules() []rules.Policy {
@@ -41,7 +41,7 @@ func (f *foundPolicies) rules() []rules.Policy {
 }
 
 func (o *explainOptions) readPolicies(ctx context.Context, stdin io.Reader) (*foundPolicies, error) {
-	reader, err := controllers.NewOffline()
+	reader, err := policyfile.NewOffline()
 	if err != nil {
 		return nil, err
 	}
@@ -55,12 +55,12 @@ func (o *explainOptions) readPolicies(ctx context.Context, stdin io.Reader) (*fo
 	} else if err := o.readCluster(ctx, reader, found); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(found.all, func(a, b controllers.ReadPolicy) int { return a.Compare(b.PolicyName) })
+	slices.SortFunc(found.all, func(a, b policyfile.ReadPolicy) int { return a.Compare(b.PolicyName) })
 	return found, nil
 }
 
 // readCluster lists policies as the operator does.
-func (o *explainOptions) readCluster(ctx context.Context, reader *controllers.Offline, found *foundPolicies) error {
+func (o *explainOptions) readCluster(ctx context.Context, reader *policyfile.Offline, found *foundPolicies) error {
 	loading := clientcmd.NewDefaultClientConfigLoadingRules()
 	loading.ExplicitPath = o.kubeconfig
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: o.context}

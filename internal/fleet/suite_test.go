@@ -17,20 +17,18 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"registrationpolicy.dev/operator/test/apiserver"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-const (
-	// leaseName is that of the lease of the leader.
-	leaseName = "operator"
-	// within is a deadline for what takes moments: far too long for anything but a machine that does ten other things.
-	within = 30 * time.Second
-)
+// leaseName is that of the lease of the leader.
+const leaseName = "operator"
 
 // server is the API server of all tests; each test takes a namespace of its own.
 var server struct {
@@ -41,25 +39,16 @@ var server struct {
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
 func runTests(m *testing.M) int {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		fmt.Fprintln(os.Stderr, "KUBEBUILDER_ASSETS is not set: run make test, which provides kube-apiserver and etcd")
-		return 1
-	}
 	log.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
-	env := &envtest.Environment{}
-	config, err := env.Start()
+	cluster, err := apiserver.Start(&envtest.Environment{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "start an API server:", err)
 		return 1
 	}
-	defer func() { _ = env.Stop() }()
-	config.QPS = -1
-	if server.kube, err = client.New(config, client.Options{Scheme: clientgoscheme.Scheme}); err != nil {
-		fmt.Fprintln(os.Stderr, "make a client:", err)
-		return 1
-	}
-	if server.leases, err = coordinationv1client.NewForConfig(config); err != nil {
+	defer func() { _ = cluster.Env.Stop() }()
+	server.kube = cluster.Kube
+	if server.leases, err = coordinationv1client.NewForConfig(cluster.Config); err != nil {
 		fmt.Fprintln(os.Stderr, "make a client for Leases:", err)
 		return 1
 	}
@@ -75,19 +64,9 @@ func newNamespace(t *testing.T) string {
 	return object.Name
 }
 
-// eventually waits until condition returns "", and fails with what it returned last.
 func eventually(t *testing.T, condition func() string) {
 	t.Helper()
-	const pause = 20 * time.Millisecond
-	for end := time.Now().Add(within); ; time.Sleep(pause) {
-		problem := condition()
-		if problem == "" {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("after %s: %s", within, problem)
-		}
-	}
+	fixture.Eventually(t, fixture.Within, condition)
 }
 
 // pod makes a pod, as a kubelet and a scheduler would leave it, and returns its UID.

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/controllers"
+	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -24,7 +24,7 @@ import (
 // compiler makes the rules of a namespace from what is stored there, by the way that the operator's own objects go.
 type compiler struct {
 	namespace string
-	reader    *controllers.Offline
+	reader    *policyfile.Offline
 	lists     *publish.Lists
 	read      map[string]rules.Policy // without their lists, by name and number of the change
 	compiled  map[string]*rules.Compiled
@@ -42,7 +42,7 @@ type part struct {
 func (p part) digest() string { return rules.DigestOf(p.policies) }
 
 func newCompiler(namespace string) (*compiler, error) {
-	reader, err := controllers.NewOffline()
+	reader, err := policyfile.NewOffline()
 	if err != nil {
 		return nil, err
 	}

@@ -353,7 +353,12 @@ func (v *Versions) namespaces(ctx context.Context) (map[string]*history.Namespac
 			if err != nil {
 				return nil, err
 			}
-			if compiled.denied { // whatever the lists are
+			last := len(namespace.Refused) - 1
+			switch {
+			case !compiled.denied: // whatever the lists are
+			case last >= 0 && namespace.Refused[last].End >= state.span.Begin:
+				namespace.Refused[last].End = state.span.End // a flood is many states
+			default:
 				namespace.Refused = append(namespace.Refused, state.span)
 			}
 		}

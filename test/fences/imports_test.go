@@ -70,6 +70,34 @@ var fences = []fence{
 		because:       "controllers and server meet only in *rules.Store",
 	},
 	{
+		room:         "internal/budget",
+		mustNotReach: []string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime", module + "/controllers", module + "/hookserver", module + "/api"},
+		because:      "what a namespace may take is counted from sizes alone",
+	},
+	{
+		room:         "internal/election",
+		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/rules", module + "/api"},
+		because:      "the election knows a lease, not what is done by who holds it",
+	},
+	{
+		room: "internal/policyobject",
+		mustNotReach: []string{
+			module + "/hookserver", module + "/controllers", module + "/internal/publish", module + "/internal/freshness",
+			"sigs.k8s.io/controller-runtime",
+		},
+		because: "a stored object is understood, or not, by itself",
+	},
+	{
+		room:         "internal/policyfile",
+		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/internal/fleet", module + "/internal/freshness"},
+		because:      "files are a source of policies without a cluster",
+	},
+	{
+		room:         "internal/informers",
+		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/internal/fleet"},
+		because:      "informers bring what is stored; what becomes of it is for others",
+	},
+	{
 		room:         "internal/freshness",
 		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/rules", module + "/api"},
 		because:      "freshness knows how current watches are, not what comes by them",

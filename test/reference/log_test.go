@@ -16,7 +16,8 @@ func TestTheLogPageListsEveryMessageWithItsLevelAndKeys(t *testing.T) {
 	var want []string
 	for _, folder := range []string{
 		"../../cmd/operator", "../../controllers", "../../hookserver", "../../hookserver/oauth", "../../internal/dirwatch", "../../internal/fleet",
-		"../../internal/freshness", "../../internal/publish", "../../internal/storedsnapshot",
+		"../../internal/election", "../../internal/freshness", "../../internal/informers", "../../internal/policyfile", "../../internal/policyobject",
+		"../../internal/publish", "../../internal/storedsnapshot",
 	} {
 		for path := range sourcesOf(t, folder) {
 			for _, found := range messagesOf(t, path) {

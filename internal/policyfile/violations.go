@@ -1,4 +1,4 @@
-package controllers
+package policyfile
 
 import (
 	"errors"
@@ -34,16 +34,16 @@ func (d *document) violation(err *field.Error) string {
 	if !isScalar || err.Type == field.ErrorTypeForbidden {
 		return said
 	}
-	if fix := entryFix(err.Field, value); fix != "" && err.Type != field.ErrorTypeDuplicate && err.Type != field.ErrorTypeTypeInvalid {
+	if fix := policyobject.EntryFix(err.Field, value); fix != "" && err.Type != field.ErrorTypeDuplicate && err.Type != field.ErrorTypeTypeInvalid {
 		return err.Field + ": " + fix
 	}
 	if strings.HasPrefix(err.Field, "spec.profile[") && !strings.HasSuffix(err.Field, ".attribute") {
 		return said // it may be about a person
 	}
-	if _, in, isEntry := policyobject.EntryAt(err.Field); isEntry && (in == "addresses" || !inOneWord(value)) {
+	if _, in, isEntry := policyobject.EntryAt(err.Field); isEntry && (in == "addresses" || !policyobject.InOneWord(value)) {
 		return said // what has no @ may be a local part
 	}
-	if rest, found := strings.CutPrefix(said, err.Field+": "); found && quotable(value) {
+	if rest, found := strings.CutPrefix(said, err.Field+": "); found && policyobject.Quotable(value) {
 		return fmt.Sprintf("%s: %q: %s", err.Field, value, rest)
 	}
 	return said

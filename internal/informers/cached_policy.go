@@ -1,4 +1,4 @@
-package controllers
+package informers
 
 import (
 	"crypto/sha256"
@@ -29,6 +29,12 @@ const (
 type specCache struct {
 	limit int64        // of PolicyCost, together; 0: none
 	kept  atomic.Int64 // no less than what is cached
+}
+
+// Compact brings a policy into the form in which it is cached, with its spec.
+func Compact(policy *unstructured.Unstructured) error {
+	_, err := (&specCache{}).compact(policy)
+	return err
 }
 
 // compact brings a policy into the form in which it is cached.
@@ -67,10 +73,16 @@ func (c *specCache) count(policies []*unstructured.Unstructured) {
 	var kept int64
 	for _, policy := range policies {
 		if hasSpec(policy) {
-			kept += budget.PolicyCost(specSize(policy))
+			kept += budget.PolicyCost(SpecSize(policy))
 		}
 	}
 	c.kept.Store(kept)
+}
+
+// StatusJSON returns the status of a cached policy as JSON; it is not found where the policy has none, or was not cached.
+func StatusJSON(policy *unstructured.Unstructured) (text string, found bool) {
+	text, found = policy.Object[cachedStatus].(string)
+	return text, found
 }
 
 func hasSpec(policy *unstructured.Unstructured) bool {
@@ -78,20 +90,20 @@ func hasSpec(policy *unstructured.Unstructured) bool {
 	return cached
 }
 
-// specSize returns the length in bytes of a cached policy's spec as JSON.
-func specSize(policy *unstructured.Unstructured) int64 {
+// SpecSize returns the length in bytes of a cached policy's spec as JSON.
+func SpecSize(policy *unstructured.Unstructured) int64 {
 	size, _ := policy.Object[cachedSize].(int64)
 	return size
 }
 
-// specSum tells specs apart.
-func specSum(policy *unstructured.Unstructured) string {
+// SpecSum tells specs apart.
+func SpecSum(policy *unstructured.Unstructured) string {
 	sum, _ := policy.Object[cachedSum].(string)
 	return sum
 }
 
-// withSpec returns a cached policy with its spec decoded and without its status. What it returns is not cached.
-func withSpec(policy *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+// WithSpec returns a cached policy with its spec decoded and without its status. What it returns is not cached.
+func WithSpec(policy *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	text, cached := policy.Object[cachedSpec].(string)
 	if !cached {
 		return policy, nil

@@ -1,4 +1,4 @@
-package controllers
+package policyfile
 
 import (
 	"context"
@@ -29,7 +29,7 @@ func digestOf(t *testing.T, read []ReadPolicy) string {
 }
 
 func TestWhatIsReadOfflineIsWhatTheOperatorReads(t *testing.T) {
-	samples := filepath.Join("..", "config", "samples")
+	samples := filepath.Join("..", "..", "config", "samples")
 	offline, err := NewOffline()
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package controllers
+package informers
 
 import (
 	"context"
@@ -31,16 +31,16 @@ import (
 	"registrationpolicy.dev/operator/internal/publish"
 )
 
-// untilCacheSynced is how long a controller waits for its first list. controller-runtime gives up after two minutes and ends the
+// UntilCacheSynced is how long a controller waits for its first list. controller-runtime gives up after two minutes and ends the
 // process, which turns an API server that is away into a crash loop; this one waits, unready, for as long as it takes.
-const untilCacheSynced = 10 * 365 * 24 * time.Hour
+const UntilCacheSynced = 10 * 365 * 24 * time.Hour
 
-// Watches are the informers of a set of namespaces, two each: of policies, and of the metadata of ConfigMaps that hold lists. Each
+// Set has the informers of a set of namespaces, two each: of policies, and of the metadata of ConfigMaps that hold lists. Each
 // namespace is read by itself, so that one that cannot be read keeps no other from being read.
 //
 // Policies are cached unstructured, their specs as text: a typed informer stops at the first object that does not decode, and with
 // it every later change of any other. The content of a ConfigMap is read when a policy names it, and not cached.
-type Watches struct {
+type Set struct {
 	tracker    *freshness.Tracker
 	namespaces map[string]watchedNamespace
 	lister     lister
@@ -53,9 +53,9 @@ type watchedNamespace struct {
 	specs           *specCache
 }
 
-// NewWatches returns the informers of the namespaces that the tracker follows, not yet started. Content is where single objects are
+// New returns the informers of the namespaces that the tracker follows, not yet started. Content is where single objects are
 // read: it asks the API server.
-func NewWatches(config *rest.Config, content client.Reader, tracker *freshness.Tracker, limits budget.Limits) (*Watches, error) {
+func New(config *rest.Config, content client.Reader, tracker *freshness.Tracker, limits budget.Limits) (*Set, error) {
 	objects, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("set up a client: %w", err)
@@ -68,7 +68,7 @@ func NewWatches(config *rest.Config, content client.Reader, tracker *freshness.T
 	if err != nil {
 		return nil, err
 	}
-	w := &Watches{tracker: tracker, namespaces: map[string]watchedNamespace{}, lister: lister, content: content}
+	w := &Set{tracker: tracker, namespaces: map[string]watchedNamespace{}, lister: lister, content: content}
 	for _, namespace := range tracker.Namespaces() {
 		specs := &specCache{limit: limits[namespace]}
 		policies, err := tracker.NewInformer(namespace, freshness.Policies, &toolscache.ListWatch{
@@ -108,7 +108,7 @@ var (
 )
 
 // Start runs all informers until ctx ends.
-func (w *Watches) Start(ctx context.Context) error {
+func (w *Set) Start(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, watched := range w.namespaces {
 		for _, informer := range []toolscache.SharedIndexInformer{watched.policies, watched.lists} {
@@ -120,11 +120,11 @@ func (w *Watches) Start(ctx context.Context) error {
 }
 
 // NeedLeaderElection says that every replica watches.
-func (*Watches) NeedLeaderElection() bool { return false }
+func (*Set) NeedLeaderElection() bool { return false }
 
 // ListFrom returns names and versions of all objects of a kind in a namespace, from the newest state of etcd: that is where an API server
 // answers from if no resourceVersion is asked for.
-func (w *Watches) ListFrom(ctx context.Context, namespace string, kind freshness.Kind) (*metav1.PartialObjectMetadataList, error) {
+func (w *Set) ListFrom(ctx context.Context, namespace string, kind freshness.Kind) (*metav1.PartialObjectMetadataList, error) {
 	if kind == freshness.Policies {
 		return w.lister.metadata(ctx, policyobject.Resource, namespace, metav1.ListOptions{})
 	}
@@ -132,7 +132,7 @@ func (w *Watches) ListFrom(ctx context.Context, namespace string, kind freshness
 }
 
 // Policies returns the policies of a namespace, by name. They are shared, and must not be changed.
-func (w *Watches) Policies(namespace string) []*unstructured.Unstructured {
+func (w *Set) Policies(namespace string) []*unstructured.Unstructured {
 	watched, found := w.namespaces[namespace]
 	if !found {
 		return nil
@@ -148,7 +148,7 @@ func (w *Watches) Policies(namespace string) []*unstructured.Unstructured {
 }
 
 // AllPolicies returns the policies of all namespaces, by namespace and name. They are shared, and must not be changed.
-func (w *Watches) AllPolicies() []*unstructured.Unstructured {
+func (w *Set) AllPolicies() []*unstructured.Unstructured {
 	var policies []*unstructured.Unstructured
 	for _, namespace := range slices.Sorted(maps.Keys(w.namespaces)) {
 		policies = append(policies, w.Policies(namespace)...)
@@ -157,7 +157,7 @@ func (w *Watches) AllPolicies() []*unstructured.Unstructured {
 }
 
 // Policy returns a policy; nil if there is none. It is shared, and must not be changed.
-func (w *Watches) Policy(name types.NamespacedName) *unstructured.Unstructured {
+func (w *Set) Policy(name types.NamespacedName) *unstructured.Unstructured {
 	watched, found := w.namespaces[name.Namespace]
 	if !found {
 		return nil
@@ -170,38 +170,41 @@ func (w *Watches) Policy(name types.NamespacedName) *unstructured.Unstructured {
 	return policy
 }
 
-// countSpecs corrects what is known of how much is cached of a namespace, of which these are all policies.
-func (w *Watches) countSpecs(namespace string, policies []*unstructured.Unstructured) {
+// CountSpecs corrects what is known of how much is cached of a namespace, of which these are all policies.
+func (w *Set) CountSpecs(namespace string, policies []*unstructured.Unstructured) {
 	w.namespaces[namespace].specs.count(policies)
 }
 
-// storedPolicy is a policy as it is cached, with its spec, and as it is stored.
-type storedPolicy struct{ cached, whole *unstructured.Unstructured }
+// StoredPolicy is a policy as it is cached, with its spec, and as it is stored.
+type StoredPolicy struct {
+	// Cached has the spec as text, and Whole as it is stored.
+	Cached, Whole *unstructured.Unstructured
+}
 
-// stored returns a policy with its spec, which it reads if that is not cached. It fails if the policy has changed: the watch then brings
+// Stored returns a policy with its spec, which it reads if that is not cached. It fails if the policy has changed: the watch then brings
 // that soon.
-func (w *Watches) stored(ctx context.Context, policy *unstructured.Unstructured) (storedPolicy, error) {
-	if specSum(policy) == "" || hasSpec(policy) {
-		whole, err := withSpec(policy)
-		return storedPolicy{policy, whole}, err
+func (w *Set) Stored(ctx context.Context, policy *unstructured.Unstructured) (StoredPolicy, error) {
+	if SpecSum(policy) == "" || hasSpec(policy) {
+		whole, err := WithSpec(policy)
+		return StoredPolicy{policy, whole}, err
 	}
 	name := policyobject.NameOf(policy)
 	whole := policyobject.New()
 	if err := w.content.Get(ctx, name, whole); err != nil {
-		return storedPolicy{}, fmt.Errorf("read the policy %s: %w", name, policyobject.Unquoted(err))
+		return StoredPolicy{}, fmt.Errorf("read the policy %s: %w", name, policyobject.Unquoted(err))
 	}
 	cached := &unstructured.Unstructured{Object: maps.Clone(whole.Object)}
-	if _, err := (&specCache{}).compact(cached); err != nil {
-		return storedPolicy{}, err
+	if err := Compact(cached); err != nil {
+		return StoredPolicy{}, err
 	}
-	if cached.GetUID() != policy.GetUID() || specSum(cached) != specSum(policy) {
-		return storedPolicy{}, fmt.Errorf("read the policy %s: %w", name, publish.ErrChanged)
+	if cached.GetUID() != policy.GetUID() || SpecSum(cached) != SpecSum(policy) {
+		return StoredPolicy{}, fmt.Errorf("read the policy %s: %w", name, publish.ErrChanged)
 	}
-	return storedPolicy{cached, whole}, nil
+	return StoredPolicy{cached, whole}, nil
 }
 
 // Version returns the version of a ConfigMap that holds a list, or a part of one.
-func (w *Watches) Version(name types.NamespacedName) publish.Version {
+func (w *Set) Version(name types.NamespacedName) publish.Version {
 	watched, found := w.namespaces[name.Namespace]
 	if !found {
 		return publish.Version{}
@@ -214,7 +217,7 @@ func (w *Watches) Version(name types.NamespacedName) publish.Version {
 }
 
 // Get reads a ConfigMap.
-func (w *Watches) Get(ctx context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+func (w *Set) Get(ctx context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
 	object := &corev1.ConfigMap{}
 	err := w.content.Get(ctx, name, object)
 	switch {
@@ -229,16 +232,16 @@ func (w *Watches) Get(ctx context.Context, name types.NamespacedName) (*corev1.C
 
 // OnPolicies and OnLists call a handler for each object of all namespaces, and for each later change. The returned function ends
 // that.
-func (w *Watches) OnPolicies(handler toolscache.ResourceEventHandler) (end func() error, _ error) {
+func (w *Set) OnPolicies(handler toolscache.ResourceEventHandler) (end func() error, _ error) {
 	return w.on(func(watched watchedNamespace) toolscache.SharedIndexInformer { return watched.policies }, handler)
 }
 
 // OnLists is OnPolicies for the metadata of ConfigMaps.
-func (w *Watches) OnLists(handler toolscache.ResourceEventHandler) (end func() error, _ error) {
+func (w *Set) OnLists(handler toolscache.ResourceEventHandler) (end func() error, _ error) {
 	return w.on(func(watched watchedNamespace) toolscache.SharedIndexInformer { return watched.lists }, handler)
 }
 
-func (w *Watches) on(
+func (w *Set) on(
 	of func(watchedNamespace) toolscache.SharedIndexInformer, handler toolscache.ResourceEventHandler,
 ) (end func() error, err error) {
 	var ends []func() error
@@ -260,8 +263,8 @@ func (w *Watches) on(
 	return end, nil
 }
 
-// hasSynced returns whether the first lists of a namespace are there, as functions for client-go to wait for.
-func (w *Watches) hasSynced(namespace string) []toolscache.InformerSynced {
+// HasSynced returns whether the first lists of a namespace are there, as functions for client-go to wait for.
+func (w *Set) HasSynced(namespace string) []toolscache.InformerSynced {
 	watched := w.namespaces[namespace]
 	return []toolscache.InformerSynced{watched.policies.HasSynced, watched.lists.HasSynced}
 }

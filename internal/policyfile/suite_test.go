@@ -1,4 +1,4 @@
-package controllers
+package policyfile
 
 import (
 	"fmt"
@@ -12,13 +12,13 @@ import (
 )
 
 // said is all that was logged in all tests.
-var saidF = &fixture.Transcript{}
+var said = &fixture.Transcript{}
 
-func loggerToF(w io.Writer) logr.Logger { return fixture.Logger(w, saidF) }
+func loggerTo(w io.Writer) logr.Logger { return fixture.Logger(w, said) }
 
-func testMainF(m *testing.M) {
+func TestMain(m *testing.M) {
 	code := m.Run()
-	if mark := fixture.HoldsLocalPart(saidF.String()); mark != "" {
+	if mark := fixture.HoldsLocalPart(said.String()); mark != "" {
 		fmt.Fprintf(os.Stderr, "FAIL: after all tests: the log holds the local part %q\n", mark)
 		code = 1
 	}

@@ -1,4 +1,4 @@
-package controllers
+package policyfile
 
 import (
 	"context"
@@ -37,7 +37,7 @@ func openDirectory(t *testing.T, namesAndTexts ...string) *directoryFixture {
 		f.write(t, namesAndTexts[i], namesAndTexts[i+1])
 	}
 	var err error
-	f.Directory, err = OpenDirectory(f.dir, f.store, nil, publish.NewMetrics(f.registry), loggerToF(f.log))
+	f.Directory, err = OpenDirectory(f.dir, f.store, nil, publish.NewMetrics(f.registry), loggerTo(f.log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,10 +114,10 @@ func policyFile(name, spec string) string {
 const allowAcme = "\n  allow:\n    domains: [acme.com]"
 
 // The objects that the API server admits and refuses, as ../test/api proves, are admitted and refused from a file too.
-const apiTestdata = "../test/api/testdata/"
+const apiTestdata = "../../test/api/testdata/"
 
 func TestGoodObjectsLoadFromAFile(t *testing.T) {
-	const samples = "../config/samples/"
+	const samples = "../../config/samples/"
 	for _, path := range globbed(t, apiTestdata+"good/*.yaml", samples+"*.yaml", samples+"quickstart/*.yaml") {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			f := openDirectory(t, "policy.yaml", read(t, path))
@@ -364,7 +364,7 @@ func TestFilesThatCannotBeReadAreErrors(t *testing.T) {
 		})
 	}
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
-	d, err := OpenDirectory(nowhere, &rules.Store{}, nil, publish.NewMetrics(prometheus.NewRegistry()), loggerToF(saidF))
+	d, err := OpenDirectory(nowhere, &rules.Store{}, nil, publish.NewMetrics(prometheus.NewRegistry()), loggerTo(said))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -632,7 +632,7 @@ func TestASwapIsSeenAsAWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d, err := OpenDirectory(dir, store, nil, publish.NewMetrics(prometheus.NewRegistry()), loggerToF(saidF))
+	d, err := OpenDirectory(dir, store, nil, publish.NewMetrics(prometheus.NewRegistry()), loggerTo(said))
 	if err != nil {
 		t.Fatal(err)
 	}

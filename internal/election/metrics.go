@@ -1,8 +1,8 @@
-package controllers
+package election
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics are what the controllers count:
+// Metrics are those of the election:
 //
 //	registration_policy_leader  1 on the replica that writes status
 type Metrics struct {

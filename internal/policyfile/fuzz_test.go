@@ -1,6 +1,4 @@
-// Package policyfiles throws text at the reader of policy files. It is a package of its own because those of the controllers' tests
-// need an API server, and this needs none.
-package policyfiles
+package policyfile
 
 import (
 	"os"
@@ -8,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"registrationpolicy.dev/operator/controllers"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -17,7 +14,7 @@ const local = "zaunkoenig"
 
 // FuzzReadPolicies holds the reader of policy files, and what is made of the policies, to what must be true of any text.
 func FuzzReadPolicies(f *testing.F) {
-	files, err := filepath.Glob("../api/testdata/*/*.yaml")
+	files, err := filepath.Glob("../../test/api/testdata/*/*.yaml")
 	if err != nil || len(files) == 0 {
 		f.Fatalf("%d files, %v", len(files), err)
 	}
@@ -34,7 +31,7 @@ func FuzzReadPolicies(f *testing.F) {
 	}
 	f.Add("a: &a [*a]")
 	f.Add("apiVersion: v1\nkind: List\nitems: [{}]\n")
-	reader, err := controllers.NewOffline()
+	reader, err := NewOffline()
 	if err != nil {
 		f.Fatal(err)
 	}

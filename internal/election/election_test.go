@@ -1,4 +1,4 @@
-package controllers
+package election
 
 import (
 	"context"
@@ -8,16 +8,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/util/retry"
+	"registrationpolicy.dev/operator/test/fixture"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // withinALease is a deadline for what takes as long as a lease and its loss do.
-const withinALease = 2*(leaseDuration+renewDeadline) + within
+const withinALease = 2*(leaseDuration+renewDeadline) + fixture.Within
 
 // candidate takes part in an election.
 type candidate struct {
@@ -56,14 +58,14 @@ func (c *candidate) leads() bool {
 
 func startCandidate(t *testing.T, namespace, identity string, lead func(*candidate) func(context.Context) error) *candidate {
 	t.Helper()
-	leases, err := coordinationclient.NewForConfig(cluster.config)
+	leases, err := coordinationclient.NewForConfig(cluster.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &candidate{identity: identity, registry: prometheus.NewRegistry(), ended: make(chan struct{})}
 	election := &Election{
 		Leases: leases, Namespace: namespace, Name: "operator", Identity: identity,
-		Lead: lead(c), Metrics: NewMetrics(c.registry), Logger: loggerTo(said),
+		Lead: lead(c), Metrics: NewMetrics(c.registry), Logger: logr.Discard(),
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	c.cancel = cancel
@@ -83,7 +85,7 @@ func leadWhileHeld(c *candidate) func(context.Context) error { return c.lead }
 func readLease(t *testing.T, namespace string) *coordinationv1.Lease {
 	t.Helper()
 	lease := &coordinationv1.Lease{}
-	if err := cluster.kube.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "operator"}, lease); err != nil {
+	if err := cluster.Kube.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "operator"}, lease); err != nil {
 		t.Fatal(err)
 	}
 	return lease
@@ -99,7 +101,7 @@ func holder(t *testing.T, namespace string) string {
 
 func eventuallyLeads(t *testing.T, deadline time.Duration, c *candidate) {
 	t.Helper()
-	eventually(t, deadline, func() string {
+	fixture.Eventually(t, deadline, func() string {
 		if !c.leads() {
 			return c.identity + " does not lead"
 		}
@@ -109,9 +111,9 @@ func eventuallyLeads(t *testing.T, deadline time.Duration, c *candidate) {
 
 func TestOneLeadsAndTheNextFollowsAtOnce(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	first := startCandidate(t, namespace, "first", leadWhileHeld)
-	eventuallyLeads(t, within, first)
+	eventuallyLeads(t, fixture.Within, first)
 	second := startCandidate(t, namespace, "second", leadWhileHeld)
 	if got := holder(t, namespace); got != "first" {
 		t.Errorf("the lease is held by %q, want first", got)
@@ -126,12 +128,12 @@ func TestOneLeadsAndTheNextFollowsAtOnce(t *testing.T) {
 	if got := holder(t, namespace); got != "" && got != "second" {
 		t.Errorf("the lease is still held by %q", got)
 	}
-	eventuallyLeads(t, within, second)
+	eventuallyLeads(t, fixture.Within, second)
 	if got := holder(t, namespace); got != "second" {
 		t.Errorf("the lease is held by %q, want second", got)
 	}
 	for c, want := range map[*candidate]float64{first: 0, second: 1} {
-		if got := metric(t, c.registry, "registration_policy_leader"); got != want {
+		if got := fixture.Metric(t, c.registry, "registration_policy_leader"); got != want {
 			t.Errorf("the gauge of the %s is %v, want %v", c.identity, got, want)
 		}
 	}
@@ -139,19 +141,19 @@ func TestOneLeadsAndTheNextFollowsAtOnce(t *testing.T) {
 
 func TestALostLeaseEndsTheWorkAndNotTheElection(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	c := startCandidate(t, namespace, "loser", leadWhileHeld)
-	eventuallyLeads(t, within, c)
+	eventuallyLeads(t, fixture.Within, c)
 
 	if err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		lease := readLease(t, namespace)
 		now := metav1.NewMicroTime(time.Now())
 		lease.Spec.HolderIdentity, lease.Spec.RenewTime, lease.Spec.AcquireTime = new("thief"), &now, &now
-		return cluster.kube.Update(t.Context(), lease)
+		return cluster.Kube.Update(t.Context(), lease)
 	}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, withinALease, func() string {
+	fixture.Eventually(t, withinALease, func() string {
 		if c.leads() {
 			return "it still works, without the lease"
 		}
@@ -162,7 +164,7 @@ func TestALostLeaseEndsTheWorkAndNotTheElection(t *testing.T) {
 		t.Fatalf("the election ended: %v", c.err)
 	default:
 	}
-	if got := metric(t, c.registry, "registration_policy_leader"); got != 0 {
+	if got := fixture.Metric(t, c.registry, "registration_policy_leader"); got != 0 {
 		t.Errorf("the gauge is %v without the lease", got)
 	}
 	// The thief never renews: it is followed.
@@ -174,16 +176,16 @@ func TestALostLeaseEndsTheWorkAndNotTheElection(t *testing.T) {
 
 func TestADeletedLeaseIsTakenAgain(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	c := startCandidate(t, namespace, "alone", leadWhileHeld)
-	eventuallyLeads(t, within, c)
+	eventuallyLeads(t, fixture.Within, c)
 	lease := readLease(t, namespace)
-	if err := cluster.kube.Delete(t.Context(), lease); err != nil {
+	if err := cluster.Kube.Delete(t.Context(), lease); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, withinALease, func() string {
+	fixture.Eventually(t, withinALease, func() string {
 		again := &coordinationv1.Lease{}
-		if err := cluster.kube.Get(t.Context(), client.ObjectKeyFromObject(lease), again); err != nil {
+		if err := cluster.Kube.Get(t.Context(), client.ObjectKeyFromObject(lease), again); err != nil {
 			return err.Error()
 		}
 		if again.UID == lease.UID || again.Spec.HolderIdentity == nil || *again.Spec.HolderIdentity != "alone" || !c.leads() {
@@ -195,7 +197,7 @@ func TestADeletedLeaseIsTakenAgain(t *testing.T) {
 
 func TestWorkThatFailsGivesTheLeaseUpAndTriesAgain(t *testing.T) {
 	t.Parallel()
-	namespace := cluster.namespace(t)
+	namespace := cluster.Namespace(t)
 	c := startCandidate(t, namespace, "failing", func(c *candidate) func(context.Context) error {
 		return func(ctx context.Context) error {
 			c.mu.Lock()
@@ -216,13 +218,13 @@ func TestWorkThatFailsGivesTheLeaseUpAndTriesAgain(t *testing.T) {
 }
 
 func TestAnElectionThatIsSetUpWronglyFailsAtOnce(t *testing.T) {
-	leases, err := coordinationclient.NewForConfig(cluster.config)
+	leases, err := coordinationclient.NewForConfig(cluster.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	election := &Election{
 		Leases: leases, Namespace: "default", Name: "operator", // without an identity
-		Lead: leadWhileHeld(&candidate{}), Metrics: NewMetrics(prometheus.NewRegistry()), Logger: loggerTo(said),
+		Lead: leadWhileHeld(&candidate{}), Metrics: NewMetrics(prometheus.NewRegistry()), Logger: logr.Discard(),
 	}
 	if err := election.Start(t.Context()); err == nil {
 		t.Error("no error")

@@ -1,4 +1,4 @@
-package controllers
+package policyobject
 
 import (
 	"fmt"
@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -28,22 +27,22 @@ const entryLabel = `[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd
 // atSigns are what a reader may take for an @: before one stands a local part, which no message may quote.
 var atSigns = []string{"@", "\uff20", "\ufe6b", "%40", "(at)", "[at]", " at "}
 
-// quotable says whether a value of a file may stand in a message: it is short, and no part of it can be a local part.
-func quotable(value string) bool {
+// Quotable says whether a value of a file may stand in a message: it is short, and no part of it can be a local part.
+func Quotable(value string) bool {
 	const longest = 80 // a line of a log is read by people
 	return value != "" && len(value) <= longest &&
 		!slices.ContainsFunc(atSigns, func(at string) bool { return strings.Contains(value, at) })
 }
 
-// inOneWord says whether a value has blanks at its ends at most.
-func inOneWord(value string) bool {
+// InOneWord says whether a value has blanks at its ends at most.
+func InOneWord(value string) bool {
 	return !strings.ContainsFunc(strings.TrimFunc(value, rules.IsBlank), rules.IsBlank)
 }
 
-// entryFix returns what is wrong with a value that the schema refuses as an entry, and what to write instead; "" where it has no
+// EntryFix returns what is wrong with a value that the schema refuses as an entry, and what to write instead; "" where it has no
 // better words than the schema. It never quotes a local part.
-func entryFix(path, value string) string {
-	side, in, isEntry := policyobject.EntryAt(path)
+func EntryFix(path, value string) string {
+	side, in, isEntry := EntryAt(path)
 	switch {
 	case !isEntry || value == "":
 		return ""
@@ -69,7 +68,7 @@ func domainFix(side, value string) string {
 	if severalSeparated.MatchString(value) {
 		return "it holds several domains: write each as an item of its own"
 	}
-	if !quotable(value) || !inOneWord(value) {
+	if !Quotable(value) || !InOneWord(value) {
 		return ""
 	}
 	if _, err := netip.ParseAddr(strings.Trim(value, "[]")); err == nil {

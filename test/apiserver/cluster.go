@@ -1,0 +1,186 @@
+package apiserver
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/test/fixture"
+)
+
+// Cluster is a kube-apiserver with its etcd, and no controllers.
+type Cluster struct {
+	// Env is what runs them.
+	Env *envtest.Environment
+	// Config and Kube are those of an administrator.
+	Config *rest.Config
+	Kube   client.Client
+}
+
+// Start starts one. The caller stops its Env.
+func Start(env *envtest.Environment) (*Cluster, error) {
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		return nil, errors.New("KUBEBUILDER_ASSETS is not set: run make test, which provides kube-apiserver and etcd")
+	}
+	config, err := env.Start()
+	if err != nil {
+		return nil, err
+	}
+	config = policyobject.ClientConfig(config)
+	scheme, err := Scheme()
+	if err != nil {
+		return nil, err
+	}
+	kube, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, err
+	}
+	return &Cluster{Env: env, Config: config, Kube: kube}, nil
+}
+
+// Scheme returns the types of Kubernetes and ours.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	return scheme, cmp.Or(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
+}
+
+// DirectClient returns a client without a cache, and without a call to find out what the API server serves.
+func DirectClient(t *testing.T, config *rest.Config) client.Client {
+	t.Helper()
+	scheme, err := Scheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct, err := client.New(config, client.Options{Scheme: scheme, Mapper: policyobject.Mapper()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return direct
+}
+
+// Namespace makes a namespace for one test. It stays: its Events and conditions are searched for local parts at the end.
+func (c *Cluster) Namespace(t *testing.T) string {
+	t.Helper()
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	if err := c.Kube.Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	return object.Name
+}
+
+// Apply applies a policy whose spec is written in YAML, as kubectl would.
+func (c *Cluster) Apply(t *testing.T, namespace, name, spec string) {
+	t.Helper()
+	c.ApplyObject(t, fixture.Policy(t, namespace, name, spec))
+}
+
+// ApplyObject applies a policy.
+func (c *Cluster) ApplyObject(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	configuration := client.ApplyConfigurationFromUnstructured(object)
+	if err := c.Kube.Apply(t.Context(), configuration, client.FieldOwner("test"), client.ForceOwnership); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Remove deletes a policy.
+func (c *Cluster) Remove(t *testing.T, namespace, name string) {
+	t.Helper()
+	object := policyobject.New()
+	object.SetNamespace(namespace)
+	object.SetName(name)
+	if err := c.Kube.Delete(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Stored returns a policy as the API server has it now.
+func (c *Cluster) Stored(t *testing.T, namespace, name string) *unstructured.Unstructured {
+	t.Helper()
+	object := policyobject.New()
+	if err := c.Kube.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, object); err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+// Endpoint is what a Service's EndpointSlice says of a pod.
+type Endpoint struct {
+	// Name is that of the pod, and Serving what its condition says; nil for nothing.
+	Name    string
+	Serving *bool
+}
+
+// Endpoints makes the Service's EndpointSlice say this, as the controller that is not there would.
+func (c *Cluster) Endpoints(t *testing.T, namespace, service string, endpoints ...Endpoint) {
+	t.Helper()
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: service + "-1", Labels: map[string]string{discoveryv1.LabelServiceName: service},
+		},
+		AddressType: discoveryv1.AddressTypeIPv4,
+	}
+	for i, e := range endpoints {
+		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{
+			Addresses:  []string{fmt.Sprintf("10.0.0.%d", i+1)},
+			Conditions: discoveryv1.EndpointConditions{Serving: e.Serving},
+			TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: namespace, Name: e.Name},
+		})
+	}
+	existing := &discoveryv1.EndpointSlice{}
+	if err := c.Kube.Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: slice.Name}, existing); err == nil {
+		slice.ResourceVersion = existing.ResourceVersion
+		if err := c.Kube.Update(t.Context(), slice); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if err := c.Kube.Create(t.Context(), slice); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// List returns a ConfigMap with the label of a list.
+func List(namespace, name string, texts map[string]string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: policyobject.ListLabels()}, Data: texts,
+	}
+}
+
+// Keep creates or replaces ConfigMaps.
+func (c *Cluster) Keep(t *testing.T, objects ...*corev1.ConfigMap) {
+	t.Helper()
+	for _, object := range objects {
+		object.ResourceVersion = ""
+		err := c.Kube.Create(t.Context(), object)
+		if client.IgnoreAlreadyExists(err) == nil && err != nil {
+			err = c.Kube.Update(t.Context(), object)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Drop deletes a ConfigMap.
+func (c *Cluster) Drop(t *testing.T, namespace, name string) {
+	t.Helper()
+	if err := c.Kube.Delete(t.Context(), List(namespace, name, nil)); err != nil {
+		t.Fatal(err)
+	}
+}
