@@ -168,7 +168,12 @@ func (v *Versions) search(ctx context.Context, call *history.Call, last vector, 
 	now, oldest := v.storedAt(v.moments[latest]), v.storedAt(v.moments[max(0, min(earliest, latest-nearMoments))])
 	bases := []vector{now}
 	if last != nil {
-		bases, oldest = []vector{last, now}, last
+		bases = []vector{last, now}
+		for i := range last {
+			if oldest[i].Denied = last[i].Denied; !last[i].Denied {
+				oldest[i] = last[i]
+			}
+		}
 	}
 	for i := latest - 1; i >= max(0, latest-nearMoments); i-- {
 		bases = append(bases, v.storedAt(v.moments[i]))
@@ -311,10 +316,10 @@ func wentOn(earlier, later history.Part) bool {
 
 // mixtures returns what the states of a namespace make that were stored between the oldest and now, newer ones of its policies or of one
 // of its lists with older ones of the others. Those come first whose states are near the oldest or now, each.
+//
+// Where the namespace was denied, its policies may be of any moment: they are read apart from its lists, which may have been forbidden
+// again before they were read.
 func (v *Versions) mixtures(_ int, oldest, now history.Part) []history.Part {
-	if oldest.Denied {
-		oldest = now
-	}
 	type mixture struct {
 		part history.Part
 		far  int
@@ -325,7 +330,13 @@ func (v *Versions) mixtures(_ int, oldest, now history.Part) []history.Part {
 			call(state, min(now-state, max(oldest-state, state-oldest)))
 		}
 	}
+	if oldest.Denied {
+		oldest.Lists = now.Lists
+	}
 	backFrom(oldest.Policies, now.Policies, func(policies, far int) {
+		if oldest.Denied {
+			far = 0
+		}
 		backFrom(oldest.Lists[0], now.Lists[0], func(first, farFirst int) {
 			backFrom(oldest.Lists[1], now.Lists[1], func(second, farSecond int) {
 				all = append(all, mixture{

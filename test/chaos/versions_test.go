@@ -144,3 +144,29 @@ func TestTheRulesOfANamespaceThatIsLongUnreadableAreFound(t *testing.T) {
 		}
 	}
 }
+
+// The policies of a namespace were read while its lists could not be, and these much later.
+func TestTheRulesOfANamespaceThatWasReadInTwoPartsAreFound(t *testing.T) {
+	authors := madeUpAuthors(t)
+	parts := func(second int, of history.Part) map[string]history.Part {
+		all := map[string]history.Part{withdrawn: of}
+		for _, namespace := range []string{own, unsteady, leftAlone} {
+			all[namespace] = history.Part{Policies: second, Lists: [history.ListCount]int{second, second}}
+		}
+		return all
+	}
+	call := func(second int, parts map[string]history.Part) history.Call {
+		moment := history.Moment(second)*time.Second + time.Millisecond
+		return history.Call{Answered: true, LastBegin: moment, End: moment, Digest: digestAt(t, authors, parts), Pod: "pod"}
+	}
+	const later = 18
+	apart := history.Part{Policies: 5, Lists: [history.ListCount]int{later, later}}
+	calls := []history.Call{call(4, parts(4, history.Part{Denied: true})), call(later, parts(later, apart))}
+	versions, err := settle(t.Context(), authors, calls, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version := versions.byDigest[calls[1].Digest]; version == nil || version.Parts[withdrawn] != apart {
+		t.Errorf("found %+v, want %+v", version, apart)
+	}
+}
