@@ -124,7 +124,7 @@ bench: ## Measure decisions, the server and edits side by side: see bench/README
 ##@ Build it
 
 .PHONY: generate
-generate: ## Regenerate deepcopy, CRD, RBAC, apply configurations and tables
+generate: ## Regenerate deepcopy, CRD, RBAC and tables
 	@hack/generate.sh
 	@go generate ./...
 

@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,11 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	strictjson "sigs.k8s.io/json"
 
-	v1alpha1ac "registrationpolicy.dev/operator/api/applyconfiguration/api/v1alpha1"
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
@@ -240,56 +237,14 @@ func (s policyStatus) accepted() metav1.Condition {
 // from, so that a leader that lost its lease without noticing cannot overwrite what its successor wrote. It is unstructured
 // because the answer, the whole policy, is decoded into it.
 func (s policyStatus) applyTo(object *unstructured.Unstructured) (runtime.ApplyConfiguration, error) {
-	status := v1alpha1ac.RegistrationPolicyStatus().WithObservedGeneration(s.ObservedGeneration)
-	for _, condition := range s.Conditions {
-		status.WithConditions(metav1ac.Condition().
-			WithType(condition.Type).
-			WithStatus(condition.Status).
-			WithReason(condition.Reason).
-			WithMessage(condition.Message).
-			WithObservedGeneration(condition.ObservedGeneration).
-			WithLastTransitionTime(condition.LastTransitionTime))
-	}
-	if replicas := s.Replicas; replicas != nil {
-		configuration := v1alpha1ac.ReplicasStatus().
-			WithSummary(replicas.Summary).WithServing(*replicas.Serving).WithInForce(*replicas.InForce)
-		if replicas.FirstSeenResourceVersion != "" {
-			configuration.WithFirstSeenResourceVersion(replicas.FirstSeenResourceVersion)
-		}
-		if replicas.UID != "" {
-			configuration.WithUID(replicas.UID)
-		}
-		if replicas.ObservedTime != nil {
-			configuration.WithObservedTime(*replicas.ObservedTime)
-		}
-		for _, waiting := range replicas.Waiting {
-			configuration.WithWaiting(v1alpha1ac.WaitingReplica().WithName(waiting.Name).WithReason(waiting.Reason))
-		}
-		status.WithReplicas(configuration)
-	}
-	if entries := s.Entries; entries != nil {
-		status.WithEntries(v1alpha1ac.EntriesStatus().WithAllowed(*entries.Allowed).WithDenied(*entries.Denied))
-	}
-	if s.NamespaceMemoryLimitBytes > 0 {
-		status.WithNamespaceMemoryLimitBytes(s.NamespaceMemoryLimitBytes)
-	}
-	for _, list := range s.Lists {
-		status.WithLists(v1alpha1ac.ListStatus().
-			WithPath(list.Path).
-			WithEntries(*list.Entries).
-			WithDigest(list.Digest).
-			WithSkippedLines(list.SkippedLines).
-			WithFirstSkippedLines(list.FirstSkippedLines...))
-	}
-	text, err := json.Marshal(v1alpha1ac.RegistrationPolicy(object.GetName(), object.GetNamespace()).
-		WithResourceVersion(object.GetResourceVersion()).
-		WithStatus(status))
+	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&s.RegistrationPolicyStatus)
 	if err != nil {
 		return nil, fmt.Errorf("write the status: %w", err)
 	}
-	configuration := &unstructured.Unstructured{}
-	if err := configuration.UnmarshalJSON(text); err != nil {
-		return nil, fmt.Errorf("write the status: %w", err)
-	}
+	configuration := policyobject.New()
+	configuration.SetNamespace(object.GetNamespace())
+	configuration.SetName(object.GetName())
+	configuration.SetResourceVersion(object.GetResourceVersion())
+	configuration.Object["status"] = status
 	return client.ApplyConfigurationFromUnstructured(configuration), nil
 }

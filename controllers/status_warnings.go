@@ -117,7 +117,9 @@ func (r *StatusReconciler) warnAgain() (wait time.Duration) {
 		if !ok || built.Refused != "" {
 			continue // its build asks again
 		}
-		members[policyobject.NameOf(object)] = warnedPolicy{uid: object.GetUID(), generation: object.GetGeneration(), resolved: built.Written}
+		members[policyobject.NameOf(object)] = warnedPolicy{
+			uid: object.GetUID(), generation: object.GetGeneration(), resolved: built.Written,
+		}
 		policies = append(policies, built.Written)
 		compiled = append(compiled, built)
 	}

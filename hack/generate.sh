@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes everything that is generated: deepcopy functions, apply configurations, the CustomResourceDefinition, RBAC,
+# Writes everything that is generated: deepcopy functions, the CustomResourceDefinition, RBAC,
 # and the chart's copies of what config says first.
 # The same sources give the same files. Needs only Go; the generators are pinned in tools/go.mod.
 set -eu
@@ -15,11 +15,9 @@ api=./api/v1alpha1
 crds=config/crd/bases
 role=config/rbac/role.yaml
 
-# From nothing, so that what has no source any more goes. The apply configurations need the deepcopy functions to
-# compile.
-rm -rf $api/zz_generated.*.go api/applyconfiguration $crds $role
+# From nothing, so that what has no source any more goes.
+rm -rf $api/zz_generated.*.go $crds $role
 "$bin/controller-gen" object paths=$api
-"$bin/controller-gen" applyconfiguration:omitToolVersion=true paths=$api
 
 "$bin/controller-gen" crd paths=$api output:crd:dir=$crds
 for crd in $crds/*.yaml; do

@@ -6,7 +6,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -93,24 +92,6 @@ func (c *connections) first() (_ *connection, wait time.Duration) {
 		}
 	}
 	return nil, wait
-}
-
-// hasUnread says that something has come on a connection that nobody has read yet.
-func hasUnread(conn net.Conn) bool {
-	tcp, ok := conn.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return false
-	}
-	unread := false
-	err = raw.Control(func(fd uintptr) {
-		n, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		unread = err == nil && n > 0
-	})
-	return err == nil && unread
 }
 
 // remove is called with mu locked. It may be called again.

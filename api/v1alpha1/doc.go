@@ -6,7 +6,5 @@
 // again.
 //
 // +kubebuilder:object:generate=true
-// +kubebuilder:ac:generate=true
-// +kubebuilder:ac:output:package=../applyconfiguration
 // +groupName=registrationpolicy.dev
 package v1alpha1

@@ -7,7 +7,7 @@ import (
 	"io"
 	"net/http"
 
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // callCase is one kind of call.

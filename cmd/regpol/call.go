@@ -15,7 +15,7 @@ import (
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/hookfaults"
 	"registrationpolicy.dev/operator/internal/usage"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // previewAddress is who signs up where no address is given. Nobody has it (RFC 2606).

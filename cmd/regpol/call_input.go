@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"registrationpolicy.dev/operator/internal/hookfaults"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"net/url"
 
 	"registrationpolicy.dev/operator/internal/hookfaults"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // The verdicts of call.

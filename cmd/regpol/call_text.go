@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/internal/hookfaults"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // write writes the report as the user asked for it.

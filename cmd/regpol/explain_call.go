@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"registrationpolicy.dev/operator/hookserver/okta"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // The words of --shape.

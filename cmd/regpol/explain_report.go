@@ -8,7 +8,7 @@ import (
 
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/rules"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // explanation is all that was found out about a call.

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/rules"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // The words of --output.

@@ -16,7 +16,7 @@ import (
 	"net/url"
 	"slices"
 
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // Options say which hook is called and how.

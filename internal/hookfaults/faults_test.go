@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	hf "registrationpolicy.dev/operator/internal/hookfaults"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 const (

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // line is the way to the hook's server, and what was seen on it in the last attempt.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // probe calls a hook that answered once without a credential and once with a wrong one: a hook that answers then tells

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // slowShare is the part of Okta's patience from which on an answer is slow: 1/2. The rest is for a day with more

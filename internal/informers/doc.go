@@ -1,2 +1,2 @@
-// Package informers has the informers of each namespace: policies with their specs, and names and versions of the ConfigMaps that hold lists.
+// Package informers has the informers of each namespace: of policies, with their specs, and of names and versions of lists.
 package informers

@@ -29,7 +29,11 @@ func start(t *testing.T, config *rest.Config, namespace string) *Set {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- set.Start(t.Context()) }()
-	t.Cleanup(func() { <-ended })
+	t.Cleanup(func() {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 	return set
 }
 

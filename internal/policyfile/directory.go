@@ -40,7 +40,9 @@ type Directory struct {
 
 // OpenDirectory begins to watch the directory at path. It reads nothing yet. Of its policies, what scopes leave in force is
 // published in store.
-func OpenDirectory(path string, store *rules.Store, scopes policyobject.Scopes, metrics *publish.Metrics, logger logr.Logger) (*Directory, error) {
+func OpenDirectory(
+	path string, store *rules.Store, scopes policyobject.Scopes, metrics *publish.Metrics, logger logr.Logger,
+) (*Directory, error) {
 	schema, err := policyobject.NewSchema()
 	if err != nil {
 		return nil, err

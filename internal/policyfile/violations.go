@@ -34,7 +34,8 @@ func (d *document) violation(err *field.Error) string {
 	if !isScalar || err.Type == field.ErrorTypeForbidden {
 		return said
 	}
-	if fix := policyobject.EntryFix(err.Field, value); fix != "" && err.Type != field.ErrorTypeDuplicate && err.Type != field.ErrorTypeTypeInvalid {
+	ofOneValue := err.Type != field.ErrorTypeDuplicate && err.Type != field.ErrorTypeTypeInvalid
+	if fix := policyobject.EntryFix(err.Field, value); fix != "" && ofOneValue {
 		return err.Field + ": " + fix
 	}
 	if strings.HasPrefix(err.Field, "spec.profile[") && !strings.HasSuffix(err.Field, ".attribute") {

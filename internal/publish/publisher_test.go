@@ -307,7 +307,9 @@ type behind struct {
 
 func (b behind) Version(name types.NamespacedName) Version { return b.watched[name.Name] }
 
-func (b behind) Get(_ context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) { return b.configMaps[name.Name], nil }
+func (b behind) Get(_ context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+	return b.configMaps[name.Name], nil
+}
 
 // A list that was deleted and made again is read in the version that the watch has brought, or not at all: the watch brings its absence
 // next, and what had been in force of it would be gone again.

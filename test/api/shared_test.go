@@ -7,28 +7,31 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	applyv1alpha1 "registrationpolicy.dev/operator/api/applyconfiguration/api/v1alpha1"
 	"registrationpolicy.dev/operator/api/v1alpha1"
 )
 
 // Two field managers each keep a list of their own in both fields: neither takes away the other's, and what one no longer applies
 // goes without the other's.
 func TestListsAreSharedByFieldManagers(t *testing.T) {
-	type reference = applyv1alpha1.ListReferenceApplyConfiguration
-	list := func(name v1alpha1.ListReferenceName, configMap v1alpha1.ObjectName) *reference {
-		r := applyv1alpha1.ListReference().WithConfigMap(applyv1alpha1.ConfigMapList().WithName(configMap))
+	list := func(name, configMap string) map[string]any {
+		reference := map[string]any{"configMap": map[string]any{"name": configMap}}
 		if name != "" {
-			r = r.WithName(name)
+			reference["name"] = name
 		}
-		return r
+		return reference
 	}
-	apply := func(owner string, lists ...*reference) error {
-		applied := applyv1alpha1.RegistrationPolicy("shared", namespace).WithSpec(applyv1alpha1.RegistrationPolicySpec().
-			WithAllow(applyv1alpha1.Allow().WithLists(lists...)).WithDeny(applyv1alpha1.Deny().WithLists(lists...)))
-		return kube.Apply(t.Context(), applied, client.FieldOwner(owner))
+	apply := func(owner string, list map[string]any) error {
+		applied := &unstructured.Unstructured{}
+		applied.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("RegistrationPolicy"))
+		applied.SetNamespace(namespace)
+		applied.SetName("shared")
+		lists := map[string]any{"lists": []any{list}}
+		applied.Object["spec"] = map[string]any{"allow": lists, "deny": lists}
+		return kube.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(applied), client.FieldOwner(owner))
 	}
 	names := func() [2][]string {
 		t.Helper()

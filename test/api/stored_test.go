@@ -8,9 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	applyv1alpha1 "registrationpolicy.dev/operator/api/applyconfiguration/api/v1alpha1"
 	"registrationpolicy.dev/operator/api/v1alpha1"
 )
 
@@ -105,31 +103,5 @@ func TestProfileValuesAreStoredAsTheyAreWritten(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("values (-want +got):\n%s", diff)
-	}
-}
-
-func TestWhatWasAppliedCanBeExtracted(t *testing.T) {
-	const owner = "registrationpolicy-test"
-	spec := func() *applyv1alpha1.RegistrationPolicySpecApplyConfiguration {
-		return applyv1alpha1.RegistrationPolicySpec().
-			WithAllow(applyv1alpha1.Allow().WithDomains("acme.com", "*.acme.com")).
-			WithProfile(
-				applyv1alpha1.ProfileAttribute().WithAttribute("userType").WithValue(value(t, "Partner")),
-				applyv1alpha1.ProfileAttribute().WithAttribute("groups").WithValue(value(t, []string{"a", "b"})),
-			)
-	}
-	// Apply writes the answer, with its defaults, into what it is given.
-	applied := applyv1alpha1.RegistrationPolicy("applied", namespace).WithSpec(spec())
-	if err := kube.Apply(t.Context(), applied, client.FieldOwner(owner)); err != nil {
-		t.Fatal(err)
-	}
-	policy := stored(t, policy("applied"))
-	removeAtEnd(t, policy)
-	extracted, err := applyv1alpha1.ExtractRegistrationPolicy(policy, owner)
-	if err != nil {
-		t.Fatalf("what was applied cannot be told from the object: %v", err)
-	}
-	if diff := cmp.Diff(spec(), extracted.Spec); diff != "" {
-		t.Errorf("what was applied (-want +got):\n%s", diff)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/history"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 const (

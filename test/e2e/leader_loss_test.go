@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/test/proxies"
 )
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // A container runtime whose disk is full takes no log. Okta's calls are answered all the same.

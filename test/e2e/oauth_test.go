@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/test/oauthissuer"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // rsaBits is the length of an issuer's keys, as Okta has them.

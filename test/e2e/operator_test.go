@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 const credential = "Basic ZTJlOmEtc2VjcmV0LW9mLXRoZS10ZXN0"

@@ -18,7 +18,7 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/config/crd"
 	"registrationpolicy.dev/operator/rules"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // elsewhere is a source of calls besides the one that a registration has by itself.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 func withDirectory(t *testing.T, dir string, flags ...string) []string {

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/rules"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 const storedInUse = "registration_policy_stored_snapshot"

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,131 +18,130 @@ import (
 // module is the path of the operator's own module.
 const module = "registrationpolicy.dev/operator"
 
-// fence says what packages must not import. Paths stand for themselves and all below them.
+// fence says what packages must not import. Paths stand for themselves and all below them. All but the last are of the table of rooms in
+// CONTRIBUTING.md, which is their one source.
 type fence struct {
 	// room is the folder whose packages the fence stands around, itself included.
 	room string
-	// except are folders in the room that the fence leaves out: programs that generate its files.
+	// except are folders in the room that the fence leaves out.
 	except []string
-	// mustNotReach may not be imported by any chain of imports.
-	mustNotReach []string
-	// notThrough are packages whose own imports are not looked at, each with its reason beside it.
-	notThrough []string
-	// mustNotImport may not be imported by the room itself; what it imports may.
-	mustNotImport []string
+	// keepsOut may not be imported: by any chain of imports, or, of the standard library, by the room itself.
+	keepsOut []string
 	// mayImport, if given, is all that the room itself imports beside the standard library.
 	mayImport []string
 	// because is the reason, for whoever runs into the fence.
 	because string
 }
 
-var fences = []fence{
-	{
-		room:   "rules",
-		except: []string{"rules/internal"},
-		mustNotReach: []string{
-			"k8s.io", "sigs.k8s.io", "net/http", "log", "github.com/go-logr", "github.com/prometheus",
-			module + "/api", module + "/controllers", module + "/hookserver",
+// reasons are why rooms keep out what they keep out.
+var reasons = map[string]string{
+	"api/v1alpha1":            "whoever imports the API gets its types, and no client with them",
+	"rules":                   "rules is the pure core: a decision depends on the snapshot and the call alone",
+	"hookserver":              "the server and the controllers meet only in *rules.Store",
+	"hookserver/okta":         "okta is the hook's wire format alone; hookserver joins it with rules",
+	"hookserver/oauth":        "oauth knows tokens and their issuer; what a caller may then do is none of its business",
+	"controllers":             "controllers and server meet only in *rules.Store, and controllers speak to the API server by its client alone",
+	"internal/budget":         "what a namespace may take is counted from sizes alone",
+	"internal/dirwatch":       "it knows files, not what is in them",
+	"internal/election":       "the election knows a lease, not what is done by who holds it",
+	"internal/fleet":          "the fleet knows what replicas report, not how rules are built",
+	"internal/freshness":      "freshness knows how current watches are, not what comes by them",
+	"internal/hookfaults":     "it looks at any hook, ours or anybody's",
+	"internal/informers":      "informers bring what is stored; what becomes of it is for others",
+	"internal/listobjects":    "it knows how a list is stored, not what an entry means",
+	"internal/listsync":       "whoever writes lists decides nobody's sign-up: it knows rules, the API, and the format of a list",
+	"internal/loglevel":       "a level knows nothing",
+	"internal/objectlist":     "it reads octets into objects; who asks for them, and what they mean, is for others",
+	"internal/oktasim":        "it speaks to any hook, ours or anybody's",
+	"internal/policyfile":     "files are a source of policies without a cluster",
+	"internal/policyobject":   "a stored object is understood, or not, by itself",
+	"internal/publish":        "publishing knows compiled policies and lists, not where they are read or who is told",
+	"internal/storedsnapshot": "the stored snapshot knows compiled policies and lists, not the objects that they were made of",
+	"internal/usage":          "it knows words, not what they command",
+	"internal/version":        "a version knows nothing",
+	"cmd/operator":            "what is shipped is made of nothing that is there for tests",
+	"cmd/regpol":              "what is shipped is made of nothing that is there for tests",
+}
+
+// fences returns those of the table, and those that no row can say.
+func fences(t *testing.T) []fence {
+	t.Helper()
+	all := []fence{
+		{
+			room: "rules", except: []string{"rules/internal"},
+			mayImport: []string{
+				module + "/rules", "golang.org/x/net/idna", "golang.org/x/net/publicsuffix", "golang.org/x/text/unicode",
+			},
+			because: reasons["rules"],
 		},
-		// It imports net/http/cookiejar for one interface type, and starts nothing of it.
-		notThrough: []string{"golang.org/x/net/publicsuffix"},
-		because:    "rules is the pure core: a decision depends on the snapshot and the call alone",
-	},
-	{
-		room: "hookserver",
-		mustNotReach: []string{
-			"k8s.io/client-go", "k8s.io/api", "sigs.k8s.io/controller-runtime",
-			module + "/api", module + "/controllers", module + "/config",
+		{
+			room: ".", except: []string{"test"}, keepsOut: []string{module + "/test"},
+			because: "what is shipped is made of nothing that is there for tests",
 		},
-		because: "the server and the controllers meet only in *rules.Store",
-	},
-	{
-		room:         "hookserver/okta",
-		mustNotReach: []string{module + "/rules", "k8s.io", "sigs.k8s.io"},
-		because:      "okta is the hook's wire format alone; hookserver joins it with rules",
-	},
-	{
-		room:         "hookserver/oauth",
-		mustNotReach: []string{module + "/rules", module + "/hookserver/okta", "github.com/prometheus", "k8s.io", "sigs.k8s.io"},
-		because:      "oauth knows tokens and their issuer; what a caller may then do is none of its business",
-	},
-	{
-		room:          "controllers",
-		mustNotReach:  []string{module + "/hookserver"},
-		mustNotImport: []string{"net/http"},
-		because:       "controllers and server meet only in *rules.Store",
-	},
-	{
-		room:         "internal/budget",
-		mustNotReach: []string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime", module + "/controllers", module + "/hookserver", module + "/api"},
-		because:      "what a namespace may take is counted from sizes alone",
-	},
-	{
-		room:         "internal/election",
-		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/rules", module + "/api"},
-		because:      "the election knows a lease, not what is done by who holds it",
-	},
-	{
-		room: "internal/policyobject",
-		mustNotReach: []string{
-			module + "/hookserver", module + "/controllers", module + "/internal/publish", module + "/internal/freshness",
-			"sigs.k8s.io/controller-runtime",
-		},
-		because: "a stored object is understood, or not, by itself",
-	},
-	{
-		room:         "internal/policyfile",
-		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/internal/fleet", module + "/internal/freshness"},
-		because:      "files are a source of policies without a cluster",
-	},
-	{
-		room:         "internal/informers",
-		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/internal/fleet"},
-		because:      "informers bring what is stored; what becomes of it is for others",
-	},
-	{
-		room:         "internal/freshness",
-		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/rules", module + "/api"},
-		because:      "freshness knows how current watches are, not what comes by them",
-	},
-	{
-		room: "internal/objectlist",
-		mustNotReach: []string{
-			module + "/hookserver", module + "/controllers", module + "/rules", module + "/api", "k8s.io/client-go",
-		},
-		because: "it reads octets into objects; who asks for them, and what they mean, is for others",
-	},
-	{
-		room:         "internal/publish",
-		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/api", module + "/internal/fleet"},
-		because:      "publishing knows compiled policies and lists, not where they are read or who is told",
-	},
-	{
-		room:         "internal/storedsnapshot",
-		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/api", module + "/internal/fleet"},
-		because:      "the stored snapshot knows compiled policies and lists, not the objects that they were made of",
-	},
-	{
-		room:         "internal/fleet",
-		mustNotReach: []string{module + "/hookserver", module + "/controllers", module + "/rules"},
-		because:      "the fleet knows what replicas report, not how rules are built",
-	},
-	{
-		room:         "internal/listsync",
-		mustNotReach: []string{module + "/hookserver", module + "/controllers"},
-		because:      "whoever writes lists decides nobody's sign-up: it knows rules, the API, and the format of a list",
-	},
-	{
-		room:         "api/v1alpha1",
-		mustNotReach: []string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime", module + "/rules"},
-		mayImport:    []string{"k8s.io/apimachinery"},
-		because:      "whoever imports the API gets its types, and no client with them",
-	},
-	{
-		room:          ".",
-		mustNotImport: []string{module + "/cmd"},
-		because:       "mains are thin, and nobody imports them",
-	},
+		{room: ".", keepsOut: []string{module + "/cmd"}, because: "mains are thin, and nobody imports them"},
+	}
+	for _, row := range roomTable(t) {
+		fence := fence{room: row.room, because: reasons[row.room]}
+		switch {
+		case len(row.paths) == 0:
+			continue
+		case row.allBut:
+			fence.mayImport = row.paths
+		default:
+			fence.keepsOut = row.paths
+		}
+		if row.room == "rules" {
+			fence.except = []string{"rules/internal"} // programs that generate its files
+		}
+		if fence.because == "" {
+			t.Errorf("CONTRIBUTING.md: %s keeps something out, and reasons has no reason", row.room)
+		}
+		all = append(all, fence)
+	}
+	return all
+}
+
+// roomRow is a row of the table of rooms in CONTRIBUTING.md.
+type roomRow struct {
+	room   string
+	paths  []string // in the column "keeps out", with the module where they are ours
+	allBut bool
+}
+
+var quoted = regexp.MustCompile("`([^`]+)`")
+
+// roomTable reads the table. A row may be of several rooms.
+func roomTable(t *testing.T) []roomRow {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "| room | owns | keeps out |\n|---|---|---|\n")
+	if !found {
+		t.Fatal("CONTRIBUTING.md has no table of rooms")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	var rows []roomRow
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) != 5 {
+			t.Fatalf("CONTRIBUTING.md: %q has not three columns", line)
+		}
+		row := roomRow{allBut: strings.Contains(cells[3], "all but")}
+		for _, path := range quoted.FindAllStringSubmatch(cells[3], -1) {
+			top, _, _ := strings.Cut(path[1], "/")
+			if info, err := os.Stat(filepath.Join(root, top)); err == nil && info.IsDir() {
+				path[1] = module + "/" + path[1]
+			}
+			row.paths = append(row.paths, path[1])
+		}
+		for _, room := range quoted.FindAllStringSubmatch(cells[1], -1) {
+			row.room = room[1]
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }
 
 // goPackage is what `go list -json` tells of a package.
@@ -151,7 +153,7 @@ type goPackage struct {
 
 func TestNoRoomImportsWhatItMustNot(t *testing.T) {
 	packages := listPackages(t)
-	for _, fence := range fences {
+	for _, fence := range fences(t) {
 		t.Run(fence.room, func(t *testing.T) {
 			rooms := fence.packages(packages)
 			if len(rooms) == 0 {
@@ -204,7 +206,7 @@ func (f fence) packages(packages map[string]goPackage) []string {
 func (f fence) check(t *testing.T, packages map[string]goPackage, from string) {
 	t.Helper()
 	for _, imported := range packages[from].Imports {
-		if within(f.mustNotImport, imported) {
+		if packages[imported].Standard && within(f.keepsOut, imported) {
 			t.Errorf("%s imports %s: %s", from, imported, f.because)
 		}
 		if f.mayImport != nil && !packages[imported].Standard && !within(f.mayImport, imported) {
@@ -212,9 +214,30 @@ func (f fence) check(t *testing.T, packages map[string]goPackage, from string) {
 				from, imported, strings.Join(f.mayImport, ", "), f.because)
 		}
 	}
-	for _, chain := range chains(packages, from, slices.Concat(f.mustNotReach, f.notThrough)) {
-		if reached := chain[len(chain)-1]; within(f.mustNotReach, reached) {
+	for _, chain := range chains(packages, from, f.keepsOut) {
+		if reached := chain[len(chain)-1]; !packages[reached].Standard && within(f.keepsOut, reached) {
 			t.Errorf("%s reaches %s: %s\n  by %s", from, reached, f.because, strings.Join(chain, " -> "))
+		}
+	}
+}
+
+// Every package is in a room of the table, and every room of it is there.
+func TestEveryRoomHasItsRow(t *testing.T) {
+	rows := roomTable(t)
+	for path := range listPackages(t) {
+		folder, ours := strings.CutPrefix(path, module+"/")
+		if ours && !slices.ContainsFunc(rows, func(row roomRow) bool { return covers(row.room, folder) }) {
+			t.Errorf("CONTRIBUTING.md has no row for %s", folder)
+		}
+	}
+	for _, row := range rows {
+		if _, err := os.Stat(filepath.Join(root, row.room)); err != nil {
+			t.Errorf("CONTRIBUTING.md has a row for %s, which is not there", row.room)
+		}
+	}
+	for room := range reasons {
+		if !slices.ContainsFunc(rows, func(row roomRow) bool { return row.room == room }) {
+			t.Errorf("reasons has %s, which has no row", room)
 		}
 	}
 }

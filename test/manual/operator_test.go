@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/hookserver"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // From observing to enforcing and back, with one cluster and the operator restarted between, as an upgrade of the release does.

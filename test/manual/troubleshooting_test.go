@@ -15,7 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"registrationpolicy.dev/operator/rules"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 const acmeOnly = `{allow: {domains: [acme.com]}, message: Please sign up with your acme.com address.}`

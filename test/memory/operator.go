@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/rules"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 const (

@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"registrationpolicy.dev/operator/test/oauthissuer"
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 const (

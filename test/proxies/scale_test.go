@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"registrationpolicy.dev/operator/test/oktasim"
+	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // fleet is the replicas behind a proxy, under load.
