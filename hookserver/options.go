@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"registrationpolicy.dev/operator/hookserver/oauth"
+	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -116,36 +117,38 @@ func (o Options) withDefaults() Options {
 // validate returns every fault of options that have their defaults.
 func (o Options) validate() error {
 	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	fault := func(option, format string, args ...any) {
+		faults = append(faults, &usage.OptionError{Option: option, Problem: fmt.Errorf(format, args...)})
+	}
 
 	if o.Store == nil {
-		fault("Store: is required")
+		fault("Store", "is required")
 	}
 	if o.Registerer == nil {
-		fault("Registerer: is required")
+		fault("Registerer", "is required")
 	}
 	switch {
 	case o.Credentials == nil && o.OAuth == nil && !o.InsecureNoAuthentication:
-		fault("Credentials: are required, unless there is OAuth or InsecureNoAuthentication")
+		fault("Credentials", "are required, unless there is OAuth or InsecureNoAuthentication")
 	case (o.Credentials != nil || o.OAuth != nil) && o.InsecureNoAuthentication:
-		fault("InsecureNoAuthentication: excludes Credentials and OAuth")
+		fault("InsecureNoAuthentication", "excludes Credentials and OAuth")
 	}
 	if !validPath(o.Path) {
-		fault("Path: %q must begin with / and hold letters, digits and -._~/ only", o.Path)
+		fault("Path", "%q must begin with / and hold letters, digits and -._~/ only", o.Path)
 	}
 	if !httpguts.ValidHeaderFieldName(o.AuthHeader) {
-		fault("AuthHeader: %q is not the name of a header: write letters, digits and hyphens, such as X-Registration-Hook-Key", o.AuthHeader)
+		fault("AuthHeader", "%q is not the name of a header: write letters, digits and hyphens, such as X-Registration-Hook-Key", o.AuthHeader)
 	} else if slices.Contains(takenHeaders, o.AuthHeader) {
-		fault("AuthHeader: %s has a meaning of its own: write another, such as X-Registration-Hook-Key", o.AuthHeader)
+		fault("AuthHeader", "%s has a meaning of its own: write another, such as X-Registration-Hook-Key", o.AuthHeader)
 	}
 	faults = append(faults, o.answerFaults()...)
 	switch o.LogDomain {
 	case LogDomainAlways, LogDomainDenied, LogDomainNever:
 	default:
-		fault("LogDomain: %q: write always, denied or never", o.LogDomain)
+		fault("LogDomain", "%q: write always, denied or never", o.LogDomain)
 	}
 	if o.MaxInFlight < 0 {
-		fault("MaxInFlight: %d is negative", o.MaxInFlight)
+		fault("MaxInFlight", "%d is negative", o.MaxInFlight)
 	}
 	return errors.Join(faults...)
 }
@@ -153,17 +156,19 @@ func (o Options) validate() error {
 // answerFaults returns every fault of the options that an answer depends on.
 func (o Options) answerFaults() []error {
 	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	fault := func(option, format string, args ...any) {
+		faults = append(faults, &usage.OptionError{Option: option, Problem: fmt.Errorf(format, args...)})
+	}
 
 	if len(o.AddressAttributes) > maxAddressAttributes {
-		fault("AddressAttributes: has %d, at most %d are possible", len(o.AddressAttributes), maxAddressAttributes)
+		fault("AddressAttributes", "has %d, at most %d are possible", len(o.AddressAttributes), maxAddressAttributes)
 	}
 	for i, name := range o.AddressAttributes {
 		if !validAttribute(name) {
-			fault("AddressAttributes: %q is not the variable name of an attribute in Okta: write it as the Profile Editor has it, such as email", name)
+			fault("AddressAttributes", "%q is not the variable name of an attribute in Okta: write it as the Profile Editor has it, such as email", name)
 		}
 		if slices.Contains(o.AddressAttributes[:i], name) {
-			fault("AddressAttributes: has %q twice: write it once", name)
+			fault("AddressAttributes", "has %q twice: write it once", name)
 		}
 	}
 	for _, text := range []struct{ name, text string }{
@@ -173,7 +178,7 @@ func (o Options) answerFaults() []error {
 		{"Texts.Blank", o.Texts.Blank},
 	} {
 		if !validText(text.text) {
-			fault("%s: must be one line of UTF-8 of at most %d octets, without control characters and <", text.name, maxText)
+			fault(text.name, "must be one line of UTF-8 of at most %d octets, without control characters and <", maxText)
 		}
 	}
 	return faults

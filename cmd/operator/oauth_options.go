@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/spf13/pflag"
 
 	"registrationpolicy.dev/operator/hookserver/oauth"
@@ -28,10 +26,9 @@ func (o *options) usesOAuth() bool {
 	return o.oauth.Issuer != "" || o.oauth.Audience != "" || len(o.oauth.ClientIDs) > 0 || o.oauth.Scope != "" || o.oauth.CAFile != ""
 }
 
-// oauthFlagNames turns the names of the verifier's options into those that its user knows, and its lines into one.
-var oauthFlagNames = strings.NewReplacer(
-	"oauth: ", "", "\n", "; ",
-	"Issuer: ", "--hook-oauth-issuer: ", "Audience: ", "--hook-oauth-audience: ", "ClientIDs: ", "--hook-oauth-client-id: ",
-	"Scope: ", "--hook-oauth-scope: ", "ClientIDClaim: ", "--hook-oauth-client-id-claim: ",
-	"ScopeClaim: ", "--hook-oauth-scope-claim: ", "CAFile: ", "--hook-oauth-ca-file: ",
-)
+// oauthOptionFlags are the flags that set the options of the verifier.
+var oauthOptionFlags = map[string]string{
+	"Issuer": "--hook-oauth-issuer", "Audience": "--hook-oauth-audience", "ClientIDs": "--hook-oauth-client-id",
+	"Scope": "--hook-oauth-scope", "ClientIDClaim": "--hook-oauth-client-id-claim", "ScopeClaim": "--hook-oauth-scope-claim",
+	"CAFile": "--hook-oauth-ca-file",
+}

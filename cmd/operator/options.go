@@ -137,13 +137,12 @@ func (o *options) flags() *pflag.FlagSet {
 	return flags
 }
 
-// flagNames turns the names of the hook server's options into those that its user knows.
-var flagNames = strings.NewReplacer(
-	"Texts.NotAllowed:", "--text-not-allowed:", "Texts.Invalid:", "--text-invalid:", "Texts.Unavailable:", "--text-unavailable:",
-	"Texts.Blank:", "--text-blank:",
-	"Path:", "--hook-path:", "AuthHeader:", "--hook-auth-header:", "AddressAttributes:", "--address-attributes:",
-	"LogDomain:", "--log-domain:", "MaxInFlight:", "--max-in-flight:", "hook server: ", "",
-)
+// hookFlags are the flags that set the options of the hook server.
+var hookFlags = map[string]string{
+	"Texts.NotAllowed": "--text-not-allowed", "Texts.Invalid": "--text-invalid", "Texts.Unavailable": "--text-unavailable",
+	"Texts.Blank": "--text-blank", "Path": "--hook-path", "AuthHeader": "--hook-auth-header",
+	"AddressAttributes": "--address-attributes", "LogDomain": "--log-domain", "MaxInFlight": "--max-in-flight",
+}
 
 // parseOptions reads arguments, then the environment for flags that are not among them, and checks what can be checked without
 // touching anything. Every error names its flag.

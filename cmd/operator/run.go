@@ -109,7 +109,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		settings := o.oauth
 		settings.Logger = logger.WithName("oauth")
 		if op.oauth, err = oauth.New(settings); err != nil {
-			return nil, errors.New(oauthFlagNames.Replace(err.Error()))
+			return nil, usage.ByFlag(err, oauthOptionFlags)
 		}
 		op.ready.oauth = op.oauth.State
 	}
@@ -150,7 +150,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		Path: o.hookPath, AuthHeader: o.authHeader, AddressAttributes: o.attributes, Texts: o.texts,
 		LogDomain: hookserver.LogDomain(o.logDomain), Observe: o.observe, MaxInFlight: o.maxInFlight, Fenced: op.fenced,
 	}); err != nil {
-		return nil, errors.New(flagNames.Replace(err.Error()))
+		return nil, usage.ByFlag(err, hookFlags)
 	}
 	op.probes = newProbeServer(op.ready, logger.WithName("probes"))
 	op.metrics = newMetricsServer(prometheus.Gatherers{registry, ctrlmetrics.Registry}, op.ready, logger.WithName("metrics"))

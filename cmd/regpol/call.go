@@ -14,8 +14,8 @@ import (
 
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/hookfaults"
-	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/internal/usage"
 )
 
 // previewAddress is who signs up where no address is given. Nobody has it (RFC 2606).

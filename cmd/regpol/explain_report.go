@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"registrationpolicy.dev/operator/hookserver"
-	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/rules"
 )
 
 // explanation is all that was found out about a call.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"registrationpolicy.dev/operator/test/oauthissuer"
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/oauthissuer"
 )
 
 // rsaBits is the length of an issuer's keys, as Okta has them.

@@ -7,8 +7,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/rules"
 )
 
 // reasonFrom lets somebody register by an enrolment policy or rule, and returns the reason of the decision.

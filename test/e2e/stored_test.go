@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/rules"
 )
 
 const storedInUse = "registration_policy_stored_snapshot"

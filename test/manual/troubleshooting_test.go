@@ -14,8 +14,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/rules"
 )
 
 const acmeOnly = `{allow: {domains: [acme.com]}, message: Please sign up with your acme.com address.}`

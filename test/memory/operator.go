@@ -16,8 +16,8 @@ import (
 	"sync"
 	"time"
 
-	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/rules"
 )
 
 const (
