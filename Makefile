@@ -75,6 +75,13 @@ test: ## Vet and test everything, on a real API server
 # Not from the cache of go test, which does not know of files outside of this module: config/monitoring, docs.
 	@assets=$$(test/controlplane/provide.sh); KUBEBUILDER_ASSETS="$$assets" go -C test/monitoring test -count=1 -timeout $(TIMEOUT) ./...
 
+# What needs a control plane or a proxy is told by what its tests import, and below test/ by its name.
+.PHONY: quick
+quick: ## Vet and test what needs neither a control plane nor a proxy
+	@go vet $(PACKAGES)
+	@go test $$(go list -f '{{.ImportPath}} {{join .TestImports " "}} {{join .XTestImports " "}}' $(PACKAGES) | \
+	  grep -vE '/envtest|/test/apiserver|^[^ ]*/test/(chaos|dev|e2e|install|manual|memory|proxies) ' | cut -d' ' -f1)
+
 .PHONY: envtest
 envtest: ## Provide kube-apiserver, etcd and kubectl; prints their directory
 	@test/controlplane/provide.sh
@@ -134,6 +141,10 @@ build: ## Build the programs, static, into bin/, as VERSION
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X registrationpolicy.dev/operator/internal/version.stamped=$(VERSION)' \
 	  -o $(BIN)/ ./cmd/...
 	@ln -sf regpol $(BIN)/kubectl-regpol
+
+.PHONY: cross
+cross: ## See that regpol builds for Windows and macOS
+	@for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 go build -o /dev/null ./cmd/regpol; done
 
 .PHONY: sbom
 sbom: build ## Write what is linked into the programs as CycloneDX, bin/*.cdx.json, and check its licences

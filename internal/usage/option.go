@@ -7,6 +7,7 @@ import (
 
 // OptionError is what is wrong with an option of a library, by the name of its field. Whoever sets it by a flag says that instead.
 type OptionError struct {
+	// Option is the name of the field, and Problem what is wrong with its value, and the fix.
 	Option  string
 	Problem error
 }
