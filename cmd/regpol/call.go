@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -118,10 +117,7 @@ func (o *callOptions) flags(command *cobra.Command) {
 	flags.BoolVar(&o.acceptDenial, "accept-denial", false, "exit with 0 for a denial too, if the hook has no fault of level error")
 	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
 
-	for flag, words := range map[string][]string{"shape": shapes, "output": outputs} {
-		// It fails only for a flag that is not there.
-		_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
-	}
+	completeWords(command, map[string][]string{"shape": shapes, "output": outputs})
 }
 
 func (o *callOptions) validate() error {
@@ -134,12 +130,8 @@ func (o *callOptions) validate() error {
 		return errors.New("--header: give the header's name alone; its value comes from --credential-file")
 	case o.timeout <= 0:
 		return errors.New("--timeout: write a duration above 0s, such as 3s")
-	case !slices.Contains(shapes, o.shape):
-		return fmt.Errorf("--shape: %q: write one of %s", o.shape, strings.Join(shapes, ", "))
-	case !slices.Contains(outputs, o.output):
-		return fmt.Errorf("-o: %q: write one of %s", o.output, strings.Join(outputs, ", "))
 	}
-	return nil
+	return cmp.Or(validWord("--shape", o.shape, shapes), validWord("-o", o.output, outputs))
 }
 
 func (o *callOptions) run(ctx context.Context, s streams) error {

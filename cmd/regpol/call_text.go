@@ -2,13 +2,10 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/internal/hookfaults"
 	"registrationpolicy.dev/operator/internal/oktasim"
@@ -16,25 +13,7 @@ import (
 
 // write writes the report as the user asked for it.
 func (r *hookReport) write(s streams, output string) error {
-	text := r.text(s.coloured())
-	if output != outputText {
-		var encoded bytes.Buffer
-		encoder := json.NewEncoder(&encoded)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(r); err != nil {
-			return err
-		}
-		text = encoded.Bytes()
-	}
-	if output == outputYAML {
-		var err error
-		if text, err = yaml.JSONToYAML(text); err != nil {
-			return err
-		}
-	}
-	_, err := s.out.Write(text)
-	return err
+	return writeReport(s, output, r, func() []byte { return r.text(s.coloured()) })
 }
 
 // text is the report for people.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,11 +29,9 @@ type explainOptions struct {
 	source    string
 	shape     string
 
-	policies   []string
-	kubeconfig string
-	context    string
-	namespace  string
-	watched    []string
+	policies []string
+	cluster  clusterOptions
+	watched  []string
 
 	attributes []string
 	scopes     []string
@@ -112,9 +111,9 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	flags.StringVar(&o.shape, "shape", shapeEngine, strings.Join(shapes, ", "))
 
 	flags.StringArrayVar(&o.policies, "policies", nil, "file or directory with policies, in place of a cluster; repeatable; - is standard input")
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl")
-	flags.StringVar(&o.context, "context", "", "context of the kubeconfig; default: the current one")
-	flags.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the policies; default: that of the context")
+	flags.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl")
+	flags.StringVar(&o.cluster.context, "context", "", "context of the kubeconfig; default: the current one")
+	flags.StringVarP(&o.cluster.namespace, "namespace", "n", "", "namespace of the policies; default: that of the context")
 	flags.StringSliceVar(&o.watched, "watch-namespaces", nil, "namespaces of the policies, if the operator watches several")
 
 	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
@@ -127,10 +126,7 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	flags.BoolVar(&o.strict, "strict", false, "exit with 3 if a part of any policy is not in force")
 	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
 
-	for flag, words := range map[string][]string{"shape": shapes, "output": outputs} {
-		// It fails only for a flag that is not there.
-		_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
-	}
+	completeWords(command, map[string][]string{"shape": shapes, "output": outputs})
 }
 
 func (o *explainOptions) validate() error {
@@ -141,20 +137,15 @@ func (o *explainOptions) validate() error {
 		return errors.New("give an ADDRESS, or a call of Okta's with -f REQUEST.json; see regpol explain --help")
 	case o.request == "-" && slices.Contains(o.policies, "-"):
 		return errors.New("-f and --policies cannot both read standard input")
-	case !slices.Contains(shapes, o.shape):
-		return fmt.Errorf("--shape: %q: write one of %s", o.shape, strings.Join(shapes, ", "))
-	case !slices.Contains(outputs, o.output):
-		return fmt.Errorf("-o: %q: write one of %s", o.output, strings.Join(outputs, ", "))
 	}
-	return nil
+	return cmp.Or(validWord("--shape", o.shape, shapes), validWord("-o", o.output, outputs))
 }
 
-// optionNames turns the names of the hook server's options into those of the flags.
-var optionNames = strings.NewReplacer(
-	"Texts.NotAllowed:", "--text-not-allowed:", "Texts.Invalid:", "--text-invalid:", "Texts.Unavailable:", "--text-unavailable:",
-	"Texts.Blank:", "--text-blank:",
-	"AddressAttributes:", "--address-attributes:",
-)
+// optionFlags are the flags that set the options of the hook server.
+var optionFlags = map[string]string{
+	"Texts.NotAllowed": "--text-not-allowed", "Texts.Invalid": "--text-invalid", "Texts.Unavailable": "--text-unavailable",
+	"Texts.Blank": "--text-blank", "AddressAttributes": "--address-attributes",
+}
 
 func (o *explainOptions) run(ctx context.Context, s streams) error {
 	if err := o.validate(); err != nil {
@@ -180,7 +171,7 @@ func (o *explainOptions) run(ctx context.Context, s streams) error {
 		AddressAttributes: o.attributes, Texts: o.texts, Observe: o.observe,
 	})
 	if err != nil {
-		return errors.New(optionNames.Replace(err.Error()))
+		return usage.ByFlag(err, optionFlags)
 	}
 	e := explanation{call, policies, bounded, snapshot, rejections, rehearsal}
 	r := e.report()

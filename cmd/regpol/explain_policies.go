@@ -12,13 +12,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policyobject"
-	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -61,31 +59,17 @@ func (o *explainOptions) readPolicies(ctx context.Context, stdin io.Reader) (*fo
 
 // readCluster lists policies as the operator does.
 func (o *explainOptions) readCluster(ctx context.Context, reader *policyfile.Offline, found *foundPolicies) error {
-	loading := clientcmd.NewDefaultClientConfigLoadingRules()
-	loading.ExplicitPath = o.kubeconfig
-	overrides := &clientcmd.ConfigOverrides{CurrentContext: o.context}
-	overrides.Context.Namespace = o.namespace
-	kubeconfig := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(loading, overrides)
-	config, err := kubeconfig.ClientConfig()
-	if clientcmd.IsEmptyConfig(err) {
-		return errors.New("no policies: give files with --policies, or a cluster with --kubeconfig or KUBECONFIG")
-	}
+	config, namespace, err := o.cluster.load(
+		errors.New("no policies: give files with --policies, or a cluster with --kubeconfig or KUBECONFIG"))
 	if err != nil {
-		return fmt.Errorf("kubeconfig: %w", usage.Kubeconfig(err))
+		return err
 	}
 	namespaces := o.watched
 	if len(namespaces) == 0 {
-		namespace, _, err := kubeconfig.Namespace()
-		if err != nil {
-			return fmt.Errorf("kubeconfig: %w", err)
-		}
 		namespaces = []string{namespace}
 	}
 	namespaces = slices.Compact(slices.Sorted(slices.Values(namespaces)))
 	found.where = "namespace " + strings.Join(namespaces, ", ")
-
-	config = policyobject.ClientConfig(config)
-	config.Timeout = listTimeout
 	cluster, err := client.New(config, client.Options{Mapper: policyobject.Mapper()})
 	if err != nil {
 		return fmt.Errorf("kubeconfig: %w", err)

@@ -9,20 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"sigs.k8s.io/yaml"
-
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/rules"
 )
-
-// The words of --output.
-const (
-	outputText = "text"
-	outputJSON = "json"
-	outputYAML = "yaml"
-)
-
-var outputs = []string{outputText, outputJSON, outputYAML}
 
 // quietPolicies is how many policies that have nothing to say are told one by one: as many as fit a screen beside the
 // rest.
@@ -30,26 +19,7 @@ const quietPolicies = 10
 
 // write writes the report as the user asked for it.
 func (r *report) write(s streams, output string) error {
-	if output == outputText {
-		_, err := s.out.Write(r.text(s.coloured()))
-		return err
-	}
-	var encoded bytes.Buffer
-	encoder := json.NewEncoder(&encoded)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(r); err != nil {
-		return err
-	}
-	text := encoded.Bytes()
-	if output == outputYAML {
-		var err error
-		if text, err = yaml.JSONToYAML(text); err != nil {
-			return err
-		}
-	}
-	_, err := s.out.Write(text)
-	return err
+	return writeReport(s, output, r, func() []byte { return r.text(s.coloured()) })
 }
 
 // text is the report for people.

@@ -9,11 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"registrationpolicy.dev/operator/internal/listsync"
-	"registrationpolicy.dev/operator/internal/policyobject"
-	"registrationpolicy.dev/operator/internal/usage"
 )
 
 // newLists is the parent of the verbs about lists.
@@ -36,19 +33,17 @@ Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a
 
 // targetOptions are the flags that say which cluster and how: of every verb about lists.
 type targetOptions struct {
-	name       string
-	kubeconfig string
-	context    string
-	namespace  string
-	keep       time.Duration
-	dryRun     bool
-	output     string
+	name    string
+	cluster clusterOptions
+	keep    time.Duration
+	dryRun  bool
+	output  string
 }
 
 func (o *targetOptions) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl, or the pod's own account")
-	flags.StringVar(&o.context, "context", "", "context of the kubeconfig; default: the current one")
-	flags.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the list, and of the policies that name it; default: that of the context")
+	flags.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl, or the pod's own account")
+	flags.StringVar(&o.cluster.context, "context", "", "context of the kubeconfig; default: the current one")
+	flags.StringVarP(&o.cluster.namespace, "namespace", "n", "", "namespace of the list, and of the policies that name it; default: that of the context")
 	flags.DurationVar(&o.keep, "keep", defaultKeep,
 		"how long what is replaced stays, for a roll-back; at least "+listsync.MinKeep.String())
 	flags.BoolVar(&o.dryRun, "dry-run", false, "say what would be done, and write nothing")
@@ -68,29 +63,15 @@ func (o *targetOptions) validate() error {
 	case o.keep < listsync.MinKeep:
 		return fmt.Errorf("--keep: %s is too short: write at least %s", o.keep, listsync.MinKeep)
 	}
-	return validOutput(o.output)
+	return validWord("-o", o.output, outputs)
 }
 
 // syncer returns one for the cluster, and the namespace.
 func (o *targetOptions) syncer() (*listsync.Syncer, string, error) {
-	loading := clientcmd.NewDefaultClientConfigLoadingRules()
-	loading.ExplicitPath = o.kubeconfig
-	overrides := &clientcmd.ConfigOverrides{CurrentContext: o.context}
-	overrides.Context.Namespace = o.namespace
-	kubeconfig := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(loading, overrides)
-	config, err := kubeconfig.ClientConfig()
-	if clientcmd.IsEmptyConfig(err) {
-		return nil, "", errNoCluster
-	}
+	config, namespace, err := o.cluster.load(errNoCluster)
 	if err != nil {
-		return nil, "", fmt.Errorf("kubeconfig: %w", usage.Kubeconfig(err))
+		return nil, "", err
 	}
-	namespace, _, err := kubeconfig.Namespace()
-	if err != nil {
-		return nil, "", fmt.Errorf("kubeconfig: %w", err)
-	}
-	config = policyobject.ClientConfig(config)
-	config.Timeout = listTimeout
 	kube, err := listsync.NewClient(config)
 	if err != nil {
 		return nil, "", fmt.Errorf("kubeconfig: %w", err)

@@ -114,13 +114,6 @@ Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a
 	return command
 }
 
-func validOutput(output string) error {
-	if !slices.Contains(outputs, output) {
-		return fmt.Errorf("-o: %q: write one of %s", output, strings.Join(outputs, ", "))
-	}
-	return nil
-}
-
 // parseDigest returns a digest as lists have it; the name of the algorithm may be left out.
 func parseDigest(text string) (string, error) {
 	if !digestForm.MatchString(text) {
@@ -192,7 +185,7 @@ func (o *listsSyncOptions) run(ctx context.Context, s streams) error {
 	syncer, namespace, err := o.syncer()
 	switch {
 	case o.dryRun && errors.Is(err, errNoCluster):
-		syncer, namespace = &listsync.Syncer{Now: time.Now}, cmp.Or(o.namespace, metav1.NamespaceDefault)
+		syncer, namespace = &listsync.Syncer{Now: time.Now}, cmp.Or(o.cluster.namespace, metav1.NamespaceDefault)
 	case err != nil:
 		return err
 	}

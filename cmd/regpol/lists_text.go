@@ -1,12 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/listsync"
@@ -14,26 +10,12 @@ import (
 
 // writeListReport writes a report as -o asks.
 func writeListReport(s streams, r *listsync.Report, output string) error {
-	var text []byte
-	var err error
-	switch output {
-	case outputJSON:
-		text, err = json.MarshalIndent(r, "", "  ")
-		text = append(text, '\n')
-	case outputYAML:
-		text, err = yaml.Marshal(r)
-	default:
-		return writeListText(s, r)
-	}
-	if err == nil {
-		_, err = s.out.Write(text)
-	}
-	return err
+	return writeReport(s, output, r, func() []byte { return listText(r, s.coloured()) })
 }
 
-func writeListText(s streams, r *listsync.Report) error {
+// listText is the report for people.
+func listText(r *listsync.Report, coloured bool) []byte {
 	var w strings.Builder
-	coloured := s.coloured()
 	ink := inkAllowed
 	if r.Outcome == listsync.Refused {
 		ink = inkDenied
@@ -71,8 +53,7 @@ func writeListText(s streams, r *listsync.Report) error {
 	if r.Accept != "" {
 		fmt.Fprintf(&w, "\nNothing was written. If that is what you want, after a look at it:\n  --accept %s\n", r.Accept)
 	}
-	_, err := io.WriteString(s.out, w.String())
-	return err
+	return []byte(w.String())
 }
 
 func dryRunInWords(r *listsync.Report) string {
