@@ -210,11 +210,11 @@ func TestAReportOfAFormThatIsNotKnownIsOfAReplicaThatMayServe(t *testing.T) {
 	namespace := newNamespace(t)
 	lease(t, namespace, "a", "", 0, report{Serving: true})
 	object := &coordinationv1.Lease{}
-	if err := server.kube.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: leaseName + ".a"}, object); err != nil {
+	if err := cluster.Kube.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: leaseName + ".a"}, object); err != nil {
 		t.Fatal(err)
 	}
 	object.Annotations[reportAnnotation] = `{"publishedThrough": "7", "synced": "7"}`
-	if err := server.kube.Update(t.Context(), object); err != nil {
+	if err := cluster.Kube.Update(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"a reporting"}, observed(t, newObserver(namespace))); diff != "" {

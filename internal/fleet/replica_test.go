@@ -27,10 +27,11 @@ type testReplica struct {
 }
 
 // newReplica returns a replica that does not report yet.
-func newReplica(namespace, name string, inForce InForce) *testReplica {
+func newReplica(t *testing.T, namespace, name string, inForce InForce) *testReplica {
+	t.Helper()
 	r := &testReplica{rules: newTestRules(inForce), log: &logLines{}}
 	r.Replica = NewReplica(r.rules, ReplicaOptions{
-		Leases: server.leases, Namespace: namespace, LeaseName: leaseName, Name: name, Instance: name + "-instance", Version: "v0.0.0-test",
+		Leases: leases(t), Namespace: namespace, LeaseName: leaseName, Name: name, Instance: name + "-instance", Version: "v0.0.0-test",
 		Metrics: NewMetrics(prometheus.NewRegistry()), Logger: logr.FromSlogHandler(slog.NewTextHandler(r.log, nil)),
 	})
 	return r
@@ -58,7 +59,7 @@ func (r *testReplica) start(t *testing.T) {
 func reportOf(t *testing.T, namespace, name string) (reported report, _ *coordinationv1.Lease, _ error) {
 	t.Helper()
 	stored := &coordinationv1.Lease{}
-	if err := server.kube.Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: leaseName + "." + name}, stored); err != nil {
+	if err := cluster.Kube.Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: leaseName + "." + name}, stored); err != nil {
 		return report{}, nil, err
 	}
 	return reported, stored, json.Unmarshal([]byte(stored.Annotations[reportAnnotation]), &reported)
@@ -94,7 +95,7 @@ func TestTheReportOfAReplicaComesAndGoesWithIt(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	uid := pod(t, namespace, "first", corev1.PodRunning)
-	r := newReplica(namespace, "first", InForce{
+	r := newReplica(t, namespace, "first", InForce{
 		Digest: "sha256:0123", Synced: map[string]string{"team-a": "1", "team-b": "1"}, Unreadable: []string{"team-d", "team-b"},
 	})
 	r.options.PodUID, r.options.FenceAfter, r.rules.follow = uid, time.Minute, true
@@ -125,7 +126,7 @@ func TestAReplicaTakesOverTheReportThatAnEarlierProcessLeft(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	lease(t, namespace, "first", "", 0, report{Synced: map[string]string{"team": "999999999"}, Serving: true})
-	r := newReplica(namespace, "first", InForce{})
+	r := newReplica(t, namespace, "first", InForce{})
 	r.start(t)
 	eventuallyReports(t, namespace, "first", "what is true of this process", func(reported report) bool {
 		return !reported.Serving && len(reported.Synced) == 0
@@ -137,7 +138,7 @@ func TestProcessesUnderOneNameReportApart(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	synced := InForce{Synced: map[string]string{"team": "1"}}
-	one, other := newReplica(namespace, "same", synced), newReplica(namespace, "same", synced)
+	one, other := newReplica(t, namespace, "same", synced), newReplica(t, namespace, "same", synced)
 	other.options.Instance = "other-instance"
 	one.start(t)
 	eventuallyReports(t, namespace, "same", "anything", func(report) bool { return true })
@@ -159,7 +160,7 @@ func TestProcessesUnderOneNameReportApart(t *testing.T) {
 func TestAReplicaJoinsByTheNamespacesThatItCanRead(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
-	r := newReplica(namespace, "first", InForce{
+	r := newReplica(t, namespace, "first", InForce{
 		Synced: map[string]string{"own": "1", "team-a": "1", "team-b": "1"}, Unreadable: []string{"team-b", "never-read"},
 	})
 	r.start(t)
@@ -209,7 +210,7 @@ func TestReachedGoesByTheNamespacesThatCanBeRead(t *testing.T) {
 func TestAReplicaIsFencedWithoutAProofOfLife(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
-	r := newReplica(namespace, "first", InForce{Synced: map[string]string{"team-a": "1", "team-b": "1"}, Unreadable: []string{"team-b"}})
+	r := newReplica(t, namespace, "first", InForce{Synced: map[string]string{"team-a": "1", "team-b": "1"}, Unreadable: []string{"team-b"}})
 	r.options.FenceAfter = time.Minute
 	if !r.Fenced() {
 		t.Error("not fenced before the first report")
@@ -240,7 +241,7 @@ func TestAReplicaIsFencedWithoutAProofOfLife(t *testing.T) {
 }
 
 func TestWithoutAReadableNamespaceThereIsNoProofOfLife(t *testing.T) {
-	r := newReplica("any", "first", InForce{})
+	r := newReplica(t, "any", "first", InForce{})
 	r.options.FenceAfter = time.Minute
 	inForce := InForce{Synced: map[string]string{"team": "999"}, Unreadable: []string{"team"}}
 	r.expectProof(sentReport{time.Second, "500"}, inForce)
@@ -267,7 +268,7 @@ func TestTheReportOfManyNamespacesFitsIntoALease(t *testing.T) {
 			synced[fmt.Sprintf("%0*d", c.nameLength, i)] = "1234567890"
 		}
 		name := fmt.Sprint("with-", c.namespaces)
-		r := newReplica(namespace, name, InForce{Digest: "sha256:" + strings.Repeat("0", 64), Synced: synced})
+		r := newReplica(t, namespace, name, InForce{Digest: "sha256:" + strings.Repeat("0", 64), Synced: synced})
 		r.start(t)
 		eventuallyReports(t, namespace, name, "all namespaces", func(reported report) bool { return len(reported.Synced) == c.namespaces })
 		_, stored, err := reportOf(t, namespace, name)

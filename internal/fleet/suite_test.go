@@ -18,10 +18,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
-	"k8s.io/klog/v2"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"registrationpolicy.dev/operator/test/apiserver"
 	"registrationpolicy.dev/operator/test/fixture"
@@ -30,38 +26,23 @@ import (
 // leaseName is that of the lease of the leader.
 const leaseName = "operator"
 
-// server is the API server of all tests; each test takes a namespace of its own.
-var server struct {
-	kube   client.Client
-	leases coordinationv1client.LeasesGetter
-}
+var cluster *apiserver.Cluster
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
-
-func runTests(m *testing.M) int {
-	log.SetLogger(logr.Discard())
-	klog.SetLogger(logr.Discard())
-	cluster, err := apiserver.Start(&envtest.Environment{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "start an API server:", err)
-		return 1
-	}
-	defer func() { _ = cluster.Env.Stop() }()
-	server.kube = cluster.Kube
-	if server.leases, err = coordinationv1client.NewForConfig(cluster.Config); err != nil {
-		fmt.Fprintln(os.Stderr, "make a client for Leases:", err)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(apiserver.Main(m, &cluster)) }
 
 func newNamespace(t *testing.T) string {
 	t.Helper()
-	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "fleet-"}}
-	if err := server.kube.Create(t.Context(), object); err != nil {
+	return cluster.Namespace(t)
+}
+
+// leases returns a client for Leases.
+func leases(t *testing.T) coordinationv1client.LeasesGetter {
+	t.Helper()
+	client, err := coordinationv1client.NewForConfig(cluster.Config)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return object.Name
+	return client
 }
 
 func eventually(t *testing.T, condition func() string) {
@@ -76,11 +57,11 @@ func pod(t *testing.T, namespace, name string, phase corev1.PodPhase) types.UID 
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "operator", Image: "operator"}}},
 	}
-	if err := server.kube.Create(t.Context(), object); err != nil {
+	if err := cluster.Kube.Create(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
 	object.Status.Phase = phase
-	if err := server.kube.Status().Update(t.Context(), object); err != nil {
+	if err := cluster.Kube.Status().Update(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
 	return object.UID
@@ -108,7 +89,7 @@ func endpoints(t *testing.T, namespace string, endpoints ...endpoint) {
 			TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: namespace, Name: e.name},
 		})
 	}
-	if err := server.kube.Create(t.Context(), slice); err != nil {
+	if err := cluster.Kube.Create(t.Context(), slice); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -131,7 +112,7 @@ func lease(t *testing.T, namespace, name string, podUID types.UID, age time.Dura
 	if podUID != "" {
 		object.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: name, UID: podUID}}
 	}
-	if err := server.kube.Create(t.Context(), object); err != nil {
+	if err := cluster.Kube.Create(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -139,7 +120,7 @@ func lease(t *testing.T, namespace, name string, podUID types.UID, age time.Dura
 // newObserver returns an observer of the Service "hook".
 func newObserver(namespace string) *Observer {
 	return &Observer{
-		Reader: server.kube, Namespace: namespace, LeaseName: leaseName, ServiceName: "hook",
+		Reader: cluster.Kube, Namespace: namespace, LeaseName: leaseName, ServiceName: "hook",
 		Metrics: NewMetrics(prometheus.NewRegistry()), Logger: logr.Discard(),
 	}
 }

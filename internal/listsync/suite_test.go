@@ -4,45 +4,23 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/test/apiserver"
 )
 
-// server is the API server of all tests; each test takes a namespace of its own.
-var server *rest.Config
+var cluster *apiserver.Cluster
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
-
-func runTests(m *testing.M) int {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		fmt.Fprintln(os.Stderr, "KUBEBUILDER_ASSETS is not set: run make test, which provides kube-apiserver and etcd")
-		return 1
-	}
-	log.SetLogger(logr.Discard())
-	env := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("..", "..", "config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
-	var err error
-	if server, err = env.Start(); err != nil {
-		fmt.Fprintln(os.Stderr, "start an API server:", err)
-		return 1
-	}
-	defer func() { _ = env.Stop() }()
-	server.QPS = -1
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(apiserver.Main(m, &cluster)) }
 
 // place is a namespace, and a Syncer for it whose time can be set.
 type place struct {
@@ -53,22 +31,11 @@ type place struct {
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	kube, err := NewClient(server)
+	kube, err := NewClient(cluster.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	namespace := &unstructured.Unstructured{}
-	namespace.SetAPIVersion("v1")
-	namespace.SetKind("Namespace")
-	namespace.SetGenerateName("listsync-")
-	admin, err := client.New(server, client.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := admin.Create(t.Context(), namespace); err != nil {
-		t.Fatal(err)
-	}
-	p := &place{namespace: namespace.GetName()}
+	p := &place{namespace: cluster.Namespace(t)}
 	p.Syncer = &Syncer{Kube: kube, Now: func() time.Time { return time.Now().Add(p.later) }}
 	return p
 }
