@@ -35,6 +35,8 @@ const (
 	buildInterval = 100 * time.Millisecond
 	// buildsAtOnce is how many namespaces are built at the same time: one whose lists take long to compile holds up no other.
 	buildsAtOnce = 4
+	// refusedInterval is the wait after an API server has refused what only somebody else can change: a Role.
+	refusedInterval = 5 * time.Second
 	// retryInterval and retryIntervalMax bound the wait after a build that failed.
 	retryInterval    = 200 * time.Millisecond
 	retryIntervalMax = 10 * time.Second
@@ -307,8 +309,12 @@ func (r *RulesReconciler) failed(namespace string, err error) (ctrl.Result, erro
 	case (answered || changed) && long:
 		r.tracker.SetContents(namespace, err)
 	}
-	if changed { // which is no failure: the watch brings it, and asks for a build
+	switch {
+	case changed: // which is no failure: the watch brings it, and asks for a build
 		return ctrl.Result{RequeueAfter: retryInterval}, nil
+	case answered && refused.Forbidden(): // said once, and not at each try
+		r.metrics.ListFailed()
+		return ctrl.Result{RequeueAfter: refusedInterval}, nil
 	}
 	r.metrics.ListFailed()
 	return ctrl.Result{}, err

@@ -55,9 +55,10 @@ type StatusReconciler struct {
 	fleet     *fleet.Observer
 
 	// These are of one term of leadership.
-	warned  *warnedSet
-	rollout *fleet.Rollout
-	queue   priorityqueue.PriorityQueue[ctrl.Request] // nil before the first
+	warned   *warnedSet
+	rollout  *fleet.Rollout
+	refusals sync.Map                                  // namespaces in which a status was refused
+	queue    priorityqueue.PriorityQueue[ctrl.Request] // nil before the first
 }
 
 const (
@@ -132,6 +133,7 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("set up the status controller: %w", err)
 	}
+	r.refusals.Clear()
 	r.warned, r.rollout = &warnedSet{}, fleet.NewRollout(r.fleet) // what was known in a past term may be long gone
 	defer r.rollout.Close()
 	end := func() error { return nil }
@@ -240,6 +242,14 @@ const (
 	lastWorkers = 16
 )
 
+// refused says once that no status can be written in a namespace.
+func (r *StatusReconciler) refused(namespace string) {
+	if _, known := r.refusals.LoadOrStore(namespace, true); !known {
+		err := errors.New("this operator may not patch the status of policies there: give its ServiceAccount the Role and RoleBinding")
+		r.logger.Error(err, "Status of a namespace cannot be written", "namespace", namespace)
+	}
+}
+
 // isUnprocessed says that an API server answered 500, as it does to a field that its CustomResourceDefinition does not have.
 func isUnprocessed(err error) bool {
 	const internalServerError = 500
@@ -294,6 +304,9 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{}, nil
 	case apierrors.IsConflict(err):
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil // the cache is behind: it brings the newer object, or a newer leader's status
+	case apierrors.IsForbidden(err):
+		r.refused(object.GetNamespace())
+		return ctrl.Result{RequeueAfter: refusedInterval}, nil
 	case apierrors.IsInvalid(err):
 		// The stored object is refused by the API server's own schema. Trying again changes nothing.
 		return ctrl.Result{}, reconcile.TerminalError(fmt.Errorf("apply status: refused as invalid"))
@@ -302,6 +315,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("apply status: %w", policyobject.Unquoted(err))
 	}
+	r.refusals.Delete(object.GetNamespace())
 	if changed {
 		r.announce(object, after)
 	}

@@ -37,9 +37,9 @@ type part struct {
 	denied   bool
 	// uses says which of the lists the policies name.
 	uses [history.ListCount]bool
+	// digest tells it from others of its namespace.
+	digest string
 }
-
-func (p part) digest() string { return rules.DigestOf(p.policies) }
 
 func newCompiler(namespace string) (*compiler, error) {
 	reader, err := policyfile.NewOffline()
@@ -58,7 +58,9 @@ func newCompiler(namespace string) (*compiler, error) {
 }
 
 // refusal returns what denies all calls of the namespace's scope.
-func (c *compiler) refusal() part { return part{policies: []*rules.Compiled{c.denied}, denied: true} }
+func (c *compiler) refusal() part {
+	return part{policies: []*rules.Compiled{c.denied}, denied: true, digest: rules.DigestOf([]*rules.Compiled{c.denied})}
+}
 
 // compile returns what a state of the policies and states of the lists make together.
 func (c *compiler) compile(ctx context.Context, policies *policyState, lists lists) (part, error) {
@@ -92,6 +94,7 @@ func (c *compiler) compile(ctx context.Context, policies *policyState, lists lis
 			compiled.policies = append(compiled.policies, one)
 		}
 	}
+	compiled.digest = rules.DigestOf(compiled.policies)
 	return compiled, nil
 }
 

@@ -284,9 +284,8 @@ func (a *Author) repeats(ctx context.Context, policies *policyState, lists lists
 	if err != nil || part.denied {
 		return false, err
 	}
-	digest := part.digest()
-	repeated := a.known[digest]
-	a.known[digest] = true
+	repeated := a.known[part.digest]
+	a.known[part.digest] = true
 	return repeated, nil
 }
 

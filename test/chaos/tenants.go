@@ -288,7 +288,8 @@ func inSomeOrder(ctx context.Context, order *rand.Rand, calls []func() error) er
 // edits in all other namespaces were ready.
 func (f *Faults) flood(ctx context.Context, step script.Step, author *Author) error {
 	return author.exclusively(func() error {
-		err := author.writeList(ctx, allowList)
+		// A list beyond its budget counts as one that is missing: this one must not have been so.
+		err := errors.Join(author.writeList(ctx, allowList), author.writeList(ctx, denyList))
 		err = errors.Join(err, f.writeFlooded(ctx, author))
 		author.changes++
 		err = errors.Join(err, author.putList(ctx, denyList, bigList(author.changes, floodLines)), f.awaitTold(ctx, author))

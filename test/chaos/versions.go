@@ -157,8 +157,8 @@ func (v *Versions) add(ctx context.Context, of vector) error {
 	return nil
 }
 
-// search looks for the version of an answer: first what differs in no namespace from what the replica answered by before or from what was
-// stored at a moment before, then in one, and so on. States of a namespace that were stored together come before mixtures of them.
+// search looks for the version of an answer among what differs in no namespace, in one, and so on, from what the replica answered by
+// before or from what was stored at a moment before: by states of a namespace that were stored together, or by mixtures of them.
 func (v *Versions) search(ctx context.Context, call *history.Call, last vector, staleness time.Duration) error {
 	latest := sort.Search(len(v.moments), func(i int) bool { return v.moments[i] > call.End }) - 1
 	if latest < 0 {
@@ -178,29 +178,78 @@ func (v *Versions) search(ctx context.Context, call *history.Call, last vector, 
 	for i := latest - 1; i >= max(0, latest-nearMoments); i-- {
 		bases = append(bases, v.storedAt(v.moments[i]))
 	}
+	var attempts []attempt
 	for _, statesOf := range []func(author int, oldest, now history.Part) []history.Part{v.together, v.mixtures} {
-		s := finder{versions: v, digest: call.Digest}
+		var states [][]history.Part
+		most := 0
 		for i := range v.authors {
-			options, err := v.options(ctx, i, statesOf(i, oldest[i], now[i]))
-			if err != nil {
-				return err
+			likely := statesOf(i, oldest[i], now[i])
+			if v.deniable[i] {
+				likely = slices.Insert(likely, 0, history.Part{Denied: true})
 			}
-			s.options = append(s.options, options)
+			states, most = append(states, likely), max(most, len(likely))
 		}
 		for _, width := range []int{8, 64, 512, mostStates} {
-			for differ := range len(v.authors) + 1 {
-				if s.width = width; s.cost(differ) > mostTries {
-					break
-				}
-				for _, base := range bases {
-					if found, err := s.find(ctx, base, differ); found || err != nil {
-						return err
-					}
-				}
+			for differ, cost := 0, 1; differ <= len(v.authors) && cost <= mostTries; differ, cost = differ+1, cost*min(width, most) {
+				attempts = append(attempts, attempt{states, width, differ, cost})
+			}
+		}
+	}
+	// The cheap ones first: nearly all are found by them.
+	slices.SortStableFunc(attempts, func(a, b attempt) int { return a.cost - b.cost })
+	for _, a := range attempts {
+		around := bases
+		if a.differ > 1 {
+			around = bases[:min(len(bases), 2)]
+		}
+		for _, base := range around {
+			if found, err := v.find(ctx, call.Digest, base, a); found || err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// attempt is a way to look for a version around a moment.
+type attempt struct {
+	states [][]history.Part // of each namespace, the likely ones first
+	width  int              // how many of these are tried
+	differ int              // in how many namespaces
+	cost   int              // about how many versions that makes
+}
+
+// find adds the version with a digest that differs from a base as an attempt says, if there is one.
+func (v *Versions) find(ctx context.Context, digest string, base vector, a attempt) (bool, error) {
+	options := make([][]option, len(base)) // of each namespace, first what it has in the base
+	for i, of := range base {
+		var err error
+		if options[i], err = v.options(ctx, i, append([]history.Part{of}, a.states[i][:min(a.width, len(a.states[i]))]...)); err != nil {
+			return false, err
+		}
+	}
+	chosen := make(vector, len(base))
+	var try func(author, left int, policies []*rules.Compiled) bool
+	try = func(author, left int, policies []*rules.Compiled) bool {
+		if left > len(base)-author {
+			return false
+		}
+		if author == len(base) {
+			return rules.DigestOf(policies) == digest
+		}
+		for i, option := range options[author] {
+			cost := min(i, 1)
+			if chosen[author] = option.part; cost <= left && try(author+1, left-cost, append(policies, option.policies...)) {
+				return true
+			}
+		}
+		return false
+	}
+	if !try(0, a.differ, nil) {
+		return false, nil
+	}
+	v.mixed++
+	return true, v.add(ctx, chosen)
 }
 
 // option is a part that a namespace may have, and what it makes.
@@ -211,9 +260,6 @@ type option struct {
 
 // options returns what parts of a namespace make, as far as there are such; each once.
 func (v *Versions) options(ctx context.Context, author int, parts []history.Part) ([]option, error) {
-	if v.deniable[author] {
-		parts = append([]history.Part{{Denied: true}}, parts...)
-	}
 	var all []option
 	seen := map[string]bool{}
 	for _, of := range parts {
@@ -221,73 +267,12 @@ func (v *Versions) options(ctx context.Context, author int, parts []history.Part
 		if err != nil {
 			return nil, err
 		}
-		if digest := one.digest(); exists && !seen[digest] {
-			seen[digest] = true
+		if exists && !seen[one.digest] {
+			seen[one.digest] = true
 			all = append(all, option{of, one.policies})
 		}
 	}
 	return all, nil
-}
-
-// finder looks for one digest among mixtures.
-type finder struct {
-	versions *Versions
-	digest   string
-	options  [][]option // of each namespace, the likely ones first
-	width    int        // how many of them are tried
-}
-
-// cost returns about how many mixtures there are that differ from a base in so many namespaces.
-func (s *finder) cost(differ int) int {
-	widest := 0
-	for _, options := range s.options {
-		widest = max(widest, min(s.width, len(options)))
-	}
-	cost := 1
-	for range differ {
-		cost *= widest
-	}
-	return cost
-}
-
-// find adds the version that differs from a base in so many namespaces, if there is one.
-func (s *finder) find(ctx context.Context, base vector, differ int) (bool, error) {
-	chosen := make(vector, len(base))
-	var known []option
-	for i := range base {
-		of, _, err := s.versions.part(ctx, i, base[i])
-		if err != nil {
-			return false, err
-		}
-		known = append(known, option{base[i], of.policies})
-	}
-	var try func(author, left int, policies []*rules.Compiled) bool
-	try = func(author, left int, policies []*rules.Compiled) bool {
-		if left > len(base)-author {
-			return false
-		}
-		if author == len(base) {
-			return rules.DigestOf(policies) == s.digest
-		}
-		chosen[author] = base[author]
-		if try(author+1, left, append(policies, known[author].policies...)) {
-			return true
-		}
-		if left == 0 {
-			return false
-		}
-		for _, option := range s.options[author][:min(s.width, len(s.options[author]))] {
-			if chosen[author] = option.part; try(author+1, left-1, append(policies, option.policies...)) {
-				return true
-			}
-		}
-		return false
-	}
-	if !try(0, differ, nil) {
-		return false, nil
-	}
-	s.versions.mixed++
-	return true, s.versions.add(ctx, chosen)
 }
 
 // together returns the states of a namespace as they were stored together, from now back to a bit before the oldest.
