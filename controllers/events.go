@@ -20,9 +20,6 @@ const (
 	// What was done, in Events.
 	actionAccept = "Accept"
 	actionDelete = "Delete"
-
-	// maxNote is the API server's limit for an Event's note, in octets.
-	maxNote = 1024
 )
 
 // eventBudgets bound how many Events are made. Thousands of policies that are applied at once make no storm of them; one that is left
@@ -49,7 +46,7 @@ func (r *StatusReconciler) announce(object *unstructured.Unstructured, status po
 	if !budget.TryAccept() {
 		return // the condition says the same
 	}
-	r.recorder.Eventf(object, nil, kind, accepted.Reason, actionAccept, "%s", cut(accepted.Message, maxNote))
+	r.recorder.Eventf(object, nil, kind, accepted.Reason, actionAccept, "%s", policyobject.EventNote(accepted.Message))
 }
 
 // deleted says that what a policy denied, it denies no longer. Nothing else would: the object is gone, and the fault table
@@ -72,20 +69,4 @@ func (r *StatusReconciler) deleted(object *unstructured.Unstructured) {
 	}
 	r.recorder.Eventf(object, nil, corev1.EventTypeWarning, eventDeleted, actionDelete,
 		"The policy was deleted: what it denied is now allowed wherever another policy allows it.")
-}
-
-// cut shortens a text to at most limit octets, at a character's boundary.
-func cut(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	const ellipsis = "…"
-	end := 0
-	for i := range text {
-		if i > limit-len(ellipsis) {
-			break
-		}
-		end = i
-	}
-	return text[:end] + ellipsis
 }

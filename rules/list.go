@@ -234,15 +234,3 @@ func (l *List) matching(name string, kinds listKinds) string {
 	}
 	return ""
 }
-
-// ListDigest returns what [List.Digest] is for the list that CompileList makes of the texts.
-func ListDigest(texts ...[]byte) string {
-	hash := sha256.New()
-	for i, text := range texts {
-		hash.Write(text)
-		if i < len(texts)-1 && len(text) > 0 && text[len(text)-1] != '\n' {
-			hash.Write([]byte{'\n'})
-		}
-	}
-	return "sha256:" + hex.EncodeToString(hash.Sum(nil))
-}

@@ -10,13 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -28,14 +28,8 @@ func NewClient(config *rest.Config) (client.Client, error) {
 			return nil, err
 		}
 	}
-	mapper := meta.NewDefaultRESTMapper(nil)
-	mapper.Add(corev1.SchemeGroupVersion.WithKind("ConfigMap"), meta.RESTScopeNamespace)
-	mapper.Add(eventsv1.SchemeGroupVersion.WithKind("Event"), meta.RESTScopeNamespace)
-	mapper.Add(v1alpha1.GroupVersion.WithKind(policyKind), meta.RESTScopeNamespace)
-	return client.New(config, client.Options{Scheme: scheme, Mapper: mapper})
+	return client.New(config, client.Options{Scheme: scheme, Mapper: policyobject.Mapper()})
 }
-
-const policyKind = "RegistrationPolicy"
 
 // configMaps are the ConfigMaps of a list's namespace, as far as they were read.
 type configMaps struct {
@@ -101,7 +95,7 @@ func readPolicies(ctx context.Context, kube client.Client, namespace string) ([]
 		return nil, nil
 	}
 	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyKind + "List"))
+	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyobject.Kind + "List"))
 	if err := kube.List(ctx, list, client.InNamespace(namespace)); err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil, errors.New("the cluster does not know RegistrationPolicies, which say what must not be denied: " +

@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
 const (
@@ -20,8 +22,6 @@ const (
 	actionSync = "Sync"
 	// reporter is what the Events say that they come from.
 	reporter = "registrationpolicy.dev/regpol"
-	// maxNote is the API server's limit for an Event's note, in octets.
-	maxNote = 1024
 	// eventTimeout is for one Event: it comes last, and nobody waits long for it.
 	eventTimeout = 10 * time.Second
 )
@@ -49,7 +49,7 @@ func (r *run) announce(ctx context.Context, failed error) {
 	event := &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{Namespace: r.request.Namespace, GenerateName: "regpol-lists-sync-"},
 		EventTime:  metav1.NewMicroTime(r.Now()), ReportingController: reporter, ReportingInstance: managedBy,
-		Action: actionSync, Reason: reason, Type: kind, Note: cut(note, maxNote),
+		Action: actionSync, Reason: reason, Type: kind, Note: policyobject.EventNote(note),
 		Regarding: corev1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: r.request.Namespace, Name: r.request.Name},
 	}
 	if r.head != nil {
@@ -70,15 +70,6 @@ func (r *run) refusal() string {
 		says.WriteString(r.report.Objections[i].Text + ". ")
 	}
 	return strings.TrimSpace(says.String())
-}
-
-// cut shortens a text to at most limit octets, at a character's boundary.
-func cut(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	const ellipsis = "…"
-	return strings.ToValidUTF8(text[:limit-len(ellipsis)], "") + ellipsis
 }
 
 // Failed writes an Event of a source that could not be read.

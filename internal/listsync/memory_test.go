@@ -15,6 +15,7 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
 // limited writes into the status of a policy how much memory its namespace may take, as the operator does.
@@ -31,7 +32,7 @@ func (p *place) limited(t *testing.T, name string, limit int64, written time.Tim
 func (p *place) status(t *testing.T, name string, status map[string]any) {
 	t.Helper()
 	policy := &unstructured.Unstructured{}
-	policy.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyKind))
+	policy.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyobject.Kind))
 	if err := p.Kube.Get(t.Context(), client.ObjectKey{Namespace: p.namespace, Name: name}, policy); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/test/apiserver"
 )
 
@@ -71,7 +72,7 @@ func (p *place) policy(t *testing.T, name, spec string) {
 	if err := yaml.Unmarshal([]byte("spec: "+spec), &object.Object); err != nil {
 		t.Fatal(err)
 	}
-	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyKind))
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyobject.Kind))
 	object.SetNamespace(p.namespace)
 	object.SetName(name)
 	if err := p.Kube.Create(t.Context(), object); err != nil {

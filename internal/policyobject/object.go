@@ -1,9 +1,12 @@
 package policyobject
 
 import (
+	"strings"
+
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -28,6 +31,7 @@ func Mapper() meta.RESTMapper {
 	}
 	add(v1alpha1.GroupVersion, Kind, Kind+"List")
 	add(corev1.SchemeGroupVersion, "ConfigMap", "ConfigMapList", "Pod")
+	add(eventsv1.SchemeGroupVersion, "Event")
 	add(coordinationv1.SchemeGroupVersion, "Lease", "LeaseList")
 	add(discoveryv1.SchemeGroupVersion, "EndpointSlice", "EndpointSliceList")
 	return mapper
@@ -49,4 +53,16 @@ var Resource = v1alpha1.GroupVersion.WithResource("registrationpolicies")
 // NameOf returns namespace and name of a policy.
 func NameOf(object *unstructured.Unstructured) types.NamespacedName {
 	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
+}
+
+// maxNote is the API server's limit for an Event's note, in bytes.
+const maxNote = 1024
+
+// EventNote shortens a text to what the note of an Event holds, at a character's boundary.
+func EventNote(text string) string {
+	if len(text) <= maxNote {
+		return text
+	}
+	const ellipsis = "…"
+	return strings.ToValidUTF8(text[:maxNote-len(ellipsis)], "") + ellipsis
 }
