@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -44,7 +44,7 @@ func TestFaultsOfLists(t *testing.T) {
 	big := manyLines(60_000, "listed.example") // needs shards
 	shardsOf := func(t *testing.T, namespace string) []*corev1.ConfigMap {
 		t.Helper()
-		objects, err := listobjects.Write("bad", namespace, []byte(big))
+		objects, err := listconfigmap.Write("bad", namespace, []byte(big))
 		if err != nil || len(objects) < 3 {
 			t.Fatalf("%d objects, %v", len(objects), err)
 		}
@@ -182,7 +182,7 @@ func TestFaultsOfLists(t *testing.T) {
 			spec: denyByList,
 			arrange: func(t *testing.T, ns string) {
 				objects := shardsOf(t, ns)
-				objects[0].Immutable, objects[0].Data = nil, map[string]string{listobjects.KeyEntries: "elsewhere.example\n"}
+				objects[0].Immutable, objects[0].Data = nil, map[string]string{listconfigmap.KeyEntries: "elsewhere.example\n"}
 				cluster.Keep(t, objects...)
 			},
 			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
@@ -192,7 +192,7 @@ func TestFaultsOfLists(t *testing.T) {
 			spec: denyByList,
 			arrange: func(t *testing.T, ns string) {
 				object := apiserver.List(ns, "bad", good)
-				object.Annotations = map[string]string{listobjects.AnnotationFormat: "index.v9"}
+				object.Annotations = map[string]string{listconfigmap.AnnotationFormat: "index.v9"}
 				cluster.Keep(t, object)
 			},
 			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListInvalid",
@@ -229,7 +229,7 @@ func TestStatusNamesTheListsThatWereRead(t *testing.T) {
 	f.reconcile(t, namespace, "p")
 	status, _ := statusOf(t, cluster, namespace, "p")
 	want := []v1alpha1.ListStatus{{
-		Path: "spec.deny.lists[0]", Entries: new(int64(301)), Digest: listobjects.DigestOf([]byte(text)),
+		Path: "spec.deny.lists[0]", Entries: new(int64(301)), Digest: listconfigmap.DigestOf([]byte(text)),
 		SkippedLines: 2, FirstSkippedLines: []int64{302, 304},
 	}}
 	if diff := cmp.Diff(want, status.Lists); diff != "" {
@@ -285,7 +285,7 @@ func TestReplicasFollowLists(t *testing.T) {
 func TestOnlyConfigMapsWithTheLabelAreWatched(t *testing.T) {
 	namespace := cluster.Namespace(t)
 	other := apiserver.List(namespace, "other", map[string]string{"entries": "listed.example\n"})
-	other.Labels = map[string]string{listobjects.Label: "false"}
+	other.Labels = map[string]string{listconfigmap.Label: "false"}
 	cluster.Keep(t, other, apiserver.List(namespace, "bad", map[string]string{"entries": "listed.example\n"}))
 	cluster.Apply(t, namespace, "p", denyByList)
 	r := startReplica(t, cluster.Config, namespace, "a")
@@ -379,7 +379,7 @@ func TestABigListIsReplacedUnderLoad(t *testing.T) {
 	namespace := cluster.Namespace(t)
 	write := func(text string) {
 		t.Helper()
-		objects, err := listobjects.Write("bad", namespace, []byte(text))
+		objects, err := listconfigmap.Write("bad", namespace, []byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}

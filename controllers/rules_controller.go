@@ -30,9 +30,6 @@ import (
 )
 
 const (
-	// buildInterval is the least time between the beginnings of two builds of one namespace. The first change is taken at once; of a
-	// thousand that follow, each waits at most this long, and they share the builds.
-	buildInterval = 100 * time.Millisecond
 	// buildsAtOnce is how many namespaces are built at the same time: one whose lists take long to compile holds up no other.
 	buildsAtOnce = 4
 	// refusedInterval is the wait after an API server has refused what only somebody else can change: a Role.
@@ -229,21 +226,6 @@ func (r *RulesReconciler) watchChanges(ctx context.Context, queue requestQueue) 
 		}
 	}()
 	return nil
-}
-
-func namespaceRequest(namespace string) ctrl.Request {
-	return ctrl.Request{NamespacedName: types.NamespacedName{Name: namespace}}
-}
-
-func (r *RulesReconciler) enqueue(queue requestQueue, namespace string) {
-	r.mu.Lock()
-	began := r.began[namespace]
-	r.mu.Unlock()
-	if wait := buildInterval - time.Since(began); wait > 0 {
-		queue.AddAfter(namespaceRequest(namespace), wait)
-		return
-	}
-	queue.Add(namespaceRequest(namespace))
 }
 
 // Reconcile brings the rules of a namespace up to date. Where its lists cannot be read, the earlier rules stay: an error is not the
@@ -466,34 +448,4 @@ func isReady(object *unstructured.Unstructured) bool {
 // sameLists reports whether two readings of a policy found the same lists.
 func sameLists(a, b *rules.Policy) bool {
 	return slices.Equal(a.Allow.Lists, b.Allow.Lists) && slices.Equal(a.Deny.Lists, b.Deny.Lists)
-}
-
-// pendingNamespaces collects namespaces for one reader. It never blocks.
-type pendingNamespaces struct {
-	added chan struct{}
-
-	mu    sync.Mutex
-	names map[string]bool
-}
-
-func newPendingNamespaces() *pendingNamespaces {
-	return &pendingNamespaces{added: make(chan struct{}, 1), names: map[string]bool{}}
-}
-
-func (p *pendingNamespaces) add(namespace string) {
-	p.mu.Lock()
-	p.names[namespace] = true
-	p.mu.Unlock()
-	select {
-	case p.added <- struct{}{}:
-	default:
-	}
-}
-
-func (p *pendingNamespaces) take() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	names := slices.Collect(maps.Keys(p.names))
-	clear(p.names)
-	return names
 }

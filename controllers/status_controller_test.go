@@ -24,7 +24,7 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -126,7 +126,7 @@ func (m liveMaps) Get(ctx context.Context, name types.NamespacedName) (*corev1.C
 
 func (m liveMaps) Version(name types.NamespacedName) publish.Version {
 	object, err := m.Get(context.Background(), name)
-	if err != nil || object == nil || !listobjects.IsList(object) {
+	if err != nil || object == nil || !listconfigmap.IsList(object) {
 		return publish.Version{}
 	}
 	return publish.Version{UID: object.UID, ResourceVersion: object.ResourceVersion}

@@ -61,6 +61,15 @@ func (c *Certificate) Register(registerer prometheus.Registerer) error {
 	}, func() float64 { return float64(c.current.Load().notAfter.Unix()) }))
 }
 
+// TLS returns the settings of a server with this certificate; nil of a nil one, which is a server without TLS. Okta speaks TLS 1.2 and
+// newer.
+func (c *Certificate) TLS() *tls.Config {
+	if c == nil {
+		return nil
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.Get}
+}
+
 // Get returns the certificate to serve with, whatever the caller asked for. It is a [tls.Config] GetCertificate.
 func (c *Certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return &c.current.Load().pair, nil

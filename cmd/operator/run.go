@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -264,11 +263,7 @@ func (op *operator) serveHook(ctx context.Context) error {
 	}
 	op.ready.listening.Store(true)
 	op.logger.Info("Hook listens", "address", listener.Addr().String())
-	var tlsConfig *tls.Config
-	if op.certificate != nil {
-		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: op.certificate.Get}
-	}
-	return op.hook.Serve(listener, tlsConfig)
+	return op.hook.Serve(listener, op.certificate.TLS())
 }
 
 // answers says whether a call would be answered now.

@@ -13,7 +13,7 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/client-go/rest"
 
-	"registrationpolicy.dev/operator/internal/objectlist"
+	"registrationpolicy.dev/operator/internal/liststream"
 	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
@@ -95,7 +95,7 @@ func (l lister) list(
 		return "", err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	version, err = objectlist.Read(body, kind, take)
+	version, err = liststream.Read(body, kind, take)
 	if err != nil {
 		err = fmt.Errorf("read the list of %s in %s: %w", resource.Resource, namespace, err)
 	}

@@ -17,7 +17,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/budget"
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 )
 
 // Memory says how much memory a list takes in each replica of the operator, and how much its namespace may take.
@@ -201,7 +201,7 @@ func notUnderstood(policy *unstructured.Unstructured) bool {
 
 // reading returns a reader of the namespace's ConfigMaps in which some objects are as they will be, and what tells afterwards whether
 // something could not be read. It keeps nothing but what was read before.
-func (r *run) reading(ctx context.Context, objects []*corev1.ConfigMap) (listobjects.Get, func() error) {
+func (r *run) reading(ctx context.Context, objects []*corev1.ConfigMap) (listconfigmap.Get, func() error) {
 	var failed error
 	get := func(name string) (*corev1.ConfigMap, bool) {
 		for _, object := range objects {
@@ -223,10 +223,10 @@ func (r *run) reading(ctx context.Context, objects []*corev1.ConfigMap) (listobj
 }
 
 // sizeOf returns what the operator counts of a list. It stops where the list alone is beyond the limit.
-func sizeOf(get listobjects.Get, named reference, limit int64) size {
+func sizeOf(get listconfigmap.Get, named reference, limit int64) size {
 	counted := &counter{limit: limit}
-	switch _, result := listobjects.Stream(get, named.name, named.key, counted); result {
-	case listobjects.Found, listobjects.NotWanted:
+	switch _, result := listconfigmap.Stream(get, named.name, named.key, counted); result {
+	case listconfigmap.Found, listconfigmap.NotWanted:
 		return counted.size
 	default:
 		return size{}

@@ -14,7 +14,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/budget"
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
@@ -46,7 +46,7 @@ func (p *place) status(t *testing.T, name string, status map[string]any) {
 func (p *place) list(t *testing.T, name string, data map[string]string) {
 	t.Helper()
 	object := &corev1.ConfigMap{Data: data}
-	object.Namespace, object.Name, object.Labels = p.namespace, name, map[string]string{listobjects.Label: listobjects.LabelTrue}
+	object.Namespace, object.Name, object.Labels = p.namespace, name, map[string]string{listconfigmap.Label: listconfigmap.LabelTrue}
 	if err := p.Kube.Create(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"math"
 	"time"
 
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -40,7 +40,7 @@ func (s *Syncer) Rollback(ctx context.Context, request Request, digest string) (
 	case revision == nil: // gone since
 		return nil, fmt.Errorf("%s/%s: %w", request.Namespace, request.Name, ErrNoRevision)
 	}
-	revision.Labels[listobjects.Label] = listobjects.LabelTrue // to be read as one; the operator has no use for it
+	revision.Labels[listconfigmap.Label] = listconfigmap.LabelTrue // to be read as one; the operator has no use for it
 	text, missing, whole := maps.text(ctx, name)
 	switch {
 	case maps.err != nil:

@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -119,7 +119,7 @@ func (r *run) sync(ctx context.Context) error {
 		return fmt.Errorf("%w: %d, and --max-entries allows %d", ErrTooMany, r.report.Entries, r.request.MaxEntries)
 	}
 	r.step("comparing %s with what was there", entries(r.report.Entries))
-	objects, err := listobjects.Write(r.request.Name, r.request.Namespace, r.request.Text)
+	objects, err := listconfigmap.Write(r.request.Name, r.request.Namespace, r.request.Text)
 	if err != nil {
 		return err
 	}
@@ -174,19 +174,19 @@ func (r *run) readOld(ctx context.Context) (err error) {
 
 // text returns what a ConfigMap and its shards hold, or why it is as missing: "" where it is none of the operator's lists.
 func (m *configMaps) text(ctx context.Context, name string) (text []byte, missing string, found bool) {
-	texts, missing, result := listobjects.Read(m.reader(ctx), name, "")
+	texts, missing, result := listconfigmap.Read(m.reader(ctx), name, "")
 	for i, part := range texts {
 		text = append(text, part...)
 		if i < len(texts)-1 && len(part) > 0 && !bytes.HasSuffix(part, []byte("\n")) {
 			text = append(text, '\n')
 		}
 	}
-	return text, missing, result == listobjects.Found
+	return text, missing, result == listconfigmap.Found
 }
 
 // isThere says whether the cluster has the content, whole, and as this package writes it.
 func (r *run) isThere() bool {
-	return r.old != nil && r.report.Previous == r.report.Digest && ours(r.head) && listobjects.IsList(r.head)
+	return r.old != nil && r.report.Previous == r.report.Digest && ours(r.head) && listconfigmap.IsList(r.head)
 }
 
 // judge asks the guard about the content, which is in these objects.
@@ -237,7 +237,7 @@ func (r *run) judgedBefore() bool {
 	var index struct {
 		Digest string `json:"digest"`
 	}
-	if r.head == nil || !ours(r.head) || json.Unmarshal([]byte(r.head.Data[listobjects.KeyIndex]), &index) != nil {
+	if r.head == nil || !ours(r.head) || json.Unmarshal([]byte(r.head.Data[listconfigmap.KeyIndex]), &index) != nil {
 		return false
 	}
 	return index.Digest == r.report.Digest

@@ -14,7 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -32,7 +32,7 @@ func TestASmallListIsOneConfigMapAndALargeOneAnIndexAndBack(t *testing.T) {
 	if err := p.Kube.Get(t.Context(), client.ObjectKey{Namespace: p.namespace, Name: "disposable"}, &head); err != nil {
 		t.Fatal(err)
 	}
-	if head.Labels[listobjects.Label] != "true" || head.Labels[labelManagedBy] != managedBy {
+	if head.Labels[listconfigmap.Label] != "true" || head.Labels[labelManagedBy] != managedBy {
 		t.Errorf("labels %v", head.Labels)
 	}
 	grown := p.request(large("one"))

@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 )
 
 const (
@@ -50,15 +50,15 @@ func (r *run) write(ctx context.Context, objects []*corev1.ConfigMap) error {
 func (r *run) revision() *corev1.ConfigMap {
 	kept := &corev1.ConfigMap{Immutable: new(true), Data: map[string]string{}}
 	kept.Namespace, kept.Name = r.request.Namespace, revisionName(r.request.Name, r.report.Previous)
-	kept.Labels = map[string]string{listobjects.LabelShardOf: listobjects.ShardOf(r.request.Name), labelManagedBy: managedBy}
+	kept.Labels = map[string]string{listconfigmap.LabelShardOf: listconfigmap.ShardOf(r.request.Name), labelManagedBy: managedBy}
 	kept.Annotations = map[string]string{annotationRevision: r.report.Previous}
-	if format, isIndex := r.head.Annotations[listobjects.AnnotationFormat]; isIndex {
-		kept.Annotations[listobjects.AnnotationFormat] = format
-		kept.Data[listobjects.KeyIndex] = r.head.Data[listobjects.KeyIndex]
+	if format, isIndex := r.head.Annotations[listconfigmap.AnnotationFormat]; isIndex {
+		kept.Annotations[listconfigmap.AnnotationFormat] = format
+		kept.Data[listconfigmap.KeyIndex] = r.head.Data[listconfigmap.KeyIndex]
 	} else if utf8.Valid(r.oldText) {
-		kept.Data[listobjects.KeyEntries] = string(r.oldText)
+		kept.Data[listconfigmap.KeyEntries] = string(r.oldText)
 	} else {
-		kept.BinaryData = map[string][]byte{listobjects.KeyEntries: r.oldText}
+		kept.BinaryData = map[string][]byte{listconfigmap.KeyEntries: r.oldText}
 	}
 	return kept
 }
@@ -104,7 +104,7 @@ func (r *run) move(ctx context.Context, wanted *corev1.ConfigMap) error {
 	}
 	updated := r.head.DeepCopy()
 	updated.Data, updated.BinaryData = wanted.Data, wanted.BinaryData
-	delete(updated.Annotations, listobjects.AnnotationFormat)
+	delete(updated.Annotations, listconfigmap.AnnotationFormat)
 	metav1.SetMetaDataLabel(&updated.ObjectMeta, labelManagedBy, managedBy)
 	for name, value := range wanted.Labels {
 		metav1.SetMetaDataLabel(&updated.ObjectMeta, name, value)
@@ -192,7 +192,8 @@ func (r *run) mark(ctx context.Context, object *metav1.PartialObjectMetadata, su
 func kept(ctx context.Context, kube client.Client, namespace, name string) ([]metav1.PartialObjectMetadata, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
-	err := kube.List(ctx, list, client.InNamespace(namespace), client.MatchingLabels{listobjects.LabelShardOf: listobjects.ShardOf(name)})
+	ofList := client.MatchingLabels{listconfigmap.LabelShardOf: listconfigmap.ShardOf(name)}
+	err := kube.List(ctx, list, client.InNamespace(namespace), ofList)
 	if err != nil {
 		return nil, fault("list the shards of "+namespace+"/"+name, err)
 	}

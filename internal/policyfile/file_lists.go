@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/json"
 	strictjson "sigs.k8s.io/json"
 
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -57,14 +57,14 @@ func (d *document) readList(object map[string]any) error {
 		}
 		errs = append(errs, fmt.Errorf("%s: %s", d.place(""), detail))
 	}
-	if !listobjects.IsList(list) {
+	if !listconfigmap.IsList(list) {
 		errs = append(errs, fmt.Errorf("%s: a ConfigMap here must be a list: write the label %s: %q, or remove it",
-			d.place("metadata.labels"), listobjects.Label, listobjects.LabelTrue))
+			d.place("metadata.labels"), listconfigmap.Label, listconfigmap.LabelTrue))
 	}
 	if list.Namespace == "" {
 		list.Namespace = fileNamespace
 	}
-	list.UID = types.UID(listobjects.DigestOf(asJSON)) // tells its versions apart
+	list.UID = types.UID(listconfigmap.DigestOf(asJSON)) // tells its versions apart
 	d.list = list
 	return errors.Join(errs...)
 }

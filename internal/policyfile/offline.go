@@ -19,7 +19,7 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -247,7 +247,7 @@ func isListNode(node *yaml.Node) bool {
 		return false
 	}
 	_, labels := child(metadata, "labels")
-	return labels != nil && scalar(labels, listobjects.Label) == listobjects.LabelTrue
+	return labels != nil && scalar(labels, listconfigmap.Label) == listconfigmap.LabelTrue
 }
 
 // scalar returns the text of a member, and "" where there is none.

@@ -14,11 +14,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 )
 
 // ListLabels returns the labels of every ConfigMap that holds a list, or a part of one. Others are not read.
-func ListLabels() labels.Set { return labels.Set{listobjects.Label: listobjects.LabelTrue} }
+func ListLabels() labels.Set { return labels.Set{listconfigmap.Label: listconfigmap.LabelTrue} }
 
 // Mapper returns the REST mapping of the kinds that the operator deals in, known without asking an API server, which may
 // be away, or may not have the CustomResourceDefinition yet.

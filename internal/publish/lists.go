@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"registrationpolicy.dev/operator/internal/budget"
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -169,19 +169,19 @@ func (l *Lists) find(
 	}
 	reading := &reading{lists: l, account: account}
 	defer reading.end()
-	missing, result := listobjects.Stream(get, key.Name, key.key, reading)
+	missing, result := listconfigmap.Stream(get, key.Name, key.key, reading)
 	if fault != nil {
 		return nil, fault
 	}
 	found.text, found.lines = reading.text, reading.lines
 	switch result {
-	case listobjects.Found:
+	case listconfigmap.Found:
 		account.Take(found.text, found.lines)
 		found.list = reading.finish()
-	case listobjects.NotWanted:
+	case listconfigmap.NotWanted:
 		account.Refuse(found.text, found.lines)
 		return found.refused(account.Check(found.text, found.lines)), nil
-	case listobjects.Broken:
+	case listconfigmap.Broken:
 		found.missing, found.broken = missing, true
 	default:
 		found.missing = missing

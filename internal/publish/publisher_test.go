@@ -19,7 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -254,7 +254,7 @@ func (m configMaps) Get(_ context.Context, name types.NamespacedName) (*corev1.C
 
 func listOf(version string, lines ...string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{UID: "u", ResourceVersion: version, Labels: map[string]string{listobjects.Label: listobjects.LabelTrue}},
+		ObjectMeta: metav1.ObjectMeta{UID: "u", ResourceVersion: version, Labels: map[string]string{listconfigmap.Label: listconfigmap.LabelTrue}},
 		Data:       map[string]string{"entries": strings.Join(lines, "\n")},
 	}
 }

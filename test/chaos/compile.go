@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
@@ -172,4 +172,4 @@ func (l storedLists) Get(_ context.Context, name types.NamespacedName) (*corev1.
 }
 
 // uid tells the texts of lists apart.
-func (l *listState) uid() types.UID { return types.UID(listobjects.DigestOf([]byte(l.text))) }
+func (l *listState) uid() types.UID { return types.UID(listconfigmap.DigestOf([]byte(l.text))) }

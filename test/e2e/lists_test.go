@@ -8,14 +8,14 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/errors"
 
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/rules"
 )
 
 // keepList writes a list into ConfigMaps, new shards first.
 func (c *cluster) keepList(t *testing.T, name, text string) {
 	t.Helper()
-	objects, err := listobjects.Write(name, namespace, []byte(text))
+	objects, err := listconfigmap.Write(name, namespace, []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -134,9 +134,9 @@ func putUnnamed(ctx context.Context, n *namespace, version int) error {
 		if version == 0 || i < changed {
 			objects = append(objects, &corev1.ConfigMap{
 				ObjectMeta: metav1.ObjectMeta{
-					Name: fmt.Sprintf("unnamed-%03d", i), Labels: map[string]string{listobjects.Label: listobjects.LabelTrue},
+					Name: fmt.Sprintf("unnamed-%03d", i), Labels: map[string]string{listconfigmap.Label: listconfigmap.LabelTrue},
 				},
-				Data: map[string]string{listobjects.KeyEntries: text},
+				Data: map[string]string{listconfigmap.KeyEntries: text},
 			})
 		}
 	}
@@ -157,10 +157,10 @@ func putAnnotated(ctx context.Context, n *namespace, version int) error {
 		}
 		list := &corev1.ConfigMap{
 			ObjectMeta: metav1.ObjectMeta{
-				Name: fmt.Sprintf("annotated-%03d", i), Labels: map[string]string{listobjects.Label: listobjects.LabelTrue},
+				Name: fmt.Sprintf("annotated-%03d", i), Labels: map[string]string{listconfigmap.Label: listconfigmap.LabelTrue},
 				Annotations: annotations,
 			},
-			Data: map[string]string{listobjects.KeyEntries: "annotated.example\n"},
+			Data: map[string]string{listconfigmap.KeyEntries: "annotated.example\n"},
 		}
 		small := policy(fmt.Sprintf("annotated-%03d", i), map[string]any{"allow": map[string]any{"domains": []any{"annotated.example"}}})
 		small.SetAnnotations(annotations)

@@ -21,7 +21,7 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 )
 
 // writers is how many objects are written at once.
@@ -135,7 +135,7 @@ func (n *namespace) putOne(ctx context.Context, object client.Object) error {
 
 // putList writes a list as `regpol lists sync` does: its shards, then its index. Those of earlier versions stay.
 func (n *namespace) putList(ctx context.Context, name string, text []byte) error {
-	objects, err := listobjects.Write(name, n.name, text)
+	objects, err := listconfigmap.Write(name, n.name, text)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package listobjects_test
+package listconfigmap_test
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"registrationpolicy.dev/operator/internal/listobjects"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 )
 
 // stored is a namespace of ConfigMaps.
@@ -22,7 +22,7 @@ func (s stored) get(name string) (*corev1.ConfigMap, bool) {
 
 func write(t *testing.T, text []byte) (stored, []*corev1.ConfigMap) {
 	t.Helper()
-	objects, err := listobjects.Write("list", "default", text)
+	objects, err := listconfigmap.Write("list", "default", text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,8 +56,8 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			all, objects := write(t, test.text)
-			texts, missing, result := listobjects.Read(all.get, "list", "")
-			if result != listobjects.Found || missing != "" || !bytes.Equal(bytes.Join(texts, nil), test.text) {
+			texts, missing, result := listconfigmap.Read(all.get, "list", "")
+			if result != listconfigmap.Found || missing != "" || !bytes.Equal(bytes.Join(texts, nil), test.text) {
 				t.Errorf("read %d texts, %v %q", len(texts), result, missing)
 			}
 			if len(objects) < 2 != (test.objects == 1) {
@@ -65,11 +65,11 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 			}
 			again, _ := write(t, test.text)
 			for name, object := range all {
-				if !listobjects.IsList(object) || again[name] == nil {
+				if !listconfigmap.IsList(object) || again[name] == nil {
 					t.Errorf("%s has no label, or another name the second time", name)
 				}
 				const most = 1 << 20 // of an API server
-				if size := len(object.Data[listobjects.KeyEntries]) + len(object.BinaryData[listobjects.KeyEntries]); size > most {
+				if size := len(object.Data[listconfigmap.KeyEntries]) + len(object.BinaryData[listconfigmap.KeyEntries]); size > most {
 					t.Errorf("%s has %d octets", name, size)
 				}
 				if name != "list" && (object.Immutable == nil || !*object.Immutable) {
@@ -89,31 +89,31 @@ func TestAListIsReadWholeOrNotAtAll(t *testing.T) {
 	for sentence, change := range map[string]func(all stored, shards []string){
 		"a shard is lost":                 func(all stored, shards []string) { delete(all, shards[1]) },
 		"a shard has lost its label":      func(all stored, shards []string) { all[shards[0]].Labels = nil },
-		"a shard has another text":        func(all stored, shards []string) { all[shards[0]].Data[listobjects.KeyEntries] += "more.example\n" },
+		"a shard has another text":        func(all stored, shards []string) { all[shards[0]].Data[listconfigmap.KeyEntries] += "more.example\n" },
 		"a shard has another key":         func(all stored, shards []string) { all[shards[0]].Data = map[string]string{"text": "a.example\n"} },
 		"a shard is that of another list": func(all stored, shards []string) { all[shards[0]] = all[shards[1]] },
 		"the index is cut short":          func(all stored, _ []string) { cutIndex(all, 100) },
 		"the index is empty":              func(all stored, _ []string) { cutIndex(all, 1<<20) },
 		"the index names one shard less": func(all stored, shards []string) {
-			index := all["list"].Data[listobjects.KeyIndex]
+			index := all["list"].Data[listconfigmap.KeyIndex]
 			from := strings.Index(index, `{`+"\n      \"name\": \""+shards[0])
 			to := strings.Index(index[from:], "},") + from + 2
-			all["list"].Data[listobjects.KeyIndex] = index[:from] + index[to:]
+			all["list"].Data[listconfigmap.KeyIndex] = index[:from] + index[to:]
 		},
 		"the index has a member that is not known": func(all stored, _ []string) {
-			all["list"].Data[listobjects.KeyIndex] = strings.Replace(all["list"].Data[listobjects.KeyIndex], "{", `{"compressed": true,`, 1)
+			all["list"].Data[listconfigmap.KeyIndex] = strings.Replace(all["list"].Data[listconfigmap.KeyIndex], "{", `{"compressed": true,`, 1)
 		},
-		"the format is not known": func(all stored, _ []string) { all["list"].Annotations[listobjects.AnnotationFormat] = "index.v2" },
+		"the format is not known": func(all stored, _ []string) { all["list"].Annotations[listconfigmap.AnnotationFormat] = "index.v2" },
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			all, objects := write(t, text)
-			shards := listobjects.ShardNames(objects[len(objects)-1])
+			shards := listconfigmap.ShardNames(objects[len(objects)-1])
 			if len(shards) < 3 {
 				t.Fatalf("%d shards", len(shards))
 			}
 			change(all, shards)
-			texts, missing, result := listobjects.Read(all.get, "list", "")
-			if len(texts) > 0 || missing == "" || result != listobjects.Broken {
+			texts, missing, result := listconfigmap.Read(all.get, "list", "")
+			if len(texts) > 0 || missing == "" || result != listconfigmap.Broken {
 				t.Errorf("%d texts, %v, %q", len(texts), result, missing)
 			}
 		})
@@ -122,8 +122,8 @@ func TestAListIsReadWholeOrNotAtAll(t *testing.T) {
 
 // cutIndex takes octets off the end of the index.
 func cutIndex(all stored, octets int) {
-	index := all["list"].Data[listobjects.KeyIndex]
-	all["list"].Data[listobjects.KeyIndex] = index[:max(0, len(index)-octets)]
+	index := all["list"].Data[listconfigmap.KeyIndex]
+	all["list"].Data[listconfigmap.KeyIndex] = index[:max(0, len(index)-octets)]
 }
 
 func TestKeysOfAList(t *testing.T) {
@@ -131,23 +131,23 @@ func TestKeysOfAList(t *testing.T) {
 		Data:       map[string]string{"b": "b.example", "a": "a.example"},
 		BinaryData: map[string][]byte{"aa": []byte("aa.example\xff")},
 	}}
-	all["list"].Labels = map[string]string{listobjects.Label: listobjects.LabelTrue}
+	all["list"].Labels = map[string]string{listconfigmap.Label: listconfigmap.LabelTrue}
 	for key, want := range map[string][]string{
 		"": {"a.example", "aa.example\xff", "b.example"}, "aa": {"aa.example\xff"}, "b": {"b.example"},
 	} {
-		texts, _, result := listobjects.Read(all.get, "list", key)
+		texts, _, result := listconfigmap.Read(all.get, "list", key)
 		var got []string
 		for _, text := range texts {
 			got = append(got, string(text))
 		}
-		if result != listobjects.Found || !slices.Equal(got, want) {
+		if result != listconfigmap.Found || !slices.Equal(got, want) {
 			t.Errorf("key %q: %q, %v", key, got, result)
 		}
 	}
-	if _, missing, result := listobjects.Read(all.get, "list", "c"); result != listobjects.NotFound || missing != "the ConfigMap has no key c" {
+	if _, missing, result := listconfigmap.Read(all.get, "list", "c"); result != listconfigmap.NotFound || missing != "the ConfigMap has no key c" {
 		t.Errorf("a key that is not there: %v %q", result, missing)
 	}
-	if _, missing, result := listobjects.Read(all.get, "other", ""); result != listobjects.NotFound || missing != "" {
+	if _, missing, result := listconfigmap.Read(all.get, "other", ""); result != listconfigmap.NotFound || missing != "" {
 		t.Errorf("a ConfigMap that is not there: %v %q", result, missing)
 	}
 }

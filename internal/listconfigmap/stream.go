@@ -1,4 +1,4 @@
-package listobjects
+package listconfigmap
 
 import (
 	"bytes"

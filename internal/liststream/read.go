@@ -1,4 +1,4 @@
-package objectlist
+package liststream
 
 import (
 	"encoding/json"
