@@ -17,6 +17,8 @@ const (
 	nearMoments = 30
 	// slack is how many changes a namespace may be behind what the replica answered by last: answers overlap.
 	slack = 3
+	// farthest is how many changes a state in a mixture is from the oldest or from now.
+	farthest = 12
 	// mostStates bounds the states of a namespace that are tried, and mostTries the mixtures of them around one moment.
 	mostStates, mostTries = 4000, 50_000
 )
@@ -310,20 +312,23 @@ func (v *Versions) mixtures(_ int, oldest, now history.Part) []history.Part {
 		far  int
 	}
 	var all []mixture
-	backFrom := func(oldest, now int, call func(state, far int)) {
+	backFrom := func(oldest, now, most int, call func(state, far int)) {
 		for state := now; state >= max(0, oldest-slack); state-- {
-			call(state, min(now-state, max(oldest-state, state-oldest)))
+			if far := min(now-state, max(oldest-state, state-oldest)); far <= most {
+				call(state, far)
+			}
 		}
 	}
+	most := farthest
 	if oldest.Denied {
-		oldest.Lists = now.Lists
+		oldest.Lists, most = now.Lists, mostStates
 	}
-	backFrom(oldest.Policies, now.Policies, func(policies, far int) {
+	backFrom(oldest.Policies, now.Policies, most, func(policies, far int) {
 		if oldest.Denied {
 			far = 0
 		}
-		backFrom(oldest.Lists[0], now.Lists[0], func(first, farFirst int) {
-			backFrom(oldest.Lists[1], now.Lists[1], func(second, farSecond int) {
+		backFrom(oldest.Lists[0], now.Lists[0], farthest, func(first, farFirst int) {
+			backFrom(oldest.Lists[1], now.Lists[1], farthest, func(second, farSecond int) {
 				all = append(all, mixture{
 					history.Part{Policies: policies, Lists: [history.ListCount]int{first, second}}, far + farFirst + farSecond,
 				})
