@@ -19,8 +19,8 @@ const (
 	slack = 3
 	// farthest is how many changes a state in a mixture is from the oldest or from now.
 	farthest = 12
-	// mostStates bounds the states of a namespace that are tried, and mostTries the mixtures of them around one moment.
-	mostStates, mostTries = 4000, 50_000
+	// mostStates bounds the states of a namespace that are tried.
+	mostStates = 4000
 )
 
 // Versions finds out by which rules answers were given. Policies, each list and namespaces are read apart: a replica may know a newer
@@ -180,74 +180,69 @@ func (v *Versions) search(ctx context.Context, call *history.Call, last vector, 
 	for i := latest - 1; i >= max(0, latest-nearMoments); i-- {
 		bases = append(bases, v.storedAt(v.moments[i]))
 	}
-	var attempts []attempt
-	for _, statesOf := range []func(author int, oldest, now history.Part) []history.Part{v.together, v.mixtures} {
-		var states [][]history.Part
-		most := 0
-		for i := range v.authors {
-			likely := statesOf(i, oldest[i], now[i])
-			if v.deniable[i] {
-				likely = slices.Insert(likely, 0, history.Part{Denied: true})
-			}
-			states, most = append(states, likely), max(most, len(likely))
+	var together, mixtures [][]history.Part
+	for i := range v.authors {
+		of, mixed := v.together(i, oldest[i], now[i]), v.mixtures(oldest[i], now[i])
+		if v.deniable[i] {
+			of, mixed = slices.Insert(of, 0, history.Part{Denied: true}), slices.Insert(mixed, 0, history.Part{Denied: true})
 		}
-		for _, width := range []int{8, 64, 512, mostStates} {
-			for differ, cost := 0, 1; differ <= len(v.authors) && cost <= mostTries; differ, cost = differ+1, cost*min(width, most) {
-				attempts = append(attempts, attempt{states, width, differ, cost})
-			}
-		}
+		together, mixtures = append(together, of), append(mixtures, mixed)
 	}
-	// The cheap ones first: nearly all are found by them.
-	slices.SortStableFunc(attempts, func(a, b attempt) int { return a.cost - b.cost })
-	for _, a := range attempts {
-		around := bases
-		if a.differ > 1 {
-			around = bases[:min(len(bases), 2)]
-		}
-		for _, base := range around {
-			if found, err := v.find(ctx, call.Digest, base, a); found || err != nil {
-				return err
+	for _, effort := range []int{8, 64, 512, mostStates} {
+		for _, states := range [][][]history.Part{together, mixtures} {
+			for differ := range len(v.authors) + 1 {
+				around := bases
+				if differ > 1 {
+					around = bases[:min(len(bases), 2)]
+				}
+				for _, base := range around {
+					if found, err := v.find(ctx, call.Digest, base, states, differ, effort); found || err != nil {
+						return err
+					}
+				}
 			}
 		}
 	}
 	return nil
 }
 
-// attempt is a way to look for a version around a moment.
-type attempt struct {
-	states [][]history.Part // of each namespace, the likely ones first
-	width  int              // how many of these are tried
-	differ int              // in how many namespaces
-	cost   int              // about how many versions that makes
-}
-
-// find adds the version with a digest that differs from a base as an attempt says, if there is one.
-func (v *Versions) find(ctx context.Context, digest string, base vector, a attempt) (bool, error) {
+// find adds the version with a digest that differs from a base in so many namespaces, if there is one. states are those that each namespace
+// may have, the likely ones first: the product of their places is at most the effort, so that one may be unlikely if the others are not.
+func (v *Versions) find(
+	ctx context.Context, digest string, base vector, states [][]history.Part, differ, effort int,
+) (bool, error) {
 	options := make([][]option, len(base)) // of each namespace, first what it has in the base
 	for i, of := range base {
 		var err error
-		if options[i], err = v.options(ctx, i, append([]history.Part{of}, a.states[i][:min(a.width, len(a.states[i]))]...)); err != nil {
+		if options[i], err = v.options(ctx, i, append([]history.Part{of}, states[i][:min(effort, len(states[i]))]...)); err != nil {
 			return false, err
 		}
 	}
 	chosen := make(vector, len(base))
-	var try func(author, left int, policies []*rules.Compiled) bool
-	try = func(author, left int, policies []*rules.Compiled) bool {
-		if left > len(base)-author {
+	var try func(author, differ, effort int, policies []*rules.Compiled) bool
+	try = func(author, differ, effort int, policies []*rules.Compiled) bool {
+		if differ > len(base)-author {
 			return false
 		}
 		if author == len(base) {
 			return rules.DigestOf(policies) == digest
 		}
-		for i, option := range options[author] {
-			cost := min(i, 1)
-			if chosen[author] = option.part; cost <= left && try(author+1, left-cost, append(policies, option.policies...)) {
+		chosen[author] = options[author][0].part
+		if try(author+1, differ, effort, append(policies, options[author][0].policies...)) {
+			return true
+		}
+		if differ == 0 {
+			return false
+		}
+		for place := 1; place < len(options[author]) && place <= effort; place++ {
+			option := options[author][place]
+			if chosen[author] = option.part; try(author+1, differ-1, effort/place, append(policies, option.policies...)) {
 				return true
 			}
 		}
 		return false
 	}
-	if !try(0, a.differ, nil) {
+	if !try(0, differ, effort, nil) {
 		return false, nil
 	}
 	v.mixed++
@@ -306,7 +301,7 @@ func wentOn(earlier, later history.Part) bool {
 //
 // Where the namespace was denied, its policies may be of any moment: they are read apart from its lists, which may have been forbidden
 // again before they were read.
-func (v *Versions) mixtures(_ int, oldest, now history.Part) []history.Part {
+func (v *Versions) mixtures(oldest, now history.Part) []history.Part {
 	type mixture struct {
 		part history.Part
 		far  int

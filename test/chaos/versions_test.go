@@ -170,3 +170,27 @@ func TestTheRulesOfANamespaceThatWasReadInTwoPartsAreFound(t *testing.T) {
 		t.Errorf("found %+v, want %+v", version, apart)
 	}
 }
+
+// While a flood is taken away, a replica that was behind comes by a state of long ago, and something else has changed as well.
+func TestAStateOfLongAgoIsFoundBesideAnotherChange(t *testing.T) {
+	authors := madeUpAuthors(t)
+	parts := map[string]history.Part{}
+	for _, namespace := range namespaces() {
+		parts[namespace] = history.Part{Policies: 1, Lists: [history.ListCount]int{1, 1}}
+	}
+	call := func(second int) history.Call {
+		moment := history.Moment(second)*time.Second + time.Millisecond
+		return history.Call{Answered: true, LastBegin: moment, End: moment, Digest: digestAt(t, authors, parts), Pod: "pod"}
+	}
+	calls := []history.Call{call(1)}
+	parts[unsteady] = history.Part{Policies: 4, Lists: [history.ListCount]int{4, 4}}
+	parts[own] = history.Part{Policies: 18, Lists: [history.ListCount]int{18, 18}}
+	calls = append(calls, call(18))
+	versions, err := settle(t.Context(), authors, calls, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version := versions.byDigest[calls[1].Digest]; version == nil || version.Parts[unsteady] != parts[unsteady] {
+		t.Errorf("found %+v", version)
+	}
+}
