@@ -1,10 +1,10 @@
 package hookserver
 
 import (
-	"errors"
 	"net/http"
 
 	"registrationpolicy.dev/operator/hookserver/okta"
+	"registrationpolicy.dev/operator/internal/optionerror"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -23,8 +23,10 @@ type Rehearsal struct {
 // server that answers 500.
 func Rehearse(request *okta.Request, snapshot *rules.Snapshot, decisionID string, options Options) (Rehearsal, error) {
 	options = options.withDefaults()
-	if faults := options.answerFaults(); len(faults) > 0 {
-		return Rehearsal{}, errors.Join(faults...)
+	var faults optionerror.Errors
+	options.addAnswerFaults(&faults)
+	if err := faults.Err(); err != nil {
+		return Rehearsal{}, err
 	}
 	call, decision := decide(request, snapshot, options.Observe)
 	c := decidedCall{decisionID: decisionID, digest: snapshot.Digest(), shape: call.Shape, decision: &decision}

@@ -1,8 +1,6 @@
 package hookserver
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,7 +11,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"registrationpolicy.dev/operator/hookserver/oauth"
-	"registrationpolicy.dev/operator/internal/usage"
+	"registrationpolicy.dev/operator/internal/optionerror"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -116,59 +114,51 @@ func (o Options) withDefaults() Options {
 
 // validate returns every fault of options that have their defaults.
 func (o Options) validate() error {
-	var faults []error
-	fault := func(option, format string, args ...any) {
-		faults = append(faults, &usage.OptionError{Option: option, Problem: fmt.Errorf(format, args...)})
-	}
+	var faults optionerror.Errors
 
 	if o.Store == nil {
-		fault("Store", "is required")
+		faults.Add("Store", "is required")
 	}
 	if o.Registerer == nil {
-		fault("Registerer", "is required")
+		faults.Add("Registerer", "is required")
 	}
 	switch {
 	case o.Credentials == nil && o.OAuth == nil && !o.InsecureNoAuthentication:
-		fault("Credentials", "are required, unless there is OAuth or InsecureNoAuthentication")
+		faults.Add("Credentials", "are required, unless there is OAuth or InsecureNoAuthentication")
 	case (o.Credentials != nil || o.OAuth != nil) && o.InsecureNoAuthentication:
-		fault("InsecureNoAuthentication", "excludes Credentials and OAuth")
+		faults.Add("InsecureNoAuthentication", "excludes Credentials and OAuth")
 	}
 	if !validPath(o.Path) {
-		fault("Path", "%q must begin with / and hold letters, digits and -._~/ only", o.Path)
+		faults.Add("Path", "%q must begin with / and hold letters, digits and -._~/ only", o.Path)
 	}
 	if !httpguts.ValidHeaderFieldName(o.AuthHeader) {
-		fault("AuthHeader", "%q is not the name of a header: write letters, digits and hyphens, such as X-Registration-Hook-Key", o.AuthHeader)
+		faults.Add("AuthHeader", "%q is not the name of a header: write letters, digits and hyphens, such as X-Registration-Hook-Key", o.AuthHeader)
 	} else if slices.Contains(takenHeaders, o.AuthHeader) {
-		fault("AuthHeader", "%s has a meaning of its own: write another, such as X-Registration-Hook-Key", o.AuthHeader)
+		faults.Add("AuthHeader", "%s has a meaning of its own: write another, such as X-Registration-Hook-Key", o.AuthHeader)
 	}
-	faults = append(faults, o.answerFaults()...)
+	o.addAnswerFaults(&faults)
 	switch o.LogDomain {
 	case LogDomainAlways, LogDomainDenied, LogDomainNever:
 	default:
-		fault("LogDomain", "%q: write always, denied or never", o.LogDomain)
+		faults.Add("LogDomain", "%q: write always, denied or never", o.LogDomain)
 	}
 	if o.MaxInFlight < 0 {
-		fault("MaxInFlight", "%d is negative", o.MaxInFlight)
+		faults.Add("MaxInFlight", "%d is negative", o.MaxInFlight)
 	}
-	return errors.Join(faults...)
+	return faults.Err()
 }
 
-// answerFaults returns every fault of the options that an answer depends on.
-func (o Options) answerFaults() []error {
-	var faults []error
-	fault := func(option, format string, args ...any) {
-		faults = append(faults, &usage.OptionError{Option: option, Problem: fmt.Errorf(format, args...)})
-	}
-
+// addAnswerFaults adds every fault of the options that an answer depends on.
+func (o Options) addAnswerFaults(faults *optionerror.Errors) {
 	if len(o.AddressAttributes) > maxAddressAttributes {
-		fault("AddressAttributes", "has %d, at most %d are possible", len(o.AddressAttributes), maxAddressAttributes)
+		faults.Add("AddressAttributes", "has %d, at most %d are possible", len(o.AddressAttributes), maxAddressAttributes)
 	}
 	for i, name := range o.AddressAttributes {
 		if !validAttribute(name) {
-			fault("AddressAttributes", "%q is not the variable name of an attribute in Okta: write it as the Profile Editor has it, such as email", name)
+			faults.Add("AddressAttributes", "%q is not the variable name of an attribute in Okta: write it as the Profile Editor has it, such as email", name)
 		}
 		if slices.Contains(o.AddressAttributes[:i], name) {
-			fault("AddressAttributes", "has %q twice: write it once", name)
+			faults.Add("AddressAttributes", "has %q twice: write it once", name)
 		}
 	}
 	for _, text := range []struct{ name, text string }{
@@ -178,10 +168,9 @@ func (o Options) answerFaults() []error {
 		{"Texts.Blank", o.Texts.Blank},
 	} {
 		if !validText(text.text) {
-			fault(text.name, "must be one line of UTF-8 of at most %d octets, without control characters and <", maxText)
+			faults.Add(text.name, "must be one line of UTF-8 of at most %d octets, without control characters and <", maxText)
 		}
 	}
-	return faults
 }
 
 // takenHeaders are headers that net/http or this server read themselves.

@@ -18,6 +18,7 @@ import (
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/internal/loglevel"
+	"registrationpolicy.dev/operator/internal/optionerror"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/internal/usage"
@@ -108,7 +109,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		settings := o.oauth
 		settings.Logger = logger.WithName("oauth")
 		if op.oauth, err = oauth.New(settings); err != nil {
-			return nil, usage.ByFlag(err, oauthOptionFlags)
+			return nil, optionerror.ByFlag(err, oauthOptionFlags)
 		}
 		op.ready.oauth = op.oauth.State
 	}
@@ -149,7 +150,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 		Path: o.hookPath, AuthHeader: o.authHeader, AddressAttributes: o.attributes, Texts: o.texts,
 		LogDomain: hookserver.LogDomain(o.logDomain), Observe: o.observe, MaxInFlight: o.maxInFlight, Fenced: op.fenced,
 	}); err != nil {
-		return nil, usage.ByFlag(err, hookFlags)
+		return nil, optionerror.ByFlag(err, hookFlags)
 	}
 	op.probes = newProbeServer(op.ready, logger.WithName("probes"))
 	op.metrics = newMetricsServer(prometheus.Gatherers{registry, ctrlmetrics.Registry}, op.ready, logger.WithName("metrics"))

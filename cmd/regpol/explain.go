@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/internal/optionerror"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
@@ -171,7 +172,7 @@ func (o *explainOptions) run(ctx context.Context, s streams) error {
 		AddressAttributes: o.attributes, Texts: o.texts, Observe: o.observe,
 	})
 	if err != nil {
-		return usage.ByFlag(err, optionFlags)
+		return optionerror.ByFlag(err, optionFlags)
 	}
 	e := explanation{call, policies, bounded, snapshot, rejections, rehearsal}
 	r := e.report()

@@ -11,7 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"registrationpolicy.dev/operator/internal/usage"
+	"registrationpolicy.dev/operator/internal/optionerror"
 )
 
 // The claims of Okta's access tokens.
@@ -64,45 +64,42 @@ func (o *Options) setDefaults() {
 
 // validate returns every fault of options that have their defaults.
 func (o *Options) validate() error {
-	var faults []error
-	fault := func(option, format string, args ...any) {
-		faults = append(faults, &usage.OptionError{Option: option, Problem: fmt.Errorf(format, args...)})
-	}
+	var faults optionerror.Errors
 
 	if err := validateIssuer(o.Issuer); err != nil {
-		fault("Issuer", "%w", err)
+		faults.Add("Issuer", "%w", err)
 	}
 	if !validValue(o.Audience) {
-		fault("Audience", "is required, of at most %d visible ASCII characters: Okta's default authorization server has api://default",
+		faults.Add("Audience", "is required, of at most %d visible ASCII characters: Okta's default authorization server has api://default",
 			maxValue)
 	}
 	if len(o.ClientIDs) == 0 || len(o.ClientIDs) > maxClientIDs {
-		fault("ClientIDs", "has %d, write 1 to %d: any client of the issuer could call otherwise", len(o.ClientIDs), maxClientIDs)
+		faults.Add("ClientIDs", "has %d, write 1 to %d: any client of the issuer could call otherwise", len(o.ClientIDs), maxClientIDs)
 	}
 	for i, id := range o.ClientIDs {
 		switch {
 		case !validValue(id):
-			fault("ClientIDs", "%q must have 1 to %d visible ASCII characters", id, maxValue)
+			faults.Add("ClientIDs", "%q must have 1 to %d visible ASCII characters", id, maxValue)
 		case slices.Contains(o.ClientIDs[:i], id):
-			fault("ClientIDs", "has %q twice", id)
+			faults.Add("ClientIDs", "has %q twice", id)
 		}
 	}
 	if !validValue(o.Scope) {
-		fault("Scope", "is required, one scope of at most %d visible ASCII characters", maxValue)
+		faults.Add("Scope", "is required, one scope of at most %d visible ASCII characters", maxValue)
 	}
 	for _, claim := range []struct{ option, name string }{
 		{"ClientIDClaim", o.ClientIDClaim}, {"ScopeClaim", o.ScopeClaim},
 	} {
 		if !validValue(claim.name) || len(claim.name) > maxClaimName {
-			fault(claim.option, "%q must have 1 to %d visible ASCII characters", claim.name, maxClaimName)
+			faults.Add(claim.option, "%q must have 1 to %d visible ASCII characters", claim.name, maxClaimName)
 		}
 	}
 	if o.CAFile != "" {
 		if _, err := readAuthorities(o.CAFile); err != nil {
-			fault("CAFile", "%w", err)
+			faults.Add("CAFile", "%w", err)
 		}
 	}
-	return errors.Join(faults...)
+	return faults.Err()
 }
 
 func validValue(value string) bool {

@@ -2,7 +2,6 @@ package usage
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -72,19 +71,5 @@ func TestListen(t *testing.T) {
 	_, err = net.Listen("tcp", "192.0.2.1:0")
 	if got := Listen("192.0.2.1:0", err); !strings.HasPrefix(got.Error(), "this machine has no address 192.0.2.1:0: give") {
 		t.Error(got)
-	}
-}
-
-func TestAnErrorAboutOptionsNamesTheirFlagsAndLeavesTheirValues(t *testing.T) {
-	faults := fmt.Errorf("server: %w", errors.Join(
-		&OptionError{Option: "Path", Problem: errors.New(`"x Path: y" must begin with /`)},
-		&OptionError{Option: "Store", Problem: errors.New("is required")},
-	))
-	const want = `--hook-path: "x Path: y" must begin with /; Store: is required`
-	if got := ByFlag(faults, map[string]string{"Path": "--hook-path"}); got.Error() != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if other := errors.New("port in use"); ByFlag(other, nil) != other {
-		t.Error("an error about no option was changed")
 	}
 }
