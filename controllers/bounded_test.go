@@ -66,12 +66,12 @@ func TestABrokenPolicyOfABoundedNamespaceDeniesItsScopeOnly(t *testing.T) {
 	open := rules.Policy{PolicyName: rules.PolicyName{Namespace: "other", Name: "open"}, Allow: rules.AllowRules{Domains: []string{"*"}}}
 
 	for spec, effect := range map[string]struct{ rul1, rul3, says string }{
-		`{allow: {domains: [acme.com]}, newer: 1}`:                                  {notEnforceable, allowed, some},
-		`{appliesTo: {sources: rul3}, allow: {domains: [acme.com]}}`:                {notEnforceable, allowed, some},
-		`{appliesTo: {sources: [rul2]}, deny: {domains: [acme.com]}, newer: 1}`:     {allowed, allowed, some},
+		`{allow: {domains: [acme.com]}, newer: 1}`:                                  {notEnforceable, allowed, effectSome},
+		`{appliesTo: {sources: rul3}, allow: {domains: [acme.com]}}`:                {notEnforceable, allowed, effectSome},
+		`{appliesTo: {sources: [rul2]}, deny: {domains: [acme.com]}, newer: 1}`:     {allowed, allowed, effectSome},
 		`{appliesTo: {sources: [rul3]}, deny: {domains: [acme.com]}, newer: 1}`:     {allowed, allowed, "takes part in no call"},
-		`{mode: Audit, appliesTo: {apps: [a]}, deny: {domains: [acme.com]}}`:        {allowed, allowed, nobody},
-		`{appliesTo: {sources: [rul3, rul1]}, deny: {domains: ["*"]}, message: 17}`: {notEnforceable, allowed, some},
+		`{mode: Audit, appliesTo: {apps: [a]}, deny: {domains: [acme.com]}}`:        {allowed, allowed, effectNone},
+		`{appliesTo: {sources: [rul3, rul1]}, deny: {domains: ["*"]}, message: 17}`: {notEnforceable, allowed, effectSome},
 	} {
 		c.Apply(t, namespace, "broken", spec)
 		f.publisher.Publish("other", publish.Build{Policies: []*publish.Policy{f.publisher.Compile(open)}})

@@ -56,9 +56,9 @@ func relax(definition *apiextensionsv1.CustomResourceDefinition) *apiextensionsv
 }
 
 const (
-	all    = "All calls are denied"
-	some   = "The calls that it applies to are denied"
-	nobody = "In mode Audit it decides nothing"
+	effectAll  = "All calls are denied"
+	effectSome = "The calls that it applies to are denied"
+	effectNone = "In mode Audit it decides nothing"
 )
 
 // odd are specs that this operator does not understand. Beside each there is a policy that allows acme.com to everybody: that
@@ -71,75 +71,75 @@ var odd = map[string]struct {
 	effect, at string
 }{
 	"a member of a newer version": {
-		`{allow: {domains: [acme.com]}, requireApproval: true}`, notEnforceable, notEnforceable, all, "spec.requireApproval"},
+		`{allow: {domains: [acme.com]}, requireApproval: true}`, notEnforceable, notEnforceable, effectAll, "spec.requireApproval"},
 	"a newer member of deny": {
 		`{deny: {domains: [beta.example], networks: [{asn: 64500}]}}`,
-		notEnforceable, notEnforceable, all, "spec.deny.networks"},
+		notEnforceable, notEnforceable, effectAll, "spec.deny.networks"},
 	"a newer member, for some calls": {
-		`{appliesTo: {sources: [rul1]}, allow: {domains: [acme.com]}, newer: 1}`, notEnforceable, allowed, some, "spec.newer"},
+		`{appliesTo: {sources: [rul1]}, allow: {domains: [acme.com]}, newer: 1}`, notEnforceable, allowed, effectSome, "spec.newer"},
 	"a newer member, for calls of another type": {
 		`{appliesTo: {requestTypes: [ProgressiveProfile]}, allow: {domains: [acme.com]}, newer: 1}`,
-		allowed, allowed, some, "spec.newer"},
+		allowed, allowed, effectSome, "spec.newer"},
 	"a newer member in Audit": {
-		`{mode: Audit, allow: {domains: [acme.com]}, newer: 1}`, allowed, allowed, nobody, "spec.newer"},
+		`{mode: Audit, allow: {domains: [acme.com]}, newer: 1}`, allowed, allowed, effectNone, "spec.newer"},
 	"a newer way to say which calls": {
 		`{appliesTo: {sources: [rul1], apps: [a]}, allow: {domains: [acme.com]}}`,
-		notEnforceable, notEnforceable, all, "spec.appliesTo.apps"},
+		notEnforceable, notEnforceable, effectAll, "spec.appliesTo.apps"},
 	"a request type of a newer version": {
 		`{appliesTo: {requestTypes: [Invitation], sources: [rul1]}, allow: {domains: [acme.com]}}`,
-		notEnforceable, notEnforceable, all, "spec.appliesTo.requestTypes[0]"},
+		notEnforceable, notEnforceable, effectAll, "spec.appliesTo.requestTypes[0]"},
 	"appliesTo is null": {
-		`{appliesTo: null, allow: {domains: [acme.com]}}`, notEnforceable, notEnforceable, all, "spec.appliesTo"},
+		`{appliesTo: null, allow: {domains: [acme.com]}}`, notEnforceable, notEnforceable, effectAll, "spec.appliesTo"},
 	"appliesTo is empty": {
-		`{appliesTo: {}, allow: {domains: [acme.com]}, newer: 1}`, notEnforceable, notEnforceable, all, "spec.newer"},
+		`{appliesTo: {}, allow: {domains: [acme.com]}, newer: 1}`, notEnforceable, notEnforceable, effectAll, "spec.newer"},
 	"appliesTo is a list": {
-		`{appliesTo: [rul1], allow: {domains: [acme.com]}}`, notEnforceable, notEnforceable, all, "spec.appliesTo"},
+		`{appliesTo: [rul1], allow: {domains: [acme.com]}}`, notEnforceable, notEnforceable, effectAll, "spec.appliesTo"},
 	"sources is text": {
 		`{appliesTo: {sources: rul1}, allow: {domains: [acme.com]}}`,
-		notEnforceable, notEnforceable, all, "spec.appliesTo.sources"},
+		notEnforceable, notEnforceable, effectAll, "spec.appliesTo.sources"},
 	"an empty list of sources": {
 		`{appliesTo: {sources: []}, allow: {domains: [acme.com]}}`,
-		notEnforceable, notEnforceable, all, "spec.appliesTo.sources"},
+		notEnforceable, notEnforceable, effectAll, "spec.appliesTo.sources"},
 	"a mode that nobody knows": {
-		`{mode: Warn, allow: {domains: [acme.com]}}`, notEnforceable, notEnforceable, all, "spec.mode"},
+		`{mode: Warn, allow: {domains: [acme.com]}}`, notEnforceable, notEnforceable, effectAll, "spec.mode"},
 	"a mode that nobody knows, for some calls": {
-		`{mode: Warn, appliesTo: {sources: [rul1]}, allow: {domains: [acme.com]}}`, notEnforceable, allowed, some, "spec.mode"},
+		`{mode: Warn, appliesTo: {sources: [rul1]}, allow: {domains: [acme.com]}}`, notEnforceable, allowed, effectSome, "spec.mode"},
 	"a mode in another case": {
-		`{mode: audit, allow: {domains: [acme.com]}}`, notEnforceable, notEnforceable, all, "spec.mode"},
+		`{mode: audit, allow: {domains: [acme.com]}}`, notEnforceable, notEnforceable, effectAll, "spec.mode"},
 	"mode is a list": {
-		`{mode: [Audit], allow: {domains: [acme.com]}}`, notEnforceable, notEnforceable, all, "spec.mode"},
+		`{mode: [Audit], allow: {domains: [acme.com]}}`, notEnforceable, notEnforceable, effectAll, "spec.mode"},
 	"domains is text": {
-		`{allow: {domains: acme.com}}`, notEnforceable, notEnforceable, all, "spec.allow.domains"},
+		`{allow: {domains: acme.com}}`, notEnforceable, notEnforceable, effectAll, "spec.allow.domains"},
 	"an address for a key": {
-		`{allow: {domains: {"{local}@acme.com": true}}}`, notEnforceable, notEnforceable, all, "spec.allow.domains.…"},
+		`{allow: {domains: {"{local}@acme.com": true}}}`, notEnforceable, notEnforceable, effectAll, "spec.allow.domains.…"},
 	"an address for a field": {
-		`{allow: {domains: [acme.com], "{local}@acme.com": true}}`, notEnforceable, notEnforceable, all, "spec.allow.…"},
+		`{allow: {domains: [acme.com], "{local}@acme.com": true}}`, notEnforceable, notEnforceable, effectAll, "spec.allow.…"},
 	"an address of no good shape": {
 		`{allow: {addresses: ["{local}@@acme.com", "{local}@acme.com"]}}`,
-		notEnforceable, notEnforceable, all, "spec.allow.addresses[0]"},
+		notEnforceable, notEnforceable, effectAll, "spec.allow.addresses[0]"},
 	"an address twice": {
 		`{deny: {addresses: ["{local}@beta.example", "{local}@beta.example"]}}`,
-		notEnforceable, notEnforceable, all, "spec.deny.addresses[1]"},
+		notEnforceable, notEnforceable, effectAll, "spec.deny.addresses[1]"},
 	"an address for a mode": {
-		`{mode: "{local}@acme.com", allow: {domains: [acme.com]}}`, notEnforceable, notEnforceable, all, "spec.mode"},
+		`{mode: "{local}@acme.com", allow: {domains: [acme.com]}}`, notEnforceable, notEnforceable, effectAll, "spec.mode"},
 	"an address for an object": {
-		`{allow: "{local}@acme.com"}`, notEnforceable, notEnforceable, all, "spec.allow"},
+		`{allow: "{local}@acme.com"}`, notEnforceable, notEnforceable, effectAll, "spec.allow"},
 	"an address for the spec": {
-		`"{local}@acme.com"`, notEnforceable, notEnforceable, all, "spec"},
+		`"{local}@acme.com"`, notEnforceable, notEnforceable, effectAll, "spec"},
 	"neither allow nor deny": {
-		`{message: No.}`, notEnforceable, notEnforceable, all, "spec"},
+		`{message: No.}`, notEnforceable, notEnforceable, effectAll, "spec"},
 	"allow is empty, as after a member was dropped": {
-		`{allow: {}}`, notEnforceable, notEnforceable, all, "spec.allow"},
+		`{allow: {}}`, notEnforceable, notEnforceable, effectAll, "spec.allow"},
 	"an attribute that must not be set": {
 		`{allow: {domains: [acme.com]}, profile: [{attribute: login, value: "{local}@acme.com"}]}`,
-		notEnforceable, notEnforceable, all, "spec.profile[0].attribute"},
+		notEnforceable, notEnforceable, effectAll, "spec.profile[0].attribute"},
 	"an attribute's value is an object": {
 		`{allow: {domains: [acme.com]}, profile: [{attribute: a, value: {"{local}@acme.com": 1}}]}`,
-		notEnforceable, notEnforceable, all, "spec.profile[0].value"},
-	"spec is a list":   {`[]`, notEnforceable, notEnforceable, all, "spec"},
-	"spec is a number": {`7`, notEnforceable, notEnforceable, all, "spec"},
-	"no spec":          {``, notEnforceable, notEnforceable, all, "spec"},
-	"an empty spec":    {`{}`, notEnforceable, notEnforceable, all, "spec"},
+		notEnforceable, notEnforceable, effectAll, "spec.profile[0].value"},
+	"spec is a list":   {`[]`, notEnforceable, notEnforceable, effectAll, "spec"},
+	"spec is a number": {`7`, notEnforceable, notEnforceable, effectAll, "spec"},
+	"no spec":          {``, notEnforceable, notEnforceable, effectAll, "spec"},
+	"an empty spec":    {`{}`, notEnforceable, notEnforceable, effectAll, "spec"},
 }
 
 const (
@@ -187,7 +187,7 @@ func TestWhatIsNotUnderstoodWidensNothing(t *testing.T) {
 }
 
 func modeOf(effect string) rules.Mode {
-	if effect == nobody {
+	if effect == effectNone {
 		return rules.Audit
 	}
 	return rules.Enforce

@@ -17,22 +17,22 @@ func TestAWarningShowsByPathAndGoesWhenItIsMended(t *testing.T) {
 	for sentence, c := range map[string]struct {
 		spec, other string // other is a second policy's; "" for none
 		warning     string
-		mend        string // the spec that mends it; "" leaves it, and removes the other policy
+		fixed       string // the spec that is right; "" leaves it, and removes the other policy
 	}{
 		"a mailbox provider": {
-			spec: fmt.Sprintf(allow, "acme.com, gmail.com"), mend: fmt.Sprintf(allow, "acme.com"),
+			spec: fmt.Sprintf(allow, "acme.com, gmail.com"), fixed: fmt.Sprintf(allow, "acme.com"),
 			warning: "spec.allow.domains[1]: gmail.com is a mailbox provider",
 		},
 		"a wildcard over a shared suffix": {
-			spec: `{allow: {publicSuffixes: ["*.ac.uk", "*.github.io"]}}`, mend: `{allow: {publicSuffixes: ["*.ac.uk"]}}`,
+			spec: `{allow: {publicSuffixes: ["*.ac.uk", "*.github.io"]}}`, fixed: `{allow: {publicSuffixes: ["*.ac.uk"]}}`,
 			warning: "spec.allow.publicSuffixes[1]: anybody can have a name below github.io",
 		},
 		"an entry that is denied": {
-			spec: `{allow: {domains: [shop.acme.com]}, deny: {domains: [acme.com]}}`, mend: fmt.Sprintf(allow, "shop.acme.com"),
+			spec: `{allow: {domains: [shop.acme.com]}, deny: {domains: [acme.com]}}`, fixed: fmt.Sprintf(allow, "shop.acme.com"),
 			warning: "spec.allow.domains[0]: shop.acme.com is denied by spec.deny.domains[0]",
 		},
 		"an address that is covered": {
-			spec: `{allow: {domains: [acme.com], addresses: ["{local}@acme.com"]}}`, mend: fmt.Sprintf(allow, "acme.com"),
+			spec: `{allow: {domains: [acme.com], addresses: ["{local}@acme.com"]}}`, fixed: fmt.Sprintf(allow, "acme.com"),
 			warning: "spec.allow.addresses[0]: spec.allow.domains[0] (acme.com) allows all of this already",
 		},
 		"an entry that another policy denies": {
@@ -52,7 +52,7 @@ func TestAWarningShowsByPathAndGoesWhenItIsMended(t *testing.T) {
 			warning: `spec.allow: policy {namespace}/other denies "*"`,
 		},
 		"everything without a deny": {
-			spec: fmt.Sprintf(allow, `"*"`), mend: `{allow: {domains: ["*"]}, deny: {domains: [ru]}}`,
+			spec: fmt.Sprintf(allow, `"*"`), fixed: `{allow: {domains: ["*"]}, deny: {domains: [ru]}}`,
 			warning: `spec.allow.domains[0]: "*" allows every address`,
 		},
 		"a profile on which two policies disagree": {
@@ -85,8 +85,8 @@ func TestAWarningShowsByPathAndGoesWhenItIsMended(t *testing.T) {
 				t.Errorf("%d writes where nothing changed", f.writes())
 			}
 
-			if c.mend != "" {
-				cluster.Apply(t, namespace, "one", c.mend)
+			if c.fixed != "" {
+				cluster.Apply(t, namespace, "one", c.fixed)
 			} else {
 				cluster.Remove(t, namespace, "other")
 				if _, err := f.reconciler.Reconcile(t.Context(), everyPolicy); err != nil {

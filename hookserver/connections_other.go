@@ -4,6 +4,5 @@ package hookserver
 
 import "net"
 
-// hasUnread cannot tell whether something has come on a connection that nobody has read: the server runs on Unix alone. Programs that
-// share its words build anywhere.
+// hasUnread always returns false. The server runs on Unix only; this file lets regpol, which imports the package, build elsewhere.
 func hasUnread(net.Conn) bool { return false }

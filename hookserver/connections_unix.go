@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// hasUnread says that something has come on a connection that nobody has read yet.
+// hasUnread reports whether the kernel holds bytes of a connection that were not read yet.
 func hasUnread(conn net.Conn) bool {
 	tcp, ok := conn.(syscall.Conn)
 	if !ok {

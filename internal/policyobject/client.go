@@ -21,7 +21,7 @@ func ClientConfig(config *rest.Config) *rest.Config {
 	return quiet
 }
 
-// Refusal is an answer of an API server that is none, without what it quotes of a policy.
+// Refusal is an error that an API server has answered, as code and reason. Its message is left out: it may quote a policy.
 type Refusal struct {
 	code   int32
 	reason metav1.StatusReason
@@ -30,10 +30,10 @@ type Refusal struct {
 // Error says what was answered.
 func (r Refusal) Error() string { return fmt.Sprintf("answered %d, reason %q", r.code, r.reason) }
 
-// Forbidden tells whether it takes somebody who changes a Role.
+// Forbidden reports whether it is a 403: only a changed Role helps.
 func (r Refusal) Forbidden() bool { return r.code == http.StatusForbidden }
 
-// Unquoted returns err without what an API server quotes of a policy: a refusal, if it is one.
+// Unquoted returns a Refusal for an error that an API server has answered, and other errors unchanged.
 func Unquoted(err error) error {
 	if status, ok := errors.AsType[*apierrors.StatusError](err); ok {
 		return Refusal{status.ErrStatus.Code, status.ErrStatus.Reason}
