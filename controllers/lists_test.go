@@ -17,7 +17,6 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listconfigmap"
-	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/test/apiserver"
@@ -270,7 +269,7 @@ func TestReplicasFollowLists(t *testing.T) {
 	becomes("DENY PolicyNotEnforceable")
 	wantStatus("False", "ListNotFound")
 
-	bad.Labels = policyobject.ListLabels()
+	bad.Labels = listconfigmap.Labels()
 	cluster.Keep(t, bad)
 	becomes("ALLOW Allowed")
 	wantStatus("True", "Accepted")

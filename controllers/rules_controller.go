@@ -42,7 +42,14 @@ const (
 	// readPatience is how long a namespace that was never read may be refused before the others come into force without it: a Role that
 	// is made together with the operator takes a moment.
 	readPatience = 5 * time.Second
+	// failingPatience is how long builds of a namespace may fail, with an API server that answers, before the others do not wait for it: as
+	// long as an API server that restarts may take.
+	failingPatience = 30 * time.Second
 )
+
+// untilCacheSynced is how long a controller waits for its first list. controller-runtime gives up after two minutes and ends the
+// process, which turns an API server that is away into a crash loop; this one waits, unready, for as long as it takes.
+const untilCacheSynced = 10 * 365 * 24 * time.Hour
 
 // RulesReconciler keeps the snapshot in a store equal to the policies in a cluster. Every replica runs one. A request names a
 // namespace: whatever has changed there, all of its policies are looked at, and those that changed are compiled anew.
@@ -61,7 +68,7 @@ type RulesReconciler struct {
 	mu         sync.Mutex
 	namespaces map[string]*namespaceBuild
 	began      map[string]time.Time // of the last build of a namespace
-	failing    map[string]time.Time // since when no build of a namespace has succeeded; none while the last one did
+	failing    map[string]time.Time // since when an API server that answers has let no build of a namespace succeed
 	onBuilt    func(policies []types.NamespacedName)
 }
 
@@ -124,7 +131,7 @@ func (r *RulesReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Reconciler:              r,
 		NeedLeaderElection:      new(false),
 		SkipNameValidation:      new(true), // several may run in one process: tests do
-		CacheSyncTimeout:        informers.UntilCacheSynced,
+		CacheSyncTimeout:        untilCacheSynced,
 		MaxConcurrentReconciles: buildsAtOnce,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](retryInterval, retryIntervalMax),
 	})
@@ -256,8 +263,8 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 		return r.failed(namespace, err)
 	}
 	r.tracker.SetContents(namespace, nil)
+	r.setFailing(namespace, false)
 	r.mu.Lock()
-	delete(r.failing, namespace)
 	r.namespaces[namespace] = now
 	onBuilt := r.onBuilt
 	r.mu.Unlock()
@@ -274,32 +281,58 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	return r.untilSynced(namespace, state), nil
 }
 
-// failed returns when to build a namespace again. Where the API server answers and a build has failed for long, or can succeed only once
+// failed returns when to build a namespace again. Where the API server answers, and a build has failed for long or can succeed only once
 // somebody changes a Role, no other namespace waits for this one.
 func (r *RulesReconciler) failed(namespace string, err error) (ctrl.Result, error) {
-	r.mu.Lock()
-	if r.failing[namespace].IsZero() {
-		r.failing[namespace] = time.Now()
-	}
-	since := r.failing[namespace]
-	r.mu.Unlock()
-	changed, long := errors.Is(err, publish.ErrChanged), time.Since(since) > readPatience
 	refused, answered := errors.AsType[policyobject.Refusal](err)
+	changed := errors.Is(err, publish.ErrChanged)
+	if !answered && !changed { // an API server that is away has nothing to do with the namespace
+		r.setFailing(namespace, false)
+		r.metrics.ListFailed()
+		return ctrl.Result{}, err
+	}
+	since := r.setFailing(namespace, true)
 	switch {
 	case answered && refused.Forbidden():
-		r.tracker.SetContents(namespace, fmt.Errorf("%w: its Role must let this operator get, list and watch policies and ConfigMaps", err))
-	case (answered || changed) && long:
+		err = fmt.Errorf("%w: its Role must let this operator get, list and watch policies and ConfigMaps", err)
+		fallthrough
+	case time.Since(since) > failingPatience:
 		r.tracker.SetContents(namespace, err)
 	}
 	switch {
 	case changed: // which is no failure: the watch brings it, and asks for a build
 		return ctrl.Result{RequeueAfter: retryInterval}, nil
-	case answered && refused.Forbidden(): // said once, and not at each try
+	case refused.Forbidden(): // the tracker has logged it
 		r.metrics.ListFailed()
 		return ctrl.Result{RequeueAfter: refusedInterval}, nil
+	default:
+		r.metrics.ListFailed()
+		return ctrl.Result{}, err
 	}
-	r.metrics.ListFailed()
-	return ctrl.Result{}, err
+}
+
+// setFailing notes whether builds of a namespace fail, and returns since when.
+func (r *RulesReconciler) setFailing(namespace string, failing bool) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !failing {
+		delete(r.failing, namespace)
+	} else if r.failing[namespace].IsZero() {
+		r.failing[namespace] = time.Now()
+	}
+	return r.failing[namespace]
+}
+
+// listsOf is where the lists of a namespace are read. Where they change faster than its watch brings it, they are read as they are
+// stored: the order in which changes come into force then counts for less than that later ones do.
+func (r *RulesReconciler) listsOf(namespace string) publish.ConfigMaps {
+	r.mu.Lock()
+	since := r.failing[namespace]
+	r.mu.Unlock()
+	if !since.IsZero() && time.Since(since) > readPatience {
+		return informers.Newest{Set: r.watches}
+	}
+	return r.watches
 }
 
 // changedSince returns the policies that are built otherwise than before.
@@ -353,7 +386,7 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 		}
 		objects[i], converted[i] = stored.Cached, r.schema.Convert(ctx, stored.Whole)
 	}
-	resolved, err := r.lists.Resolve(ctx, namespace, r.watches, account, converted)
+	resolved, err := r.lists.Resolve(ctx, namespace, r.listsOf(namespace), account, converted)
 	if err != nil {
 		return nil, publish.Build{}, err
 	}

@@ -3,23 +3,27 @@ package controllers
 import (
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"registrationpolicy.dev/operator/test/apiserver"
 )
 
 // deaf is a transport by which, once it is told so, the watches that are open then bring nothing any more, on connections that live.
 type deaf struct {
 	next  http.RoundTripper
 	since *atomic.Pointer[chan struct{}] // closed once they bring nothing
+	of    string                         // a part of the path of those that it is about; "" is all
 }
 
 func (d *deaf) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := d.next.RoundTrip(request)
-	if err == nil && request.URL.Query().Get("watch") != "" {
+	if err == nil && request.URL.Query().Get("watch") != "" && strings.Contains(request.URL.Path, d.of) {
 		response.Body = &deafBody{ReadCloser: response.Body, since: *d.since.Load(), closed: make(chan struct{})}
 	}
 	return response, err
@@ -56,7 +60,7 @@ func TestAWatchThatDiedInSilenceIsMadeAnew(t *testing.T) {
 	dead := make(chan struct{})
 	var since atomic.Pointer[chan struct{}]
 	since.Store(&dead)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &deaf{next, &since} }) // of each client
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &deaf{next: next, since: &since} }) // of each client
 	const limit = 10 * time.Second
 	r := startReplicaAs(t, config, namespace, "first", setup{watchdogLimit: limit})
 	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "ALLOW Allowed")
@@ -69,4 +73,27 @@ func TestAWatchThatDiedInSilenceIsMadeAnew(t *testing.T) {
 	if given := metric(t, r.registry, "registration_policy_watch_restarts_total"); given == 0 {
 		t.Error("no watch was given up")
 	}
+}
+
+// Whoever may write a list must not be able to hold up policies by that: here its watch never brings what was written.
+func TestAListThatIsAheadOfItsWatchHoldsUpNoPolicyForLong(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.Namespace(t)
+	cluster.Keep(t, apiserver.List(namespace, "bad", map[string]string{"entries": "listed.example\n"}))
+	cluster.Apply(t, namespace, "open", `{allow: {domains: ["*"]}}`)
+	config := rest.CopyConfig(cluster.Config)
+	dead := make(chan struct{})
+	var since atomic.Pointer[chan struct{}]
+	since.Store(&dead)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return &deaf{next: next, since: &since, of: "/configmaps"}
+	})
+	r := startReplica(t, config, namespace, "first")
+	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "ALLOW Allowed")
+
+	close(dead)
+	cluster.Keep(t, apiserver.List(namespace, "bad", map[string]string{"entries": "newer.example\n"}))
+	cluster.Apply(t, namespace, "deny", `{deny: {domains: [acme.com], lists: [{configMap: {name: bad}}]}}`)
+	eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "DENY Denied")
+	eventuallyAnswers(t, within, r.store, localPart+"@newer.example", "DENY Denied")
 }

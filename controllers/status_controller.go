@@ -27,7 +27,6 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
-	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -57,7 +56,7 @@ type StatusReconciler struct {
 	// These are of one term of leadership.
 	warned   *warnedSet
 	rollout  *fleet.Rollout
-	refusals sync.Map                                  // namespaces in which a status was refused
+	refusals sync.Map                                  // when a status was last refused, by namespace
 	queue    priorityqueue.PriorityQueue[ctrl.Request] // nil before the first
 }
 
@@ -127,7 +126,7 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 		MaxConcurrentReconciles: statusWorkers,
 		UsePriorityQueue:        new(true),
 		SkipNameValidation:      new(true), // every term has a controller of its own: one cannot be started twice
-		CacheSyncTimeout:        informers.UntilCacheSynced,
+		CacheSyncTimeout:        untilCacheSynced,
 		Logger:                  ctrl.Log.WithName("status"), // the library's: its lines are not ours
 	})
 	if err != nil {
@@ -209,7 +208,7 @@ func (r *StatusReconciler) lastLeaves() {
 	defer cancel()
 	policies, err := r.rollout.LastLeaves(ctx)
 	if err != nil {
-		r.logger.Error(policyobject.Unquoted(err), "Could not find out whether another replica serves: Ready stays as it is")
+		r.logger.Error(policyobject.Unquoted(err), "Could not tell whether another replica serves; Ready is left unchanged")
 		return
 	}
 	var writing sync.WaitGroup
@@ -242,12 +241,22 @@ const (
 	lastWorkers = 16
 )
 
-// refused says once that no status can be written in a namespace.
+// refused notes that no status can be written in a namespace, and logs it the first time.
 func (r *StatusReconciler) refused(namespace string) {
-	if _, known := r.refusals.LoadOrStore(namespace, true); !known {
+	if _, known := r.refusals.Swap(namespace, time.Now()); !known {
 		err := errors.New("this operator may not patch the status of policies there: give its ServiceAccount the Role and RoleBinding")
 		r.logger.Error(err, "Status of a namespace cannot be written", "namespace", namespace)
 	}
+}
+
+// refusedFor returns how long not to write in a namespace. Of thousands of policies in one that refuses, one is tried now and then.
+func (r *StatusReconciler) refusedFor(namespace string) time.Duration {
+	last, known := r.refusals.Load(namespace)
+	if !known {
+		return 0
+	}
+	at, _ := last.(time.Time)
+	return max(0, refusedInterval-time.Since(at))
 }
 
 // isUnprocessed says that an API server answered 500, as it does to a field that its CustomResourceDefinition does not have.
@@ -267,6 +276,9 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	if object == nil {
 		r.rollout.Forget(request.NamespacedName)
 		return ctrl.Result{}, nil
+	}
+	if wait := r.refusedFor(request.Namespace); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	before := storedStatus(object)
 	built, ok := r.built.Built(object)

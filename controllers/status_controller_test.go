@@ -116,7 +116,7 @@ func newStatusFixture(t *testing.T, c *apiserver.Cluster, observing bool) *statu
 // liveMaps are the ConfigMaps of a cluster at the moment.
 type liveMaps struct{ reader client.Reader }
 
-func (m liveMaps) Get(ctx context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+func (m liveMaps) Get(ctx context.Context, name types.NamespacedName, _ publish.Version) (*corev1.ConfigMap, error) {
 	object := &corev1.ConfigMap{}
 	if err := m.reader.Get(ctx, name, object); err != nil {
 		return nil, client.IgnoreNotFound(err)
@@ -125,7 +125,7 @@ func (m liveMaps) Get(ctx context.Context, name types.NamespacedName) (*corev1.C
 }
 
 func (m liveMaps) Version(name types.NamespacedName) publish.Version {
-	object, err := m.Get(context.Background(), name)
+	object, err := m.Get(context.Background(), name, publish.Version{})
 	if err != nil || object == nil || !listconfigmap.IsList(object) {
 		return publish.Version{}
 	}
@@ -195,7 +195,7 @@ func TestStatusSaysWhatBecameOfAPolicy(t *testing.T) {
 		spec      string
 		observing bool
 		want      condition
-		mend      string
+		fixed     string
 		event     string
 	}{
 		"all of it is in force": {
@@ -218,13 +218,13 @@ func TestStatusSaysWhatBecameOfAPolicy(t *testing.T) {
 		"a public suffix is named by path, with its mend": {
 			spec:  `{allow: {domains: [acme.com, co.uk]}}`,
 			want:  condition{"False", "InvalidEntry", "spec.allow.domains[1]: "},
-			mend:  "spec.allow.publicSuffixes",
+			fixed: "spec.allow.publicSuffixes",
 			event: "Warning InvalidEntry Not in force: spec.allow.domains[1]: ",
 		},
 		"an address that is none is named by path, and its local part by nobody": {
 			spec:  `{allow: {addresses: ["{local}@xn--zzzzzzzzz.example", "{local}@acme.com"]}}`,
 			want:  condition{"False", "InvalidEntry", "spec.allow.addresses[0]: "},
-			mend:  "must be the exact A-label",
+			fixed: "must be the exact A-label",
 			event: "Warning InvalidEntry Not in force: spec.allow.addresses[0]: ",
 		},
 	}
@@ -244,8 +244,8 @@ func TestStatusSaysWhatBecameOfAPolicy(t *testing.T) {
 			if got.status != c.want.status || got.reason != c.want.reason || !strings.Contains(got.message, c.want.message) {
 				t.Errorf("condition %+v, want %+v", got, c.want)
 			}
-			if c.mend != "" && !strings.Contains(got.message, c.mend) {
-				t.Errorf("the message %q does not say what to write: %q", got.message, c.mend)
+			if c.fixed != "" && !strings.Contains(got.message, c.fixed) {
+				t.Errorf("the message %q does not say what to write: %q", got.message, c.fixed)
 			}
 			announced := f.announced()
 			if len(announced) != 1 || !strings.HasPrefix(announced[0], c.event) {

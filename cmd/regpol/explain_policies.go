@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
@@ -26,7 +27,7 @@ const listTimeout = 15 * time.Second
 // foundPolicies are the policies to explain by.
 type foundPolicies struct {
 	all    []policyfile.ReadPolicy // by name
-	where  string                  // in words, for a warning that there is none
+	where  string                  // where policies were looked for, for the warning that there are none
 	others []string                // objects that are no policies, each with its place
 }
 
@@ -82,7 +83,7 @@ func (o *explainOptions) readCluster(ctx context.Context, reader *policyfile.Off
 		}
 		policies, err := reader.ReadObjects(ctx, list.Items, func(ctx context.Context) ([]corev1.ConfigMap, error) {
 			var lists corev1.ConfigMapList
-			err := cluster.List(ctx, &lists, client.InNamespace(namespace), client.MatchingLabels(policyobject.ListLabels()))
+			err := cluster.List(ctx, &lists, client.InNamespace(namespace), client.MatchingLabels(listconfigmap.Labels()))
 			return lists.Items, err
 		})
 		if err != nil {

@@ -308,8 +308,8 @@ func (t *Tracker) begun(id watchID, err error) {
 	onChange(id.namespace)
 }
 
-// SetContents notes whether what the watches of a namespace name could be read: nil, or why not. While it cannot, the namespace counts as
-// one that cannot be read: its watches alone would have everybody wait for what does not come into force.
+// SetContents notes whether the objects that the watches of a namespace name could be read: nil, or why not. Until they can, the namespace
+// is treated as unreadable. Otherwise its watches would look current while its rules are not, and all other namespaces would wait.
 func (t *Tracker) SetContents(namespace string, err error) {
 	id := watchID{namespace, contents}
 	t.mu.Lock()

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,13 +26,10 @@ import (
 
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 )
-
-// UntilCacheSynced is how long a controller waits for its first list. controller-runtime gives up after two minutes and ends the
-// process, which turns an API server that is away into a crash loop; this one waits, unready, for as long as it takes.
-const UntilCacheSynced = 10 * 365 * 24 * time.Hour
 
 // Set has the informers of a set of namespaces, two each: of policies, and of the metadata of ConfigMaps that hold lists. Each
 // namespace is read by itself, so that one that cannot be read keeps no other from being read.
@@ -104,7 +100,7 @@ func selected(options metav1.ListOptions) metav1.ListOptions {
 
 var (
 	configMapResource = corev1.SchemeGroupVersion.WithResource("configmaps")
-	listSelector      = labels.SelectorFromSet(policyobject.ListLabels()).String()
+	listSelector      = labels.SelectorFromSet(listconfigmap.Labels()).String()
 )
 
 // Start runs all informers until ctx ends.
@@ -216,8 +212,26 @@ func (w *Set) Version(name types.NamespacedName) publish.Version {
 	return publish.Version{}
 }
 
-// Get reads a ConfigMap.
-func (w *Set) Get(ctx context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+// Get reads a ConfigMap. It fails with publish.ErrChanged if that is stored in another version than the watch has brought, or no longer.
+func (w *Set) Get(ctx context.Context, name types.NamespacedName, version publish.Version) (*corev1.ConfigMap, error) {
+	object, err := w.read(ctx, name)
+	if err == nil && (object == nil || publish.Version{UID: object.UID, ResourceVersion: object.ResourceVersion} != version) {
+		return nil, fmt.Errorf("read the ConfigMap %s: %w", name, publish.ErrChanged)
+	}
+	return object, err
+}
+
+// Newest reads ConfigMaps as they are stored, whatever the watches have brought. It is for lists that change faster than their watches
+// bring it: without it, whoever may write a list could keep every later policy of the namespace from coming into force.
+type Newest struct{ *Set }
+
+// Get reads a ConfigMap; nil if there is none.
+func (n Newest) Get(ctx context.Context, name types.NamespacedName, _ publish.Version) (*corev1.ConfigMap, error) {
+	return n.read(ctx, name)
+}
+
+// read returns a ConfigMap; nil if there is none.
+func (w *Set) read(ctx context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
 	object := &corev1.ConfigMap{}
 	err := w.content.Get(ctx, name, object)
 	switch {

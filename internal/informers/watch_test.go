@@ -2,6 +2,7 @@ package informers
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,7 +15,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	"registrationpolicy.dev/operator/internal/freshness"
-	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/test/apiserver"
 	"registrationpolicy.dev/operator/test/fixture"
 )
@@ -69,7 +71,7 @@ func TestOfTheMetadataOfObjectsOnlyWhatIsReadIsCached(t *testing.T) {
 				list.SetNamespace(namespace)
 				list.SetName("partners")
 				for _, object := range []*unstructured.Unstructured{policy, list} {
-					labels := policyobject.ListLabels()
+					labels := listconfigmap.Labels()
 					labels["team"] = "a"
 					object.SetLabels(labels)
 					object.SetAnnotations(map[string]string{"large": strings.Repeat(content, 1000)})
@@ -143,4 +145,41 @@ func TestACachedPolicyHasItsSpecAndItsStatus(t *testing.T) {
 	if domains, _, _ := unstructured.NestedStringSlice(read.Object, "spec", "allow", "domains"); !slices.Equal(domains, []string{"acme.com"}) {
 		t.Errorf("the spec reads %v", read.Object["spec"])
 	}
+}
+
+// A list that was deleted and made again is read in the version that the watch has brought, or not at all: the watch brings its absence
+// next, and what had been in force of it would be gone again.
+func TestAListIsNotReadAheadOfItsWatch(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.Namespace(t)
+	set := start(t, cluster.Config, namespace)
+	name := types.NamespacedName{Namespace: namespace, Name: "bad"}
+	stored := func(entries string) publish.Version {
+		t.Helper()
+		cluster.Keep(t, apiserver.List(namespace, name.Name, map[string]string{"entries": entries}))
+		object, err := set.read(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return publish.Version{UID: object.UID, ResourceVersion: object.ResourceVersion}
+	}
+	check := func(when string, watched publish.Version, current, there bool) {
+		t.Helper()
+		object, err := set.Get(t.Context(), name, watched)
+		if current && (err != nil || object == nil) || !current && !errors.Is(err, publish.ErrChanged) {
+			t.Errorf("%s: %v, %v, want ErrChanged: %t", when, object, err, !current)
+		}
+		if object, err = (Newest{set}).Get(t.Context(), name, watched); err != nil || (object != nil) != there {
+			t.Errorf("%s, whatever the watch has brought: %v, %v", when, object, err)
+		}
+	}
+	first := stored("old.example\n")
+	check("as the watch has it", first, true, true)
+	changed := stored("new.example\n")
+	check("it was changed", first, false, true)
+	cluster.Drop(t, namespace, name.Name)
+	check("the watch has yet to say it is gone", changed, false, false)
+	remade := stored("newer.example\n")
+	check("it was made again", changed, false, true)
+	check("once the watch has brought it", remade, true, true)
 }

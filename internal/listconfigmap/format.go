@@ -6,6 +6,7 @@ import (
 	"hash"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -77,3 +78,6 @@ func ShardOf(name string) string {
 
 // IsList says whether a ConfigMap has the label of one with a list.
 func IsList(object *corev1.ConfigMap) bool { return object.Labels[Label] == LabelTrue }
+
+// Labels returns the labels of every ConfigMap that holds a list, or a part of one. Others are not read.
+func Labels() labels.Set { return labels.Set{Label: LabelTrue} }

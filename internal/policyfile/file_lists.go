@@ -29,7 +29,7 @@ func (m fileMaps) Version(name types.NamespacedName) publish.Version {
 }
 
 // Get returns a ConfigMap.
-func (m fileMaps) Get(_ context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+func (m fileMaps) Get(_ context.Context, name types.NamespacedName, _ publish.Version) (*corev1.ConfigMap, error) {
 	return m[name], nil
 }
 

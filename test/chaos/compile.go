@@ -16,7 +16,6 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyfile"
-	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/test/chaos/history"
@@ -163,10 +162,10 @@ func (l storedLists) Version(name types.NamespacedName) publish.Version {
 }
 
 // Get returns the ConfigMap of a list.
-func (l storedLists) Get(_ context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
+func (l storedLists) Get(_ context.Context, name types.NamespacedName, _ publish.Version) (*corev1.ConfigMap, error) {
 	list := l.lists[slices.Index(listNames, name.Name)]
 	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: name.Name, UID: list.uid(), Labels: policyobject.ListLabels()},
+		ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: name.Name, UID: list.uid(), Labels: listconfigmap.Labels()},
 		Data:       map[string]string{"entries": list.text},
 	}, nil
 }

@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/history"
 )
@@ -264,7 +264,7 @@ func (a *Author) changeList(ctx context.Context, list int, next listState) error
 	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: listNames[list]}}
 	next.span = history.Span{Begin: a.timeline.Now(), End: history.Never}
 	if _, err := a.store(ctx, object, !next.stored, !states[len(states)-1].stored, func() {
-		object.Labels = policyobject.ListLabels()
+		object.Labels = listconfigmap.Labels()
 		object.Data = map[string]string{"entries": next.text}
 	}); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/history"
 )
@@ -92,7 +92,7 @@ func checkStored(t *testing.T, admin client.Client, author *Author) {
 	if err := admin.List(t.Context(), &stored, client.InNamespace(author.namespace)); err != nil {
 		t.Fatal(err)
 	}
-	labels := client.MatchingLabels(policyobject.ListLabels())
+	labels := client.MatchingLabels(listconfigmap.Labels())
 	if err := admin.List(t.Context(), &maps, client.InNamespace(author.namespace), labels); err != nil {
 		t.Fatal(err)
 	}
