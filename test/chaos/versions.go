@@ -17,8 +17,9 @@ const (
 	nearMoments = 30
 	// slack is how many changes a namespace may be behind what the replica answered by last: answers overlap.
 	slack = 3
-	// farthest is how many changes a state in a mixture is from the oldest or from now.
-	farthest = 12
+	// farthest is how many changes a list in a mixture is from the oldest or from now; farthestPolicies is the same for policies, of which
+	// a flood makes hundreds of states.
+	farthest, farthestPolicies = 12, 300
 	// mostStates bounds the states of a namespace that are tried.
 	mostStates = 4000
 )
@@ -180,23 +181,28 @@ func (v *Versions) search(ctx context.Context, call *history.Call, last vector, 
 	for i := latest - 1; i >= max(0, latest-nearMoments); i-- {
 		bases = append(bases, v.storedAt(v.moments[i]))
 	}
-	var together, mixtures [][]history.Part
-	for i := range v.authors {
-		of, mixed := v.together(i, oldest[i], now[i]), v.mixtures(oldest[i], now[i])
-		if v.deniable[i] {
-			of, mixed = slices.Insert(of, 0, history.Part{Denied: true}), slices.Insert(mixed, 0, history.Part{Denied: true})
+	// What a namespace may have is found out where it is needed: the first states that were stored together are nearly always enough.
+	kinds := []func(author int, oldest, now history.Part) []history.Part{v.together, v.mixtures}
+	known := make([][][]history.Part, len(kinds))
+	statesOf := func(kind int) [][]history.Part {
+		for i := len(known[kind]); i < len(v.authors); i++ {
+			states := kinds[kind](i, oldest[i], now[i])
+			if v.deniable[i] {
+				states = slices.Insert(states, 0, history.Part{Denied: true})
+			}
+			known[kind] = append(known[kind], states)
 		}
-		together, mixtures = append(together, of), append(mixtures, mixed)
+		return known[kind]
 	}
 	for _, effort := range []int{8, 64, 512, mostStates} {
-		for _, states := range [][][]history.Part{together, mixtures} {
+		for kind := range kinds {
 			for differ := range len(v.authors) + 1 {
 				around := bases
 				if differ > 1 {
 					around = bases[:min(len(bases), 2)]
 				}
 				for _, base := range around {
-					if found, err := v.find(ctx, call.Digest, base, states, differ, effort); found || err != nil {
+					if found, err := v.find(ctx, call.Digest, base, statesOf(kind), differ, effort); found || err != nil {
 						return err
 					}
 				}
@@ -206,8 +212,9 @@ func (v *Versions) search(ctx context.Context, call *history.Call, last vector, 
 	return nil
 }
 
-// find adds the version with a digest that differs from a base in so many namespaces, if there is one. states are those that each namespace
-// may have, the likely ones first: the product of their places is at most the effort, so that one may be unlikely if the others are not.
+// find adds the version with a digest that differs from a base in so many namespaces, if there is one. states are what each namespace may
+// have, the likely ones first. The product of the places of those that are chosen is at most the effort: one may be unlikely if the others
+// are not.
 func (v *Versions) find(
 	ctx context.Context, digest string, base vector, states [][]history.Part, differ, effort int,
 ) (bool, error) {
@@ -284,11 +291,11 @@ func (v *Versions) together(author int, oldest, now history.Part) []history.Part
 
 // stateOf returns the index of the last of the states of a namespace of which nothing is newer than a part.
 func (v *Versions) stateOf(author int, of history.Part) int {
-	return sort.Search(len(v.whole[author]), func(i int) bool { return wentOn(of, v.whole[author][i]) }) - 1
+	return sort.Search(len(v.whole[author]), func(i int) bool { return isNewer(of, v.whole[author][i]) }) - 1
 }
 
-// wentOn tells whether something in a later state is newer.
-func wentOn(earlier, later history.Part) bool {
+// isNewer tells whether anything of a later state is newer.
+func isNewer(earlier, later history.Part) bool {
 	newer := later.Policies > earlier.Policies
 	for i, state := range later.Lists {
 		newer = newer || state > earlier.Lists[i]
@@ -299,9 +306,8 @@ func wentOn(earlier, later history.Part) bool {
 // mixtures returns what the states of a namespace make that were stored between the oldest and now, newer ones of its policies or of one
 // of its lists with older ones of the others. Those come first whose states are near the oldest or now, each.
 //
-// Where the namespace was denied, its policies may be of any moment: they are read apart from its lists, which may have been forbidden
-// again before they were read.
-func (v *Versions) mixtures(oldest, now history.Part) []history.Part {
+// Where the namespace was denied, its policies may be of any moment: they may have been read while its lists were still forbidden.
+func (v *Versions) mixtures(_ int, oldest, now history.Part) []history.Part {
 	type mixture struct {
 		part history.Part
 		far  int
@@ -314,7 +320,7 @@ func (v *Versions) mixtures(oldest, now history.Part) []history.Part {
 			}
 		}
 	}
-	most := farthest
+	most := farthestPolicies
 	if oldest.Denied {
 		oldest.Lists, most = now.Lists, mostStates
 	}
