@@ -121,13 +121,23 @@ func (n *numberedLines) valid() bool { return len(n.First) == min(n.Count, mostN
 func entriesOn(page []byte) (entries int, ok bool) {
 	for len(page) >= listHeader {
 		end := listHeader + int(page[1])
-		if page[0] == 0 || listKinds(page[0])&^(allowKinds|denyKinds|writtenKinds) != 0 || page[1] == 0 || end > len(page) {
+		if page[1] == 0 || end > len(page) || !canHave(page[listHeader:end], listKinds(page[0])) {
 			return 0, false
 		}
 		page = page[end:]
 		entries++
 	}
 	return entries, len(page) == 0
+}
+
+// canHave says whether a line of a list can give these kinds to this key: nothing is below an address, and "*." is no part of the key
+// of a domain.
+func canHave(key []byte, kinds listKinds) bool {
+	if bytes.ContainsRune(key, '@') {
+		return kinds != 0 && kinds&^(allowSelf|denySelf|writtenPlain) == 0
+	}
+	_, below := wildcard(string(key))
+	return !below && kinds != 0 && kinds&^(allowKinds|denyKinds|writtenKinds) == 0
 }
 
 // index makes the groups for the entries on the pages. It is not ok if a key is there twice.

@@ -163,6 +163,9 @@ func TestADamagedListIsRefused(t *testing.T) {
 		"an entry without a key":  append(at(head+3, good[head+3]+1), 1),
 		"a page of nothing":       append(bytes.Clone(good[:head]), 0, 0, 0, 0),
 		"a page that is too long": append(bytes.Clone(good[:head]), 0xff, 0, 0, 0),
+		"below an address":        at(head+6+4, '@'),
+		"a wildcard as a key":     change("acme.com", "*.me.com"),
+		"every name as a key":     append(bytes.Clone(good[:head]), 0, 0, 0, 3, good[head+4], 1, '*'),
 		"an entry that is twice":  slices.Concat(good[:head], []byte{0, 0, 0, page[3] * 2}, page[4:], page[4:]),
 	} {
 		if bytes.Equal(text, good) {
