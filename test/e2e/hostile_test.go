@@ -252,9 +252,13 @@ func newStrangers(address string) *strangers {
 	return &strangers{address: address, over: make(chan struct{})}
 }
 
-// each opens so many connections, each treated in a way of its own, until the siege is over.
+// each opens so many connections, ten in a millisecond at most, each treated in a way of its own, until the siege is over. All at once
+// would be a test of the machine that the load generator shares, whose queue of handshakes overflows.
 func (s *strangers) each(count int, treat func(net.Conn)) {
-	for range count {
+	for i := range count {
+		if i%10 == 9 {
+			time.Sleep(time.Millisecond)
+		}
 		s.ended.Go(func() {
 			conn, err := net.DialTimeout("tcp", s.address, siege)
 			if err != nil {
