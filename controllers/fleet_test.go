@@ -25,7 +25,7 @@ func TestAReplicaThatServesWithoutTheOthersGoesOnWhenItJoinsThem(t *testing.T) {
 		}
 		return ""
 	})
-	cut.Mend()
+	cut.Restore()
 	eventually(t, withinABackoff, func() string {
 		if !r.report.Serving(loaded, !stored) {
 			t.Fatal("it closed when the API server was back")
@@ -66,7 +66,7 @@ func TestAReplicaWithoutAReportForTooLongIsFenced(t *testing.T) {
 		}
 		return fenced(true)()
 	})
-	cut.Mend()
+	cut.Restore()
 	eventually(t, withinABackoff, fenced(false))
 	// Its report gets through sooner than what has changed meanwhile comes in: that it does, is no proof.
 	wantAnswer(t, r.store, localPart+"@acme.com", "DENY NotAllowed")

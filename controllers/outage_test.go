@@ -44,7 +44,7 @@ func TestAnAPIServerThatIsCutOffEndsNothing(t *testing.T) {
 		t.Errorf("%d leaders after %s without an API server, want none: nobody can hold the lease", leaders, cutFor)
 	}
 
-	cut.Mend()
+	cut.Restore()
 	for _, r := range replicas {
 		eventuallyAnswers(t, withinABackoff, r.store, localPart+"@beta.example", "ALLOW Allowed")
 		wantAnswer(t, r.store, localPart+"@acme.com", "DENY NotAllowed")
@@ -82,7 +82,7 @@ func TestAStartWithoutAnAPIServerWaits(t *testing.T) {
 			t.Fatalf("a snapshot of %d policies without an API server", len(snapshot.Policies()))
 		}
 	}
-	cut.Mend()
+	cut.Restore()
 	eventuallyAnswers(t, withinABackoff, r.store, localPart+"@acme.com", "ALLOW Allowed")
 	eventually(t, withinABackoff, func() string { return lacksCondition(t, cluster, namespace, "acme", "True", "Accepted") })
 	r.wantRunning(t)

@@ -105,11 +105,11 @@ func TestReadyIsUnknownWhileAReplicaThatMayBeAskedIsSilent(t *testing.T) {
 	cluster.Endpoints(t, namespace, "hook", apiserver.Endpoint{Name: "first", Serving: new(true)}, apiserver.Endpoint{Name: "second", Serving: new(false)})
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
 	// It comes back.
-	mended := float64(time.Now().Unix())
-	cut.Mend()
+	fixed := float64(time.Now().Unix())
+	cut.Restore()
 	eventuallyAnswers(t, withinABackoff, second.store, localPart+"@beta.example", "ALLOW Allowed")
 	eventually(t, withinABackoff, func() string {
-		if metric(t, second.registry, "registration_policy_replica_reported_timestamp_seconds") <= mended {
+		if metric(t, second.registry, "registration_policy_replica_reported_timestamp_seconds") <= fixed {
 			return "it does not report again"
 		}
 		return ""

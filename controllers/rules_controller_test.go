@@ -230,7 +230,7 @@ func TestAFailedChangeLeavesTheOldState(t *testing.T) {
 		t.Errorf("%d failures counted, stale is %v; want 1 and 1", failed, stale)
 	}
 
-	cut.Mend()
+	cut.Restore()
 	f.reconcile(t)
 	wantAnswer(t, f.store, localPart+"@acme.com", "DENY NotAllowed")
 	wantAnswer(t, f.store, localPart+"@beta.example", "ALLOW Allowed")

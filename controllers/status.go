@@ -20,7 +20,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// maxNamed is how many parts of a policy a condition's message names. The others follow once these are mended.
+// maxNamed is how many parts of a policy a condition's message names. The others follow once these are fixed.
 const maxNamed = 10
 
 // policyStatus is a policy's status as far as this operator writes it.

@@ -215,7 +215,7 @@ func TestStatusSaysWhatBecameOfAPolicy(t *testing.T) {
 				"All of the spec is evaluated, and nothing enforced: the operator runs with --observe and allows every call."},
 			event: "Normal Accepted All of the spec is evaluated, and nothing enforced",
 		},
-		"a public suffix is named by path, with its mend": {
+		"a public suffix is named by path, with its fix": {
 			spec:  `{allow: {domains: [acme.com, co.uk]}}`,
 			want:  condition{"False", "InvalidEntry", "spec.allow.domains[1]: "},
 			fixed: "spec.allow.publicSuffixes",

@@ -27,7 +27,7 @@ const (
 var everyPolicy = ctrl.Request{NamespacedName: types.NamespacedName{Name: "policies"}}
 
 // changedInterval is the time between the writes of policies whose status changes because of another policy: somebody who breaks
-// and mends one policy of his over and over does not keep the API server busy with all the others.
+// and fixes one policy of his over and over does not keep the API server busy with all the others.
 const changedInterval = 100 * time.Millisecond
 
 // warnedSet is what looks wrong in all policies together. Some of a policy's warnings are about others, so that they are computed for

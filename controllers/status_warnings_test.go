@@ -95,7 +95,7 @@ func TestAWarningShowsByPathAndGoesWhenItIsMended(t *testing.T) {
 			}
 			f.reconcile(t, namespace, "one")
 			if _, got := statusOf(t, cluster, namespace, "one"); got != (condition{"True", "Accepted", fine}) {
-				t.Errorf("mended, it is %+v", got)
+				t.Errorf("fixed, it is %+v", got)
 			}
 		})
 	}

@@ -8,8 +8,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Rehearsal is what a server would make of a call.
-type Rehearsal struct {
+// Preview is what a server would make of a call.
+type Preview struct {
 	// Call is what the decision depends on, and Decision what comes of it.
 	Call     rules.Call
 	Decision rules.Decision
@@ -17,22 +17,22 @@ type Rehearsal struct {
 	Body []byte
 }
 
-// Rehearse answers a call as a server with these options and this snapshot would after it authenticated the caller, and
+// DryRun answers a call as a server with these options and this snapshot would after it authenticated the caller, and
 // leaves out all else: nothing is served, counted or logged. Of the options it looks at AddressAttributes, Texts and
 // Observe; the request must have been decoded with the same attributes. The error is about these options, or that of a
 // server that answers 500.
-func Rehearse(request *okta.Request, snapshot *rules.Snapshot, decisionID string, options Options) (Rehearsal, error) {
+func DryRun(request *okta.Request, snapshot *rules.Snapshot, decisionID string, options Options) (Preview, error) {
 	options = options.withDefaults()
 	var faults optionerror.Errors
 	options.addAnswerFaults(&faults)
 	if err := faults.Err(); err != nil {
-		return Rehearsal{}, err
+		return Preview{}, err
 	}
 	call, decision := decide(request, snapshot, options.Observe)
 	c := decidedCall{decisionID: decisionID, digest: snapshot.Digest(), shape: call.Shape, decision: &decision}
 	c.identify(&http.Request{}, request, options.AuthHeader)
 	body, err := c.response(&options).Encode()
-	return Rehearsal{call, decision, body}, err
+	return Preview{call, decision, body}, err
 }
 
 func decide(request *okta.Request, snapshot *rules.Snapshot, observe bool) (rules.Call, rules.Decision) {

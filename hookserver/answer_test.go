@@ -38,7 +38,7 @@ func TestARehearsalIsTheAnswerOfTheServer(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					got, err := Rehearse(&request, snapshot, debug.DebugContext.DecisionID, Options{Observe: observe})
+					got, err := DryRun(&request, snapshot, debug.DebugContext.DecisionID, Options{Observe: observe})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -56,7 +56,7 @@ func TestARehearsalIsTheAnswerOfTheServer(t *testing.T) {
 
 func TestARehearsalRefusesOptionsThatTheServerRefuses(t *testing.T) {
 	snapshot, _ := rules.Compile(nil)
-	_, err := Rehearse(&okta.Request{}, snapshot, "id", Options{AddressAttributes: []string{"e mail"}, Texts: rules.Texts{Invalid: "<b>"}})
+	_, err := DryRun(&okta.Request{}, snapshot, "id", Options{AddressAttributes: []string{"e mail"}, Texts: rules.Texts{Invalid: "<b>"}})
 	if err == nil || !strings.Contains(err.Error(), "AddressAttributes") || !strings.Contains(err.Error(), "Texts.Invalid") {
 		t.Errorf("error %v", err)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func TestLoadCredentials(t *testing.T) {
-	const value = "sixteen-octets-x"
+	const value = "sixteen-bytes-x"
 	for sentence, test := range map[string]struct {
 		files map[string]string
 		want  []string // accepted
@@ -25,12 +25,12 @@ func TestLoadCredentials(t *testing.T) {
 		"with a final CRLF":              {map[string]string{"a": value + "\r\n"}, []string{"a"}, ""},
 		"with a space inside":            {map[string]string{"a": "Basic " + value}, []string{"a"}, ""},
 		"several, and hidden files":      {map[string]string{"b": value + "b", "a": value, ".hidden": "x", "..data": ""}, []string{"a", "b"}, ""},
-		"1024 octets":                    {map[string]string{"a": strings.Repeat("x", 1024)}, []string{"a"}, ""},
+		"1024 bytes":                     {map[string]string{"a": strings.Repeat("x", 1024)}, []string{"a"}, ""},
 		"no file":                        {map[string]string{}, nil, "no file can be used"},
 		"hidden files only":              {map[string]string{".a": value}, nil, "no file can be used"},
-		"15 octets":                      {map[string]string{"a": value[1:]}, nil, `file "a"`},
-		"1025 octets":                    {map[string]string{"a": strings.Repeat("x", 1025)}, nil, `file "a"`},
-		"1024 octets and two newlines":   {map[string]string{"a": strings.Repeat("x", 1024) + "\n\n"}, nil, `file "a"`},
+		"15 bytes":                       {map[string]string{"a": value[1:]}, nil, `file "a"`},
+		"1025 bytes":                     {map[string]string{"a": strings.Repeat("x", 1025)}, nil, `file "a"`},
+		"1024 bytes and two newlines":    {map[string]string{"a": strings.Repeat("x", 1024) + "\n\n"}, nil, `file "a"`},
 		"a megabyte":                     {map[string]string{"a": strings.Repeat("x", 1<<20)}, nil, `file "a"`},
 		"two final newlines":             {map[string]string{"a": value + "\n\n"}, nil, `file "a"`},
 		"a carriage return only":         {map[string]string{"a": value + "\r"}, nil, `file "a"`},
@@ -110,7 +110,7 @@ func TestLoadCredentialsFromWhatIsNoFile(t *testing.T) {
 	t.Run("more than can be", func(t *testing.T) {
 		dir := t.TempDir()
 		for i := range maxCredentials + 1 {
-			writeFile(t, dir, fmt.Sprintf("c%02d", i), fmt.Sprintf("sixteen-octets-%d", 10+i))
+			writeFile(t, dir, fmt.Sprintf("c%02d", i), fmt.Sprintf("sixteen-bytes-%d", 10+i))
 		}
 		log := new(logLines)
 		credentials, err := LoadCredentials(dir, log.logger())
@@ -123,7 +123,7 @@ func TestLoadCredentialsFromWhatIsNoFile(t *testing.T) {
 // What a running server tolerates, the next start tolerates: a bad file beside good ones closes the door to nobody else.
 func TestABadFileDoesNotStopTheNextStart(t *testing.T) {
 	dir := t.TempDir()
-	writeFile(t, dir, "good", "sixteen-octets-x")
+	writeFile(t, dir, "good", "sixteen-bytes-x")
 	running, err := LoadCredentials(dir, new(logLines).logger())
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ type debugAudit struct {
 	Reason  string `json:"reason"`
 }
 
-// debugContext returns the JSON object for debugContext, of at most maxDebugContext octets.
+// debugContext returns the JSON object for debugContext, of at most maxDebugContext bytes.
 func (c *decidedCall) debugContext() jsontext.Value {
 	d := c.decision
 	context := debugContext{

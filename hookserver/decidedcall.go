@@ -68,7 +68,7 @@ const (
 const (
 	// identifierCharacters are those of Okta's ids, @ included, and of the paths that old calls have for a source.
 	identifierCharacters = asciiLetters + asciiDigits + "-._@:/"
-	// minTelling is the length in octets from which a local part in an id is taken for more than chance: every id of
+	// minTelling is the length in bytes from which a local part in an id is taken for more than chance: every id of
 	// Okta's has any given letter.
 	minTelling = 4
 )

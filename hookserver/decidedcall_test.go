@@ -70,7 +70,7 @@ func TestDebugContextFits(t *testing.T) {
 			}
 			encoded := c.debugContext()
 			if len(encoded) > 1024 {
-				t.Errorf("%d octets", len(encoded))
+				t.Errorf("%d bytes", len(encoded))
 			}
 			var read struct {
 				Reason       string

@@ -10,7 +10,7 @@ import (
 //
 // Keys: decisionID, oktaRequestID, eventID, source, requestType, outcome, reason, policy, attribute, digest, duration
 // (in seconds), credential; domain by LogDomain; observed if the operator observes; audit if policies in mode Audit
-// would have changed the outcome; invalid and invalidLength (class, octets) if an address did not parse. A text key
+// would have changed the outcome; invalid and invalidLength (class, bytes) if an address did not parse. A text key
 // is "" where the call has no such thing.
 func (s *Server) logDecided(c *decidedCall, duration time.Duration) {
 	d := c.decision

@@ -20,7 +20,7 @@ const (
 	// idleTimeout is how long a connection may wait for its next call. It is longer than the minute for which the
 	// usual proxies keep theirs, so that it is the proxy that closes: the other way round, calls get lost.
 	idleTimeout = 90 * time.Second
-	// maxHeaderBytes is the length of a request's header in octets: room for a JWT and for what proxies add. net/http
+	// maxHeaderBytes is the length of a request's header in bytes: room for a JWT and for what proxies add. net/http
 	// adds 4 kB.
 	maxHeaderBytes = 16 << 10
 	// maxStreams is how many calls one HTTP/2 connection may make at once: a little more than the 75 that an org makes.
@@ -40,15 +40,15 @@ const (
 
 // What a log line or an answer may hold.
 const (
-	// maxIdentifier is the length of an id that a call may bring into the log, in octets. Okta's have 20 to 40.
+	// maxIdentifier is the length of an id that a call may bring into the log, in bytes. Okta's have 20 to 40.
 	maxIdentifier = 128
-	// maxDebugContext is the length of debugContext in octets: the System Log cuts long values.
+	// maxDebugContext is the length of debugContext in bytes: the System Log cuts long values.
 	maxDebugContext = 1 << 10
 	// maxDebugAudits is how many audit outcomes are tried: no more than that can fit.
 	maxDebugAudits = 20
-	// maxText is the length of a built-in text in octets: a sentence or two in the sign-up form.
+	// maxText is the length of a built-in text in bytes: a sentence or two in the sign-up form.
 	maxText = 1000
-	// maxErrorLine is the length of a line of net/http's own log, in octets.
+	// maxErrorLine is the length of a line of net/http's own log, in bytes.
 	maxErrorLine = 256
 	// refusalLogEvery and refusalLogBurst bound the log lines about refused calls of each kind: strangers can make
 	// any number.
@@ -57,19 +57,19 @@ const (
 	// maxAddressAttributes is how many address attributes may be named. Okta's own schema has three: login, email,
 	// secondEmail.
 	maxAddressAttributes = 10
-	// maxAttributeName is the length of an attribute's name in octets: Okta's limit is 50 characters for custom ones.
+	// maxAttributeName is the length of an attribute's name in bytes: Okta's limit is 50 characters for custom ones.
 	maxAttributeName = 64
 )
 
 // What credentials may be.
 const (
-	// minCredential and maxCredential bound an accepted header value in octets: shorter ones are guessed, longer ones
+	// minCredential and maxCredential bound an accepted header value in bytes: shorter ones are guessed, longer ones
 	// do not fit where Okta stores them.
 	minCredential = 16
 	maxCredential = 1024
 	// maxCredentials bounds the accepted values, and with them the metrics. A rotation needs two.
 	maxCredentials = 32
-	// maxCredentialName is the length of a credential's name in octets: of a key in a Kubernetes Secret.
+	// maxCredentialName is the length of a credential's name in bytes: of a key in a Kubernetes Secret.
 	maxCredentialName = 253
 )
 

@@ -168,7 +168,7 @@ func (o Options) addAnswerFaults(faults *optionerror.Errors) {
 		{"Texts.Blank", o.Texts.Blank},
 	} {
 		if !validText(text.text) {
-			faults.Add(text.name, "must be one line of UTF-8 of at most %d octets, without control characters and <", maxText)
+			faults.Add(text.name, "must be one line of UTF-8 of at most %d bytes, without control characters and <", maxText)
 		}
 	}
 }

@@ -106,7 +106,7 @@ func TestNoOutputHoldsALocalPartOrASecret(t *testing.T) {
 	if lines := len(server.log.with(t, "Decided")); lines == 0 || marked < calls/2 {
 		t.Errorf("%d calls, %d marked, %d decided", calls, marked, lines)
 	}
-	t.Logf("%d calls, %d of them with a marked local part: nothing of it in %d octets of output", calls, marked, len(text))
+	t.Logf("%d calls, %d of them with a marked local part: nothing of it in %d bytes of output", calls, marked, len(text))
 }
 
 // tellTale returns what of a strange address cannot be in the output by chance: all of it, if it is more than a name.

@@ -181,7 +181,7 @@ func (a answer) read(t *testing.T) (outcome string, read oktaAnswer) {
 		t.Errorf("registration %q", outcome)
 	}
 	if n := len(read.DebugContext); n == 0 || n > 1024 {
-		t.Errorf("debugContext of %d octets", n)
+		t.Errorf("debugContext of %d bytes", n)
 	}
 	return outcome, read
 }

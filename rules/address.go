@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	maxAddress   = 254 // octets: RFC 5321 4.5.3.1.3 less the angle brackets, RFC 3696 erratum 1690
-	maxLocalPart = 64  // octets: RFC 5321 4.5.3.1.1
+	maxAddress   = 254 // bytes: RFC 5321 4.5.3.1.3 less the angle brackets, RFC 3696 erratum 1690
+	maxLocalPart = 64  // bytes: RFC 5321 4.5.3.1.1
 	// maxKey is the length of the longest key that is looked for, in bytes.
 	maxKey = maxAddress + len(subAddresses)
 )

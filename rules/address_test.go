@@ -14,17 +14,17 @@ func TestParseAddress(t *testing.T) {
 		domain  string
 		invalid rules.Invalid
 	}{
-		"a plain address":                       {"jo@example.com", "example.com", ""},
-		"the domain is canonical":               {"Jo@Bücher.Example", "xn--bcher-kva.example", ""},
-		"all of atext but what routes":          {"a1#$&'*+-/?=^_{|}~b@example.com", "example.com", ""},
-		"inner dots":                            {"a.b.c@example.com", "example.com", ""},
-		"a local part of 64 octets":             {strings.Repeat("a", 64) + "@example.com", "example.com", ""},
-		"a local part of 65 octets is too long": {strings.Repeat("a", 65) + "@example.com", "", rules.TooLong},
-		"254 octets":                            {strings.Repeat("l", 64) + "@" + labels63(2, 61), labels63(2, 61), ""},
-		"255 octets are too long":               {strings.Repeat("l", 64) + "@" + labels63(2, 62), "", rules.TooLong},
-		"255 octets with a domain of 253":       {"l@" + labels63(3, 61), "", rules.TooLong},
-		"a domain of 252 octets":                {"l@" + labels63(3, 60), labels63(3, 60), ""},
-		"over 254 octets once the domain is in A-labels": {
+		"a plain address":                      {"jo@example.com", "example.com", ""},
+		"the domain is canonical":              {"Jo@Bücher.Example", "xn--bcher-kva.example", ""},
+		"all of atext but what routes":         {"a1#$&'*+-/?=^_{|}~b@example.com", "example.com", ""},
+		"inner dots":                           {"a.b.c@example.com", "example.com", ""},
+		"a local part of 64 bytes":             {strings.Repeat("a", 64) + "@example.com", "example.com", ""},
+		"a local part of 65 bytes is too long": {strings.Repeat("a", 65) + "@example.com", "", rules.TooLong},
+		"254 bytes":                            {strings.Repeat("l", 64) + "@" + labels63(2, 61), labels63(2, 61), ""},
+		"255 bytes are too long":               {strings.Repeat("l", 64) + "@" + labels63(2, 62), "", rules.TooLong},
+		"255 bytes with a domain of 253":       {"l@" + labels63(3, 61), "", rules.TooLong},
+		"a domain of 252 bytes":                {"l@" + labels63(3, 60), labels63(3, 60), ""},
+		"over 254 bytes once the domain is in A-labels": {
 			strings.Repeat("l", 64) + "@" + strings.Repeat("ü.", 25) + "example", "", rules.TooLong},
 		"invalid UTF-8 before the @":      {"j\xffo@example.com", "", rules.NotUTF8},
 		"invalid UTF-8 after the @":       {"jo@exa\xffmple.com", "", rules.NotUTF8},
@@ -58,7 +58,7 @@ func TestParseAddress(t *testing.T) {
 		"DEL":                             {"jo\x7f@example.com", "", rules.BadLocalPart},
 		"no domain":                       {"jo@", "", rules.EmptyLabel},
 		"a trailing dot of the domain":    {"jo@example.com.", "", rules.EmptyLabel},
-		"a label of 64 octets":            {"jo@" + strings.Repeat("a", 64) + ".com", "", rules.LabelTooLong},
+		"a label of 64 bytes":             {"jo@" + strings.Repeat("a", 64) + ".com", "", rules.LabelTooLong},
 		"a literal":                       {"jo@[192.0.2.1]", "", rules.BadCharacter},
 		"a comment in the domain":         {"jo@example.com(x)", "", rules.BadCharacter},
 		"a hyphen at a label's edge":      {"jo@-example.com", "", rules.BadHyphen},
@@ -88,7 +88,7 @@ func TestEveryOctetOfALocalPartIsAcceptedOrRefusedOnPurpose(t *testing.T) {
 	for c := range 256 {
 		_, err := rules.ParseAddress("a" + string([]byte{byte(c)}) + "b@example.com")
 		if got, want := err == nil, strings.IndexByte(accepted, byte(c)) >= 0; got != want {
-			t.Errorf("octet %#x: accepted %t, want %t (%v)", c, got, want, err)
+			t.Errorf("byte %#x: accepted %t, want %t (%v)", c, got, want, err)
 		}
 	}
 }

@@ -113,7 +113,7 @@ func TestEditByEditIsTheSameAsFromNothing(t *testing.T) {
 			for _, call := range calls[:2] {
 				_, want := whole.Explain(call)
 				if _, got := snapshot.Explain(call); !cmp.Equal(want, got) {
-					t.Fatalf("accounts (-from nothing +edit by edit):\n%s", cmp.Diff(want, got))
+					t.Fatalf("traces (-from nothing +edit by edit):\n%s", cmp.Diff(want, got))
 				}
 			}
 		}

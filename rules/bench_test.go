@@ -86,7 +86,7 @@ func listText(entries int) []byte {
 	return text
 }
 
-// BenchmarkCompileList reports what a list takes of the heap, against the octets of its text.
+// BenchmarkCompileList reports what a list takes of the heap, against the bytes of its text.
 func BenchmarkCompileList(b *testing.B) {
 	for _, entries := range []int{10_000, 200_000, 1_000_000} {
 		text := listText(entries)
@@ -103,8 +103,8 @@ func BenchmarkCompileList(b *testing.B) {
 			if list.Entries() != entries || list.Fault() != "" {
 				b.Fatal(list.Entries(), list.Fault())
 			}
-			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(entries), "heap-octets/entry")
-			b.ReportMetric(float64(len(text))/float64(entries), "text-octets/entry")
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(entries), "heap-bytes/entry")
+			b.ReportMetric(float64(len(text))/float64(entries), "text-bytes/entry")
 		})
 	}
 }

@@ -100,7 +100,7 @@ type Decision struct {
 	// Domain is the domain of the address at Attribute, or of the first address of an allowed call; zero where there is
 	// none, or where it did not parse.
 	Domain Domain
-	// Invalid is what is wrong with the attribute, and InvalidLength its length in octets, for ReasonInvalidAddress.
+	// Invalid is what is wrong with the attribute, and InvalidLength its length in bytes, for ReasonInvalidAddress.
 	Invalid       Invalid
 	InvalidLength int
 	// Message is the text that a policy has for the person; "" means the built-in one (see Texts).

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	maxDomain = 253 // octets of a name as text, without the trailing dot: RFC 1035 2.3.4
-	maxLabel  = 63  // octets: RFC 1035 2.3.4
+	maxDomain = 253 // bytes of a name as text, without the trailing dot: RFC 1035 2.3.4
+	maxLabel  = 63  // bytes: RFC 1035 2.3.4
 )
 
 // Domain is a mail domain in canonical form: two or more lower-case A-labels, no trailing dot. The zero value is invalid.
@@ -165,7 +165,7 @@ func canonicalLabel(label string, deviations bool) (string, bool) {
 		return "", false
 	}
 	if r := []rune(u); len(r) >= 4 && r[2] == '-' && r[3] == '-' {
-		return "", false // RFC 5891 4.2.3.1 counts characters, the idna package octets
+		return "", false // RFC 5891 4.2.3.1 counts characters, the idna package bytes
 	}
 	a, err := registrable.ToASCII(u)
 	if err != nil || len(a) > maxLabel || !hasACEPrefix(a) {

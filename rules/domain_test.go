@@ -8,7 +8,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// labels63 joins labels of 63 octets, and a last one of rest octets.
+// labels63 joins labels of 63 bytes, and a last one of rest bytes.
 func labels63(n, rest int) string {
 	return strings.Repeat(strings.Repeat("a", 63)+".", n) + strings.Repeat("b", rest)
 }
@@ -26,10 +26,10 @@ func TestParseDomain(t *testing.T) {
 		"one-character labels are fine":                    {"a.b", "a.b", ""},
 		"0x in an inner label is fine":                     {"0x1.example", "0x1.example", ""},
 		"0x with another letter is no number":              {"a.0xg", "a.0xg", ""},
-		"a label has up to 63 octets":                      {strings.Repeat("a", 63) + ".com", strings.Repeat("a", 63) + ".com", ""},
-		"a label of 64 octets is too long":                 {strings.Repeat("a", 64) + ".com", "", rules.LabelTooLong},
-		"a domain has up to 253 octets":                    {labels63(3, 61), labels63(3, 61), ""},
-		"a domain of 254 octets is too long":               {labels63(3, 62), "", rules.TooLong},
+		"a label has up to 63 bytes":                       {strings.Repeat("a", 63) + ".com", strings.Repeat("a", 63) + ".com", ""},
+		"a label of 64 bytes is too long":                  {strings.Repeat("a", 64) + ".com", "", rules.LabelTooLong},
+		"a domain has up to 253 bytes":                     {labels63(3, 61), labels63(3, 61), ""},
+		"a domain of 254 bytes is too long":                {labels63(3, 62), "", rules.TooLong},
 		"invalid UTF-8 is refused":                         {"ex\xffmple.com", "", rules.NotUTF8},
 		"an overlong encoding is not UTF-8":                {"a\xc0\xaeb.com", "", rules.NotUTF8},
 		"a surrogate is not UTF-8":                         {"\xed\xa0\x80.com", "", rules.NotUTF8},
@@ -90,8 +90,8 @@ func TestParseDomain(t *testing.T) {
 		"-- in places 3 and 4 of a U-label":                {"aé--b.example", "", rules.BadIDN},
 		"-- in places 3 and 4 of a U-label, two wide":      {"éé--a.example", "", rules.BadIDN},
 		"-- in places 3 and 4 behind an A-label":           {"xn--a--b-bpa.example", "", rules.BadIDN},
-		"a U-label over 63 octets as an A-label":           {strings.Repeat("ü", 60) + "abc.example", "", rules.BadIDN},
-		"a name over 253 octets as A-labels": {
+		"a U-label over 63 bytes as an A-label":            {strings.Repeat("ü", 60) + "abc.example", "", rules.BadIDN},
+		"a name over 253 bytes as A-labels": {
 			strings.Repeat("ü.", 35) + strings.Repeat("a.", 70) + "com", "", rules.TooLong},
 		"a last label of digits is a number":        {"a.1", "", rules.NumericTLD},
 		"an IPv4 address is no domain":              {"192.0.2.1", "", rules.NumericTLD},

@@ -33,7 +33,7 @@ func compileAllow(entry string, suffixes bool) (_ pattern, refusal string) {
 	name, invalid := parseName(name, entryName)
 	switch {
 	case invalid != "":
-		return pattern{}, mend(invalid) // unquoted: the entry may be an address in the wrong list
+		return pattern{}, hint(invalid) // unquoted: the entry may be an address in the wrong list
 	case suffixes:
 	case isPublicSuffix(name):
 		return pattern{}, fmt.Sprintf("%q: strangers can register names under the public suffix %s; "+
@@ -78,13 +78,13 @@ func compileDeny(entry string) ([]pattern, denyFault) {
 func compileDenyAddress(entry string) (keys []string, _ denyFault) {
 	local, domain, found := strings.Cut(entry, "@")
 	if !found {
-		return nil, denyFault{mend(NoAtSign), true}
+		return nil, denyFault{hint(NoAtSign), true}
 	}
 	if refusal := checkPattern(local, domain); refusal != "" {
 		return nil, denyFault{refusal, true}
 	}
 	if invalid := checkLocalPart(local); invalid != "" {
-		return nil, denyFault{mend(invalid), true}
+		return nil, denyFault{hint(invalid), true}
 	}
 	names, invalid := readings(domain, mailDomain)
 	if len(names) == 0 {
@@ -96,7 +96,7 @@ func compileDenyAddress(entry string) (keys []string, _ denyFault) {
 		}
 	}
 	if len(keys) == 0 {
-		return nil, denyFault{mend(TooLong), !isASCII(domain)}
+		return nil, denyFault{hint(TooLong), !isASCII(domain)}
 	}
 	return keys, denyFault{}
 }
@@ -110,9 +110,9 @@ func unreadable(name string, invalid Invalid) denyFault {
 		return denyFault{"its letters have no reading, so that it cannot be told which domain is meant; write the domain as it is " +
 			"registered, or its A-label (xn--…)", true}
 	case isASCII(name) && slices.Contains([]Invalid{BadIDN, TooLong, LabelTooLong}, invalid):
-		return denyFault{"it denies nothing, since every address of this domain is refused as invalid: " + mend(invalid), false}
+		return denyFault{"it denies nothing, since every address of this domain is refused as invalid: " + hint(invalid), false}
 	default:
-		return denyFault{mend(invalid), true}
+		return denyFault{hint(invalid), true}
 	}
 }
 
@@ -125,7 +125,7 @@ func compileAddress(entry string) (key, refusal string) {
 	}
 	a, invalid := parseAddressAs(entry, entryAddress)
 	if invalid != "" {
-		return "", mend(invalid)
+		return "", hint(invalid)
 	}
 	return a.key(), ""
 }
@@ -189,11 +189,11 @@ func readings(name string, syntax syntax) ([]string, Invalid) {
 	return names, invalid
 }
 
-// mend says what an author should write instead.
-func mend(invalid Invalid) string {
+// fix says what an author should write instead.
+func hint(invalid Invalid) string {
 	switch invalid {
 	case TooLong:
-		return "it is too long; an address has at most 254 octets, 64 of them before the @, and a domain at most 253"
+		return "it is too long; an address has at most 254 bytes, 64 of them before the @, and a domain at most 253"
 	case NotUTF8:
 		return "it is not valid UTF-8"
 	case NoAtSign:
@@ -205,7 +205,7 @@ func mend(invalid Invalid) string {
 	case EmptyLabel:
 		return "a label is empty; write the domain without leading, trailing or doubled dots"
 	case LabelTooLong:
-		return "a label has over 63 octets"
+		return "a label has over 63 bytes"
 	case BadCharacter:
 		return "a domain has only letters, digits, dots and inner hyphens; a wildcard is written *.example.com"
 	case BadHyphen:

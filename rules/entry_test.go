@@ -241,7 +241,7 @@ func TestRejections(t *testing.T) {
 	for sentence, test := range map[string]struct {
 		policy rules.Policy
 		path   string
-		mend   string
+		fix    string
 	}{
 		"a public suffix":                  {allow("p", "acme.com", "*.co.uk"), "spec.allow.domains[1]", "spec.allow.publicSuffixes"},
 		"what covers public suffixes":      {allow("p", "*.amazonaws.com"), "spec.allow.domains[0]", "spec.allow.publicSuffixes"},
@@ -249,7 +249,7 @@ func TestRejections(t *testing.T) {
 		"not in IDNA form":                 {allow("p", "BÜCHER.test"), "spec.allow.domains[0]", "xn--"},
 		"a number at the end":              {allow("p", "10.0.0.1"), "spec.allow.domains[0]", "must not be a number"},
 		"a hyphen at the edge":             {allow("p", "-a.test"), "spec.allow.domains[0]", "hyphen"},
-		"a label of 64":                    {allow("p", strings.Repeat("a", 64)+".test"), "spec.allow.domains[0]", "63 octets"},
+		"a label of 64":                    {allow("p", strings.Repeat("a", 64)+".test"), "spec.allow.domains[0]", "63 bytes"},
 		"a name of 254":                    {allow("p", labels63(3, 62)), "spec.allow.domains[0]", "253"},
 		"not UTF-8":                        {allow("p", "\xff.test"), "spec.allow.domains[0]", "UTF-8"},
 		"an address among allowed domains": {allow("p", local+"@acme.com"), "spec.allow.domains[0]", "letters, digits, dots"},
@@ -280,8 +280,8 @@ func TestRejections(t *testing.T) {
 				t.Fatalf("rejections %v, want one", rejections)
 			}
 			got := rejections[0]
-			if got.Policy != named("p") || got.Path != test.path || !strings.Contains(got.Message, test.mend) {
-				t.Errorf("got %+v; want path %s and a message with %q", got, test.path, test.mend)
+			if got.Policy != named("p") || got.Path != test.path || !strings.Contains(got.Message, test.fix) {
+				t.Errorf("got %+v; want path %s and a message with %q", got, test.path, test.fix)
 			}
 			if strings.Contains(got.Message, local) {
 				t.Errorf("the message holds a local part: %s", got.Message)

@@ -5,53 +5,53 @@ import (
 	"strings"
 )
 
-// Standing says what part a policy had in deciding a call. The set is closed, and part of the product's API.
-type Standing string
+// Role says what part a policy had in deciding a call. The set is closed, and part of the product's API.
+type Role string
 
 const (
-	// StandingDecides: the decision is this policy's.
-	StandingDecides Standing = "Decides"
-	// StandingDenies: it denies an address too, but comes after the one that decides, by name.
-	StandingDenies Standing = "Denies"
-	// StandingAllows: it allows every address too, but comes after the one that decides, by name. Its profile counts.
-	StandingAllows Standing = "Allows"
-	// StandingOverruled: it allows every address, and a policy that denies, or that cannot be enforced, stands against
+	// RoleDecides: the decision is this policy's.
+	RoleDecides Role = "Decides"
+	// RoleDenies: it denies an address too, but comes after the one that decides, by name.
+	RoleDenies Role = "Denies"
+	// RoleAllows: it allows every address too, but comes after the one that decides, by name. Its profile counts.
+	RoleAllows Role = "Allows"
+	// RoleOverruled: it allows every address, and a policy that denies, or that cannot be enforced, stands against
 	// it.
-	StandingOverruled Standing = "Overruled"
-	// StandingAllowsPart: it allows some addresses of the call, not all, and so does not count.
-	StandingAllowsPart Standing = "AllowsPart"
-	// StandingNoMatch: none of its entries matches an address of the call.
-	StandingNoMatch Standing = "NoMatch"
-	// StandingNotEnforceable: it blocks the call, but another decides: one that denies, or one like it that comes
+	RoleOverruled Role = "Overruled"
+	// RoleAllowsPart: it allows some addresses of the call, not all, and so does not count.
+	RoleAllowsPart Role = "AllowsPart"
+	// RoleNoMatch: none of its entries matches an address of the call.
+	RoleNoMatch Role = "NoMatch"
+	// RoleNotEnforceable: it blocks the call, but another decides: one that denies, or one like it that comes
 	// before.
-	StandingNotEnforceable Standing = "NotEnforceable"
-	// StandingAudit: it applies, and is in mode Audit: it decides nothing.
-	StandingAudit Standing = "Audit"
-	// StandingOtherRequestType: its appliesTo leaves out this type of request.
-	StandingOtherRequestType Standing = "OtherRequestType"
-	// StandingOtherSource: its appliesTo leaves out the call's source.
-	StandingOtherSource Standing = "OtherSource"
-	// StandingNotAsked: the call was decided before any policy was asked.
-	StandingNotAsked Standing = "NotAsked"
+	RoleNotEnforceable Role = "NotEnforceable"
+	// RoleAudit: it applies, and is in mode Audit: it decides nothing.
+	RoleAudit Role = "Audit"
+	// RoleOtherRequestType: its appliesTo leaves out this type of request.
+	RoleOtherRequestType Role = "OtherRequestType"
+	// RoleOtherSource: its appliesTo leaves out the call's source.
+	RoleOtherSource Role = "OtherSource"
+	// RoleNotAsked: the call was decided before any policy was asked.
+	RoleNotAsked Role = "NotAsked"
 )
 
-// Standings returns every standing, in the order above.
-func Standings() []Standing {
-	return []Standing{
-		StandingDecides, StandingDenies, StandingAllows, StandingOverruled, StandingAllowsPart, StandingNoMatch,
-		StandingNotEnforceable, StandingAudit, StandingOtherRequestType, StandingOtherSource, StandingNotAsked,
+// Roles returns every role, in the order above.
+func Roles() []Role {
+	return []Role{
+		RoleDecides, RoleDenies, RoleAllows, RoleOverruled, RoleAllowsPart, RoleNoMatch,
+		RoleNotEnforceable, RoleAudit, RoleOtherRequestType, RoleOtherSource, RoleNotAsked,
 	}
 }
 
-// Account is what there is to say of one policy and one call, as a request of one type.
-type Account struct {
+// Trace is what there is to say of one policy and one call, as a request of one type.
+type Trace struct {
 	PolicySummary
-	// Request is what the call was decided as; "" for StandingNotAsked. A call of the shape Both is decided as each of
+	// Request is what the call was decided as; "" for RoleNotAsked. A call of the shape Both is decided as each of
 	// the two.
 	Request RequestType
-	// Standing is the part that the policy had. Where Request is one of two, it is the part in the decision on that
+	// Role is the part that the policy had. Where Request is one of two, it is the part in the decision on that
 	// one.
-	Standing Standing
+	Role Role
 	// Applies says that the policy's appliesTo matches.
 	Applies bool
 	// By is the policy that decided the request; zero where none did. See [Decision.Policy].
@@ -69,36 +69,36 @@ type Verdict struct {
 	Denies, Allows bool
 	// Entry is the entry by which it says so; zero where it says nothing.
 	Entry Entry
-	// Beaten holds the policy's other entries that match the address, as the ladder has them: Entry stands before them.
-	Beaten []Entry
-	// Near holds, where the policy says nothing, its allow entries that miss the address by the one rule that is often
+	// Overridden holds the policy's other entries that match the address, as the ladder has them: Entry stands before them.
+	Overridden []Entry
+	// NearMisses holds, where the policy says nothing, its allow entries that miss the address by the one rule that is often
 	// overlooked: a domain is not what is below it, and a wildcard is not the domain itself.
-	Near []Entry
+	NearMisses []Entry
 }
 
 // Explain decides a call as [Snapshot.Decide] does, and gives an account of every policy, by name: first all for a
 // sign-up, then all for a progressive profile, as far as the call is one. It holds no local part.
-func (s *Snapshot) Explain(call Call) (Decision, []Account) {
+func (s *Snapshot) Explain(call Call) (Decision, []Trace) {
 	decision := s.Decide(call)
 	subjects, refusal := call.read(nil)
 	if refusal.Reason != "" || len(subjects) == 0 {
-		accounts := make([]Account, len(s.policies))
+		traces := make([]Trace, len(s.policies))
 		for i, c := range s.policies {
-			accounts[i] = Account{PolicySummary: c.summary(), Standing: StandingNotAsked}
+			traces[i] = Trace{PolicySummary: c.summary(), Role: RoleNotAsked}
 		}
-		return decision, accounts
+		return decision, traces
 	}
-	var accounts []Account
+	var traces []Trace
 	if call.Shape != ProfileUpdate {
-		accounts = s.accounts(accounts, signUps, call.Source, subjects)
+		traces = s.traces(traces, signUps, call.Source, subjects)
 	}
 	if call.Shape != SignUp {
-		accounts = s.accounts(accounts, profileUpdates, call.Source, subjects)
+		traces = s.traces(traces, profileUpdates, call.Source, subjects)
 	}
-	return decision, accounts
+	return decision, traces
 }
 
-func (s *Snapshot) accounts(accounts []Account, request requestSet, source string, subjects []subject) []Account {
+func (s *Snapshot) traces(traces []Trace, request requestSet, source string, subjects []subject) []Trace {
 	requestType := SelfServiceRegistration
 	if request == profileUpdates {
 		requestType = ProgressiveProfile
@@ -106,12 +106,12 @@ func (s *Snapshot) accounts(accounts []Account, request requestSet, source strin
 	decision := s.evaluate(request, source, subjects)
 	matches := map[*scope][]match{}
 	for i, c := range s.policies {
-		a := Account{PolicySummary: c.summary(), Request: requestType, By: decision.Policy}
+		a := Trace{PolicySummary: c.summary(), Request: requestType, By: decision.Policy}
 		switch {
 		case c.requests&request == 0:
-			a.Standing = StandingOtherRequestType
+			a.Role = RoleOtherRequestType
 		case len(c.sources) > 0 && !slices.Contains(c.sources, source):
-			a.Standing = StandingOtherSource
+			a.Role = RoleOtherSource
 		default:
 			a.Applies = true
 			scope := s.scopeFor(c)
@@ -122,13 +122,13 @@ func (s *Snapshot) accounts(accounts []Account, request requestSet, source strin
 			}
 			if c.enforceable {
 				a.Verdicts = verdictsOf(int32(i), found, subjects)
-				s.addNear(scope, a.Verdicts, s.slots[i], subjects)
+				s.addNearMisses(scope, a.Verdicts, s.slots[i], subjects)
 			}
-			a.Standing = a.standing(&decision)
+			a.Role = a.role(&decision)
 		}
-		accounts = append(accounts, a)
+		traces = append(traces, a)
 	}
-	return accounts
+	return traces
 }
 
 // matchAll returns what matches any of the subjects in one scope, sorted.
@@ -156,15 +156,15 @@ func verdictsOf(policy int32, matches []match, subjects []subject) []Verdict {
 		switch entry := m.entry(); {
 		case v.Entry.Field == NoEntry:
 			v.Entry, v.Denies, v.Allows = entry, m.rung.denies(), !m.rung.denies()
-		case entry != v.Entry && !slices.Contains(v.Beaten, entry):
-			v.Beaten = append(v.Beaten, entry)
+		case entry != v.Entry && !slices.Contains(v.Overridden, entry):
+			v.Overridden = append(v.Overridden, entry)
 		}
 	}
 	return verdicts
 }
 
-// addNear fills in Near.
-func (s *Snapshot) addNear(in *scope, verdicts []Verdict, slot uint32, subjects []subject) {
+// addNearMisses fills in NearMisses.
+func (s *Snapshot) addNearMisses(in *scope, verdicts []Verdict, slot uint32, subjects []subject) {
 	for i := range verdicts {
 		v := &verdicts[i]
 		if v.Entry.Field != NoEntry {
@@ -174,7 +174,7 @@ func (s *Snapshot) addNear(in *scope, verdicts []Verdict, slot uint32, subjects 
 		for name := subjects[i].address.domain.name; ; _, name, _ = strings.Cut(name, ".") {
 			for _, p := range find(s, &in.index, nameHash(s.seed, name), name) {
 				if t := p.traits(); p.slot == slot && t&near != 0 && !t.rung().denies() {
-					v.Near = append(v.Near, Entry{t.field(), int(p.index())})
+					v.NearMisses = append(v.NearMisses, Entry{t.field(), int(p.index())})
 				}
 			}
 			if name == "" {
@@ -185,8 +185,8 @@ func (s *Snapshot) addNear(in *scope, verdicts []Verdict, slot uint32, subjects 
 	}
 }
 
-// standing tells the part of a policy that applies from its verdicts and the decision on the request.
-func (a *Account) standing(decision *Decision) Standing {
+// role tells the part of a policy that applies from its verdicts and the decision on the request.
+func (a *Trace) role(decision *Decision) Role {
 	allowed, denied := 0, 0
 	for _, v := range a.Verdicts {
 		if v.Allows {
@@ -198,21 +198,21 @@ func (a *Account) standing(decision *Decision) Standing {
 	}
 	switch {
 	case a.Mode == Audit:
-		return StandingAudit
+		return RoleAudit
 	case a.PolicyName == decision.Policy:
-		return StandingDecides
+		return RoleDecides
 	case !a.Enforceable:
-		return StandingNotEnforceable
+		return RoleNotEnforceable
 	case denied > 0:
-		return StandingDenies
+		return RoleDenies
 	case allowed == 0:
-		return StandingNoMatch
+		return RoleNoMatch
 	case allowed < len(a.Verdicts):
-		return StandingAllowsPart
+		return RoleAllowsPart
 	case decision.Outcome == Allow:
-		return StandingAllows
+		return RoleAllows
 	default:
-		return StandingOverruled
+		return RoleOverruled
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// recombined is what the accounts of one request come to by the documented steps.
+// recombined is what the traces of one request come to by the documented steps.
 type recombined struct {
 	outcome rules.Outcome
 	reason  rules.Reason
@@ -17,9 +17,9 @@ type recombined struct {
 	entry   rules.Entry
 }
 
-// recombine goes through the steps of the documentation with nothing but the accounts.
-func recombine(accounts []rules.Account) recombined {
-	tookPart := slices.DeleteFunc(slices.Clone(accounts), func(a rules.Account) bool { return !a.Applies || a.Mode == rules.Audit })
+// recombine goes through the steps of the documentation with nothing but the traces.
+func recombine(traces []rules.Trace) recombined {
+	tookPart := slices.DeleteFunc(slices.Clone(traces), func(a rules.Trace) bool { return !a.Applies || a.Mode == rules.Audit })
 	if len(tookPart) == 0 {
 		return recombined{reason: rules.ReasonNoPolicyApplies}
 	}
@@ -45,27 +45,27 @@ func recombine(accounts []rules.Account) recombined {
 
 func TestTheAccountsRecombineToTheDecision(t *testing.T) {
 	const cases = 10_000
-	standings := map[rules.Standing]int{}
+	roles := map[rules.Role]int{}
 	each(t, cases, func(t *testing.T, d draw) {
 		policies, call := d.policies(), d.call()
 		snapshot, _ := rules.Compile(policies)
 		want := snapshot.Decide(call)
-		decision, accounts := snapshot.Explain(call)
+		decision, traces := snapshot.Explain(call)
 		if got, want := answerOf(&decision), answerOf(&want); got != want {
 			t.Errorf("Explain decides %+v, Decide %+v", got, want)
 		}
-		byRequest := map[rules.RequestType][]rules.Account{}
-		for _, a := range accounts {
-			standings[a.Standing]++
+		byRequest := map[rules.RequestType][]rules.Trace{}
+		for _, a := range traces {
+			roles[a.Role]++
 			byRequest[a.Request] = append(byRequest[a.Request], a)
-			checkStanding(t, &a)
+			checkRole(t, &a)
 		}
 		if len(policies) == 0 {
 			return
 		}
 		if unasked, found := byRequest[""]; found {
 			if len(byRequest) != 1 || len(unasked) != len(policies) || decision.Reason == rules.ReasonNoPolicyApplies || decision.TookPart != 0 {
-				t.Errorf("not asked: %+v, decision %+v", accounts, decision)
+				t.Errorf("not asked: %+v, decision %+v", traces, decision)
 			}
 			return
 		}
@@ -76,26 +76,26 @@ func TestTheAccountsRecombineToTheDecision(t *testing.T) {
 				continue
 			}
 			if len(half) != len(policies) {
-				t.Errorf("%d accounts of %d policies", len(half), len(policies))
+				t.Errorf("%d traces of %d policies", len(half), len(policies))
 			}
 			if next := recombine(half); got.reason == "" || got.outcome == rules.Allow && next.outcome == rules.Deny {
 				got = next
 			}
 		}
 		if want := (recombined{decision.Outcome, decision.Reason, decision.Policy, decision.Entry}); got != want {
-			t.Errorf("policies %+v\ncall %+v\naccounts %+v\n got %+v\nwant %+v", policies, call, accounts, got, want)
+			t.Errorf("policies %+v\ncall %+v\naccounts %+v\n got %+v\nwant %+v", policies, call, traces, got, want)
 		}
 	})
-	for _, standing := range rules.Standings() {
-		if standings[standing] < cases/200 {
-			t.Errorf("only %d accounts of %d cases are %s", standings[standing], cases, standing)
+	for _, role := range rules.Roles() {
+		if roles[role] < cases/200 {
+			t.Errorf("only %d traces of %d cases are %s", roles[role], cases, role)
 		}
 	}
-	t.Logf("accounts: %d cases, %v", cases, standings)
+	t.Logf("traces: %d cases, %v", cases, roles)
 }
 
-// checkStanding holds a standing to the facts that stand beside it.
-func checkStanding(t *testing.T, a *rules.Account) {
+// checkRole holds a role to the facts that stand beside it.
+func checkRole(t *testing.T, a *rules.Trace) {
 	t.Helper()
 	denies, allows := 0, 0
 	for _, v := range a.Verdicts {
@@ -105,37 +105,37 @@ func checkStanding(t *testing.T, a *rules.Account) {
 		if v.Allows {
 			allows++
 		}
-		if v.Denies && v.Allows || (v.Denies || v.Allows) != (v.Entry != rules.Entry{}) || slices.Contains(v.Beaten, v.Entry) ||
-			(v.Denies || v.Allows) && v.Near != nil {
+		if v.Denies && v.Allows || (v.Denies || v.Allows) != (v.Entry != rules.Entry{}) || slices.Contains(v.Overridden, v.Entry) ||
+			(v.Denies || v.Allows) && v.NearMisses != nil {
 			t.Errorf("a verdict that contradicts itself: %+v", v)
 		}
 	}
 	all := len(a.Verdicts) > 0 && allows == len(a.Verdicts)
 	enforced := a.Applies && a.Mode == rules.Enforce
 	lost := a.By != a.PolicyName
-	fits := map[rules.Standing]bool{
-		rules.StandingDecides:          enforced && !lost && (denies > 0 || all || !a.Enforceable),
-		rules.StandingDenies:           enforced && lost && denies > 0,
-		rules.StandingAllows:           enforced && lost && all && a.By != rules.PolicyName{},
-		rules.StandingOverruled:        enforced && lost && all && a.By != rules.PolicyName{},
-		rules.StandingAllowsPart:       enforced && lost && denies == 0 && allows > 0 && !all,
-		rules.StandingNoMatch:          enforced && lost && a.Enforceable && denies == 0 && allows == 0,
-		rules.StandingNotEnforceable:   enforced && lost && !a.Enforceable,
-		rules.StandingAudit:            a.Applies && a.Mode == rules.Audit,
-		rules.StandingOtherRequestType: !a.Applies && a.Request != "",
-		rules.StandingOtherSource:      !a.Applies && a.Request != "",
-		rules.StandingNotAsked:         !a.Applies && a.Request == "",
+	fits := map[rules.Role]bool{
+		rules.RoleDecides:          enforced && !lost && (denies > 0 || all || !a.Enforceable),
+		rules.RoleDenies:           enforced && lost && denies > 0,
+		rules.RoleAllows:           enforced && lost && all && a.By != rules.PolicyName{},
+		rules.RoleOverruled:        enforced && lost && all && a.By != rules.PolicyName{},
+		rules.RoleAllowsPart:       enforced && lost && denies == 0 && allows > 0 && !all,
+		rules.RoleNoMatch:          enforced && lost && a.Enforceable && denies == 0 && allows == 0,
+		rules.RoleNotEnforceable:   enforced && lost && !a.Enforceable,
+		rules.RoleAudit:            a.Applies && a.Mode == rules.Audit,
+		rules.RoleOtherRequestType: !a.Applies && a.Request != "",
+		rules.RoleOtherSource:      !a.Applies && a.Request != "",
+		rules.RoleNotAsked:         !a.Applies && a.Request == "",
 	}
-	if !fits[a.Standing] {
-		t.Errorf("%s does not fit %+v", a.Standing, a)
+	if !fits[a.Role] {
+		t.Errorf("%s does not fit %+v", a.Role, a)
 	}
 }
 
 // said is an account in few words.
 type said struct {
-	Standing rules.Standing
-	Entries  []string
-	Beaten   []string
+	Role       rules.Role
+	Entries    []string
+	Overridden []string
 }
 
 func TestAnAccountSaysWhyEachPolicyDidNotDecide(t *testing.T) {
@@ -149,29 +149,29 @@ func TestAnAccountSaysWhyEachPolicyDidNotDecide(t *testing.T) {
 		"a deny of another policy overrules an allow": {
 			[]rules.Policy{acme, deny("contractors", "c.acme.com")}, signUp("jo@c.acme.com"), rules.ReasonDenied,
 			map[string]said{
-				"acme":        {rules.StandingOverruled, []string{"spec.allow.domains[1]"}, nil},
-				"contractors": {rules.StandingDecides, []string{"spec.deny.domains[0]"}, nil},
+				"acme":        {rules.RoleOverruled, []string{"spec.allow.domains[1]"}, nil},
+				"contractors": {rules.RoleDecides, []string{"spec.deny.domains[0]"}, nil},
 			},
 		},
-		"within a policy, an address beats a domain, and what is beaten is named": {
+		"within a policy, an address beats a domain, and what is overridden is named": {
 			[]rules.Policy{with(acme, func(p *rules.Policy) {
 				p.Deny.Domains = []string{"acme.com"}
 				p.Allow.Addresses = []string{"jo@acme.com"}
 			})},
 			signUp("jo@acme.com"), rules.ReasonAllowed,
 			map[string]said{"acme": {
-				rules.StandingDecides, []string{"spec.allow.addresses[0]"}, []string{"spec.deny.domains[0]", "spec.allow.domains[0]"},
+				rules.RoleDecides, []string{"spec.allow.addresses[0]"}, []string{"spec.deny.domains[0]", "spec.allow.domains[0]"},
 			}},
 		},
 		"a policy that allows only the login": {
 			[]rules.Policy{acme}, signUpLogin("jo@other.test", "jo@acme.com"), rules.ReasonNotAllowed,
-			map[string]said{"acme": {rules.StandingAllowsPart, []string{"", "spec.allow.domains[0]"}, nil}},
+			map[string]said{"acme": {rules.RoleAllowsPart, []string{"", "spec.allow.domains[0]"}, nil}},
 		},
 		"two policies allow: the first by name decides": {
 			[]rules.Policy{allow("b", "acme.com"), acme}, signUp("jo@acme.com"), rules.ReasonAllowed,
 			map[string]said{
-				"acme": {rules.StandingDecides, []string{"spec.allow.domains[0]"}, nil},
-				"b":    {rules.StandingAllows, []string{"spec.allow.domains[0]"}, nil},
+				"acme": {rules.RoleDecides, []string{"spec.allow.domains[0]"}, nil},
+				"b":    {rules.RoleAllows, []string{"spec.allow.domains[0]"}, nil},
 			},
 		},
 		"another source and another request type": {
@@ -180,43 +180,43 @@ func TestAnAccountSaysWhyEachPolicyDidNotDecide(t *testing.T) {
 				with(allow("b", "acme.com"), func(p *rules.Policy) { p.RequestTypes = []rules.RequestType{rules.ProgressiveProfile} }),
 			},
 			signUp("jo@acme.com"), rules.ReasonNoPolicyApplies,
-			map[string]said{"acme": {rules.StandingOtherSource, nil, nil}, "b": {rules.StandingOtherRequestType, nil, nil}},
+			map[string]said{"acme": {rules.RoleOtherSource, nil, nil}, "b": {rules.RoleOtherRequestType, nil, nil}},
 		},
 		"Audit decides nothing, whatever it says": {
 			[]rules.Policy{auditing(acme)}, signUp("jo@acme.com"), rules.ReasonNoPolicyApplies,
-			map[string]said{"acme": {rules.StandingAudit, []string{"spec.allow.domains[0]"}, nil}},
+			map[string]said{"acme": {rules.RoleAudit, []string{"spec.allow.domains[0]"}, nil}},
 		},
 		"a policy that cannot be enforced blocks": {
 			[]rules.Policy{acme, {PolicyName: rules.PolicyName{Namespace: acme.Namespace, Name: "new"}, NotUnderstood: "spec.x: unknown"}},
 			signUp("jo@acme.com"), rules.ReasonPolicyNotEnforceable,
 			map[string]said{
-				"acme": {rules.StandingOverruled, []string{"spec.allow.domains[0]"}, nil},
-				"new":  {rules.StandingDecides, nil, nil},
+				"acme": {rules.RoleOverruled, []string{"spec.allow.domains[0]"}, nil},
+				"new":  {rules.RoleDecides, nil, nil},
 			},
 		},
 		"an address that is none is decided before any policy is asked": {
 			[]rules.Policy{acme}, signUp("jo"), rules.ReasonInvalidAddress,
-			map[string]said{"acme": {rules.StandingNotAsked, nil, nil}},
+			map[string]said{"acme": {rules.RoleNotAsked, nil, nil}},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			decision, accounts := compile(t, test.policies...).Explain(test.call)
+			decision, traces := compile(t, test.policies...).Explain(test.call)
 			if decision.Reason != test.reason {
 				t.Errorf("reason %s, want %s", decision.Reason, test.reason)
 			}
 			got := map[string]said{}
-			for _, a := range accounts {
-				s := said{Standing: a.Standing}
+			for _, a := range traces {
+				s := said{Role: a.Role}
 				for _, v := range a.Verdicts {
 					s.Entries = append(s.Entries, v.Entry.String())
-					for _, entry := range v.Beaten {
-						s.Beaten = append(s.Beaten, entry.String())
+					for _, entry := range v.Overridden {
+						s.Overridden = append(s.Overridden, entry.String())
 					}
 				}
 				got[a.Name] = s
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("accounts (-want +got):\n%s", diff)
+				t.Errorf("traces (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -236,9 +236,9 @@ func TestAnAccountNamesTheEntriesThatJustMiss(t *testing.T) {
 		"a deny that misses is nothing to put right": {with(allow("a", "x.test"), func(p *rules.Policy) { p.Deny.Domains = []string{"*.acme.com"} }), "jo@acme.com", nil},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			_, accounts := compile(t, allow("b", "uk.acme.com", "acme.com"), test.policy).Explain(signUp(test.email))
+			_, traces := compile(t, allow("b", "uk.acme.com", "acme.com"), test.policy).Explain(signUp(test.email))
 			var got []string
-			for _, entry := range accounts[0].Verdicts[0].Near {
+			for _, entry := range traces[0].Verdicts[0].NearMisses {
 				got = append(got, entry.String())
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {

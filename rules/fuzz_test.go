@@ -15,7 +15,7 @@ func checkDomain(t *testing.T, d rules.Domain) {
 	name := d.String()
 	labels := strings.Split(name, ".")
 	if len(name) > 253 || len(labels) < 2 {
-		t.Fatalf("%q: %d octets, %d labels", name, len(name), len(labels))
+		t.Fatalf("%q: %d bytes, %d labels", name, len(name), len(labels))
 	}
 	for _, label := range labels {
 		if len(label) == 0 || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" ||

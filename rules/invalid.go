@@ -11,7 +11,7 @@ func (i Invalid) Error() string { return string(i) }
 const (
 	// NotText: the attribute is not a JSON string.
 	NotText Invalid = "NotText"
-	// TooLong: an address over 254 octets (RFC 3696 erratum 1690), a local part over 64 (RFC 5321 4.5.3.1.1) or a domain
+	// TooLong: an address over 254 bytes (RFC 3696 erratum 1690), a local part over 64 (RFC 5321 4.5.3.1.1) or a domain
 	// over 253 (RFC 1035 2.3.4 as text).
 	TooLong Invalid = "TooLong"
 	// NotUTF8: not valid UTF-8.
@@ -24,7 +24,7 @@ const (
 	BadLocalPart Invalid = "BadLocalPart"
 	// EmptyLabel: an empty label, a leading dot or a trailing dot included.
 	EmptyLabel Invalid = "EmptyLabel"
-	// LabelTooLong: a label over 63 octets (RFC 1035 2.3.4).
+	// LabelTooLong: a label over 63 bytes (RFC 1035 2.3.4).
 	LabelTooLong Invalid = "LabelTooLong"
 	// BadCharacter: a character that no host name has (RFC 1123 2.1).
 	BadCharacter Invalid = "BadCharacter"

@@ -12,10 +12,10 @@ import (
 const (
 	// maxListEntries bounds a list: four times the million that it is made for.
 	maxListEntries = 4_000_000
-	// maxListText is the size in octets of a list's text: what maxListEntries entries take, several times over, and little
+	// maxListText is the size in bytes of a list's text: what maxListEntries entries take, several times over, and little
 	// enough for the offsets of the table.
 	maxListText = 512 << 20
-	// mostNumbers is how many numbers of lines are kept. The others follow once these are mended.
+	// mostNumbers is how many numbers of lines are kept. The others follow once these are fixed.
 	mostNumbers = 10
 	// malformedPercent is the part of a list's lines that may be no entries. With more, it is some other sort of file.
 	malformedPercent = 1

@@ -65,14 +65,14 @@ func TestSubAddressesHaveThePrecedenceOfAnAddress(t *testing.T) {
 			t.Errorf("%s: by %s, want %s", address, got.Entry, want)
 		}
 	}
-	_, accounts := snapshot.Explain(signUp("jo+spam@x.example"))
-	verdict := accounts[0].Verdicts[0]
+	_, traces := snapshot.Explain(signUp("jo+spam@x.example"))
+	verdict := traces[0].Verdicts[0]
 	want := []rules.Entry{{Field: rules.AllowAddresses, Index: 0}, {Field: rules.DenyDomains, Index: 0}}
-	if !verdict.Denies || !slices.Equal(verdict.Beaten, want) {
+	if !verdict.Denies || !slices.Equal(verdict.Overridden, want) {
 		t.Errorf("the account says %+v, want the entries %v behind the one that decides", verdict, want)
 	}
-	_, accounts = snapshot.Explain(signUp("jo+*@x.example")) // the address that is spelt like the entry
-	if verdict := accounts[0].Verdicts[0]; !verdict.Allows || len(verdict.Beaten) != 1 {
+	_, traces = snapshot.Explain(signUp("jo+*@x.example")) // the address that is spelt like the entry
+	if verdict := traces[0].Verdicts[0]; !verdict.Allows || len(verdict.Overridden) != 1 {
 		t.Errorf("the account says %+v", verdict)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// maxWarnings is how many warnings of one policy are given. Nobody mends more at once; the others follow then.
+// maxWarnings is how many warnings of one policy are given. Nobody fixes more at once; the others follow then.
 const maxWarnings = 50
 
 // maxCompared bounds how many entries of other policies one entry is compared with, so that a thousand policies which
@@ -26,7 +26,7 @@ type Warning struct {
 	Policy PolicyName
 	// Path names the part in the object, for example spec.allow.domains[3].
 	Path string
-	// Message says what looks wrong and how to mend it. It never holds a local part.
+	// Message says what looks wrong and how to fix it. It never holds a local part.
 	Message string
 }
 

@@ -221,7 +221,7 @@ func (n *allowedName) keys(yield func(uint64) bool) {
 	var powers [maxLabel + 1]uint64
 	var afters [maxLabel + 1]uint64
 	if len(label) > maxLabel {
-		label = label[:maxLabel] // no label has more characters than octets
+		label = label[:maxLabel] // no label has more characters than bytes
 	}
 	power := uint64(1)
 	for i := len(label) - 1; i >= 0; i-- {

@@ -115,7 +115,7 @@ func (l *load) readAnswer(r *bufio.Reader) error {
 		}
 	}
 	if length != l.AnswerBytes {
-		return fmt.Errorf("the answer has %d octets, want %d", length, l.AnswerBytes)
+		return fmt.Errorf("the answer has %d bytes, want %d", length, l.AnswerBytes)
 	}
 	_, err := r.Discard(length)
 	return err

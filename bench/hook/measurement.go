@@ -88,7 +88,7 @@ func (m measurement) measure(ctx context.Context, out io.Writer, hookAddress str
 	}
 	fmt.Fprintf(out, "%-12s throughput %s, p50 %s, p99 %s of the bare handler's\n",
 		c.name, spread(throughput), spread(p50), spread(p99))
-	fmt.Fprintf(out, "%-12s (%.0f and %.0f calls/s, answers of %d octets)\n",
+	fmt.Fprintf(out, "%-12s (%.0f and %.0f calls/s, answers of %d bytes)\n",
 		"", median(hookCalls), median(bareCalls), answerBytes)
 	return nil
 }
@@ -129,9 +129,9 @@ func listenAndServe(serve func(net.Listener) error) (address string, _ error) {
 	return listener.Addr().String(), nil
 }
 
-// bareHandler reads the body and writes as many octets as the hook server.
-func bareHandler(octets int) http.Handler {
-	answer, length := bytes.Repeat([]byte("."), octets), strconv.Itoa(octets)
+// bareHandler reads the body and writes as many bytes as the hook server.
+func bareHandler(size int) http.Handler {
+	answer, length := bytes.Repeat([]byte("."), size), strconv.Itoa(size)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.ReadAll(r.Body); err != nil {
 			return

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// maxQueuedLines is how many lines wait for whoever takes the log: of some 500 octets each, so that all take 4 MB, and what a
+	// maxQueuedLines is how many lines wait for whoever takes the log: of some 500 bytes each, so that all take 4 MB, and what a
 	// busy replica says in a quarter of a second.
 	maxQueuedLines = 8192
 	// flushTime is how long the end of the process waits for the last lines to be taken.

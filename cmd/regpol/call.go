@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"registrationpolicy.dev/operator/hookserver"
-	"registrationpolicy.dev/operator/internal/hookfaults"
+	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/internal/usage"
 )
@@ -48,7 +48,7 @@ func newCall(s streams) *cobra.Command {
 		Use:   "call URL [ADDRESS]",
 		Short: "Call a running hook as Okta would, and find what is wrong with it",
 		Long: `Call a running hook, anyone's, as Okta would: over IPv4 and HTTP/1.1, within 3 seconds, with one retry and without following
-redirects. Say what Okta would do, what the person would read, and name every fault on the way with its mend.
+redirects. Say what Okta would do, what the person would read, and name every fault on the way with its fix.
 
 The credential comes from a file or from the environment variable REGPOL_CREDENTIAL, and is never shown. Where one is given, the
 hook is called twice more, without it and with a wrong one, to see that it refuses both; --no-probe leaves that out.
@@ -146,7 +146,7 @@ func (o *callOptions) run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	examined, err := hookfaults.Examine(ctx, options, call)
+	examined, err := hookcheck.Examine(ctx, options, call)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"os"
 	"strings"
 
-	"registrationpolicy.dev/operator/internal/hookfaults"
+	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
@@ -20,14 +20,14 @@ const (
 	// credentialVariable is the environment variable with the credential: what stands on a command line, others can
 	// read.
 	credentialVariable = "REGPOL_CREDENTIAL"
-	// maxInput is the length of the longest file that is read, in octets: far more than a call, a credential or a CA
+	// maxInput is the length of the longest file that is read, in bytes: far more than a call, a credential or a CA
 	// has.
 	maxInput = 1 << 20
 )
 
 // hook returns how the hook is called.
-func (o *callOptions) hook(stdin io.Reader) (hookfaults.Options, error) {
-	options := hookfaults.Options{PlainHTTP: o.plainHTTP, NoProbe: o.noProbe}
+func (o *callOptions) hook(stdin io.Reader) (hookcheck.Options, error) {
+	options := hookcheck.Options{PlainHTTP: o.plainHTTP, NoProbe: o.noProbe}
 	credential, dropped, err := o.credential(stdin)
 	if err != nil {
 		return options, err

@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
-	"registrationpolicy.dev/operator/internal/hookfaults"
+	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/test/vectors"
 )
 
@@ -96,8 +96,8 @@ func TestThePageHasEveryFlagMemberAndFaultOfCall(t *testing.T) {
 	want := map[string]string{}
 	newCall(streams{}).Flags().VisitAll(func(flag *pflag.Flag) { want["--"+flag.Name] = "" })
 	addMembers(want, "", reflect.TypeFor[hookReport]())
-	for _, d := range hookfaults.Definitions() {
-		want[string(d.Name)] = fmt.Sprintf(" %s | %s | %s ", d.Level, d.Meaning, d.Mend)
+	for _, d := range hookcheck.Definitions() {
+		want[string(d.Name)] = fmt.Sprintf(" %s | %s | %s ", d.Level, d.Meaning, d.Fix)
 	}
 	got := map[string]string{}
 	for line := range strings.Lines(callPage(t)) {

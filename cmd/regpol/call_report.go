@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"net/url"
 
-	"registrationpolicy.dev/operator/internal/hookfaults"
+	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
@@ -60,19 +60,19 @@ type hookReport struct {
 	// Profile is what Okta sets on the user.
 	Profile []updateReport `json:"profile,omitempty"`
 	// Faults are those found, in the order in which the call met them.
-	Faults []hookfaults.Fault `json:"faults"`
+	Faults []hookcheck.Fault `json:"faults"`
 
 	shape  oktasim.Shape
 	called bool
 }
 
 // newHookReport puts an examination into words; what the hook sent passes through the mirror.
-func newHookReport(o *callOptions, call oktasim.Call, examined *hookfaults.Report, m mirror) *hookReport {
+func newHookReport(o *callOptions, call oktasim.Call, examined *hookcheck.Report, m mirror) *hookReport {
 	result := &examined.Result
 	r := &hookReport{
 		Verdict: verdicts[result.Outcome], ByDefault: result.ByDefault, URL: withoutQuery(o.url), Shape: shapeNames[call.Shape],
 		RequestID: call.RequestID,
-		Status:    result.Status, Attempts: result.Attempts, Faults: []hookfaults.Fault{},
+		Status:    result.Status, Attempts: result.Attempts, Faults: []hookcheck.Fault{},
 		LatencyMilliseconds: float64(result.Latency.Microseconds()) / 1000, shape: call.Shape, called: examined.Called,
 	}
 	if o.request == "" {

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
-	"registrationpolicy.dev/operator/internal/hookfaults"
+	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/test/vectors"
 )
 
@@ -30,8 +30,8 @@ func called(t *testing.T, args ...string) (ran, hookReport) {
 	return got, r
 }
 
-func (r *hookReport) names() []hookfaults.Name {
-	names := []hookfaults.Name{}
+func (r *hookReport) names() []hookcheck.Name {
+	names := []hookcheck.Name{}
 	for _, fault := range r.Faults {
 		names = append(names, fault.Name)
 	}
@@ -96,7 +96,7 @@ func TestCallSaysWhatThePersonReadsAtOurOperator(t *testing.T) {
 				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 			}
 			// The one thing to find: its certificate is of no public CA.
-			if diff := cmp.Diff([]hookfaults.Name{hookfaults.PrivateAuthority}, r.names()); diff != "" {
+			if diff := cmp.Diff([]hookcheck.Name{hookcheck.PrivateAuthority}, r.names()); diff != "" {
 				t.Errorf("faults (-want +got):\n%s", diff)
 			}
 			begins(t, "Classic", r.Person.Classic, test.classic, "at the top")
@@ -171,25 +171,25 @@ func TestCallWorksOnOthersHooks(t *testing.T) {
 		address string
 		code    int
 		verdict string
-		faults  []hookfaults.Name
+		faults  []hookcheck.Name
 		lines   []string
 	}{
 		"a script that allows": {
-			scripted, "jo@acme.com", exitAllowed, verdictAllowed, []hookfaults.Name{}, []string{`  sets             title to "Guest"`},
+			scripted, "jo@acme.com", exitAllowed, verdictAllowed, []hookcheck.Name{}, []string{`  sets             title to "Guest"`},
 		},
 		"a script that denies": {
-			scripted, "jo@other.example", exitDenied, verdictDenied, []hookfaults.Name{},
+			scripted, "jo@other.example", exitDenied, verdictDenied, []hookcheck.Name{},
 			[]string{"  Classic          at the top: Only acme.com.\n", "  Identity Engine  next to login: Only acme.com.\n"},
 		},
 		"a typed hook that means to allow, and does not": {
-			typed, "jo@acme.com", exitFault, verdictDenied, []hookfaults.Name{hookfaults.ErrorOnAllow, hookfaults.ErrorForm},
+			typed, "jo@acme.com", exitFault, verdictDenied, []hookcheck.Name{hookcheck.ErrorOnAllow, hookcheck.ErrorForm},
 			[]string{
 				"  error    ErrorOnAllow: error without DENY",
 				"  Classic          at the top: Registration cannot be completed at this time.\n",
 			},
 		},
 		"a typed hook whose text nobody reads": {
-			typed, "jo@other.example", exitDenied, verdictDenied, []hookfaults.Name{hookfaults.CauseElsewhere},
+			typed, "jo@other.example", exitDenied, verdictDenied, []hookcheck.Name{hookcheck.CauseElsewhere},
 			[]string{"  Identity Engine  nothing that says why", "  warning  CauseElsewhere: "},
 		},
 	} {
@@ -273,7 +273,7 @@ func TestCallInYAMLSaysTheSameAsInJSON(t *testing.T) {
 }
 
 func TestCallColoursTheVerdictAndNothingWithoutBeingAsked(t *testing.T) {
-	r := &hookReport{Verdict: verdictAllowed, Faults: []hookfaults.Fault{{Name: "X", Level: hookfaults.LevelError}}}
+	r := &hookReport{Verdict: verdictAllowed, Faults: []hookcheck.Fault{{Name: "X", Level: hookcheck.LevelError}}}
 	text := string(r.text(true))
 	if !strings.HasPrefix(text, "\x1b[32;1mallowed\x1b[0m\n") || !strings.Contains(text, "\x1b[31;1merror\x1b[0m") {
 		t.Errorf("in colour: %q", text)

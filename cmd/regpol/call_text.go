@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"registrationpolicy.dev/operator/internal/hookfaults"
+	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
@@ -121,12 +121,12 @@ func (r *hookReport) writeFaults(w io.Writer, coloured bool) {
 	fmt.Fprintf(w, "\n%s\n", inkHeading.paint("Faults", coloured))
 	for _, fault := range r.Faults {
 		ink := inkDenied
-		if fault.Level == hookfaults.LevelWarning {
+		if fault.Level == hookcheck.LevelWarning {
 			ink = inkFault
 		}
 		level := string(fault.Level)
-		pad := strings.Repeat(" ", max(0, len(hookfaults.LevelWarning)-len(level)))
+		pad := strings.Repeat(" ", max(0, len(hookcheck.LevelWarning)-len(level)))
 		fmt.Fprintf(w, "  %s%s  %s: %s\n", ink.paint(level, coloured), pad, fault.Name, harmless(fault.What))
-		fmt.Fprintf(w, "  %*s  mend: %s\n", len(hookfaults.LevelWarning), "", fault.Mend)
+		fmt.Fprintf(w, "  %*s  fix: %s\n", len(hookcheck.LevelWarning), "", fault.Fix)
 	}
 }

@@ -168,13 +168,13 @@ func (o *explainOptions) run(ctx context.Context, s streams) error {
 	snapshot, rejected := rules.Compile(bounded)
 	rejections = append(rejections, rejected...)
 
-	rehearsal, err := hookserver.Rehearse(&call.request, snapshot, exampleID, hookserver.Options{
+	preview, err := hookserver.DryRun(&call.request, snapshot, exampleID, hookserver.Options{
 		AddressAttributes: o.attributes, Texts: o.texts, Observe: o.observe,
 	})
 	if err != nil {
 		return optionerror.ByFlag(err, optionFlags)
 	}
-	e := explanation{call, policies, bounded, snapshot, rejections, rehearsal}
+	e := explanation{call, policies, bounded, snapshot, rejections, preview}
 	r := e.report()
 	if err := r.write(s, o.output); err != nil {
 		return err
@@ -185,7 +185,7 @@ func (o *explainOptions) run(ctx context.Context, s streams) error {
 	switch {
 	case o.strict && r.faulty():
 		return &exitError{exitFault, errors.New("a part of a policy is not in force (--strict)")}
-	case rehearsal.Decision.Answer() == rules.Deny:
+	case preview.Decision.Answer() == rules.Deny:
 		return &exitError{code: exitDenied}
 	}
 	return nil

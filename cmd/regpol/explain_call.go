@@ -68,7 +68,7 @@ func (o *explainOptions) readCall(stdin io.Reader) (explainedCall, error) {
 	return explainedCall{request, shape}, nil
 }
 
-// readUpTo reads at most so many octets of a file.
+// readUpTo reads at most so many bytes of a file.
 func readUpTo(path string, most int64) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {

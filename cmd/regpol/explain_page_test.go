@@ -68,8 +68,8 @@ func TestThePageHasEveryFlagMemberAndStanding(t *testing.T) {
 			want["-"+flag.Shorthand] = true
 		}
 	})
-	for _, standing := range rules.Standings() {
-		want[string(standing)] = true
+	for _, role := range rules.Roles() {
+		want[string(role)] = true
 	}
 	members(want, "", reflect.TypeFor[report]())
 	got := firstCells(t)
@@ -96,7 +96,7 @@ func members(to map[string]bool, path string, of reflect.Type) {
 		switch {
 		case inner == reflect.TypeFor[decisionReport](), inner == reflect.TypeFor[callReport](), inner == reflect.TypeFor[personReport]():
 			members(to, path+name+".", inner)
-		case inner == reflect.TypeFor[[]policyReport](), inner == reflect.TypeFor[[]accountReport]():
+		case inner == reflect.TypeFor[[]policyReport](), inner == reflect.TypeFor[[]traceReport]():
 			to[path+name] = true
 			members(to, path+name+"[].", inner.Elem())
 		default:

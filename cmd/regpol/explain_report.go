@@ -18,7 +18,7 @@ type explanation struct {
 	bounded    []rules.Policy // what --namespace-sources leaves of them
 	snapshot   *rules.Snapshot
 	rejections []rules.Rejection
-	rehearsal  hookserver.Rehearsal
+	preview    hookserver.Preview
 }
 
 // The report is what -o json and -o yaml print: part of the interface, and described in
@@ -76,26 +76,26 @@ type (
 		Mode         rules.Mode        `json:"mode"`
 		RequestTypes []string          `json:"requestTypes,omitempty"`
 		Sources      []string          `json:"sources,omitempty"`
-		Accounts     []accountReport   `json:"accounts"`
+		Traces       []traceReport     `json:"traces"`
 		WouldBe      *wouldBeReport    `json:"enforcedAlone,omitempty"`
 		NotInForce   []rejectionReport `json:"notInForce,omitempty"`
 	}
 
-	// accountReport is the part that a policy has in the decision, as one type of request.
-	accountReport struct {
+	// traceReport is the part that a policy has in the decision, as one type of request.
+	traceReport struct {
 		RequestType rules.RequestType `json:"requestType,omitempty"`
-		Standing    rules.Standing    `json:"standing"`
+		Role        rules.Role        `json:"role"`
 		By          string            `json:"by,omitempty"`
 		Verdicts    []verdictReport   `json:"verdicts,omitempty"`
 		blockedBy   bool              // By cannot be enforced
 	}
 
 	verdictReport struct {
-		Attribute string        `json:"attribute"`
-		Verdict   string        `json:"verdict,omitempty"` // ALLOW or DENY
-		Entry     *entryReport  `json:"entry,omitempty"`
-		Beaten    []entryReport `json:"beaten,omitempty"`
-		Near      []entryReport `json:"near,omitempty"`
+		Attribute  string        `json:"attribute"`
+		Verdict    string        `json:"verdict,omitempty"` // ALLOW or DENY
+		Entry      *entryReport  `json:"entry,omitempty"`
+		Overridden []entryReport `json:"overridden,omitempty"`
+		NearMisses []entryReport `json:"nearMisses,omitempty"`
 	}
 
 	// wouldBeReport is the outcome had this one Audit policy been in mode Enforce.
@@ -129,7 +129,7 @@ type (
 )
 
 func (e *explanation) report() *report {
-	d := &e.rehearsal.Decision
+	d := &e.preview.Decision
 	r := &report{
 		Answer: d.Answer().String(),
 		Decision: decisionReport{
@@ -139,7 +139,7 @@ func (e *explanation) report() *report {
 		},
 		Call:     e.callReport(),
 		Policies: []policyReport{},
-		Okta:     e.rehearsal.Body,
+		Okta:     e.preview.Body,
 		Warnings: []string{},
 	}
 	if i := e.find(d.Policy); i >= 0 {
@@ -152,7 +152,7 @@ func (e *explanation) report() *report {
 }
 
 func (e *explanation) callReport() callReport {
-	c := &e.rehearsal.Call
+	c := &e.preview.Call
 	texts := func(attributes []rules.Attribute) []attributeReport {
 		var reports []attributeReport
 		for _, a := range attributes {
@@ -184,9 +184,9 @@ func (e *explanation) entry(policy int, entry rules.Entry, domain rules.Domain) 
 }
 
 func (e *explanation) addPolicies(r *report) {
-	_, accounts := e.snapshot.Explain(e.rehearsal.Call)
-	byName := map[rules.PolicyName][]rules.Account{}
-	for _, a := range accounts {
+	_, traces := e.snapshot.Explain(e.preview.Call)
+	byName := map[rules.PolicyName][]rules.Trace{}
+	for _, a := range traces {
 		byName[a.PolicyName] = append(byName[a.PolicyName], a)
 	}
 	enforceable := map[rules.PolicyName]bool{}
@@ -196,7 +196,7 @@ func (e *explanation) addPolicies(r *report) {
 	for i := range e.policies.all {
 		p := &e.policies.all[i]
 		report := policyReport{
-			Policy: p.String(), At: p.Place("metadata.name"), Mode: p.Mode, Sources: p.Sources, Accounts: []accountReport{},
+			Policy: p.String(), At: p.Place("metadata.name"), Mode: p.Mode, Sources: p.Sources, Traces: []traceReport{},
 		}
 		if report.Mode == "" {
 			report.Mode = rules.Enforce
@@ -208,16 +208,16 @@ func (e *explanation) addPolicies(r *report) {
 			report.RequestTypes = append(report.RequestTypes, string(request))
 		}
 		for _, a := range byName[p.PolicyName] {
-			account := accountReport{
-				RequestType: a.Request, Standing: a.Standing, By: a.By.String(),
+			trace := traceReport{
+				RequestType: a.Request, Role: a.Role, By: a.By.String(),
 				blockedBy: a.By != rules.PolicyName{} && !enforceable[a.By],
 			}
 			for _, v := range a.Verdicts {
-				account.Verdicts = append(account.Verdicts, e.verdict(i, v))
+				trace.Verdicts = append(trace.Verdicts, e.verdict(i, v))
 			}
-			report.Accounts = append(report.Accounts, account)
+			report.Traces = append(report.Traces, trace)
 		}
-		for _, would := range e.rehearsal.Decision.Audit {
+		for _, would := range e.preview.Decision.Audit {
 			if would.Policy == p.PolicyName {
 				report.WouldBe = &wouldBeReport{would.Outcome.String(), would.Reason}
 			}
@@ -243,21 +243,21 @@ func (e *explanation) verdict(policy int, v rules.Verdict) verdictReport {
 	case v.Allows:
 		report.Verdict = rules.Allow.String()
 	}
-	for _, beaten := range v.Beaten {
-		report.Beaten = append(report.Beaten, *e.entry(policy, beaten, domain))
+	for _, overridden := range v.Overridden {
+		report.Overridden = append(report.Overridden, *e.entry(policy, overridden, domain))
 	}
-	for _, near := range v.Near {
-		if e.rehearsal.Decision.Reason != rules.ReasonNotAllowed {
-			break // to mend it would help nobody
+	for _, near := range v.NearMisses {
+		if e.preview.Decision.Reason != rules.ReasonNotAllowed {
+			break // to fix it would help nobody
 		}
-		report.Near = append(report.Near, *e.entry(policy, near, domain))
+		report.NearMisses = append(report.NearMisses, *e.entry(policy, near, domain))
 	}
 	return report
 }
 
 // domainOf returns the domain of the address that an attribute of the call holds.
 func (e *explanation) domainOf(attribute string) rules.Domain {
-	for _, attributes := range [2][]rules.Attribute{e.rehearsal.Call.Update, e.rehearsal.Call.Profile} {
+	for _, attributes := range [2][]rules.Attribute{e.preview.Call.Update, e.preview.Call.Profile} {
 		for _, a := range attributes {
 			if address, err := rules.ParseAddress(a.Text); a.Name == attribute && err == nil {
 				return address.Domain()
@@ -270,7 +270,7 @@ func (e *explanation) domainOf(attribute string) rules.Domain {
 // addPerson reads the answer as Okta would.
 func (e *explanation) addPerson(r *report) {
 	read := oktasim.Read(e.call.shape, oktasim.Answer{
-		Status: http.StatusOK, ContentType: "application/json", Body: e.rehearsal.Body,
+		Status: http.StatusOK, ContentType: "application/json", Body: e.preview.Body,
 	})
 	lines := func(page oktasim.Page) []lineReport {
 		var reports []lineReport

@@ -212,11 +212,11 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 func TestExplainNamesEntriesThatAreNotInForce(t *testing.T) {
 	path := writePolicies(t, header+"p}\nspec:\n  allow:\n    domains: [acme.com, co.uk]\n")
 	got := runRegpol(t, "", "explain", "jo@acme.com", "--policies", path)
-	const mend = `spec.allow.domains[1]: "co.uk": strangers can register names under the public suffix co.uk`
-	if got.code != exitAllowed || !strings.Contains(got.out, "not in force: "+mend) || !strings.Contains(got.out, path+":6)") {
+	const fix = `spec.allow.domains[1]: "co.uk": strangers can register names under the public suffix co.uk`
+	if got.code != exitAllowed || !strings.Contains(got.out, "not in force: "+fix) || !strings.Contains(got.out, path+":6)") {
 		t.Errorf("exit code %d\n%s", got.code, got.out)
 	}
-	if !strings.Contains(got.err, "warning: default/p is not wholly in force: "+mend) {
+	if !strings.Contains(got.err, "warning: default/p is not wholly in force: "+fix) {
 		t.Errorf("standard error: %s", got.err)
 	}
 	if got := runRegpol(t, "", "explain", "jo@acme.com", "--policies", path, "--strict"); got.code != exitFault {

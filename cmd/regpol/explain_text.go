@@ -149,7 +149,7 @@ func (r *report) writePolicies(w io.Writer, coloured bool) {
 	for i := range r.Policies {
 		p := &r.Policies[i]
 		if p.quiet() {
-			if p.Accounts[0].Standing == rules.StandingNotAsked {
+			if p.Traces[0].Role == rules.RoleNotAsked {
 				unasked++
 				continue
 			}
@@ -181,15 +181,15 @@ func (r *report) writePolicies(w io.Writer, coloured bool) {
 
 // quiet says that the policy has nothing to do with the decision.
 func (p *policyReport) quiet() bool {
-	if len(p.Accounts) == 0 || len(p.NotInForce) > 0 {
+	if len(p.Traces) == 0 || len(p.NotInForce) > 0 {
 		return false
 	}
-	for _, a := range p.Accounts {
-		if slices.ContainsFunc(a.Verdicts, func(v verdictReport) bool { return len(v.Near) > 0 }) {
+	for _, a := range p.Traces {
+		if slices.ContainsFunc(a.Verdicts, func(v verdictReport) bool { return len(v.NearMisses) > 0 }) {
 			return false
 		}
-		switch a.Standing {
-		case rules.StandingNoMatch, rules.StandingOtherRequestType, rules.StandingOtherSource, rules.StandingNotAsked:
+		switch a.Role {
+		case rules.RoleNoMatch, rules.RoleOtherRequestType, rules.RoleOtherSource, rules.RoleNotAsked:
 		default:
 			return false
 		}
@@ -199,8 +199,8 @@ func (p *policyReport) quiet() bool {
 
 func (r *report) linesOf(p *policyReport, coloured bool) []string {
 	var told [][]string
-	for i := range p.Accounts {
-		told = append(told, p.linesOfAccount(&p.Accounts[i], r.Call.Source))
+	for i := range p.Traces {
+		told = append(told, p.linesOfTrace(&p.Traces[i], r.Call.Source))
 	}
 	// A call that is decided as two requests is told as one where both came out alike.
 	if len(told) > 1 && slices.Equal(told[0], told[1]) {
@@ -209,11 +209,11 @@ func (r *report) linesOf(p *policyReport, coloured bool) []string {
 	var lines []string
 	for i := range told {
 		if len(told) > 1 {
-			told[i][0] = "as " + string(p.Accounts[i].RequestType) + ": " + told[i][0]
+			told[i][0] = "as " + string(p.Traces[i].RequestType) + ": " + told[i][0]
 		}
 		lines = append(lines, told[i]...)
 	}
-	if len(p.Accounts) == 0 {
+	if len(p.Traces) == 0 {
 		lines = append(lines, "left out: it is for other sources than --namespace-sources gives its namespace")
 	}
 	for _, rejection := range p.NotInForce {
@@ -222,13 +222,13 @@ func (r *report) linesOf(p *policyReport, coloured bool) []string {
 	return lines
 }
 
-func (p *policyReport) linesOfAccount(a *accountReport, source string) []string {
-	lines := []string{p.standing(a, source)}
+func (p *policyReport) linesOfTrace(a *traceReport, source string) []string {
+	lines := []string{p.role(a, source)}
 	for _, v := range a.Verdicts {
-		for _, beaten := range v.Beaten {
-			lines = append(lines, fmt.Sprintf("  stands before its own %s for %s", beaten.inWords(), v.Attribute))
+		for _, overridden := range v.Overridden {
+			lines = append(lines, fmt.Sprintf("  stands before its own %s for %s", overridden.inWords(), v.Attribute))
 		}
-		for _, near := range v.Near {
+		for _, near := range v.NearMisses {
 			line := "  just misses: " + near.inWords() + " is that domain alone, not what is below it"
 			if strings.HasPrefix(near.Text, "*.") {
 				line = "  just misses: " + near.inWords() + " is what is below, not that domain itself"
@@ -241,31 +241,31 @@ func (p *policyReport) linesOfAccount(a *accountReport, source string) []string 
 	return lines
 }
 
-// standing says in one line what part a policy had, and why it was no other.
-func (p *policyReport) standing(a *accountReport, source string) string {
+// role says in one line what part a policy had, and why it was no other.
+func (p *policyReport) role(a *traceReport, source string) string {
 	says := a.says()
-	switch a.Standing {
-	case rules.StandingDecides:
+	switch a.Role {
+	case rules.RoleDecides:
 		if says == "" {
 			return "decides: it cannot be enforced, so all calls that it applies to are denied"
 		}
 		return "decides: " + says
-	case rules.StandingDenies:
+	case rules.RoleDenies:
 		return says + "; so does " + a.By + ", which is named first"
-	case rules.StandingAllows:
+	case rules.RoleAllows:
 		return says + "; so does " + a.By + ", which is named first"
-	case rules.StandingOverruled:
+	case rules.RoleOverruled:
 		if a.blockedBy {
 			return says + ", but " + a.By + " cannot be enforced, and blocks the call"
 		}
 		return says + ", but loses to the deny of " + a.By
-	case rules.StandingAllowsPart:
+	case rules.RoleAllowsPart:
 		return says + " only: one policy must allow every address"
-	case rules.StandingNoMatch:
+	case rules.RoleNoMatch:
 		return "no entry matches"
-	case rules.StandingNotEnforceable:
+	case rules.RoleNotEnforceable:
 		return "cannot be enforced, and blocks the call; " + a.By + " is named first"
-	case rules.StandingAudit:
+	case rules.RoleAudit:
 		if says == "" {
 			says = "no entry matches"
 		}
@@ -273,22 +273,22 @@ func (p *policyReport) standing(a *accountReport, source string) string {
 			return fmt.Sprintf("Audit, decides nothing: %s; enforced it would make this %s (%s)", says, p.WouldBe.Outcome, p.WouldBe.Reason)
 		}
 		return "Audit, decides nothing: " + says
-	case rules.StandingOtherRequestType:
+	case rules.RoleOtherRequestType:
 		return "does not apply: it is for " + strings.Join(p.RequestTypes, ", ")
-	case rules.StandingOtherSource:
+	case rules.RoleOtherSource:
 		line := "does not apply: it is for the source " + strings.Join(p.Sources, ", ")
 		if source == "" {
 			line += " (give --source)"
 		}
 		return line
-	case rules.StandingNotAsked:
+	case rules.RoleNotAsked:
 		return "not asked: the call is decided before any policy"
 	}
-	return string(a.Standing)
+	return string(a.Role)
 }
 
 // says tells the verdicts, those by one entry together.
-func (a *accountReport) says() string {
+func (a *traceReport) says() string {
 	var parts []string
 	for i := 0; i < len(a.Verdicts); {
 		v := &a.Verdicts[i]

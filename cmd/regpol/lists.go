@@ -98,7 +98,7 @@ func (o *targetOptions) finish(s streams, r *listsync.Report, err error) error {
 	return nil
 }
 
-// listsFault tells errors that another command line mends from those that may be gone the next time.
+// listsFault tells errors that another command line fixes from those that may be gone the next time.
 func listsFault(err error) int {
 	if errors.Is(err, listsync.ErrSource) || errors.Is(err, listsync.ErrNotOurs) || errors.Is(err, listsync.ErrNoRevision) {
 		return exitUsage

@@ -48,7 +48,7 @@ func TestListsInACluster(t *testing.T) {
 		{"an http URL", "", []string{"sync", "disposable", "http://lists.example.com/?key=hunter2"}, exitUsage, "give an https URL"},
 		{"no list at all", "", []string{"sync", "disposable", os.DevNull}, exitDenied, "this is not a list"},
 		{"a source that is away", "", []string{"sync", "disposable", "https://jo:hunter2@127.0.0.1:1/?key=hunter2"}, exitFault, "127.0.0.1:1: dial tcp"},
-		{"too large", "", []string{"sync", "disposable", file("disposable.txt"), "--max-size", "10"}, exitFault, "larger than 10 octets"},
+		{"too large", "", []string{"sync", "disposable", file("disposable.txt"), "--max-size", "10"}, exitFault, "larger than 10 bytes"},
 		{"too many", "", []string{"sync", "disposable", file("disposable.txt"), "--max-entries", "3"}, exitFault, "--max-entries allows 3"},
 		{"another content", "", []string{"sync", "disposable", file("disposable.txt"), "--sha256", strings.Repeat("0", 64)}, exitDenied, "--sha256 names sha256:0000"},
 		{"of somebody else", "", []string{"sync", "kube-root-ca", file("disposable.txt")}, exitUsage, "--adopt replaces all that is in it"},

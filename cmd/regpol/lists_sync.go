@@ -21,7 +21,7 @@ import (
 const (
 	// defaultMaxEntries is what the operator is sized for, of all lists together.
 	defaultMaxEntries = 1_000_000
-	// defaultMaxSize is room for so many entries of twice the usual length, in octets.
+	// defaultMaxSize is room for so many entries of twice the usual length, in bytes.
 	defaultMaxSize = "32Mi"
 	// defaultTimeout is for reading the source: a slow mirror sends the largest list in less.
 	defaultTimeout = time.Minute
@@ -172,7 +172,7 @@ func (o *listsSyncOptions) request(s streams) (*listsync.Fetcher, listsync.Reque
 	if err != nil || size.Value() <= 0 {
 		return nil, r, fmt.Errorf("--max-size: %q is not a size: write it as 500k or 32Mi", o.maxSize)
 	}
-	fetcher.MaxOctets = size.Value()
+	fetcher.MaxBytes = size.Value()
 	fetcher.Authorities, err = readAuthorities(o.authorities)
 	return fetcher, r, err
 }

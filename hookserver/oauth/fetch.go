@@ -170,7 +170,7 @@ func get(ctx context.Context, client *http.Client, at *url.URL) ([]byte, error) 
 	case err != nil:
 		return nil, fmt.Errorf("GET %s: %w", at.Redacted(), err)
 	case len(text) > maxDocument:
-		return nil, fmt.Errorf("GET %s: has over %d octets", at.Redacted(), maxDocument)
+		return nil, fmt.Errorf("GET %s: has over %d bytes", at.Redacted(), maxDocument)
 	}
 	return text, nil
 }

@@ -79,7 +79,7 @@ func TestWhatIsFetchedBadlyLeavesTheLastKeys(t *testing.T) {
 					}
 				}
 			})
-		}, "has over 262144 octets"},
+		}, "has over 262144 bytes"},
 		"a header without an end": {func(i *oauthissuer.Issuer) {
 			i.Instead(keysBelow, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("X-Long", strings.Repeat("x", 2*maxResponseHeader))

@@ -33,7 +33,7 @@ type unsigned struct {
 	claims  members
 }
 
-// encoding is base64url as JWTs have it, in the one way in which octets can be written.
+// encoding is base64url as JWTs have it, in the one way in which bytes can be written.
 var encoding = base64.RawURLEncoding.Strict()
 
 // parse reads a token strictly: what two programs could read differently is refused.
@@ -95,8 +95,8 @@ func decode(part string) ([]byte, bool) {
 	if !inAlphabet(part) {
 		return nil, false
 	}
-	octets, err := encoding.DecodeString(part)
-	return octets, err == nil
+	bytes, err := encoding.DecodeString(part)
+	return bytes, err == nil
 }
 
 func inAlphabet(part string) bool {

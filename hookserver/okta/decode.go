@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// MaxBody is the length of the longest body that is read, in octets. Okta's calls have 0.5 to 2 kB.
+	// MaxBody is the length of the longest body that is read, in bytes. Okta's calls have 0.5 to 2 kB.
 	MaxBody = 64 << 10
 	// maxDepth is how deep arrays and objects may be nested, the outermost one included. Okta's calls have 6 levels.
 	maxDepth = 32
@@ -20,7 +20,7 @@ const (
 	// anyMembers is for the profile: its members are the form's fields, of which an org may define many. MaxBody
 	// bounds them.
 	anyMembers = math.MaxInt
-	// usualName is the length of a member's name, in octets, that needs no allocation.
+	// usualName is the length of a member's name, in bytes, that needs no allocation.
 	usualName = 64
 )
 

@@ -52,7 +52,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"257 members in an unknown member":            {`{"x":[{` + manyMembers(256) + `"x":0}]}`, okta.TooManyMembers},
 		"257 members where an id should be":           {`{"source":{` + manyMembers(256) + `"x":0}}`, okta.TooManyMembers},
 		"257 members in the user's present profile":   {`{"data":{"context":{"user":{"profile":{` + manyMembers(256) + `"x":0}}}}}`, okta.TooManyMembers},
-		"one octet more than is read":                 {`"` + strings.Repeat("a", okta.MaxBody-1) + `"`, okta.TooLarge},
+		"one byte more than is read":                  {`"` + strings.Repeat("a", okta.MaxBody-1) + `"`, okta.TooLarge},
 		"a fault after a good profile":                {`{"data":{"userProfile":{"email":"a@example.com"}},}`, okta.NotJSON},
 		"a number that JSON does not know":            {`{"x":01}`, okta.NotJSON},
 		"a control character in a string":             {"{\"x\":\"\n\"}", okta.NotJSON},
@@ -321,7 +321,7 @@ func BenchmarkDecode(b *testing.B) {
 		"login":"rosario.jones@example.com","email":"rosario.jones@example.com","pad":"` + strings.Repeat("a", 332) + `"},
 		"action":"ALLOW"}}`)
 	if len(body) != 898 {
-		b.Fatalf("%d octets", len(body))
+		b.Fatalf("%d bytes", len(body))
 	}
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()

@@ -8,7 +8,7 @@ type Malformed string
 func (m Malformed) Error() string { return string(m) }
 
 const (
-	// TooLarge: over MaxBody octets.
+	// TooLarge: over MaxBody bytes.
 	TooLarge Malformed = "TooLarge"
 	// NotJSON: no JSON text (RFC 8259), a byte order mark before it, invalid UTF-8 or a lone surrogate in it (RFC
 	// 7493 2.1).

@@ -29,7 +29,7 @@ const (
 )
 
 const (
-	// maxText is how many octets of entries Write puts into one ConfigMap. An API server takes 1 MiB of data, and some clients keep a
+	// maxText is how many bytes of entries Write puts into one ConfigMap. An API server takes 1 MiB of data, and some clients keep a
 	// copy of an object in an annotation of it.
 	maxText = 900 << 10
 	// maxShards bounds an index: with more, it says something else than a list.
@@ -40,7 +40,7 @@ const (
 
 // index is what an index says of its list.
 type index struct {
-	// Digest is that of the whole text, and Size its length in octets.
+	// Digest is that of the whole text, and Size its length in bytes.
 	Digest string  `json:"digest"`
 	Size   int     `json:"size"`
 	Shards []shard `json:"shards"`

@@ -70,7 +70,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 				}
 				const most = 1 << 20 // of an API server
 				if size := len(object.Data[listconfigmap.KeyEntries]) + len(object.BinaryData[listconfigmap.KeyEntries]); size > most {
-					t.Errorf("%s has %d octets", name, size)
+					t.Errorf("%s has %d bytes", name, size)
 				}
 				if name != "list" && (object.Immutable == nil || !*object.Immutable) {
 					t.Errorf("%s can be changed", name)
@@ -120,10 +120,10 @@ func TestAListIsReadWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-// cutIndex takes octets off the end of the index.
-func cutIndex(all stored, octets int) {
+// cutIndex takes bytes off the end of the index.
+func cutIndex(all stored, bytes int) {
 	index := all["list"].Data[listconfigmap.KeyIndex]
-	all["list"].Data[listconfigmap.KeyIndex] = index[:max(0, len(index)-octets)]
+	all["list"].Data[listconfigmap.KeyIndex] = index[:max(0, len(index)-bytes)]
 }
 
 func TestKeysOfAList(t *testing.T) {

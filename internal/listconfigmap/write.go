@@ -29,7 +29,7 @@ func Write(name, namespace string, text []byte) ([]*corev1.ConfigMap, error) {
 	}
 	parts := split(text)
 	if len(parts) > maxShards {
-		return nil, fmt.Errorf("%w: %d octets", ErrTooBig, len(text))
+		return nil, fmt.Errorf("%w: %d bytes", ErrTooBig, len(text))
 	}
 	named := index{Digest: DigestOf(text), Size: len(text)}
 	var objects []*corev1.ConfigMap

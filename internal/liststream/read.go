@@ -93,7 +93,7 @@ func whole(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("the answer is no JSON from octet %d on", syntax.Offset) // its text quotes the body
+		return fmt.Errorf("the answer is no JSON from byte %d on", syntax.Offset) // its text quotes the body
 	}
 	return err
 }

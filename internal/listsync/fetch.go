@@ -25,7 +25,7 @@ const (
 	Stdin = "-"
 	// maxRedirects is how often a source may send us on: enough for a moved file behind a CDN.
 	maxRedirects = 5
-	// maxHeader is the length of the longest header of an answer, in octets. The body has a limit of its own.
+	// maxHeader is the length of the longest header of an answer, in bytes. The body has a limit of its own.
 	maxHeader = 64 << 10
 	// pageBegin is how many bytes at the start of a text are searched for the marks of an HTML page.
 	pageBegin = 1024
@@ -57,8 +57,8 @@ type Fetcher struct {
 	Authorities []*x509.Certificate
 	// RedirectHosts are the hosts, with the port if it is not 443, that the source may redirect to beside its own.
 	RedirectHosts []string
-	// MaxOctets is the size of the largest source.
-	MaxOctets int64
+	// MaxBytes is the size of the largest source.
+	MaxBytes int64
 	// Timeout is for all of the reading, connecting and redirects included.
 	Timeout time.Duration
 }
@@ -117,18 +117,18 @@ func (f *Fetcher) read(ctx context.Context, source string) ([]byte, error) {
 
 // limited reads all of a source, and no more than it may have.
 func (f *Fetcher) limited(from io.Reader) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(from, f.MaxOctets+1))
+	text, err := io.ReadAll(io.LimitReader(from, f.MaxBytes+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case int64(len(text)) > f.MaxOctets:
+	case int64(len(text)) > f.MaxBytes:
 		return nil, f.tooLarge()
 	}
 	return text, nil
 }
 
 func (f *Fetcher) tooLarge() error {
-	return fmt.Errorf("the source is larger than %d octets", f.MaxOctets)
+	return fmt.Errorf("the source is larger than %d bytes", f.MaxBytes)
 }
 
 // get reads a URL. The transport is this call's own: nothing of it outlives the call.
@@ -172,7 +172,7 @@ func (f *Fetcher) get(ctx context.Context, source string) ([]byte, error) {
 		return nil, fmt.Errorf("%s answers with status %d", response.Request.URL.Host, response.StatusCode)
 	case response.Header.Get("Content-Encoding") != "":
 		return nil, fmt.Errorf("%s sends a compressed answer, though none was asked for", response.Request.URL.Host)
-	case response.ContentLength > f.MaxOctets:
+	case response.ContentLength > f.MaxBytes:
 		return nil, f.tooLarge()
 	}
 	text, err := f.limited(response.Body)

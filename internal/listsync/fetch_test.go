@@ -44,7 +44,7 @@ func (s *source) withSecrets(path string) string {
 }
 
 func fetcher(s *source) *Fetcher {
-	f := &Fetcher{Stdin: strings.NewReader(text), MaxOctets: 1 << 10, Timeout: time.Minute}
+	f := &Fetcher{Stdin: strings.NewReader(text), MaxBytes: 1 << 10, Timeout: time.Minute}
 	if s != nil {
 		f.Authorities = s.authorities
 	}
@@ -99,13 +99,13 @@ func TestASourceThatMisbehavesIsAFaultThatNamesNoSecret(t *testing.T) {
 		"no content at all": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, "answers with status 204"},
 		"more than the limit, announced": {func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, strings.Repeat(text, 100))
-		}, "larger than 1024 octets"},
+		}, "larger than 1024 bytes"},
 		"more than the limit, not announced": {func(w http.ResponseWriter, _ *http.Request) {
 			for range 100 {
 				fmt.Fprint(w, text)
 				_ = http.NewResponseController(w).Flush()
 			}
-		}, "larger than 1024 octets"},
+		}, "larger than 1024 bytes"},
 		"compressed all the same": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			fmt.Fprint(w, text)
@@ -195,14 +195,14 @@ func TestASourceHasATimeLimit(t *testing.T) {
 
 func TestAFileHasASizeLimit(t *testing.T) {
 	f := fetcher(nil)
-	f.MaxOctets = int64(len(text)) - 1
+	f.MaxBytes = int64(len(text)) - 1
 	for _, from := range []string{write(t, text), Stdin} {
 		if _, err := f.Fetch(t.Context(), from); err == nil || !strings.Contains(err.Error(), "larger than") {
 			t.Errorf("%s: got %v", from, err)
 		}
 	}
 	f = fetcher(nil)
-	f.MaxOctets = int64(len(text))
+	f.MaxBytes = int64(len(text))
 	if _, err := f.Fetch(t.Context(), Stdin); err != nil {
 		t.Errorf("just within the limit: %v", err)
 	}

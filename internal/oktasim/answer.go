@@ -10,7 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxAnswer is the size in octets from which on Okta refuses an answer: 256 KB, read as KiB.
+// MaxAnswer is the size in bytes from which on Okta refuses an answer: 256 KB, read as KiB.
 const MaxAnswer = 256 << 10
 
 // The commands that Okta knows.

@@ -208,7 +208,7 @@ func (h *Hook) roundTrip(ctx context.Context, call Call) (received, error) {
 // it, and a hook may have sent the credential back.
 var ErrNotHTTP = errors.New("what came back is not an HTTP/1.1 answer")
 
-// unlikeHTTP tells whether an error is about the octets of an answer, and not about the connection.
+// unlikeHTTP tells whether an error is about the bytes of an answer, and not about the connection.
 func unlikeHTTP(err error) bool {
 	_, isConnection := errors.AsType[net.Error](err)
 	return strings.HasPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken") && !isConnection &&

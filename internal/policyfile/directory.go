@@ -58,7 +58,7 @@ func OpenDirectory(
 	}, nil
 }
 
-// Load reads all files and publishes their policies. If any file is bad, its error names file, line and mend, and the
+// Load reads all files and publishes their policies. If any file is bad, its error names file, line and fix, and the
 // snapshot stays as it is, as a whole: everything that can fail happens before anything live is touched.
 func (d *Directory) Load(ctx context.Context) error {
 	err := d.load(ctx)
@@ -143,7 +143,7 @@ type refusedReading struct {
 	text    string
 }
 
-// maxLoggedFaults is how many faults of one reading are logged: more than anybody mends in one go.
+// maxLoggedFaults is how many faults of one reading are logged: more than anybody fixes in one go.
 const maxLoggedFaults = 100
 
 // logRefusal logs each fault of a refused reading in a line of its own, unless it did at the last reading too.

@@ -341,7 +341,7 @@ func TestFilesThatCannotBeReadAreErrors(t *testing.T) {
 	}{
 		"too large": {func(_ *testing.T, dir string) error {
 			return os.WriteFile(filepath.Join(dir, "b.yaml"), []byte(strings.Repeat("#", maxFile+1)), 0o600)
-		}, "b.yaml: over 4194304 octets; split it"},
+		}, "b.yaml: over 4194304 bytes; split it"},
 		"a symlink to nothing": {func(_ *testing.T, dir string) error {
 			return os.Symlink("nowhere", filepath.Join(dir, "b.yaml"))
 		}, "b.yaml: no such file"},

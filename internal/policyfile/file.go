@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	// maxFile is the size of a file in octets. An API server takes objects of up to 1.5 MiB.
+	// maxFile is the size of a file in bytes. An API server takes objects of up to 1.5 MiB.
 	maxFile = 4 << 20
 	// fileNamespace is the namespace of a policy that names none, as with kubectl.
 	fileNamespace = metav1.NamespaceDefault
@@ -111,7 +111,7 @@ func readFile(path, name string) ([]byte, error) {
 		return nil, fmt.Errorf("read policy file: %w", err)
 	}
 	if len(text) > maxFile {
-		return nil, fmt.Errorf("%s: over %d octets; split it into several files", name, maxFile)
+		return nil, fmt.Errorf("%s: over %d bytes; split it into several files", name, maxFile)
 	}
 	return text, nil
 }

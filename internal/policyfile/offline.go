@@ -98,7 +98,7 @@ func (o *Offline) resolve(ctx context.Context, maps fileMaps, policies []ReadPol
 
 // ReadFiles reads policies, and the ConfigMaps with their lists, from files and directories; "-" is stdin. Of a directory it
 // reads what the operator would; a file that is named may have any name. A list of objects, as kubectl writes it, is read as its
-// items. The error joins all faults, each with file, line and mend.
+// items. The error joins all faults, each with file, line and fix.
 //
 // Objects of other API groups are left out and can be asked for by Others: a rendered chart or a GitOps directory has
 // such.
@@ -141,7 +141,7 @@ func openFiles(path string, stdin io.Reader) ([]file, error) {
 		case err != nil:
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		case len(text) > maxFile:
-			return nil, fmt.Errorf("%s: over %d octets", name, maxFile)
+			return nil, fmt.Errorf("%s: over %d bytes", name, maxFile)
 		}
 		return []file{{name: name, text: text}}, nil
 	}

@@ -162,7 +162,7 @@ func sayable(path string, structural *schema.Structural) string {
 
 // summary joins violations into one line. It leaves out the values, which may hold a local part.
 func summary(errs field.ErrorList) string {
-	const most = 3 // more do not help: the first ones are mended first
+	const most = 3 // more do not help: the first ones are fixed first
 	var parts []string
 	for i, err := range errs {
 		if i == most {

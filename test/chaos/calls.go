@@ -61,7 +61,7 @@ func makeKinds() (made []oktasim.Registration, calls []rules.Call) {
 		if err != nil {
 			panic(err)
 		}
-		rehearsed, err := hookserver.Rehearse(&request, nobody, "", options)
+		rehearsed, err := hookserver.DryRun(&request, nobody, "", options)
 		if err != nil {
 			panic(err)
 		}

@@ -42,7 +42,7 @@ type Faults struct {
 	tenancy  *Tenancy
 	authors  []*Author
 	watcher  *Watcher
-	// network is the first three octets of the pods' addresses.
+	// network is the first three bytes of the pods' addresses.
 	network string
 
 	// hitting is held while a replica is hit: no two are at once.
@@ -209,11 +209,11 @@ func (f *Faults) hit(ctx context.Context, step script.Step, target *fleet.Pod) e
 	case script.Cut:
 		target.Line.Cut()
 		sleep(ctx, step.Lasts)
-		target.Line.Mend()
+		target.Line.Restore()
 	case script.Silence:
 		target.Line.Silence()
 		sleep(ctx, step.Lasts)
-		target.Line.Mend()
+		target.Line.Restore()
 	case script.Evict:
 		return f.replace(ctx, target, target.Binary, false)
 	case script.Upgrade:
@@ -337,7 +337,7 @@ func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fle
 		f.byStored++
 	}
 	f.mu.Unlock()
-	target.Line.Mend()
+	target.Line.Restore()
 	return err
 }
 

@@ -53,8 +53,8 @@ func TestHostileClientsNeitherFillTheMemoryNorLockOktaOut(t *testing.T) {
 			run  func(s *strangers)
 		}{
 			{"10,000 connections on which nothing is said", "plain", func(s *strangers) { s.each(idleStrangers, func(conn net.Conn) { s.hold(conn) }) }},
-			{"headers that come octet by octet", "plain", func(s *strangers) { s.each(busyStrangers, s.dribble("POST /okta/registration HTTP/1.1\r\nX-Long: ")) }},
-			{"bodies that come octet by octet", "plain", func(s *strangers) {
+			{"headers that come byte by byte", "plain", func(s *strangers) { s.each(busyStrangers, s.dribble("POST /okta/registration HTTP/1.1\r\nX-Long: ")) }},
+			{"bodies that come byte by byte", "plain", func(s *strangers) {
 				s.each(busyStrangers, s.dribble("POST /okta/registration HTTP/1.1\r\nHost: hook\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"))
 			}},
 			{"headers without end", "plain", func(s *strangers) {
@@ -280,7 +280,7 @@ func (s *strangers) end() {
 // hold keeps a connection until the siege is over.
 func (s *strangers) hold(net.Conn) { <-s.over }
 
-// dribble says a beginning at once, and then an octet every now and then.
+// dribble says a beginning at once, and then an byte every now and then.
 func (s *strangers) dribble(beginning string) func(net.Conn) {
 	return func(conn net.Conn) {
 		text := []byte(beginning)

@@ -83,7 +83,7 @@ func TestTheHookRefusesConnectionsUntilRulesAreInForce(t *testing.T) {
 			if details := op.readyz(t); details.Ready || details.Listening || details.Rules != "no rules loaded yet" {
 				t.Errorf("readyz says %+v of a replica without rules", details)
 			}
-			c.line.Mend()
+			c.line.Restore()
 			// Without a credential, whoever is answered at all is answered 401.
 			if status := op.firstStatus(t); status != http.StatusUnauthorized {
 				t.Errorf("the first answer is %d", status)
@@ -158,7 +158,7 @@ func TestAReplicaThatNeverHadRulesStopsInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Rules that come while it drains change nothing: it is on its way out.
-	c.line.Mend()
+	c.line.Restore()
 	for !op.ended() {
 		conn, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", op.hookAddress())
 		if err == nil {

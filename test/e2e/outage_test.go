@@ -56,7 +56,7 @@ func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
 	// Not loaded is not "no policies": it is asked nothing, and a proxy takes the next replica.
 	restarted.wantRefused(t)
 
-	c.line.Mend()
+	c.line.Restore()
 	c.apply(t, "acme", `{allow: {domains: [acme.example]}}`)
 	for _, replica := range []*operator{op, restarted} {
 		eventually(t, "the rules come back", func() bool { return replica.status(t, replica.probeURL+"/readyz") == http.StatusOK })
@@ -100,6 +100,6 @@ func TestAReplicaThatHasHeardNothingForTooLongIsUnreadyAndAnswers(t *testing.T) 
 	if got := op.register(t, "jo@acme.com"); got != allowed {
 		t.Errorf("unready, it answers %+v", got)
 	}
-	c.line.Mend()
+	c.line.Restore()
 	eventually(t, "it is ready again", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
 }

@@ -27,14 +27,14 @@ func aSecondLate(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	next.ServeHTTP(w, r)
 }
 
-// dribbling sends a few octets at a time: the first lists take several seconds each.
+// dribbling sends a few bytes at a time: the first lists take several seconds each.
 func dribbling(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	next.ServeHTTP(dribble{w}, r)
 }
 
 type dribble struct{ http.ResponseWriter }
 
-// Write sends few octets at a time.
+// Write sends few bytes at a time.
 func (d dribble) Write(text []byte) (int, error) {
 	const piece, pause = 100, 300 * time.Millisecond
 	for sent := 0; sent < len(text); sent += piece {

@@ -54,7 +54,7 @@ func TestApplyingAPolicyChangesWhatOktaIsTold(t *testing.T) {
 	rejected := c.condition(t, "acme")
 	if rejected.Status != metav1.ConditionFalse || rejected.Reason != "InvalidEntry" ||
 		!strings.Contains(rejected.Message, "spec.allow.domains[1]") || !strings.Contains(rejected.Message, "publicSuffixes") {
-		t.Errorf("status of a rejected entry must name it and its mend: %s/%s %s", rejected.Status, rejected.Reason, rejected.Message)
+		t.Errorf("status of a rejected entry must name it and its fix: %s/%s %s", rejected.Status, rejected.Reason, rejected.Message)
 	}
 
 	c.apply(t, "everybody", `{allow: {domains: ["*"]}, deny: {domains: [other.example]}}`)

@@ -134,7 +134,7 @@ func TestARestartWithoutTheAPIServerAnswersByTheStoredSnapshotAndLeavesIt(t *tes
 		t.Errorf("the log says %+v", line)
 	}
 
-	c.line.Mend()
+	c.line.Restore()
 	began = time.Now()
 	op.awaitAnswer(t, "jo@acme.com", notAllowed)
 	t.Logf("from the return of the API server to rules of its own: %s", time.Since(began).Round(time.Millisecond))
@@ -268,7 +268,7 @@ func TestARefusedStoredSnapshotIsNotUsedAndGivesWayToTheNext(t *testing.T) {
 		refusing.kill(t)
 	}
 	write(t, file, string(damaged))
-	c.line.Mend()
+	c.line.Restore()
 	op = startReady(t, flags...)
 	op.awaitAnswer(t, "jo@acme.com", allowed)
 	eventually(t, "a good file in its place", func() bool {

@@ -64,7 +64,7 @@ func TestAnUpgradeAcrossAStoredSnapshot(t *testing.T) {
 	if !op.find("Stored snapshot refused", &line) || line.Cause != "other_version" {
 		t.Errorf("refused as %q, want other_version", line.Cause)
 	}
-	c.line.Mend()
+	c.line.Restore()
 	op.awaitAnswerOnceItListens(t)
 	eventually(t, "a stored snapshot of the later version", func() bool {
 		text, err := os.ReadFile(filepath.Join(dir, "snapshot"))

@@ -113,7 +113,7 @@ func JSON(value any) string {
 	return string(written)
 }
 
-func text(octets []byte) string { return base64.RawURLEncoding.EncodeToString(octets) }
+func text(bytes []byte) string { return base64.RawURLEncoding.EncodeToString(bytes) }
 
 // Fixed returns a key on P-256 that is always the same: a fuzz target's processes have it in common.
 func Fixed(id string) *Key {

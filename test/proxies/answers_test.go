@@ -38,7 +38,7 @@ func withoutID(body []byte) string {
 	return strings.ReplaceAll(string(body), string(found[1]), strings.Repeat("-", len(found[1])))
 }
 
-// proxyBodyLimit is the length in octets up to which the proxies pass a body on; the operator's own limit is lower.
+// proxyBodyLimit is the length in bytes up to which the proxies pass a body on; the operator's own limit is lower.
 const proxyBodyLimit = 1 << 20
 
 // caller posts to one address.

@@ -86,7 +86,7 @@ func attacks() map[string]string {
 		"chunked twice":        "Transfer-Encoding: chunked, chunked",
 		"two lines":            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
 		"a NUL":                "Transfer-Encoding: chunked\x00",
-		"a high octet":         "Transfer-Encoding: \xa0chunked",
+		"a high byte":          "Transfer-Encoding: \xa0chunked",
 	} {
 		all["TE by "+name] = outer(length+"\r\n"+line, ended)
 		all["TE by "+name+", without CL"] = outer(line, ended)

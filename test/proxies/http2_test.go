@@ -58,7 +58,7 @@ type stream struct {
 	body         string
 }
 
-// open sends the stream on a new connection, and returns all octets of bodies that come back.
+// open sends the stream on a new connection, and returns all bytes of bodies that come back.
 func open(t *testing.T, proxy *Proxy, s stream) string {
 	t.Helper()
 	dialer := tls.Dialer{Config: &tls.Config{

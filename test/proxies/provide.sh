@@ -6,11 +6,11 @@ set -euo pipefail
 
 readonly fetch_seconds=120 # package lists and some 4 MB of packages: a network that refuses must not cost more
 readonly programs=(nginx haproxy)
-readonly mend="install nginx and haproxy (apt-get install nginx haproxy), or set PROXIES_DIR to a directory with both"
+readonly fix="install nginx and haproxy (apt-get install nginx haproxy), or set PROXIES_DIR to a directory with both"
 
 say() { echo "proxies: $*" >&2; }
 fail() {
-  say "$*: $mend"
+  say "$*: $fix"
   exit 1
 }
 

@@ -225,7 +225,7 @@ func (p *Proxy) stop(t testing.TB) {
 	}
 }
 
-// logEnd is how much of a proxy's log a failed test shows, in octets.
+// logEnd is how much of a proxy's log a failed test shows, in bytes.
 const logEnd = 2 << 10
 
 func tail(text string) string { return text[max(0, len(text)-logEnd):] }

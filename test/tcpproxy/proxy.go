@@ -187,8 +187,8 @@ func (p *Proxy) Slow(latency time.Duration) {
 	p.latency = latency
 }
 
-// Mend lets new connections through again, and passes on what was held back in silence.
-func (p *Proxy) Mend() {
+// Restore lets new connections through again, and passes on what was held back in silence.
+func (p *Proxy) Restore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut = false

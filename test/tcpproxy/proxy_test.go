@@ -76,10 +76,10 @@ func TestASilentLineKeepsWhatIsSentUntilItIsMended(t *testing.T) {
 			t.Fatalf("a silent line said %q, %v; want nothing", got, err)
 		}
 	}
-	p.Mend()
+	p.Restore()
 	for _, conn := range []net.Conn{before, during} {
 		if got, err := hear(t, conn, patience); got != "two\n" {
-			t.Errorf("after it was mended: %q, %v", got, err)
+			t.Errorf("after it was restored: %q, %v", got, err)
 		}
 	}
 }
@@ -100,9 +100,9 @@ func TestACutLineEndsConnectionsAndTheNextOnesUntilItIsMended(t *testing.T) {
 			t.Errorf("a cut line said %q, %v; want an end", got, err)
 		}
 	}
-	p.Mend()
+	p.Restore()
 	if got, err := say(t, dial(t, p), "three\n", patience); got != "three\n" {
-		t.Errorf("after it was mended: %q, %v", got, err)
+		t.Errorf("after it was restored: %q, %v", got, err)
 	}
 }
 

@@ -20,11 +20,11 @@ type Volume struct {
 // filler is the file that fills a volume.
 const filler = ".filler"
 
-func newVolume(dir string, octets int) (*Volume, error) {
+func newVolume(dir string, bytes int) (*Volume, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", octets))
+	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", bytes))
 	return &Volume{Dir: dir, Mounted: err == nil}, nil
 }
 

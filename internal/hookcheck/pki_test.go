@@ -1,4 +1,4 @@
-package hookfaults_test
+package hookcheck_test
 
 import (
 	"crypto/ecdsa"

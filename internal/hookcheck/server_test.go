@@ -1,4 +1,4 @@
-package hookfaults_test
+package hookcheck_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
-	"registrationpolicy.dev/operator/internal/hookfaults"
+	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
@@ -25,8 +25,8 @@ const (
 )
 
 // at returns options that call the hook's host at a listener.
-func at(address net.Addr, scheme string) hookfaults.Options {
-	return hookfaults.Options{
+func at(address net.Addr, scheme string) hookcheck.Options {
+	return hookcheck.Options{
 		Call:      oktasim.Options{URL: scheme + "://" + host + "/okta", Credential: credential},
 		PlainHTTP: scheme == "http",
 		Resolve: map[string]netip.AddrPort{
@@ -43,7 +43,7 @@ func port(scheme string) string {
 }
 
 // serve serves a handler in plain HTTP.
-func serve(t *testing.T, handler http.HandlerFunc) hookfaults.Options {
+func serve(t *testing.T, handler http.HandlerFunc) hookcheck.Options {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -53,7 +53,7 @@ func serve(t *testing.T, handler http.HandlerFunc) hookfaults.Options {
 }
 
 // serveTLS serves a healthy hook over TLS.
-func (p *pki) serveTLS(t *testing.T, config *tls.Config) hookfaults.Options {
+func (p *pki) serveTLS(t *testing.T, config *tls.Config) hookcheck.Options {
 	t.Helper()
 	server := httptest.NewUnstartedServer(guarded(answers(allow)))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -69,7 +69,7 @@ func (p *pki) serveTLS(t *testing.T, config *tls.Config) hookfaults.Options {
 }
 
 // speak is a server that does something else with each connection.
-func speak(t *testing.T, scheme string, with func(net.Conn)) hookfaults.Options {
+func speak(t *testing.T, scheme string, with func(net.Conn)) hookcheck.Options {
 	t.Helper()
 	listener := listen(t)
 	go func() {

@@ -1,11 +1,11 @@
-package hookfaults
+package hookcheck
 
 import "slices"
 
 // Name is the name of a fault: stable, from the closed set of [Definitions].
 type Name string
 
-// The names; [Definitions] has the mends.
+// The names; [Definitions] has the fixes.
 const (
 	PlainHTTP         Name = "PlainHTTP"         // the URL is http, to this machine: Okta calls https only
 	NotHTTPS          Name = "NotHTTPS"          // the URL is http: Okta calls https only
@@ -92,8 +92,8 @@ type Definition struct {
 	Level Level
 	// Meaning says in one line what is wrong.
 	Meaning string
-	// Mend says what to do.
-	Mend string
+	// Fix says what to do.
+	Fix string
 }
 
 // Definitions returns every fault there is, in the order in which a call meets them.

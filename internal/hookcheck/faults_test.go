@@ -1,4 +1,4 @@
-package hookfaults_test
+package hookcheck_test
 
 import (
 	"crypto/tls"
@@ -18,7 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	hf "registrationpolicy.dev/operator/internal/hookfaults"
+	hf "registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
@@ -451,8 +451,8 @@ func (s scene) play(t *testing.T) {
 		names = append(names, f.Name)
 		text += f.What + "\n"
 		isError = isError || f.Level == hf.LevelError
-		if f.What == "" || f.Mend == "" {
-			t.Errorf("%s does not say what, or no mend", f.Name)
+		if f.What == "" || f.Fix == "" {
+			t.Errorf("%s does not say what, or no fix", f.Name)
 		}
 	}
 	slices.Sort(names)
@@ -481,7 +481,7 @@ func (s scene) play(t *testing.T) {
 func TestDefinitionsAreOneOfEachName(t *testing.T) {
 	seen := map[hf.Name]bool{}
 	for _, d := range hf.Definitions() {
-		if seen[d.Name] || d.Meaning == "" || d.Mend == "" || d.Level != hf.LevelError && d.Level != hf.LevelWarning {
+		if seen[d.Name] || d.Meaning == "" || d.Fix == "" || d.Level != hf.LevelError && d.Level != hf.LevelWarning {
 			t.Errorf("%s is there twice, or is not wholly said", d.Name)
 		}
 		seen[d.Name] = true

@@ -1,4 +1,4 @@
-package hookfaults
+package hookcheck
 
 import (
 	"context"

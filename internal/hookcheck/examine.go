@@ -1,10 +1,10 @@
-// Package hookfaults calls a registration inline hook as Okta does, and finds what is usually wrong with one: on the
+// Package hookcheck calls a registration inline hook as Okta does, and finds what is usually wrong with one: on the
 // way to its server, in the server's certificate, in the call and in the answer. Each fault has a stable name and a
-// mend.
+// fix.
 //
 // What Okta makes of the answer is oktasim's reading of Okta's documentation. Nothing here holds or returns a
 // credential.
-package hookfaults
+package hookcheck
 
 import (
 	"context"
@@ -47,8 +47,8 @@ type Fault struct {
 	Level Level `json:"level"`
 	// What says what is wrong here.
 	What string `json:"what"`
-	// Mend says what to do.
-	Mend string `json:"mend"`
+	// Fix says what to do.
+	Fix string `json:"fix"`
 }
 
 // Report is what came of a call.
@@ -69,7 +69,7 @@ func (r *Report) HasError() bool {
 // add adds a fault, once a name and text.
 func (r *Report) add(name Name, format string, args ...any) {
 	d := definition(name)
-	fault := Fault{Name: name, Level: d.Level, What: fmt.Sprintf(format, args...), Mend: d.Mend}
+	fault := Fault{Name: name, Level: d.Level, What: fmt.Sprintf(format, args...), Fix: d.Fix}
 	if !slices.Contains(r.Faults, fault) {
 		r.Faults = append(r.Faults, fault)
 	}
