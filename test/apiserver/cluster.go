@@ -2,9 +2,7 @@ package apiserver
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"os"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +19,7 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/test/assets"
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
@@ -35,8 +34,8 @@ type Cluster struct {
 
 // Start starts one. The caller stops its Env.
 func Start(env *envtest.Environment) (*Cluster, error) {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		return nil, errors.New("KUBEBUILDER_ASSETS is not set: run make test, which provides kube-apiserver and etcd")
+	if err := assets.Provide(); err != nil {
+		return nil, err
 	}
 	config, err := env.Start()
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listconfigmap"
+	"registrationpolicy.dev/operator/test/assets"
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/history"
 )
@@ -25,6 +26,9 @@ import (
 func TestWhatIsNotedIsWhatIsStoredWhateverHappensToTheAPIServer(t *testing.T) {
 	t.Chdir("../..")
 	dir := t.TempDir()
+	if err := assets.Provide(); err != nil {
+		t.Fatal(err)
+	}
 	plane, err := fleet.StartPlane(t.Context(), os.Getenv("KUBEBUILDER_ASSETS"), dir)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ readonly setup_envtest=sigs.k8s.io/controller-runtime/tools/setup-envtest@v0.25.
 readonly setup_build_seconds=120 # building setup-envtest itself, its modules included
 readonly reach_seconds=15        # asking for the list of downloads: a network that refuses must not cost more
 readonly download_seconds=300    # some 100 MB
+readonly report_seconds=30       # between two lines about a build, or about the run that this one waits for
 readonly programs=(kube-apiserver etcd kubectl)
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -65,11 +66,24 @@ build() {
   ldflags="-s -w -X $stamp.gitVersion=v$version -X $stamp.gitMajor=1 -X $stamp.gitMinor=$minor"
   mkdir "$scratch/bin"
   compile() {
-    local started=$SECONDS
-    (cd "$here" && env -u GOOS -u GOARCH CGO_ENABLED=0 \
-      go build -mod=readonly -buildvcs=false -ldflags "$ldflags" -o "$scratch/bin/$1" "$2") >&2
+    local started=$SECONDS packages reported=0
+    # Those that are not in Go's build cache. go build -v names each that it compiles.
+    packages=$(cd "$here" && env -u GOOS -u GOARCH CGO_ENABLED=0 \
+      go list -mod=readonly -deps -f '{{if .Stale}}{{.ImportPath}}{{end}}' "$2" | grep -c . || true)
+    (cd "$here" && exec env -u GOOS -u GOARCH CGO_ENABLED=0 \
+      go build -v -mod=readonly -buildvcs=false -ldflags "$ldflags" -o "$scratch/bin/$1" "$2") >"$scratch/$1.log" 2>&1 &
+    builder=$!
+    while kill -0 "$builder" 2>/dev/null; do
+      sleep 1
+      ((SECONDS - started >= (reported + 1) * report_seconds)) || continue
+      reported=$(((SECONDS - started) / report_seconds))
+      say "building $1 for $((SECONDS - started))s: $(compiled "$1") of $packages packages compiled"
+    done
+    wait "$builder" || { builder=; cat "$scratch/$1.log" >&2; return 1; }
+    builder=
     say "built $1 in $((SECONDS - started))s"
   }
+  compiled() { grep -cv ' ' "$scratch/$1.log" || true; } # what go build -v says else, such as a download, has blanks
   compile etcd go.etcd.io/etcd/server/v3
   compile kubectl k8s.io/kubernetes/cmd/kubectl
   compile kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
@@ -80,24 +94,30 @@ build() {
 # lock waits for another run on this machine: it saves the second build. A lock whose owner has died is taken over; should two
 # runs do that at once, both build and both are right, as each renames a finished directory.
 lock() {
-  local owner waiting=
+  local owner since waited=$SECONDS reported=-1
   until mkdir "$cache/lock" 2>/dev/null; do
     owner=$(cat "$cache/lock/pid" 2>/dev/null || true)
     if [[ -n $owner ]] && ! kill -0 "$owner" 2>/dev/null; then
       rm -rf "$cache/lock"
       continue
     fi
-    [[ -n $waiting ]] || say "waiting for process ${owner:-(just started)}, which is at it already"
-    waiting=1
+    if (((SECONDS - waited) / report_seconds > reported)); then
+      reported=$(((SECONDS - waited) / report_seconds))
+      since=$(cat "$cache/lock/since" 2>/dev/null || echo "just now")
+      say "waiting for process ${owner:-(just started)}, which has been providing the same since $since"
+    fi
     sleep 1
   done
   locked=1
+  date +%H:%M:%S >"$cache/lock/since"
   echo $$ >"$cache/lock/pid"
 }
 
 locked=
 scratch=
+builder=
 cleanup() {
+  [[ -z $builder ]] || kill "$builder" 2>/dev/null || true
   [[ -z $scratch ]] || rm -rf "$scratch"
   [[ -z $locked ]] || rm -rf "$cache/lock"
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"registrationpolicy.dev/operator/test/assets"
 )
 
 // patience is how long is waited for what happens within seconds, a build included.
@@ -37,9 +39,8 @@ func (b *syncBuffer) String() string {
 
 func TestDev(t *testing.T) {
 	t.Chdir("../..")
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		t.Fatal("KUBEBUILDER_ASSETS is not set: run make test, which provides kube-apiserver and etcd")
+	if err := assets.Provide(); err != nil {
+		t.Fatal(err)
 	}
 	o := &options{dir: t.TempDir(), hook: freeAddress(t), probes: freeAddress(t), metrics: freeAddress(t)}
 	ctx, stop := context.WithCancel(t.Context())
@@ -76,7 +77,7 @@ func TestDev(t *testing.T) {
 		}
 	})
 	kubectl := func(args string) string {
-		return shell(t, filepath.Join(assets, "kubectl")+" --kubeconfig "+filepath.Join(o.dir, "kubeconfig")+" "+args)
+		return shell(t, filepath.Join(os.Getenv(assets.Variable), "kubectl")+" --kubeconfig "+filepath.Join(o.dir, "kubeconfig")+" "+args)
 	}
 	t.Run("policies are in the context's namespace, a list among them", func(t *testing.T) {
 		kubectl("wait --for=condition=Accepted regpol --all")

@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"registrationpolicy.dev/operator/test/assets"
 )
 
 // binary is the operator's program, built once.
@@ -20,8 +22,8 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	log.SetLogger(logr.Discard()) // of the clients that the tests use
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		fmt.Fprintln(os.Stderr, "e2e: KUBEBUILDER_ASSETS is not set: run `make test`, which provides a kube-apiserver and etcd")
+	if err := assets.Provide(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
 	dir, err := os.MkdirTemp("", "e2e")

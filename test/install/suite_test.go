@@ -22,16 +22,14 @@ import (
 	_ "sigs.k8s.io/gateway-api/pkg/consts" // the same
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/test/assets"
 )
-
-// assets is the environment variable that names the directory of kube-apiserver, etcd and kubectl.
-const assets = "KUBEBUILDER_ASSETS"
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	if os.Getenv(assets) == "" {
-		fmt.Fprintln(os.Stderr, assets+" is not set: run make test, which provides kube-apiserver and etcd")
+	if err := assets.Provide(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	ctrllog.SetLogger(logr.Discard())
@@ -47,7 +45,7 @@ func run(m *testing.M) int {
 // The cache of go test knows only of what is read while tests run: without this, a run without an API server, or on
 // another one, would be answered with the result of an earlier run.
 func TestTheResultDependsOnTheAPIServer(t *testing.T) {
-	if _, err := os.Stat(os.Getenv(assets)); err != nil {
+	if _, err := os.Stat(os.Getenv(assets.Variable)); err != nil {
 		t.Error(err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-logr/logr"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"registrationpolicy.dev/operator/test/assets"
 )
 
 // programs is the directory with the operator and regpol, built once.
@@ -16,8 +18,8 @@ var programs string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		fmt.Fprintln(os.Stderr, "manual: KUBEBUILDER_ASSETS is not set: run `make test`, which provides a kube-apiserver and etcd")
+	if err := assets.Provide(); err != nil {
+		fmt.Fprintln(os.Stderr, "manual:", err)
 		return 1
 	}
 	ctrllog.SetLogger(logr.Discard()) // of the client that the tests use

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/assets"
 	"registrationpolicy.dev/operator/test/oauthissuer"
 )
 
@@ -96,7 +97,7 @@ func startRelease(t *testing.T) *release {
 	kubeconfig := write(t, dir, "kubeconfig", string(plane.KubeConfig))
 	kubectl := func(args ...string) {
 		t.Helper()
-		command(t, filepath.Join(os.Getenv(assets), "kubectl"), append([]string{"--kubeconfig", kubeconfig}, args...)...)
+		command(t, filepath.Join(os.Getenv(assets.Variable), "kubectl"), append([]string{"--kubeconfig", kubeconfig}, args...)...)
 	}
 	kubectl("create", "namespace", releaseNamespace)
 	kubectl("apply", "--namespace", releaseNamespace, "--filename", write(t, dir, "policies.yaml", policies))

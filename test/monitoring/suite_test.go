@@ -12,11 +12,11 @@ import (
 
 	"github.com/go-logr/logr"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"registrationpolicy.dev/operator/test/assets"
 )
 
 const (
-	// assets is the environment variable that names the directory of kube-apiserver, etcd and kubectl.
-	assets = "KUBEBUILDER_ASSETS"
 	// repository is the root of the work tree, seen from this package's folder.
 	repository = "../.."
 	// patience is how long anything may take that is expected at all: a bound against a hang, not a promise.
@@ -26,8 +26,8 @@ const (
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	if os.Getenv(assets) == "" {
-		fmt.Fprintln(os.Stderr, assets+" is not set: run make test, which provides kube-apiserver and etcd")
+	if err := assets.Provide(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	ctrllog.SetLogger(logr.Discard())

@@ -1,0 +1,35 @@
+// Package assets provides the programs of a control plane to tests.
+package assets
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// Variable is the environment variable that names the directory of kube-apiserver, etcd and kubectl. envtest reads it.
+const Variable = "KUBEBUILDER_ASSETS"
+
+// Provide sets [Variable], unless it is set, to the directory that test/controlplane/provide.sh prints: `go test` of a package needs
+// nothing else. Without a cached directory the script downloads or builds one, which takes minutes.
+func Provide() error {
+	if os.Getenv(Variable) != "" {
+		return nil
+	}
+	_, here, _, found := runtime.Caller(0)
+	if !found {
+		return errors.New("the folder of test/controlplane is not known: set " + Variable)
+	}
+	script := filepath.Join(filepath.Dir(here), "..", "controlplane", "provide.sh")
+	command := exec.Command(script)
+	command.Stderr = os.Stderr
+	directory, err := command.Output()
+	if err != nil {
+		return fmt.Errorf("%s: %w: set %s to a directory with kube-apiserver, etcd and kubectl", script, err, Variable)
+	}
+	return os.Setenv(Variable, strings.TrimSpace(string(directory)))
+}
