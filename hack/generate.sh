@@ -9,7 +9,7 @@ export GOFLAGS= GOWORK=off
 
 bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
-go -C tools build -o "$bin/" sigs.k8s.io/controller-tools/cmd/controller-gen ./crdvalue
+go -C tools build -o "$bin/" sigs.k8s.io/controller-tools/cmd/controller-gen ./crdschema
 
 api=./api/v1alpha1
 crds=config/crd/bases
@@ -21,7 +21,7 @@ rm -rf $api/zz_generated.*.go $crds $role
 
 "$bin/controller-gen" crd paths=$api output:crd:dir=$crds
 for crd in $crds/*.yaml; do
-	"$bin/crdvalue" "$crd"
+	"$bin/crdschema" "$crd"
 done
 
 # The operator lives in namespaces: rights in each one it watches are enough. The markers cannot say so without naming

@@ -23,15 +23,15 @@ const (
 	// * "OutsideScope"
 	// * "NotUnderstood"
 	//
-	// Of several, it is the last of these; the message names the faults of all but "NotUnderstood".
+	// If several apply, the reason is the last of them. The message covers all of them, or only "NotUnderstood".
 	//
 	// Possible reasons for it to be Unknown are:
 	//
 	// * "Pending"
 	ConditionAccepted ConditionType = "Accepted"
 
-	// ConditionReady says whether the generation that the operator has observed is in force on every serving replica
-	// (in mode Audit: is evaluated on every one). Once true of a generation it stays so, unless a replica goes back.
+	// ConditionReady says whether every serving replica decides by the observed generation (in mode Audit: evaluates it).
+	// Once True for a generation it stays True, unless a replica goes back to an earlier one.
 	//
 	// Possible reasons for it to be True are:
 	//
@@ -52,8 +52,8 @@ const (
 	// * "Pending"
 	ConditionReady ConditionType = "Ready"
 
-	// ConditionOverruled is True while another policy denies all calls that this one applies to. Then this policy lets nobody
-	// register, although it is in force. The message names the other policy. Otherwise the condition is absent.
+	// ConditionOverruled is True while another policy denies all calls to which this one applies: this one is in force and
+	// allows no registration. The message names the other policy. Otherwise the condition is absent.
 	//
 	// Possible reasons for it to be True are:
 	//
@@ -75,7 +75,7 @@ const (
 	// generation.
 	ReasonEvaluated ConditionReason = "Evaluated"
 
-	// ReasonNotAccepted is used with Ready=False: not all of the spec is in force anywhere; see Accepted.
+	// ReasonNotAccepted is used with Ready=False: no replica has all of the spec in force; see the condition Accepted.
 	ReasonNotAccepted ConditionReason = "NotAccepted"
 
 	// ReasonRollingOut is used with Ready=False: some serving replica does not decide by this generation yet.
@@ -84,12 +84,12 @@ const (
 	// ReasonNoReplica is used with Ready=False: no replica serves.
 	ReasonNoReplica ConditionReason = "NoReplica"
 
-	// ReasonReplicaSilent is used with Ready=Unknown: a serving replica has not said for half a minute, or never,
-	// what it decides by, and had not reached this generation when it last did. status.replicas names it.
+	// ReasonReplicaSilent is used with Ready=Unknown: a serving replica has not reported for half a minute, or not at all,
+	// and did not decide by this generation in its last report. status.replicas names it.
 	ReasonReplicaSilent ConditionReason = "ReplicaSilent"
 
-	// ReasonNamespaceUnreadable is used with Ready=Unknown: a serving replica cannot read the policy's namespace, and had not
-	// reached this generation before. It goes on deciding by the last rules of the namespace that it has read; status.replicas
+	// ReasonNamespaceUnreadable is used with Ready=Unknown: a serving replica cannot read the policy's namespace, and did not
+	// decide by this generation before. It decides by the last rules of the namespace that it could read. status.replicas
 	// names it.
 	ReasonNamespaceUnreadable ConditionReason = "NamespaceUnreadable"
 
@@ -99,40 +99,40 @@ const (
 	// ReasonAccepted is used with Accepted=True: all of the spec is in force.
 	ReasonAccepted ConditionReason = "Accepted"
 
-	// ReasonAcceptedWithWarnings is used with Accepted=True: all of the spec is in force, and something in it looks
-	// wrong. The message says what.
+	// ReasonAcceptedWithWarnings is used with Accepted=True: all of the spec is in force, and part of it looks wrong. The
+	// message names that part.
 	ReasonAcceptedWithWarnings ConditionReason = "AcceptedWithWarnings"
 
 	// ReasonInvalidEntry is used with Accepted=False: the message names entries by path and says what to write instead.
 	// An allow entry among them allows nothing; the rest of the policy is in force.
 	ReasonInvalidEntry ConditionReason = "InvalidEntry"
 
-	// ReasonListInvalid is used with Accepted=False: a list is there and cannot be used. It has no entry, or over 1 % of
-	// its lines are none, or a part of it is missing. Such a list counts as missing: see ReasonListNotFound.
+	// ReasonListInvalid is used with Accepted=False: a list exists and cannot be used. It has no entry, or over 1 % of its
+	// lines are not entries, or a part of it is missing. Such a list counts as missing: see ReasonListNotFound.
 	ReasonListInvalid ConditionReason = "ListInvalid"
 
-	// ReasonListNotFound is used with Accepted=False: there is no such ConfigMap, or it lacks the label or the key. A list
-	// that allows then allows nothing. Without one that denies, the calls that the policy applies to are denied, unless it
-	// is optional. Without an optional one, the policy is accepted with a warning.
+	// ReasonListNotFound is used with Accepted=False: a ConfigMap does not exist, or lacks the label or the key. A missing
+	// allow list allows nothing. A missing deny list denies all calls to which the policy applies. If the list is optional,
+	// the rest of the policy stays in force, and it is accepted with a warning.
 	ReasonListNotFound ConditionReason = "ListNotFound"
 
-	// ReasonOverBudget is used with Accepted=False: the policies of the namespace, or a list that this one names, want more
-	// memory than the operator gives the namespace (--namespace-limits); the message has the figures. Such a list counts as
-	// missing: see ReasonListNotFound. Where it is the policies, all calls that the namespace decides are denied.
+	// ReasonOverBudget is used with Accepted=False: the policies of the namespace, or a list of this one, need more memory than
+	// the operator gives the namespace (--namespace-limits). The message has the figures. Such a list counts as missing: see
+	// ReasonListNotFound. If the policies alone need more, all calls that the namespace decides are denied.
 	ReasonOverBudget ConditionReason = "OverBudget"
 
-	// ReasonOutsideScope is used with Accepted=False: the operator bounds the namespace to calls of some sources
-	// (--namespace-sources), and the policy names none or others. The message names them by path and says what to write
-	// instead. The policy takes part in the calls that it names within the bound, in all within it where it names none, and
-	// in no other, neither to allow nor to deny.
+	// ReasonOutsideScope is used with Accepted=False: the operator limits the namespace to calls of some sources
+	// (--namespace-sources), and the policy names others, or none. The message names them by path and says what to write
+	// instead. Of the calls within the limit, the policy decides those that it names, or all if it names none. It neither
+	// allows nor denies any other call.
 	ReasonOutsideScope ConditionReason = "OutsideScope"
 
 	// ReasonNotUnderstood is used with Accepted=False: the object cannot be decoded, or has a field that this operator
-	// does not know (a newer CustomResourceDefinition, or an operator rolled back). In mode Enforce, the calls that the
-	// policy applies to, or all where that cannot be told, are denied.
+	// does not know (a newer CustomResourceDefinition, or an operator that was rolled back). In mode Enforce, the calls to
+	// which the policy applies are denied, or all calls if that part is not understood.
 	ReasonNotUnderstood ConditionReason = "NotUnderstood"
 
-	// ReasonPending is used with Accepted=Unknown and Ready=Unknown: no operator has looked at the policy yet. A policy
-	// starts so; if it stays so, none watches its namespace.
+	// ReasonPending is used with Accepted=Unknown and Ready=Unknown: no operator has looked at the policy yet. It is the
+	// initial reason. If it stays, no operator watches the namespace.
 	ReasonPending ConditionReason = "Pending"
 )

@@ -10,7 +10,7 @@ import (
 // its digits. The API server refuses everything else; this type carries any JSON, so that one bad value never keeps a
 // client from reading a list of policies.
 //
-// No marker can say so: see tools/crdvalue, which writes the schema.
+// No marker can say so: see tools/crdschema, which writes the schema.
 type JSONValue struct {
 	// Raw is JSON text. Empty means null.
 	Raw []byte `json:"-"`

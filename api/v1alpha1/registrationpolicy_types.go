@@ -2,8 +2,9 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// RegistrationPolicy says who may register at Okta. Every policy in the namespaces that an operator watches decides for
-// the whole Okta org of that operator: one that denies an address denies the registration, otherwise one must allow it.
+// RegistrationPolicy says who may register in an Okta org. An operator decides by all policies of the namespaces that
+// it watches: a registration is denied if one policy denies any of its addresses; otherwise it is allowed if one
+// policy allows all of them.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:path=registrationpolicies,singular=registrationpolicy,shortName=regpol,scope=Namespaced
@@ -25,11 +26,11 @@ type RegistrationPolicy struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what this policy says.
+	// spec holds the rules: which addresses are allowed and denied, and to which calls of Okta the policy applies.
 	// +required
 	Spec RegistrationPolicySpec `json:"spec"`
 
-	// status is what the operator says about this policy. No decision depends on it.
+	// status is what the operator reports about the policy. Decisions do not depend on it.
 	// +optional
 	// +kubebuilder:default={conditions: {{type: "Accepted", status: "Unknown", reason: "Pending", message: "No operator has looked at this policy yet. If it stays so, none watches this namespace: see the operator's flag --watch-namespaces.", lastTransitionTime: "1970-01-01T00:00:00Z"}, {type: "Ready", status: "Unknown", reason: "Pending", message: "No operator has looked at this policy yet.", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
 	Status RegistrationPolicyStatus `json:"status,omitzero"`
@@ -46,32 +47,34 @@ type RegistrationPolicyList struct {
 	Items []RegistrationPolicy `json:"items"`
 }
 
-// RegistrationPolicySpec is what a policy says.
+// RegistrationPolicySpec holds the rules of a policy.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.allow) || has(self.deny)",message="a policy must allow or deny something: write spec.allow, spec.deny or both"
 // +kubebuilder:validation:XValidation:rule="!has(self.profileOn) || has(self.profile)",message="profileOn says when profile is sent: write profile too, or leave profileOn out"
 type RegistrationPolicySpec struct {
-	// mode is Enforce (the default), or Audit: such a policy never decides, and the log and the metrics say what it
-	// would have changed.
+	// mode is Enforce (the policy decides) or Audit (the policy is only evaluated; the operator's log and metrics say
+	// what it would have changed). Defaults to Enforce.
 	// +optional
 	// +kubebuilder:default=Enforce
 	Mode Mode `json:"mode,omitempty"`
 
-	// appliesTo limits the calls that this policy has a say in. Omitted, it is every call.
+	// appliesTo limits the calls to which the policy applies. If both of its fields are set, both must match. If
+	// omitted, the policy applies to every call.
 	// +optional
 	AppliesTo *AppliesTo `json:"appliesTo,omitempty"`
 
-	// allow says who may register. A call is allowed if no policy denies it and one policy allows all of its addresses.
+	// allow lists who may register. A call is allowed if no policy denies it and one policy allows all of its
+	// addresses.
 	// +optional
 	Allow *Allow `json:"allow,omitempty"`
 
-	// deny says who may not. Within a policy an address beats a domain, and deny beats allow on its level; but allow
-	// "*" comes last. No other policy can make an exception from it.
+	// deny lists who may not register. Within one policy, an entry for an address takes precedence over one for a
+	// domain, and deny over allow for the same; allow "*" comes last. Other policies cannot make exceptions.
 	// +optional
 	Deny *Deny `json:"deny,omitempty"`
 
-	// profile holds attributes that Okta sets on a user whom this policy allows. If two policies that allow a user
-	// disagree on an attribute, none is sent.
+	// profile sets attributes in the Okta profile of the users whom the policy allows; at most 50. An attribute is
+	// not set if two policies that allow the user have different values for it.
 	// +optional
 	// +listType=map
 	// +listMapKey=attribute
@@ -79,34 +82,38 @@ type RegistrationPolicySpec struct {
 	// +kubebuilder:validation:MaxItems=50
 	Profile []ProfileAttribute `json:"profile,omitempty"`
 
-	// profileOn are the kinds of call on which profile is sent: SelfServiceRegistration for new users, ProgressiveProfile
-	// for existing ones who change their profile. Omitted, it is SelfServiceRegistration.
+	// profileOn lists the types of request for which profile is sent: SelfServiceRegistration (a new user),
+	// ProgressiveProfile (an existing user who completes their profile). Defaults to [SelfServiceRegistration].
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=2
 	ProfileOn []RequestType `json:"profileOn,omitempty"`
 
-	// message is what a person whom this policy turns away reads. Omitted, it is the operator's own text.
+	// message is the text that is shown to a person whom the policy denies: one line of plain text, at most 300
+	// characters, without "<" and control characters. {id} is replaced by the id of the decision, which is also in
+	// the operator's log. If omitted, the operator's own text is shown. For example: "Please sign up with your
+	// company's address. Reference: {id}."
 	// +optional
 	Message Message `json:"message,omitempty"`
 }
 
-// AppliesTo limits the calls that a policy has a say in. Where both fields are given, both must match.
+// AppliesTo limits the calls to which a policy applies. If both fields are set, both must match.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="has(self.requestTypes) || has(self.sources)",message="write requestTypes, sources or both; leave appliesTo out for a policy that applies to every call"
 type AppliesTo struct {
-	// requestTypes are the kinds of call: SelfServiceRegistration for a sign-up (Okta Classic included),
-	// ProgressiveProfile for a change to an existing user's profile. Omitted, it is both.
+	// requestTypes are types of request: SelfServiceRegistration (a sign-up, also in Okta Classic),
+	// ProgressiveProfile (an existing user who completes their profile). If omitted, both. For example:
+	// [SelfServiceRegistration].
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=2
 	RequestTypes []RequestType `json:"requestTypes,omitempty"`
 
-	// sources are the ids of Okta's enrolment policies or rules, as Okta sends them in the call's member "source".
-	// Omitted, it is all of them.
+	// sources are ids of Okta's enrollment policies or rules, as Okta sends them in the member "source" of a call; at
+	// most 50. If omitted, calls of every source. For example: [rul1bufGk5dJdRYw50g4].
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -114,37 +121,43 @@ type AppliesTo struct {
 	Sources []Source `json:"sources,omitempty"`
 }
 
-// Allow says who may register.
+// Allow lists who may register.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="has(self.domains) || has(self.publicSuffixes) || has(self.addresses) || has(self.lists)",message="write domains, publicSuffixes, addresses or lists; leave allow out for a policy that only denies"
 type Allow struct {
-	// domains are exact domains (acme.com), everything below one at any depth but not itself ("*.acme.com"), or every
-	// valid domain ("*"). One that is a public suffix, under which strangers can have names, is refused: see
-	// publicSuffixes.
+	// domains are the domains whose addresses are allowed; at most 1000. acme.com matches only that domain;
+	// "*.acme.com" matches everything below it, at any depth, but not acme.com; "*" matches every valid domain.
+	// Letter case is ignored, and an internationalized label equals its A-label (RFC 5890): müller.de is
+	// xn--mller-kva.de. An entry that is or covers a public suffix, such as co.uk, belongs in publicSuffixes: here it
+	// allows nothing, and the condition Accepted names it.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
 	Domains []AllowDomain `json:"domains,omitempty"`
 
-	// publicSuffixes are the same, for entries that are or cover a public suffix (https://publicsuffix.org) and are
-	// meant so: "*.ac.uk".
+	// publicSuffixes are entries like those of domains that are or cover a public suffix (https://publicsuffix.org),
+	// under which others can register domains; at most 1000. For example: "*.ac.uk".
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
 	PublicSuffixes []AllowDomain `json:"publicSuffixes,omitempty"`
 
-	// addresses are whole addresses, or jo+*@acme.com for an address with all its sub-addresses.
+	// addresses are the mail addresses that are allowed; at most 1000, of at most 254 characters each. jo+*@acme.com
+	// matches jo@acme.com and all of its sub-addresses, such as jo+news@acme.com; there are no other patterns. Letter
+	// case is ignored. The local part is a dot-atom (RFC 5322 3.2.3): quoted local parts and comments are rejected.
+	// For example: jo@acme.com.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
 	Addresses []MailAddress `json:"addresses,omitempty"`
 
-	// lists are big lists of entries, kept in ConfigMaps beside the policy. What stands here by hand beats them, but for
-	// "*". An entry that is or covers a public suffix allows nothing. A list that is missing allows nothing.
+	// lists are long lists of entries, in ConfigMaps of the policy's namespace; at most 20. The policy's own entries
+	// take precedence over those of lists, except "*". An entry of a list that is or covers a public suffix allows
+	// nothing. A missing list allows nothing.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -153,28 +166,34 @@ type Allow struct {
 	Lists []ListReference `json:"lists,omitempty"`
 }
 
-// Deny says who may not register.
+// Deny lists who may not register.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="has(self.domains) || has(self.addresses) || has(self.lists)",message="write domains, addresses or lists; leave deny out for a policy that only allows"
 type Deny struct {
-	// domains are domains with everything below them (acme.com), only what is below one ("*.acme.com"), a whole
-	// top-level domain (ru), or everything ("*").
+	// domains are the domains whose addresses are denied; at most 1000. acme.com matches that domain and everything
+	// below it; "*.acme.com" only what is below it; ru a whole top-level domain; "*" everything. Letter case is
+	// ignored, and an internationalized label equals its A-label (RFC 5890). If programs read a label as two
+	// different names, both are denied.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
 	Domains []DenyDomain `json:"domains,omitempty"`
 
-	// addresses are whole addresses, or jo+*@acme.com for an address with all its sub-addresses.
+	// addresses are the mail addresses that are denied; at most 1000, of at most 254 characters each. jo+*@acme.com
+	// matches jo@acme.com and all of its sub-addresses, such as jo+news@acme.com; there are no other patterns. Letter
+	// case is ignored. The local part is a dot-atom (RFC 5322 3.2.3): quoted local parts and comments are rejected.
+	// For example: jo@acme.com.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
 	Addresses []MailAddress `json:"addresses,omitempty"`
 
-	// lists are big lists of entries, kept in ConfigMaps beside the policy. What stands here or in allow by hand beats
-	// them, but for allow "*". While one is missing that is not optional, the calls that the policy applies to are denied.
+	// lists are long lists of entries, in ConfigMaps of the policy's namespace; at most 20. The policy's own entries
+	// take precedence over those of lists, except allow "*". While a list is missing that is not optional, all calls
+	// to which the policy applies are denied.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -183,69 +202,75 @@ type Deny struct {
 	Lists []ListReference `json:"lists,omitempty"`
 }
 
-// ListReference names a list of entries.
+// ListReference refers to a list of entries.
 type ListReference struct {
-	// name tells this reference from the others of the same field, so that several field managers can each keep theirs, as
-	// the volumes of a Pod. It decides nothing. Omitted, it is "unnamed": where there are several lists, at most one of
-	// them may leave it out.
+	// name identifies the reference among those of the same field, so that several field managers can each own some,
+	// as with the volumes of a Pod. It does not affect decisions. Defaults to "unnamed", so only one reference of a
+	// field can omit it.
 	// +optional
 	// +kubebuilder:default=unnamed
 	Name ListReferenceName `json:"name,omitempty"`
 
-	// configMap holds the list: one entry a line, with # for comments.
+	// configMap is the ConfigMap that holds the list: one entry per line; comments begin with "#".
 	// +required
 	ConfigMap ConfigMapList `json:"configMap,omitzero"`
 
-	// optional says that the rest of the policy is in force without the list too, where there is no such ConfigMap or
-	// key. Omitted, it is false.
+	// optional says that the policy stays in force without the list while the ConfigMap or its key is missing.
+	// Defaults to false.
 	// +optional
 	Optional *bool `json:"optional,omitempty"`
 }
 
-// ConfigMapList names a ConfigMap in the namespace of the policy, which must have the label
-// registrationpolicy.dev/list with the value "true": no other one is read.
+// ConfigMapList names a ConfigMap in the namespace of the policy. It must have the label registrationpolicy.dev/list:
+// "true"; no other ConfigMap is read.
 type ConfigMapList struct {
-	// name is that of the ConfigMap.
+	// name is the name of a ConfigMap in the policy's namespace that has the label registrationpolicy.dev/list:
+	// "true". For example: disposable-domains.
 	// +required
 	Name ObjectName `json:"name"`
 
-	// key is the one of its keys that holds the list. Omitted, it is all of them.
+	// key is the key of the ConfigMap that holds the list. If omitted, the list is all keys together. For example:
+	// domains.txt.
 	// +optional
 	Key ConfigMapKey `json:"key,omitempty"`
 }
 
-// ProfileAttribute is one attribute of Okta's user profile and the value to set.
+// ProfileAttribute is an attribute of Okta's user profile and the value to set.
 type ProfileAttribute struct {
-	// attribute is the attribute's variable name in Okta's profile editor, for example userType.
+	// attribute is the variable name of the attribute in Okta's profile editor; at most 59 characters. login, email,
+	// password, secondEmail, mobilePhone and primaryPhone cannot be set. For example: userType.
 	// +required
 	Attribute AttributeName `json:"attribute"`
 
-	// value is a string, a number, true, false, or a list of strings.
+	// value is the value to set: a string of at most 1000 characters, a number, true, false, or a list of at most 100
+	// strings. For example: Partner.
 	// +required
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Value JSONValue `json:"value"`
 }
 
-// RegistrationPolicyStatus is what the operator says about a policy.
+// RegistrationPolicyStatus is what the operator reports about a policy.
 type RegistrationPolicyStatus struct {
-	// observedGeneration is the generation of the policy that the conditions speak of.
+	// observedGeneration is the metadata.generation to which the conditions refer.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are the policy's conditions; see the condition types of this package.
+	// conditions are Accepted (is all of the spec in force?), Ready (is this generation in force on every serving
+	// replica?) and, only while true, Overruled (another policy denies all calls to which this one applies).
+	// docs/reference/reasons.md has the reasons of each.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// replicas says how many replicas decide by the policy.
+	// replicas says how many replicas decide by the observed generation.
 	// +optional
 	Replicas *ReplicasStatus `json:"replicas,omitempty"`
 
-	// entries says how many entries of the policy are in force, those of its lists included.
+	// entries says how many entries are in force, those of lists included.
 	// +optional
 	Entries *EntriesStatus `json:"entries,omitempty"`
 
@@ -256,52 +281,52 @@ type RegistrationPolicyStatus struct {
 	// +kubebuilder:validation:MaxItems=40
 	Lists []ListStatus `json:"lists,omitempty"`
 
-	// namespaceMemoryLimitBytes is how many bytes of memory the policies of the namespace and the lists that they name may take
-	// together in each replica. `regpol lists sync` refuses a list that would go beyond it. Omitted: there is no limit.
+	// namespaceMemoryLimitBytes is how much memory the policies of the namespace and their lists may take together in
+	// each replica, in bytes. `regpol lists sync` refuses a list that would exceed it. Omitted if there is no limit.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	NamespaceMemoryLimitBytes int64 `json:"namespaceMemoryLimitBytes,omitempty"`
 }
 
-// ReplicasStatus says how many replicas decided by the observed generation of a policy at the observed time. A replica
-// that starts or stops changes it only when Ready changes, or when the leader renews the count.
+// ReplicasStatus says how many replicas decided by the observed generation of a policy at the observed time. A
+// replica that starts or stops changes it only when Ready changes, or when the leader renews the count.
 type ReplicasStatus struct {
-	// summary is inForce and serving for people, for example "3/3".
+	// summary is inForce and serving in one text. For example: "3/3".
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	Summary string `json:"summary,omitempty"`
 
-	// serving is how many replicas served.
+	// serving is how many replicas answered calls.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Serving *int32 `json:"serving,omitempty"`
 
-	// inForce is how many of these decided by the observed generation.
+	// inForce is how many of the serving replicas decided by the observed generation.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	InForce *int32 `json:"inForce,omitempty"`
 
-	// observedTime is when the operator last wrote what it had found. It confirms a status that is 10 minutes old, up to six a
-	// minute. A much older one says that no operator confirms it: none may be running.
+	// observedTime is when the operator last wrote what it observed. It renews the oldest statuses, from an age of 10
+	// minutes on, at most six a minute. If the time is much older, no operator may be running.
 	// +optional
 	ObservedTime *metav1.Time `json:"observedTime,omitempty"`
 
-	// firstSeenResourceVersion is the resourceVersion of the policy at which the operator first saw the observed generation:
-	// a replica whose rules reflect the policy's namespace up to it decides by that generation.
+	// firstSeenResourceVersion is the resourceVersion of the policy when the operator first saw the observed
+	// generation. A replica whose rules reflect the namespace up to it decides by that generation.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	FirstSeenResourceVersion string `json:"firstSeenResourceVersion,omitempty"`
 
-	// uid is that of the policy of which this was said. A status that was restored with its policy into another cluster has
-	// another one, and does not count.
+	// uid is the uid of the policy that was observed. A status that was restored with its policy into another cluster
+	// has another uid and is ignored.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	UID string `json:"uid,omitempty"`
 
-	// waiting are the first of the serving replicas that were not known to decide by the observed generation.
+	// waiting names the first ten serving replicas that are not known to decide by the observed generation.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -309,16 +334,17 @@ type ReplicasStatus struct {
 	Waiting []WaitingReplica `json:"waiting,omitempty"`
 }
 
-// WaitingReplica is a replica that is not known to decide by a generation of a policy.
+// WaitingReplica is a replica that is not known to decide by the observed generation of a policy.
 type WaitingReplica struct {
-	// name is the replica's: in a cluster, its pod's.
+	// name is the name of the replica: in a cluster, of its pod.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 
-	// reason is Behind (it decides by something earlier), Unreadable (it does, and cannot read the policy's namespace), Silent (it
-	// did when it last reported, over half a minute ago), or Unreported (it serves, and has never reported).
+	// reason is Behind (it decides by an earlier generation), Unreadable (so it does, and cannot read the policy's
+	// namespace), Silent (so it did when it last reported, over half a minute ago) or Unreported (it serves and has
+	// not reported yet).
 	// +required
 	Reason WaitingReason `json:"reason,omitempty"`
 }
@@ -334,13 +360,13 @@ const (
 	WaitingBehind WaitingReason = "Behind"
 	// WaitingUnreadable is a replica that decides by something earlier because it cannot read the policy's namespace.
 	WaitingUnreadable WaitingReason = "Unreadable"
-	// WaitingSilent is one that did when it last said so, which is a while ago.
+	// WaitingSilent is a replica that decided by something earlier when it last reported, over half a minute ago.
 	WaitingSilent WaitingReason = "Silent"
-	// WaitingUnreported is one that can be asked, and has never said what it decides by.
+	// WaitingUnreported is a replica that serves and has not reported yet.
 	WaitingUnreported WaitingReason = "Unreported"
 )
 
-// EntriesStatus says how many entries of a policy are in force. An entry that stands in two lists counts twice.
+// EntriesStatus says how many entries of a policy are in force. An entry in two lists counts twice.
 type EntriesStatus struct {
 	// allowed is how many entries allow.
 	// +required
@@ -353,9 +379,9 @@ type EntriesStatus struct {
 	Denied *int64 `json:"denied,omitempty"`
 }
 
-// ListStatus is what the operator says about a list that a policy uses.
+// ListStatus is what the operator reports about a list that a policy uses.
 type ListStatus struct {
-	// path is the place of the reference, for example spec.deny.lists[0].
+	// path is the field that refers to the list. For example: spec.deny.lists[0].
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
@@ -366,18 +392,19 @@ type ListStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	Entries *int64 `json:"entries,omitempty"`
 
-	// digest names the content: "sha256:" and what sha256sum prints for it.
+	// digest identifies the content: "sha256:" and what sha256sum prints for it.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=80
 	Digest string `json:"digest"`
 
-	// skippedLines is how many lines are not entries. Omitted, it is 0.
+	// skippedLines is how many lines are not entries. Omitted if there are none.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	SkippedLines int64 `json:"skippedLines,omitempty"`
 
-	// firstSkippedLines are the numbers of the first of these lines, counted from 1 over all keys or shards in their order.
+	// firstSkippedLines are the numbers of the first ten of these lines, counted from 1 over all keys or shards in
+	// their order.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=10

@@ -1,7 +1,7 @@
 package v1alpha1
 
-// The entries' whole shape is a CEL rule, because only those can say what to write instead. The pattern beside it is
-// short, for editors: it knows only which characters there are. Lengths bound the rules' cost.
+// The form of an entry is checked by CEL rules, because only their messages can say what to write instead. The patterns
+// beside them are for editors and check the characters only. The maximal lengths bound the cost of the rules.
 
 // Mode says whether a policy decides.
 //
@@ -9,13 +9,13 @@ package v1alpha1
 type Mode string
 
 const (
-	// ModeEnforce is the mode of a policy that decides; it is the default.
+	// ModeEnforce is the mode of a policy that decides. It is the default.
 	ModeEnforce Mode = "Enforce"
 	// ModeAudit is the mode of a policy that is only evaluated.
 	ModeAudit Mode = "Audit"
 )
 
-// RequestType is a kind of call.
+// RequestType is the type of a request, as Okta names it.
 //
 // +kubebuilder:validation:Enum=SelfServiceRegistration;ProgressiveProfile
 type RequestType string
@@ -27,17 +27,18 @@ const (
 	RequestTypeProgressiveProfile RequestType = "ProgressiveProfile"
 )
 
-// Source is the id of an enrolment policy or rule of Okta, for example rul1bufGk5dJdRYw50g4. It is compared bytewise.
+// Source is the id of an enrollment policy or rule of Okta, for example rul1bufGk5dJdRYw50g4. Ids are compared byte
+// by byte.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=64
 // +kubebuilder:validation:Pattern=`^[A-Za-z0-9_-]+$`
 type Source string
 
-// AllowDomain is an exact domain, "*." and a domain for everything below it at any depth, or "*" for every valid
-// domain. ASCII letters are compared without case; a label of other letters is compared by its A-label (RFC 5890), so
-// "müller.de" and "xn--mller-kva.de" are the same. Whether such a label is one, and whether a name is a public suffix,
-// the operator tells: that entry then allows nothing, and the condition Accepted names it.
+// AllowDomain is a domain (acme.com), "*." and a domain for everything below it at any depth, or "*" for every valid
+// domain. The letter case of ASCII is ignored. An internationalized label is compared as its A-label (RFC 5890). The
+// schema cannot check whether a label is valid under IDNA, nor whether a domain is a public suffix: the operator
+// does, lets the entry allow nothing, and names it in the condition Accepted.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
@@ -47,8 +48,8 @@ type Source string
 // +kubebuilder:validation:XValidation:rule=`!self.matches("[\u037A\u04C0\u10A0-\u10C5\u115F\u1160\u17B4\u17B5\u2132\u2183\u3164\uFC5E-\uFC63\uFDFA\uFDFB\uFE70\uFE72\uFE74\uFE76\uFE78\uFE7A\uFE7C\uFE7E\uFFA0\U0002F868\U0002F874\U0002F91F\U0002F95F\U0002F9BF]")`,message="write the letters that the domain is registered with, or its A-label (xn--…): one of these is invisible, or has no reading as a part of a domain"
 type AllowDomain string
 
-// DenyDomain is a domain with everything below it, "*." and a domain for only what is below, a top-level domain, or "*"
-// for everything. It is compared like an AllowDomain; where programs read a label of other letters in two ways, both are
+// DenyDomain is a domain with everything below it, "*." and a domain for only what is below, a top-level domain, or
+// "*" for everything. It is compared as an AllowDomain. If programs read a label as two different names, both are
 // denied.
 //
 // +kubebuilder:validation:MinLength=1
@@ -59,10 +60,10 @@ type AllowDomain string
 // +kubebuilder:validation:XValidation:rule=`!self.matches("[\u037A\u04C0\u10A0-\u10C5\u115F\u1160\u17B4\u17B5\u2132\u2183\u3164\uFC5E-\uFC63\uFDFA\uFDFB\uFE70\uFE72\uFE74\uFE76\uFE78\uFE7A\uFE7C\uFE7E\uFFA0\U0002F868\U0002F874\U0002F91F\U0002F95F\U0002F9BF]")`,message="write the letters that the domain is registered with, or its A-label (xn--…): one of these is invisible, or has no reading as a part of a domain"
 type DenyDomain string
 
-// MailAddress is a whole mail address in the plain form that every mail system reads the same way: an ASCII dot-atom
-// (RFC 5322 3.2.3), one @, a domain of two or more labels. It is compared without regard to the case of ASCII letters. The
-// only pattern is jo+*@acme.com: jo@acme.com and all of its sub-addresses, such as jo+news@acme.com. The characters
-// *?{}|^$% have no other place in it, nor a + after a dot: they are from pattern languages, and real addresses do not have them.
+// MailAddress is a mail address in the plain form that all mail systems read alike: an ASCII dot-atom (RFC 5322
+// 3.2.3), one @, and a domain of two or more labels. The letter case of ASCII is ignored. The only pattern is
+// jo+*@acme.com: jo@acme.com and all of its sub-addresses, such as jo+news@acme.com. Elsewhere the characters
+// *?{}|^$% and a + after a dot are refused: pattern languages use them, real addresses do not.
 //
 // +kubebuilder:validation:MinLength=3
 // +kubebuilder:validation:MaxLength=254
@@ -73,16 +74,16 @@ type DenyDomain string
 // +kubebuilder:validation:XValidation:rule=`!self.matches("[\u037A\u04C0\u10A0-\u10C5\u115F\u1160\u17B4\u17B5\u2132\u2183\u3164\uFC5E-\uFC63\uFDFA\uFDFB\uFE70\uFE72\uFE74\uFE76\uFE78\uFE7A\uFE7C\uFE7E\uFFA0\U0002F868\U0002F874\U0002F91F\U0002F95F\U0002F9BF]")`,message="write the letters that the domain is registered with, or its A-label (xn--…): one of these is invisible, or has no reading as a part of a domain"
 type MailAddress string
 
-// Message is one line of plain text for a person who is turned away: no control characters, no <. In it, {id} stands
-// for the decision id, which the operator's log has too.
+// Message is one line of plain text for a person whom a policy denies, without control characters and <. {id} is
+// replaced by the id of the decision, which is also in the operator's log.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=300
 // +kubebuilder:validation:XValidation:rule=`self.matches(r"^[^<\p{Cc}\p{Zl}\p{Zp}]*[^<\p{Cc}\p{Z}][^<\p{Cc}\p{Zl}\p{Zp}]*$")`,message="write one line of plain text, without line breaks, control characters and <"
 type Message string
 
-// AttributeName is the variable name of an attribute of Okta's user profile. Those by which a person signs in or is
-// reached cannot be set.
+// AttributeName is the variable name of an attribute of Okta's user profile. The attributes by which a person signs
+// in or is reached cannot be set.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=59
@@ -90,7 +91,7 @@ type Message string
 // +kubebuilder:validation:XValidation:rule="!(self.lowerAscii() in ['login', 'email', 'password', 'secondemail', 'mobilephone', 'primaryphone'])",message="write another attribute: login, email, password, secondEmail, mobilePhone and primaryPhone are not set by a policy"
 type AttributeName string
 
-// ObjectName is the name of an object of Kubernetes: a DNS sub-domain (RFC 1123).
+// ObjectName is the name of a Kubernetes object: a DNS subdomain (RFC 1123).
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253

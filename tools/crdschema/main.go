@@ -1,11 +1,14 @@
-// Command crdvalue writes the schema of RegistrationPolicy's spec.profile[].value into a generated
-// CustomResourceDefinition, in place. A value is a string, number, boolean or list of strings, and no marker of
-// controller-gen can say so: they want one type, and a structural schema that admits several names none.
+// Command crdschema finishes a generated CustomResourceDefinition in place, where no marker of controller-gen helps:
+//
+//   - A value of spec.profile is a string, number, boolean or list of strings. Markers want one type.
+//   - Descriptions are paragraphs of one line, which kubectl explain wraps to the width of the terminal.
+//   - Items have no description: kubectl explain would add the Go comment of their type to that of the field.
 package main
 
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/yaml"
@@ -18,11 +21,11 @@ const (
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: crdvalue FILE")
+		fmt.Fprintln(os.Stderr, "usage: crdschema FILE")
 		os.Exit(2)
 	}
 	if err := rewrite(os.Args[1]); err != nil {
-		fmt.Fprintln(os.Stderr, "crdvalue:", err)
+		fmt.Fprintln(os.Stderr, "crdschema:", err)
 		os.Exit(1)
 	}
 }
@@ -56,12 +59,33 @@ func rewrite(file string) error {
 		value["items"] = apiextensionsv1.JSONSchemaProps{Type: "string", MaxLength: new(int64(maxText))}
 		value["minProperties"] = 1 // more than ...
 		value["maxProperties"] = 0 // ... an object can have: no object is one
+		describe(at(version, "schema", "openAPIV3Schema"))
 	}
 	out, err := yaml.Marshal(crd)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(file, append([]byte("---\n"), out...), 0o644)
+}
+
+// describe joins the lines of each paragraph of the descriptions in a schema, and drops those of items.
+func describe(schema map[string]any) {
+	if text, ok := schema["description"].(string); ok {
+		paragraphs := strings.Split(text, "\n\n")
+		for i, paragraph := range paragraphs {
+			paragraphs[i] = strings.Join(strings.Fields(paragraph), " ")
+		}
+		schema["description"] = strings.Join(paragraphs, "\n\n")
+	}
+	if items := at(schema, "items"); items != nil {
+		delete(items, "description")
+		describe(items)
+	}
+	for _, property := range at(schema, "properties") {
+		if property, ok := property.(map[string]any); ok {
+			describe(property)
+		}
+	}
 }
 
 // at follows keys through nested objects; a missing one yields nil.
