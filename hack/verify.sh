@@ -7,6 +7,8 @@ root=$PWD
 export GOWORK=off
 
 readonly diff_lines=40
+readonly recent_commits=50
+readonly longest_subject=72
 failures=0
 fail() {
   echo "verify: $*" >&2
@@ -73,6 +75,15 @@ server_minor=$(cut -d. -f2 <<<"$server")
   fail "go.mod has k8s.io/client-go $client, test/controlplane/go.mod k8s.io/kubernetes $server: they must be the same minor release"
 strays=$(awk -v want="${server/#v1/v0}" '/=> k8s.io\// && $4 != want { print $1, $4 }' test/controlplane/go.mod)
 [[ -z $strays ]] || fail "test/controlplane/go.mod replaces staging modules by another release than $server: $strays"
+
+step "first lines of the last $recent_commits commits"
+# Git's convention: an imperative sentence that fits a line of git log.
+while read -r commit subject; do
+  [[ ${#subject} -le $longest_subject ]] || fail "commit $commit: its first line has ${#subject} characters, over $longest_subject"
+  first=${subject%% *}
+  [[ $subject =~ ^[A-Z][a-z]+\  && ! ($first =~ (ed|ing)$ && ! $first =~ ^(Bring|Embed|Feed|Speed)$) && $subject != *. ]] ||
+    fail "commit $commit: its first line is not an imperative without a full stop: $subject"
+done < <(git log --no-merges --max-count="$recent_commits" --format='%h %s' 2>/dev/null)
 
 step "paths of this machine"
 if grep -nIF -e "$root/" -e "$HOME/" -- "${present[@]}" >&2; then
