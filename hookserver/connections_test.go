@@ -24,13 +24,13 @@ func limited(t *testing.T, most int) (address string, evicted *atomic.Int64) {
 		ConnContext: withConnection,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("X-Good") != "" {
-				trust(r.Context())
+				markAuthenticated(r.Context())
 			}
 			_, _ = io.WriteString(w, "answered")
 		}),
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(newConnections(listener, most, func() { evicted.Add(1) })) }()
+	go func() { served <- server.Serve(newLimitedListener(listener, most, func() { evicted.Add(1) })) }()
 	t.Cleanup(func() {
 		_ = server.Close()
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
@@ -121,7 +121,7 @@ func TestThoseWhoSayNothingGoBeforeThoseWhoWereNotHeardYet(t *testing.T) {
 		t.Fatal(err)
 	}
 	const most = 3
-	accepting := newConnections(listener, most, func() {})
+	accepting := newLimitedListener(listener, most, func() {})
 	t.Cleanup(func() { _ = accepting.Close() })
 	accept := func(says string) net.Conn {
 		t.Helper()

@@ -59,8 +59,8 @@ func TestStatuses(t *testing.T) {
 		"identity":                            {good, set("Content-Encoding", "identity"), 200},
 		"compressed":                          {good, set("Content-Encoding", "gzip"), 415},
 		"64 KiB":                              {good + strings.Repeat(" ", 64<<10-len(good)), func(*http.Request) {}, 200},
-		"an byte more":                        {good + strings.Repeat(" ", 64<<10-len(good)+1), func(*http.Request) {}, 413},
-		"an byte more, in chunks":             {good + strings.Repeat(" ", 64<<10-len(good)+1), chunked, 413},
+		"a byte more":                        {good + strings.Repeat(" ", 64<<10-len(good)+1), func(*http.Request) {}, 413},
+		"a byte more, in chunks":             {good + strings.Repeat(" ", 64<<10-len(good)+1), chunked, 413},
 		"in chunks":                           {good, chunked, 200},
 		"not JSON":                            {good + "}", func(*http.Request) {}, 400},
 		"no body":                             {"", func(*http.Request) {}, 400},
@@ -304,7 +304,7 @@ func TestAStrangerKeepsNoConnection(t *testing.T) {
 
 func TestStrangersDoNotSilenceTheLinesAboutCallers(t *testing.T) {
 	server := run(t)
-	for range 2 * refusalLogBurst {
+	for range 2 * logBurst {
 		server.post("{}", func(r *http.Request) { r.Header.Set("Authorization", "guess") })
 	}
 	if got := server.post("not JSON"); got.status != http.StatusBadRequest {
