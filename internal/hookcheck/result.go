@@ -16,7 +16,7 @@ const slowShare = 2
 func (o *Options) readResult(report *Report) {
 	r := &report.Result
 	var earlier []string
-	for _, t := range r.Trouble {
+	for _, t := range r.Faults {
 		switch {
 		case t.Earlier:
 			earlier = append(earlier, t.Text)
