@@ -151,7 +151,7 @@ func (h *Hook) attempt(ctx context.Context, call Call) (_ Result, retry bool) {
 	if err != nil {
 		r := Result{Status: answer.Status, Err: err}
 		if errors.Is(err, context.DeadlineExceeded) {
-			r.addFault(KindTimeout, "no whole answer within %s", h.options.Timeout)
+			r.addFault(KindTimeout, "no complete answer within %s", h.options.Timeout)
 		} else {
 			r.addFault(KindConnection, "connection error: %s", err)
 		}

@@ -198,7 +198,7 @@ func TestWhenOktaCallsAgain(t *testing.T) {
 		},
 		"after a timeout": {
 			handlers: []http.HandlerFunc{hang}, made: 2,
-			faults: []string{"attempt 1: no whole answer within 100ms", "no whole answer within 100ms"},
+			faults: []string{"attempt 1: no complete answer within 100ms", "no complete answer within 100ms"},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
