@@ -6,7 +6,7 @@ import (
 	"registrationpolicy.dev/operator/hookserver/oauth"
 )
 
-// Results of an authentication in metrics and log lines. A token has the oauth.Cause values besides.
+// Results of an authentication in metrics and log lines. Tokens also have the oauth.Cause values.
 const (
 	authAccepted = "accepted"
 	authMissing  = "missing"  // the header is absent

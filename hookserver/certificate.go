@@ -51,12 +51,12 @@ func LoadCertificate(dir string, logger logr.Logger) (*Certificate, error) {
 	return c, nil
 }
 
-// Register registers registration_policy_certificate_not_after_timestamp_seconds: the Unix time at which the first
-// certificate of the chain in use expires.
+// Register registers registration_policy_certificate_not_after_timestamp_seconds: the Unix time of the earliest expiry
+// in the chain in use.
 func (c *Certificate) Register(registerer prometheus.Registerer) error {
 	return registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: metricPrefix + "certificate_not_after_timestamp_seconds",
-		Help: "Unix time at which the first certificate of the chain in use expires.",
+		Help: "Unix time of the earliest expiry in the certificate chain in use.",
 	}, func() float64 { return float64(c.current.Load().notAfter.Unix()) }))
 }
 

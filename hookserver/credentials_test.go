@@ -120,7 +120,7 @@ func TestLoadCredentialsFromWhatIsNoFile(t *testing.T) {
 	})
 }
 
-// What a running server tolerates, the next start tolerates: a bad file beside good ones closes the door to nobody else.
+// A start tolerates the same files as a running server: a bad file does not affect the good ones.
 func TestABadFileDoesNotStopTheNextStart(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, dir, "good", "sixteen-bytes-xx")

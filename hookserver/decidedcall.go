@@ -12,8 +12,8 @@ import (
 // requestIDHeader is Okta's header with the id of the call in the System Log.
 const requestIDHeader = "X-Okta-Request-Id"
 
-// decidedCall is a call with its decision, the source of the answer, the log line and the metrics. It holds no personal
-// data.
+// decidedCall is a call with its decision. The answer, the log line and the metrics are made from it. It has no
+// personal data.
 type decidedCall struct {
 	decisionID string
 	credential string // the name, not the value

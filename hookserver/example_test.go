@@ -18,7 +18,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// A server answers calls by the snapshot in its store. The controllers publish a new one on every change of the policies.
+// A server answers calls by the snapshot in its store. The controllers publish a new one on every change of the
+// policies.
 func Example() {
 	snapshot, _ := rules.Compile([]rules.Policy{{
 		PolicyName: rules.PolicyName{Namespace: "okta", Name: "partners"},

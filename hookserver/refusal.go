@@ -14,7 +14,7 @@ import (
 // refusal is an answer other than 200. Okta then denies with its own text. The body only repeats the status.
 type refusal struct {
 	status int
-	// cause is the key cause of the log line. "" means no line, because port scanners could cause any number.
+	// cause is the value of the log key cause. "" means no log line, because port scanners could cause any number.
 	cause string
 	// unauthenticated closes the connection. If it stayed open, callers without a credential could hold all
 	// maxConnections and lock Okta out.

@@ -18,7 +18,7 @@ type Server struct {
 	options           Options
 	inFlight          chan struct{} // one element for each call being decided
 	metrics           *metrics
-	refusalLog        limitedLog // calls with an accepted credential
+	refusalLog        limitedLog // refused calls with an accepted credential
 	authenticationLog limitedLog // failed authentications; separate, so that they cannot suppress lines of the other
 	http              *http.Server
 	draining          atomic.Bool
@@ -72,8 +72,9 @@ func (s *Server) Serve(listener net.Listener, tlsConfig *tls.Config) error {
 	return fmt.Errorf("hook server: %w", err)
 }
 
-// Drain makes the server close each connection after its next answer; it continues to serve. Once this replica is
-// unready, callers' new connections go to other replicas, so that Shutdown does not meet calls on kept connections.
+// Drain makes the server close each connection after its next answer; it continues to serve. Callers then reconnect, to
+// other replicas once this one is unready. On kept connections they would call this one until Shutdown, which could
+// close a connection with a call on its way.
 func (s *Server) Drain() { s.draining.Store(true) }
 
 // Shutdown stops accepting calls, answers those in flight, and closes the server. If ctx ends first, it closes their

@@ -8,8 +8,8 @@ import (
 	"registrationpolicy.dev/operator/test/oauthissuer"
 )
 
-// The issuer of these tests speaks TLS on a real listener outside of the bubble; the time inside stands still while a fetch is
-// on its way.
+// The issuer of these tests speaks TLS on a real listener outside of the bubble; the time inside stands still while a
+// fetch is on its way.
 
 func TestTheLastKeysServeForADayWhileTheIssuerIsAway(t *testing.T) {
 	key := oauthissuer.RSA("k1", bits)
