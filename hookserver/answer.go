@@ -8,19 +8,18 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Preview is what a server would make of a call.
+// Preview is the result of [DryRun].
 type Preview struct {
-	// Call is what the decision depends on, and Decision what comes of it.
+	// Call is the input of the decision, and Decision its result.
 	Call     rules.Call
 	Decision rules.Decision
 	// Body is the answer to Okta, with status 200.
 	Body []byte
 }
 
-// DryRun answers a call as a server with these options and this snapshot would after it authenticated the caller, and
-// leaves out all else: nothing is served, counted or logged. Of the options it looks at AddressAttributes, Texts and
-// Observe; the request must have been decoded with the same attributes. The error is about these options, or that of a
-// server that answers 500.
+// DryRun returns the answer of a server with these options and this snapshot to an authenticated call. It serves,
+// counts and logs nothing. Of the options it uses AddressAttributes, Texts and Observe; the request must have been
+// decoded with the same attributes. It fails if one of these options is invalid, or where a server would answer 500.
 func DryRun(request *okta.Request, snapshot *rules.Snapshot, decisionID string, options Options) (Preview, error) {
 	options = options.withDefaults()
 	var faults optionerror.Errors
@@ -30,7 +29,7 @@ func DryRun(request *okta.Request, snapshot *rules.Snapshot, decisionID string, 
 	}
 	call, decision := decide(request, snapshot, options.Observe)
 	c := decidedCall{decisionID: decisionID, digest: snapshot.Digest(), shape: call.Shape, decision: &decision}
-	c.identify(&http.Request{}, request, options.AuthHeader)
+	c.setIdentifiers(&http.Request{}, request, options.AuthHeader)
 	body, err := c.response(&options).Encode()
 	return Preview{call, decision, body}, err
 }
@@ -42,14 +41,14 @@ func decide(request *okta.Request, snapshot *rules.Snapshot, observe bool) (rule
 	return call, decision
 }
 
-// response puts the decision into Okta's words.
+// response returns the decision in Okta's format.
 func (c *decidedCall) response(o *Options) okta.Response {
 	d := c.decision
 	debug := c.debugContext()
 	if d.Answer() == rules.Deny {
 		attribute := d.Attribute
 		if attribute == "" {
-			attribute = o.AddressAttributes[0] // a cause without a location under the profile is not shown
+			attribute = o.AddressAttributes[0] // Okta shows a cause only if its location is an attribute
 		}
 		return okta.Deny(o.Texts.For(d, c.decisionID), string(d.Reason.Code()), attribute).WithDebugContext(debug)
 	}

@@ -6,26 +6,25 @@ import (
 	"registrationpolicy.dev/operator/hookserver/oauth"
 )
 
-// Results of an authentication, as metrics and log lines have them. Those of a token are the oauth.Cause values.
+// Results of an authentication in metrics and log lines. Tokens also have the oauth.Cause values.
 const (
 	authAccepted = "accepted"
-	authMissing  = "missing"  // no header line of that name
-	authRepeated = "repeated" // several: a proxy and the server could each take another one
+	authMissing  = "missing"  // the header is absent
+	authRepeated = "repeated" // several values: a proxy and this server could each use a different one
 	authUnknown  = "unknown"  // not an accepted value
-	authBoth     = "both"     // a token, and the header of the other credentials too
+	authBoth     = "both"     // a token in Authorization, and a value in AuthHeader
 	authDisabled = "disabled" // InsecureNoAuthentication
 )
 
-// oauthHeader is the header of an access token (RFC 6750). The other credentials may have another one.
+// oauthHeader is the header of an access token (RFC 6750). Other credentials are in Options.AuthHeader.
 const oauthHeader = "Authorization"
 
-// oauthCredential begins the name of the credential of a token; the client's id follows. No file of Credentials has such a
-// name.
+// oauthCredential and the client's id are the credential name of a token. Credential files cannot have such a name: it
+// has a colon.
 const oauthCredential = "oauth:"
 
-// authenticate reports whether the request has an accepted credential, and its name. It looks at the headers only, and
-// so comes before any of the body is read. There is no WWW-Authenticate in the answer: it would tell strangers what to
-// guess.
+// authenticate returns the name of the request's credential, and whether it is accepted. It needs the headers only, and
+// runs before the body is read. The answer has no WWW-Authenticate, which would tell an attacker what to guess.
 func (s *Server) authenticate(r *http.Request) (credential string, ok bool) {
 	if s.options.InsecureNoAuthentication {
 		s.metrics.authentication("", authDisabled)
@@ -35,14 +34,14 @@ func (s *Server) authenticate(r *http.Request) (credential string, ok bool) {
 	ok = result == authAccepted
 	s.metrics.authentication(credential, result)
 	if !ok {
-		s.strangers.line("Authentication failed", "code", badCredential.status, "result", result)
+		s.authenticationLog.line("Authentication failed", "code", badCredential.status, "result", result)
 	}
 	return credential, ok
 }
 
-// credentialOf returns the name of the credential of a call and authAccepted, or why there is none. What has the form of a token
-// is verified as one and never compared with the other credentials; whatever else there is, is compared and never verified.
-// A call that shows both kinds is refused: two programs could take another one for its caller.
+// credentialOf returns the name of a call's credential and authAccepted, or the reason why it has none. JWT-shaped
+// values are only verified as tokens; all others are only compared with the stored credentials. A call with both is
+// refused: a proxy and this server could each attribute it to a different caller.
 func (s *Server) credentialOf(header http.Header) (credential, result string) {
 	values := header[s.options.AuthHeader]
 	if s.options.OAuth != nil {

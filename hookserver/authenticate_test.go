@@ -73,10 +73,10 @@ func TestFailedAuthenticationsAreCountedAndTheirLogIsBounded(t *testing.T) {
 	}
 	server.hasMetric(`authentications_total{credential="",result="unknown"} 100`)
 	lines := server.log.with(t, "Authentication failed")
-	if len(lines) < 1 || len(lines) > refusalLogBurst+5 {
+	if len(lines) < 1 || len(lines) > logBurst+5 {
 		t.Errorf("%d lines for %d calls", len(lines), calls)
 	}
-	suppressed := server.server.strangers.suppressed.Load()
+	suppressed := server.server.authenticationLog.suppressed.Load()
 	for _, line := range lines {
 		suppressed += int64(line["suppressed"].(float64))
 	}

@@ -11,7 +11,7 @@ import (
 	"registrationpolicy.dev/operator/hookserver/okta"
 )
 
-// isJSON reports whether the header promises plain JSON, or promises nothing.
+// isJSON reports whether the headers declare uncompressed JSON, or no content type.
 func isJSON(header http.Header) bool {
 	for _, encoding := range header.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
@@ -38,7 +38,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 		return nil, &bodyTooLarge
 	}
 	deadline := time.Now().Add(bodyTimeout)
-	// A server that cannot set deadlines has its own timeouts; see Handler.
+	// ErrNotSupported: the handler runs in another server, with timeouts of its own; see Handler.
 	err := http.NewResponseController(w).SetReadDeadline(deadline)
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, &bodyUnreadable

@@ -5,7 +5,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// callOf returns what a decision depends on. What the data hold decides the shape, not what requestType says.
+// callOf returns the input of a decision. The shape follows from the profiles in data, not from requestType.
 func callOf(r *okta.Request) rules.Call {
 	return rules.Call{
 		Shape:         shapeOf(r),

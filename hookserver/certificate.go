@@ -18,29 +18,28 @@ import (
 	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
-// Certificate is a TLS certificate with its key, kept equal to two files. It is made by [LoadCertificate] and kept up to
-// date by [Certificate.Run].
+// Certificate is a TLS certificate and its key, read from two files. [LoadCertificate] makes it, and [Certificate.Run]
+// follows changes of the files.
 //
-// It is our own because controller-runtime's certwatcher passes over a change of the chain alone: whoever adds the missing
-// intermediate certificate, as Okta needs it, would have to restart the server too.
+// controller-runtime's certwatcher is no alternative: it ignores a change of the intermediate certificates alone, so
+// that adding a missing one, which Okta needs, would take a restart.
 type Certificate struct {
 	dir    string
 	logger logr.Logger
 
-	chain, key []byte // the files in use; of one goroutine
+	chain, key []byte // contents of the files in use; not for concurrent use
 	current    atomic.Pointer[certificate]
 }
 
-// certificate is one that was read.
 type certificate struct {
 	pair tls.Certificate
-	// notAfter is the first end in the chain. One that is sent for completeness only, as a cross-signed root is, counts too:
-	// whether a caller needs it cannot be told here.
+	// notAfter is the earliest in the chain. It includes certificates that a caller may not need, such as a
+	// cross-signed root: the server cannot know whether it does.
 	notAfter time.Time
 }
 
-// LoadCertificate reads tls.crt, a chain that begins with the server's own certificate, and tls.key in the directory, both in
-// PEM, as a Secret of the type kubernetes.io/tls has them. The error names what cannot be read or does not fit together.
+// LoadCertificate reads the PEM files tls.crt, a chain that begins with the server's certificate, and tls.key of a
+// directory, as in a Secret of the type kubernetes.io/tls. It fails if one cannot be read or they do not match.
 func LoadCertificate(dir string, logger logr.Logger) (*Certificate, error) {
 	if logger.GetSink() == nil {
 		logger = logr.Discard()
@@ -52,17 +51,17 @@ func LoadCertificate(dir string, logger logr.Logger) (*Certificate, error) {
 	return c, nil
 }
 
-// Register registers registration_policy_certificate_not_after_timestamp_seconds: when the certificate in use ends, or one of
-// its chain before it, in Unix time.
+// Register registers registration_policy_certificate_not_after_timestamp_seconds: the Unix time of the earliest expiry
+// in the chain in use.
 func (c *Certificate) Register(registerer prometheus.Registerer) error {
 	return registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: metricPrefix + "certificate_not_after_timestamp_seconds",
-		Help: "When the certificate of the hook, or one of its chain before it, ends, in Unix time.",
+		Help: "Unix time of the earliest expiry in the certificate chain in use.",
 	}, func() float64 { return float64(c.current.Load().notAfter.Unix()) }))
 }
 
-// TLS returns the settings of a server with this certificate; nil of a nil one, which is a server without TLS. Okta speaks TLS 1.2 and
-// newer.
+// TLS returns the TLS configuration of a server with this certificate. It returns nil for a nil Certificate: no TLS.
+// The minimum is TLS 1.2, which Okta supports.
 func (c *Certificate) TLS() *tls.Config {
 	if c == nil {
 		return nil
@@ -70,29 +69,29 @@ func (c *Certificate) TLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.Get}
 }
 
-// Get returns the certificate to serve with, whatever the caller asked for. It is a [tls.Config] GetCertificate.
+// Get returns the current certificate for every ClientHello. It is a [tls.Config] GetCertificate.
 func (c *Certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return &c.current.Load().pair, nil
 }
 
-// Run reads the files again whenever they change, until ctx ends. It returns nil. What cannot be read, or is only half
-// replaced, leaves the earlier certificate in use and is logged once.
+// Run reads the files again whenever they change, until ctx ends. It returns nil. If they cannot be read or do not
+// match, the earlier certificate stays in use, and the error is logged once.
 func (c *Certificate) Run(ctx context.Context) error {
 	watcher, err := dirwatch.New(c.dir)
 	if err != nil {
 		loglevel.Warn(c.logger, "Certificate is not watched, only polled", "directory", c.dir, "error", err)
 	}
-	fault := ""
+	lastLogged := ""
 	watcher.Run(ctx, func() {
 		changed, err := c.read()
 		switch {
 		case err != nil:
-			if err.Error() != fault {
+			if err.Error() != lastLogged {
 				c.logger.Error(err, "Certificate not accepted; the earlier one stays in use", "directory", c.dir)
 			}
-			fault = err.Error()
+			lastLogged = err.Error()
 		default:
-			fault = ""
+			lastLogged = ""
 			if changed {
 				c.logger.Info("Certificate replaced", "notAfter", c.current.Load().notAfter)
 			}
@@ -101,7 +100,7 @@ func (c *Certificate) Run(ctx context.Context) error {
 	return nil
 }
 
-// read takes up the files if they differ from those in use.
+// read loads the files if they differ from those in use.
 func (c *Certificate) read() (changed bool, err error) {
 	chain, err := os.ReadFile(filepath.Join(c.dir, "tls.crt"))
 	if err != nil {
@@ -120,7 +119,7 @@ func (c *Certificate) read() (changed bool, err error) {
 	}
 	read := &certificate{pair: pair, notAfter: pair.Leaf.NotAfter}
 	for _, der := range pair.Certificate[1:] {
-		// What cannot be parsed is sent as it is, and has no end that we know.
+		// A certificate that cannot be parsed is still sent; its expiry is unknown.
 		if issuer, err := x509.ParseCertificate(der); err == nil && issuer.NotAfter.Before(read.notAfter) {
 			read.notAfter = issuer.NotAfter
 		}

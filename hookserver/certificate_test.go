@@ -147,7 +147,7 @@ func TestTheEndOfTheCertificateIsTheFirstEndInItsChain(t *testing.T) {
 			t.Fatalf("%s: %v", c.sentence, err)
 		}
 		want := fmt.Sprintf(`
-# HELP registration_policy_certificate_not_after_timestamp_seconds When the certificate of the hook, or one of its chain before it, ends, in Unix time.
+# HELP registration_policy_certificate_not_after_timestamp_seconds Unix time of the earliest expiry in the certificate chain in use.
 # TYPE registration_policy_certificate_not_after_timestamp_seconds gauge
 registration_policy_certificate_not_after_timestamp_seconds %g
 `, float64(c.want.Unix()))

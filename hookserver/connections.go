@@ -9,79 +9,81 @@ import (
 	"time"
 )
 
-// connections bounds how many connections of a listener are open at once. A limit that lets new callers wait would lock Okta out
-// as soon as strangers hold it; here it is the stranger who came first that goes: the connection on which no call has shown a
-// credential for longest, once it had strangerTime to do so. Those on which nothing was said go before the others: a caller says at
-// once what it has to, and must not go because this server is slow to listen. Only where all have shown a credential is a new
-// connection refused.
-type connections struct {
+// limitedListener limits how many connections are open at once. At the limit it closes the oldest unauthenticated
+// connection: if new callers had to wait instead, unauthenticated ones could lock Okta out. A connection is
+// unauthenticated until a call on it has shown an accepted credential, and is kept for authenticationGrace at least.
+// Connections that have sent nothing are closed before those that have: a caller sends its request at once, and must
+// not lose its connection because this server is slow to read. A new connection is refused only if all are
+// authenticated.
+type limitedListener struct {
 	net.Listener
 
-	most    int
-	evicted func() // is told of each connection that had to go
+	limit   int
+	evicted func() // called for each connection that is closed or refused because of the limit
 
-	mu             sync.Mutex
-	open           int
-	silent, spoken list.List // of *connection, strangers all, the oldest first
+	mu   sync.Mutex
+	open int
+	// Unauthenticated connections (*connection), the oldest first, by whether anything was read from them.
+	unread, read list.List
 }
 
-func newConnections(listener net.Listener, most int, evicted func()) *connections {
-	return &connections{Listener: listener, most: most, evicted: evicted}
+func newLimitedListener(listener net.Listener, limit int, evicted func()) *limitedListener {
+	return &limitedListener{Listener: listener, limit: limit, evicted: evicted}
 }
 
 // Accept waits for the next connection.
-func (c *connections) Accept() (net.Conn, error) {
+func (l *limitedListener) Accept() (net.Conn, error) {
 	for {
-		accepted, err := c.Listener.Accept()
+		accepted, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		next := &connection{Conn: accepted, of: c, since: time.Now()}
-		wait, ok := c.add(next)
-		for ; wait > 0; wait, ok = c.add(next) {
-			time.Sleep(wait) // the next ones wait with the kernel
+		next := &connection{Conn: accepted, listener: l, acceptedAt: time.Now()}
+		wait, ok := l.add(next)
+		for ; wait > 0; wait, ok = l.add(next) {
+			time.Sleep(wait) // further connections wait in the kernel's backlog
 		}
 		if ok {
 			return next, nil
 		}
-		c.evicted()
-		_ = accepted.Close() // an error means that the caller has left already
+		l.evicted()
+		_ = accepted.Close() // an error means that the caller has closed it already
 	}
 }
 
-// add takes up a connection, and makes room for it. It reports whether there is any, or for how long to wait for it.
-func (c *connections) add(next *connection) (wait time.Duration, ok bool) {
-	c.mu.Lock()
-	var leaving *connection
-	if c.open >= c.most {
-		if leaving, wait = c.first(); leaving == nil {
-			c.mu.Unlock()
+// add adds a connection, if necessary in place of another. If it cannot, wait is the time until it may; 0 means never.
+func (l *limitedListener) add(next *connection) (wait time.Duration, ok bool) {
+	l.mu.Lock()
+	var evict *connection
+	if l.open >= l.limit {
+		if evict, wait = l.evictable(); evict == nil {
+			l.mu.Unlock()
 			return wait, false
 		}
-		c.remove(leaving)
+		l.remove(evict)
 	}
-	c.open++
+	l.open++
 	next.counted = true
-	next.enter(&c.silent)
-	c.mu.Unlock()
-	if leaving != nil {
-		c.evicted()
-		_ = leaving.Conn.Close()
+	next.moveTo(&l.unread)
+	l.mu.Unlock()
+	if evict != nil {
+		l.evicted()
+		_ = evict.Conn.Close()
 	}
 	return 0, true
 }
 
-// first returns the stranger that goes first. If there is none, wait says when there may be; 0 means never. It is called with mu
-// locked.
-func (c *connections) first() (_ *connection, wait time.Duration) {
-	for _, strangers := range []*list.List{&c.silent, &c.spoken} {
-		for element := strangers.Front(); element != nil; element = strangers.Front() {
+// evictable returns the connection to close next. If there is none, wait is the time until there may be; 0 means never.
+// The caller holds mu.
+func (l *limitedListener) evictable() (_ *connection, wait time.Duration) {
+	for _, unauthenticated := range []*list.List{&l.unread, &l.read} {
+		for element := unauthenticated.Front(); element != nil; element = unauthenticated.Front() {
 			oldest, _ := element.Value.(*connection)
-			if strangers == &c.silent && hasUnread(oldest.Conn) {
-				oldest.enter(&c.spoken)
+			if unauthenticated == &l.unread && hasUnread(oldest.Conn) {
+				oldest.moveTo(&l.read)
 				continue
 			}
-			left := strangerTime - time.Since(oldest.since)
+			left := authenticationGrace - time.Since(oldest.acceptedAt)
 			if left <= 0 {
 				return oldest, 0
 			}
@@ -94,60 +96,60 @@ func (c *connections) first() (_ *connection, wait time.Duration) {
 	return nil, wait
 }
 
-// remove is called with mu locked. It may be called again.
-func (c *connections) remove(gone *connection) {
-	gone.enter(nil)
-	if gone.counted {
-		gone.counted = false
-		c.open--
+// remove stops counting a connection. It may be called again. The caller holds mu.
+func (l *limitedListener) remove(c *connection) {
+	c.moveTo(nil)
+	if c.counted {
+		c.counted = false
+		l.open--
 	}
 }
 
-// connection is one of connections. Its fields are locked by those's mu.
+// connection is a connection of a limitedListener, whose mu guards counted, list and element.
 type connection struct {
 	net.Conn
 
-	of      *connections
-	since   time.Time
-	counted bool
-	within  *list.List // silent or spoken; nil once a call has shown a credential
-	element *list.Element
-	heard   atomic.Bool // something was read
+	listener   *limitedListener
+	acceptedAt time.Time
+	counted    bool
+	list       *list.List // unread or read of the listener; nil once authenticated or removed
+	element    *list.Element
+	wasRead    atomic.Bool // a Read returned data
 }
 
-// enter takes the connection out of the list that it is within, and adds it to another, if any. It is called with mu locked.
-func (c *connection) enter(strangers *list.List) {
-	if c.within != nil {
-		c.within.Remove(c.element)
+// moveTo moves the connection from its list to another; nil: to none. The caller holds mu.
+func (c *connection) moveTo(to *list.List) {
+	if c.list != nil {
+		c.list.Remove(c.element)
 	}
-	c.within, c.element = strangers, nil
-	if strangers != nil {
-		c.element = strangers.PushBack(c)
+	c.list, c.element = to, nil
+	if to != nil {
+		c.element = to.PushBack(c)
 	}
 }
 
-// Read reads, and notes that something was said.
+// Read reads, and records that the caller has sent something.
 func (c *connection) Read(into []byte) (int, error) {
 	n, err := c.Conn.Read(into)
-	if n > 0 && !c.heard.Swap(true) {
-		c.of.mu.Lock()
-		if c.within == &c.of.silent {
-			c.enter(&c.of.spoken)
+	if n > 0 && !c.wasRead.Swap(true) {
+		c.listener.mu.Lock()
+		if c.list == &c.listener.unread {
+			c.moveTo(&c.listener.read)
 		}
-		c.of.mu.Unlock()
+		c.listener.mu.Unlock()
 	}
 	return n, err
 }
 
-// Close closes the connection, and makes room for another.
+// Close closes the connection and frees its place.
 func (c *connection) Close() error {
-	c.of.mu.Lock()
-	c.of.remove(c)
-	c.of.mu.Unlock()
+	c.listener.mu.Lock()
+	c.listener.remove(c)
+	c.listener.mu.Unlock()
 	return c.Conn.Close()
 }
 
-// CloseWrite ends what is sent, as net/http does before it closes: an answer is not lost in a reset.
+// CloseWrite closes the sending side. net/http calls it before Close, so that a reset does not lose the answer.
 func (c *connection) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -155,19 +157,19 @@ func (c *connection) CloseWrite() error {
 	return nil
 }
 
-// trusted notes that a call on the connection has shown a credential.
-func (c *connection) trusted() {
-	c.of.mu.Lock()
-	defer c.of.mu.Unlock()
-	c.enter(nil)
+// markAuthenticated exempts the connection from eviction.
+func (c *connection) markAuthenticated() {
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	c.moveTo(nil)
 }
 
-// connectionKey is the key of a request's connection in its context.
+// connectionKey is the context key of a request's connection.
 type connectionKey struct{}
 
-// withConnection is the ConnContext of the server.
+// withConnection is the server's ConnContext.
 func withConnection(ctx context.Context, conn net.Conn) context.Context {
-	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok { // of TLS
+	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok { // *tls.Conn
 		conn = wrapped.NetConn()
 	}
 	if c, ok := conn.(*connection); ok {
@@ -176,9 +178,9 @@ func withConnection(ctx context.Context, conn net.Conn) context.Context {
 	return ctx
 }
 
-// trust notes that a request has shown a credential.
-func trust(ctx context.Context) {
+// markAuthenticated exempts a request's connection from eviction.
+func markAuthenticated(ctx context.Context) {
 	if c, ok := ctx.Value(connectionKey{}).(*connection); ok {
-		c.trusted()
+		c.markAuthenticated()
 	}
 }

@@ -4,5 +4,5 @@ package hookserver
 
 import "net"
 
-// hasUnread always returns false. The server runs on Unix only; this file lets regpol, which imports the package, build elsewhere.
+// hasUnread always returns false. The server runs on Unix only; regpol imports the package on other systems.
 func hasUnread(net.Conn) bool { return false }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// limited serves on at most so many connections. The credential is X-Good.
+// limited starts a server with a limitedListener. A request with the header X-Good is authenticated.
 func limited(t *testing.T, most int) (address string, evicted *atomic.Int64) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -24,13 +24,13 @@ func limited(t *testing.T, most int) (address string, evicted *atomic.Int64) {
 		ConnContext: withConnection,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("X-Good") != "" {
-				trust(r.Context())
+				markAuthenticated(r.Context())
 			}
 			_, _ = io.WriteString(w, "answered")
 		}),
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(newConnections(listener, most, func() { evicted.Add(1) })) }()
+	go func() { served <- server.Serve(newLimitedListener(listener, most, func() { evicted.Add(1) })) }()
 	t.Cleanup(func() {
 		_ = server.Close()
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
@@ -40,7 +40,7 @@ func limited(t *testing.T, most int) (address string, evicted *atomic.Int64) {
 	return listener.Addr().String(), evicted
 }
 
-// caller calls on one kept connection.
+// caller calls on one keep-alive connection.
 type caller struct{ client *http.Client }
 
 func newCaller(t *testing.T) *caller {
@@ -68,7 +68,7 @@ func (c *caller) call(t *testing.T, address string, good bool) error {
 	return err
 }
 
-// silent opens a connection, and says nothing.
+// silent opens a connection and sends nothing.
 func silent(t *testing.T, address string) net.Conn {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
@@ -87,20 +87,20 @@ func closedByServer(conn net.Conn) bool {
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-func TestStrangersThatHoldConnectionsLockNobodyOut(t *testing.T) {
+func TestUnauthenticatedConnectionsDoNotLockCallersOut(t *testing.T) {
 	const most = 4
 	address, evicted := limited(t, most)
 	kept := newCaller(t)
 	if err := kept.call(t, address, true); err != nil {
 		t.Fatal(err)
 	}
-	strangers := make([]net.Conn, 0, 3*most)
+	unauthenticated := make([]net.Conn, 0, 3*most)
 	for range 3 * most {
-		strangers = append(strangers, silent(t, address))
+		unauthenticated = append(unauthenticated, silent(t, address))
 	}
-	for i, stranger := range strangers[:2*most] {
-		if !closedByServer(stranger) {
-			t.Errorf("stranger %d, long there, was not closed", i)
+	for i, conn := range unauthenticated[:2*most] {
+		if !closedByServer(conn) {
+			t.Errorf("unauthenticated connection %d was not closed", i)
 		}
 	}
 	if err := newCaller(t).call(t, address, true); err != nil {
@@ -114,39 +114,39 @@ func TestStrangersThatHoldConnectionsLockNobodyOut(t *testing.T) {
 	}
 }
 
-// Where the machine is out of breath, a caller's request waits unread for longer than strangers are given.
-func TestThoseWhoSayNothingGoBeforeThoseWhoWereNotHeardYet(t *testing.T) {
+// On an overloaded machine, a caller's request may stay unread for longer than authenticationGrace.
+func TestSilentConnectionsAreClosedBeforeThoseWithUnreadBytes(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	const most = 3
-	accepting := newConnections(listener, most, func() {})
+	accepting := newLimitedListener(listener, most, func() {})
 	t.Cleanup(func() { _ = accepting.Close() })
-	accept := func(says string) net.Conn {
+	accept := func(sent string) net.Conn {
 		t.Helper()
-		stranger := silent(t, listener.Addr().String())
-		if says != "" {
-			if _, err := io.WriteString(stranger, says); err != nil {
+		conn := silent(t, listener.Addr().String())
+		if sent != "" {
+			if _, err := io.WriteString(conn, sent); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if _, err := accepting.Accept(); err != nil {
 			t.Fatal(err)
 		}
-		return stranger
+		return conn
 	}
-	speaks := accept("POST ") // and nobody reads it
+	withBytes := accept("POST ") // left unread
 	first, second := accept(""), accept("")
 	for range 2 {
 		accept("")
 	}
 	if !closedByServer(first) || !closedByServer(second) {
-		t.Error("those who say nothing were not closed")
+		t.Error("silent connections were not closed")
 	}
-	_ = speaks.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-	if _, err := speaks.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the one that speaks: %v, want it to be there", err)
+	_ = withBytes.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	if _, err := withBytes.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the connection with unread bytes: %v, want it open", err)
 	}
 }
 
@@ -159,8 +159,8 @@ func TestAConnectionThatHasShownACredentialStays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if stranger := silent(t, address); !closedByServer(stranger) {
-		t.Error("a stranger got in where there is no room")
+	if conn := silent(t, address); !closedByServer(conn) {
+		t.Error("an unauthenticated connection was accepted at the limit")
 	}
 	if err := first.call(t, address, false); err != nil {
 		t.Errorf("a caller that has shown a credential before: %v", err)
@@ -174,6 +174,6 @@ func TestAConnectionThatHasShownACredentialStays(t *testing.T) {
 		}
 	}
 	if evicted.Load() == 0 {
-		t.Error("nobody was counted")
+		t.Error("no eviction was counted")
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// hasUnread reports whether the kernel holds bytes of a connection that were not read yet.
+// hasUnread reports whether the kernel's receive buffer of a connection holds data.
 func hasUnread(conn net.Conn) bool {
 	tcp, ok := conn.(syscall.Conn)
 	if !ok {

@@ -19,34 +19,34 @@ import (
 	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
-// documentedExample is the value in Okta's documentation: whoever has read that knows it.
+// documentedExample is the value in Okta's documentation, and therefore public.
 const documentedExample = "Basic YWRtaW46c3VwZXJzZWNyZXQ="
 
-// Credentials are the accepted values of one header: each a file of a directory, such as a mounted Secret. The file's
-// name is the credential's. They are made by [LoadCredentials] and kept up to date by [Credentials.Run].
+// Credentials are the accepted values of a header. Each is a file of a directory, such as a mounted Secret, and has the
+// file's name. [LoadCredentials] makes them, and [Credentials.Run] follows changes of the directory.
 type Credentials struct {
 	dir    string
 	logger logr.Logger
 
-	reading   sync.Mutex // held while the directory is read
-	lastFault string     // what was last logged
+	reading    sync.Mutex // held while the directory is read
+	lastLogged string     // the faults last logged
 
 	accepted atomic.Pointer[[]*credential] // sorted by name
-	faults   atomic.Int64                  // files, or directories, that could not be used when last read
+	faults   atomic.Int64                  // unusable files of the last reading; 1 if the directory could not be read
 }
 
-var errNoCredential = errors.New("no file can be used; put each accepted value of the header into one, without which a start fails")
+var errNoCredential = errors.New("no file can be used; put each accepted header value into a file: without one, the next start fails")
 
 type credential struct {
 	name   string
 	digest [sha256.Size]byte
-	used   *atomic.Uint64 // how many calls had it; survives a change of the value
+	used   *atomic.Uint64 // calls with it; kept when the value changes
 }
 
-// LoadCredentials reads the directory: of each file whose name does not begin with a dot, symbolic links followed,
-// the content without one final newline. It must be 16 to 1024 visible ASCII characters, single spaces between them
-// allowed. A file that is not so is refused: it is logged by its name, counted, and accepted as nothing, like one that changes
-// while the server runs. It fails only if no file can be used; the error then names every file, and never shows what is in it.
+// LoadCredentials reads the files of a directory, except those whose names begin with a dot. It follows symbolic links.
+// A value is the content without one final newline: 16 to 1024 visible ASCII characters, with single spaces allowed
+// between them. Any other file is skipped, logged by its name and counted. It fails only if no file can be used; the
+// error names every file, but not its content.
 func LoadCredentials(dir string, logger logr.Logger) (*Credentials, error) {
 	if logger.GetSink() == nil {
 		logger = logr.Discard()
@@ -62,11 +62,10 @@ func LoadCredentials(dir string, logger logr.Logger) (*Credentials, error) {
 		}
 		return nil, fmt.Errorf("credentials: %s: %w", dir, errNoCredential)
 	}
-	c.keep(read)
+	c.apply(read)
 	return c, nil
 }
 
-// oneLine joins errors as the end of a program says them.
 func oneLine(errs []error) string {
 	texts := make([]string, len(errs))
 	for i, err := range errs {
@@ -86,7 +85,7 @@ func (c *Credentials) Names() []string {
 }
 
 func (c *Credentials) list() []*credential {
-	if c == nil { // OAuth alone
+	if c == nil { // only OAuth is configured
 		return nil
 	}
 	if accepted := c.accepted.Load(); accepted != nil {
@@ -95,8 +94,8 @@ func (c *Credentials) list() []*credential {
 	return nil
 }
 
-// match returns the name of the credential with this value. It takes the same time whichever of them it is, and
-// whether it is any: what is compared are digests of one length, and all of them.
+// match returns the name of the credential with this value. It always compares the digests of all credentials in
+// constant time, so that its duration does not depend on which one matches, if any.
 func (c *Credentials) match(value string) (name string, ok bool) {
 	digest := sha256.Sum256([]byte(value))
 	var found *credential
@@ -112,8 +111,8 @@ func (c *Credentials) match(value string) (name string, ok bool) {
 	return found.name, true
 }
 
-// reload reads the directory again. What is gone is revoked, and so is what was replaced by something that may not be
-// accepted: its owner took the old value back. What cannot be read at all stays as it was.
+// reload reads the directory again. It revokes the values of files that were removed or replaced by an invalid value:
+// their owner withdrew the old one. On a read error the earlier values stay accepted.
 func (c *Credentials) reload() {
 	c.reading.Lock()
 	defer c.reading.Unlock()
@@ -123,18 +122,17 @@ func (c *Credentials) reload() {
 		c.logFaults([]error{err})
 		return
 	}
-	c.keep(read)
+	c.apply(read)
 }
 
-// keep takes over what was read, faults included.
-func (c *Credentials) keep(read readCredentials) {
+// apply publishes the result of a reading.
+func (c *Credentials) apply(read credentialFiles) {
 	c.faults.Store(int64(len(read.faults)))
 	c.logFaults(read.faults)
-	c.put(read)
+	c.accept(read)
 }
 
-// put makes what was read the accepted values.
-func (c *Credentials) put(read readCredentials) {
+func (c *Credentials) accept(read credentialFiles) {
 	before := c.list()
 	same := func(a, b *credential) bool { return a.name == b.name && a.digest == b.digest }
 	if c.accepted.Load() != nil && slices.EqualFunc(before, read.accepted, same) {
@@ -151,40 +149,40 @@ func (c *Credentials) put(read readCredentials) {
 	}
 }
 
-// logFaults logs faults, a line each, unless they are those of the last reading.
+// logFaults logs a line for each fault, unless they are the same as at the last reading.
 func (c *Credentials) logFaults(faults []error) {
 	text := ""
 	if err := errors.Join(faults...); err != nil {
 		text = err.Error()
 	}
-	if text != c.lastFault {
+	if text != c.lastLogged {
 		for _, fault := range faults {
 			c.logger.Error(fault, "Credentials not accepted", "directory", c.dir)
 		}
 	}
-	c.lastFault = text
+	c.lastLogged = text
 }
 
-// readCredentials is what one reading of the directory found.
-type readCredentials struct {
+// credentialFiles is the result of reading the directory.
+type credentialFiles struct {
 	accepted []*credential
-	examples []string // names of those that are documentedExample
+	examples []string // names of the accepted credentials equal to documentedExample
 	faults   []error
 }
 
-// read reads the directory. An error says that it could not be listed.
-func (c *Credentials) read() (readCredentials, error) {
+// read reads the directory. It fails only if the directory cannot be listed.
+func (c *Credentials) read() (credentialFiles, error) {
 	entries, err := os.ReadDir(c.dir) // sorted by name
 	if err != nil {
-		return readCredentials{}, err
+		return credentialFiles{}, err
 	}
 	before := map[string]*credential{}
 	for _, credential := range c.list() {
 		before[credential.name] = credential
 	}
-	started := c.accepted.Load() != nil
+	loaded := c.accepted.Load() != nil
 
-	var read readCredentials
+	var read credentialFiles
 	for _, entry := range entries {
 		name := entry.Name()
 		if strings.HasPrefix(name, ".") {
@@ -194,7 +192,7 @@ func (c *Credentials) read() (readCredentials, error) {
 		old := before[name]
 		switch {
 		case err == nil && len(read.accepted) == maxCredentials:
-			read.faults = append(read.faults, fmt.Errorf("file %q: is one too many; %d are possible", name, maxCredentials))
+			read.faults = append(read.faults, fmt.Errorf("file %q: exceeds the limit of %d credentials: remove another file", name, maxCredentials))
 		case err == nil:
 			next := &credential{name: name, digest: sha256.Sum256([]byte(value)), used: new(atomic.Uint64)}
 			if old != nil {
@@ -204,33 +202,34 @@ func (c *Credentials) read() (readCredentials, error) {
 			if value == documentedExample {
 				read.examples = append(read.examples, name)
 			}
-		case errors.Is(err, fs.ErrNotExist) && started:
-			// Removed since the directory was listed, or a link of kubelet's whose target is: revoked.
+		case errors.Is(err, fs.ErrNotExist) && loaded:
+			// Revoked: the file, or the target of the kubelet's symbolic link, was removed after the directory was
+			// listed.
 		default:
 			read.faults = append(read.faults, err)
-			_, refused := errors.AsType[refusedCredential](err)
+			_, refused := errors.AsType[unusableCredential](err)
 			if !refused && old != nil && len(read.accepted) < maxCredentials {
-				read.accepted = append(read.accepted, old) // a read error keeps what there was
+				read.accepted = append(read.accepted, old) // a read error does not revoke
 			}
 		}
 	}
 	return read, nil
 }
 
-// refusedCredential says that a file was read and is not fit for a credential.
-type refusedCredential string
+// unusableCredential is the error of a file that could be read but is not a valid credential.
+type unusableCredential string
 
-func (r refusedCredential) Error() string { return string(r) }
+func (r unusableCredential) Error() string { return string(r) }
 
 func readCredential(dir, name string) (string, error) {
 	if len(name) > maxCredentialName || strings.Trim(name, asciiLetters+asciiDigits+"-._") != "" {
-		return "", refusedCredential(fmt.Sprintf("file %q: name it with letters, digits, -, _ and . only", name))
+		return "", unusableCredential(fmt.Sprintf("file %q: name it with letters, digits, -, _ and . only", name))
 	}
 	path := filepath.Join(dir, name)
 	if stat, err := os.Stat(path); err != nil {
 		return "", err
 	} else if !stat.Mode().IsRegular() {
-		return "", refusedCredential(fmt.Sprintf("file %q: is not a regular file", name))
+		return "", unusableCredential(fmt.Sprintf("file %q: is not a regular file: put the value into one", name))
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -247,14 +246,13 @@ func readCredential(dir, name string) (string, error) {
 		value = strings.TrimSuffix(line, "\r")
 	}
 	if !validCredential(value) {
-		return "", refusedCredential(fmt.Sprintf("file %q: must hold %d to %d visible ASCII characters, "+
+		return "", unusableCredential(fmt.Sprintf("file %q: must hold %d to %d visible ASCII characters, "+
 			"with at most single spaces between them, and one newline at most", name, minCredential, maxCredential))
 	}
 	return value, nil
 }
 
-// validCredential tells values that arrive in a header as they were written: spaces at the ends and runs of them do
-// not.
+// validCredential reports whether a value arrives in a header unchanged. Leading, trailing and repeated spaces may not.
 func validCredential(value string) bool {
 	if len(value) < minCredential || len(value) > maxCredential || strings.Contains(value, "  ") ||
 		value[0] == ' ' || value[len(value)-1] == ' ' {

@@ -14,7 +14,7 @@ import (
 )
 
 func TestLoadCredentials(t *testing.T) {
-	const value = "sixteen-bytes-x"
+	const value = "sixteen-bytes-xx"
 	for sentence, test := range map[string]struct {
 		files map[string]string
 		want  []string // accepted
@@ -120,10 +120,10 @@ func TestLoadCredentialsFromWhatIsNoFile(t *testing.T) {
 	})
 }
 
-// What a running server tolerates, the next start tolerates: a bad file beside good ones closes the door to nobody else.
+// A start tolerates the same files as a running server: a bad file does not affect the good ones.
 func TestABadFileDoesNotStopTheNextStart(t *testing.T) {
 	dir := t.TempDir()
-	writeFile(t, dir, "good", "sixteen-bytes-x")
+	writeFile(t, dir, "good", "sixteen-bytes-xx")
 	running, err := LoadCredentials(dir, new(logLines).logger())
 	if err != nil {
 		t.Fatal(err)

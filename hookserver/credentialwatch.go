@@ -7,9 +7,9 @@ import (
 	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
-// Run reads the directory again whenever it changes, until ctx ends. It returns nil. Kubelet replaces a mounted Secret by
-// renaming a link in the directory: that is a change like any other. Changes that nothing tells of, because the file system
-// does not, or because a file is changed behind a link, are found within 10 s.
+// Run reads the directory again whenever it changes, until ctx ends. It returns nil. It notices an update of a mounted
+// Secret, where the kubelet replaces a symbolic link in the directory. Changes without a notification, as on NFS or of
+// a link's target, are found by polling within 10 s.
 func (c *Credentials) Run(ctx context.Context) error {
 	watcher, err := dirwatch.New(c.dir)
 	if err != nil {

@@ -5,20 +5,21 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// debugContext is what administrators read of a decision in Okta's System Log. It has no domain and nothing personal.
+// debugContext is the part of an answer that administrators see in Okta's System Log. It has no domain and no personal
+// data.
 type debugContext struct {
 	DecisionID  string `json:"decisionID"`
-	Outcome     string `json:"outcome"` // what the policies say: what is observed is answered otherwise
+	Outcome     string `json:"outcome"` // of the policies; the answer differs if Observed
 	Reason      string `json:"reason"`
 	Policy      string `json:"policy,omitzero"`
 	Attribute   string `json:"attribute,omitzero"` // the first address attribute that failed
-	Invalid     string `json:"invalid,omitzero"`   // what is wrong with its value, as a class
+	Invalid     string `json:"invalid,omitzero"`   // the class of its rejection
 	Source      string `json:"source,omitzero"`
 	RequestType string `json:"requestType"`
 	TookPart    int    `json:"policiesThatTookPart"`
 	Digest      string `json:"digest"`
 	Observed    bool   `json:"observed,omitzero"`
-	// Audit holds as many audit outcomes as fit; AuditOmitted is the number of the others.
+	// Audit has as many audit outcomes as fit; AuditOmitted counts the rest.
 	Audit        []debugAudit `json:"audit,omitzero"`
 	AuditOmitted int          `json:"auditOmitted,omitzero"`
 }
@@ -29,7 +30,7 @@ type debugAudit struct {
 	Reason  string `json:"reason"`
 }
 
-// debugContext returns the JSON object for debugContext, of at most maxDebugContext bytes.
+// debugContext returns a JSON object of at most maxDebugContext bytes.
 func (c *decidedCall) debugContext() jsontext.Value {
 	d := c.decision
 	context := debugContext{

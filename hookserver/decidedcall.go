@@ -9,28 +9,28 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// requestIDHeader is Okta's header with the id by which the call is found in the System Log.
+// requestIDHeader is Okta's header with the id of the call in the System Log.
 const requestIDHeader = "X-Okta-Request-Id"
 
-// decidedCall is a call after its decision: what the answer, the log line and the metrics are made from. It holds
-// nothing personal.
+// decidedCall is a call with its decision. The answer, the log line and the metrics are made from it. It has no
+// personal data.
 type decidedCall struct {
 	decisionID string
-	credential string // its name
+	credential string // the name, not the value
 	digest     string
 	shape      rules.Shape
 	decision   *rules.Decision
 
-	// What the caller says of the call, made fit for a log by cleanIdentifier.
+	// Sent by the caller; only as returned by loggableIdentifier.
 	oktaRequestID string
 	eventID       string
 	source        string
 }
 
-// identify keeps the ids of a call.
-func (c *decidedCall) identify(r *http.Request, request *okta.Request, authHeader string) {
-	var room [8]string
-	secrets := room[:0]
+// setIdentifiers sets the ids that the caller sent.
+func (c *decidedCall) setIdentifiers(r *http.Request, request *okta.Request, authHeader string) {
+	var buf [8]string
+	secrets := buf[:0]
 	for _, profile := range [2]*okta.Profile{&request.Profile, &request.Update} {
 		for i := range profile.Attributes {
 			if text := profile.Attributes[i].Text; text != "" {
@@ -45,20 +45,20 @@ func (c *decidedCall) identify(r *http.Request, request *okta.Request, authHeade
 	}
 	for _, value := range values {
 		secrets = append(secrets, value)
-		if _, word, found := strings.Cut(value, " "); found {
-			secrets = append(secrets, word) // the value after a scheme
+		if _, afterScheme, found := strings.Cut(value, " "); found {
+			secrets = append(secrets, afterScheme)
 		}
 	}
 	id := request.RequestID
 	if values := r.Header.Values(requestIDHeader); len(values) > 0 {
 		id = values[0]
 	}
-	c.oktaRequestID = cleanIdentifier(id, secrets)
-	c.eventID = cleanIdentifier(request.EventID, secrets)
-	c.source = cleanIdentifier(request.Source, secrets)
+	c.oktaRequestID = loggableIdentifier(id, secrets)
+	c.eventID = loggableIdentifier(request.EventID, secrets)
+	c.source = loggableIdentifier(request.Source, secrets)
 }
 
-// What stands in a log for an id that is not fit for it. No id has a ! in it.
+// Placeholders for ids that must not be logged. The ! cannot occur in an id.
 const (
 	idTooLong   = "!TooLong"
 	idCharacter = "!BadCharacter"
@@ -66,16 +66,17 @@ const (
 )
 
 const (
-	// identifierCharacters are those of Okta's ids, @ included, and of the paths that old calls have for a source.
+	// identifierCharacters are those of Okta's ids, which may have an @, and of the paths that old calls have as
+	// source.
 	identifierCharacters = asciiLetters + asciiDigits + "-._@:/"
-	// minTelling is the length in bytes from which a local part in an id is taken for more than chance: every id of
-	// Okta's has any given letter.
-	minTelling = 4
+	// minSecretLength is the length in bytes from which a secret is searched for inside an id. Shorter ones occur in
+	// Okta's ids by chance.
+	minSecretLength = 4
 )
 
-// cleanIdentifier returns an id of a call as it may be logged, or one of the words above. An id must hold none of the
-// secrets: the local parts and addresses of the call and its credential.
-func cleanIdentifier(id string, secrets []string) string {
+// loggableIdentifier returns an id if it may be logged, else a placeholder. An id must not contain a secret: a local
+// part or address of the call, or its credential.
+func loggableIdentifier(id string, secrets []string) string {
 	if len(id) > maxIdentifier {
 		return idTooLong
 	}
@@ -86,7 +87,7 @@ func cleanIdentifier(id string, secrets []string) string {
 		return ""
 	}
 	if _, after, found := strings.Cut(id, "@"); found && strings.Contains(after, ".") {
-		return idPersonal // an address, if of somebody whom the call does not name
+		return idPersonal // an address, even if the call has it nowhere else
 	}
 	folded := strings.ToLower(id)
 	for _, secret := range secrets {
@@ -94,7 +95,7 @@ func cleanIdentifier(id string, secrets []string) string {
 			continue
 		}
 		secret = strings.ToLower(secret)
-		if folded == secret || len(secret) >= minTelling && strings.Contains(folded, secret) ||
+		if folded == secret || len(secret) >= minSecretLength && strings.Contains(folded, secret) ||
 			secret != "" && strings.Contains(folded, secret+"@") {
 			return idPersonal
 		}

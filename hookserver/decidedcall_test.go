@@ -32,7 +32,7 @@ func TestCleanIdentifier(t *testing.T) {
 		"a credential":                    {"opaque-credential", idPersonal},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if got := cleanIdentifier(test.id, secrets); got != test.want {
+			if got := loggableIdentifier(test.id, secrets); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})

@@ -6,12 +6,12 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// logDecided writes the log line of a call. It has no local part, no header value and no raw invalid string.
+// logDecided writes the log line of a decision. It has no local part, no header value and no invalid address.
 //
 // Keys: decisionID, oktaRequestID, eventID, source, requestType, outcome, reason, policy, attribute, digest, duration
-// (in seconds), credential; domain by LogDomain; observed if the operator observes; audit if policies in mode Audit
-// would have changed the outcome; invalid and invalidLength (class, bytes) if an address did not parse. A text key
-// is "" where the call has no such thing.
+// (in seconds) and credential, "" if unknown; domain according to LogDomain; observed with Options.Observe; audit if
+// policies in mode Audit would have changed the outcome; invalid (class) and invalidLength (bytes) if an address is
+// invalid.
 func (s *Server) logDecided(c *decidedCall, duration time.Duration) {
 	d := c.decision
 	line := make([]any, 0, 36)
@@ -36,7 +36,7 @@ func (s *Server) logDecided(c *decidedCall, duration time.Duration) {
 		line = append(line, "observed", true)
 	}
 	if len(d.Audit) > 0 {
-		line = append(line, "audit", auditWords(d.Audit))
+		line = append(line, "audit", auditOutcomes(d.Audit))
 	}
 	if d.Invalid != "" {
 		line = append(line, "invalid", string(d.Invalid), "invalidLength", d.InvalidLength)
@@ -55,11 +55,11 @@ func (s *Server) logsDomain(d *rules.Decision) bool {
 	}
 }
 
-// auditWords returns each audit outcome as namespace/name=OUTCOME/Reason.
-func auditWords(audits []rules.AuditOutcome) []string {
-	words := make([]string, len(audits))
+// auditOutcomes returns each audit outcome as namespace/name=OUTCOME/Reason.
+func auditOutcomes(audits []rules.AuditOutcome) []string {
+	texts := make([]string, len(audits))
 	for i, audit := range audits {
-		words[i] = audit.Policy.String() + "=" + audit.Outcome.String() + "/" + string(audit.Reason)
+		texts[i] = audit.Policy.String() + "=" + audit.Outcome.String() + "/" + string(audit.Reason)
 	}
-	return words
+	return texts
 }

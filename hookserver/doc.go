@@ -1,8 +1,8 @@
 // Package hookserver answers Okta's registration inline hook over HTTP: authentication, limits, the answer, the log
-// line and the metrics. What is decided, package rules decides; how it is written, package okta knows.
+// line and the metrics. Package rules makes the decisions; package okta has the wire format.
 //
-// One call runs straight through: recover → method and path → authenticate → body limit → deadline → [okta.Decode] →
-// [rules.Store.Load] → [rules.Snapshot.Decide] → [okta.Response] → count and log.
+// A call passes these steps in order: path and method → authentication → content type → body, with limit and deadline →
+// [okta.Decode] → [rules.Store.Load] → [rules.Snapshot.Decide] → [okta.Response] → metrics and log line.
 //
-// Nothing here logs, counts or returns a local part or a credential.
+// The package never logs, counts or returns the local part of an address or a credential.
 package hookserver

@@ -9,11 +9,11 @@ import (
 	"registrationpolicy.dev/operator/hookserver/okta"
 )
 
-// digestHeader holds the digest of the rules that an answer was decided by: whoever calls can tell what is in force.
+// digestHeader has the digest of the rules behind a decision: it tells the caller which rules are in force.
 const digestHeader = "X-Registration-Policy-Digest"
 
-// serve answers one request. The answer is made as a whole before any of it is written, so that a panic leaves
-// nothing half said.
+// serve answers one request. It builds the whole answer before it writes any of it, so that a panic cannot leave a
+// partial answer.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	reply := s.reply(w, r, begin)
@@ -25,13 +25,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	header.Set("Content-Length", strconv.Itoa(len(reply.body)))
 	if s.draining.Load() {
-		header.Set("Connection", "close") // over HTTP/2, net/http makes a GOAWAY of it
+		header.Set("Connection", "close") // over HTTP/2, net/http sends GOAWAY instead
 	}
 	w.WriteHeader(reply.status)
-	_, _ = w.Write(reply.body) // an error means that Okta is gone: there is nobody to tell
+	_, _ = w.Write(reply.body) // an error means that the caller has closed the connection
 }
 
-// reply is an answer, ready to be written.
+// reply is a complete answer.
 type reply struct {
 	status int
 	body   []byte
@@ -39,8 +39,8 @@ type reply struct {
 
 func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) (answer reply) {
 	defer func() {
-		if thrown := recover(); thrown != nil {
-			answer = s.panicked(w, r, thrown)
+		if recovered := recover(); recovered != nil {
+			answer = s.panicked(w, r, recovered)
 		}
 	}()
 
@@ -55,7 +55,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 	if !ok {
 		return s.refuse(w, r, badCredential)
 	}
-	trust(r.Context())
+	markAuthenticated(r.Context())
 
 	if !isJSON(r.Header) {
 		return s.refuse(w, r, wrongContentType)
@@ -65,7 +65,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 		return s.refuse(w, r, *refusal)
 	}
 
-	// From here on nothing waits for the caller: a slow one has not taken this place.
+	// The body is complete: from here on, a slow caller cannot hold a slot.
 	select {
 	case s.inFlight <- struct{}{}:
 		defer func() { <-s.inFlight }()
@@ -92,12 +92,12 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 		shape:      call.Shape,
 		decision:   &decision,
 	}
-	c.identify(r, &request, s.options.AuthHeader)
+	c.setIdentifiers(r, &request, s.options.AuthHeader)
 	encoded, err := c.response(&s.options).Encode()
 	if err != nil {
 		return s.refuse(w, r, encodingFailed)
 	}
-	// Last, so that it holds for a process that was frozen at any moment before.
+	// Checked last, so that it covers a process that was frozen at any step before.
 	if s.options.Fenced != nil && s.options.Fenced() {
 		w.Header().Set("Retry-After", retryAfter)
 		return s.refuse(w, r, fenced)

@@ -59,8 +59,8 @@ func TestStatuses(t *testing.T) {
 		"identity":                            {good, set("Content-Encoding", "identity"), 200},
 		"compressed":                          {good, set("Content-Encoding", "gzip"), 415},
 		"64 KiB":                              {good + strings.Repeat(" ", 64<<10-len(good)), func(*http.Request) {}, 200},
-		"an byte more":                        {good + strings.Repeat(" ", 64<<10-len(good)+1), func(*http.Request) {}, 413},
-		"an byte more, in chunks":             {good + strings.Repeat(" ", 64<<10-len(good)+1), chunked, 413},
+		"a byte more":                         {good + strings.Repeat(" ", 64<<10-len(good)+1), func(*http.Request) {}, 413},
+		"a byte more, in chunks":              {good + strings.Repeat(" ", 64<<10-len(good)+1), chunked, 413},
 		"in chunks":                           {good, chunked, 200},
 		"not JSON":                            {good + "}", func(*http.Request) {}, 400},
 		"no body":                             {"", func(*http.Request) {}, 400},
@@ -262,7 +262,7 @@ func TestSlowCallersHoldNoPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer connection.Close()
-		// A credential, a promise of a body, and then nothing more of it than its beginning.
+		// An accepted credential, and only the first byte of the body.
 		fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 900\r\n\r\n{", DefaultPath, secret)
 	}
 	for range 5 {
@@ -270,14 +270,14 @@ func TestSlowCallersHoldNoPlace(t *testing.T) {
 			t.Error(outcome)
 		}
 	}
-	// The slow ones are sent away in the end.
+	// The slow calls time out.
 	eventually(t, "every slow caller is refused", func() bool {
 		return strings.Contains(server.metrics(), fmt.Sprintf(`http_requests_total{code="400"} %d`, slow))
 	})
 }
 
-// There are so many connections and no more: who has shown no credential keeps none.
-func TestAStrangerKeepsNoConnection(t *testing.T) {
+// A connection without an accepted credential is closed after the answer, because connections are limited.
+func TestUnauthenticatedConnectionsAreClosed(t *testing.T) {
 	server := run(t)
 	for sentence, request := range map[string]string{
 		"without a credential": "POST " + DefaultPath + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
@@ -304,7 +304,7 @@ func TestAStrangerKeepsNoConnection(t *testing.T) {
 
 func TestStrangersDoNotSilenceTheLinesAboutCallers(t *testing.T) {
 	server := run(t)
-	for range 2 * refusalLogBurst {
+	for range 2 * logBurst {
 		server.post("{}", func(r *http.Request) { r.Header.Set("Authorization", "guess") })
 	}
 	if got := server.post("not JSON"); got.status != http.StatusBadRequest {

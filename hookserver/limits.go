@@ -2,79 +2,79 @@ package hookserver
 
 import "time"
 
-// What one caller may cost.
+// Limits of a request and a connection.
 const (
-	// bodyTimeout is the time for a request's body, from the end of its header: with that, it makes the 3 s that Okta waits.
-	// Okta's has 2 kB and comes with the header.
+	// bodyTimeout is the time for a request's body after its header. With readHeaderTimeout it makes the 3 s that Okta
+	// waits. Okta's body has 2 kB and arrives with the header.
 	bodyTimeout = time.Second
-	// refusedBodyTimeout is the time to take in the body of a request that is refused, so that the answer is not lost in a
-	// reset of the connection.
+	// refusedBodyTimeout is the time to read the body of a refused request, so that a reset of the connection does not
+	// lose the answer.
 	refusedBodyTimeout = 500 * time.Millisecond
-	// readHeaderTimeout is the time for a request's header. Okta's has under 1 kB and comes in one piece.
+	// readHeaderTimeout is the time for a request's header. Okta's has under 1 kB and arrives in one piece.
 	readHeaderTimeout = 2 * time.Second
-	// readTimeout is the time for a request's header and body, whatever the handler does.
+	// readTimeout is the time for a request's header and body, regardless of the handler.
 	readTimeout = 3 * time.Second
-	// writeTimeout is the time from the end of the header to the end of the answer. Okta has left after 3 s; nothing between
-	// body and answer waits, so that this bounds callers who do not take their answer.
+	// writeTimeout is the time from the end of the header to the end of the answer. The handler does not wait after the
+	// body, so this limits callers that do not read their answer. Okta waits 3 s.
 	writeTimeout = 5 * time.Second
-	// idleTimeout is how long a connection may wait for its next call. It is longer than the minute for which the
-	// usual proxies keep theirs, so that it is the proxy that closes: the other way round, calls get lost.
+	// idleTimeout is how long a connection may be idle. It is longer than the 60 s of the usual proxies, so that the
+	// proxy closes first: if the server did, a call on its way would be lost.
 	idleTimeout = 90 * time.Second
-	// maxHeaderBytes is the length of a request's header in bytes: room for a JWT and for what proxies add. net/http
-	// adds 4 kB.
+	// maxHeaderBytes is the length of a request's header in bytes: enough for a JWT and the headers of proxies.
+	// net/http adds 4 kB.
 	maxHeaderBytes = 16 << 10
-	// maxStreams is how many calls one HTTP/2 connection may make at once: a little more than the 75 that an org makes.
+	// maxStreams is the number of concurrent calls of an HTTP/2 connection: a little more than the 75 of an Okta org.
 	maxStreams = 100
-	// maxConnections bounds the memory and the file descriptors that strangers can take: about 20 kB each. With more, those of
-	// strangers go, the oldest first.
+	// maxConnections limits the memory, about 20 kB each, and the file descriptors of connections. Beyond it, the
+	// oldest unauthenticated ones are closed.
 	maxConnections = 2048
-	// strangerTime is the time that each connection has to show a credential before it may go for a newer one: a caller that
-	// has one shows it at once, and must not go with a burst of strangers. More than maxConnections in that time wait.
-	strangerTime = 200 * time.Millisecond
+	// authenticationGrace is the time that a connection has to show a credential before it may be closed for a newer
+	// one, so that a burst of unauthenticated connections does not evict a caller that is about to show its own. If
+	// more than maxConnections arrive in that time, the others wait.
+	authenticationGrace = 200 * time.Millisecond
 	// defaultMaxInFlight is how many calls are decided at once: three times the 75 that Okta lets an org make.
-	// Nothing on the path waits, so that more than that means that the machine is out of breath.
+	// Decisions do not wait for anything, so more of them mean that the machine is overloaded.
 	defaultMaxInFlight = 256
-	// retryAfter is what a shed call is told to wait, in seconds; the least that the header can say.
+	// retryAfter is the Retry-After of a 503 in seconds: the shortest that the header can express.
 	retryAfter = "1"
 )
 
-// What a log line or an answer may hold.
+// Limits of log lines and answers.
 const (
-	// maxIdentifier is the length of an id that a call may bring into the log, in bytes. Okta's have 20 to 40.
+	// maxIdentifier is the length in bytes of an id from a call in the log. Okta's have 20 to 40.
 	maxIdentifier = 128
 	// maxDebugContext is the length of debugContext in bytes: the System Log cuts long values.
 	maxDebugContext = 1 << 10
-	// maxDebugAudits is how many audit outcomes are tried: no more than that can fit.
+	// maxDebugAudits is how many audit outcomes are tried in debugContext: more cannot fit.
 	maxDebugAudits = 20
 	// maxText is the length of a built-in text in bytes: a sentence or two in the sign-up form.
 	maxText = 1000
 	// maxErrorLine is the length of a line of net/http's own log, in bytes.
 	maxErrorLine = 256
-	// refusalLogEvery and refusalLogBurst bound the log lines about refused calls of each kind: strangers can make
-	// any number.
-	refusalLogEvery = 10 * time.Second
-	refusalLogBurst = 5
+	// logEvery and logBurst limit the lines of a limitedLog: unauthenticated callers can cause any number.
+	logEvery = 10 * time.Second
+	logBurst = 5
 	// maxAddressAttributes is how many address attributes may be named. Okta's own schema has three: login, email,
 	// secondEmail.
 	maxAddressAttributes = 10
-	// maxAttributeName is the length of an attribute's name in bytes: Okta's limit is 50 characters for custom ones.
+	// maxAttributeName is the length of an attribute's name in bytes. Okta's limit for custom ones is 50 characters.
 	maxAttributeName = 64
 )
 
-// What credentials may be.
+// Limits of credentials.
 const (
-	// minCredential and maxCredential bound an accepted header value in bytes: shorter ones are guessed, longer ones
-	// do not fit where Okta stores them.
+	// minCredential and maxCredential are the lengths of an accepted header value in bytes: shorter ones can be
+	// guessed, and Okta cannot store longer ones.
 	minCredential = 16
 	maxCredential = 1024
-	// maxCredentials bounds the accepted values, and with them the metrics. A rotation needs two.
+	// maxCredentials is the number of accepted values, and of their series in the metrics. A rotation needs two.
 	maxCredentials = 32
-	// maxCredentialName is the length of a credential's name in bytes: of a key in a Kubernetes Secret.
+	// maxCredentialName is the length in bytes of a credential's name, which is a key of a Kubernetes Secret.
 	maxCredentialName = 253
 )
 
-// What metrics may hold.
+// Limits of metrics.
 const (
-	// maxPolicySeries is how many policies have series of their own; the rest share one. Five to seven series each.
+	// maxPolicySeries is how many policies have their own series, five to seven each. The others share one set.
 	maxPolicySeries = 200
 )

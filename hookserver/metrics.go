@@ -12,25 +12,25 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// metrics are the server's metrics, one collector. All names begin with registration_policy_:
+// metrics is the collector of the server's metrics. All names begin with registration_policy_:
 //
 //	decisions_total{outcome,reason,request_type}
-//	    Calls decided, by what the policies said. While observing is 1, Okta was told ALLOW all the same.
+//	    Decided calls, by the outcome of the policies. While observing is 1, the answer was ALLOW regardless.
 //	    outcome: ALLOW, DENY; reason: rules.Reasons; request_type: SelfServiceRegistration, ProgressiveProfile, Both,
 //	    Unrecognised.
 //	decision_duration_seconds
-//	    From a call's header to its answer, the reading of the body included; decided calls only.
+//	    From a call's header to its answer, including the time to read the body; decided calls only.
 //	authentications_total{credential,result}
 //	    credential: if accepted, its file's name, or oauth: and the client's id; else "". result: accepted, missing,
 //	    repeated, unknown, both, disabled, or an oauth.Cause.
 //	credentials
 //	    Accepted values.
 //	credential_faults
-//	    Files in the credentials' directory that cannot be used, at the last reading.
+//	    Unusable files in the credentials' directory, at the last reading.
 //	oauth_keys
-//	    Keys of the issuer's that verify tokens now. Absent without OAuth, as are the next two.
+//	    Keys of the issuer that verify tokens now. Absent without OAuth, as are the next two.
 //	oauth_keys_age_seconds
-//	    Since the keys were last fetched; absent until then.
+//	    Time since the keys were last fetched; absent until then.
 //	oauth_key_fetches_total{result}
 //	    Fetches of the keys. result: fetched, failed.
 //	http_requests_total{code}
@@ -38,15 +38,17 @@ import (
 //	calls_in_flight
 //	    Calls being decided.
 //	connections_evicted_total
-//	    Connections closed to make room for new ones, or because there was none.
+//	    Connections closed at the limit: to make room for a new one, or the new one itself.
 //	calls_shed_total
 //	    Calls answered 503 because too many were in flight.
 //	panics_total
-//	    Calls answered 500 because of a fault in the program.
+//	    Calls answered 500 because of a panic.
 //	contradictory_request_types_total
 //	    Decided calls whose requestType is unknown or contradicts the data.
 //	observing
-//	    1 if the operator observes, else 0.
+//	    1 with Options.Observe, else 0.
+//	fenced
+//	    1 while Options.Fenced makes the server answer 503, else 0.
 //	snapshot{digest}
 //	    1, with the digest of the rules in force; absent until there are any.
 //	snapshot_policies{mode,enforceable}
@@ -56,21 +58,21 @@ import (
 //	policy_audit_outcomes_total{policy,outcome}
 //	    Calls whose outcome this policy, in mode Audit, would have changed to this one.
 //	policy_last_matched_timestamp_seconds{policy}
-//	    When an entry of this policy last matched, in Unix time; 0: never since this process began.
+//	    Unix time at which an entry of this policy last matched; 0: never since the process started.
 //
-// policy is namespace/name. Every policy in force has its series from the beginning, so that dead ones show, and
-// loses them when it is deleted. From 200 policies on, the further ones share the value other.
+// policy is namespace/name. Every policy in force has its series from the start, so that unused policies are visible,
+// and loses them when it is deleted. Beyond 200 policies, the others share the value other.
 type metrics struct {
 	server *Server
 
-	decisions      *prometheus.CounterVec
-	durations      prometheus.Histogram
-	refusedAuth    *prometheus.CounterVec
-	requests       *prometheus.CounterVec
-	shed           prometheus.Counter
-	evicted        prometheus.Counter
-	panics         prometheus.Counter
-	contradictions prometheus.Counter
+	decisions             *prometheus.CounterVec
+	durations             prometheus.Histogram
+	failedAuthentications *prometheus.CounterVec
+	requests              *prometheus.CounterVec
+	shed                  prometheus.Counter
+	evicted               prometheus.Counter
+	panics                prometheus.Counter
+	contradictions        prometheus.Counter
 
 	policies policyCounts
 }
@@ -94,11 +96,11 @@ var (
 		"Policies in force.", []string{"mode", "enforceable"}, nil)
 )
 
-// durationBuckets are in seconds: from what a decision takes to what Okta waits.
+// durationBuckets range from the usual duration of a decision to the 3 s that Okta waits, in seconds.
 var durationBuckets = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 50e-3, 250e-3, 1, 2.5}
 
-// newMetrics makes the counters, with the series that are known beforehand at 0: PromQL's increase does not see what a series
-// began with, and so not the first call that fails in a way of its own.
+// newMetrics returns the metrics, with all series that are known in advance at 0. PromQL's increase ignores the first
+// value of a series; without this it would miss the first call of each kind.
 func newMetrics(s *Server) *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: metricPrefix + name, Help: help})
@@ -108,20 +110,20 @@ func newMetrics(s *Server) *metrics {
 	}
 	m := &metrics{
 		server: s,
-		decisions: counters("decisions_total", "Calls decided, by what the policies said.",
+		decisions: counters("decisions_total", "Decided calls, by the outcome of the policies.",
 			"outcome", "reason", "request_type"),
 		durations: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: metricPrefix + "decision_duration_seconds", Buckets: durationBuckets,
 			Help: "Time from a call's header to its answer, of decided calls.",
 		}),
-		// The accepted ones are counted at the credential, so that a removed one leaves no series behind.
-		refusedAuth: counters("authentications_total", "Authentications by credential name and result.",
+		// Accepted calls are counted at the credential, so that its series ends when it is removed.
+		failedAuthentications: counters("authentications_total", "Authentications by credential name and result.",
 			"credential", "result"),
 		requests: counters("http_requests_total", "Requests on the hook's port, by status.", "code"),
 		shed:     counter("calls_shed_total", "Calls answered 503 because too many were in flight."),
 		evicted: counter("connections_evicted_total",
-			"Connections closed to make room for new ones, or because there was none."),
-		panics: counter("panics_total", "Calls answered 500 because of a fault in the program."),
+			"Connections closed at the limit: to make room for a new one, or the new one itself."),
+		panics: counter("panics_total", "Calls answered 500 because of a panic."),
 		contradictions: counter("contradictory_request_types_total",
 			"Decided calls whose requestType is unknown or contradicts the data."),
 	}
@@ -135,13 +137,13 @@ func newMetrics(s *Server) *metrics {
 	}
 	for _, result := range []string{authMissing, authRepeated, authUnknown} {
 		if !s.options.InsecureNoAuthentication {
-			m.refusedAuth.WithLabelValues("", result)
+			m.failedAuthentications.WithLabelValues("", result)
 		}
 	}
 	return m
 }
 
-// shapesOf returns the shapes of calls that can be decided for a reason.
+// shapesOf returns the shapes of calls that can have a reason.
 func shapesOf(reason rules.Reason) []rules.Shape {
 	switch reason {
 	case rules.ReasonUnrecognisedCall:
@@ -153,7 +155,7 @@ func shapesOf(reason rules.Reason) []rules.Shape {
 	}
 }
 
-// outcomeOf returns the outcome that a reason stands for: only those that deny have a code.
+// outcomeOf returns the outcome of a reason. Only denials have a code.
 func outcomeOf(reason rules.Reason) rules.Outcome {
 	if reason.Code() == "" {
 		return rules.Allow
@@ -176,7 +178,7 @@ func (m *metrics) Describe(descs chan<- *prometheus.Desc) {
 	}
 }
 
-// collectors are the metrics whose series never go away.
+// collectors returns the metrics whose series are never removed.
 func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.decisions, m.durations, m.requests, m.shed, m.evicted, m.panics, m.contradictions}
 }
@@ -189,7 +191,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
-	m.refusedAuth.Collect(out)
+	m.failedAuthentications.Collect(out)
 	if credentials := m.server.options.Credentials; credentials != nil {
 		accepted := credentials.list()
 		for _, c := range accepted {
@@ -239,7 +241,7 @@ func (m *metrics) request(status int) { m.requests.WithLabelValues(strconv.Itoa(
 
 func (m *metrics) authentication(credential, result string) {
 	if result != authAccepted {
-		m.refusedAuth.WithLabelValues(credential, result).Inc()
+		m.failedAuthentications.WithLabelValues(credential, result).Inc()
 	}
 }
 

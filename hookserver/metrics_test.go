@@ -55,7 +55,7 @@ registration_policy_calls_in_flight 0
 # HELP registration_policy_calls_shed_total Calls answered 503 because too many were in flight.
 # TYPE registration_policy_calls_shed_total counter
 registration_policy_calls_shed_total 0
-# HELP registration_policy_connections_evicted_total Connections closed to make room for new ones, or because there was none.
+# HELP registration_policy_connections_evicted_total Connections closed at the limit: to make room for a new one, or the new one itself.
 # TYPE registration_policy_connections_evicted_total counter
 registration_policy_connections_evicted_total 0
 # HELP registration_policy_contradictory_request_types_total Decided calls whose requestType is unknown or contradicts the data.
@@ -67,7 +67,7 @@ registration_policy_credential_faults 0
 # HELP registration_policy_credentials Accepted credentials.
 # TYPE registration_policy_credentials gauge
 registration_policy_credentials 1
-# HELP registration_policy_decisions_total Calls decided, by what the policies said.
+# HELP registration_policy_decisions_total Decided calls, by the outcome of the policies.
 # TYPE registration_policy_decisions_total counter
 registration_policy_decisions_total{outcome="ALLOW",reason="Allowed",request_type="Both"} 0
 registration_policy_decisions_total{outcome="ALLOW",reason="Allowed",request_type="ProgressiveProfile"} 0
@@ -106,10 +106,10 @@ registration_policy_http_requests_total{code="503"} 0
 # HELP registration_policy_observing 1 if every call is answered ALLOW and only recorded, else 0.
 # TYPE registration_policy_observing gauge
 registration_policy_observing 0
-# HELP registration_policy_panics_total Calls answered 500 because of a fault in the program.
+# HELP registration_policy_panics_total Calls answered 500 because of a panic.
 # TYPE registration_policy_panics_total counter
 registration_policy_panics_total 0
-# HELP registration_policy_policy_audit_outcomes_total Calls whose outcome a policy in mode Audit would have changed to this.
+# HELP registration_policy_policy_audit_outcomes_total Calls whose outcome a policy in mode Audit would have changed to this one.
 # TYPE registration_policy_policy_audit_outcomes_total counter
 registration_policy_policy_audit_outcomes_total{outcome="ALLOW",policy="okta/allowing"} 0
 registration_policy_policy_audit_outcomes_total{outcome="ALLOW",policy="okta/dead"} 0
@@ -219,7 +219,7 @@ func TestACallDecidedByAPolicyThatHasLeft(t *testing.T) {
 	}
 	d := old.Decide(rules.Call{Shape: rules.SignUp, Profile: []rules.Attribute{{Name: "email", Kind: rules.Text, Text: "jo@example.com"}}})
 	counts.decided(now, &d, time.Unix(1, 0))
-	if got := counts.of(now).other.decisions[rules.Allow].Load(); got != 1 {
+	if got := counts.tableFor(now).other.decisions[rules.Allow].Load(); got != 1 {
 		t.Errorf("%d counted among the others", got)
 	}
 }

@@ -8,15 +8,15 @@ import (
 
 var (
 	oauthKeysDesc = prometheus.NewDesc(metricPrefix+"oauth_keys",
-		"Keys of the OAuth issuer's that verify tokens now.", nil, nil)
+		"Keys of the OAuth issuer that verify tokens now.", nil, nil)
 	oauthKeysAgeDesc = prometheus.NewDesc(metricPrefix+"oauth_keys_age_seconds",
 		"Time since the keys of the OAuth issuer were last fetched.", nil, nil)
 	oauthFetchesDesc = prometheus.NewDesc(metricPrefix+"oauth_key_fetches_total",
 		"Fetches of the keys of the OAuth issuer.", []string{"result"}, nil)
 )
 
-// collectOAuth writes what a verifier counts. The accepted tokens are counted by client, as the credentials are by file: one
-// sees when the old one can go.
+// collectOAuth sends the metrics of a verifier. Accepted tokens are counted by client, as credentials are by file, so
+// that a rotation shows when the old client is no longer in use.
 func collectOAuth(state oauth.State, out chan<- prometheus.Metric) {
 	series := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(desc, kind, value, labels...)

@@ -23,58 +23,58 @@ const (
 	DefaultAuthHeader = "Authorization"
 )
 
-// DefaultAddressAttributes returns the attributes of Okta's user profile that hold addresses if nothing else is said.
+// DefaultAddressAttributes returns the default of Options.AddressAttributes.
 func DefaultAddressAttributes() []string { return []string{"email", "login"} }
 
-// Options are what a Server is made from.
+// Options configure a Server.
 type Options struct {
 	// Store has the rules. Required.
 	Store *rules.Store
-	// Credentials are the accepted values of AuthHeader. Required, unless there is OAuth or InsecureNoAuthentication.
+	// Credentials are the accepted values of AuthHeader. Required without OAuth and InsecureNoAuthentication.
 	Credentials *Credentials
-	// OAuth verifies tokens in the header Authorization. nil: a token is a value like any other.
+	// OAuth verifies tokens in the header Authorization. If it is nil, a token is compared like any other value.
 	OAuth *oauth.Verifier
 	// InsecureNoAuthentication answers calls without a credential. It excludes Credentials and OAuth.
 	InsecureNoAuthentication bool
-	// Registerer takes the metrics. Required.
+	// Registerer registers the metrics. Required.
 	Registerer prometheus.Registerer
-	// Logger takes the log lines; the zero value discards them.
+	// Logger receives the log lines; the zero value discards them.
 	Logger logr.Logger
 
-	// Path is the hook's path, the only one that is answered. "" means DefaultPath.
+	// Path is the hook's path; all others are answered 404. "" means DefaultPath.
 	Path string
-	// AuthHeader is the name of the header with the credential, in any case. "" means DefaultAuthHeader. Without
-	// Credentials it is always that.
+	// AuthHeader is the name of the header with the credential, in any case. "" means DefaultAuthHeader. With OAuth and
+	// without Credentials it is ignored.
 	AuthHeader string
 	// AddressAttributes are the attributes of Okta's user profile that hold addresses; the first is required in a
 	// sign-up. Empty means DefaultAddressAttributes.
 	AddressAttributes []string
-	// Texts are the built-in sentences for a person who is turned away. An empty one means rules.DefaultTexts's.
+	// Texts are the built-in texts for a denied person. An empty field means that of rules.DefaultTexts.
 	Texts rules.Texts
-	// LogDomain says in which log lines the address's domain stands. "" means LogDomainDenied.
+	// LogDomain says which log lines have the address's domain. "" means LogDomainDenied.
 	LogDomain LogDomain
-	// Observe answers every readable, authenticated call with ALLOW, and records what would have been decided.
+	// Observe answers every readable, authenticated call with ALLOW, and records the decision of the policies.
 	Observe bool
-	// Fenced says, as each answer is about to be written, that it must not be: it is answered 503 instead. nil: never.
+	// Fenced is called before each decision is written. If it returns true, the answer is 503 instead. nil means false.
 	Fenced func() bool
-	// MaxInFlight is how many calls are decided at once; further ones are answered 503. 0 means 256.
+	// MaxInFlight is how many calls are decided at once; others are answered 503. 0 means 256.
 	MaxInFlight int
 }
 
-// LogDomain says in which log lines the address's domain stands.
+// LogDomain says which log lines have the address's domain.
 type LogDomain string
 
 // The values of LogDomain.
 const (
-	// LogDomainAlways is every line.
+	// LogDomainAlways: every line.
 	LogDomainAlways LogDomain = "always"
-	// LogDomainDenied is the lines of denied calls.
+	// LogDomainDenied: the lines of denied calls.
 	LogDomainDenied LogDomain = "denied"
-	// LogDomainNever is no line.
+	// LogDomainNever: no line.
 	LogDomainNever LogDomain = "never"
 )
 
-// withDefaults returns the options with every unset one set.
+// withDefaults returns a copy with the defaults of unset options.
 func (o Options) withDefaults() Options {
 	if o.Logger.GetSink() == nil {
 		o.Logger = logr.Discard()
@@ -112,7 +112,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// validate returns every fault of options that have their defaults.
+// validate returns an error that names every invalid option. It expects the result of withDefaults.
 func (o Options) validate() error {
 	var faults optionerror.Errors
 
@@ -124,17 +124,17 @@ func (o Options) validate() error {
 	}
 	switch {
 	case o.Credentials == nil && o.OAuth == nil && !o.InsecureNoAuthentication:
-		faults.Add("Credentials", "are required, unless there is OAuth or InsecureNoAuthentication")
+		faults.Add("Credentials", "are required without OAuth and InsecureNoAuthentication")
 	case (o.Credentials != nil || o.OAuth != nil) && o.InsecureNoAuthentication:
 		faults.Add("InsecureNoAuthentication", "excludes Credentials and OAuth")
 	}
 	if !validPath(o.Path) {
-		faults.Add("Path", "%q must begin with / and hold letters, digits and -._~/ only", o.Path)
+		faults.Add("Path", "%q must begin with / and have only letters, digits and -._~/", o.Path)
 	}
 	if !httpguts.ValidHeaderFieldName(o.AuthHeader) {
 		faults.Add("AuthHeader", "%q is not the name of a header: write letters, digits and hyphens, such as X-Registration-Hook-Key", o.AuthHeader)
-	} else if slices.Contains(takenHeaders, o.AuthHeader) {
-		faults.Add("AuthHeader", "%s has a meaning of its own: write another, such as X-Registration-Hook-Key", o.AuthHeader)
+	} else if slices.Contains(reservedHeaders, o.AuthHeader) {
+		faults.Add("AuthHeader", "%s is reserved for another purpose: write another, such as X-Registration-Hook-Key", o.AuthHeader)
 	}
 	o.addAnswerFaults(&faults)
 	switch o.LogDomain {
@@ -143,15 +143,15 @@ func (o Options) validate() error {
 		faults.Add("LogDomain", "%q: write always, denied or never", o.LogDomain)
 	}
 	if o.MaxInFlight < 0 {
-		faults.Add("MaxInFlight", "%d is negative", o.MaxInFlight)
+		faults.Add("MaxInFlight", "%d is negative: write 0 for the default, or a positive number", o.MaxInFlight)
 	}
 	return faults.Err()
 }
 
-// addAnswerFaults adds every fault of the options that an answer depends on.
+// addAnswerFaults adds the faults of the options that affect the answer.
 func (o Options) addAnswerFaults(faults *optionerror.Errors) {
 	if len(o.AddressAttributes) > maxAddressAttributes {
-		faults.Add("AddressAttributes", "has %d, at most %d are possible", len(o.AddressAttributes), maxAddressAttributes)
+		faults.Add("AddressAttributes", "has %d attributes: write at most %d", len(o.AddressAttributes), maxAddressAttributes)
 	}
 	for i, name := range o.AddressAttributes {
 		if !validAttribute(name) {
@@ -173,8 +173,8 @@ func (o Options) addAnswerFaults(faults *optionerror.Errors) {
 	}
 }
 
-// takenHeaders are headers that net/http or this server read themselves.
-var takenHeaders = []string{
+// reservedHeaders are used by net/http or this server.
+var reservedHeaders = []string{
 	"Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Te", "Trailer",
 	"Transfer-Encoding", "Upgrade", requestIDHeader,
 }

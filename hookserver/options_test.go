@@ -28,7 +28,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		"a relative path":         {func(o *Options) { o.Path = "okta" }, "Path:"},
 		"a path with escapes":     {func(o *Options) { o.Path = "/a%20b" }, "Path:"},
 		"a header with a space":   {func(o *Options) { o.AuthHeader = "a b" }, "AuthHeader:"},
-		"a header in use":         {func(o *Options) { o.AuthHeader = "content-type" }, "AuthHeader: Content-Type has a meaning"},
+		"a header in use":         {func(o *Options) { o.AuthHeader = "content-type" }, "AuthHeader: Content-Type is reserved"},
 		"an attribute twice":      {func(o *Options) { o.AddressAttributes = []string{"email", "email"} }, `has "email" twice`},
 		"an attribute's path":     {func(o *Options) { o.AddressAttributes = []string{"a.b"} }, `"a.b" is not`},
 		"too many attributes":     {func(o *Options) { o.AddressAttributes = strings.Split("a,b,c,d,e,f,g,h,i,j,k", ",") }, "at most 10"},

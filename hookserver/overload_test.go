@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// gate is a log that keeps the calls that are decided until it is opened: so they stay in flight.
+// gate is a log that blocks decided calls until it is opened, so that they stay in flight.
 type gate struct {
 	logr.LogSink
 
@@ -47,7 +47,7 @@ func TestCallsBeyondTheLimitAreShedAtOnceWhileThoseWithinItAreAnswered(t *testin
 		return strings.Contains(server.metrics(), fmt.Sprintf("calls_in_flight %d\n", limit))
 	})
 
-	// None of those within has ended: who is beyond has not waited for them.
+	// All calls within the limit are still in flight, so those beyond it must be refused at once.
 	var callers sync.WaitGroup
 	for range beyond {
 		callers.Go(func() {
@@ -61,7 +61,7 @@ func TestCallsBeyondTheLimitAreShedAtOnceWhileThoseWithinItAreAnswered(t *testin
 		})
 	}
 	callers.Wait()
-	// Who is refused for something else is told so, as ever.
+	// Other refusals keep their own status.
 	if got := server.post(body, func(r *http.Request) { r.Header.Del("Authorization") }); got.status != http.StatusUnauthorized {
 		t.Errorf("a stranger: status %d", got.status)
 	}
@@ -83,9 +83,9 @@ func TestCallsBeyondTheLimitAreShedAtOnceWhileThoseWithinItAreAnswered(t *testin
 	}
 }
 
-// What comes before the limit must not be a queue either: not the accepting of connections, not a handshake, not a header or a
-// body that does not come. One that is stuck there holds no other up.
-func TestNobodyWaitsBehindCallersThatAreStuckBeforeTheLimit(t *testing.T) {
+// Connections, handshakes, headers and bodies are not limited by MaxInFlight: a caller that is stuck in one of them
+// does not delay others.
+func TestStuckCallersDoNotDelayOthers(t *testing.T) {
 	const stuck = 50 // in each way
 	certificate := httptest.NewUnstartedServer(nil)
 	certificate.StartTLS()

@@ -15,22 +15,21 @@ var (
 	policyDecisionsDesc = prometheus.NewDesc(metricPrefix+"policy_decisions_total",
 		"Calls that a policy decided.", []string{"policy", "outcome"}, nil)
 	policyAuditsDesc = prometheus.NewDesc(metricPrefix+"policy_audit_outcomes_total",
-		"Calls whose outcome a policy in mode Audit would have changed to this.", []string{"policy", "outcome"}, nil)
+		"Calls whose outcome a policy in mode Audit would have changed to this one.", []string{"policy", "outcome"}, nil)
 	policyMatchedDesc = prometheus.NewDesc(metricPrefix+"policy_last_matched_timestamp_seconds",
-		"When an entry of a policy last matched; 0 if never since the process began.", []string{"policy"}, nil)
+		"Unix time at which an entry of a policy last matched; 0 if never since the process started.", []string{"policy"}, nil)
 )
 
-// otherPolicies is the label of the policies that have no series of their own. No policy has that name: theirs hold a
-// slash.
+// otherPolicies is the label of policies without their own series. It cannot be a policy's name, which has a slash.
 const otherPolicies = "other"
 
 // policyCounts counts by policy. Its zero value is ready for use.
 type policyCounts struct {
-	changing sync.Mutex
-	table    atomic.Pointer[policyTable]
+	replacing sync.Mutex // held while table is replaced
+	table     atomic.Pointer[policyTable]
 }
 
-// policyTable has the counts of the policies of one snapshot. The map is not changed once it is in use.
+// policyTable has the counts of the policies of a snapshot. Its map is read-only once it is published.
 type policyTable struct {
 	snapshot *rules.Snapshot
 	counts   map[rules.PolicyName]*policyCount
@@ -43,13 +42,13 @@ type policyCount struct {
 	matched   atomic.Int64 // Unix time in nanoseconds; 0 means never
 }
 
-// of returns the table for a snapshot: the counts of the policies that were there before go on.
-func (p *policyCounts) of(snapshot *rules.Snapshot) *policyTable {
+// tableFor returns the table of a snapshot. Policies that were in the previous table keep their counts.
+func (p *policyCounts) tableFor(snapshot *rules.Snapshot) *policyTable {
 	if table := p.table.Load(); table != nil && table.snapshot == snapshot {
 		return table
 	}
-	p.changing.Lock()
-	defer p.changing.Unlock()
+	p.replacing.Lock()
+	defer p.replacing.Unlock()
 	before := p.table.Load()
 	if before == nil {
 		before = &policyTable{other: new(policyCount)}
@@ -79,9 +78,9 @@ func (t *policyTable) count(name rules.PolicyName) *policyCount {
 	return t.other
 }
 
-// decided counts a decision. snapshot is the one in force: a policy that has left it counts among the others.
+// decided counts a decision. snapshot is the one in force: a policy that is no longer in it counts as otherPolicies.
 func (p *policyCounts) decided(snapshot *rules.Snapshot, d *rules.Decision, now time.Time) {
-	table := p.of(snapshot)
+	table := p.tableFor(snapshot)
 	if d.Policy != (rules.PolicyName{}) {
 		table.count(d.Policy).decisions[d.Outcome].Add(1)
 	}
@@ -94,7 +93,7 @@ func (p *policyCounts) decided(snapshot *rules.Snapshot, d *rules.Decision, now 
 }
 
 func (p *policyCounts) collect(snapshot *rules.Snapshot, out chan<- prometheus.Metric) {
-	table := p.of(snapshot)
+	table := p.tableFor(snapshot)
 	series := func(label string, count *policyCount) {
 		for _, outcome := range []rules.Outcome{rules.Deny, rules.Allow} {
 			out <- prometheus.MustNewConstMetric(policyDecisionsDesc, prometheus.CounterValue,
@@ -106,7 +105,7 @@ func (p *policyCounts) collect(snapshot *rules.Snapshot, out chan<- prometheus.M
 			time.Duration(count.matched.Load()).Seconds(), label)
 	}
 	for name, count := range table.counts {
-		series(strings.ToValidUTF8(name.String(), "?"), count) // others make the library panic
+		series(strings.ToValidUTF8(name.String(), "?"), count) // MustNewConstMetric panics otherwise
 	}
 	series(otherPolicies, table.other)
 }

@@ -30,7 +30,7 @@ var (
 // everything that the server puts out: answers, headers, log lines, metrics.
 func TestNoOutputHoldsALocalPartOrASecret(t *testing.T) {
 	server := run(t, func(o *Options) { o.LogDomain = LogDomainAlways })
-	server.server.refused.limiter.SetBurst(1 << 20) // every line is looked at
+	server.server.refusalLog.limiter.SetBurst(1 << 20) // every line is looked at
 	var output bytes.Buffer
 	raw := []string{marker, secret, strings.TrimPrefix(secret, "Basic "), badSecret, strings.TrimPrefix(badSecret, "Basic ")}
 	calls, marked := 0, 0

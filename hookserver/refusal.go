@@ -11,25 +11,23 @@ import (
 	"registrationpolicy.dev/operator/hookserver/okta"
 )
 
-// refusal is an answer other than 200: Okta then denies with a text of its own. The body says no more than the status
-// does.
+// refusal is an answer other than 200. Okta then denies with its own text. The body only repeats the status.
 type refusal struct {
 	status int
-	// cause says in one word why, for the log. "" means that there is no line: any scanner could make any number of
-	// them.
+	// cause is the value of the log key cause. "" means no log line, because port scanners could cause any number.
 	cause string
-	// stranger says that no credential was shown. The connection is not kept: there are maxConnections of them, and whoever
-	// could keep them all without a credential would lock Okta out.
-	stranger bool
+	// unauthenticated closes the connection. If it stayed open, callers without a credential could hold all
+	// maxConnections and lock Okta out.
+	unauthenticated bool
 }
 
 var (
-	notFound         = refusal{status: http.StatusNotFound, stranger: true}
-	wrongMethod      = refusal{status: http.StatusMethodNotAllowed, stranger: true}
-	badCredential    = refusal{status: http.StatusUnauthorized, stranger: true} // logged with its own cause
+	notFound         = refusal{status: http.StatusNotFound, unauthenticated: true}
+	wrongMethod      = refusal{status: http.StatusMethodNotAllowed, unauthenticated: true}
+	badCredential    = refusal{status: http.StatusUnauthorized, unauthenticated: true} // logged by authenticate
 	wrongContentType = refusal{status: http.StatusUnsupportedMediaType, cause: "ContentType"}
 	bodyTooLarge     = refusal{status: http.StatusRequestEntityTooLarge, cause: string(okta.TooLarge)}
-	bodyUnreadable   = refusal{status: http.StatusBadRequest, cause: "Unreadable"} // the caller went away, or was too slow
+	bodyUnreadable   = refusal{status: http.StatusBadRequest, cause: "Unreadable"} // disconnected or too slow
 	tooManyCalls     = refusal{status: http.StatusServiceUnavailable, cause: "TooManyCalls"}
 	notLoaded        = refusal{status: http.StatusServiceUnavailable, cause: "NotLoaded"}
 	fenced           = refusal{status: http.StatusServiceUnavailable, cause: "Fenced"}
@@ -43,17 +41,18 @@ func malformedBody(err error) refusal {
 	return refusal{status: http.StatusBadRequest, cause: "Malformed"}
 }
 
-// refuse returns the answer of a refusal.
+// refuse returns the answer of a refusal, and logs it if it has a cause.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refused refusal) reply {
 	if refused.cause != "" {
-		s.refused.call(refused)
+		s.refusalLog.line("Call refused", "code", refused.status, "cause", refused.cause)
 	}
 	unread := r.ContentLength != 0 && r.ProtoMajor == 1
-	if unread || refused.stranger {
-		w.Header().Set("Connection", "close") // over HTTP/2, net/http makes a GOAWAY of it
+	if unread || refused.unauthenticated {
+		w.Header().Set("Connection", "close") // over HTTP/2, net/http sends GOAWAY instead
 	}
 	if unread {
-		// net/http reads what is left of the body, at the pace of the caller. An error means that it has no deadlines to set.
+		// net/http reads the rest of the body, however slowly the caller sends it. An error means that the server does
+		// not support deadlines.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTimeout))
 	}
 	if refused.status == http.StatusNotFound {
@@ -72,14 +71,14 @@ var refusalBodies = map[int][]byte{
 	http.StatusServiceUnavailable:    []byte(`{"error":"unavailable"}` + "\n"),
 }
 
-// panicked counts a panic and answers 500. What was thrown may hold anything, so that only its type is logged, and
-// the text of an error of the Go runtime, which speaks of types and numbers. A stack has code and pointers.
-func (s *Server) panicked(w http.ResponseWriter, r *http.Request, thrown any) reply {
+// panicked counts and logs a panic and answers 500. The recovered value may hold personal data, so only its type is
+// logged, or the text of a runtime.Error, which has only types and numbers. The stack has only code and pointers.
+func (s *Server) panicked(w http.ResponseWriter, r *http.Request, recovered any) reply {
 	s.metrics.panics.Inc()
-	kind := fmt.Sprintf("%T", thrown)
-	if err, ok := thrown.(runtime.Error); ok {
-		kind = err.Error()
+	text := fmt.Sprintf("%T", recovered)
+	if err, ok := recovered.(runtime.Error); ok {
+		text = err.Error()
 	}
-	s.options.Logger.Error(nil, "Panic", "thrown", kind, "stack", string(debug.Stack()))
+	s.options.Logger.Error(nil, "Panic", "recovered", text, "stack", string(debug.Stack()))
 	return s.refuse(w, r, refusal{status: http.StatusInternalServerError})
 }

@@ -49,8 +49,8 @@ func (c callCase) check(ctx context.Context, address string) (body []byte, answe
 	result := oktasim.Read(call.Shape, oktasim.Answer{
 		Status: response.StatusCode, ContentType: response.Header.Get("Content-Type"), Body: answer,
 	})
-	if result.Outcome != c.want || len(result.Trouble) > 0 {
-		return nil, 0, fmt.Errorf("the call is %s, want %s; trouble: %q", result.Outcome, c.want, result.Trouble)
+	if result.Outcome != c.want || len(result.Faults) > 0 {
+		return nil, 0, fmt.Errorf("the call is %s, want %s; faults: %q", result.Outcome, c.want, result.Faults)
 	}
 	return call.Body, len(answer), nil
 }

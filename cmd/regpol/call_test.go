@@ -302,7 +302,7 @@ func TestWrongUsageOfCallIsSaid(t *testing.T) {
 		"give the URL of a hook, and at most one address; see regpol call --help": nil,
 		"and at most one address":                 {hookURL, "jo@acme.com", "eve@acme.com"},
 		"write https://host/path":                 {"hooks.example.com"},
-		"not into the URL":                        {"https://jo:s3cret@hooks.example.com"},
+		"URL: has a user name or password":        {"https://jo:s3cret@hooks.example.com"},
 		"not a URL: write https://":               {"https://s3cret\n"},
 		"URL: not a URL: write":                   {"127.0.0.1:8080/okta/registration"},
 		"not both":                                {hookURL, "jo@acme.com", "-f", "call.json"},

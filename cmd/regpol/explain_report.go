@@ -283,8 +283,8 @@ func (e *explanation) addPerson(r *report) {
 	for _, update := range read.ProfileUpdates {
 		r.Person.Profile = append(r.Person.Profile, updateReport{update.Attribute, json.RawMessage(update.Value)})
 	}
-	for _, trouble := range read.Trouble {
-		r.Warnings = append(r.Warnings, fmt.Sprint("Okta would find fault with the answer: ", trouble))
+	for _, fault := range read.Faults {
+		r.Warnings = append(r.Warnings, fmt.Sprint("Okta would find fault with the answer: ", fault))
 	}
 }
 

@@ -1,38 +1,38 @@
 package oauth
 
-// Cause says why a token is not accepted. The values are a closed set: metrics and log lines have them.
+// Cause says why a token is refused. The values are a closed set, used in metrics and log lines.
 type Cause string
 
-// The causes, in the order in which they are looked for. Until the signature is verified, what a token says may be
-// anybody's invention: a cause tells what is wrong with a token, not who sent it.
+// The causes, in the order of the checks. All but CauseSignature are found before the signature is verified: they
+// describe the token, and say nothing about who sent it.
 const (
-	// CauseTooLong is a token over 8 KiB.
+	// CauseTooLong: the token is over 8 KiB.
 	CauseTooLong Cause = "token_too_long"
-	// CauseMalformed is what is no signed JWT by a strict reading: three parts in base64url, two JSON objects without
-	// members of one name, claims of the types that they must have. So is a header that brings or names a key of its own.
+	// CauseMalformed: the token is not a signed JWT by a strict reading: three parts in base64url, of them two JSON
+	// objects without duplicate members, and claims of the right types. The header must not have or refer to a key.
 	CauseMalformed Cause = "token_malformed"
-	// CauseCritical is a header with crit or b64: it asks to be read in another way.
+	// CauseCritical: the header has crit or b64, which change how the token must be read.
 	CauseCritical Cause = "token_critical"
-	// CauseAlgorithm is another algorithm than RS256 and ES256, or than that of the key.
+	// CauseAlgorithm: the algorithm is not RS256 or ES256, or not that of the key.
 	CauseAlgorithm Cause = "token_algorithm"
-	// CauseType is a header with a typ of something else than an access token.
+	// CauseType: the header's typ is not that of an access token.
 	CauseType Cause = "token_type"
-	// CauseIssuer is another issuer, or none.
+	// CauseIssuer: the issuer is missing or another.
 	CauseIssuer Cause = "token_issuer"
-	// CauseAudience is another audience, or none.
+	// CauseAudience: the audience is missing or another.
 	CauseAudience Cause = "token_audience"
-	// CauseClient is another client, or none.
+	// CauseClient: the client is missing or another.
 	CauseClient Cause = "token_client"
-	// CauseScope is a token without the scope.
+	// CauseScope: the scope is missing.
 	CauseScope Cause = "token_scope"
-	// CauseExpired is a token whose time is over, or that has no end.
+	// CauseExpired: the token has expired, or has no exp.
 	CauseExpired Cause = "token_expired"
-	// CauseFuture is a token that is not valid yet, or that was issued in the future.
+	// CauseFuture: nbf or iat is in the future.
 	CauseFuture Cause = "token_future"
-	// CauseNoKeys means that there are no keys to verify with: they were never fetched, or are too old.
+	// CauseNoKeys: there are no keys to verify with; they were never fetched, or are too old.
 	CauseNoKeys Cause = "token_no_keys"
-	// CauseUnknownKey is a token whose key the issuer does not publish. It makes the keys be fetched again, at a bounded rate.
+	// CauseUnknownKey: the issuer does not publish the token's key. The keys are then fetched again, at a limited rate.
 	CauseUnknownKey Cause = "token_unknown_key"
-	// CauseSignature is a signature that is not that of the key.
+	// CauseSignature: the signature does not match the key.
 	CauseSignature Cause = "token_signature"
 )

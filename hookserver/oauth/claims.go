@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// check compares the claims with the options at a time. It returns the client, and a cause if a claim is not as it must be.
-func (o *Options) check(claims members, now time.Time) (client string, cause Cause) {
+// checkClaims checks the claims against the options. It returns the client, or the cause for which a claim is refused.
+func (o *Options) checkClaims(claims members, now time.Time) (client string, cause Cause) {
+	// A claim of the wrong type is malformed; missing is the cause of one that is absent.
 	malformed := func(name string, missing Cause) Cause {
 		if _, found := claims[name]; found {
 			return CauseMalformed
@@ -41,21 +42,21 @@ func (o *Options) check(claims members, now time.Time) (client string, cause Cau
 }
 
 func checkTimes(claims members, now time.Time) Cause {
-	const margin = float64(leeway) / float64(time.Second)
+	const leewaySeconds = float64(leeway) / float64(time.Second)
 	seconds := float64(now.UnixMilli()) / 1000
-	expires, found, ok := claims.seconds("exp")
+	expires, found, ok := claims.numericDate("exp")
 	switch {
 	case !ok:
 		return CauseMalformed
-	case !found || seconds >= expires+margin:
+	case !found || seconds >= expires+leewaySeconds:
 		return CauseExpired
 	}
 	for _, name := range []string{"nbf", "iat"} {
-		begins, found, ok := claims.seconds(name)
+		notBefore, found, ok := claims.numericDate(name)
 		switch {
 		case !ok:
 			return CauseMalformed
-		case found && seconds < begins-margin:
+		case found && seconds < notBefore-leewaySeconds:
 			return CauseFuture
 		}
 	}

@@ -1,9 +1,8 @@
-// Package oauth verifies the access tokens with which Okta calls the hook where its inline hook authenticates by OAuth 2.0:
-// signed JWTs (RFC 9068) of one issuer, by the keys that the issuer publishes.
+// Package oauth verifies the access tokens that Okta sends if its inline hook uses OAuth 2.0: JWTs (RFC 9068) of one
+// issuer, signed with the keys that the issuer publishes.
 //
-// A [Verifier] keeps the keys in memory. [Verifier.Run] fetches them, over HTTPS and from the issuer's host alone;
-// [Verifier.Verify] only reads what is there: no call ever waits for the issuer.
+// A [Verifier] keeps the keys in memory. [Verifier.Run] fetches them over HTTPS, only from the issuer's host.
+// [Verifier.Verify] uses the keys in memory, so that a call never waits for the issuer.
 //
-// What a token says is believed only once its signature is verified. It is looked at before for one purpose: to refuse it
-// early, since a signature costs the most.
+// The claims are checked before the signature, which costs the most. A token is accepted only if both are valid.
 package oauth

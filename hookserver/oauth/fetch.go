@@ -15,13 +15,14 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// The well-known documents that tell where an issuer's keys are.
+// Paths of the documents that have the URL of an issuer's keys.
 const (
 	openIDDocument = "/.well-known/openid-configuration"       // OpenID Connect Discovery 1.0 §4: after the issuer's path
 	oauthDocument  = "/.well-known/oauth-authorization-server" // RFC 8414 §3: before it
 )
 
-// fetch asks the issuer for its keys. An error shows nothing but addresses, and little of those that the issuer chose.
+// fetch fetches the issuer's keys. Its errors have URLs but no other content from the issuer, and shorten URLs that the
+// issuer chose.
 func (o *Options) fetch(ctx context.Context) (*keySet, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
@@ -34,23 +35,23 @@ func (o *Options) fetch(ctx context.Context) (*keySet, error) {
 		return nil, err
 	}
 	defer client.CloseIdleConnections()
-	at, err := discover(ctx, client, issuer, o.Issuer)
+	keysURL, err := discover(ctx, client, issuer, o.Issuer)
 	if err != nil {
 		return nil, err
 	}
-	document, err := get(ctx, client, at)
+	document, err := get(ctx, client, keysURL)
 	if err != nil {
 		return nil, err
 	}
 	keys, err := parseKeys(document)
 	if err != nil {
-		return nil, fmt.Errorf("%s %w", at.Redacted(), err)
+		return nil, fmt.Errorf("%s %w", keysURL.Redacted(), err)
 	}
 	return keys, nil
 }
 
-// client returns an HTTP client that speaks to the issuer's host only. It is made for each fetch: there are few, and the file of
-// authorities may have changed.
+// client returns an HTTP client that follows redirects only to the issuer's host. Each fetch makes a new one: fetches
+// are rare, and CAFile may have changed.
 func (o *Options) client(issuer *url.URL) (*http.Client, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if o.CAFile != "" {
@@ -88,7 +89,7 @@ func readAuthorities(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// sameHost says whether a URL leads to the issuer's host and port, over HTTPS.
+// sameHost reports whether a URL is HTTPS and has the issuer's host and port.
 func sameHost(u, issuer *url.URL) bool {
 	port := func(u *url.URL) string {
 		if u.Port() == "" {
@@ -99,13 +100,13 @@ func sameHost(u, issuer *url.URL) bool {
 	return u.Scheme == "https" && u.User == nil && strings.EqualFold(u.Hostname(), issuer.Hostname()) && port(u) == port(issuer)
 }
 
-// discover returns where the issuer says that its keys are.
-func discover(ctx context.Context, client *http.Client, issuer *url.URL, exact string) (*url.URL, error) {
+// discover returns the URL of the issuer's keys. issuer is the parsed issuerID, which the document must have exactly.
+func discover(ctx context.Context, client *http.Client, issuer *url.URL, issuerID string) (*url.URL, error) {
 	path := strings.TrimRight(issuer.EscapedPath(), "/")
 	root := "https://" + issuer.Host
 	text, err := getAt(ctx, client, root+path+openIDDocument)
-	if status, ok := errors.AsType[refusedStatus](err); ok && status.code >= 400 && status.code < 500 {
-		// Of a server that knows no OpenID Connect.
+	if status, ok := errors.AsType[statusError](err); ok && status.code >= 400 && status.code < 500 {
+		// The server may not support OpenID Connect.
 		var second error
 		if text, second = getAt(ctx, client, root+oauthDocument+path); second != nil {
 			return nil, errors.Join(err, second)
@@ -120,10 +121,10 @@ func discover(ctx context.Context, client *http.Client, issuer *url.URL, exact s
 		Keys   string `json:"jwks_uri"`
 	}
 	if err := json.Unmarshal(text, &document); err != nil {
-		return nil, errors.New("the issuer's configuration is no JSON object by a strict reading")
+		return nil, errors.New("the issuer's configuration is not a JSON object, or has duplicate members")
 	}
-	if document.Issuer != exact { // OpenID Connect Discovery 1.0 §4.3, RFC 8414 §3.3
-		return nil, fmt.Errorf("the issuer's configuration is that of %.*q, not of %q", maxQuoted, document.Issuer, exact)
+	if document.Issuer != issuerID { // OpenID Connect Discovery 1.0 §4.3, RFC 8414 §3.3
+		return nil, fmt.Errorf("the issuer's configuration is that of %.*q, not of %q", maxQuoted, document.Issuer, issuerID)
 	}
 	keys, err := url.Parse(document.Keys)
 	if err != nil || !sameHost(keys, issuer) {
@@ -140,13 +141,13 @@ func getAt(ctx context.Context, client *http.Client, address string) ([]byte, er
 	return get(ctx, client, at)
 }
 
-// refusedStatus is an answer that is no document.
-type refusedStatus struct {
+// statusError is an answer with another status than 200.
+type statusError struct {
 	address string
 	code    int
 }
 
-func (r refusedStatus) Error() string { return fmt.Sprintf("GET %s: status %d", r.address, r.code) }
+func (s statusError) Error() string { return fmt.Sprintf("GET %s: status %d", s.address, s.code) }
 
 func get(ctx context.Context, client *http.Client, at *url.URL) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
@@ -156,21 +157,21 @@ func get(ctx context.Context, client *http.Client, at *url.URL) ([]byte, error) 
 	request.Header.Set("Accept", "application/json")
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, err // begins with Get and the address
+		return nil, err // begins with Get and the URL
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, refusedStatus{at.Redacted(), response.StatusCode}
+		return nil, statusError{at.Redacted(), response.StatusCode}
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
 	if err == nil {
-		err = ctx.Err() // a server that hears of the end of our patience may end its answer
+		err = ctx.Err() // the server may end its answer early when ctx ends
 	}
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("GET %s: %w", at.Redacted(), err)
 	case len(text) > maxDocument:
-		return nil, fmt.Errorf("GET %s: has over %d bytes", at.Redacted(), maxDocument)
+		return nil, fmt.Errorf("GET %s: the answer has over %d bytes", at.Redacted(), maxDocument)
 	}
 	return text, nil
 }

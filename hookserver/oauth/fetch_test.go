@@ -42,10 +42,10 @@ func TestWhatIsFetchedBadlyLeavesTheLastKeys(t *testing.T) {
 			"/.well-known/oauth-authorization-server/oauth2/default: status 404"},
 		"a configuration that fails": {func(i *oauthissuer.Issuer) { i.Instead(openIDBelow, answers(503)) },
 			"openid-configuration: status 503"},
-		"a configuration of garbage": {func(i *oauthissuer.Issuer) { i.Instead(openIDBelow, writes("<html>")) }, "no JSON object"},
+		"a configuration of garbage": {func(i *oauthissuer.Issuer) { i.Instead(openIDBelow, writes("<html>")) }, "not a JSON object"},
 		"a configuration with an issuer twice": {func(i *oauthissuer.Issuer) {
 			i.Instead(openIDBelow, writes(`{"issuer":"`+i.URL+`","issuer":"`+i.URL+`","jwks_uri":"`+i.URL+`/v1/keys"}`))
-		}, "no JSON object"},
+		}, "not a JSON object"},
 		"another issuer's configuration": {func(i *oauthissuer.Issuer) {
 			i.Instead(openIDBelow, configuration(i, "issuer", i.URL+"/"))
 		}, "is that of"},
@@ -62,8 +62,8 @@ func TestWhatIsFetchedBadlyLeavesTheLastKeys(t *testing.T) {
 			i.Instead(openIDBelow, configuration(i, "jwks_uri", strings.Replace(i.URL, "https", "http", 1)))
 		}, "is not on"},
 		"no place of keys": {func(i *oauthissuer.Issuer) { i.Instead(openIDBelow, configuration(i, "jwks_uri", "")) }, "is not on"},
-		"no keys":          {func(i *oauthissuer.Issuer) { i.PublishJWK() }, "has no key"},
-		"keys of garbage":  {func(i *oauthissuer.Issuer) { i.Instead(keysBelow, writes("\x00\xff{")) }, "no JSON object"},
+		"no keys":          {func(i *oauthissuer.Issuer) { i.PublishJWK() }, "but none"},
+		"keys of garbage":  {func(i *oauthissuer.Issuer) { i.Instead(keysBelow, writes("\x00\xff{")) }, "not a JSON object"},
 		"keys that fail":   {func(i *oauthissuer.Issuer) { i.Instead(keysBelow, answers(500)) }, "keys: status 500"},
 		"keys that end early": {func(i *oauthissuer.Issuer) {
 			i.Instead(keysBelow, func(w http.ResponseWriter, _ *http.Request) {

@@ -44,7 +44,7 @@ const (
 	fuzzClaims = `{"iss":"` + fuzzIssuer + `","aud":"api://default","cid":"0oa","scp":["decide"],"iat":1,"exp":99999999999}`
 )
 
-// signedByTheIssuer is an independent reading: the standard library alone.
+// signedByTheIssuer verifies a token independently, with only the standard library.
 func signedByTheIssuer(token string, key *oauthissuer.Key) bool {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -59,7 +59,7 @@ func signedByTheIssuer(token string, key *oauthissuer.Key) bool {
 	return ecdsa.Verify(public, digest[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
 }
 
-// saysWhatItMust reads the claims laxly: whatever a lax reader would take them for must still be what was asked for.
+// saysWhatItMust checks the claims as a lenient reader would understand them.
 func saysWhatItMust(token string) bool {
 	parts := strings.Split(token, ".")
 	var header, claims map[string]any
@@ -99,7 +99,7 @@ func checkVerdict(t *testing.T, v *Verifier, key *oauthissuer.Key, token string)
 	return ok
 }
 
-// FuzzVerify: whatever comes, nothing is accepted that the issuer's key did not sign.
+// FuzzVerify: only tokens signed with the issuer's key are accepted.
 func FuzzVerify(f *testing.F) {
 	v, key := fuzzed(f)
 	good := key.Sign(fuzzHeader, fuzzClaims)
@@ -113,8 +113,7 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, token string) { checkVerdict(t, v, key, token) })
 }
 
-// FuzzToken: whatever the issuer's key signs, nothing is accepted that does not say what it must, and nothing that was changed
-// after it was signed.
+// FuzzToken: of the tokens that the issuer signs, only unchanged ones with the required claims are accepted.
 func FuzzToken(f *testing.F) {
 	v, key := fuzzed(f)
 	f.Add(fuzzHeader, fuzzClaims, uint16(0))
@@ -139,7 +138,7 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// FuzzKeys: whatever an issuer publishes, only keys that are strong enough come of it.
+// FuzzKeys: of the keys that an issuer publishes, only strong ones are used.
 func FuzzKeys(f *testing.F) {
 	for _, key := range []*oauthissuer.Key{oauthissuer.Fixed("k1"), oauthissuer.RSA("k2", bits), oauthissuer.RSA("k3", 1024)} {
 		f.Add([]byte(oauthissuer.JSON(map[string]any{"keys": []any{key.JWK()}})))

@@ -14,23 +14,23 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// algorithms are those that a token may be signed with: what Okta signs with, and its shorter like.
+// algorithms are those that a token may be signed with. Okta uses RS256; ES256 has shorter keys and signatures.
 var algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.ES256}
 
-// keyName is what a token says of its key. One id may stand for two keys of different kinds (RFC 7517 §4.5).
+// keyName identifies a key. Keys of different algorithms may have the same id (RFC 7517 §4.5).
 type keyName struct {
 	id        string
 	algorithm jose.SignatureAlgorithm
 }
 
-// keySet is what an issuer published. It is not changed once it is in use.
+// keySet has the keys that an issuer published. It is read-only once it is in use.
 type keySet struct {
 	fetched time.Time
 	keys    map[keyName]any // *rsa.PublicKey or *ecdsa.PublicKey
-	skipped int             // keys that are for something else, or not good enough
+	skipped int             // keys that parseKeys skipped
 }
 
-// find returns the key of a token: the one of its id, or, for a token without one, the only key there is.
+// find returns the key with a token's key id. For a token without one it returns the only key of the set.
 func (s *keySet) find(name keyName) (any, Cause) {
 	if key, found := s.keys[name]; found {
 		return key, ""
@@ -54,8 +54,8 @@ func (s *keySet) find(name keyName) (any, Cause) {
 	return nil, CauseUnknownKey
 }
 
-// same says whether two sets have keys of the same names.
-func (s *keySet) same(other *keySet) bool {
+// sameNames reports whether two sets have keys with the same names.
+func (s *keySet) sameNames(other *keySet) bool {
 	if other == nil || len(s.keys) != len(other.keys) || s.skipped != other.skipped {
 		return false
 	}
@@ -67,8 +67,8 @@ func (s *keySet) same(other *keySet) bool {
 	return true
 }
 
-// keyHead is what a published key says of itself, beside its numbers.
-type keyHead struct {
+// keyMembers are the members of a JWK that are not part of the public key.
+type keyMembers struct {
 	Type       string         `json:"kty"`
 	ID         string         `json:"kid"`
 	Use        string         `json:"use"`
@@ -77,17 +77,17 @@ type keyHead struct {
 	Private    jsontext.Value `json:"d"`
 }
 
-// parseKeys reads a JWK set (RFC 7517). Keys that are for something else, or too weak, or private and yet published, are left
-// out; none that is left is an error, and so are two of one name and kind: nobody could say which of them counts.
+// parseKeys reads a JWK set (RFC 7517). It skips keys that are for another purpose, weak, or private. It fails if no
+// key is left, or if two have the same name, since either could be meant.
 func parseKeys(document []byte) (*keySet, error) {
 	var published struct {
 		Keys []jsontext.Value `json:"keys"`
 	}
 	if err := json.Unmarshal(document, &published); err != nil {
-		return nil, errors.New("is no JSON object with keys")
+		return nil, errors.New("is not a JSON object with an array of keys")
 	}
 	if len(published.Keys) > maxKeys {
-		return nil, fmt.Errorf("has %d keys, at most %d are possible", len(published.Keys), maxKeys)
+		return nil, fmt.Errorf("has %d keys: at most %d are supported", len(published.Keys), maxKeys)
 	}
 	set := &keySet{keys: map[keyName]any{}}
 	for _, text := range published.Keys {
@@ -97,24 +97,24 @@ func parseKeys(document []byte) (*keySet, error) {
 			continue
 		}
 		if _, twice := set.keys[name]; twice {
-			return nil, fmt.Errorf("has two keys for %s of the id %.*q", name.algorithm, maxQuoted, name.id)
+			return nil, fmt.Errorf("has two keys for %s with the id %.*q", name.algorithm, maxQuoted, name.id)
 		}
 		set.keys[name] = key
 	}
 	if len(set.keys) == 0 {
-		return nil, fmt.Errorf("has no key to verify RS256 or ES256 with, among %d", len(published.Keys))
+		return nil, fmt.Errorf("has %d keys, but none to verify RS256 or ES256 with", len(published.Keys))
 	}
 	return set, nil
 }
 
-// parseKey returns nil for a key that must not verify tokens.
+// parseKey returns a nil key for one that parseKeys must skip.
 func parseKey(text jsontext.Value) (keyName, any) {
-	var head keyHead
-	if err := json.Unmarshal(text, &head); err != nil || len(head.ID) > maxKeyID {
+	var members keyMembers
+	if err := json.Unmarshal(text, &members); err != nil || len(members.ID) > maxKeyID {
 		return keyName{}, nil
 	}
-	name := keyName{id: head.ID}
-	switch head.Type {
+	name := keyName{id: members.ID}
+	switch members.Type {
 	case "RSA":
 		name.algorithm = jose.RS256
 	case "EC":
@@ -123,10 +123,10 @@ func parseKey(text jsontext.Value) (keyName, any) {
 		return name, nil
 	}
 	switch {
-	case head.Use != "" && head.Use != "sig",
-		head.Operations != nil && !slices.Contains(head.Operations, "verify"),
-		head.Algorithm != "" && head.Algorithm != string(name.algorithm),
-		head.Private != nil: // a private key that everybody can read is nobody's
+	case members.Use != "" && members.Use != "sig",
+		members.Operations != nil && !slices.Contains(members.Operations, "verify"),
+		members.Algorithm != "" && members.Algorithm != string(name.algorithm),
+		members.Private != nil: // anyone could sign with a published private key
 		return name, nil
 	}
 	var key jose.JSONWebKey

@@ -67,17 +67,17 @@ func TestKeysThatMayVerify(t *testing.T) {
 func TestKeySetsThatSayNothingAreRefused(t *testing.T) {
 	key := oauthissuer.JSON(oauthissuer.RSA("k", bits).JWK())
 	for text, want := range map[string]string{
-		``:                                   "no JSON object",
-		`<html>`:                             "no JSON object",
-		`[]`:                                 "no JSON object",
-		`{"keys":{}}`:                        "no JSON object",
-		`{"keys":[` + key + `],"keys":[]}`:   "no JSON object",
-		`{"keys":[` + key + `]} x`:           "no JSON object",
-		`null`:                               "no key",
-		`{}`:                                 "no key",
-		`{"keys":[]}`:                        "no key",
-		`{"keys":[null,1,"x",{}]}`:           "among 4",
-		`{"KEYS":[` + key + `]}`:             "no key",
+		``:                                   "not a JSON object",
+		`<html>`:                             "not a JSON object",
+		`[]`:                                 "not a JSON object",
+		`{"keys":{}}`:                        "not a JSON object",
+		`{"keys":[` + key + `],"keys":[]}`:   "not a JSON object",
+		`{"keys":[` + key + `]} x`:           "not a JSON object",
+		`null`:                               "but none",
+		`{}`:                                 "but none",
+		`{"keys":[]}`:                        "but none",
+		`{"keys":[null,1,"x",{}]}`:           "has 4 keys, but none",
+		`{"KEYS":[` + key + `]}`:             "but none",
 		`{"keys":[` + key + `,` + key + `]}`: "two keys for RS256",
 		`{"keys":[{}` + strings.Repeat(",{}", maxKeys) + `]}`: "at most 64",
 	} {

@@ -14,34 +14,34 @@ import (
 	"registrationpolicy.dev/operator/internal/optionerror"
 )
 
-// The claims of Okta's access tokens.
+// Claims of Okta's access tokens.
 const (
-	// DefaultClientIDClaim has the client's id. Other issuers have it in azp or client_id.
+	// DefaultClientIDClaim has the client's id. Other issuers use azp or client_id.
 	DefaultClientIDClaim = "cid"
-	// DefaultScopeClaim has the scopes. Other issuers have them in scope.
+	// DefaultScopeClaim has the scopes. Other issuers use scope.
 	DefaultScopeClaim = "scp"
 )
 
-// Options say which tokens are accepted. All but the claims' names, CAFile and Logger are required: whatever is left open would
-// let others in.
+// Options say which tokens are accepted. Issuer, Audience, ClientIDs and Scope are required: without one of them,
+// tokens for other purposes would be accepted.
 type Options struct {
-	// Issuer is an HTTPS URL, exactly as the tokens have it in iss: the issuer's documents are found below it.
+	// Issuer is an HTTPS URL, exactly as in the claim iss. It is also the base URL of the issuer's documents.
 	Issuer string
-	// Audience must be the token's aud, or one of several.
+	// Audience must be in the claim aud.
 	Audience string
-	// ClientIDs are the clients that tokens may be issued to, at most 8.
+	// ClientIDs are the accepted clients, at most 8.
 	ClientIDs []string
 	// Scope must be one of the token's scopes.
 	Scope string
 	// ClientIDClaim is the name of the claim with the client's id. "" means DefaultClientIDClaim.
 	ClientIDClaim string
-	// ScopeClaim is the name of the claim with the scopes: an array of strings, or one with spaces between them. "" means
-	// DefaultScopeClaim.
+	// ScopeClaim is the name of the claim with the scopes: an array of strings, or a string separated by spaces. ""
+	// means DefaultScopeClaim.
 	ScopeClaim string
-	// CAFile has, in PEM, the authorities that alone may vouch for the issuer's host; it is read again at each fetch. ""
-	// means those of the system.
+	// CAFile is a PEM file of the CAs to trust for the issuer's host instead of the system's. It is read at each fetch.
+	// "" means the system's.
 	CAFile string
-	// Logger takes the log lines; the zero value discards them.
+	// Logger receives the log lines; the zero value discards them.
 	Logger logr.Logger
 
 	timeout time.Duration // of a fetch; 0 means fetchTimeout
@@ -62,7 +62,7 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// validate returns every fault of options that have their defaults.
+// validate returns an error that names every invalid option. It must be called after setDefaults.
 func (o *Options) validate() error {
 	var faults optionerror.Errors
 
@@ -70,22 +70,22 @@ func (o *Options) validate() error {
 		faults.Add("Issuer", "%w", err)
 	}
 	if !validValue(o.Audience) {
-		faults.Add("Audience", "is required, of at most %d visible ASCII characters: Okta's default authorization server has api://default",
-			maxValue)
+		faults.Add("Audience", "is required, with at most %d visible ASCII characters: write the tokens' aud, "+
+			"such as api://default of Okta's default authorization server", maxValue)
 	}
 	if len(o.ClientIDs) == 0 || len(o.ClientIDs) > maxClientIDs {
-		faults.Add("ClientIDs", "has %d, write 1 to %d: any client of the issuer could call otherwise", len(o.ClientIDs), maxClientIDs)
+		faults.Add("ClientIDs", "has %d: write 1 to %d", len(o.ClientIDs), maxClientIDs)
 	}
 	for i, id := range o.ClientIDs {
 		switch {
 		case !validValue(id):
 			faults.Add("ClientIDs", "%q must have 1 to %d visible ASCII characters", id, maxValue)
 		case slices.Contains(o.ClientIDs[:i], id):
-			faults.Add("ClientIDs", "has %q twice", id)
+			faults.Add("ClientIDs", "has %q twice: write it once", id)
 		}
 	}
 	if !validValue(o.Scope) {
-		faults.Add("Scope", "is required, one scope of at most %d visible ASCII characters", maxValue)
+		faults.Add("Scope", "is required: write one scope, of at most %d visible ASCII characters", maxValue)
 	}
 	for _, claim := range []struct{ option, name string }{
 		{"ClientIDClaim", o.ClientIDClaim}, {"ScopeClaim", o.ScopeClaim},
@@ -108,11 +108,12 @@ func validValue(value string) bool {
 
 func validateIssuer(issuer string) error {
 	if !validValue(issuer) {
-		return fmt.Errorf("is required, of at most %d visible ASCII characters: https://ORG.okta.com/oauth2/default for example", maxValue)
+		return fmt.Errorf("is required, with at most %d visible ASCII characters: write it as the tokens' iss has it, "+
+			"such as https://ORG.okta.com/oauth2/default", maxValue)
 	}
 	parsed, err := url.Parse(issuer)
 	if err != nil {
-		return errors.New("is not a URL")
+		return errors.New("is not a URL: write https://, a host and a path")
 	}
 	if parsed.Scheme != "https" || parsed.Host == "" || parsed.User != nil || parsed.RawQuery != "" || parsed.ForceQuery ||
 		strings.Contains(issuer, "#") {
@@ -121,14 +122,14 @@ func validateIssuer(issuer string) error {
 	return refuseOrgServer(parsed)
 }
 
-// oktaHosts are the domains below which Okta's orgs have their hosts. A custom domain of an org cannot be told.
+// oktaHosts are the domains of Okta's orgs. An org with a custom domain cannot be recognised.
 var oktaHosts = []string{"okta.com", "oktapreview.com", "okta-emea.com", "okta-gov.com", "okta.mil"}
 
-// customServer is the path of a custom authorization server's issuer.
+// customServer matches the path of a custom authorization server's issuer.
 var customServer = regexp.MustCompile(`^/oauth2/[0-9A-Za-z]+$`)
 
-// refuseOrgServer refuses the authorization server that is the org itself. Okta says that its access tokens are for Okta's own
-// APIs, that others must not verify them, and that their form may change:
+// refuseOrgServer returns an error for an Okta org authorization server. According to Okta, its access tokens are for
+// Okta's own APIs, others must not verify them, and their format may change; see the page
 // https://developer.okta.com/docs/concepts/auth-servers/#org-authorization-server
 func refuseOrgServer(issuer *url.URL) error {
 	host := strings.ToLower(issuer.Hostname())
@@ -137,12 +138,12 @@ func refuseOrgServer(issuer *url.URL) error {
 	}
 	switch path := strings.TrimRight(issuer.Path, "/"); {
 	case path == "" || path == "/oauth2" || path == "/oauth2/v1":
-		return fmt.Errorf("%s is an Okta org authorization server: its access tokens are for Okta's own APIs, and nobody else can rely on "+
-			"verifying them; write the issuer of a custom one (Admin Console, Security > API), such as https://%s/oauth2/default",
+		return fmt.Errorf("%s is an Okta org authorization server, whose access tokens only Okta's own APIs can verify: "+
+			"write the issuer of a custom one (Admin Console, Security > API), such as https://%s/oauth2/default",
 			issuer, issuer.Host)
 	case !customServer.MatchString(issuer.Path):
-		return fmt.Errorf("%s is not the issuer of an Okta authorization server; the Admin Console shows it at Security > API: "+
-			"https://%s/oauth2/ID", issuer, issuer.Host)
+		return fmt.Errorf("%s is not the issuer of an Okta authorization server: write https://%s/oauth2/ID, "+
+			"as the Admin Console shows it at Security > API", issuer, issuer.Host)
 	}
 	return nil
 }

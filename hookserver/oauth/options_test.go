@@ -49,7 +49,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		"a client twice":                      {func(o *Options) { o.ClientIDs = []string{"a", "a"} }, `has "a" twice`},
 		"too many clients":                    {func(o *Options) { o.ClientIDs = strings.Split("a,b,c,d,e,f,g,h,i", ",") }, "has 9"},
 		"no scope":                            {func(o *Options) { o.Scope = "" }, "Scope: is required"},
-		"two scopes":                          {func(o *Options) { o.Scope = "a b" }, "Scope: is required, one scope"},
+		"two scopes":                          {func(o *Options) { o.Scope = "a b" }, "Scope: is required: write one scope"},
 		"a claim with a blank":                {func(o *Options) { o.ScopeClaim = "a b" }, `ScopeClaim: "a b"`},
 		"a claim too long":                    {func(o *Options) { o.ClientIDClaim = strings.Repeat("c", maxClaimName+1) }, "ClientIDClaim:"},
 		"no file of authorities":              {func(o *Options) { o.CAFile = empty + ".gone" }, "CAFile:"},

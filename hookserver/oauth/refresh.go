@@ -11,23 +11,24 @@ import (
 	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
-// Run fetches the keys, at once and then again and again, until ctx ends. It returns nil. What cannot be fetched or read leaves
-// the last keys in use, for a day at most, and is logged once.
+// Run fetches the keys at once and then every 10 minutes until ctx ends. A token with an unknown key makes it fetch
+// earlier, at most every 30 s. It returns nil. After a failed fetch, the last keys stay in use for a day at most; the
+// failure is logged once.
 func (v *Verifier) Run(ctx context.Context) error {
 	logger := v.options.Logger
-	retry, tooOld := retryFirst, false
+	retry, tooOld := minRetryDelay, false
 	for ctx.Err() == nil {
-		v.unwant()
+		v.clearRefreshRequest()
 		before := v.keys.Load()
 		switch err := v.refresh(ctx); {
 		case ctx.Err() != nil:
 		case err == nil:
-			if now := v.keys.Load(); !now.same(before) || tooOld {
-				logger.Info("OAuth keys fetched", "issuer", v.options.Issuer, "keys", now.ids(), "unusable", now.skipped)
+			if now := v.keys.Load(); !now.sameNames(before) || tooOld {
+				logger.Info("OAuth keys fetched", "issuer", v.options.Issuer, "keys", now.names(), "unusable", now.skipped)
 			}
-			retry, tooOld = retryFirst, false
-			if wait(ctx, refreshAtMost, nil) {
-				wait(ctx, refreshEvery-refreshAtMost, v.wanted)
+			retry, tooOld = minRetryDelay, false
+			if wait(ctx, minRefreshInterval, nil) {
+				wait(ctx, refreshInterval-minRefreshInterval, v.refreshRequested)
 			}
 		default:
 			if before != nil && !before.inUse(time.Now()) && !tooOld {
@@ -35,7 +36,7 @@ func (v *Verifier) Run(ctx context.Context) error {
 				logger.Error(err, "OAuth keys are too old: calls with a token are refused", "issuer", v.options.Issuer)
 			}
 			wait(ctx, retry, nil)
-			retry = min(2*retry, retryLast)
+			retry = min(2*retry, maxRetryDelay)
 		}
 	}
 	return nil
@@ -43,10 +44,10 @@ func (v *Verifier) Run(ctx context.Context) error {
 
 // refresh fetches the keys once.
 func (v *Verifier) refresh(ctx context.Context) error {
-	begun := time.Now()
+	started := time.Now()
 	keys, err := v.options.fetch(ctx)
 	if ctx.Err() != nil {
-		return ctx.Err() // told to stop: no fault of the issuer's
+		return ctx.Err() // Run was stopped; the fetch did not fail
 	}
 	if err != nil {
 		v.failed.Add(1)
@@ -63,7 +64,7 @@ func (v *Verifier) refresh(ctx context.Context) error {
 		}
 		return err
 	}
-	keys.fetched = begun
+	keys.fetched = started
 	v.keys.Store(keys)
 	v.fetched.Add(1)
 	if v.fault.Swap(nil) != nil {
@@ -72,38 +73,38 @@ func (v *Verifier) refresh(ctx context.Context) error {
 	return nil
 }
 
-// unwant forgets the tokens whose key was unknown: the fetch that begins now answers them.
-func (v *Verifier) unwant() {
+// clearRefreshRequest clears a pending request, because a fetch starts now.
+func (v *Verifier) clearRefreshRequest() {
 	select {
-	case <-v.wanted:
+	case <-v.refreshRequested:
 	default:
 	}
 }
 
-// wait waits until the time is over or something is wanted; a nil channel never wants. It returns false if ctx ended before.
-func wait(ctx context.Context, d time.Duration, wanted <-chan struct{}) bool {
+// wait waits for a duration, or until wake, which may be nil, receives. It returns false if ctx ends first.
+func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-wanted:
+	case <-wake:
 		return true
 	case <-timer.C:
 		return true
 	}
 }
 
-// ids returns the names of the keys, sorted, fit for a log.
-func (s *keySet) ids() []string {
-	ids := make([]string, 0, len(s.keys))
+// names returns the keys as algorithm:id, sorted. An id with unusual characters is shown as "?".
+func (s *keySet) names() []string {
+	names := make([]string, 0, len(s.keys))
 	for name := range maps.Keys(s.keys) {
 		id := name.id
 		if !validValue(id) {
 			id = "?"
 		}
-		ids = append(ids, string(name.algorithm)+":"+id)
+		names = append(names, string(name.algorithm)+":"+id)
 	}
-	slices.Sort(ids)
-	return ids
+	slices.Sort(names)
+	return names
 }

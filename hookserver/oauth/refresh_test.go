@@ -8,8 +8,8 @@ import (
 	"registrationpolicy.dev/operator/test/oauthissuer"
 )
 
-// The issuer of these tests speaks TLS on a real listener outside of the bubble; the time inside stands still while a fetch is
-// on its way.
+// The issuer of these tests speaks TLS on a real listener outside of the bubble; the time inside stands still while a
+// fetch is on its way.
 
 func TestTheLastKeysServeForADayWhileTheIssuerIsAway(t *testing.T) {
 	key := oauthissuer.RSA("k1", bits)
@@ -32,7 +32,7 @@ func TestTheLastKeysServeForADayWhileTheIssuerIsAway(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		expect(t, v, issuer.Token(key), CauseNoKeys)
-		time.Sleep(retryLast)
+		time.Sleep(maxRetryDelay)
 		if state := v.State(); state.Keys != 0 || state.Age <= maxKeyAge {
 			t.Errorf("after a day: %+v", state)
 		}
@@ -48,7 +48,7 @@ func TestTheLastKeysServeForADayWhileTheIssuerIsAway(t *testing.T) {
 		}
 
 		issuer.Away(false)
-		time.Sleep(retryLast)
+		time.Sleep(maxRetryDelay)
 		expect(t, v, issuer.Token(key), "")
 		if log.count("OAuth keys fetched again") != 1 || v.State().Fault != "" {
 			t.Errorf("nothing tells that the issuer is back: %+v", v.State())
@@ -73,7 +73,7 @@ func TestStartingWithTheIssuerAway(t *testing.T) {
 		if state.Keys != 0 || state.Fetched != 0 || state.Fault == "" {
 			t.Errorf("state %+v", state)
 		}
-		const most = uint64(time.Hour/retryLast) + 10 // the first few come faster
+		const most = uint64(time.Hour/maxRetryDelay) + 10 // the first few come faster
 		if state.Failed < 10 || state.Failed > most {
 			t.Errorf("%d attempts in an hour, at most %d", state.Failed, most)
 		}
@@ -81,7 +81,7 @@ func TestStartingWithTheIssuerAway(t *testing.T) {
 			t.Errorf("logged %d times", got)
 		}
 		issuer.Away(false)
-		time.Sleep(retryLast)
+		time.Sleep(maxRetryDelay)
 		expect(t, v, issuer.Token(key), "")
 		stop()
 	})
@@ -95,7 +95,7 @@ func TestKeysAreFetchedAgainBeforeAnybodyAsks(t *testing.T) {
 		stop := running(t, v)
 		time.Sleep(time.Second)
 		issuer.Publish(next)
-		time.Sleep(refreshEvery)
+		time.Sleep(refreshInterval)
 		expect(t, v, issuer.Token(old), CauseUnknownKey) // taken back
 		expect(t, v, issuer.Token(next), "")
 		stop()
@@ -108,7 +108,7 @@ func TestAnUnknownKeyHasTheKeysFetchedAgainAtABoundedRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := made(t, optionsFor(issuer))
 		stop := running(t, v)
-		time.Sleep(2 * refreshAtMost)
+		time.Sleep(2 * minRefreshInterval)
 		if got := issuer.Fetches(); got != 1 {
 			t.Fatalf("%d fetches before anybody asked", got)
 		}
@@ -126,7 +126,7 @@ func TestAnUnknownKeyHasTheKeysFetchedAgainAtABoundedRate(t *testing.T) {
 			expect(t, v, token, CauseUnknownKey)
 			time.Sleep(time.Second / 10)
 		}
-		most := int(minutes*time.Minute/refreshAtMost) + 1
+		most := int(minutes*time.Minute/minRefreshInterval) + 1
 		if got := issuer.Fetches() - before; got < 2 || got > most {
 			t.Errorf("%d fetches in %d minutes of unknown keys, at most %d", got, minutes, most)
 		}
@@ -139,7 +139,7 @@ func TestATokenThatIsForSomethingElseHasNothingFetched(t *testing.T) {
 	v := fetched(t, oauthissuer.Start(t, key))
 	other := oauthissuer.Start(t, key)
 	expect(t, v, other.Token(&oauthissuer.Key{ID: "k9", Private: key.Private}), CauseIssuer)
-	if len(v.wanted) != 0 {
+	if len(v.refreshRequested) != 0 {
 		t.Error("strangers who do not know what a token must say have the keys fetched")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// IsToken says whether what stands in an Authorization header has the form of a signed JWT: the scheme Bearer in any case, one
-// space, and three parts with dots between them. Such a value is never compared with an opaque credential.
+// IsToken reports whether an Authorization header has the form of a signed JWT: the scheme Bearer in any case, one
+// space, and three parts separated by dots. Such a value is never compared with an opaque credential.
 func IsToken(authorization string) bool {
 	_, ok := bearer(authorization)
 	return ok
@@ -22,49 +22,50 @@ func bearer(authorization string) (token string, ok bool) {
 	return token, found && strings.EqualFold(scheme, "Bearer") && strings.Count(token, ".") == 2
 }
 
-// members are those of a JSON object, by their names.
+// members are the members of a JSON object by name.
 type members map[string]jsontext.Value
 
-// unsigned is a token by a strict reading, of which nothing is verified yet.
-type unsigned struct {
+// unverifiedToken is a strictly parsed token whose claims and signature are not verified yet.
+type unverifiedToken struct {
 	text    string
 	key     keyName
-	payload []byte // what claims were read from
+	payload []byte // the JSON text of claims
 	claims  members
 }
 
-// encoding is base64url as JWTs have it, in the one way in which bytes can be written.
+// encoding is base64url without padding (RFC 7515 §2). Strict refuses other encodings of the same bytes.
 var encoding = base64.RawURLEncoding.Strict()
 
-// parse reads a token strictly: what two programs could read differently is refused.
-func parse(token string) (unsigned, Cause) {
+// parse reads a token strictly: it refuses what two programs could read differently.
+func parse(token string) (unverifiedToken, Cause) {
 	if len(token) > maxToken {
-		return unsigned{}, CauseTooLong
+		return unverifiedToken{}, CauseTooLong
 	}
 	header, rest, _ := strings.Cut(token, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
 	if signature == "" || strings.Contains(signature, ".") {
-		return unsigned{}, CauseMalformed
+		return unverifiedToken{}, CauseMalformed
 	}
-	_, head, ok := decodeObject(header)
+	_, headerMembers, ok := decodeObject(header)
 	if !ok {
-		return unsigned{}, CauseMalformed
+		return unverifiedToken{}, CauseMalformed
 	}
-	u := unsigned{text: token}
-	if cause := u.readHeader(head); cause != "" {
-		return unsigned{}, cause
+	u := unverifiedToken{text: token}
+	if cause := u.readHeader(headerMembers); cause != "" {
+		return unverifiedToken{}, cause
 	}
 	if u.payload, u.claims, ok = decodeObject(payload); !ok {
-		return unsigned{}, CauseMalformed
+		return unverifiedToken{}, CauseMalformed
 	}
 	if _, ok := decode(signature); !ok {
-		return unsigned{}, CauseMalformed
+		return unverifiedToken{}, CauseMalformed
 	}
 	return u, ""
 }
 
-// verify holds the token against a key. The library reads it by itself: it must have read the same.
-func (u *unsigned) verify(key any) Cause {
+// verify verifies the signature with go-jose, which parses the token again. It fails if go-jose read anything else than
+// parse did.
+func (u *unverifiedToken) verify(key any) Cause {
 	signed, err := jose.ParseSignedCompact(u.text, algorithms)
 	if err != nil {
 		return CauseMalformed
@@ -79,18 +80,18 @@ func (u *unsigned) verify(key any) Cause {
 	return ""
 }
 
-// decodeObject reads the header or the claims.
+// decodeObject decodes a part that is a JSON object.
 func decodeObject(part string) ([]byte, members, bool) {
 	text, ok := decode(part)
 	if !ok {
 		return nil, nil, false
 	}
 	var read members
-	err := json.Unmarshal(text, &read) // refuses names that come twice, at any depth, and what is not UTF-8
+	err := json.Unmarshal(text, &read) // refuses duplicate names at any depth, and invalid UTF-8
 	return text, read, err == nil && read != nil
 }
 
-// decode reads base64url. The library passes over line breaks, which are not in its alphabet.
+// decode decodes base64url. It checks the alphabet itself because encoding/base64 ignores line breaks.
 func decode(part string) ([]byte, bool) {
 	if !inAlphabet(part) {
 		return nil, false
@@ -104,25 +105,26 @@ func inAlphabet(part string) bool {
 	return part != "" && strings.Trim(part, alphabet) == ""
 }
 
-// accessTokenTypes are the values of typ that an access token may have (RFC 9068 §2.1), in lower case. An issuer signs other
-// things with the same keys.
+// accessTokenTypes are the values of typ of an access token (RFC 9068 §2.1), in lower case. An issuer may sign other
+// kinds of JWTs with the same keys.
 var accessTokenTypes = []string{"jwt", "at+jwt", "application/at+jwt"}
 
-// ownKeys are members of a header that bring or name a key: whoever forges a token would choose his own.
-var ownKeys = []string{"jwk", "jku", "x5c", "x5u"}
+// keyParameters are header parameters with a key or its URL (RFC 7515 §4.1). A forged token could name the forger's
+// key.
+var keyParameters = []string{"jwk", "jku", "x5c", "x5u"}
 
-func (u *unsigned) readHeader(head members) Cause {
+func (u *unverifiedToken) readHeader(header members) Cause {
 	for _, name := range []string{"crit", "b64"} {
-		if _, found := head[name]; found {
+		if _, found := header[name]; found {
 			return CauseCritical
 		}
 	}
-	for _, name := range ownKeys {
-		if _, found := head[name]; found {
+	for _, name := range keyParameters {
+		if _, found := header[name]; found {
 			return CauseMalformed
 		}
 	}
-	algorithm, ok := head.text("alg")
+	algorithm, ok := header.text("alg")
 	if !ok {
 		return CauseMalformed
 	}
@@ -131,17 +133,17 @@ func (u *unsigned) readHeader(head members) Cause {
 	default:
 		return CauseAlgorithm
 	}
-	if _, found := head["kid"]; found {
-		if u.key.id, ok = head.text("kid"); !ok || u.key.id == "" {
+	if _, found := header["kid"]; found {
+		if u.key.id, ok = header.text("kid"); !ok || u.key.id == "" {
 			return CauseMalformed
 		}
 	}
-	if _, found := head["typ"]; found {
-		kind, ok := head.text("typ")
+	if _, found := header["typ"]; found {
+		typ, ok := header.text("typ")
 		if !ok {
 			return CauseMalformed
 		}
-		if !containsFold(accessTokenTypes, kind) {
+		if !containsFold(accessTokenTypes, typ) {
 			return CauseType
 		}
 	}
@@ -190,13 +192,13 @@ func (m members) texts(name string) ([]string, bool) {
 	return texts, true
 }
 
-// seconds returns a member that is a time (RFC 7519 NumericDate). found says that there is one.
-func (m members) seconds(name string) (at float64, found, ok bool) {
+// numericDate returns a member that is a NumericDate (RFC 7519 §2), in seconds. ok is true for an absent member.
+func (m members) numericDate(name string) (at float64, found, ok bool) {
 	value, found := m[name]
 	if !found {
 		return 0, false, true
 	}
-	if value.Kind() != '0' { // a number, whatever it begins with
+	if value.Kind() != '0' { // the jsontext.Kind of every number
 		return 0, true, false
 	}
 	err := json.Unmarshal(value, &at)

@@ -7,48 +7,48 @@ import (
 	"time"
 )
 
-// Verifier verifies tokens. It is made by [New], and kept able to by [Verifier.Run].
+// Verifier verifies tokens. [New] makes it, and [Verifier.Run] fetches its keys.
 type Verifier struct {
 	options Options
 
-	keys   atomic.Pointer[keySet] // nil until they were first fetched
-	fault  atomic.Pointer[string] // of the last fetch; nil if it succeeded
-	wanted chan struct{}          // holds one: a token came whose key is unknown
+	keys             atomic.Pointer[keySet] // nil until the first fetch
+	fault            atomic.Pointer[string] // of the last fetch; nil if it succeeded
+	refreshRequested chan struct{}          // holds one request to fetch the keys early
 
-	fetched, failed atomic.Uint64 // fetches
-	accepted        []atomic.Uint64
+	fetched, failed atomic.Uint64   // fetches
+	accepted        []atomic.Uint64 // tokens, in the order of Options.ClientIDs
 }
 
-// New returns a verifier without keys: until [Verifier.Run] has fetched them, it accepts nothing. The error names every option
-// that is wrong, and calls nobody: the issuer may be away.
+// New returns a verifier without keys, which accepts no token until [Verifier.Run] has fetched them. It fails if
+// options are invalid, with an error that names each. It does not call the issuer.
 func New(options Options) (*Verifier, error) {
 	options.setDefaults()
 	if err := options.validate(); err != nil {
 		return nil, fmt.Errorf("oauth: %w", err)
 	}
 	return &Verifier{
-		options: options, wanted: make(chan struct{}, 1), accepted: make([]atomic.Uint64, len(options.ClientIDs)),
+		options: options, refreshRequested: make(chan struct{}, 1), accepted: make([]atomic.Uint64, len(options.ClientIDs)),
 	}, nil
 }
 
 // VerifyHeader verifies the token of an Authorization header for which [IsToken] is true. See [Verifier.Verify].
 func (v *Verifier) VerifyHeader(authorization string) (client string, cause Cause, ok bool) {
-	token, is := bearer(authorization)
-	if !is {
+	token, isToken := bearer(authorization)
+	if !isToken {
 		return "", CauseMalformed, false
 	}
 	return v.Verify(token)
 }
 
-// Verify says whether a token was issued for a call of this hook, by which client, and if not, why not. It neither waits for
-// anything nor calls anybody.
+// Verify reports whether a token is valid for this hook. It returns the client's id, or why the token is refused. It
+// only uses the keys in memory, and never waits.
 func (v *Verifier) Verify(token string) (client string, cause Cause, ok bool) {
 	u, cause := parse(token)
 	if cause != "" {
 		return "", cause, false
 	}
 	now := time.Now()
-	if client, cause = v.options.check(u.claims, now); cause != "" {
+	if client, cause = v.options.checkClaims(u.claims, now); cause != "" {
 		return "", cause, false
 	}
 	keys := v.keys.Load()
@@ -58,7 +58,7 @@ func (v *Verifier) Verify(token string) (client string, cause Cause, ok bool) {
 	key, cause := keys.find(u.key)
 	if cause != "" {
 		if cause == CauseUnknownKey {
-			v.want()
+			v.requestRefresh()
 		}
 		return "", cause, false
 	}
@@ -69,37 +69,37 @@ func (v *Verifier) Verify(token string) (client string, cause Cause, ok bool) {
 	return client, "", true
 }
 
-// inUse says whether the keys may verify anything. nil may not.
+// inUse reports whether the keys may still be used. It returns false for nil.
 func (s *keySet) inUse(now time.Time) bool {
 	return s != nil && now.Sub(s.fetched) <= maxKeyAge
 }
 
-// want asks for the keys to be fetched again. It never waits.
-func (v *Verifier) want() {
+// requestRefresh makes Run fetch the keys early. It never waits.
+func (v *Verifier) requestRefresh() {
 	select {
-	case v.wanted <- struct{}{}:
+	case v.refreshRequested <- struct{}{}:
 	default:
 	}
 }
 
-// State is how a verifier is at a time.
+// State is the state of a verifier, for metrics and readiness.
 type State struct {
-	// Issuer is that of the options.
+	// Issuer is Options.Issuer.
 	Issuer string
-	// Keys is how many keys verify tokens now: 0 before the first fetch, and once they are too old.
+	// Keys is the number of keys in use: 0 before the first fetch, and when they are too old.
 	Keys int
-	// Age is the time since the last fetch that succeeded. It has no meaning until Fetched is 1.
+	// Age is the time since the last successful fetch. It is valid only if Fetched is not 0.
 	Age time.Duration
-	// Fetched and Failed count the fetches.
+	// Fetched and Failed count the successful and the failed fetches.
 	Fetched, Failed uint64
-	// Fault is what is wrong with the last fetch; "" if it succeeded, or none has ended yet.
+	// Fault says why the last fetch failed; "" if it succeeded or none has finished.
 	Fault string
-	// Accepted counts the tokens accepted, in the order of ClientIDs.
+	// Accepted counts the accepted tokens by client, in the order of ClientIDs.
 	ClientIDs []string
 	Accepted  []uint64
 }
 
-// State returns how the verifier is now.
+// State returns the current state.
 func (v *Verifier) State() State {
 	s := State{
 		Issuer: v.options.Issuer, Fetched: v.fetched.Load(), Failed: v.failed.Load(),

@@ -129,8 +129,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// hs256 signs with the public key, as it is published in PEM, for a secret: verifiers that let the token choose its algorithm
-// accept that.
+// hs256 signs with the public key, as it is published in PEM, for a secret: verifiers that let the token choose its
+// algorithm accept that.
 func hs256(t *testing.T, key *oauthissuer.Key, claims string) string {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(key.Private.Public())

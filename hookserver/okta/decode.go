@@ -11,24 +11,23 @@ import (
 )
 
 const (
-	// MaxBody is the length of the longest body that is read, in bytes. Okta's calls have 0.5 to 2 kB.
+	// MaxBody is the maximum length of a body in bytes. Okta's calls have 0.5 to 2 kB.
 	MaxBody = 64 << 10
-	// maxDepth is how deep arrays and objects may be nested, the outermost one included. Okta's calls have 6 levels.
+	// maxDepth is the maximum nesting of arrays and objects, including the outermost. Okta's calls have 6 levels.
 	maxDepth = 32
-	// maxMembers is how many members one object may have. Okta's calls have 12 at most, outside of the profile.
+	// maxMembers is the maximum number of members of an object. Okta's calls have 12 at most, outside of the profile.
 	maxMembers = 256
-	// anyMembers is for the profile: its members are the form's fields, of which an org may define many. MaxBody
-	// bounds them.
-	anyMembers = math.MaxInt
-	// usualName is the length of a member's name, in bytes, that needs no allocation.
-	usualName = 64
+	// unlimitedMembers is the limit for a profile, whose members are the fields of the org's form. MaxBody limits them.
+	unlimitedMembers = math.MaxInt
+	// nameCapacity is the initial size in bytes of the buffer for a member's name.
+	nameCapacity = 64
 )
 
-// Decode reads the body of one call. Of the profiles it keeps the named attributes only.
+// Decode decodes the body of a call. Of the profiles it keeps only the named attributes.
 //
-// It is strict in form and returns a [Malformed], and an empty Request, for a body that two programs could read
-// differently or that costs too much to read. Names are compared by case. It is tolerant in what it finds: a JSON
-// text that makes no sense decodes without an error, into a Request whose profiles are absent or of the wrong type.
+// It returns a [Malformed] error and an empty Request for a body that two programs could read differently, or that
+// costs too much to read. Names are case-sensitive. Any other JSON text decodes without an error, even if it is no
+// call: its profiles are then absent or of the wrong type.
 func Decode(body []byte, attributes []string) (Request, error) {
 	if len(body) > MaxBody {
 		return Request{}, TooLarge
@@ -47,7 +46,7 @@ func Decode(body []byte, attributes []string) (Request, error) {
 	return r, nil
 }
 
-// malformed keeps the class of an error only: the text of a syntax error names members and shows some of the body.
+// malformed returns the class of an error. The text of a syntax error must not be kept: it quotes the body.
 func malformed(err error) Malformed {
 	if m, ok := errors.AsType[Malformed](err); ok {
 		return m
@@ -58,7 +57,7 @@ func malformed(err error) Malformed {
 	return NotJSON
 }
 
-// decoder walks the whole text token by token, because what is skipped is bound by the same limits as what is read.
+// decoder reads the text token by token, so that the limits also apply to the values that it skips.
 type decoder struct {
 	json       *jsontext.Decoder
 	attributes []string
@@ -66,12 +65,12 @@ type decoder struct {
 	name       []byte // the name of the member being read
 }
 
-// decoders saves most of the allocations of a call.
+// decoders saves most of a call's allocations.
 var decoders = sync.Pool{New: func() any {
-	return &decoder{json: new(jsontext.Decoder), name: make([]byte, 0, usualName)}
+	return &decoder{json: new(jsontext.Decoder), name: make([]byte, 0, nameCapacity)}
 }}
 
-// putBack lets go of the body first: it is about a person.
+// putBack drops the references to the body, which has personal data, before the decoder is pooled.
 func (d *decoder) putBack() {
 	d.json.Reset(bytes.NewReader(nil))
 	*d = decoder{json: d.json, name: d.name[:0]}
@@ -112,7 +111,7 @@ func (d *decoder) request(r *Request) error {
 	return err
 }
 
-// requestID reads data.context for its request.id.
+// requestID reads data.context and returns its request.id.
 func (d *decoder) requestID() (id string, err error) {
 	_, err = d.object(maxMembers, func(name []byte) (err error) {
 		if string(name) != "request" {
@@ -136,14 +135,14 @@ func (d *decoder) profile() (Profile, error) {
 		p.Attributes[i].Name = name
 	}
 	var err error
-	p.Presence, err = d.object(anyMembers, func(name []byte) (err error) {
+	p.Presence, err = d.object(unlimitedMembers, func(name []byte) (err error) {
 		for i := range p.Attributes {
 			if p.Attributes[i].Name == string(name) {
-				p.Attributes[i].Kind, p.Attributes[i].Text, err = d.value(anyMembers)
+				p.Attributes[i].Kind, p.Attributes[i].Text, err = d.value(unlimitedMembers)
 				return err
 			}
 		}
-		return d.skip(anyMembers)
+		return d.skip(unlimitedMembers)
 	})
 	if p.Presence != Present {
 		p.Attributes = nil
@@ -151,13 +150,13 @@ func (d *decoder) profile() (Profile, error) {
 	return p, err
 }
 
-// text reads any value, and returns it if it is a string.
+// text reads any value. It returns a string's text, and "" for other values.
 func (d *decoder) text() (string, error) {
 	_, text, err := d.value(maxMembers)
 	return text, err
 }
 
-// value reads any value, and keeps the text of a string.
+// value reads any value. It returns its kind, and a string's text.
 func (d *decoder) value(limit int) (Kind, string, error) {
 	switch d.json.PeekKind() {
 	case '"':
@@ -173,8 +172,8 @@ func (d *decoder) value(limit int) (Kind, string, error) {
 	}
 }
 
-// object reads any value. If it is an object, it calls member for each member, which must read the member's value.
-// The name is valid until then.
+// object reads any value. If it is an object, it calls member for each member. member must read the member's value, and
+// may use name only before that.
 func (d *decoder) object(limit int, member func(name []byte) error) (Presence, error) {
 	switch d.json.PeekKind() {
 	case '{':
@@ -204,14 +203,14 @@ func (d *decoder) object(limit int, member func(name []byte) error) (Presence, e
 	return Present, d.close()
 }
 
-// skip reads any value, and keeps none of it.
+// skip reads any value and discards it.
 func (d *decoder) skip(limit int) error {
 	switch kind := d.json.PeekKind(); kind {
 	case '{', '[':
 		if err := d.open(); err != nil {
 			return err
 		}
-		for count := 1; d.json.PeekKind() != kind+2; count++ { // in ASCII, each bracket's partner is two after it
+		for count := 1; d.json.PeekKind() != kind+2; count++ { // in ASCII, ] is [+2 and } is {+2
 			if kind == '{' {
 				if count > limit {
 					return TooManyMembers

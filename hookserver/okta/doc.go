@@ -1,5 +1,5 @@
-// Package okta is the wire format of Okta's registration inline hook: the call, strictly decoded, and the answer.
+// Package okta is the wire format of Okta's registration inline hook: it decodes calls strictly, and encodes answers.
 //
-// It follows Okta's reference of the hook, https://developer.okta.com/docs/reference/registration-hook/, and where
-// that and recorded calls disagree, the recordings. It decides nothing.
+// It follows Okta's reference, https://developer.okta.com/docs/reference/registration-hook/. Where recorded calls
+// differ from it, it follows the recordings.
 package okta

@@ -1,24 +1,24 @@
 package okta
 
-// Malformed says why a body is not a JSON text by our reading. It never holds any of the body. The set is closed: log
-// lines use its text as a class.
+// Malformed is the error of a body that is not accepted as JSON. Its text is one of the constants, which log lines use,
+// and never has any of the body.
 type Malformed string
 
 // Error returns the class.
 func (m Malformed) Error() string { return string(m) }
 
 const (
-	// TooLarge: over MaxBody bytes.
+	// TooLarge: the body is over MaxBody bytes.
 	TooLarge Malformed = "TooLarge"
-	// NotJSON: no JSON text (RFC 8259), a byte order mark before it, invalid UTF-8 or a lone surrogate in it (RFC
-	// 7493 2.1).
+	// NotJSON: the body is not a JSON text (RFC 8259), begins with a byte order mark, or has invalid UTF-8 or a lone
+	// surrogate (RFC 7493 §2.1).
 	NotJSON Malformed = "NotJSON"
-	// DuplicateMember: an object has two members of one name (RFC 7493 2.3): two programs may read different ones.
+	// DuplicateMember: an object has two members of the same name (RFC 7493 §2.3), of which programs read either one.
 	DuplicateMember Malformed = "DuplicateMember"
-	// TrailingData: something other than white space after the JSON text.
+	// TrailingData: the JSON text is followed by something other than white space.
 	TrailingData Malformed = "TrailingData"
-	// TooDeep: arrays and objects nested over 32 levels.
+	// TooDeep: arrays and objects are nested over 32 levels deep.
 	TooDeep Malformed = "TooDeep"
-	// TooManyMembers: over 256 members in one object outside of the profile.
+	// TooManyMembers: an object outside of the profile has over 256 members.
 	TooManyMembers Malformed = "TooManyMembers"
 )

@@ -1,32 +1,32 @@
 package okta
 
-// EventType is the eventType of every call of the registration inline hook, Classic and Identity Engine alike.
+// EventType is the eventType of every call of the registration inline hook, in Classic and in Identity Engine.
 const EventType = "com.okta.user.pre-registration"
 
-// Values of requestType, which Identity Engine sends and Classic does not.
+// Values of requestType. Identity Engine sends it; Classic does not.
 const (
-	// SelfServiceRegistration goes with data.userProfile.
+	// SelfServiceRegistration: the call has data.userProfile.
 	SelfServiceRegistration = "self.service.registration"
-	// ProgressiveProfile goes with data.userProfileUpdate.
+	// ProgressiveProfile: the call has data.userProfileUpdate.
 	ProgressiveProfile = "progressive.profile"
 )
 
-// Request is the part of one call that the server needs. What else the call says about the person is not kept.
+// Request is the part of a call that the server needs. It keeps no other personal data of the call.
 //
-// A member that is absent, null, or of another JSON type than a string is "" here: Okta leaves ids out in some calls,
-// and no decision may depend on what kind of nonsense stands in for one.
+// A string is "" if its member is absent, null or of another JSON type. Okta omits ids in some calls, and a decision
+// must not depend on the type of an invalid one.
 type Request struct {
-	// EventID is the event's id, and EventType its type; see the constant of that name.
+	// EventID is the event's id. EventType is its type, normally the constant EventType.
 	EventID   string
 	EventType string
 	// Source is the id of the enrolment policy or rule that called.
 	Source string
-	// RequestID is data.context.request.id, by which the call is found in Okta's System Log.
+	// RequestID is data.context.request.id, the id of the call in Okta's System Log.
 	RequestID string
 
-	// RequestType is requestType as it was sent; "" if it is absent, null or not a string.
+	// RequestType is requestType.
 	RequestType string
-	// HasRequestType says that there is a requestType other than null, a string or not.
+	// HasRequestType is true if requestType is present and not null, whatever its type.
 	HasRequestType bool
 
 	// Profile is data.userProfile.
@@ -35,52 +35,51 @@ type Request struct {
 	Update Profile
 }
 
-// Presence says what a call holds where an object should be. The zero value is Absent.
+// Presence says whether a call has an object. The zero value is Absent.
 type Presence uint8
 
 const (
-	// Absent is no such member, or null.
+	// Absent: the member is absent or null.
 	Absent Presence = iota
-	// Present is an object, if an empty one.
+	// Present: the member is an object, possibly empty.
 	Present
-	// WrongType is any other JSON value.
+	// WrongType: the member is another JSON value.
 	WrongType
 )
 
 // Profile is data.userProfile or data.userProfileUpdate.
 type Profile struct {
 	Presence Presence
-	// Attributes holds the attributes that were asked for, in the order in which they were asked for, those that are
-	// not in the call included. It is nil unless Presence is Present.
+	// Attributes has an element for each attribute passed to Decode, in that order, even if the call does not have it.
+	// It is nil unless Presence is Present.
 	Attributes []Attribute
 }
 
 // Attribute is one attribute of a profile.
 type Attribute struct {
-	// Name is the attribute's name, and Kind what the call holds under it.
+	// Name is the attribute's name, and Kind the kind of its value.
 	Name string
 	Kind Kind
-	// Text is the string, for Kind String only.
+	// Text is the value if Kind is String, else "".
 	Text string
 }
 
-// Kind is the kind of JSON value that an attribute has. The zero value is Missing.
+// Kind is the kind of an attribute's JSON value. The zero value is Missing.
 type Kind uint8
 
 const (
-	// Missing is no such member.
+	// Missing: the member is absent.
 	Missing Kind = iota
-	// Null is JSON null.
+	// Null: the value is null.
 	Null
-	// String is a JSON string.
+	// String: the value is a string.
 	String
-	// Other is any other JSON value.
+	// Other: the value is of another type.
 	Other
 )
 
-// RequestTypeContradicts reports whether the call's requestType is unknown, or is not the one that goes with its
-// data. A call without a requestType, as Classic sends it, contradicts nothing; one with both profiles fits no
-// requestType.
+// RequestTypeContradicts reports whether requestType is unknown or does not match the call's data. It returns false for
+// a call without a requestType, as from Classic, and true for a call with both profiles, which no requestType matches.
 func (r *Request) RequestTypeContradicts() bool {
 	signUp, update := r.Profile.Presence != Absent, r.Update.Presence != Absent
 	if signUp && update {

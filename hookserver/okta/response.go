@@ -5,25 +5,24 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Commands of the hook. Some of Okta's examples write com.action.update, which Okta does not know, and therefore
-// allows.
+// Commands of the hook. Some of Okta's examples have com.action.update, which Okta ignores: it then allows by default.
 const (
 	actionUpdate      = "com.okta.action.update"
 	profileUpdate     = "com.okta.user.profile.update"
 	progressiveUpdate = "com.okta.user.progressive.profile.update"
 )
 
-// Response is the answer to one call: from [Allow] or [Deny]. Its zero value must not be sent: Okta takes an answer
-// without commands for an allow.
+// Response is the answer to a call, made by [Allow], [AllowUpdate] or [Deny]. The zero value must not be sent: Okta
+// allows if there are no commands.
 type Response struct {
 	commands []command
 	failure  *failure
 	debug    any
 }
 
-// The wire format, and what Okta makes of each part.
+// The wire format, and how Okta uses it.
 type (
-	// command is one of commands[]. Okta runs them in order.
+	// command is an element of commands. Okta runs them in order.
 	command struct {
 		Type  string `json:"type"`
 		Value any    `json:"value"`
@@ -34,21 +33,21 @@ type (
 		Registration string `json:"registration"`
 	}
 
-	// failure is the member `error` (Okta's schema says `Error`, which is wrong). If it is there, even empty, no
-	// command runs and the registration fails.
+	// failure is the member error; Okta's schema has Error, which is wrong. If it is present, even if empty, Okta runs
+	// no command and the registration fails.
 	failure struct {
 		ErrorSummary string  `json:"errorSummary"`
 		ErrorCauses  []cause `json:"errorCauses"`
 	}
 
-	// cause is one of errorCauses. Okta wants all five members. Identity Engine shows the summary next to the
+	// cause is an element of errorCauses. Okta requires all five members. Identity Engine shows the summary next to the
 	// attribute.
 	cause struct {
 		ErrorSummary string `json:"errorSummary"`
 		Reason       string `json:"reason"`
 		LocationType string `json:"locationType"`
 		Location     string `json:"location"`
-		Domain       string `json:"domain"` // whose fault it is; not a DNS domain
+		Domain       string `json:"domain"` // where the error comes from; not a DNS domain
 	}
 
 	wire struct {
@@ -66,12 +65,12 @@ type Value struct {
 	JSON string
 }
 
-// Allow is the answer that lets the registration go on, and sets the given attributes on the new user. Okta runs that
-// on sign-ups only.
+// Allow returns the answer that allows a sign-up and sets the attributes on the new user. Okta sets them on sign-ups
+// only.
 func Allow(profile []Value) Response { return allow(profileUpdate, profile) }
 
-// AllowUpdate is the answer that lets a progressive profile go on, and sets the given attributes on the existing user.
-// Okta runs that on progressive profiles only.
+// AllowUpdate returns the answer that allows a progressive profile and sets the attributes on the existing user. Okta
+// sets them on progressive profiles only.
 func AllowUpdate(profile []Value) Response { return allow(progressiveUpdate, profile) }
 
 func allow(update string, profile []Value) Response {
@@ -86,10 +85,9 @@ func allow(update string, profile []Value) Response {
 	return r
 }
 
-// Deny is the answer that turns the person away with one sentence, next to the attribute. The sentence stands in the
-// summary and in the only cause, because which of them a person sees differs between Okta's engines. The reason
-// reaches the person's browser; it must not be UNIQUE_CONSTRAINT, which the sign-in widget takes for an existing
-// account.
+// Deny returns the answer that denies the registration and shows a sentence next to the attribute. The sentence is both
+// the summary and the only cause, because Okta's engines differ in which one they show. The reason is sent to the
+// person's browser. It must not be UNIQUE_CONSTRAINT, which the sign-in widget takes for an existing account.
 func Deny(sentence, reason, attribute string) Response {
 	return Response{
 		commands: []command{{actionUpdate, registration{"DENY"}}},
@@ -106,14 +104,14 @@ func Deny(sentence, reason, attribute string) Response {
 	}
 }
 
-// WithDebugContext adds what administrators read in Okta's System Log, under inline_hook.response.processed. It must
-// encode as a JSON object.
+// WithDebugContext returns the answer with a debugContext, which Okta's System Log has in the event
+// inline_hook.response.processed. It must encode as a JSON object.
 func (r Response) WithDebugContext(debug any) Response {
 	r.debug = debug
 	return r
 }
 
-// Encode returns the answer as JSON. It fails if a value is not JSON or a text is not UTF-8.
+// Encode returns the answer as JSON. It fails if a Value is not JSON or a text is not UTF-8.
 func (r Response) Encode() ([]byte, error) {
 	return json.Marshal(wire{r.commands, r.failure, r.debug}, json.Deterministic(true))
 }

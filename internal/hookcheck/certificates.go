@@ -11,19 +11,19 @@ import (
 )
 
 const (
-	// soonAtMost is how long before its end a certificate is worth a warning: whatever renews certificates of a year or
-	// of 90 days has done so weeks before.
-	soonAtMost = 14 * 24 * time.Hour
-	// soonShare is the part of its life in which a certificate is worth the warning if it lives shorter: 1/5.
-	soonShare = 5
-	// namesShown is how many of a certificate's names are shown.
-	namesShown = 3
+	// maxExpiryWarning is the longest time before a certificate's expiry to warn. Certificates of a year or of 90 days
+	// are normally renewed weeks earlier.
+	maxExpiryWarning = 14 * 24 * time.Hour
+	// expiryWarningDivisor limits the warning to the last fifth of a certificate's validity.
+	expiryWarningDivisor = 5
+	// maxNames is how many of a certificate's names are shown.
+	maxNames = 3
 )
 
-// examineCertificates names everything that a public client has against the certificates that the server sent. invalid
-// is what the call itself failed by, nil if it believed them.
-func (l *line) examineCertificates(report *Report, host string, invalid *tls.CertificateVerificationError) {
-	sent := l.certificates
+// examineCertificates adds every fault that a public client finds in the server's certificates. invalid is the error of
+// the call; nil if the certificates were accepted.
+func (t *trace) examineCertificates(report *Report, host string, invalid *tls.CertificateVerificationError) {
+	sent := t.certificates
 	if invalid != nil {
 		sent = invalid.UnverifiedCertificates
 	}
@@ -37,14 +37,14 @@ func (l *line) examineCertificates(report *Report, host string, invalid *tls.Cer
 	for _, c := range chain {
 		report.examineDates(c, now)
 	}
-	at := now // a time at which the leaf is valid: who vouches for it is another question than for how long
+	at := now // the nearest time at which the leaf is valid: its dates are checked above, its issuer below
 	if at.Before(leaf.NotBefore) {
 		at = leaf.NotBefore
 	}
 	if at.After(leaf.NotAfter) {
 		at = leaf.NotAfter
 	}
-	l.examineAuthority(report, chain, at)
+	t.examineAuthority(report, chain, at)
 	if invalid != nil && len(report.Faults) == before {
 		report.add(CertificateInvalid, "%s", invalid.Err)
 	}
@@ -52,7 +52,7 @@ func (l *line) examineCertificates(report *Report, host string, invalid *tls.Cer
 
 func (r *Report) examineDates(c *x509.Certificate, now time.Time) {
 	const day = time.DateOnly
-	soon := min(soonAtMost, c.NotAfter.Sub(c.NotBefore)/soonShare)
+	soon := min(maxExpiryWarning, c.NotAfter.Sub(c.NotBefore)/expiryWarningDivisor)
 	switch {
 	case now.Before(c.NotBefore):
 		r.add(CertificateNotYetValid, "%s is valid from %s", subject(c), c.NotBefore.UTC().Format(time.RFC3339))
@@ -63,33 +63,33 @@ func (r *Report) examineDates(c *x509.Certificate, now time.Time) {
 	}
 }
 
-// examineAuthority names what is wrong with who vouches for a chain.
-func (l *line) examineAuthority(report *Report, chain []*x509.Certificate, at time.Time) {
-	err := verify(chain, l.options.PublicRoots, at)
+// examineAuthority adds a fault if public clients do not trust the issuer of a chain.
+func (t *trace) examineAuthority(report *Report, chain []*x509.Certificate, at time.Time) {
+	err := verify(chain, t.options.PublicRoots, at)
 	if err == nil {
 		return
 	}
 	own := x509.NewCertPool()
-	for _, authority := range l.options.Authorities {
+	for _, authority := range t.options.Authorities {
 		own.AddCert(authority)
 	}
 	leaf, top := chain[0], chain[len(chain)-1]
 	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
 	switch {
 	case verify(chain, own, at) == nil:
-		report.add(PrivateAuthority, "issued by %s, believed through the authorities given", name(top.Issuer.String()))
+		report.add(PrivateAuthority, "issued by %s, trusted only because of the given CAs", name(top.Issuer.String()))
 	case !unknown:
 		if wrong, ok := errors.AsType[x509.CertificateInvalidError](err); !ok || wrong.Reason != x509.Expired {
 			report.add(CertificateInvalid, "%s", err)
 		}
 	case selfSigned(leaf):
 		report.add(SelfSigned, "%s is self-signed", subject(leaf))
-	case !selfSigned(top) && (len(top.IssuingCertificateURL) > 0 || len(chain) == 1 && len(l.options.Authorities) > 0):
-		// A CA says where its own certificate is to be had because it is not one that clients have already.
-		report.add(IncompleteChain, "the server sent %d of the chain's certificates: not that of %s, which issued %s",
+	case !selfSigned(top) && (len(top.IssuingCertificateURL) > 0 || len(chain) == 1 && len(t.options.Authorities) > 0):
+		// A certificate has a URL of its issuer's certificate if clients normally do not have that one already.
+		report.add(IncompleteChain, "the server sent %d of the chain's certificates, but not that of %s, which issued %s",
 			len(chain), name(top.Issuer.String()), subject(top))
 	default:
-		report.add(UnknownAuthority, "%s is issued by %s, which is no public CA", subject(leaf), name(top.Issuer.String()))
+		report.add(UnknownAuthority, "%s is issued by %s, which is not a public CA", subject(leaf), name(top.Issuer.String()))
 	}
 }
 
@@ -102,7 +102,7 @@ func verify(chain []*x509.Certificate, roots *x509.CertPool, at time.Time) error
 	return err
 }
 
-// chainOf returns the certificates that were sent, from the leaf up, as far as each has issued the one before.
+// chainOf returns the longest chain among the sent certificates, from the leaf up: each has issued the one before.
 func chainOf(sent []*x509.Certificate) []*x509.Certificate {
 	chain := sent[:1:1]
 	for {
@@ -121,7 +121,7 @@ func selfSigned(c *x509.Certificate) bool {
 	return bytes.Equal(c.RawIssuer, c.RawSubject) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
 
-// subject names a certificate: by its common name, or by its first host name.
+// subject describes a certificate by its common name or, without one, its first host name.
 func subject(c *x509.Certificate) string {
 	if c.Subject.CommonName == "" && len(c.DNSNames) > 0 {
 		return "the certificate of " + c.DNSNames[0]
@@ -144,8 +144,8 @@ func names(c *x509.Certificate) string {
 	if len(all) == 0 {
 		return "it has none"
 	}
-	if len(all) > namesShown {
-		all = append(all[:namesShown], "…")
+	if len(all) > maxNames {
+		all = append(all[:maxNames], "…")
 	}
 	return strings.Join(all, ", ")
 }

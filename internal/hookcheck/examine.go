@@ -1,9 +1,7 @@
-// Package hookcheck calls a registration inline hook as Okta does, and finds what is usually wrong with one: on the
-// way to its server, in the server's certificate, in the call and in the answer. Each fault has a stable name and a
-// fix.
+// Package hookcheck calls a registration inline hook as Okta does and finds its faults: in the connection to its
+// server, the server's certificate, the call and the answer. Each fault has a stable name and a fix.
 //
-// What Okta makes of the answer is oktasim's reading of Okta's documentation. Nothing here holds or returns a
-// credential.
+// Package oktasim determines how Okta handles the answer. Reports never have the credential.
 package hookcheck
 
 import (
@@ -21,52 +19,52 @@ import (
 
 // Options say which hook is called and how.
 type Options struct {
-	// URL, Header, Credential, Timeout and Attempts are those of the call; its other fields are set here.
+	// Call has the URL, Header, Credential, Timeout and Attempts of the call. Examine sets its other fields.
 	Call oktasim.Options
-	// PlainHTTP allows an http URL, for a hook whose TLS ends before it.
+	// PlainHTTP allows an http URL, for a hook behind a proxy that terminates TLS.
 	PlainHTTP bool
-	// Authorities are believed beside the public ones.
+	// Authorities are trusted CAs in addition to the public ones.
 	Authorities []*x509.Certificate
-	// PublicRoots are the public authorities. Unset means the system's.
+	// PublicRoots are the public CAs. Unset means the system's.
 	PublicRoots *x509.CertPool
-	// Resolver looks the host's name up. Unset means the system's.
+	// Resolver resolves the host name. Unset means the system's.
 	Resolver *net.Resolver
-	// Resolve says where to connect to instead of looking up, by "host:port".
+	// Resolve maps "host:port" to an address to connect to instead of resolving the host name.
 	Resolve map[string]netip.AddrPort
-	// NoProbe leaves out the calls that find a hook that authenticates nobody.
+	// NoProbe omits the calls that check whether the hook refuses a missing and a wrong credential.
 	NoProbe bool
-	// LineBreakDropped says that the credential was read from a file whose final line break was left out.
+	// LineBreakDropped is true if the credential was read from a file without its final line break.
 	LineBreakDropped bool
 }
 
-// Fault is one thing that is wrong.
+// Fault is a fault of a hook.
 type Fault struct {
 	// Name is from the closed set of [Definitions].
 	Name Name `json:"name"`
-	// Level is the definition's.
+	// Level is that of the definition.
 	Level Level `json:"level"`
-	// What says what is wrong here.
+	// What says what is wrong in this case.
 	What string `json:"what"`
 	// Fix says what to do.
 	Fix string `json:"fix"`
 }
 
-// Report is what came of a call.
+// Report is the result of [Examine].
 type Report struct {
-	// Called says that the hook was called; if not, the faults say why, and Result is that of a hook that fails.
+	// Called is true if the hook was called. If not, the faults say why, and Result is that of a hook that fails.
 	Called bool
-	// Result is what Okta makes of it.
+	// Result is the result of the call in Okta.
 	Result oktasim.Result
 	// Faults are in the order in which the call met them.
 	Faults []Fault
 }
 
-// HasError tells whether a fault is of level error.
+// HasError reports whether a fault has level error.
 func (r *Report) HasError() bool {
 	return slices.ContainsFunc(r.Faults, func(f Fault) bool { return f.Level == LevelError })
 }
 
-// add adds a fault, once a name and text.
+// add adds a fault, unless it is already in the report.
 func (r *Report) add(name Name, format string, args ...any) {
 	d := definition(name)
 	fault := Fault{Name: name, Level: d.Level, What: fmt.Sprintf(format, args...), Fix: d.Fix}
@@ -75,21 +73,20 @@ func (r *Report) add(name Name, format string, args ...any) {
 	}
 }
 
-// fail ends an examination before the call.
+// fail sets the result of a hook that was not called.
 func (r *Report) fail(shape oktasim.Shape) *Report {
 	r.Result = oktasim.Failure(shape)
 	return r
 }
 
-// Examine calls the hook. What is wrong with the hook is in the report; the error is about the options, or that of a
-// context that ended.
+// Examine calls the hook and reports its faults. It fails only if an option is invalid or ctx ends.
 func Examine(ctx context.Context, o Options, call oktasim.Call) (*Report, error) {
 	roots, err := o.roots()
 	if err != nil {
 		return nil, err
 	}
-	line := &line{options: &o}
-	o.Call.RootCAs, o.Call.TLS, o.Call.Dial = roots, line.tls(), line.dial
+	trace := &trace{options: &o}
+	o.Call.RootCAs, o.Call.TLS, o.Call.Dial = roots, trace.tlsConfig(), trace.dial
 	hook, err := oktasim.New(o.Call)
 	if err != nil {
 		return nil, err
@@ -101,22 +98,22 @@ func Examine(ctx context.Context, o Options, call oktasim.Call) (*Report, error)
 	}
 
 	report := &Report{}
-	here := false
+	loopbackOnly := false // http is allowed only to this machine
 	if address.Scheme != "https" && !o.PlainHTTP {
 		if !loopbackHost(address.Hostname()) {
 			report.add(NotHTTPS, "the URL is http; nothing was sent")
 			return report.fail(call.Shape), nil
 		}
-		here, o.PlainHTTP = true, true
+		loopbackOnly, o.PlainHTTP = true, true
 	}
-	if !line.resolve(ctx, report, address) {
+	if !trace.resolve(ctx, report, address) {
 		return report.fail(call.Shape), context.Cause(ctx)
 	}
 	switch {
-	case here && !line.loopback():
+	case loopbackOnly && !trace.loopback():
 		report.add(NotHTTPS, "the URL is http, and %s leads to another machine; nothing was sent", address.Hostname())
 		return report.fail(call.Shape), nil
-	case here:
+	case loopbackOnly:
 		report.add(PlainHTTP, "the URL is http, to this machine")
 	}
 	result, err := hook.Post(ctx, call)
@@ -124,7 +121,7 @@ func Examine(ctx context.Context, o Options, call oktasim.Call) (*Report, error)
 		return nil, err
 	}
 	report.Called, report.Result = true, result
-	if err := line.examine(ctx, report, address); err != nil {
+	if err := trace.examine(ctx, report, address); err != nil {
 		return nil, err
 	}
 	o.readResult(report)
@@ -134,12 +131,12 @@ func Examine(ctx context.Context, o Options, call oktasim.Call) (*Report, error)
 	return report, err
 }
 
-// roots returns the public authorities and those given.
+// roots returns the public CAs and Authorities.
 func (o *Options) roots() (*x509.CertPool, error) {
 	if o.PublicRoots == nil {
 		system, err := x509.SystemCertPool()
 		if err != nil {
-			return nil, fmt.Errorf("the system's certificates: %w", err)
+			return nil, fmt.Errorf("read the system's CA certificates: %w", err)
 		}
 		o.PublicRoots = system
 	}

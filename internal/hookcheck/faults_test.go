@@ -256,7 +256,7 @@ func certificates() map[string]scene {
 			c := leaf()
 			c.IssuingCertificateURL = []string{"http://ca.example/intermediate.crt"}
 			return served(issue(t, p.intermediate, c))
-		}, failed, hf.IncompleteChain).saying("not that of CN=Public Intermediate"),
+		}, failed, hf.IncompleteChain).saying("but not that of CN=Public Intermediate"),
 		"a certificate with a wrong intermediate one": of(func(t *testing.T, p *pki) *tls.Config {
 			c := leaf()
 			c.IssuingCertificateURL = []string{"http://ca.example/intermediate.crt"}
@@ -323,7 +323,7 @@ func statuses() map[string]scene {
 		}, failed, hf.Redirect).saying("302 to the host login.example.com: "),
 		"a wrong credential": served200(guarded(answers(allow)), failed, hf.Unauthorized).with(func(o *hf.Options) {
 			o.Call.Credential = "aG9vazphLXNlY3JldC1vZi10aGUtdGVzdA=="
-		}).saying(`in the header Authorization; the value has no scheme: many hooks want it to begin with "Basic "`),
+		}).saying(`in the header Authorization; the value has no scheme: many hooks require it to begin with "Basic "`),
 		"a credential in another header": served200(guarded(answers(allow)), failed, hf.Unauthorized).with(func(o *hf.Options) {
 			o.Call.Header = "x-hook-key"
 		}).saying("in the header X-Hook-Key"),

@@ -7,9 +7,8 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// probe calls a hook that answered once without a credential and once with a wrong one: a hook that answers then tells
-// anybody who may come in, and has no way to know that it is Okta who asks. Nothing is probed where the call itself
-// failed.
+// probe checks that a hook authenticates its caller. It calls it once without a credential and once with a wrong one,
+// and adds a fault if the hook answers. It does nothing if the call itself failed. It fails only if ctx ends.
 func (o *Options) probe(ctx context.Context, report *Report, call oktasim.Call) error {
 	if answered := report.Result.Err == nil && report.Result.Status/100 == 2; !answered {
 		return nil

@@ -8,15 +8,14 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// slowShare is the part of Okta's patience from which on an answer is slow: 1/2. The rest is for a day with more
-// traffic.
-const slowShare = 2
+// slowDivisor makes an answer slow from half of Okta's timeout. The other half is a reserve for higher load.
+const slowDivisor = 2
 
-// readResult names what was wrong with the answer, or with the lack of one.
+// readResult adds the faults of the answers.
 func (o *Options) readResult(report *Report) {
 	r := &report.Result
 	var earlier []string
-	for _, t := range r.Trouble {
+	for _, t := range r.Faults {
 		switch {
 		case t.Earlier:
 			earlier = append(earlier, t.Text)
@@ -33,12 +32,12 @@ func (o *Options) readResult(report *Report) {
 	if len(earlier) > 0 && r.Err == nil && r.Status/100 == 2 {
 		report.add(AnsweredOnRetry, "%s", strings.Join(earlier, "; "))
 	}
-	if r.Err == nil && r.LastLatency > o.timeout()/slowShare {
+	if r.Err == nil && r.LastLatency > o.timeout()/slowDivisor {
 		report.add(Slow, "the answer took %s of %s", r.LastLatency.Round(time.Millisecond), o.timeout())
 	}
 }
 
-// byKind has no entry for what the line or the status tells more exactly.
+// byKind lacks the kinds for which trace or readStatus adds a more specific fault.
 var byKind = map[oktasim.Kind]Name{
 	oktasim.KindRedirect:           Redirect,
 	oktasim.KindUnusualStatus:      UnexpectedStatus,
@@ -66,7 +65,7 @@ var byKind = map[oktasim.Kind]Name{
 	oktasim.KindCauseElsewhere:     CauseElsewhere,
 }
 
-// byStatus are the statuses that have a fault of their own.
+// byStatus has the statuses with a specific fault.
 var byStatus = map[int]Name{
 	http.StatusBadRequest:            BadRequest,
 	http.StatusForbidden:             Forbidden,
@@ -97,26 +96,26 @@ func (o *Options) readStatus(report *Report) {
 	report.add(name, "status %d %s", status, http.StatusText(status))
 }
 
-// unauthorized says what was sent, and what is usually wrong with it, without the value.
+// unauthorized describes the credential that was sent, without its value, and its usual faults.
 func (o *Options) unauthorized() string {
 	header, value := o.header(), o.Call.Credential
 	if value == "" {
-		return "the hook wants a credential, and none was sent: give it by --credential-file, and its header by --header"
+		return "the hook requires a credential, and none was sent: set it by --credential-file, and its header by --header"
 	}
-	text := "the hook refused the credential that was sent in the header " + header
+	text := "the hook refused the credential in the header " + header
 	if strings.TrimSpace(value) != value {
-		text += "; the value begins or ends with white space, which HTTP takes away"
+		text += "; the value begins or ends with white space, which HTTP removes"
 	}
 	if header == defaultHeader && !hasScheme(value) {
-		text += "; the value has no scheme: many hooks want it to begin with \"Basic \", as Okta's own sample does"
+		text += "; the value has no scheme: many hooks require it to begin with \"Basic \", as Okta's example does"
 	}
 	if o.LineBreakDropped {
-		text += "; the file's final line break was not sent: a hook that compares with it refuses every caller"
+		text += "; the file's final line break was not sent: a hook whose credential includes it refuses every call"
 	}
 	return text
 }
 
-// defaultHeader is the one that Okta's form suggests.
+// defaultHeader is the header name that Okta's form suggests.
 const defaultHeader = "Authorization"
 
 func (o *Options) header() string {

@@ -7,42 +7,42 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// profileLocation is what a cause's location begins with, for progressive profiles too.
+// profileLocation is the prefix of a cause's location, also for progressive profiles.
 const profileLocation = "data.userProfile."
 
-// cause is one of the error's causes, as far as the person sees it.
+// cause has the members of an element of errorCauses that affect what the person sees.
 type cause struct {
 	Summary  string
 	Location string
 }
 
-// attribute returns the attribute that the cause stands next to, if it is located at one.
+// attribute returns the attribute next to which Okta shows the cause, if its location is an attribute.
 func (c cause) attribute() (string, bool) {
 	name, found := strings.CutPrefix(c.Location, profileLocation)
 	return name, found && name != ""
 }
 
-// readError returns the causes of the answer's error, and names what is wrong with it. An error of a form that Okta
-// does not know is one without causes (inferred).
+// readError returns the causes of the answer's error, and adds its faults. An invalid error counts as one without
+// causes (inferred).
 func (r *Result) readError(failure jsontext.Value) []cause {
 	var e struct {
 		Summary jsontext.Value `json:"errorSummary"`
 		Causes  jsontext.Value `json:"errorCauses"`
 	}
 	if failure.Kind() != jsontext.KindBeginObject || json.Unmarshal(failure, &e, lenient) != nil {
-		r.trouble(KindErrorForm, "error is not an object: even so the registration fails")
+		r.addFault(KindErrorForm, "error is not an object: the registration fails nevertheless")
 		return nil
 	}
 	if text(e.Summary) == "" {
-		r.trouble(KindErrorForm, "error.errorSummary is missing")
+		r.addFault(KindErrorForm, "error.errorSummary is missing")
 	}
 	var members []map[string]jsontext.Value
 	if e.Causes != nil && json.Unmarshal(e.Causes, &members, lenient) != nil {
-		r.trouble(KindErrorForm, "error.errorCauses is not a list of objects: the person reads a generic text")
+		r.addFault(KindErrorForm, "error.errorCauses is not a list of objects: the person reads a generic text")
 		return nil
 	}
 	if len(members) == 0 {
-		r.trouble(KindErrorForm, "error.errorCauses is missing: the person reads a generic text")
+		r.addFault(KindErrorForm, "error.errorCauses is missing: the person reads a generic text")
 	}
 	causes := make([]cause, len(members))
 	for i, m := range members {
@@ -52,27 +52,27 @@ func (r *Result) readError(failure jsontext.Value) []cause {
 	return causes
 }
 
-// checkCause names what is wrong with one cause.
+// checkCause adds the faults of a cause.
 func (r *Result) checkCause(i int, members map[string]jsontext.Value) {
 	for _, name := range []string{"errorSummary", "reason", "locationType", "location", "domain"} {
 		if text(members[name]) == "" {
-			r.trouble(KindCauseForm, "error.errorCauses[%d].%s is missing", i, name)
+			r.addFault(KindCauseForm, "error.errorCauses[%d].%s is missing", i, name)
 		}
 	}
 	if text(members["reason"]) == "UNIQUE_CONSTRAINT" {
-		r.trouble(KindCauseForm,
-			"error.errorCauses[%d].reason is UNIQUE_CONSTRAINT, which the widget treats specially", i)
+		r.addFault(KindCauseForm,
+			"error.errorCauses[%d].reason is UNIQUE_CONSTRAINT, which the sign-in widget takes for an existing account", i)
 	}
 	if t := text(members["locationType"]); t != "" && t != "body" {
-		r.trouble(KindCauseForm, "error.errorCauses[%d].locationType is %.40q: send body", i, t)
+		r.addFault(KindCauseForm, "error.errorCauses[%d].locationType is %.40q: send body", i, t)
 	}
 	if d := text(members["domain"]); d != "" && d != "end-user" {
-		r.trouble(KindCauseForm,
-			"error.errorCauses[%d].domain is %.40q: send end-user (whose fault it is, not a DNS domain)", i, d)
+		r.addFault(KindCauseForm,
+			"error.errorCauses[%d].domain is %.40q: send end-user (where the error comes from, not a DNS domain)", i, d)
 	}
 	location := text(members["location"])
 	if _, inProfile := (cause{Location: location}).attribute(); location != "" && !inProfile {
-		r.trouble(KindCauseElsewhere,
-			"error.errorCauses[%d].location is %.60q: send data.userProfile.<attribute>, or nobody reads it", i, location)
+		r.addFault(KindCauseElsewhere,
+			"error.errorCauses[%d].location is %.60q, so Okta does not show it: send data.userProfile.<attribute>", i, location)
 	}
 }

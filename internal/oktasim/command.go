@@ -16,18 +16,18 @@ type command struct {
 	Value jsontext.Value `json:"value"`
 }
 
-// says is what the answer's commands say about the registration. The zero value is nothing.
-type says uint8
+// action is the effect of com.okta.action.update. The zero value is none.
+type action uint8
 
 const (
-	saysNothing says = iota
-	saysAllow
-	saysDeny
+	noAction action = iota
+	allowAction
+	denyAction
 )
 
 var errCommands = errors.New("commands is not a list of objects: Okta cannot read the answer")
 
-// readCommands reads the member "commands"; without one, or with null, there are none.
+// readCommands reads the member commands. It returns none if the member is absent or null.
 func readCommands(value jsontext.Value) ([]command, error) {
 	if value == nil {
 		return nil, nil
@@ -39,65 +39,65 @@ func readCommands(value jsontext.Value) ([]command, error) {
 	return commands, nil
 }
 
-// run carries out the commands in the order given. What Okta does not know has no effect.
-func (r *Result) run(shape Shape, commands []command) says {
-	var said says
+// run runs the commands in order, and returns the last action. Unknown commands have no effect.
+func (r *Result) run(shape Shape, commands []command) action {
+	var last action
 	for i, c := range commands {
 		switch name := text(c.Type); name {
 		case commandAction:
-			next := r.action(i, c)
-			if said != saysNothing && next != saysNothing {
-				r.trouble(KindSecondAction, "commands[%d]: a second %s", i, commandAction)
+			next := r.readAction(i, c)
+			if last != noAction && next != noAction {
+				r.addFault(KindSecondAction, "commands[%d]: a second %s", i, commandAction)
 			}
-			if next != saysNothing {
-				said = next // inferred: the commands run in order, so the last one counts
+			if next != noAction {
+				last = next // inferred: the commands run in order, so the last one counts
 			}
 		case shape.profileCommand():
 			r.update(i, c)
 		case commandProfileUpdate, commandProgressiveUpdate:
-			r.trouble(KindOtherShape, "commands[%d].type is %s, which does nothing in a call of the shape %s: send %s",
+			r.addFault(KindOtherShape, "commands[%d].type is %s, which does nothing in a call of the shape %s: send %s",
 				i, name, shape, shape.profileCommand())
 		case "com.action.update":
-			r.trouble(KindCommandName, "commands[%d].type is com.action.update, which Okta does not know: send %s", i, commandAction)
+			r.addFault(KindCommandName, "commands[%d].type is com.action.update, which Okta does not know: send %s", i, commandAction)
 		case "":
-			r.trouble(KindCommandName, "commands[%d].type is missing", i)
+			r.addFault(KindCommandName, "commands[%d].type is missing", i)
 		default:
-			r.trouble(KindCommandName, "commands[%d].type is %.60q, which Okta does not know", i, name)
+			r.addFault(KindCommandName, "commands[%d].type is %.60q, which Okta does not know", i, name)
 		}
 	}
-	return said
+	return last
 }
 
-func (r *Result) action(i int, c command) says {
+func (r *Result) readAction(i int, c command) action {
 	var value struct {
 		Registration jsontext.Value `json:"registration"`
 	}
 	if err := json.Unmarshal(c.Value, &value, lenient); err == nil {
 		switch text(value.Registration) {
 		case "ALLOW":
-			return saysAllow
+			return allowAction
 		case "DENY":
-			return saysDeny
+			return denyAction
 		}
 	}
-	// That it has no effect is inferred.
-	r.trouble(KindRegistrationValue, "commands[%d].value.registration is neither ALLOW nor DENY: the command has no effect", i)
-	return saysNothing
+	// Inferred: the command has no effect.
+	r.addFault(KindRegistrationValue, "commands[%d].value.registration is neither ALLOW nor DENY: the command has no effect", i)
+	return noAction
 }
 
 func (r *Result) update(i int, c command) {
 	updates, err := readUpdates(c.Value)
 	if err != nil {
-		r.trouble(KindProfileUpdate, "commands[%d].value is not an object: it sets no attribute", i)
+		r.addFault(KindProfileUpdate, "commands[%d].value is not an object: it sets no attribute", i)
 		return
 	}
 	if len(updates) == 0 {
-		r.trouble(KindProfileUpdate, "commands[%d].value sets no attribute", i)
+		r.addFault(KindProfileUpdate, "commands[%d].value sets no attribute", i)
 	}
 	r.ProfileUpdates = append(r.ProfileUpdates, updates...)
 }
 
-// readUpdates reads the members of an object in the order of the text.
+// readUpdates returns the members of an object in order.
 func readUpdates(value jsontext.Value) ([]ProfileUpdate, error) {
 	if value.Kind() != jsontext.KindBeginObject {
 		return nil, errors.New("not an object")
@@ -112,7 +112,7 @@ func readUpdates(value jsontext.Value) ([]ProfileUpdate, error) {
 		if err != nil {
 			return nil, err
 		}
-		attribute := name.String() // before the next read, which takes the token's memory
+		attribute := name.String() // before the next read, which invalidates the token
 		v, err := d.ReadValue()
 		if err != nil {
 			return nil, err
@@ -122,7 +122,7 @@ func readUpdates(value jsontext.Value) ([]ProfileUpdate, error) {
 	return updates, nil
 }
 
-// text returns a JSON string's content, and "" for any other value.
+// text returns the content of a JSON string, and "" for other values.
 func text(value jsontext.Value) string {
 	var s string
 	if value.Kind() != jsontext.KindString || json.Unmarshal(value, &s) != nil {

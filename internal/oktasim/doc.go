@@ -1,10 +1,10 @@
-// Package oktasim stands in for Okta: it calls a registration inline hook as Okta does, and says what Okta would make
-// of the answer and what the person would read, on Classic and on Identity Engine.
+// Package oktasim simulates Okta: it calls a registration inline hook as Okta does, and determines how Okta handles the
+// answer and what the person reads, on Classic and on Identity Engine.
 //
-// A [Registration] becomes a [Call]; a [Hook] posts it and returns a [Result]. [Read] judges an answer that one already
-// has.
+// [Registration.Call] makes a [Call]; [Hook.Post] posts it and returns a [Result]. [Read] does the same for an answer
+// that is already there.
 //
-// It is a reading of its own of Okta's documentation (https://developer.okta.com/docs/reference/registration-hook/ and
-// the guides around it), and shares no code with the product's server: what both got wrong alike would not show.
-// Nothing here was tried against a live org; where the documentation is silent a comment says "inferred".
+// The package follows Okta's documentation (https://developer.okta.com/docs/reference/registration-hook/ and the guides
+// that it links to). It shares no code with the operator's server, so that tests of one against the other find
+// misreadings. It was not tested against a live org; comments mark with "inferred" what the documentation does not say.
 package oktasim

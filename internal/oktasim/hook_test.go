@@ -69,7 +69,7 @@ func TestAHookInTheMannerOfOktasDocumentation(t *testing.T) {
 	for sentence, c := range map[string]struct {
 		email, credential string
 		want              oktasim.Result
-		trouble           []string
+		faults            []string
 	}{
 		"lets the right domain in": {
 			email: "jo@example.com", credential: credential,
@@ -84,8 +84,8 @@ func TestAHookInTheMannerOfOktasDocumentation(t *testing.T) {
 		},
 		"fails for everyone when the credential is wrong": {
 			email: "jo@example.com", credential: "Basic wrong",
-			want:    oktasim.Result{Status: 401, Attempts: 1, Classic: top(creating), IdentityEngine: top(creating)},
-			trouble: []string{"status 401"},
+			want:   oktasim.Result{Status: 401, Attempts: 1, Classic: top(creating), IdentityEngine: top(creating)},
+			faults: []string{"status 401"},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -94,10 +94,10 @@ func TestAHookInTheMannerOfOktasDocumentation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, got, cmpopts.IgnoreFields(oktasim.Result{}, "Trouble", "Latency", "LastLatency", "Header")); diff != "" {
+			if diff := cmp.Diff(c.want, got, cmpopts.IgnoreFields(oktasim.Result{}, "Faults", "Latency", "LastLatency", "Header")); diff != "" {
 				t.Errorf("result (-want +got):\n%s", diff)
 			}
-			wantTrouble(t, c.trouble, got.Trouble)
+			wantFaults(t, c.faults, got.Faults)
 			if got.Latency <= 0 {
 				t.Error("no latency")
 			}
@@ -167,38 +167,38 @@ func TestWhenOktaCallsAgain(t *testing.T) {
 		attempts int
 		want     oktasim.Outcome
 		made     int
-		trouble  []string
+		faults   []string
 	}{
 		"not after 204": {handlers: []http.HandlerFunc{status(204)}, want: oktasim.Registered, made: 1},
 		"not after a 200 that it cannot read": {
-			handlers: []http.HandlerFunc{bare}, made: 1, trouble: []string{"empty body"},
+			handlers: []http.HandlerFunc{bare}, made: 1, faults: []string{"empty body"},
 		},
-		"not after a 4xx": {handlers: []http.HandlerFunc{status(400)}, made: 1, trouble: []string{"status 400"}},
+		"not after a 4xx": {handlers: []http.HandlerFunc{status(400)}, made: 1, faults: []string{"status 400"}},
 		"not after a redirect, which it does not follow": {
 			handlers: []http.HandlerFunc{http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect).ServeHTTP, status(204)},
-			made:     1, trouble: []string{"does not follow redirects"},
+			made:     1, faults: []string{"does not follow redirects"},
 		},
 		"once after a 5xx": {
-			handlers: []http.HandlerFunc{status(503)}, made: 2, trouble: []string{"attempt 1: status 503", "status 503"},
+			handlers: []http.HandlerFunc{status(503)}, made: 2, faults: []string{"attempt 1: status 503", "status 503"},
 		},
 		"twice, if told so": {
 			handlers: []http.HandlerFunc{status(503), status(500), status(204)}, attempts: 3,
-			want: oktasim.Registered, made: 3, trouble: []string{"attempt 1: status 503", "attempt 2: status 500"},
+			want: oktasim.Registered, made: 3, faults: []string{"attempt 1: status 503", "attempt 2: status 500"},
 		},
 		"never, if told so": {
-			handlers: []http.HandlerFunc{status(503)}, attempts: 1, made: 1, trouble: []string{"status 503"},
+			handlers: []http.HandlerFunc{status(503)}, attempts: 1, made: 1, faults: []string{"status 503"},
 		},
 		"after a connection that breaks": {
 			handlers: []http.HandlerFunc{cut, status(204)}, want: oktasim.Registered, made: 2,
-			trouble: []string{"attempt 1: connection error"},
+			faults: []string{"attempt 1: connection error"},
 		},
 		"after an answer that breaks off": {
 			handlers: []http.HandlerFunc{cutBody, status(204)}, want: oktasim.Registered, made: 2,
-			trouble: []string{"attempt 1: connection error"},
+			faults: []string{"attempt 1: connection error"},
 		},
 		"after a timeout": {
 			handlers: []http.HandlerFunc{hang}, made: 2,
-			trouble: []string{"attempt 1: no whole answer within 100ms", "no whole answer within 100ms"},
+			faults: []string{"attempt 1: no complete answer within 100ms", "no complete answer within 100ms"},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -226,7 +226,7 @@ func TestWhenOktaCallsAgain(t *testing.T) {
 					t.Error("a later attempt sent another body")
 				}
 			}
-			wantTrouble(t, c.trouble, got.Trouble)
+			wantFaults(t, c.faults, got.Faults)
 		})
 	}
 }
@@ -251,7 +251,7 @@ func TestAnAnswerThatNeverEndsIsCutAt256KB(t *testing.T) {
 	if err != nil || got.Outcome != oktasim.Failed || got.Attempts != 1 {
 		t.Errorf("result is %+v (%v)", got, err)
 	}
-	wantTrouble(t, []string{"256 KB"}, got.Trouble)
+	wantFaults(t, []string{"256 KB"}, got.Faults)
 }
 
 func TestAHookOnIPv6AloneCannotBeReached(t *testing.T) {
@@ -264,7 +264,7 @@ func TestAHookOnIPv6AloneCannotBeReached(t *testing.T) {
 	if err != nil || got.Outcome != oktasim.Failed || got.Attempts != oktasim.DefaultAttempts {
 		t.Errorf("result is %+v (%v)", got, err)
 	}
-	wantTrouble(t, []string{"attempt 1: connection error", "connection error"}, got.Trouble)
+	wantFaults(t, []string{"attempt 1: connection error", "connection error"}, got.Faults)
 }
 
 // newListener listens on a loopback port, on IPv4 where the machine has no IPv6: an IPv6 address must fail either way.
@@ -322,13 +322,13 @@ func TestAContextThatEndsIsAnErrorAndNotAResult(t *testing.T) {
 func TestOptionsThatCannotBeUsedAreNamedWithoutTheirSecrets(t *testing.T) {
 	const url = "http://hook.example/okta"
 	for want, o := range map[string]oktasim.Options{
-		"URL: write https":    {URL: "hook.example"},
-		"URL: not a URL":      {URL: "http://s3cret\n"},
-		"URL: put":            {URL: "https://jo:s3cret@hook.example"},
-		"header":              {URL: url, Header: "a b"},
-		"credential":          {URL: url, Credential: "s3cret\n"},
-		"timeout":             {URL: url, Timeout: -1},
-		"attempts: must be 1": {URL: url, Attempts: 4},
+		"URL: write https":     {URL: "hook.example"},
+		"URL: not a URL":       {URL: "http://s3cret\n"},
+		"URL: has a user name": {URL: "https://jo:s3cret@hook.example"},
+		"header":               {URL: url, Header: "a b"},
+		"credential":           {URL: url, Credential: "s3cret\n"},
+		"timeout":              {URL: url, Timeout: -1},
+		"attempts: must be 1":  {URL: url, Attempts: 4},
 	} {
 		t.Run(want, func(t *testing.T) {
 			_, err := oktasim.New(o)

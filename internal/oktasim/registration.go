@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The identifiers of a registration that names no others. They are made up, in the forms that Okta uses.
+// Defaults of a registration's identifiers. They are invented, in Okta's formats.
 const (
 	defaultClassicSource = "reghawlks3zOkRrau0h7"
 	defaultSource        = "rul1bufGk5dJdRYw50g4"
@@ -20,39 +20,39 @@ const (
 	defaultIPAddress     = "203.0.113.7" // RFC 5737: for documentation
 )
 
-// Registration is what a person typed into the form, and what Okta knows of him. Its zero value is a sign-up at
-// Identity Engine without login and email.
+// Registration is the input of the form and Okta's data about the person. The zero value is a sign-up on Identity
+// Engine without login and email.
 type Registration struct {
-	// Shape says which of the three bodies is sent.
+	// Shape says which of the three shapes the call has.
 	Shape Shape
-	// Source is the id of the enrolment policy or rule that calls. Unset: a made-up one.
+	// Source is the id of the enrolment policy or rule that calls. Unset: an invented one.
 	Source string
 
 	// Login is the user's login: in a sign-up the member of data.userProfile, in a progressive profile that of
 	// data.context.user.profile. Unset means Email.
 	Login string
-	// Email is a sign-up's member of data.userProfile. Unset leaves it out, as Okta does where the attribute is sensitive.
-	// A progressive profile has none outside of Update.
+	// Email is the member of data.userProfile in a sign-up. Unset omits it, as Okta does for a sensitive attribute. It
+	// must be unset for a progressive profile, which has an email only in Update.
 	Email string
-	// Profile holds further attributes of the form, or, in a progressive profile, of the user as he is. They replace what
-	// is there, login and email included; a nil value is sent as null.
+	// Profile has further attributes of the form, or, in a progressive profile, of the existing user. They replace
+	// others, including login and email; a nil value is sent as null.
 	Profile map[string]any
-	// Update is data.userProfileUpdate: what changes. For a progressive profile only.
+	// Update is data.userProfileUpdate, the changed attributes. For a progressive profile only.
 	Update map[string]any
 
-	// RequestID is data.context.request.id, by which the call is found in the System Log. Unset: a random one.
+	// RequestID is data.context.request.id, the id of the call in the System Log. Unset: a random one.
 	RequestID string
 	// EventID is the event's id. Unset: a random one.
 	EventID string
 	// Time is the event's time. Unset: now.
 	Time time.Time
-	// IPAddress is the end user's address. Unset: one for documentation (RFC 5737).
+	// IPAddress is the person's IP address. Unset: one for documentation (RFC 5737).
 	IPAddress string
-	// UserID is the id of the user whose progressive profile it is. Unset: a made-up one.
+	// UserID is the id of the user in a progressive profile. Unset: an invented one.
 	UserID string
 }
 
-// Call is one call in the form in which it goes over the wire.
+// Call is an encoded call.
 type Call struct {
 	// Shape says how Okta reads the answer.
 	Shape Shape
@@ -62,17 +62,17 @@ type Call struct {
 	Body []byte
 }
 
-// ErrShape says that a registration holds a field that its shape does not have.
+// ErrShape is the error of a registration with a field that its shape does not have.
 var ErrShape = errors.New("field does not belong to this shape of call")
 
-// Call returns the call that Okta makes of r. It fails with [ErrShape] where r holds fields of another shape, and where
-// a value cannot be written as JSON.
+// Call returns Okta's call for r. It fails with [ErrShape] if r has fields of another shape, and if a value cannot be
+// encoded as JSON.
 func (r Registration) Call() (Call, error) {
 	if r.Shape == ProgressiveProfile && r.Email != "" {
-		return Call{}, fmt.Errorf("email of a progressive profile: put it into the update: %w", ErrShape)
+		return Call{}, fmt.Errorf("email of a progressive profile: set it in Update: %w", ErrShape)
 	}
 	if r.Shape != ProgressiveProfile && r.Update != nil {
-		return Call{}, fmt.Errorf("update of a sign-up: put it into the profile: %w", ErrShape)
+		return Call{}, fmt.Errorf("update of a sign-up: set the attributes in Profile: %w", ErrShape)
 	}
 	requestID := cmp.Or(r.RequestID, "req"+rand.Text())
 	body, err := json.Marshal(r.event(requestID), json.Deterministic(true))
@@ -109,7 +109,7 @@ func (r Registration) event(requestID string) event {
 		e.Body.Context.User = r.user()
 		e.Body.UserProfileUpdate = r.Update
 		if r.Update == nil {
-			e.Body.UserProfileUpdate = map[string]any{} // Okta tells a progressive profile by the member, empty or not
+			e.Body.UserProfileUpdate = map[string]any{} // sent even if empty: it makes the call a progressive profile
 		}
 	default:
 		*url = "/idp/idx/enroll/new"
@@ -145,10 +145,9 @@ func (r Registration) user() *user {
 	return u
 }
 
-// ParseCall returns the call with this recorded body, its shape and request id read from it. The shape is told by what
-// `data` holds, because requestType is missing in Classic and wrong in one recorded call; a body that does not say is
-// taken for an Identity Engine sign-up. It fails on what is not a JSON object with objects where Okta has them;
-// anything else is sent as it is.
+// ParseCall returns the call with a recorded body, and reads its shape and request id. The shape follows from data,
+// because requestType is missing in Classic and wrong in one recorded call; the default is an Identity Engine sign-up.
+// It fails if the body is not a JSON object, or a member of another type stands where Okta has an object.
 func ParseCall(body []byte) (Call, error) {
 	var e struct {
 		Body struct {
@@ -174,7 +173,7 @@ func ParseCall(body []byte) (Call, error) {
 	return call, nil
 }
 
-// event is the body that Okta posts, with its members in the order of Okta's samples.
+// event is the body of a call. Its members have the order of Okta's samples.
 type event struct {
 	EventID           string `json:"eventId"`
 	EventTime         string `json:"eventTime"`

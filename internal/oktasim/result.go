@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Outcome is what becomes of the registration or profile update. The zero value is Failed.
+// Outcome is the outcome of a registration or profile update. The zero value is Failed.
 type Outcome uint8
 
 const (
-	// Failed: the hook gave no usable answer, and Okta denies with a generic text.
+	// Failed: the hook gave no usable answer. Okta denies with a generic text.
 	Failed Outcome = iota
-	// Denied: the hook said no, by DENY or by an error, and Okta shows its texts.
+	// Denied: the hook denied, by DENY or by an error. Okta shows the hook's texts.
 	Denied
-	// Registered: the user is created or changed.
+	// Registered: Okta creates or changes the user.
 	Registered
 )
 
@@ -29,18 +29,18 @@ func (o Outcome) String() string {
 	}
 }
 
-// Result is what Okta made of a call.
+// Result is the result of a call in Okta.
 type Result struct {
-	// Outcome is what becomes of the person.
+	// Outcome is the outcome of the registration.
 	Outcome Outcome
-	// ByDefault says that he came in because the answer did not say otherwise, not because it allowed him.
+	// ByDefault is true if Okta registers the person although the answer neither allows nor denies.
 	ByDefault bool
-	// Classic and IdentityEngine are what the person reads on each engine; empty when he comes in. Classic is empty for
-	// a progressive profile, which only Identity Engine has.
+	// Classic and IdentityEngine are what the person reads on each engine; empty if registered. Classic is empty for a
+	// progressive profile, which only Identity Engine has.
 	Classic, IdentityEngine Page
-	// ProfileUpdates are the attributes that Okta sets, in the order given, as far as its schema has them.
+	// ProfileUpdates are the attributes that Okta sets if its schema has them, in the order of the answer.
 	ProfileUpdates []ProfileUpdate
-	// DebugContext is the JSON text that reaches the System Log; "" if the answer has none.
+	// DebugContext is the JSON text for the System Log; "" if the answer has none.
 	DebugContext string
 
 	// Status is the HTTP status of the last answer; 0 if there was none.
@@ -49,19 +49,17 @@ type Result struct {
 	Attempts int
 	// Latency is the time from the first call to the end of the last answer.
 	Latency time.Duration
-	// LastLatency is the time of the last attempt alone.
+	// LastLatency is the time of the last attempt.
 	LastLatency time.Duration
-	// Err is the error of a last attempt without a whole answer, nil where there was one. It holds neither URL nor
-	// credential.
+	// Err is the error of the last attempt; nil if it got a complete answer. It has neither the URL nor the credential.
 	Err error
-	// Header is the header of the last answer, with the credential taken out; nil where there was no whole answer.
+	// Header is the header of the last answer, with the credential redacted; nil without a complete answer.
 	Header http.Header
-	// RedirectHost is the host that a redirect names, without the path, which may hold a secret; "" where it names
-	// none.
+	// RedirectHost is the host in a redirect's Location, without the path, which may have a secret; "" without one.
 	RedirectHost string
-	// Trouble says what is wrong with the answers, each with its name and place: what Okta could not use, ignored, or
-	// takes but should not have been sent. It is empty for an answer as it should be.
-	Trouble []Trouble
+	// Faults are the faults of all attempts' answers: what Okta cannot use, ignores, or accepts although it should not
+	// be sent.
+	Faults []Fault
 }
 
 // ProfileUpdate is one attribute that Okta sets.

@@ -1,14 +1,14 @@
 package oktasim
 
-// Shape is one of the three shapes of body that Okta sends. The zero value is SignUp.
+// Shape is one of the three shapes of Okta's calls. The zero value is SignUp.
 type Shape uint8
 
 const (
-	// SignUp is the self-service registration of Identity Engine.
+	// SignUp is a self-service registration on Identity Engine.
 	SignUp Shape = iota
-	// ClassicSignUp is the self-service registration of Classic.
+	// ClassicSignUp is a self-service registration on Classic.
 	ClassicSignUp
-	// ProgressiveProfile is an existing user's change of his profile. Only Identity Engine has it.
+	// ProgressiveProfile is a profile update of an existing user. Only Identity Engine has it.
 	ProgressiveProfile
 )
 
@@ -24,7 +24,7 @@ func (s Shape) String() string {
 	}
 }
 
-// profileCommand is the command that sets attributes in calls of this shape. Okta does not know the other one there.
+// profileCommand returns the command that sets attributes in calls of this shape. Okta ignores the other one.
 func (s Shape) profileCommand() string {
 	if s == ProgressiveProfile {
 		return commandProgressiveUpdate

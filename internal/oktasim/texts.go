@@ -2,7 +2,7 @@ package oktasim
 
 import "strings"
 
-// The generic texts of Okta, in English.
+// Okta's generic texts in English.
 const (
 	textNoCauses      = "Registration cannot be completed at this time."
 	textFoundErrors   = "We found some errors. Please review the form and make corrections."
@@ -10,7 +10,7 @@ const (
 	textUpdateDenied  = "Profile update denied."
 	textSignUpFailure = "There was an error creating your account. Please try registering again."
 
-	// The sentence is ours: of Okta's it is only known that it speaks of updating the profile.
+	// Invented: the documentation only says that Okta's text is about updating the profile.
 	textUpdateFailure = "There was an error updating your profile."
 )
 
@@ -18,14 +18,14 @@ const (
 type Line struct {
 	// Text is the sentence.
 	Text string
-	// Attribute is the attribute next to which it stands; "" means at the top of the form.
+	// Attribute is the attribute next to which Okta shows it; "" means at the top of the form.
 	Attribute string
 }
 
-// Page is what the person reads, from the top. An empty page says nothing to him.
+// Page is the texts that the person reads, from the top. It is empty if Okta shows none.
 type Page []Line
 
-// Place returns where the line stands, in words.
+// Place returns where Okta shows the line, in words.
 func (l Line) Place() string {
 	if l.Attribute == "" {
 		return "at the top"
@@ -33,7 +33,7 @@ func (l Line) Place() string {
 	return "next to " + l.Attribute
 }
 
-// String returns the texts, one a line.
+// String returns the texts, one per line.
 func (p Page) String() string {
 	lines := make([]string, len(p))
 	for i, line := range p {
@@ -44,44 +44,44 @@ func (p Page) String() string {
 
 func atTop(text string) Page { return Page{{Text: text}} }
 
-// show puts on r what the person reads. Classic has no progressive profile, so nobody reads anything there.
-func (r *Result) show(shape Shape, classic, engine Page) {
+// setPages sets what the person reads. Classic has no progressive profile, so its page stays empty then.
+func (r *Result) setPages(shape Shape, classic, engine Page) {
 	r.IdentityEngine = engine
 	if shape != ProgressiveProfile {
 		r.Classic = classic
 	}
 }
 
-// fail makes r the failure of a hook that gave no usable answer.
+// fail sets the outcome and texts for a hook without a usable answer.
 func (r *Result) fail(shape Shape) {
 	r.Outcome = Failed
 	signUp := atTop(textSignUpFailure)
 	if shape == ProgressiveProfile {
-		r.show(shape, nil, atTop(textUpdateFailure))
+		r.setPages(shape, nil, atTop(textUpdateFailure))
 		return
 	}
-	r.show(shape, signUp, signUp)
+	r.setPages(shape, signUp, signUp)
 }
 
-// deny makes r the denial of a hook that sent no error.
+// deny sets the outcome and texts for DENY without an error.
 func (r *Result) deny(shape Shape) {
 	r.Outcome = Denied
 	if shape == ProgressiveProfile {
-		r.show(shape, nil, atTop(textUpdateDenied))
+		r.setPages(shape, nil, atTop(textUpdateDenied))
 		return
 	}
-	r.show(shape, atTop(textSignUpDenied), atTop(textSignUpDenied))
+	r.setPages(shape, atTop(textSignUpDenied), atTop(textSignUpDenied))
 }
 
-// denyWith makes r the denial of a hook that sent an error with these causes.
-func (r *Result) denyWith(shape Shape, causes []cause) {
+// denyWithCauses sets the outcome and texts for an error with these causes.
+func (r *Result) denyWithCauses(shape Shape, causes []cause) {
 	r.Outcome = Denied
 	if len(causes) == 0 {
 		engine := atTop(textNoCauses)
 		if shape == ProgressiveProfile {
 			engine = atTop(textFoundErrors)
 		}
-		r.show(shape, atTop(textNoCauses), engine)
+		r.setPages(shape, atTop(textNoCauses), engine)
 		return
 	}
 	classic, engine := atTop(textFoundErrors), Page{}
@@ -91,14 +91,14 @@ func (r *Result) denyWith(shape Shape, causes []cause) {
 			continue
 		}
 		if len(engine) == 0 {
-			classic = atTop(c.Summary) // inferred: Classic shows the first cause that it can place
+			classic = atTop(c.Summary) // inferred: Classic shows the first cause located at an attribute
 		}
 		engine = append(engine, Line{Text: c.Summary, Attribute: attribute})
 	}
-	r.show(shape, classic, engine)
+	r.setPages(shape, classic, engine)
 }
 
-// Failure is what Okta makes of a call to a hook that it cannot call.
+// Failure returns the result of a call to a hook that Okta cannot reach.
 func Failure(shape Shape) Result {
 	var r Result
 	r.fail(shape)

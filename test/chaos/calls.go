@@ -156,9 +156,9 @@ func (o *Okta) register(ctx context.Context) {
 	if err != nil {
 		call.Trouble = err.Error()
 	}
-	for _, trouble := range result.Trouble {
-		call.Trouble += trouble.Text + "; "
-		call.Unusual = call.Unusual || !trouble.Earlier
+	for _, fault := range result.Faults {
+		call.Trouble += fault.Text + "; "
+		call.Unusual = call.Unusual || !fault.Earlier
 	}
 	call.Unusual = call.Unusual || result.ByDefault || err != nil
 	call.Reason, call.Digest, call.HeaderDigest = debug.Reason, debug.Digest, result.Header.Get(digestHeader)

@@ -75,7 +75,7 @@ func TestARevokedCredentialIsRefusedAndItsSuccessorTaken(t *testing.T) {
 		return result
 	}
 	if got := call(); got.Outcome != oktasim.Registered {
-		t.Fatalf("with the old credential: %v %v", got.Outcome, got.Trouble)
+		t.Fatalf("with the old credential: %v %v", got.Outcome, got.Faults)
 	}
 	remove(t, filepath.Join(auth, "old"))
 	eventually(t, "401 for the revoked credential", func() bool { return call().Status == 401 })

@@ -280,7 +280,7 @@ func (s *strangers) end() {
 // hold keeps a connection until the siege is over.
 func (s *strangers) hold(net.Conn) { <-s.over }
 
-// dribble says a beginning at once, and then an byte every now and then.
+// dribble says a beginning at once, and then a byte every now and then.
 func (s *strangers) dribble(beginning string) func(net.Conn) {
 	return func(conn net.Conn) {
 		text := []byte(beginning)

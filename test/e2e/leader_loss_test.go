@@ -74,10 +74,10 @@ func (f *traffic) add(result oktasim.Result, want oktasim.Outcome) {
 	if result.Attempts > 1 {
 		f.repeated++
 	}
-	last := slices.ContainsFunc(result.Trouble, func(trouble oktasim.Trouble) bool { return !trouble.Earlier })
+	last := slices.ContainsFunc(result.Faults, func(fault oktasim.Fault) bool { return !fault.Earlier })
 	if result.Outcome != want || result.Status != http.StatusOK || last {
 		f.faults = append(f.faults, fmt.Sprintf("%s: %d, %s, want %s: %q",
-			time.Now().Format("05.000"), result.Status, result.Outcome, want, result.Trouble))
+			time.Now().Format("05.000"), result.Status, result.Outcome, want, result.Faults))
 	}
 }
 

@@ -88,7 +88,7 @@ func TestAnOperatorStartsWhileTheIssuerIsAwayAndTakesTokensOnceItIsBack(t *testi
 		t.Errorf("details while the issuer is away: %+v %+v", details, details.OAuth)
 	}
 	if got := op.called(t, credential); got.Outcome != oktasim.Registered {
-		t.Errorf("with a credential: %v %v", got.Outcome, got.Trouble)
+		t.Errorf("with a credential: %v %v", got.Outcome, got.Faults)
 	}
 	if got := op.called(t, "Bearer "+issuer.Token(key)); got.Outcome == oktasim.Registered || refused("token_no_keys") != "1" {
 		t.Errorf("with a token: %v, counted %q times", got.Outcome, refused("token_no_keys"))
@@ -106,7 +106,7 @@ func TestAnOperatorStartsWhileTheIssuerIsAwayAndTakesTokensOnceItIsBack(t *testi
 		t.Errorf("details with the issuer back: %+v", details.OAuth)
 	}
 	if got := op.called(t, "Bearer "+issuer.Token(key)); got.Outcome != oktasim.Registered {
-		t.Errorf("with a token: %v %v", got.Outcome, got.Trouble)
+		t.Errorf("with a token: %v %v", got.Outcome, got.Faults)
 	}
 	var decided struct{ Credential string }
 	eventually(t, "the line of the decision by token", func() bool {
@@ -132,7 +132,7 @@ func TestTokensAloneNeedNoDirectoryOfCredentials(t *testing.T) {
 	op := startReady(t, append(withTokensOf(issuer), "--policy-dir", policyDirectory(t), "--drain-delay", "0s")...)
 	eventually(t, "the keys are there", func() bool { return op.oauthDetails(t).OAuth.Keys == 1 })
 	if got := op.called(t, "Bearer "+issuer.Token(key)); got.Outcome != oktasim.Registered {
-		t.Errorf("with a token: %v %v", got.Outcome, got.Trouble)
+		t.Errorf("with a token: %v %v", got.Outcome, got.Faults)
 	}
 	if got := op.called(t, credential); got.Outcome == oktasim.Registered {
 		t.Error("a credential is accepted that nobody named")

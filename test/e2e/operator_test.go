@@ -221,8 +221,8 @@ func (op *operator) register(t *testing.T, address string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(result.Trouble) > 0 {
-		t.Fatalf("answer to %s: %s", address, result.Trouble)
+	if len(result.Faults) > 0 {
+		t.Fatalf("answer to %s: %s", address, result.Faults)
 	}
 	return answerOf(t, result)
 }

@@ -16,8 +16,8 @@ func TestThePageOfTheRolloutIsTrue(t *testing.T) {
 	reader := newShell(t, "KUBECONFIG="+c.adminKubeconfig)
 	signUps := func(op *operator, addresses ...string) {
 		for _, address := range addresses {
-			if got := op.register(t, signUp(address)); len(got.Trouble) > 0 {
-				t.Fatalf("%s: %q", address, got.Trouble)
+			if got := op.register(t, signUp(address)); len(got.Faults) > 0 {
+				t.Fatalf("%s: %q", address, got.Faults)
 			}
 		}
 	}

@@ -100,7 +100,7 @@ func badChain(t *testing.T, p *page) {
 	chain.complete(t)
 	op.awaitLog(t, "Certificate replaced")
 	if got := call(t, options, signUp("jo@acme.com")); got.Outcome != oktasim.Registered {
-		t.Errorf("with the whole chain: %v %q", got.Outcome, got.Trouble)
+		t.Errorf("with the whole chain: %v %q", got.Outcome, got.Faults)
 	}
 }
 

@@ -82,12 +82,12 @@ func (l *load) add(result oktasim.Result, want oktasim.Outcome) {
 	if repeated {
 		l.repeated++
 	}
-	trouble := slices.ContainsFunc(result.Trouble, func(trouble oktasim.Trouble) bool {
-		return !trouble.Earlier || !slices.Contains(l.repeatable, trouble.Kind)
+	faulty := slices.ContainsFunc(result.Faults, func(fault oktasim.Fault) bool {
+		return !fault.Earlier || !slices.Contains(l.repeatable, fault.Kind)
 	})
-	if result.Outcome != want || result.Status != http.StatusOK || trouble {
+	if result.Outcome != want || result.Status != http.StatusOK || faulty {
 		l.faults = append(l.faults, fmt.Sprintf("%s: %d, %s, want %s: %q",
-			time.Now().Format("05.000"), result.Status, result.Outcome, want, result.Trouble))
+			time.Now().Format("05.000"), result.Status, result.Outcome, want, result.Faults))
 	}
 }
 

@@ -32,7 +32,7 @@ func TestTheLogPageListsEveryMessageWithItsLevelAndKeys(t *testing.T) {
 }
 
 // messagesOf returns what a file logs. A message that is not a literal fails the test: it could not be searched for.
-// The only one is in refusalLog, whose method line takes the literal and adds a key.
+// The only one is in limitedLog, whose method line takes the literal and adds a key.
 func messagesOf(t *testing.T, path string) []message {
 	t.Helper()
 	var all []message
@@ -54,7 +54,7 @@ func messagesOf(t *testing.T, path string) []message {
 		}
 		text, ok := arguments[0].(*ast.BasicLit)
 		if !ok {
-			if !strings.HasSuffix(path, "refusallog.go") {
+			if !strings.HasSuffix(path, "limitedlog.go") {
 				t.Errorf("%s: a message that is not a literal", path)
 			}
 			return true
@@ -87,7 +87,7 @@ func isLogger(function *ast.SelectorExpr) bool {
 	case *ast.Ident:
 		name = receiver.Name
 	}
-	return slices.Contains([]string{"logger", "Logger", "strangers", "refused", "lines", "l"}, name)
+	return slices.Contains([]string{"logger", "Logger", "authenticationLog", "refusalLog", "log", "l"}, name)
 }
 
 // keysOf returns the keys among keys and values, those of an append too. A variable of them has its own keys where it

@@ -21,14 +21,14 @@ import (
 
 const (
 	badCallsPerSecond = 10_000
-	// strangersAtOnce is how many bad calls are on their way: enough for that rate.
-	strangersAtOnce = 64
+	// concurrentBadCalls is the number of bad calls in flight, enough for that rate.
+	concurrentBadCalls = 64
 )
 
-// BenchmarkGoodCallsAmongStrangers measures good calls, by token and one after the other on a kept connection, while strangers
-// make 10,000 bad ones a second, each on a connection of its own, since none is kept for them. Load and servers share the
-// machine; what the flood costs by itself shows where it goes to a bare net/http handler beside ours.
-func BenchmarkGoodCallsAmongStrangers(b *testing.B) {
+// BenchmarkGoodCallsInAFlood measures good calls with a token, one after the other on a keep-alive connection, while
+// unauthenticated callers make 10,000 bad calls a second, each on a new connection. Load and servers share the machine;
+// the flood of a bare net/http handler shows what the load alone costs.
+func BenchmarkGoodCallsInAFlood(b *testing.B) {
 	tokens := runTokens(b)
 	forged := tokens.authorization()
 	forged = forged[:len(forged)-8] + "AAAAAAAA"
@@ -44,10 +44,10 @@ func BenchmarkGoodCallsAmongStrangers(b *testing.B) {
 		b.Run(flood.name, func(b *testing.B) {
 			ctx, stop := context.WithCancel(b.Context())
 			var bad atomic.Int64
-			var strangers sync.WaitGroup
+			var flooding sync.WaitGroup
 			if flood.address != "" {
-				for range strangersAtOnce {
-					strangers.Go(func() { callBadly(ctx, flood.address, flood.authorization, &bad) })
+				for range concurrentBadCalls {
+					flooding.Go(func() { sendBadCalls(ctx, flood.address, flood.authorization, &bad) })
 				}
 			}
 			good := newGoodCaller(b, ours, tokens.authorization())
@@ -60,7 +60,7 @@ func BenchmarkGoodCallsAmongStrangers(b *testing.B) {
 			}
 			elapsed := time.Since(begin)
 			stop()
-			strangers.Wait()
+			flooding.Wait()
 			slices.Sort(took)
 			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
 			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
@@ -69,7 +69,7 @@ func BenchmarkGoodCallsAmongStrangers(b *testing.B) {
 	}
 }
 
-// BenchmarkToken is what the verification of one token costs.
+// BenchmarkToken measures the verification of a token.
 func BenchmarkToken(b *testing.B) {
 	tokens := runTokens(b)
 	good := strings.TrimPrefix(tokens.authorization(), "Bearer ")
@@ -135,10 +135,10 @@ func requestText(authorization, body string) []byte {
 		DefaultPath, authorization, len(body), body)
 }
 
-// callBadly makes its share of the bad calls, evenly, until ctx ends. What is late is left out.
-func callBadly(ctx context.Context, address, authorization string, bad *atomic.Int64) {
+// sendBadCalls sends its share of the bad calls at an even rate until ctx ends. It skips those that are late.
+func sendBadCalls(ctx context.Context, address, authorization string, bad *atomic.Int64) {
 	request := requestText(authorization, signUp("jo@example.com", "jo"))
-	ticker := time.NewTicker(strangersAtOnce * time.Second / badCallsPerSecond)
+	ticker := time.NewTicker(concurrentBadCalls * time.Second / badCallsPerSecond)
 	defer ticker.Stop()
 	for {
 		select {
@@ -159,7 +159,7 @@ func callBadly(ctx context.Context, address, authorization string, bad *atomic.I
 	}
 }
 
-// goodCaller is Okta, on one kept connection.
+// goodCaller calls as Okta does, on a keep-alive connection.
 type goodCaller struct {
 	conn    net.Conn
 	reader  *bufio.Reader

@@ -2,14 +2,14 @@ package oktasim
 
 import "fmt"
 
-// Kind is what sort of trouble an answer makes: a stable name from a closed set.
+// Kind is the kind of a fault: a stable name from a closed set.
 type Kind string
 
-// The kinds of trouble.
+// The kinds of faults.
 const (
-	// KindTimeout: no whole answer in time.
+	// KindTimeout: no complete answer in time.
 	KindTimeout Kind = "Timeout"
-	// KindConnection: no connection, or one that broke.
+	// KindConnection: no connection, or the connection broke.
 	KindConnection Kind = "Connection"
 	// KindRedirect: a 3xx.
 	KindRedirect Kind = "Redirect"
@@ -25,9 +25,9 @@ const (
 	KindEmptyBody Kind = "EmptyBody"
 	// KindNotJSON: not a JSON object.
 	KindNotJSON Kind = "NotJSON"
-	// KindDuplicateMember: a member is there twice.
+	// KindDuplicateMember: an object has two members of the same name.
 	KindDuplicateMember Kind = "DuplicateMember"
-	// KindMisspeltMember: a member of a known name with other capitals, such as Error.
+	// KindMisspeltMember: a member whose name has the wrong case, such as Error.
 	KindMisspeltMember Kind = "MisspeltMember"
 	// KindUnknownMember: a member that Okta does not read.
 	KindUnknownMember Kind = "UnknownMember"
@@ -35,7 +35,7 @@ const (
 	KindDebugContext Kind = "DebugContext"
 	// KindUnreadableCommands: commands is not a list of objects.
 	KindUnreadableCommands Kind = "UnreadableCommands"
-	// KindNoCommand: no command that Okta knows, and so an allow by default.
+	// KindNoCommand: no command that Okta knows, which allows by default.
 	KindNoCommand Kind = "NoCommand"
 	// KindCommandName: a command whose name Okta does not know.
 	KindCommandName Kind = "CommandName"
@@ -43,7 +43,7 @@ const (
 	KindRegistrationValue Kind = "RegistrationValue"
 	// KindSecondAction: more than one command that allows or denies.
 	KindSecondAction Kind = "SecondAction"
-	// KindOtherShape: a profile update that does nothing in a call of this shape.
+	// KindOtherShape: a profile update for another shape of call, which Okta ignores.
 	KindOtherShape Kind = "OtherShape"
 	// KindProfileUpdate: a profile update that sets no attribute.
 	KindProfileUpdate Kind = "ProfileUpdate"
@@ -51,31 +51,31 @@ const (
 	KindDroppedUpdate Kind = "DroppedUpdate"
 	// KindErrorOnAllow: an error beside an ALLOW.
 	KindErrorOnAllow Kind = "ErrorOnAllow"
-	// KindErrorWithoutDeny: an error, and no command that allows or denies.
+	// KindErrorWithoutDeny: an error without a command that allows or denies.
 	KindErrorWithoutDeny Kind = "ErrorWithoutDeny"
-	// KindDenyWithoutError: a DENY without a text for the person.
+	// KindDenyWithoutError: a DENY without an error.
 	KindDenyWithoutError Kind = "DenyWithoutError"
-	// KindErrorForm: an error that lacks its summary or causes, or is not an object.
+	// KindErrorForm: an error without summary or causes, or not an object.
 	KindErrorForm Kind = "ErrorForm"
-	// KindCauseForm: a cause that lacks a member, or holds a value that Okta treats otherwise.
+	// KindCauseForm: a cause with a missing member, or with a value that Okta handles differently.
 	KindCauseForm Kind = "CauseForm"
-	// KindCauseElsewhere: a cause that is not located at an attribute of data.userProfile.
+	// KindCauseElsewhere: a cause whose location is not an attribute of data.userProfile.
 	KindCauseElsewhere Kind = "CauseElsewhere"
 )
 
-// Trouble is one thing that is wrong with an answer.
-type Trouble struct {
-	// Kind is its sort.
+// Fault is a fault of an answer, or the lack of one.
+type Fault struct {
+	// Kind is the kind of fault.
 	Kind Kind
 	// Text says what is wrong, and where.
 	Text string
-	// Earlier says that it was an attempt's that was not the last.
+	// Earlier is true if it belongs to an attempt before the last.
 	Earlier bool
 }
 
 // String returns the text.
-func (t Trouble) String() string { return t.Text }
+func (t Fault) String() string { return t.Text }
 
-func (r *Result) trouble(kind Kind, format string, args ...any) {
-	r.Trouble = append(r.Trouble, Trouble{Kind: kind, Text: fmt.Sprintf(format, args...)})
+func (r *Result) addFault(kind Kind, format string, args ...any) {
+	r.Faults = append(r.Faults, Fault{Kind: kind, Text: fmt.Sprintf(format, args...)})
 }
