@@ -11,10 +11,9 @@ import (
 
 // limitedListener limits how many connections are open at once. At the limit it closes the oldest unauthenticated
 // connection: if new callers had to wait instead, unauthenticated ones could lock Okta out. A connection is
-// unauthenticated until a call on it has shown an accepted credential, and is kept for authenticationGrace at least.
-// Connections that have sent nothing are closed before those that have: a caller sends its request at once, and must
-// not lose its connection because this server is slow to read. A new connection is refused only if all are
-// authenticated.
+// unauthenticated until a call on it has shown an accepted credential, and is kept for authenticationGrace at least,
+// and for twice that if it has sent anything: a caller sends its request at once, and must not lose its connection
+// because this server is slow to read. A new connection is refused only if all are authenticated.
 type limitedListener struct {
 	net.Listener
 
@@ -76,14 +75,15 @@ func (l *limitedListener) add(next *connection) (wait time.Duration, ok bool) {
 // evictable returns the connection to close next. If there is none, wait is the time until there may be; 0 means never.
 // The caller holds mu.
 func (l *limitedListener) evictable() (_ *connection, wait time.Duration) {
-	for _, unauthenticated := range []*list.List{&l.unread, &l.read} {
+	for i, unauthenticated := range []*list.List{&l.unread, &l.read} {
+		grace := time.Duration(i+1) * authenticationGrace
 		for element := unauthenticated.Front(); element != nil; element = unauthenticated.Front() {
 			oldest, _ := element.Value.(*connection)
 			if unauthenticated == &l.unread && hasUnread(oldest.Conn) {
 				oldest.moveTo(&l.read)
 				continue
 			}
-			left := authenticationGrace - time.Since(oldest.acceptedAt)
+			left := grace - time.Since(oldest.acceptedAt)
 			if left <= 0 {
 				return oldest, 0
 			}
