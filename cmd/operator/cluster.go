@@ -55,9 +55,9 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 		return nil, fmt.Errorf("--kubeconfig: %w", usage.Kubeconfig(err))
 	}
 	config = policyobject.ClientConfig(config)
-	answers := storedsnapshot.NewAnswers()
+	responses := storedsnapshot.NewResponseMonitor()
 	if o.snapshotDir != "" {
-		answers.Watch(config)
+		responses.Instrument(config)
 	}
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme),
@@ -95,7 +95,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 		return nil, err
 	}
 	stored, err := o.keepSnapshots(config, storedsnapshot.Options{
-		Publisher: publisher, Answers: answers, Metrics: storedsnapshot.NewMetrics(registry), Logger: logger.WithName("rules"),
+		Publisher: publisher, Responses: responses, Metrics: storedsnapshot.NewMetrics(registry), Logger: logger.WithName("rules"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--snapshot-dir: %w", err)

@@ -322,7 +322,7 @@ func TestAFileThatCannotBeRemovedIsSpoilt(t *testing.T) {
 	if err := d.Write(testSnapshot(), d.Supersede()); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.spoil(); err != nil {
+	if err := d.overwrite(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.Read(always); causeOf(err) != CauseTruncated {
@@ -357,7 +357,7 @@ func TestAFileIsReadOnlyAsLongAsItIsWanted(t *testing.T) {
 	for most := range 3 {
 		reads := 0
 		s, err := d.Read(func() bool { reads++; return reads <= most })
-		if s != nil || !errors.Is(err, errNotWanted) {
+		if s != nil || !errors.Is(err, errNoLongerNeeded) {
 			t.Errorf("not wanted after %d reads: %v, %v", most, s, err)
 		}
 	}
@@ -365,7 +365,7 @@ func TestAFileIsReadOnlyAsLongAsItIsWanted(t *testing.T) {
 
 func TestThePageListsEveryCause(t *testing.T) {
 	const page = "../../docs/stored-snapshot.md"
-	causes, err := reference.Texts("refusal.go", "Cause")
+	causes, err := reference.Texts("refused_error.go", "Cause")
 	if err != nil || len(causes) < 10 {
 		t.Fatalf("%q, %v", causes, err)
 	}
