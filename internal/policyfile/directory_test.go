@@ -471,8 +471,8 @@ func TestEachChangedSaveThatIsRefusedIsLogged(t *testing.T) {
 		t.Helper()
 		f.write(t, "a.yaml", policyFile("acme", spec))
 		before := len(f.log.String())
-		f.logRefusal(f.Load(t.Context()))
-		f.logRefusal(f.Load(t.Context())) // a look without a change
+		f.logLoadError(f.Load(t.Context()))
+		f.logLoadError(f.Load(t.Context())) // a look without a change
 		var lines []string
 		for line := range strings.Lines(f.log.String()[before:]) {
 			if strings.Contains(line, "Policy files refused") {
@@ -507,12 +507,12 @@ func TestEachChangedSaveThatIsRefusedIsLogged(t *testing.T) {
 	}
 	f.write(t, "a.yaml", good)
 	f.load(t)
-	f.logRefusal(f.Err())
+	f.logLoadError(f.Err())
 	if got := attempt(dot); len(got) != 1 {
 		t.Errorf("after a good one: %q", got)
 	}
-	if got := attempt("\n  allow:\n    domains:" + strings.Repeat("\n    - .acme.com", maxLoggedFaults+7)); len(got) != maxLoggedFaults+1 ||
-		!strings.Contains(got[maxLoggedFaults], "further=") {
+	if got := attempt("\n  allow:\n    domains:" + strings.Repeat("\n    - .acme.com", maxLoggedErrors+7)); len(got) != maxLoggedErrors+1 ||
+		!strings.Contains(got[maxLoggedErrors], "further=") {
 		t.Errorf("%d lines of very many faults", len(got))
 	}
 }
