@@ -31,7 +31,7 @@ func TestASetupThatIsProbablyNotMeantIsAWarning(t *testing.T) {
 	write(t, dir, "policies.yaml", testPolicies)
 	write(t, dir, "policies.yaml.orig", "")
 	write(t, auth, "current", "Basic YWRtaW46c3VwZXJzZWNyZXQ=")
-	newTestOperator(t, logger, "--policy-dir", dir, "--insecure-no-authentication", "--observe").announce()
+	newTestOperator(t, logger, "--policy-dir", dir, "--insecure-no-authentication", "--observe").logStart()
 	newTestOperator(t, logger, "--policy-dir", dir, "--hook-auth-dir", auth)
 	warnings := map[string]int{}
 	for text := range strings.Lines(log.String()) {
