@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Fails if the programs can reach a vulnerability that is known to the Go vulnerability database. Further arguments go to govulncheck,
-# for example -db file:///somewhere. Where the database cannot be reached nothing is known either way: it says so, and passes.
+# Fails if the programs can reach a vulnerability in the Go vulnerability database. Arguments are passed to govulncheck,
+# for example
+# -db file:///somewhere. If the database cannot be reached, it says that nothing was checked, and passes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export GOWORK=off
