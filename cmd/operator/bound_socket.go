@@ -11,8 +11,8 @@ import (
 // backlog is the number of connections that may wait to be accepted. The kernel lowers it to net.core.somaxconn.
 const backlog = 1<<16 - 1
 
-// boundSocket is a TCP socket that is bound to an address but does not listen yet: the kernel refuses connections until listen is
-// called. A busy port makes bindSocket fail, or listen if the other process has only bound the port so far.
+// boundSocket is a TCP socket that is bound to an address but does not listen yet: the kernel refuses connections until
+// listen is called. A busy port makes bindSocket fail, or listen if the other process has only bound the port so far.
 type boundSocket struct {
 	file *os.File // nil after listen
 	addr *net.TCPAddr
@@ -35,7 +35,8 @@ func bindSocket(address string) (*boundSocket, error) {
 	return b, nil
 }
 
-// bindFile binds IPv4 and IPv6 if the host is empty or unspecified, or only IPv4 on a machine without IPv6, as net.Listen does.
+// bindFile binds IPv4 and IPv6 if the host is empty or unspecified, or only IPv4 on a machine without IPv6, as
+// net.Listen does.
 func bindFile(requested *net.TCPAddr) (*os.File, error) {
 	if requested.IP != nil && !requested.IP.IsUnspecified() {
 		return bindFamily(socketAddress(requested))

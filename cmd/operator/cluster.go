@@ -36,7 +36,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// cluster is the policy source of an operator in a cluster. It reads policies from the API server, and reports to the other replicas.
+// cluster is the policy source of an operator in a cluster. It reads policies from the API server, and reports to the
+// other replicas.
 type cluster struct {
 	manager   ctrl.Manager
 	tracker   *freshness.Tracker
@@ -134,8 +135,8 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 // drain reports to the other replicas that this one is about to stop.
 func (c *cluster) drain() { c.replica.Drain() }
 
-// clientConfig returns the configuration of a kubeconfig, or that of the pod if there is none. BuildConfigFromFlags would do both, but
-// logs a warning without a kubeconfig.
+// clientConfig returns the configuration of a kubeconfig, or that of the pod if there is none. BuildConfigFromFlags
+// would do both, but logs a warning without a kubeconfig.
 func clientConfig(kubeconfig string) (*rest.Config, error) {
 	if kubeconfig == "" {
 		return rest.InClusterConfig()

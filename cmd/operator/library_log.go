@@ -7,8 +7,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// libraryHandler writes the log lines of client-go and controller-runtime. It lowers their level, INFO to DEBUG, because they describe
-// internals of these libraries. Errors keep their level, except expectedErrors.
+// libraryHandler writes the log lines of client-go and controller-runtime. It lowers their level, INFO to DEBUG,
+// because they describe internals of these libraries. Errors keep their level, except expectedErrors.
 type libraryHandler struct{ slog.Handler }
 
 // expectedErrors are errors that the libraries log in normal operation, by message.

@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// maxQueuedLines is the capacity of the queue. With some 500 bytes a line it takes 4 MB, and holds the lines of a busy replica for
-	// a quarter of a second.
+	// maxQueuedLines is the capacity of the queue. With some 500 bytes a line it takes 4 MB, and holds the lines of a
+	// busy replica for a quarter of a second.
 	maxQueuedLines = 8192
 	// flushTimeout is how long the process waits for the last lines to be written when it ends.
 	flushTimeout = time.Second
 )
 
-// logQueue writes log lines in the background, so that no call waits for the log. The reader of standard error can be slow or can stop
-// reading, for example a container runtime whose disk is full. Lines that do not fit are dropped and counted, and their number is
-// logged with the next line that is written.
+// logQueue writes log lines in the background, so that no call waits for the log. The reader of standard error can be
+// slow or can stop reading, for example a container runtime whose disk is full. Lines that do not fit are dropped and
+// counted, and their number is logged with the next line that is written.
 type logQueue struct {
 	to         io.Writer
 	lines      chan queuedLine
@@ -37,8 +37,8 @@ type queuedLine struct {
 	reached chan struct{} // nil unless it is a marker; closed when all earlier lines are written
 }
 
-// newLogQueue returns a queue that writes to a writer until the process ends. It logs the number of dropped lines to logger, which must
-// write to the same writer directly.
+// newLogQueue returns a queue that writes to a writer until the process ends. It logs the number of dropped lines to
+// logger, which must write to the same writer directly.
 func newLogQueue(to io.Writer, dropped prometheus.Counter, logger logr.Logger) *logQueue {
 	q := &logQueue{to: to, lines: make(chan queuedLine, maxQueuedLines), dropped: dropped, logger: logger}
 	go q.write()

@@ -1,5 +1,5 @@
-// Command operator decides who may register at Okta. It compiles RegistrationPolicy objects into rules, and answers Okta's registration
-// inline hook by them.
+// Command operator decides who may register at Okta. It compiles RegistrationPolicy objects into rules, and answers
+// Okta's registration inline hook by them.
 package main
 
 import (

@@ -19,10 +19,11 @@ import (
 )
 
 const (
-	// softPercent is GOMEMLIMIT as a percentage of the cgroup's limit. The rest is for memory that the Go runtime does not count: the
-	// program itself and kernel memory.
+	// softPercent is GOMEMLIMIT as a percentage of the cgroup's limit. The rest is for memory that the Go runtime does
+	// not count: the program itself and kernel memory.
 	softPercent = 90
-	// assumedLimit is the memory in bytes that budgets divide if there is no limit: enough for lists of several million entries.
+	// assumedLimit is the memory in bytes that budgets divide if there is no limit: enough for lists of several million
+	// entries.
 	assumedLimit = 1 << 30
 )
 

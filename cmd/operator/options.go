@@ -70,8 +70,8 @@ type options struct {
 	// version means that the operator only prints its version.
 	version bool
 
-	// unknownVariables are variables with envPrefix that belong to no flag. They are not an error, because Kubernetes sets some of that
-	// form for Services.
+	// unknownVariables are variables with envPrefix that belong to no flag. They are not an error, because Kubernetes
+	// sets some of that form for Services.
 	unknownVariables []string
 }
 

@@ -30,10 +30,12 @@ type readiness struct {
 	listening atomic.Bool
 }
 
-// details is the body of /readyz on the metrics port. On the probe port, which more clients can reach, /readyz says only ok or not.
+// details is the body of /readyz on the metrics port. On the probe port, which more clients can reach, /readyz says
+// only ok or not.
 type details struct {
 	Ready bool `json:"ready"`
-	// Listening is true once the port of the hook accepts connections: rules are in force, and the replica is not fenced.
+	// Listening is true once the port of the hook accepts connections: rules are in force, and the replica is not
+	// fenced.
 	Listening bool `json:"listening"`
 	// Rules is "loaded", or the reason why no rules are in force.
 	Rules    string `json:"rules"`
@@ -43,8 +45,8 @@ type details struct {
 	PolicyError string `json:"policyError,omitempty"`
 	// Namespaces are the watched namespaces; absent with --policy-dir.
 	Namespaces []namespaceDetails `json:"namespaces,omitempty"`
-	// WatchProvenSecondsAgo is the time since the last sign of life of a watch, for the watch with the oldest one. Namespaces that cannot
-	// be read do not count. It is absent until all watches have shown a sign of life.
+	// WatchProvenSecondsAgo is the time since the last sign of life of a watch, for the watch with the oldest one.
+	// Namespaces that cannot be read do not count. It is absent until all watches have shown a sign of life.
 	WatchProvenSecondsAgo *float64 `json:"watchProvenSecondsAgo,omitempty"`
 	// Stale means that this time is over --max-staleness.
 	Stale bool `json:"stale,omitempty"`
@@ -57,8 +59,8 @@ type details struct {
 	Draining bool           `json:"draining"`
 	Observe  bool           `json:"observe"`
 	Insecure bool           `json:"insecureNoAuthentication"`
-	// OAuth is absent without an issuer. An unreachable issuer does not make a replica unready: it is unreachable for all replicas, and
-	// calls with other credentials are answered.
+	// OAuth is absent without an issuer. An unreachable issuer does not make a replica unready: it is unreachable for
+	// all replicas, and calls with other credentials are answered.
 	OAuth *oauthDetails `json:"oauth,omitempty"`
 }
 
@@ -67,7 +69,8 @@ type namespaceDetails struct {
 	Name string `json:"name"`
 	// State says by which rules its calls are decided.
 	State namespaceState `json:"state"`
-	// Synced is the resourceVersion up to which the rules in force reflect its policies and lists; absent until it was read.
+	// Synced is the resourceVersion up to which the rules in force reflect its policies and lists; absent until it was
+	// read.
 	Synced string `json:"synced,omitempty"`
 	// Fault is the error with which the API server refuses reads; absent while it allows them.
 	Fault string `json:"fault,omitempty"`
@@ -187,8 +190,8 @@ func (r *readiness) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-// serveStartup answers 200 once the replica is ready, or after startupWait. It never fails: the kubelet would write an Event for each
-// failed probe, and would restart a replica that waits for the API server.
+// serveStartup answers 200 once the replica is ready, or after startupWait. It never fails: the kubelet would write an
+// Event for each failed probe, and would restart a replica that waits for the API server.
 func (r *readiness) serveStartup(w http.ResponseWriter, request *http.Request) {
 	waiting, cancel := context.WithTimeout(request.Context(), startupWait)
 	defer cancel()

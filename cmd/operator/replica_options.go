@@ -14,8 +14,8 @@ const (
 	minFence = 30 * time.Second
 	// minStaleness is the smallest --max-staleness. An idle watch gets a bookmark about once a minute.
 	minStaleness = 2 * time.Minute
-	// maxReplicaName is the longest --replica-name. The name of the report's Lease also holds the name of the leader's Lease, up to 63
-	// characters, and a suffix that tells apart two processes with the same name.
+	// maxReplicaName is the longest --replica-name. The name of the report's Lease also holds the name of the leader's
+	// Lease, up to 63 characters, and a suffix that tells apart two processes with the same name.
 	maxReplicaName = 180
 )
 
@@ -55,7 +55,8 @@ func (o *options) validateReplica(bad func(flag, format string, args ...any)) {
 	o.validateNames(bad)
 }
 
-// validateNames calls bad for each name that no object can have. Otherwise the API server would refuse it only after the start.
+// validateNames calls bad for each name that no object can have. Otherwise the API server would refuse it only after
+// the start.
 func (o *options) validateNames(bad func(flag, format string, args ...any)) {
 	for _, label := range []struct{ flag, value string }{{"lease-name", o.leaseName}, {"service-name", o.serviceName}} {
 		if label.flag == "service-name" && label.value == "" {

@@ -26,7 +26,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// sourceTimeout is how long the policy source may take to stop. It fits into the 5 s that the chart adds to the grace period of a pod.
+// sourceTimeout is how long the policy source may take to stop. It fits into the 5 s that the chart adds to the grace
+// period of a pod.
 const sourceTimeout = 4 * time.Second
 
 // listenCheckInterval is the time between two checks whether the hook may listen.
@@ -161,9 +162,9 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	return op, nil
 }
 
-// run serves until a signal or a failure, and then stops in an order that loses no call. First the replica becomes unready. It keeps
-// answering, with current rules, for the drain delay, until proxies stop sending calls. Then it stops the hook, the policy source, and
-// last the probes. A second signal ends the process at once.
+// run serves until a signal or a failure, and then stops in an order that loses no call. First the replica becomes
+// unready. It keeps answering, with current rules, for the drain delay, until proxies stop sending calls. Then it stops
+// the hook, the policy source, and last the probes. A second signal ends the process at once.
 func (op *operator) run(signals <-chan os.Signal) error {
 	background, stopBackground := context.WithCancel(context.Background())
 	defer stopBackground()
@@ -245,9 +246,9 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	return failure
 }
 
-// serveHook starts to listen once rules are in force and the replica is not fenced, and serves calls until the hook is shut down. Until
-// then the kernel refuses connections: a proxy retries a refused connection on another replica, but must not retry a call that was
-// answered 503. If ctx ends before the hook listens, serveHook returns at once.
+// serveHook starts to listen once rules are in force and the replica is not fenced, and serves calls until the hook is
+// shut down. Until then the kernel refuses connections: a proxy retries a refused connection on another replica, but
+// must not retry a call that was answered 503. If ctx ends before the hook listens, serveHook returns at once.
 func (op *operator) serveHook(ctx context.Context) error {
 	check := time.NewTicker(listenCheckInterval)
 	defer check.Stop()

@@ -12,18 +12,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// sideTimeout is the read and write timeout of the probe and metrics servers. The kubelet and Prometheus wait 1 to 10 s.
+// sideTimeout is the read and write timeout of the probe and metrics servers; kubelet and Prometheus wait 1 to 10 s.
 const sideTimeout = 10 * time.Second
 
 const (
-	// startupWait is how long /startupz waits for readiness: less than sideTimeout and the timeout of the startup probe.
+	// startupWait is how long /startupz waits for readiness: less than sideTimeout and the timeout of the startup
+	// probe.
 	startupWait = 8 * time.Second
 	// startupCheckInterval is the time between two checks for readiness.
 	startupCheckInterval = 50 * time.Millisecond
 )
 
-// newProbeServer serves the probes of the kubelet: /healthz answers 200 while the process runs, /readyz while the replica should get
-// calls, and /startupz once the kubelet should start the other two probes.
+// newProbeServer serves the probes of the kubelet: /healthz answers 200 while the process runs, /readyz while the
+// replica should get calls, and /startupz once the kubelet should start the other two probes.
 func newProbeServer(ready *readiness, logger logr.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /startupz", ready.serveStartup)

@@ -28,7 +28,8 @@ func (o *options) keepSnapshots(config *rest.Config, keeper storedsnapshot.Optio
 	return storedsnapshot.New(keeper)
 }
 
-// decisionFlags returns the flags that change decisions, except --watch-namespaces. Texts for people do not change decisions.
+// decisionFlags returns the flags that change decisions, except --watch-namespaces. Texts for people do not change
+// decisions.
 func (o *options) decisionFlags() []string {
 	flags := []string{
 		"--address-attributes=" + strings.Join(o.attributes, ","),

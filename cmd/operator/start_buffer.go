@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// startBuffer holds the log until the operator has started. If the start fails, the user sees only the one line with the error.
+// startBuffer holds the log until the operator has started. If the start fails, the user sees only the one line with
+// the error.
 type startBuffer struct {
 	mu  sync.Mutex
 	to  io.Writer

@@ -1,5 +1,5 @@
-// Package dirwatch reports when the content of a directory may have changed. It handles files written by hand and volumes that a
-// kubelet updates by swapping symlinks.
+// Package dirwatch reports when the content of a directory may have changed. It handles files written by hand and
+// volumes that a kubelet updates by swapping symlinks.
 package dirwatch
 
 import (
@@ -11,12 +11,13 @@ import (
 )
 
 const (
-	// settleTime is how long no event must arrive before the directory is read: editors and kubelets change it in several steps.
+	// settleTime is how long no event must arrive before the directory is read: editors and kubelets change it in
+	// several steps.
 	settleTime = 50 * time.Millisecond
 	// settleLimit is the longest wait after a change in a directory that never settles.
 	settleLimit = 500 * time.Millisecond
-	// pollInterval is the time between checks without an event. NFS and some other file systems send no events, and neither does a
-	// change to the target of a symlink.
+	// pollInterval is the time between checks without an event. NFS and some other file systems send no events, and
+	// neither does a change to the target of a symlink.
 	pollInterval = 10 * time.Second
 )
 
@@ -27,7 +28,8 @@ type Watcher struct {
 	interval time.Duration
 }
 
-// New starts to watch dir. The watcher is usable even if there is an error: it then finds changes only by polling every 10 s.
+// New starts to watch dir. The watcher is usable even if there is an error: it then finds changes only by polling every
+// 10 s.
 func New(dir string) (*Watcher, error) {
 	w := &Watcher{dir: dir, interval: pollInterval}
 	notifier, err := fsnotify.NewWatcher()
@@ -41,8 +43,8 @@ func New(dir string) (*Watcher, error) {
 	return w, nil
 }
 
-// Run calls changed at the start, after each change, and at every poll, until ctx ends; then it closes the watch. It calls changed from
-// one goroutine. changed must find out by itself whether the content differs.
+// Run calls changed at the start, after each change, and at every poll, until ctx ends; then it closes the watch. It
+// calls changed from one goroutine. changed must find out by itself whether the content differs.
 func (w *Watcher) Run(ctx context.Context, changed func()) {
 	var events <-chan fsnotify.Event
 	var lost <-chan error // for example an overflow of the event queue

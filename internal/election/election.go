@@ -13,7 +13,8 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// The times of the lease are those of kube-controller-manager. Another replica takes over from a dead leader after leaseDuration.
+// The times of the lease are those of kube-controller-manager. Another replica takes over from a dead leader after
+// leaseDuration.
 const (
 	leaseDuration = 15 * time.Second
 	renewDeadline = 10 * time.Second
@@ -22,8 +23,8 @@ const (
 
 // Election calls Lead in one replica at a time, for as long as that replica holds a lease.
 //
-// Losing the lease ends the context of Lead, not the process. The election of controller-runtime ends the process, although the
-// replica could still answer calls.
+// Losing the lease ends the context of Lead, not the process. The election of controller-runtime ends the process,
+// although the replica could still answer calls.
 type Election struct {
 	// Leases is the client for the lease.
 	Leases coordinationv1.LeasesGetter
@@ -31,8 +32,8 @@ type Election struct {
 	Namespace, Name string
 	// Identity identifies this replica; it must be unique.
 	Identity string
-	// Lead does the work of the leader until its context ends. If it returns earlier, the replica releases the lease and tries to
-	// acquire it again.
+	// Lead does the work of the leader until its context ends. If it returns earlier, the replica releases the lease
+	// and tries to acquire it again.
 	Lead func(ctx context.Context) error
 
 	// Metrics has the gauge of the leader.
@@ -41,8 +42,8 @@ type Election struct {
 	Logger logr.Logger
 }
 
-// Start takes part in the election until ctx ends. Then it first ends Lead and last releases the lease. It fails only if the election
-// is configured wrongly.
+// Start takes part in the election until ctx ends. Then it first ends Lead and last releases the lease. It fails only
+// if the election is configured wrongly.
 func (e *Election) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := e.term(ctx); err != nil {
@@ -111,8 +112,8 @@ func (e *Election) lead(ctx, leading context.Context) {
 	e.Logger.Info("No longer leading", "lease", e.Name)
 }
 
-// onceUnlessOver runs a function at most once, and not at all after the first wait. The elector starts it in a goroutine that may be
-// scheduled only after the term is over.
+// onceUnlessOver runs a function at most once, and not at all after the first wait. The elector starts it in a
+// goroutine that may be scheduled only after the term is over.
 type onceUnlessOver struct {
 	mu            sync.Mutex
 	started, over bool

@@ -11,14 +11,15 @@ import (
 )
 
 const (
-	// Label is on every ConfigMap with a list, an index or a shard, with the value [LabelTrue]. ConfigMaps without it are not read.
+	// Label is on every ConfigMap with a list, an index or a shard, with the value [LabelTrue]. ConfigMaps without it
+	// are not read.
 	Label = "registrationpolicy.dev/list"
 	// LabelTrue is the value of Label.
 	LabelTrue = "true"
 	// LabelShardOf is on every shard. Its value names the list, see [ShardOf].
 	LabelShardOf = "registrationpolicy.dev/list-shard-of"
-	// AnnotationFormat is the format of the data. A ConfigMap without it holds entries. A value other than [FormatIndex] comes from a
-	// newer operator.
+	// AnnotationFormat is the format of the data. A ConfigMap without it holds entries. A value other than
+	// [FormatIndex] comes from a newer operator.
 	AnnotationFormat = "registrationpolicy.dev/list-format"
 	// FormatIndex is the format of an index: JSON under KeyIndex.
 	FormatIndex = "index.v1"
@@ -29,12 +30,13 @@ const (
 )
 
 const (
-	// maxText is the largest text in bytes that Write puts into one ConfigMap. An API server accepts 1 MiB of data, and some clients
-	// store a copy of the object in an annotation.
+	// maxText is the largest text in bytes that Write puts into one ConfigMap. An API server accepts 1 MiB of data, and
+	// some clients store a copy of the object in an annotation.
 	maxText = 900 << 10
 	// maxShards is the largest number of shards; an index with more is damaged.
 	maxShards = 1000
-	// nameDigits is the number of hexadecimal digits of its digest in the name of a shard: 64 bits. A reader checks the whole digest.
+	// nameDigits is the number of hexadecimal digits of its digest in the name of a shard: 64 bits. A reader checks the
+	// whole digest.
 	nameDigits = 16
 )
 
@@ -65,8 +67,8 @@ func newDigest() hash.Hash { return sha256.New() }
 
 func sumOf(digest hash.Hash) string { return "sha256:" + hex.EncodeToString(digest.Sum(nil)) }
 
-// ShardOf returns the value of LabelShardOf for the shards of a list. If the name is too long for a label, its end is replaced by a
-// digest of the name.
+// ShardOf returns the value of LabelShardOf for the shards of a list. If the name is too long for a label, its end is
+// replaced by a digest of the name.
 func ShardOf(name string) string {
 	if len(name) <= validation.LabelValueMaxLength {
 		return name

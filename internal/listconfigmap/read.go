@@ -8,8 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Get returns the ConfigMap with that name, and false if there is none. It may return ConfigMaps without the label of a list: they
-// are treated as missing.
+// Get returns the ConfigMap with that name, and false if there is none. It may return ConfigMaps without the label of a
+// list: they are treated as missing.
 type Get func(name string) (*corev1.ConfigMap, bool)
 
 // Result is the result of reading a list.
@@ -26,9 +26,9 @@ const (
 	NotWanted
 )
 
-// Read returns the texts of the list that a ConfigMap holds: of one key, or of all keys in their order if key is empty. The caller must
-// not change them. If any part is missing it returns no texts, a Result of NotFound or Broken, and a message for people, which is
-// empty if there is no such ConfigMap.
+// Read returns the texts of the list that a ConfigMap holds: of one key, or of all keys in their order if key is empty.
+// The caller must not change them. If any part is missing it returns no texts, a Result of NotFound or Broken, and a
+// message for people, which is empty if there is no such ConfigMap.
 func Read(get Get, name, key string) (_ [][]byte, missing string, _ Result) {
 	var all collector
 	missing, result := Stream(get, name, key, &all)
@@ -55,8 +55,8 @@ func ShardNames(object *corev1.ConfigMap) []string {
 	return names
 }
 
-// textOf returns the value of a key. kubectl stores values that are not UTF-8 under binaryData. The API server refuses a key that is in
-// both data and binaryData.
+// textOf returns the value of a key. kubectl stores values that are not UTF-8 under binaryData. The API server refuses
+// a key that is in both data and binaryData.
 func textOf(object *corev1.ConfigMap, key string) ([]byte, bool) {
 	if text, found := object.Data[key]; found {
 		return []byte(text), true

@@ -10,15 +10,15 @@ import (
 
 // Sink receives the texts of a list in order.
 type Sink interface {
-	// Begin is called first, with the digest and the size in bytes that the list claims to have, or "" and -1 if it claims none. If it
-	// returns false, Stream reads no text and returns NotWanted.
+	// Begin is called first, with the digest and the size in bytes that the list claims to have, or "" and -1 if it
+	// claims none. If it returns false, Stream reads no text and returns NotWanted.
 	Begin(digest string, size int64) bool
 	// Add receives a text, which it must not keep or change. If it returns false, Stream stops and returns NotWanted.
 	Add(text []byte) bool
 }
 
-// Stream reads a list as Read does, but holds only one text at a time. Unless the result is Found, the caller must discard the texts
-// that the sink received.
+// Stream reads a list as Read does, but holds only one text at a time. Unless the result is Found, the caller must
+// discard the texts that the sink received.
 func Stream(get Get, name, key string, sink Sink) (missing string, _ Result) {
 	object, found := get(name)
 	if !found || !IsList(object) {

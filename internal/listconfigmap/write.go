@@ -16,9 +16,9 @@ import (
 // ErrTooBig is the error of Write for a text that needs too many shards.
 var ErrTooBig = errors.New("too big for a list in ConfigMaps")
 
-// Write returns the ConfigMaps that hold a text: a single one, or immutable shards followed by their index. The caller must write them
-// in this order, so that an index never names a missing shard. Read returns the same bytes. The same text gives the same shards.
-// It fails with ErrTooBig if the text needs too many shards.
+// Write returns the ConfigMaps that hold a text: a single one, or immutable shards followed by their index. The caller
+// must write them in this order, so that an index never names a missing shard. Read returns the same bytes. The same
+// text gives the same shards. It fails with ErrTooBig if the text needs too many shards.
 func Write(name, namespace string, text []byte) ([]*corev1.ConfigMap, error) {
 	list := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
 		Name: name, Namespace: namespace, Labels: map[string]string{Label: LabelTrue},

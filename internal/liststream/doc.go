@@ -1,3 +1,3 @@
-// Package liststream decodes the list of objects that an API server sends (Kubernetes API conventions, "Lists"). It holds only one
-// object in memory at a time.
+// Package liststream decodes the list of objects that an API server sends (Kubernetes API conventions, "Lists"). It
+// holds only one object in memory at a time.
 package liststream

@@ -9,9 +9,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Read calls take with the JSON of each object of a list, which is valid until take returns, and returns the resourceVersion of the
-// list. The fields of the list may come in any order. Read fails if the body is cut off or is not a complete list of that kind; the
-// caller must then discard the objects taken so far, because some are missing. No error quotes the body.
+// Read calls take with the JSON of each object of a list, which is valid until take returns, and returns the
+// resourceVersion of the list. The fields of the list may come in any order. Read fails if the body is cut off or is
+// not a complete list of that kind; the caller must then discard the objects taken so far, because some are missing. No
+// error quotes the body.
 func Read(body io.Reader, kind string, take func(item []byte) error) (version string, err error) {
 	decoder := json.NewDecoder(body)
 	if err := expect(decoder, json.Delim('{')); err != nil {

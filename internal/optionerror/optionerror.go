@@ -1,4 +1,5 @@
-// Package optionerror reports invalid options of a library in a form in which a program can name its flags instead of the options.
+// Package optionerror reports invalid options of a library in a form in which a program can name its flags instead of
+// the options.
 package optionerror
 
 import (
@@ -32,8 +33,8 @@ func (e *Errors) Err() error {
 // Error returns one line for each option.
 func (e *Errors) Error() string { return e.join("\n", nil) }
 
-// ByFlag returns err in one line in which flags replace the names of the options that they set. Options that are not in flags keep
-// their names. It returns an error that is not an [Errors] unchanged.
+// ByFlag returns err in one line in which flags replace the names of the options that they set. Options that are not in
+// flags keep their names. It returns an error that is not an [Errors] unchanged.
 func ByFlag(err error, flags map[string]string) error {
 	if invalid, ok := errors.AsType[*Errors](err); ok {
 		return errors.New(invalid.join("; ", flags))

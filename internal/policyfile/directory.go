@@ -18,8 +18,9 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Directory keeps the snapshot in a store equal to the policies and lists in a directory, for an operator without a cluster. It
-// validates files as the API server validates objects, and compiles them as the operator compiles stored objects.
+// Directory keeps the snapshot in a store equal to the policies and lists in a directory, for an operator without a
+// cluster. It validates files as the API server validates objects, and compiles them as the operator compiles stored
+// objects.
 type Directory struct {
 	path      string
 	schema    *policyobject.Schema
@@ -39,8 +40,8 @@ type Directory struct {
 	err error // of the last load
 }
 
-// OpenDirectory starts to watch the directory at path, but reads no file yet. [Directory.Load] publishes the policies in store, within
-// scopes. It fails only if the schema of the policies cannot be built.
+// OpenDirectory starts to watch the directory at path, but reads no file yet. [Directory.Load] publishes the policies
+// in store, within scopes. It fails only if the schema of the policies cannot be built.
 func OpenDirectory(
 	path string, store *rules.Store, scopes policyobject.Scopes, metrics *publish.Metrics, logger logr.Logger,
 ) (*Directory, error) {
@@ -59,8 +60,8 @@ func OpenDirectory(
 	}, nil
 }
 
-// Load reads all files and publishes their policies. If any file is invalid, the error names file, line and fix, and the earlier
-// snapshot stays in force completely.
+// Load reads all files and publishes their policies. If any file is invalid, the error names file, line and fix, and
+// the earlier snapshot stays in force completely.
 func (d *Directory) Load(ctx context.Context) error {
 	err := d.load(ctx)
 	d.mu.Lock()
@@ -124,8 +125,8 @@ func (d *Directory) parseAll(ctx context.Context, files []file) ([]*document, er
 	return documents, errors.Join(errs...)
 }
 
-// Start loads the files after each change until ctx ends; it never fails. If the files become invalid, the earlier rules stay in force,
-// and the error is logged, counted, and returned by Err.
+// Start loads the files after each change until ctx ends; it never fails. If the files become invalid, the earlier
+// rules stay in force, and the error is logged, counted, and returned by Err.
 func (d *Directory) Start(ctx context.Context) error {
 	d.watcher.Run(ctx, func() {
 		before := d.Err()
@@ -212,8 +213,8 @@ func unique(documents []*document) error {
 	return errors.Join(errs...)
 }
 
-// readStable reads the files of a directory until two reads in a row give the same content. A single read during a change could mix old
-// and new files.
+// readStable reads the files of a directory until two reads in a row give the same content. A single read during a
+// change could mix old and new files.
 func readStable(dir string) (files []file, content [sha256.Size]byte, err error) {
 	const attempts = 5 // then the next event or poll tries again
 	var before [sha256.Size]byte

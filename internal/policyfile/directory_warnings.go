@@ -11,7 +11,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// logWarnings logs the warnings about policies and their lists, except those that it logged for the previous version of the files.
+// logWarnings logs the warnings about policies and their lists, except those that it logged for the previous version of
+// the files.
 func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) {
 	warnings := d.scopes.Warnings(policies)
 	for _, document := range documents {
@@ -32,14 +33,15 @@ func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) 
 }
 
 var (
-	// rewrittenNumber matches numbers that YAML decoding changes: 01234 is read as octal, and 1.10 loses its last digit.
+	// rewrittenNumber matches numbers that YAML decoding changes: 01234 is read as octal, and 1.10 loses its last
+	// digit.
 	rewrittenNumber = regexp.MustCompile(`^[-+]?(0[0-9_]+|0[xob][0-9a-fA-F_]+|[0-9]+_[0-9_]*|[0-9][0-9_]*\.[0-9_]*0)$`).MatchString
 	// yaml11Boolean matches words that are booleans only in YAML 1.1, the version that kubectl reads.
 	yaml11Boolean = regexp.MustCompile(`^([yY]|[nN]|[yY]es|YES|[nN]o|NO|[oO]n|ON|[oO]ff|OFF)$`).MatchString
 )
 
-// valueWarnings returns warnings about profile values whose spelling in YAML changes their meaning. The decoded object no longer shows
-// the spelling. No warning quotes a value.
+// valueWarnings returns warnings about profile values whose spelling in YAML changes their meaning. The decoded object
+// no longer shows the spelling. No warning quotes a value.
 func (d *document) valueWarnings() []rules.Warning {
 	if d.list != nil {
 		return nil

@@ -57,11 +57,11 @@ func (d *document) name() string {
 	return "policy " + d.policy.String()
 }
 
-// readFiles reads the YAML and JSON files of a directory, sorted by name. Other files are returned as ignored. It skips directories and
-// names that start with a dot.
+// readFiles reads the YAML and JSON files of a directory, sorted by name. Other files are returned as ignored. It skips
+// directories and names that start with a dot.
 //
-// A kubelet puts the files of a volume into a directory that the symlink ..data points to, and each new version into a new directory.
-// readFiles resolves that symlink once, so that all files are of the same version.
+// A kubelet puts the files of a volume into a directory that the symlink ..data points to, and each new version into a
+// new directory. readFiles resolves that symlink once, so that all files are of the same version.
 func readFiles(dir string) ([]file, error) {
 	from := dir
 	if volume, err := filepath.EvalSymlinks(filepath.Join(dir, "..data")); err == nil {
@@ -118,7 +118,8 @@ func readFile(path, name string) ([]byte, error) {
 
 // parse reads the documents of a file. The error joins all errors that were found, each with file and line.
 //
-// An empty file is an error: an interrupted editor or a full disk leaves one behind, and what the file denied must stay denied.
+// An empty file is an error: an interrupted editor or a full disk leaves one behind, and what the file denied must stay
+// denied.
 func (d *Directory) parse(ctx context.Context, f file) ([]*document, error) {
 	if len(bytes.TrimSpace(f.text)) == 0 {
 		return nil, fmt.Errorf("%s:1: empty; write a policy, or a comment if there is to be none, or remove the file", f.name)
@@ -137,8 +138,8 @@ func (d *Directory) parse(ctx context.Context, f file) ([]*document, error) {
 	return documents, errors.Join(errs...)
 }
 
-// splitDocuments splits a YAML stream where kubectl does: at lines with only --- and an optional comment. It puts empty lines before
-// each part, so that line numbers in a part are those in the file.
+// splitDocuments splits a YAML stream where kubectl does: at lines with only --- and an optional comment. It puts empty
+// lines before each part, so that line numbers in a part are those in the file.
 func splitDocuments(text []byte) [][]byte {
 	var documents [][]byte
 	var current []byte
@@ -198,7 +199,8 @@ func (d *Directory) readPolicy(ctx context.Context, found *document, object map[
 	return nil
 }
 
-// checkObject validates an object as an API server does with strict field validation. It returns the spec with defaults.
+// checkObject validates an object as an API server does with strict field validation. It returns the spec with
+// defaults.
 func (d *Directory) checkObject(ctx context.Context, object map[string]any) (spec map[string]any, errs field.ErrorList) {
 	for name := range object {
 		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "spec", "status"}, name) {

@@ -37,8 +37,8 @@ func isConfigMap(object map[string]any) bool {
 	return object["apiVersion"] == "v1" && object["kind"] == "ConfigMap"
 }
 
-// readList decodes the ConfigMap of a document. It fails if the label of a list is missing, because an operator in a cluster would not
-// read that ConfigMap.
+// readList decodes the ConfigMap of a document. It fails if the label of a list is missing, because an operator in a
+// cluster would not read that ConfigMap.
 func (d *document) readList(object map[string]any) error {
 	errs := []error{d.violations(checkMetadata(object["metadata"]))}
 	asJSON, err := json.Marshal(object)

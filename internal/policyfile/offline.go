@@ -25,8 +25,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Offline reads policies once, for programs that explain what the operator would decide. It reads and resolves them as a running
-// operator does.
+// Offline reads policies once, for programs that explain what the operator would decide. It reads and resolves them as
+// a running operator does.
 type Offline struct {
 	directory *Directory
 	skipped   []string
@@ -57,9 +57,9 @@ func NewOffline() (*Offline, error) {
 	}}, nil
 }
 
-// ReadObjects converts policies that are stored in a cluster, and resolves the lists that they name. It calls lists for the ConfigMaps
-// only if a policy names a list. As in the operator, a policy that does not match the schema is returned as not understood. ReadObjects
-// fails only if lists does.
+// ReadObjects converts policies that are stored in a cluster, and resolves the lists that they name. It calls lists for
+// the ConfigMaps only if a policy names a list. As in the operator, a policy that does not match the schema is returned
+// as not understood. ReadObjects fails only if lists does.
 func (o *Offline) ReadObjects(
 	ctx context.Context, objects []unstructured.Unstructured, lists func(context.Context) ([]corev1.ConfigMap, error),
 ) ([]ReadPolicy, error) {
@@ -97,9 +97,9 @@ func (o *Offline) resolve(ctx context.Context, maps configMaps, policies []ReadP
 	return nil
 }
 
-// ReadFiles reads policies, and the ConfigMaps with their lists, from files and directories; "-" is stdin. In a directory it reads the
-// same files as the operator; a file in paths may have any name. It reads the items of a list of objects, as kubectl writes it. The
-// error joins all errors, each with file, line and fix.
+// ReadFiles reads policies, and the ConfigMaps with their lists, from files and directories; "-" is stdin. In a
+// directory it reads the same files as the operator; a file in paths may have any name. It reads the items of a list of
+// objects, as kubectl writes it. The error joins all errors, each with file, line and fix.
 //
 // It skips objects of other API groups, which are common in rendered charts and GitOps directories; see Others.
 func (o *Offline) ReadFiles(ctx context.Context, paths []string, stdin io.Reader) ([]ReadPolicy, error) {
@@ -174,7 +174,8 @@ func (o *Offline) readFile(ctx context.Context, f file) ([]*document, error) {
 	return documents, errors.Join(errs...)
 }
 
-// readDocument handles lists of objects and skips objects of other API groups. It reads all others as the operator does.
+// readDocument handles lists of objects and skips objects of other API groups. It reads all others as the operator
+// does.
 func (o *Offline) readDocument(ctx context.Context, name string, text []byte) ([]*document, error) {
 	if node, err := onlyNode(name, text); err == nil && node != nil {
 		if kind, apiVersion := scalar(node, "kind"), scalar(node, "apiVersion"); apiVersion == "v1" && kind == "List" ||

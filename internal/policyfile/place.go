@@ -8,7 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// place returns file:line of a path such as spec.allow.domains[3]. If the path does not exist, it returns that of the nearest parent.
+// place returns file:line of a path such as spec.allow.domains[3]. If the path does not exist, it returns that of the
+// nearest parent.
 func (d *document) place(path string) string {
 	return fmt.Sprintf("%s:%d", d.file, lineOf(d.node, path))
 }
@@ -49,7 +50,8 @@ func lineOf(node *yaml.Node, path string) int {
 	return line
 }
 
-// child returns the member or item that one step of a path names, and the node at which it starts. Both are nil if there is none.
+// child returns the member or item that one step of a path names, and the node at which it starts. Both are nil if
+// there is none.
 func child(node *yaml.Node, step string) (key, value *yaml.Node) {
 	switch node.Kind {
 	case yaml.MappingNode:

@@ -12,8 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// onlyNode returns the value of the single document in text, or nil if there are only comments. A second document is an error: the
-// decoders would ignore it, and it may deny something.
+// onlyNode returns the value of the single document in text, or nil if there are only comments. A second document is an
+// error: the decoders would ignore it, and it may deny something.
 func onlyNode(name string, text []byte) (*yaml.Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var found *yaml.Node

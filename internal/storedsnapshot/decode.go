@@ -39,8 +39,8 @@ func (s *source) Read(buf []byte) (int, error) {
 	return n, err
 }
 
-// decodeHeader reads a file of that size to its end, compares the checksum, and returns the header. It does not decode the content.
-// The error is a [RefusedError].
+// decodeHeader reads a file of that size to its end, compares the checksum, and returns the header. It does not decode
+// the content. The error is a [RefusedError].
 func decodeHeader(file io.Reader, size int64) (*Header, error) {
 	d, err := openFile(file, size)
 	if err != nil {
@@ -52,8 +52,8 @@ func decodeHeader(file io.Reader, size int64) (*Header, error) {
 	return d.parseHeader()
 }
 
-// decode reads a file of that size. The error is a [RefusedError]. The caller must call [Header.Check], and compare the digest of the
-// compiled policies.
+// decode reads a file of that size. The error is a [RefusedError]. The caller must call [Header.Check], and compare the
+// digest of the compiled policies.
 func decode(file io.Reader, size int64) (*Snapshot, error) {
 	d, err := openFile(file, size)
 	if err != nil {

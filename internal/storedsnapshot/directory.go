@@ -24,8 +24,8 @@ const (
 // ErrSuperseded means that a snapshot was not stored because a later one is in force.
 var ErrSuperseded = errors.New("a later snapshot is in force")
 
-// Directory stores the snapshot of one replica. Its methods may be called concurrently. Two Directories must not share a path: each
-// would overwrite and remove the file of the other.
+// Directory stores the snapshot of one replica. Its methods may be called concurrently. Two Directories must not share
+// a path: each would overwrite and remove the file of the other.
 type Directory struct {
 	path  string
 	epoch atomic.Uint64
@@ -51,7 +51,8 @@ func (d *Directory) Path() string { return filepath.Join(d.path, fileName) }
 
 func (d *Directory) temporary() string { return filepath.Join(d.path, temporaryName) }
 
-// Check reads the file, compares its checksum, and returns its header, or nil if there is no file. The error is a [RefusedError].
+// Check reads the file, compares its checksum, and returns its header, or nil if there is no file. The error is a
+// [RefusedError].
 func (d *Directory) Check() (header *Header, err error) {
 	err = d.withFile(func(file io.Reader, size int64) (err error) {
 		header, err = decodeHeader(file, size)
@@ -60,8 +61,8 @@ func (d *Directory) Check() (header *Header, err error) {
 	return header, err
 }
 
-// Read returns the snapshot in the file, or nil if there is no file. The error is a [RefusedError], or errNoLongerNeeded as soon as
-// needed returns false.
+// Read returns the snapshot in the file, or nil if there is no file. The error is a [RefusedError], or
+// errNoLongerNeeded as soon as needed returns false.
 func (d *Directory) Read(needed func() bool) (snapshot *Snapshot, err error) {
 	err = d.withFile(func(file io.Reader, size int64) (err error) {
 		snapshot, err = decode(cancelableReader{file, needed}, size)
@@ -146,15 +147,16 @@ func unreadable(err error) error {
 	return refused(CauseUnreadable, "%v", err)
 }
 
-// Supersede starts a new epoch and returns it. From then on a Write of an earlier epoch fails, even if it has already started.
-// Supersede does not wait for the disk.
+// Supersede starts a new epoch and returns it. From then on a Write of an earlier epoch fails, even if it has already
+// started. Supersede does not wait for the disk.
 func (d *Directory) Supersede() (epoch uint64) { return d.epoch.Add(1) }
 
 // Epoch returns the current epoch.
 func (d *Directory) Epoch() uint64 { return d.epoch.Load() }
 
-// Remove removes the file if it is from an epoch before this one, so that no later start reads it. Call it before later rules come into
-// force. If the file cannot be removed, Remove overwrites it. It fails only if the old file may still be readable.
+// Remove removes the file if it is from an epoch before this one, so that no later start reads it. Call it before later
+// rules come into force. If the file cannot be removed, Remove overwrites it. It fails only if the old file may still
+// be readable.
 //
 // A power failure can undo the removal until the next Write has started.
 func (d *Directory) Remove(epoch uint64) error {
@@ -173,7 +175,8 @@ func (d *Directory) Remove(epoch uint64) error {
 	return nil
 }
 
-// overwrite empties the file or zeroes its first bytes, so that it is refused. A writable file can be in a read-only directory.
+// overwrite empties the file or zeroes its first bytes, so that it is refused. A writable file can be in a read-only
+// directory.
 func (d *Directory) overwrite() error {
 	file, err := os.OpenFile(d.Path(), os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -186,8 +189,8 @@ func (d *Directory) overwrite() error {
 	return errors.Join(err, file.Close())
 }
 
-// Write replaces the file atomically. It returns ErrSuperseded if epoch is no longer the current one. After Write has returned without
-// an error, the file survives a power failure.
+// Write replaces the file atomically. It returns ErrSuperseded if epoch is no longer the current one. After Write has
+// returned without an error, the file survives a power failure.
 func (d *Directory) Write(s *Snapshot, epoch uint64) error {
 	err := errors.Join(d.sync(), d.writeTemporary(s))
 	if err == nil {

@@ -57,7 +57,8 @@ type Snapshot struct {
 	Policies []rules.Policy
 }
 
-// Binding is the configuration for which a snapshot is valid. With any other, the same objects could give a different snapshot.
+// Binding is the configuration for which a snapshot is valid. With any other, the same objects could give a different
+// snapshot.
 type Binding struct {
 	// Version is the version of the operator.
 	Version string `json:"version"`

@@ -24,11 +24,12 @@ const (
 
 var errDiskHangs = errors.New("the disk does not respond")
 
-// Keeper stores the rules in force in a directory. If the API server does not answer at a start, it reads the file and publishes its
-// rules.
+// Keeper stores the rules in force in a directory. If the API server does not answer at a start, it reads the file and
+// publishes its rules.
 //
-// The old file is removed before new rules come into force, and the new file is written afterwards, atomically. So even if the write
-// fails, no start brings back rules that this replica has replaced. New rules do not wait for the new file.
+// The old file is removed before new rules come into force, and the new file is written afterwards, atomically. So even
+// if the write fails, no start brings back rules that this replica has replaced. New rules do not wait for the new
+// file.
 type Keeper struct {
 	directory *Directory
 	remove    func(epoch uint64) error // directory.Remove, replaced in tests
@@ -74,8 +75,8 @@ type Options struct {
 	Logger logr.Logger
 }
 
-// New returns a Keeper for the rules of a publisher. The caller must call Run. New checks an existing file. It fails only if the
-// directory is unusable; a refused file is logged.
+// New returns a Keeper for the rules of a publisher. The caller must call Run. New checks an existing file. It fails
+// only if the directory is unusable; a refused file is logged.
 func New(o Options) (*Keeper, error) {
 	directory, err := OpenDirectory(o.Directory)
 	if err != nil {
@@ -110,7 +111,8 @@ func (k *Keeper) refuse(err error) {
 	k.logger.Error(err, "Stored snapshot refused", "file", k.directory.Path(), "cause", cause)
 }
 
-// InForce returns the time at which the stored snapshot in force was written, and false if the rules in force are not stored ones.
+// InForce returns the time at which the stored snapshot in force was written, and false if the rules in force are not
+// stored ones.
 func (k *Keeper) InForce() (written time.Time, _ bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -120,8 +122,8 @@ func (k *Keeper) InForce() (written time.Time, _ bool) {
 	return *k.inForce, true
 }
 
-// Run publishes the stored snapshot if the API server is silent before any rules are in force. It writes the latest rules in force to
-// the file. When ctx ends it finishes a pending write and returns.
+// Run publishes the stored snapshot if the API server is silent before any rules are in force. It writes the latest
+// rules in force to the file. When ctx ends it finishes a pending write and returns.
 func (k *Keeper) Run(ctx context.Context) {
 	k.responses.start()
 	look := time.NewTicker(checkInterval)
@@ -158,8 +160,9 @@ func (k *Keeper) canRestore() bool {
 	return k.restorable
 }
 
-// restore reads the file and publishes its rules. It stops if the API server answers in the meantime: the current rules then arrive
-// soon, and two versions of large lists would need too much memory. If the API server becomes silent again, Run calls restore again.
+// restore reads the file and publishes its rules. It stops if the API server answers in the meantime: the current rules
+// then arrive soon, and two versions of large lists would need too much memory. If the API server becomes silent again,
+// Run calls restore again.
 func (k *Keeper) restore(ctx context.Context) {
 	needed := func() bool { return ctx.Err() == nil && k.canRestore() && k.responses.Silent() }
 	file, err := k.directory.Read(needed)
@@ -197,8 +200,8 @@ func (k *Keeper) restore(ctx context.Context) {
 	}
 }
 
-// write does the pending write, if there is one. It returns false if the write must be tried again. Only the first of several failures
-// in a row is logged.
+// write does the pending write, if there is one. It returns false if the write must be tried again. Only the first of
+// several failures in a row is logged.
 func (k *Keeper) write() bool {
 	k.mu.Lock()
 	pending := k.pending
@@ -250,8 +253,8 @@ func (k *Keeper) publish(header *Header, snapshot *rules.Snapshot, rejections in
 		"written", written, "age", time.Since(written).Round(time.Second).String())
 }
 
-// Invalidate removes the file, unless its rules have this digest. The publisher calls it under its lock, before the rules with this
-// digest come into force.
+// Invalidate removes the file, unless its rules have this digest. The publisher calls it under its lock, before the
+// rules with this digest come into force.
 func (k *Keeper) Invalidate(digest string) {
 	k.mu.Lock()
 	same := k.digest == digest
@@ -269,8 +272,8 @@ func (k *Keeper) Invalidate(digest string) {
 	}
 }
 
-// removeFile waits for the disk at most removeTimeout, so that a disk that hangs does not delay new rules. The removal continues in the
-// background.
+// removeFile waits for the disk at most removeTimeout, so that a disk that hangs does not delay new rules. The removal
+// continues in the background.
 func (k *Keeper) removeFile(epoch uint64) error {
 	select {
 	case k.removing <- struct{}{}:
@@ -293,7 +296,8 @@ func (k *Keeper) removeFile(epoch uint64) error {
 	}
 }
 
-// Save makes Run write the policies of the rules in force. The publisher calls it under its lock, after the rules have come into force.
+// Save makes Run write the policies of the rules in force. The publisher calls it under its lock, after the rules have
+// come into force.
 func (k *Keeper) Save(digest string, synced map[string]string, policies []*publish.Policy) {
 	k.mu.Lock()
 	same := k.digest == digest

@@ -13,15 +13,16 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// silentAfter is how long an API server may send nothing before it counts as silent. A healthy one sends the first byte within
-// milliseconds, and an overloaded one keeps sending slowly.
+// silentAfter is how long an API server may send nothing before it counts as silent. A healthy one sends the first byte
+// within milliseconds, and an overloaded one keeps sending slowly.
 const silentAfter = 2 * time.Second
 
-// ResponseMonitor watches the requests that read policies and lists. It tells an API server that does not answer from a slow one.
+// ResponseMonitor watches the requests that read policies and lists. It tells an API server that does not answer from a
+// slow one.
 //
-// An API server is silent if a read has been pending for silentAfter and no successful response to any read has brought a byte in that
-// time. Errors, refusals and refused connections do not count as bytes. Without a pending read it is not silent, because compiling what
-// it sent can take long. A watch is not pending once its first list is complete.
+// An API server is silent if a read has been pending for silentAfter and no successful response to any read has brought
+// a byte in that time. Errors, refusals and refused connections do not count as bytes. Without a pending read it is not
+// silent, because compiling what it sent can take long. A watch is not pending once its first list is complete.
 type ResponseMonitor struct {
 	mu       sync.Mutex
 	lastByte time.Time            // arrival of the last byte of a successful response
@@ -43,8 +44,8 @@ func (m *ResponseMonitor) start() {
 	}
 }
 
-// Instrument makes the monitor see the requests of all clients that are later built from config. It disables compression, because the
-// bytes of a slow compressed response become visible late.
+// Instrument makes the monitor see the requests of all clients that are later built from config. It disables
+// compression, because the bytes of a slow compressed response become visible late.
 func (m *ResponseMonitor) Instrument(config *rest.Config) {
 	config.DisableCompression = true
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &monitoredTransport{next, m} })

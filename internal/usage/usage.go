@@ -13,7 +13,8 @@ import (
 
 // Flag returns an error of pflag as a sentence with the fix, and any other error unchanged.
 //
-// In a group of one-letter flags it names only the unknown one: the rest can be a credential, as in curl's -uNAME:PASSWORD.
+// In a group of one-letter flags it names only the unknown one: the rest can be a credential, as in curl's
+// -uNAME:PASSWORD.
 func Flag(err error) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		if shorthands := unknown.GetSpecifiedShortnames(); shorthands != "" {
@@ -63,7 +64,8 @@ func OneOf(flags *pflag.FlagSet, names ...string) error {
 	return errors.New("give only one of " + strings.Join(given, " and "))
 }
 
-// Kubeconfig returns an error of client-go about a kubeconfig as a sentence with the fix, and any other error unchanged.
+// Kubeconfig returns an error of client-go about a kubeconfig as a sentence with the fix, and any other error
+// unchanged.
 func Kubeconfig(err error) error {
 	if missing, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("%s cannot be read: %w", missing.Path, missing.Err)

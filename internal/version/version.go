@@ -3,7 +3,8 @@ package version
 
 import "runtime/debug"
 
-// stamped is set at build time by -ldflags "-X registrationpolicy.dev/operator/internal/version.stamped=v1.2.3"; "" if it is not.
+// stamped is set at build time by -ldflags "-X registrationpolicy.dev/operator/internal/version.stamped=v1.2.3"; "" if
+// it is not.
 var stamped string
 
 // unknown is the version of a build outside of a repository that was not stamped.
