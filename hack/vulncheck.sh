@@ -7,13 +7,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export GOWORK=off
 
 tools=$(hack/supply.sh)
-said=$(mktemp)
-trap 'rm -f "$said"' EXIT
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
 status=0
-"$tools/govulncheck" "$@" ./cmd/... >"$said" 2>&1 || status=$?
-if ((status != 0)) && grep -q '^govulncheck: fetching vulnerabilities: .*\(no such host\|dial tcp\|timeout\)' "$said"; then
+"$tools/govulncheck" "$@" ./cmd/... >"$output" 2>&1 || status=$?
+if ((status != 0)) && grep -q '^govulncheck: fetching vulnerabilities: .*\(no such host\|dial tcp\|timeout\)' "$output"; then
   echo "vulncheck: the vulnerability database cannot be reached from here: NOTHING WAS CHECKED"
   exit 0
 fi
-cat "$said"
+cat "$output"
 exit "$status"

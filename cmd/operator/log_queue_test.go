@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// stuckWriter takes nothing until it is opened.
+// stuckWriter blocks until it is opened.
 type stuckWriter struct {
 	opened chan struct{}
 	lockedBuffer

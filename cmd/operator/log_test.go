@@ -23,7 +23,7 @@ func TestALineOfLevelErrorHasTheKeyErrorAsTheLogPageSays(t *testing.T) {
 	}
 }
 
-// What an operator should look at and works all the same is of the level WARN: --log-level warn shows that alone.
+// Lines about a suspicious but working setup have the level WARN: --log-level warn shows only these.
 func TestASetupThatIsProbablyNotMeantIsAWarning(t *testing.T) {
 	log := &lockedBuffer{}
 	logger := newLogger(&options{logFormat: "json", logLevel: "warn"}, log)

@@ -268,7 +268,7 @@ func (o *options) validate() error {
 	switch {
 	case o.authDir == "" && !o.usesOAuth() && !o.insecureNoAuth:
 		bad("hook-auth-dir", "required: a directory with a file for each credential that Okta may send "+
-			"(or --hook-oauth-issuer, or --insecure-no-authentication, to answer anybody)")
+			"(or --hook-oauth-issuer, or --insecure-no-authentication to answer every client)")
 	case (o.authDir != "" || o.usesOAuth()) && o.insecureNoAuth:
 		bad("insecure-no-authentication", "cannot be combined with --hook-auth-dir or --hook-oauth-issuer; leave it out")
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// within is a deadline for what takes moments.
+// within is a deadline for events that take moments.
 const within = 30 * time.Second
 
 // watched is a directory under watch, and what changed was told.
@@ -85,7 +85,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// withoutPolls is an interval that no test lives to see.
+// withoutPolls is an interval longer than any test.
 const withoutPolls = time.Hour
 
 func TestEveryWayToChangeAFileIsNoticed(t *testing.T) {

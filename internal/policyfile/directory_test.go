@@ -158,10 +158,10 @@ func TestBadObjectsAreRefusedFromAFile(t *testing.T) {
 	}
 }
 
-// ownFix is how an error about a file speaks of an entry's very value, and says what to write instead of that.
+// ownFix matches an error that quotes the value of an entry and names the fix for that value.
 var ownFix = regexp.MustCompile(`: spec\.(allow|deny)\.\w+\[0\]: (".*" |it |what ).*: (write|move it to) `)
 
-// asInFiles returns how an error about a file says what an API server's says with the value in it.
+// asInFiles returns the error about a file for an error of an API server, which quotes the value.
 func asInFiles(want string) string {
 	switch {
 	case strings.HasPrefix(want, "should match"):
@@ -462,7 +462,7 @@ func TestAFailedChangeOfFilesLeavesTheOldState(t *testing.T) {
 	fixture.WantAnswer(t, f.store, fixture.LocalPart+"@beta.example", "ALLOW Allowed")
 }
 
-// Somebody who edits until a file is accepted is told of each attempt what is wrong with that one, a line for each fault.
+// Each change of an invalid file logs the errors of the new content, one per line.
 func TestEachChangedSaveThatIsRefusedIsLogged(t *testing.T) {
 	good := policyFile("acme", allowAcme)
 	f := openDirectory(t, "a.yaml", good)
@@ -601,7 +601,7 @@ func TestAnEntryThatCannotBeUsedIsLoggedByLine(t *testing.T) {
 	}
 }
 
-// A read that meets a swap half way sees files of two versions. What is published is one whole version.
+// A read during a swap can see files of two versions. Only one complete version is published.
 func TestASwapIsSeenAsAWhole(t *testing.T) {
 	dir := t.TempDir()
 	store := &rules.Store{}

@@ -37,7 +37,7 @@ func testBinding() Binding {
 	return Binding{Version: "v1.2.3", Cluster: "c1", Namespaces: []string{"a", "b"}, Flags: []string{"--observe=false"}}
 }
 
-// testSnapshot is a snapshot of two policies and two lists, of which one is of no use and both policies name the other.
+// testSnapshot is a snapshot of two policies and two lists. Both policies name one list; the other is unusable.
 func testSnapshot() *Snapshot {
 	list, none := rules.CompileList([]byte("listed.example\njo@other.example\n")), rules.CompileList([]byte("0.0.0.0 a.example\n"))
 	return &Snapshot{
@@ -328,7 +328,7 @@ func TestAFileThatCannotBeRemovedIsSpoilt(t *testing.T) {
 	if _, err := d.Read(always); causeOf(err) != CauseTruncated {
 		t.Errorf("read: %v", err)
 	}
-	// What cannot be spoilt either is said.
+	// It is an error if the file cannot be overwritten either.
 	if err := errors.Join(os.Remove(d.Path()), os.MkdirAll(filepath.Join(d.Path(), "in the way"), 0o700)); err != nil {
 		t.Fatal(err)
 	}

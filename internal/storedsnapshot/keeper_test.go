@@ -23,7 +23,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// replica is one without an API server: the test says what was read.
+// replica is a replica without an API server: the test provides the policies.
 type replica struct {
 	*Keeper
 
@@ -201,7 +201,7 @@ func (r random) policies() []rules.Policy {
 	return policies
 }
 
-// answersOf are those to calls that tell random policies apart.
+// answersOf returns the answers to calls that distinguish random policies.
 func answersOf(r *replica) string {
 	var all []string
 	for _, domain := range []string{
@@ -385,7 +385,7 @@ func TestAFileThatIsDamagedAfterTheStartIsRefused(t *testing.T) {
 	}
 }
 
-// Whatever is in force, no file holds anything earlier: not for a moment, not while files are written as fast as rules change.
+// At no time does the file hold rules that are older than the rules in force, however fast they change.
 func TestNoFileHoldsEarlierRulesThanThoseInForce(t *testing.T) {
 	t.Parallel()
 	const changes = 300
