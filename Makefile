@@ -1,5 +1,5 @@
-# `make` or `make help` lists the targets. Needed: Go, make, git, bash and coreutils; everything else is fetched or built as a
-# Go module and kept in $XDG_CACHE_HOME/registrationpolicy-operator, outside of the work tree.
+# `make` or `make help` lists the targets. Needs Go, make, git, bash and coreutils. Everything else is downloaded or
+# built as a Go module and cached in $XDG_CACHE_HOME/registrationpolicy-operator, outside of the work tree.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -7,25 +7,26 @@ SHELL       := bash
 MAKEFLAGS   += --no-print-directory
 export GOWORK := off
 
-# The race detector needs a C compiler on most platforms; without one the tests run without it, and say so.
+# The race detector needs a C compiler on most platforms. Without one, the tests run without it and print a message.
 RACE     = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
-# Against a hang, not a target: the suites take a few minutes on two cores.
+# Stops a test that hangs. The suites take a few minutes on two cores.
 TIMEOUT  = 20m
-# What one fuzz target gets.
+# The time for each fuzz target.
 FUZZTIME = 10s
-# How long `make chaos` makes faults, and the seed that it makes them up from; 0: a random one, which it prints.
+# How long `make chaos` injects faults, and the seed of the random faults; 0: a random seed, which it prints.
 CHAOS_DURATION = 2m
 CHAOS_SEED     = 0
-# What `make memory` runs: flags of test/memory, such as -list, -rest or -only denies-150000; nothing: all cases.
+# Flags of test/memory for `make memory`, such as -list, -rest or -only denies-150000; empty: all cases.
 MEMORY   =
 PACKAGES = ./...
-# Every module but the first, the operator's own.
+# All modules except the operator's own.
 MODULES  = $(filter-out .,$(patsubst ./%,%,$(shell find . -name go.mod -not -path '*/testdata/*' -exec dirname {} \; | sort)))
-# Modules with code of ours to compile; test/controlplane only pins programs, and `make lint` compiles tools/lint.
+# Modules with our code to vet. test/controlplane only pins programs, and `make lint` compiles tools/lint.
 OURS     = $(filter-out test/controlplane tools/lint,$(MODULES))
-# Where `make run` and `make dev` keep what they make up: ignored by git.
+# The directory for the files of `make run` and `make dev`; ignored by git.
 DEV      = .dev
-# Where `make run` listens: only this machine can reach it. `make dev` has ports of its own, so that both can run.
+# The addresses of `make run`, reachable only from this machine. `make dev` has other ports, so that both can run at the
+# same time.
 HOOK     = 127.0.0.1:8080
 PROBES   = 127.0.0.1:8081
 METRICS  = 127.0.0.1:9090
@@ -33,9 +34,9 @@ dev: HOOK    = 127.0.0.1:8180
 dev: PROBES  = 127.0.0.1:8181
 dev: METRICS = 127.0.0.1:9190
 IMAGE    = registrationpolicy-operator:dev
-# What programs and image say that they are: the chart's appVersion, with the commit unless that is its tag.
+# The version of programs and image: the chart's appVersion, and the commit unless the work tree is equal to the tag.
 VERSION  = $(shell hack/version.sh)
-# Where `make build` puts the programs.
+# The output directory of `make build`.
 BIN      = bin
 
 .PHONY: help
@@ -72,10 +73,11 @@ test: ## Vet and test everything, on a real API server
 	@go -C tools/supply test ./...
 	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); \
 	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" go -C test/install test -timeout $(TIMEOUT) ./...
-# Not from the cache of go test, which does not know of files outside of this module: config/monitoring, docs.
+# With -count=1, because the cache of go test does not see changes of files outside of the module: config/monitoring,
+# docs.
 	@assets=$$(test/controlplane/provide.sh); KUBEBUILDER_ASSETS="$$assets" go -C test/monitoring test -count=1 -timeout $(TIMEOUT) ./...
 
-# What needs a control plane or a proxy is told by what its tests import, and below test/ by its name.
+# Excludes packages whose tests import a control plane, and packages below test/ by name.
 .PHONY: quick
 quick: ## Vet and test what needs neither a control plane nor a proxy
 	@go vet $(PACKAGES)
@@ -91,21 +93,21 @@ proxies: ## Provide nginx and haproxy; prints their directory
 	@test/proxies/provide.sh
 
 .PHONY: verify
-verify: ## Fail if generated files, modules, formats or versions are not as they should be
+verify: ## Fail if generated files, modules, formats or versions are out of date
 	@hack/verify.sh
 
 .PHONY: lint
-lint: ## Run golangci-lint and kube-api-linter; minutes when built for the first time
+lint: ## Run golangci-lint and kube-api-linter; the first build takes minutes
 	@hack/lint.sh
 
 .PHONY: chart
-chart: ## Lint and render the Helm chart with helm; a minute when built for the first time
+chart: ## Lint and render the Helm chart with helm; the first build takes a minute
 	@helm() { go -C test/install tool helm "$$@"; }; \
 	helm lint --strict --set auth.existingSecret=hook-auth ../../charts/registration-policy-operator; \
 	helm template try ../../charts/registration-policy-operator --set auth.existingSecret=hook-auth >/dev/null
 
 .PHONY: vulncheck
-vulncheck: ## Look for known vulnerabilities that the programs can reach; says so where the database is away
+vulncheck: ## Look for known vulnerabilities that the programs can reach; skipped with a message if the database is unreachable
 	@hack/vulncheck.sh
 
 .PHONY: fuzz
@@ -113,7 +115,7 @@ fuzz: ## Run every fuzz target for FUZZTIME
 	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: chaos
-chaos: ## Hit a fleet with faults, behind two kinds of proxy, and hold every answer to what is promised
+chaos: ## Inject faults into a fleet behind two kinds of proxy, and check every answer against the guarantees
 	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); \
 	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" \
 	  go run $(RACE) ./test/chaos -duration $(CHAOS_DURATION) -seed $(CHAOS_SEED); \
@@ -121,11 +123,11 @@ chaos: ## Hit a fleet with faults, behind two kinds of proxy, and hold every ans
 	  go run $(RACE) ./test/chaos -duration $(CHAOS_DURATION) -seed $(CHAOS_SEED) -checks=false
 
 .PHONY: memory
-memory: ## Hold the operator to the chart's memory limit in a real cgroup; needs root
+memory: ## Run the operator with the chart's memory limit in a real cgroup; needs root
 	@assets=$$(test/controlplane/provide.sh); KUBEBUILDER_ASSETS="$$assets" go run ./test/memory $(MEMORY)
 
 .PHONY: bench
-bench: ## Measure decisions, the server and edits side by side: see bench/README.md
+bench: ## Measure decisions, the server and edits; see bench/README.md
 	@hack/bench.sh
 
 ##@ Build it
@@ -136,18 +138,18 @@ generate: ## Regenerate deepcopy, CRD, RBAC and tables
 	@go generate ./...
 
 .PHONY: build
-build: ## Build the programs, static, into bin/, as VERSION
+build: ## Build the programs statically into bin/, with VERSION
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X registrationpolicy.dev/operator/internal/version.stamped=$(VERSION)' \
 	  -o $(BIN)/ ./cmd/...
 	@ln -sf regpol $(BIN)/kubectl-regpol
 
 .PHONY: cross
-cross: ## See that regpol builds for Windows and macOS
+cross: ## Check that regpol builds for Windows and macOS
 	@for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 go build -o /dev/null ./cmd/regpol; done
 
 .PHONY: sbom
-sbom: build ## Write what is linked into the programs as CycloneDX, bin/*.cdx.json, and check its licences
+sbom: build ## Write a CycloneDX bill of materials for each program, bin/*.cdx.json, and check the licences
 	@hack/sbom.sh
 
 .PHONY: image
@@ -155,5 +157,5 @@ image: ## Build the container image, with docker
 	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
 
 .PHONY: clean
-clean: ## Remove what the targets above left in the work tree
+clean: ## Remove the files that the targets above left in the work tree
 	rm -rf bin $(DEV)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the measurements of the module bench, one after the other, since each uses all cores; bench/README.md says what they
-# compare. What goes into docs/performance.md are ratios within one run: absolute times on a shared machine say little.
+# Runs the benchmarks of the module bench one after the other, because each uses all cores. bench/README.md says what
+# they compare. Only ratios within one run go into docs/performance.md: absolute times on a shared machine say little.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export GOWORK=off

@@ -1,6 +1,5 @@
 #!/bin/sh
-# Writes everything that is generated: deepcopy functions, the CustomResourceDefinition, RBAC,
-# and the chart's copies of what config says first.
+# Generates deepcopy functions, the CustomResourceDefinition, RBAC, and the chart's copies of files in config.
 # The same sources give the same files. Needs only Go; the generators are pinned in tools/go.mod.
 set -eu
 
@@ -15,7 +14,7 @@ api=./api/v1alpha1
 crds=config/crd/bases
 role=config/rbac/role.yaml
 
-# From nothing, so that what has no source any more goes.
+# Remove all first, so that no file without a source remains.
 rm -rf $api/zz_generated.*.go $crds $role
 "$bin/controller-gen" object paths=$api
 
@@ -24,15 +23,16 @@ for crd in $crds/*.yaml; do
 	"$bin/crdschema" "$crd"
 done
 
-# The operator lives in namespaces: rights in each one it watches are enough. The markers cannot say so without naming
-# one.
+# The operator needs rights only in the namespaces that it watches, so a Role is enough. The markers can only make a
+# Role for a named namespace.
 if [ -d controllers ]; then
 	"$bin/controller-gen" rbac:roleName=registration-policy-operator paths=./controllers/... output:rbac:dir=config/rbac
 	sed 's/^kind: ClusterRole$/kind: Role/' $role >"$bin/role.yaml"
 	cat "$bin/role.yaml" >$role
 fi
 
-# The chart reads these as they are; its templates add only names, labels and namespaces. The CRD outlives a release.
+# The chart reads these files; its templates add only names, labels and namespaces. The annotations keep the CRD when a
+# release is uninstalled.
 files=charts/registration-policy-operator/files
 rm -rf $files
 mkdir -p $files

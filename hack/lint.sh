@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs golangci-lint with kube-api-linter inside (tools/lint) on the operator's module; further arguments go to `run`. The
-# binary is kept outside of the work tree under a name made of what it is built from, so it is built once for each version.
+# Runs golangci-lint with kube-api-linter (tools/lint) on the operator's module; arguments are passed to `golangci-lint
+# run`. The binary is cached outside of the work tree, by the digest of its sources, and so built once for each version.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export GOWORK=off
@@ -13,7 +13,8 @@ binary=$directory/golangci-lint-$version-$sum
 if [[ ! -x $binary ]]; then
   echo "lint: building golangci-lint $version with kube-api-linter: about two minutes on two cores, once" >&2
   mkdir -p "$directory"
-  # Built beside its name and renamed: another run never starts half a binary. Two compilers at once keep memory below 4 GiB.
+  # Built under a temporary name and renamed, so that a concurrent run never starts an incomplete binary. -p 2 keeps
+  # memory below 4 GiB.
   go -C tools/lint build -p 2 -buildvcs=false -o "$binary.$$" .
   mv "$binary.$$" "$binary"
 fi

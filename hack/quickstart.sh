@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Builds the operator and runs it on config/samples/quickstart, without a cluster; as soon as it listens, it prints what to try. The
-# arguments are the folder for what it makes and the addresses of hook, probes and metrics.
-# The bodies hold what a decision needs; calls as Okta sends them stand in test/vectors/okta.
+# Builds the operator, runs it on config/samples/quickstart without a cluster, and prints commands to try when it
+# listens. Arguments: a directory for its files, and the addresses of hook, probes and metrics. The bodies hold only
+# what a decision needs; test/vectors/okta has complete calls of Okta.
 set -euo pipefail
 dev=$1 hook=$2 probes=$3 metrics=$4
 
 mkdir -p "$dev/hook-auth"
-# Only the owner may read a credential, even one that is public by being in this file.
+# Only the owner may read a credential. This one is public, but the file shows how to do it.
 (umask 077 && printf '%s\n' demo-credential-not-a-secret >"$dev/hook-auth/demo")
 
 lines() {
@@ -30,7 +30,7 @@ LINES
 }
 body() { printf '{"eventType":"com.okta.user.pre-registration","data":{"userProfile":{"login":"%s","email":"%s"}}}' "$1" "$1"; }
 
-# The log passes through, until its end: Ctrl-C is for the operator alone.
+# Passes the log through until the operator ends. Ctrl-C must stop only the operator.
 log() {
   trap '' INT TERM
   while IFS= read -r line; do

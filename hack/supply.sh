@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the directory with the tools of tools/supply, which it builds once for each version, outside of the work tree.
+# Prints the directory with the tools of tools/supply. Builds them once for each version, outside of the work tree.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export GOWORK=off GOFLAGS=
@@ -8,9 +8,9 @@ sum=$({ cat tools/supply/go.mod tools/supply/go.sum tools/supply/*/*.go && go ve
 directory=${XDG_CACHE_HOME:-$HOME/.cache}/registrationpolicy-operator/supply/$sum
 if [[ ! -d $directory ]]; then
   mkdir -p "$(dirname "$directory")"
-  building=$(mktemp -d "$directory.XXXXXX") # beside its name and renamed: another run never starts half a tool
+  building=$(mktemp -d "$directory.XXXXXX") # renamed when complete, so that a concurrent run never starts an incomplete tool
   go -C tools/supply build -buildvcs=false -o "$building/" tool ./bomcheck
   chmod 755 "$building"
-  mv -T "$building" "$directory" 2>/dev/null || rm -rf "$building" # somebody else was faster
+  mv -T "$building" "$directory" 2>/dev/null || rm -rf "$building" # a concurrent run was faster
 fi
 echo "$directory"

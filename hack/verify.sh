@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fails if something that a tool can decide is not as it should be: generated files, modules, formats, versions. Generation runs
-# in a copy, so that this changes nothing in the work tree and sees untracked files too.
+# Fails if generated files, go.mod files, formats or versions are out of date. Generation runs in a copy, so that it
+# does not change the work tree, and sees untracked files too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
@@ -14,20 +14,20 @@ fail() {
   echo "verify: $*" >&2
   failures=$((failures + 1))
 }
-# show prints the beginning of a diff: enough to see what it is about.
+# show prints the first lines of a diff.
 show() { sed -n -e "s|$scratch/||g" -e "1,${diff_lines}p" "$1" >&2; }
 step() { echo "verify: $*" >&2; }
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# What git would see of the work tree, committed or not; a file deleted but not yet committed is left out.
+# The files of the work tree that git does not ignore, committed or not, without deleted ones.
 mapfile -d '' -t files < <(git ls-files -z --cached --others --exclude-standard)
 present=()
 for file in "${files[@]}"; do
   [[ -f $file ]] && present+=("$file")
 done
-# Vectors, golden files and the like are data: their bytes are the point.
+# Without test data, whose bytes must not change.
 mapfile -t text < <(printf '%s\n' "${present[@]}" | grep -vE '(^|/)(testdata|vectors)/')
 mapfile -t gofiles < <(printf '%s\n' "${present[@]}" | grep '\.go$')
 
@@ -66,7 +66,7 @@ for file in "${text[@]}"; do
 done
 
 step "versions of the test control plane"
-# The tests speak for the release whose client we are built with: a control plane of another one would prove something else.
+# The tests must run against the Kubernetes release of our client library.
 client=$(awk '$1 == "k8s.io/client-go" { print $2; exit }' go.mod)
 server=$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' test/controlplane/go.mod)
 client_minor=$(cut -d. -f2 <<<"$client")

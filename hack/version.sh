@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the version that programs and image are given: that of the chart, v0.1.0, where the work tree is as its tag; else with the
-# commit, and a word where the work tree has changes.
+# Prints the version for programs and image: the chart's appVersion, such as v0.1.0, if the work tree is equal to that
+# tag. Otherwise it adds the commit, and .dirty if the work tree has changes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -8,25 +8,25 @@ import (
 	"syscall"
 )
 
-// backlog is how many connections may wait to be accepted. The kernel lowers it to its own limit (net.core.somaxconn).
+// backlog is the number of connections that may wait to be accepted. The kernel lowers it to net.core.somaxconn.
 const backlog = 1<<16 - 1
 
-// boundSocket holds a TCP address without listening on it: connections are refused until listen is called. A busy port is
-// reported by bindSocket, or by listen if the other process does not listen yet either.
+// boundSocket is a TCP socket that is bound to an address but does not listen yet: the kernel refuses connections until
+// listen is called. A busy port makes bindSocket fail, or listen if the other process has only bound the port so far.
 type boundSocket struct {
-	file *os.File // nil once it listens or is closed
+	file *os.File // nil after listen
 	addr *net.TCPAddr
 }
 
-// bindSocket binds an address of net.Listen's form.
+// bindSocket binds an address in the form of net.Listen.
 func bindSocket(address string) (*boundSocket, error) {
-	wanted, err := net.ResolveTCPAddr("tcp", address)
+	requested, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	file, err := bindFile(wanted)
+	file, err := bindFile(requested)
 	if err != nil {
-		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: wanted, Err: err}
+		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: requested, Err: err}
 	}
 	b := &boundSocket{file: file}
 	if b.addr, err = boundAddress(file); err != nil {
@@ -35,31 +35,31 @@ func bindSocket(address string) (*boundSocket, error) {
 	return b, nil
 }
 
-// bindFile binds, as net.Listen does, both IP versions where the host is empty or unspecified, and IPv4 alone on a machine
-// without IPv6.
-func bindFile(wanted *net.TCPAddr) (*os.File, error) {
-	if wanted.IP != nil && !wanted.IP.IsUnspecified() {
-		return bindAs(socketAddress(wanted))
+// bindFile binds IPv4 and IPv6 if the host is empty or unspecified, or only IPv4 on a machine without IPv6, as
+// net.Listen does.
+func bindFile(requested *net.TCPAddr) (*os.File, error) {
+	if requested.IP != nil && !requested.IP.IsUnspecified() {
+		return bindFamily(socketAddress(requested))
 	}
-	file, err := bindAs(syscall.AF_INET6, &syscall.SockaddrInet6{Port: wanted.Port})
+	file, err := bindFamily(syscall.AF_INET6, &syscall.SockaddrInet6{Port: requested.Port})
 	if errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL) {
-		file, err = bindAs(syscall.AF_INET, &syscall.SockaddrInet4{Port: wanted.Port})
+		file, err = bindFamily(syscall.AF_INET, &syscall.SockaddrInet4{Port: requested.Port})
 	}
 	return file, err
 }
 
-func socketAddress(wanted *net.TCPAddr) (family int, _ syscall.Sockaddr) {
-	if ip := wanted.IP.To4(); ip != nil {
-		return syscall.AF_INET, &syscall.SockaddrInet4{Port: wanted.Port, Addr: [4]byte(ip)}
+func socketAddress(requested *net.TCPAddr) (family int, _ syscall.Sockaddr) {
+	if ip := requested.IP.To4(); ip != nil {
+		return syscall.AF_INET, &syscall.SockaddrInet4{Port: requested.Port, Addr: [4]byte(ip)}
 	}
-	address := &syscall.SockaddrInet6{Port: wanted.Port, Addr: [16]byte(wanted.IP.To16())}
-	if zone, err := net.InterfaceByName(wanted.Zone); err == nil {
-		address.ZoneId = uint32(zone.Index) //nolint:gosec // the kernel numbers interfaces from 1 up, in 31 bits
+	address := &syscall.SockaddrInet6{Port: requested.Port, Addr: [16]byte(requested.IP.To16())}
+	if zone, err := net.InterfaceByName(requested.Zone); err == nil {
+		address.ZoneId = uint32(zone.Index) //nolint:gosec // the kernel numbers interfaces from 1, in 31 bits
 	}
 	return syscall.AF_INET6, address
 }
 
-func bindAs(family int, address syscall.Sockaddr) (*os.File, error) {
+func bindFamily(family int, address syscall.Sockaddr) (*os.File, error) {
 	syscall.ForkLock.RLock()
 	descriptor, err := syscall.Socket(family, syscall.SOCK_STREAM, 0)
 	if err == nil {
@@ -70,7 +70,7 @@ func bindAs(family int, address syscall.Sockaddr) (*os.File, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	file := os.NewFile(uintptr(descriptor), "hook socket")
-	// As net.Listen: connections of an earlier process that are still being closed are not in the way.
+	// As net.Listen does: connections of an earlier process in TIME_WAIT must not block the port.
 	err = os.NewSyscallError("setsockopt", syscall.SetsockoptInt(descriptor, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
 	if err == nil && family == syscall.AF_INET6 {
 		err = os.NewSyscallError("setsockopt", syscall.SetsockoptInt(descriptor, syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY, 0))
@@ -84,7 +84,7 @@ func bindAs(family int, address syscall.Sockaddr) (*os.File, error) {
 	return file, nil
 }
 
-// boundAddress returns the address with the port that the system has chosen for port 0.
+// boundAddress returns the bound address. For port 0 it has the port that the system chose.
 func boundAddress(file *os.File) (*net.TCPAddr, error) {
 	address, err := syscall.Getsockname(int(file.Fd()))
 	if err != nil {
@@ -100,10 +100,10 @@ func boundAddress(file *os.File) (*net.TCPAddr, error) {
 	}
 }
 
-// Addr returns the address that is bound, with its port.
+// Addr returns the bound address with its port.
 func (b *boundSocket) Addr() net.Addr { return b.addr }
 
-// listen begins to accept connections. It may be called once.
+// listen starts to accept connections. It may be called only once.
 func (b *boundSocket) listen() (net.Listener, error) {
 	file := b.file
 	b.file = nil
@@ -111,11 +111,11 @@ func (b *boundSocket) listen() (net.Listener, error) {
 		err = &net.OpError{Op: "listen", Net: "tcp", Addr: b.addr, Err: os.NewSyscallError("listen", err)}
 		return nil, errors.Join(err, file.Close())
 	}
-	listener, err := net.FileListener(file) // of a duplicate
+	listener, err := net.FileListener(file) // duplicates the descriptor
 	return listener, errors.Join(err, file.Close())
 }
 
-// Close gives the address up, unless it listens: then the listener has it.
+// Close closes the socket. After listen it does nothing, because the listener owns the socket.
 func (b *boundSocket) Close() error {
 	if b.file == nil {
 		return nil

@@ -86,7 +86,7 @@ func TestAPortThatIsTakenIsReportedBeforeItListens(t *testing.T) {
 		t.Errorf("a port on which another process listens: %v, want in use", err)
 	}
 
-	// Where neither listens yet, the second one finds out when it would.
+	// If neither socket listens yet, the listen of the second one fails.
 	first, err := bindSocket("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestAPortThatIsTakenIsReportedBeforeItListens(t *testing.T) {
 	}
 }
 
-// An earlier process that was killed leaves connections that the kernel still closes: the next one has its port at once.
+// Connections of a killed process that the kernel is still closing do not block the port.
 func TestAConnectionOfAnEarlierProcessIsNotInTheWay(t *testing.T) {
 	t.Parallel()
 	socket, err := bindSocket("127.0.0.1:0")

@@ -36,7 +36,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// cluster is a replica of an operator in a cluster: what it decides by comes from an API server, and the fleet is told.
+// cluster is the policy source of an operator in a cluster. It reads policies from the API server, and reports to the
+// other replicas.
 type cluster struct {
 	manager   ctrl.Manager
 	tracker   *freshness.Tracker
@@ -45,7 +46,7 @@ type cluster struct {
 	stored    *storedsnapshot.Keeper // nil without --snapshot-dir
 }
 
-// newCluster wires everything that has to do with an API server. It calls nobody: the API server may be away.
+// newCluster wires everything that uses the API server. It makes no request, because the API server may be unreachable.
 func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, logger logr.Logger) (*cluster, error) {
 	config, err := clientConfig(o.kubeconfig)
 	if err != nil {
@@ -55,9 +56,9 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 		return nil, fmt.Errorf("--kubeconfig: %w", usage.Kubeconfig(err))
 	}
 	config = policyobject.ClientConfig(config)
-	answers := storedsnapshot.NewAnswers()
+	responses := storedsnapshot.NewResponseMonitor()
 	if o.snapshotDir != "" {
-		answers.Watch(config)
+		responses.Instrument(config)
 	}
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme),
@@ -67,7 +68,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:         scheme,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return policyobject.Mapper(), nil },
-		// Main owns the servers, their order of stopping, and the election.
+		// This package runs the servers, their shutdown and the election.
 		Metrics:                metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress: "0",
 		LeaderElection:         false,
@@ -95,7 +96,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 		return nil, err
 	}
 	stored, err := o.keepSnapshots(config, storedsnapshot.Options{
-		Publisher: publisher, Answers: answers, Metrics: storedsnapshot.NewMetrics(registry), Logger: logger.WithName("rules"),
+		Publisher: publisher, Responses: responses, Metrics: storedsnapshot.NewMetrics(registry), Logger: logger.WithName("rules"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--snapshot-dir: %w", err)
@@ -131,11 +132,11 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	})
 }
 
-// drain tells the others that this replica is about to stop.
+// drain reports to the other replicas that this one is about to stop.
 func (c *cluster) drain() { c.replica.Drain() }
 
-// clientConfig returns that of a kubeconfig, or without one that of the pod: client-go would look for either, and warn of what it
-// does.
+// clientConfig returns the configuration of a kubeconfig, or that of the pod if there is none. BuildConfigFromFlags
+// would do both, but logs a warning without a kubeconfig.
 func clientConfig(kubeconfig string) (*rest.Config, error) {
 	if kubeconfig == "" {
 		return rest.InClusterConfig()
@@ -143,20 +144,20 @@ func clientConfig(kubeconfig string) (*rest.Config, error) {
 	return clientcmd.BuildConfigFromFlags("", kubeconfig)
 }
 
-// Start keeps the rules up to date and reports them until ctx ends: the report is taken back last.
+// Start keeps the rules up to date and reports them until ctx ends. It deletes the report last.
 func (c *cluster) Start(ctx context.Context) error {
 	reporting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	reported := make(chan error, 1)
 	go func() { reported <- c.replica.Start(reporting) }()
-	// Beside the manager, which may wait for the API server before it starts anything of its own.
-	keeping, stopKeeping := context.WithCancel(ctx)
-	var kept sync.WaitGroup
+	// Not run by the manager, which may wait for the API server before it starts its runnables.
+	storing, stopStoring := context.WithCancel(ctx)
+	var keeper sync.WaitGroup
 	if c.stored != nil {
-		kept.Go(func() { c.stored.Run(keeping) })
+		keeper.Go(func() { c.stored.Run(storing) })
 	}
 	err := c.manager.Start(ctx)
-	stopKeeping()
-	kept.Wait()
+	stopStoring()
+	keeper.Wait()
 	stop()
 	return errors.Join(err, <-reported)
 }

@@ -7,30 +7,30 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// libraryHandler takes the lines of client-go and controller-runtime. What they tell of their own work is of the level DEBUG: it
-// names functions and addresses in memory. Errors stay, but for those of expectedErrors.
+// libraryHandler writes the log lines of client-go and controller-runtime. It lowers their level, INFO to DEBUG,
+// because they describe internals of these libraries. Errors keep their level, except expectedErrors.
 type libraryHandler struct{ slog.Handler }
 
-// expectedErrors are the errors that the libraries log in the course of things, by their message.
+// expectedErrors are errors that the libraries log in normal operation, by message.
 var expectedErrors = map[string]func(error) bool{
-	// Replicas that start at the same time all create the lease of the leader; the first one succeeds.
+	// Several replicas start at the same time and create the lease; only one succeeds.
 	"Error initially creating lease lock": apierrors.IsAlreadyExists,
-	// The same where they all take over a lease that has expired.
+	// Several replicas take over an expired lease; only one succeeds.
 	"Failed to update lock":  apierrors.IsConflict,
 	"Failed to update lease": apierrors.IsConflict,
-	// The operator was told to stop while it waited for the API server.
+	// The operator is stopped while it waits for the API server.
 	"failed to get informer from cache": apierrors.IsTimeout,
 }
 
-// quieter is what the level of a line is lowered by.
-const quieter = slog.LevelInfo - slog.LevelDebug
+// levelOffset is subtracted from the level of a line.
+const levelOffset = slog.LevelInfo - slog.LevelDebug
 
-// Enabled reports whether a line of that level may be written.
+// Enabled reports whether a library line of that level is written.
 func (h libraryHandler) Enabled(ctx context.Context, level slog.Level) bool {
 	return h.Handler.Enabled(ctx, libraryLevel(level))
 }
 
-// Handle writes the line by its lowered level.
+// Handle writes the line with its lowered level.
 func (h libraryHandler) Handle(ctx context.Context, record slog.Record) error {
 	level := libraryLevel(record.Level)
 	if isExpected := expectedErrors[record.Message]; isExpected != nil && record.Level >= slog.LevelError {
@@ -62,5 +62,5 @@ func libraryLevel(level slog.Level) slog.Level {
 	if level >= slog.LevelError {
 		return level
 	}
-	return level - quieter
+	return level - levelOffset
 }

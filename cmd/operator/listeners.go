@@ -8,8 +8,8 @@ import (
 	"registrationpolicy.dev/operator/internal/usage"
 )
 
-// listeners are bound before anything starts: a busy port is one line and an exit, not a half-started operator. The hook's
-// listens later than the others, see [operator.serveHook].
+// listeners are the sockets of the operator. They are bound before anything starts, so that a busy port fails the start
+// at once. The socket of the hook starts to listen later, see [operator.serveHook].
 type listeners struct {
 	hook           *boundSocket
 	probe, metrics net.Listener
@@ -37,7 +37,7 @@ func listen(o *options) (*listeners, error) {
 	return &l, nil
 }
 
-// Close closes what is bound.
+// Close closes all sockets.
 func (l *listeners) Close() error {
 	errs := []error{l.hook.Close()}
 	for _, listener := range []net.Listener{l.probe, l.metrics} {

@@ -13,79 +13,80 @@ import (
 )
 
 const (
-	// maxQueuedLines is how many lines wait for whoever takes the log: of some 500 bytes each, so that all take 4 MB, and what a
-	// busy replica says in a quarter of a second.
+	// maxQueuedLines is the capacity of the queue. With some 500 bytes a line it takes 4 MB, and holds the lines of a
+	// busy replica for a quarter of a second.
 	maxQueuedLines = 8192
-	// flushTime is how long the end of the process waits for the last lines to be taken.
-	flushTime = time.Second
+	// flushTimeout is how long the process waits for the last lines to be written when it ends.
+	flushTimeout = time.Second
 )
 
-// logQueue writes what is logged in the background. Whoever takes the log off the process may be slow, or stand still, as a container
-// runtime does whose disk is full: a call must not wait for that. Lines that do not fit are left out, counted, and spoken of once
-// lines are taken again.
+// logQueue writes log lines in the background, so that no call waits for the log. The reader of standard error can be
+// slow or can stop reading, for example a container runtime whose disk is full. Lines that do not fit are dropped and
+// counted, and their number is logged with the next line that is written.
 type logQueue struct {
-	to      io.Writer
-	waiting chan queuedLine
-	leftOut prometheus.Counter
-	unsaid  atomic.Int64 // lines left out that no line has spoken of
-	logger  logr.Logger  // which writes to the same, without waiting here
+	to         io.Writer
+	lines      chan queuedLine
+	dropped    prometheus.Counter
+	unreported atomic.Int64 // dropped lines that have not been logged yet
+	logger     logr.Logger  // writes to the same writer, but not through the queue
 }
 
-// queuedLine is a line, or a mark in their order.
+// queuedLine is a log line or a marker for flush.
 type queuedLine struct {
 	text    []byte
-	reached chan struct{} // of a mark
+	reached chan struct{} // nil unless it is a marker; closed when all earlier lines are written
 }
 
-// newLogQueue writes to the writer until the process ends. It speaks of lines left out through a logger of that writer's own.
-func newLogQueue(to io.Writer, leftOut prometheus.Counter, logger logr.Logger) *logQueue {
-	q := &logQueue{to: to, waiting: make(chan queuedLine, maxQueuedLines), leftOut: leftOut, logger: logger}
+// newLogQueue returns a queue that writes to a writer until the process ends. It logs the number of dropped lines to
+// logger, which must write to the same writer directly.
+func newLogQueue(to io.Writer, dropped prometheus.Counter, logger logr.Logger) *logQueue {
+	q := &logQueue{to: to, lines: make(chan queuedLine, maxQueuedLines), dropped: dropped, logger: logger}
 	go q.write()
 	return q
 }
 
-// newLeftOutMetric returns registration_policy_log_lines_left_out_total.
-func newLeftOutMetric() prometheus.Counter {
+// newDroppedLinesMetric returns registration_policy_log_lines_left_out_total.
+func newDroppedLinesMetric() prometheus.Counter {
 	return prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "registration_policy_log_lines_left_out_total", Help: "Log lines left out because nobody took the log.",
+		Name: "registration_policy_log_lines_left_out_total", Help: "Log lines dropped because standard error was not read in time.",
 	})
 }
 
 func (q *logQueue) write() {
-	for line := range q.waiting {
+	for line := range q.lines {
 		if line.reached != nil {
 			close(line.reached)
 			continue
 		}
-		_, _ = q.to.Write(line.text) // nowhere to tell that the log is gone
-		if n := q.unsaid.Swap(0); n > 0 {
+		_, _ = q.to.Write(line.text) // an error of the log cannot be logged
+		if n := q.unreported.Swap(0); n > 0 {
 			loglevel.Warn(q.logger, "Log lines left out", "lines", n)
 		}
 	}
 }
 
-// Write takes a line, and never waits.
+// Write queues a line or drops it. It never waits.
 func (q *logQueue) Write(line []byte) (int, error) {
 	select {
-	case q.waiting <- queuedLine{text: bytes.Clone(line)}:
+	case q.lines <- queuedLine{text: bytes.Clone(line)}:
 	default:
-		q.leftOut.Inc()
-		q.unsaid.Add(1)
+		q.dropped.Inc()
+		q.unreported.Add(1)
 	}
 	return len(line), nil
 }
 
-// flush waits until all lines up to now are written, or for flushTime.
+// flush waits until all lines queued so far are written, at most flushTimeout.
 func (q *logQueue) flush() {
-	late := time.After(flushTime)
-	mark := queuedLine{reached: make(chan struct{})}
+	timeout := time.After(flushTimeout)
+	marker := queuedLine{reached: make(chan struct{})}
 	select {
-	case q.waiting <- mark:
-	case <-late:
+	case q.lines <- marker:
+	case <-timeout:
 		return
 	}
 	select {
-	case <-mark.reached:
-	case <-late:
+	case <-marker.reached:
+	case <-timeout:
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// stuckWriter takes nothing until it is opened.
+// stuckWriter blocks until it is opened.
 type stuckWriter struct {
 	opened chan struct{}
 	lockedBuffer
@@ -27,27 +27,27 @@ func (w *stuckWriter) Write(p []byte) (int, error) {
 func TestALogThatNobodyTakesHoldsNobodyUpAndSaysAfterwardsWhatIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &stuckWriter{opened: make(chan struct{})}
-		leftOut := newLeftOutMetric()
-		held := holdBack()
+		dropped := newDroppedLinesMetric()
+		buffered := newStartBuffer()
 		how := &options{logFormat: "json", logLevel: "info"}
-		logger := newLogger(how, held)
+		logger := newLogger(how, buffered)
 		logger.Info("line", "n", -1) // before the release
-		queue := newLogQueue(to, leftOut, logr.FromSlogHandler(newLogHandler(how, to)))
-		defer close(queue.waiting)
-		held.release(queue)
+		queue := newLogQueue(to, dropped, logr.FromSlogHandler(newLogHandler(how, to)))
+		defer close(queue.lines)
+		buffered.release(queue)
 		synctest.Wait() // the first line is being written
 
 		const beyond = 10
 		for n := range maxQueuedLines + beyond {
 			logger.Info("line", "n", n)
 		}
-		if got := testutil.ToFloat64(leftOut); got != beyond {
+		if got := testutil.ToFloat64(dropped); got != beyond {
 			t.Errorf("%v lines left out, want %d", got, beyond)
 		}
 		before := time.Now()
 		queue.flush() // the end of the process does not hang
-		if waited := time.Since(before); waited != flushTime {
-			t.Errorf("the end waits %s, want %s", waited, flushTime) // in the bubble's own time
+		if waited := time.Since(before); waited != flushTimeout {
+			t.Errorf("the end waits %s, want %s", waited, flushTimeout) // in the bubble's own time
 		}
 
 		close(to.opened)
@@ -70,8 +70,8 @@ func TestALogThatNobodyTakesHoldsNobodyUpAndSaysAfterwardsWhatIsMissing(t *testi
 
 func TestTheLastLinesAreWrittenBeforeTheEnd(t *testing.T) {
 	to := &lockedBuffer{}
-	queue := newLogQueue(to, newLeftOutMetric(), logr.Discard())
-	defer close(queue.waiting)
+	queue := newLogQueue(to, newDroppedLinesMetric(), logr.Discard())
+	defer close(queue.lines)
 	for n := range 100 {
 		if _, err := io.WriteString(queue, fmt.Sprintln(n)); err != nil {
 			t.Fatal(err)

@@ -23,7 +23,7 @@ func TestALineOfLevelErrorHasTheKeyErrorAsTheLogPageSays(t *testing.T) {
 	}
 }
 
-// What an operator should look at and works all the same is of the level WARN: --log-level warn shows that alone.
+// Lines about a suspicious but working setup have the level WARN: --log-level warn shows only these.
 func TestASetupThatIsProbablyNotMeantIsAWarning(t *testing.T) {
 	log := &lockedBuffer{}
 	logger := newLogger(&options{logFormat: "json", logLevel: "warn"}, log)
@@ -31,7 +31,7 @@ func TestASetupThatIsProbablyNotMeantIsAWarning(t *testing.T) {
 	write(t, dir, "policies.yaml", testPolicies)
 	write(t, dir, "policies.yaml.orig", "")
 	write(t, auth, "current", "Basic YWRtaW46c3VwZXJzZWNyZXQ=")
-	newTestOperator(t, logger, "--policy-dir", dir, "--insecure-no-authentication", "--observe").announce()
+	newTestOperator(t, logger, "--policy-dir", dir, "--insecure-no-authentication", "--observe").logStart()
 	newTestOperator(t, logger, "--policy-dir", dir, "--hook-auth-dir", auth)
 	warnings := map[string]int{}
 	for text := range strings.Lines(log.String()) {

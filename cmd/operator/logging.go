@@ -13,7 +13,7 @@ var levels = map[string]slog.Level{
 	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 }
 
-// newLogger returns the logger of the process, and lets the libraries log through it.
+// newLogger returns the logger of the process, and sets it in the libraries.
 func newLogger(o *options, w io.Writer) logr.Logger {
 	handler := newLogHandler(o, w)
 	libraries := logr.FromSlogHandler(libraryHandler{handler})
@@ -23,15 +23,15 @@ func newLogger(o *options, w io.Writer) logr.Logger {
 }
 
 func newLogHandler(o *options, w io.Writer) slog.Handler {
-	handlerOptions := &slog.HandlerOptions{Level: levels[o.logLevel], ReplaceAttr: nameError}
+	handlerOptions := &slog.HandlerOptions{Level: levels[o.logLevel], ReplaceAttr: renameErrorKey}
 	if o.logFormat == "text" {
 		return slog.NewTextHandler(w, handlerOptions)
 	}
 	return slog.NewJSONHandler(w, handlerOptions)
 }
 
-// nameError gives an error the key that docs/reference/log-fields.md and the server's own lines have: logr's is "err".
-func nameError(groups []string, attribute slog.Attr) slog.Attr {
+// renameErrorKey changes the key "err", which logr writes, to "error", as documented in docs/reference/log-fields.md.
+func renameErrorKey(groups []string, attribute slog.Attr) slog.Attr {
 	if len(groups) == 0 && attribute.Key == "err" {
 		attribute.Key = "error"
 	}

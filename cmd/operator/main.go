@@ -1,5 +1,5 @@
-// Command operator decides who may register at Okta: it keeps the rules that RegistrationPolicy objects state, and answers
-// Okta's registration inline hook from them.
+// Command operator decides who may register at Okta. It compiles RegistrationPolicy objects into rules, and answers
+// Okta's registration inline hook by them.
 package main
 
 import (

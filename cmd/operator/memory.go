@@ -19,20 +19,21 @@ import (
 )
 
 const (
-	// softPercent is the part of the cgroup's limit at which the collector works as hard as it can. The rest is for what the runtime
-	// does not count: the program itself, and what the kernel keeps for it.
+	// softPercent is GOMEMLIMIT as a percentage of the cgroup's limit. The rest is for memory that the Go runtime does
+	// not count: the program itself and kernel memory.
 	softPercent = 90
-	// assumedLimit is what budgets are shared out of where nothing limits the memory: room for lists of several million entries.
+	// assumedLimit is the memory in bytes that budgets divide if there is no limit: enough for lists of several million
+	// entries.
 	assumedLimit = 1 << 30
 )
 
-// memoryLimit is how much memory the process may take, in bytes.
+// memoryLimit is the memory limit of the process in bytes.
 type memoryLimit struct {
-	hard int64 // of the cgroup, at which the kernel kills; 0: none
+	hard int64 // of the cgroup, beyond which the kernel kills the process; 0: none
 	soft int64 // of the Go runtime (GOMEMLIMIT); 0: none
 }
 
-// setMemoryLimit sets GOMEMLIMIT from the limit of the cgroup, unless the environment does.
+// setMemoryLimit sets GOMEMLIMIT from the limit of the cgroup, unless the environment sets it.
 func setMemoryLimit() (memoryLimit, error) {
 	var limit memoryLimit
 	hard, err := memlimit.FromCgroup()
@@ -54,7 +55,7 @@ func setMemoryLimit() (memoryLimit, error) {
 	return limit, err
 }
 
-// forBudgets returns what the budgets of the namespaces are shared out of.
+// forBudgets returns the memory in bytes that the budgets of the namespaces divide.
 func (l memoryLimit) forBudgets() int64 {
 	if l.soft == 0 {
 		return assumedLimit
@@ -62,7 +63,7 @@ func (l memoryLimit) forBudgets() int64 {
 	return l.soft
 }
 
-// shareMemory completes the limits of the namespaces from the memory that there is.
+// shareMemory gives each namespace without a limit its part of the available memory.
 func (o *options) shareMemory(memory memoryLimit, logger logr.Logger) error {
 	given := o.limits
 	shared, err := given.Share(memory.forBudgets(), o.namespace, o.watchNamespaces)
@@ -80,14 +81,14 @@ func (o *options) shareMemory(memory memoryLimit, logger logr.Logger) error {
 	return nil
 }
 
-// newMemoryMetrics returns what the process may take and what it cannot give back.
+// newMemoryMetrics returns the metrics of the memory limit and of the live heap.
 func newMemoryMetrics(limit memoryLimit) []prometheus.Collector {
 	return []prometheus.Collector{
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "registration_policy_memory_limit_bytes", Help: "Memory limit of the cgroup; 0 where it has none.",
+			Name: "registration_policy_memory_limit_bytes", Help: "Memory limit of the cgroup; 0 if it has none.",
 		}, func() float64 { return float64(limit.hard) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "registration_policy_memory_live_bytes", Help: "Heap that the last garbage collection left in use.",
+			Name: "registration_policy_memory_live_bytes", Help: "Heap in use after the last garbage collection.",
 		}, func() float64 {
 			live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 			metrics.Read(live)

@@ -237,7 +237,7 @@ func TestTheMetricOfReadinessFollowsReadyz(t *testing.T) {
 	wantReady(0, "while draining")
 }
 
-// inPageOrder puts labels as a reader looks for them; the format has them by name.
+// inPageOrder sorts labels in the order of the page; the exposition format sorts them by name.
 func inPageOrder(row string) string {
 	return strings.NewReplacer("`enforceable`, `mode`", "`mode`, `enforceable`", "`outcome`, `policy`", "`policy`, `outcome`").Replace(row)
 }

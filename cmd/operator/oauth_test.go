@@ -37,7 +37,7 @@ func TestAnOperatorThatCannotMeanItsOAuthFlagsIsRefusedInOneLineThatNamesThem(t 
 		"no issuer":       {all[1:], []string{"--hook-oauth-issuer: is required"}},
 		"no such file":    {append(all, "--hook-oauth-ca-file="+dir+"/none"), []string{"--hook-oauth-ca-file: open "}},
 		"an empty claim":  {append(all, "--hook-oauth-scope-claim=a b"), []string{`--hook-oauth-scope-claim: "a b"`}},
-		"anybody too":     {append(all, "--insecure-no-authentication"), []string{"--insecure-no-authentication: excludes"}},
+		"anybody too":     {append(all, "--insecure-no-authentication"), []string{"--insecure-no-authentication: cannot be combined"}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			flags := append([]string{"--policy-dir", dir}, onFreePorts...)

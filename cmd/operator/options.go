@@ -21,21 +21,21 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// envPrefix begins the name of the environment variable that stands for a flag: --policy-dir is REGISTRATION_POLICY_POLICY_DIR.
+// envPrefix is the prefix of the environment variable for a flag: REGISTRATION_POLICY_POLICY_DIR sets --policy-dir.
 const envPrefix = "REGISTRATION_POLICY_"
 
-// serviceAccountNamespace is where a pod finds its own namespace.
+// serviceAccountNamespace is the file with the namespace of the pod.
 const serviceAccountNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-// options are what the operator is told by flags and environment.
+// options are the values of flags and environment variables.
 type options struct {
 	kubeconfig      string
 	namespace       string
 	watchNamespaces []string
 	scopeEntries    []string
-	scopes          policyobject.Scopes // what scopeEntries say
+	scopes          policyobject.Scopes // parsed from scopeEntries
 	limitEntries    []string
-	limits          budget.Limits // of every watched namespace, once the memory limit is known
+	limits          budget.Limits // parsed from limitEntries; shareMemory adds the other watched namespaces
 	leaseName       string
 	replicaName     string
 	replicaUID      string
@@ -67,11 +67,11 @@ type options struct {
 	drainDelay      time.Duration
 	shutdownTimeout time.Duration
 
-	// version asks for the version instead of anything else.
+	// version means that the operator only prints its version.
 	version bool
 
-	// unknownVariables look as if they were meant for the operator. They are no error: Kubernetes makes some such names for
-	// Services.
+	// unknownVariables are variables with envPrefix that belong to no flag. They are not an error, because Kubernetes
+	// sets some of that form for Services.
 	unknownVariables []string
 }
 
@@ -84,68 +84,69 @@ func (o *options) flags() *pflag.FlagSet {
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: $KUBECONFIG, or the pod's service account")
 	flags.StringVar(&o.namespace, "namespace", "", "the operator's own namespace, which holds its lease; default: the pod's")
 	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil,
-		"namespaces whose policies decide; whoever can write a policy in one of them decides for the whole org; default: --namespace")
+		"namespaces whose policies decide; anyone who can write a policy in one of them decides for the whole org; default: --namespace")
 	flags.StringArrayVar(&o.scopeEntries, "namespace-sources", nil,
-		"namespace=source,source: the policies of this namespace decide calls of these Okta sources only; repeatable "+
-			"(in the environment: with ; between)")
+		"namespace=source,source: the policies of this namespace decide only calls of these Okta sources; repeatable "+
+			"(in the environment: separated by ;)")
 	flags.StringSliceVar(&o.limitEntries, "namespace-limits", nil,
-		"namespace=64Mi: how much memory the policies and lists of this namespace may take; default: the process's limit, shared out")
-	flags.StringVar(&o.leaseName, "lease-name", "registration-policy-operator", "lease of the replica that writes status")
+		"namespace=64Mi: memory that the policies and lists of this namespace may take; default: a part of the process's limit")
+	flags.StringVar(&o.leaseName, "lease-name", "registration-policy-operator", "name of the leader's Lease")
 	flags.StringVar(&o.snapshotDir, "snapshot-dir", "",
-		"directory of this replica alone, to keep its rules in for a start without the API server; default: keep none")
+		"directory in which this replica alone stores its rules, for a start without the API server; default: none are stored")
 
-	flags.StringVar(&o.replicaName, "replica-name", "", "what tells this replica from all others: its pod's name; default: the host name")
-	flags.StringVar(&o.replicaUID, "replica-uid", "", "UID of this replica's pod, with which its report is deleted; default: it has no owner")
+	flags.StringVar(&o.replicaName, "replica-name", "", "unique name of this replica: the name of its pod; default: the host name")
+	flags.StringVar(&o.replicaUID, "replica-uid", "", "UID of this replica's pod, which becomes the owner of its report; default: no owner")
 	flags.StringVar(&o.serviceName, "service-name", "",
-		"Service whose EndpointSlices say which replicas can be asked; default: all that report")
+		"Service whose EndpointSlices list the replicas that get calls; default: all replicas that report")
 	flags.DurationVar(&o.fenceAfter, "fence-after", 0,
-		"answer 503 while this replica could not report to the others for so long; at least 30s; 0: never")
+		"answer 503 when this replica has not been able to report to the others for this long; at least 30s; 0: never")
 	flags.DurationVar(&o.maxStaleness, "max-staleness", 0,
-		"be unready while nothing was heard of the API server for so long; at least 2m0s; 0: go on answering")
+		"become unready when the API server has not been heard from for this long; at least 2m0s; 0: never")
 
 	flags.StringVar(&o.hookAddress, "hook-bind-address", ":8080", "address of the hook that Okta calls")
 	flags.StringVar(&o.hookPath, "hook-path", hookserver.DefaultPath, "path of the hook")
-	flags.StringVar(&o.hookTLSDir, "hook-tls-dir", "", "serve the hook over TLS with tls.crt and tls.key in this directory, re-read on change")
+	flags.StringVar(&o.hookTLSDir, "hook-tls-dir", "", "serve the hook over TLS with tls.crt and tls.key in this directory; re-read on change")
 	flags.StringVar(&o.authHeader, "hook-auth-header", hookserver.DefaultAuthHeader, "header that holds Okta's credential")
-	flags.StringVar(&o.authDir, "hook-auth-dir", "", "directory of accepted credentials, one a file, re-read on change")
+	flags.StringVar(&o.authDir, "hook-auth-dir", "", "directory of accepted credentials, one per file; re-read on change")
 	o.oauthFlags(flags)
-	flags.BoolVar(&o.insecureNoAuth, "insecure-no-authentication", false, "answer anybody who can reach the hook")
+	flags.BoolVar(&o.insecureNoAuth, "insecure-no-authentication", false, "answer every client that can reach the hook")
 	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(),
 		"attributes of Okta's user profile that hold addresses; the first is required in a sign-up")
 	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed,
-		"what a person reads whose address is not allowed; {id} stands for the decision id")
-	flags.StringVar(&o.texts.Invalid, "text-invalid", defaults.Invalid, "what a person reads whose address is none")
+		"text for a person whose address is not allowed; {id} becomes the decision id")
+	flags.StringVar(&o.texts.Invalid, "text-invalid", defaults.Invalid, "text for a person whose address is not valid")
 	flags.StringVar(&o.texts.Blank, "text-blank", defaults.Blank,
-		"what a person reads whose address would be one without its spaces and invisible characters")
+		"text for a person whose address would be valid without its spaces and invisible characters")
 	flags.StringVar(&o.texts.Unavailable, "text-unavailable", defaults.Unavailable,
-		"what a person reads while nobody could register this way")
+		"text for a person while the operator cannot let anyone register")
 	flags.BoolVar(&o.observe, "observe", false, "allow every call, and record what would have been decided")
-	flags.IntVar(&o.maxInFlight, "max-in-flight", 0, "calls decided at once; further ones are answered 503; 0: 256")
+	flags.IntVar(&o.maxInFlight, "max-in-flight", 0, "calls decided at once; further calls are answered 503; 0: 256")
 
 	flags.StringVar(&o.probeAddress, "probe-bind-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":9090", "address of /metrics, and of /readyz with details")
 
 	flags.StringVar(&o.logFormat, "log-format", "json", "json or text")
 	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
-	flags.StringVar(&o.logDomain, "log-domain", string(hookserver.LogDomainDenied), "log the domains of always, denied or never any calls")
+	flags.StringVar(&o.logDomain, "log-domain", string(hookserver.LogDomainDenied),
+		"always: log the domain of every call; denied: only of denied calls; never: of none")
 
 	flags.DurationVar(&o.drainDelay, "drain-delay", 10*time.Second,
-		"how long to go on as before, unready, when told to stop: until no proxy sends calls here any more")
-	flags.DurationVar(&o.shutdownTimeout, "shutdown-timeout", 5*time.Second, "how long calls in flight have to end after that")
+		"how long to stay unready but keep answering after a signal to stop, until proxies stop sending calls")
+	flags.DurationVar(&o.shutdownTimeout, "shutdown-timeout", 5*time.Second, "time for calls in flight to end after --drain-delay")
 
-	flags.BoolVar(&o.version, "version", false, "print the version and end")
+	flags.BoolVar(&o.version, "version", false, "print the version and exit")
 	return flags
 }
 
-// hookFlags are the flags that set the options of the hook server.
+// hookFlags maps the options of the hook server to their flags.
 var hookFlags = map[string]string{
 	"Texts.NotAllowed": "--text-not-allowed", "Texts.Invalid": "--text-invalid", "Texts.Unavailable": "--text-unavailable",
 	"Texts.Blank": "--text-blank", "Path": "--hook-path", "AuthHeader": "--hook-auth-header",
 	"AddressAttributes": "--address-attributes", "LogDomain": "--log-domain", "MaxInFlight": "--max-in-flight",
 }
 
-// parseOptions reads arguments, then the environment for flags that are not among them, and checks what can be checked without
-// touching anything. Every error names its flag.
+// parseOptions reads the arguments, and the environment for flags that are not among them, and checks the values.
+// Every error names its flag.
 func parseOptions(args, environ []string) (*options, error) {
 	o := &options{}
 	flags := o.flags()
@@ -185,7 +186,7 @@ func (o *options) fromEnvironment(flags *pflag.FlagSet, variables map[string]str
 	known := map[string]bool{}
 	var errs []error
 	flags.VisitAll(func(flag *pflag.Flag) {
-		if flag.Name == "version" { // a variable of that name would say which is deployed, not ask
+		if flag.Name == "version" { // a deployment may set REGISTRATION_POLICY_VERSION to its version
 			return
 		}
 		name := envPrefix + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
@@ -195,7 +196,7 @@ func (o *options) fromEnvironment(flags *pflag.FlagSet, variables map[string]str
 			return
 		}
 		values := []string{value}
-		if flag.Value.Type() == "stringArray" { // repeatable, and its values hold commas
+		if flag.Value.Type() == "stringArray" { // its values contain commas
 			values = strings.Split(value, ";")
 		}
 		for _, value := range values {
@@ -226,18 +227,18 @@ func (o *options) setNamespaces() {
 }
 
 func (o *options) validate() error {
-	var faults []string // in one line
+	var errs []string // strings, because all errors go into one line
 	bad := func(flag, format string, args ...any) {
-		faults = append(faults, fmt.Sprintf("--%s: %s", flag, fmt.Sprintf(format, args...)))
+		errs = append(errs, fmt.Sprintf("--%s: %s", flag, fmt.Sprintf(format, args...)))
 	}
 	switch {
 	case o.policyDir == "" && o.namespace == "":
 		bad("namespace", "required outside of a pod (or give --policy-dir to run without a cluster)")
 	case o.policyDir != "" && (o.kubeconfig != "" && o.namespace != "" || len(o.watchNamespaces) > 0):
-		bad("policy-dir", "policies come from a directory or from a cluster, not from both")
+		bad("policy-dir", "cannot be combined with the flags of a cluster; leave out one or the other")
 	}
 	if o.policyDir != "" && o.snapshotDir != "" {
-		bad("snapshot-dir", "policies from --policy-dir are there at every start; leave it out")
+		bad("snapshot-dir", "has no effect with --policy-dir, which needs no stored rules; leave it out")
 	}
 	for _, namespace := range o.watchNamespaces {
 		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
@@ -267,9 +268,9 @@ func (o *options) validate() error {
 	switch {
 	case o.authDir == "" && !o.usesOAuth() && !o.insecureNoAuth:
 		bad("hook-auth-dir", "required: a directory with a file for each credential that Okta may send "+
-			"(or --hook-oauth-issuer, or --insecure-no-authentication, to answer anybody)")
+			"(or --hook-oauth-issuer, or --insecure-no-authentication to answer every client)")
 	case (o.authDir != "" || o.usesOAuth()) && o.insecureNoAuth:
-		bad("insecure-no-authentication", "excludes --hook-auth-dir and --hook-oauth-issuer")
+		bad("insecure-no-authentication", "cannot be combined with --hook-auth-dir or --hook-oauth-issuer; leave it out")
 	}
 	for _, address := range []struct{ flag, value string }{
 		{"hook-bind-address", o.hookAddress}, {"probe-bind-address", o.probeAddress}, {"metrics-bind-address", o.metricsAddress},
@@ -285,16 +286,16 @@ func (o *options) validate() error {
 		bad("log-level", "%q: write debug, info, warn or error", o.logLevel)
 	}
 	if o.maxInFlight < 0 {
-		bad("max-in-flight", "%d is negative: write 0 for the default, or a number above", o.maxInFlight)
+		bad("max-in-flight", "%d is negative: write 0 for the default, or a larger number", o.maxInFlight)
 	}
 	if o.drainDelay < 0 {
-		bad("drain-delay", "%s is negative: write 0s, or a duration above", o.drainDelay)
+		bad("drain-delay", "%s is negative: write 0s or longer", o.drainDelay)
 	}
 	if o.shutdownTimeout <= 0 {
 		bad("shutdown-timeout", "%s is not above 0s: write a duration such as 5s", o.shutdownTimeout)
 	}
-	if len(faults) > 0 {
-		return errors.New(strings.Join(faults, "; "))
+	if len(errs) > 0 {
+		return errors.New(strings.Join(errs, "; "))
 	}
 	return nil
 }

@@ -12,100 +12,102 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// readiness says whether this replica should get calls, and why.
+// readiness computes whether this replica should get calls, and serves the result.
 type readiness struct {
 	store    *rules.Store
 	observe  bool
 	insecure bool
-	// policyErr returns what is wrong with the policies last read; nil where the API server takes care of that.
+	// policyErr returns the error of the last load of policy files; nil in a cluster.
 	policyErr func() error
-	// oauth returns how the verifier of tokens is; nil without one.
+	// oauth returns the state of the token verifier; nil without one.
 	oauth func() oauth.State
-	// cluster is nil with a directory of policies.
+	// cluster is nil with --policy-dir.
 	cluster *cluster
-	// maxStaleness is how long a replica may have heard nothing of the API server; 0 means for ever.
+	// maxStaleness is --max-staleness; 0: no limit.
 	maxStaleness time.Duration
 	draining     atomic.Bool
-	// listening says that the hook's port accepts connections: from when rules are in force.
+	// listening is true once the port of the hook accepts connections.
 	listening atomic.Bool
 }
 
-// details are what /readyz on the metrics port says. The one on the probe port, which more people may reach, says ok or not.
+// details is the body of /readyz on the metrics port. On the probe port, which more clients can reach, /readyz says
+// only ok or not.
 type details struct {
 	Ready bool `json:"ready"`
-	// Listening says that the hook's port accepts connections. It does from the moment on at which rules are in force and the
-	// replica is not fenced.
+	// Listening is true once the port of the hook accepts connections: rules are in force, and the replica is not
+	// fenced.
 	Listening bool `json:"listening"`
-	// Rules is "loaded", or says why there are none.
+	// Rules is "loaded", or the reason why no rules are in force.
 	Rules    string `json:"rules"`
 	Digest   string `json:"digest,omitempty"`
 	Policies int    `json:"policies"`
-	// PolicyError says that the policies last read are refused, and earlier ones in force.
+	// PolicyError is the error of the last load of policy files. Earlier rules are in force then.
 	PolicyError string `json:"policyError,omitempty"`
-	// Namespaces are those that are watched; absent with a directory of policies.
+	// Namespaces are the watched namespaces; absent with --policy-dir.
 	Namespaces []namespaceDetails `json:"namespaces,omitempty"`
-	// WatchProvenSecondsAgo is since the watch that has been silent for longest was known to be alive, of the namespaces that can be
-	// read; absent if one never was.
+	// WatchProvenSecondsAgo is the time since the last sign of life of a watch, for the watch with the oldest one.
+	// Namespaces that cannot be read do not count. It is absent until all watches have shown a sign of life.
 	WatchProvenSecondsAgo *float64 `json:"watchProvenSecondsAgo,omitempty"`
-	// Stale says that this is longer than --max-staleness.
+	// Stale means that this time is over --max-staleness.
 	Stale bool `json:"stale,omitempty"`
-	// Fenced says that calls are answered 503 by --fence-after, or will be in a moment.
+	// Fenced means that calls are answered 503 because of --fence-after, or will be in a moment.
 	Fenced bool `json:"fenced,omitempty"`
-	// Joining says that the others do not know of this replica yet.
+	// Joining means that the other replicas do not know of this one yet.
 	Joining bool `json:"joining,omitempty"`
 	// Stored is absent unless a stored snapshot is in force.
 	Stored   *storedDetails `json:"stored,omitempty"`
 	Draining bool           `json:"draining"`
 	Observe  bool           `json:"observe"`
 	Insecure bool           `json:"insecureNoAuthentication"`
-	// OAuth is absent without an issuer. It makes no replica unready: the issuer is away for all of them alike, and calls with
-	// other credentials are answered.
+	// OAuth is absent without an issuer. An unreachable issuer does not make a replica unready: it is unreachable for
+	// all replicas, and calls with other credentials are answered.
 	OAuth *oauthDetails `json:"oauth,omitempty"`
 }
 
-// namespaceDetails say how one watched namespace is.
+// namespaceDetails describes a watched namespace.
 type namespaceDetails struct {
 	Name string `json:"name"`
-	// State is what its calls get.
+	// State says by which rules its calls are decided.
 	State namespaceState `json:"state"`
-	// Synced is the resourceVersion up to which the rules in force reflect its policies and lists; absent until it was read.
+	// Synced is the resourceVersion up to which the rules in force reflect its policies and lists; absent until it was
+	// read.
 	Synced string `json:"synced,omitempty"`
-	// Fault says why the API server does not let it be read; absent while it does.
+	// Fault is the error with which the API server refuses reads; absent while it allows them.
 	Fault string `json:"fault,omitempty"`
-	// FaultSeconds is the time since that began.
+	// FaultSeconds is the time since the first such error.
 	FaultSeconds float64 `json:"faultSeconds,omitempty"`
 }
 
-// namespaceState is what the calls of a namespace get.
+// namespaceState says by which rules the calls of a namespace are decided.
 type namespaceState string
 
 const (
-	// namespaceCurrent: its rules are in force, and followed.
+	// namespaceCurrent: by its rules, which are up to date.
 	namespaceCurrent namespaceState = "current"
-	// namespaceLastKnown: it cannot be read now; its last known rules are in force.
+	// namespaceLastKnown: by its last known rules, because it cannot be read now.
 	namespaceLastKnown namespaceState = "lastKnownRules"
-	// namespaceDenied: it was never read; the calls in its scope are denied.
+	// namespaceDenied: the calls in its scope are denied, because it was never read.
 	namespaceDenied namespaceState = "denied"
 	// namespaceWaitedFor: it was never read, and no rules come into force before it is.
 	namespaceWaitedFor namespaceState = "waitedFor"
 )
 
-// storedDetails say how old the stored snapshot in force is.
+// storedDetails describes the stored snapshot in force.
 type storedDetails struct {
-	// Since is when it came into force at first and was written.
+	// Since is the time at which the snapshot was written, when its rules first came into force.
 	Since time.Time `json:"since"`
 	// AgeSeconds is the time since then.
 	AgeSeconds float64 `json:"ageSeconds"`
 }
 
-// oauthDetails say whether tokens can be verified.
+// oauthDetails describes the token verifier.
 type oauthDetails struct {
 	Issuer string `json:"issuer"`
-	// Keys is how many keys verify tokens; with 0, every token is refused.
+	// Keys is the number of keys that verify tokens; with 0, every token is refused.
 	Keys int `json:"keys"`
 	// AgeSeconds is the time since they were last fetched; absent until then.
 	AgeSeconds *float64 `json:"ageSeconds,omitempty"`
-	// Error says what is wrong with the last fetch.
+	// Error is the error of the last fetch.
 	Error string `json:"error,omitempty"`
 }
 
@@ -140,20 +142,20 @@ func (r *readiness) details() details {
 	return d
 }
 
-// detail adds what there is to say of a replica among others.
+// detail adds the details that exist only in a cluster. loaded says whether rules are in force.
 func (c *cluster) detail(d *details, loaded bool, maxStaleness time.Duration) {
 	d.Namespaces = c.namespaces()
-	heard := c.tracker.Proven()
-	if !heard.IsZero() {
-		d.WatchProvenSecondsAgo = new(time.Since(heard).Seconds())
+	upToDate := c.tracker.Proven()
+	if !upToDate.IsZero() {
+		d.WatchProvenSecondsAgo = new(time.Since(upToDate).Seconds())
 	}
 	if c.stored != nil {
 		if written, inForce := c.stored.InForce(); inForce {
 			d.Stored = &storedDetails{written, time.Since(written).Seconds()}
-			heard = written // nothing since
+			upToDate = written
 		}
 	}
-	d.Stale = maxStaleness > 0 && !heard.IsZero() && time.Since(heard) > maxStaleness
+	d.Stale = maxStaleness > 0 && !upToDate.IsZero() && time.Since(upToDate) > maxStaleness
 	d.Fenced = c.replica.FencedSoon()
 	d.Joining = !c.replica.Serving(loaded, d.Stored != nil)
 }
@@ -180,7 +182,7 @@ func (c *cluster) namespaces() []namespaceDetails {
 	return all
 }
 
-func (r *readiness) plain(w http.ResponseWriter, _ *http.Request) {
+func (r *readiness) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	if !r.details().Ready {
 		http.Error(w, "not ready", http.StatusServiceUnavailable)
 		return
@@ -188,23 +190,23 @@ func (r *readiness) plain(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-// started answers once the replica is ready, or after a while in any case: a start makes no failed probe, of which the kubelet would
-// write an Event each, and a replica that waits for the API server is not started anew.
-func (r *readiness) started(w http.ResponseWriter, request *http.Request) {
-	waited, cancel := context.WithTimeout(request.Context(), startupWait)
+// serveStartup answers 200 once the replica is ready, or after startupWait. It never fails: the kubelet would write an
+// Event for each failed probe, and would restart a replica that waits for the API server.
+func (r *readiness) serveStartup(w http.ResponseWriter, request *http.Request) {
+	waiting, cancel := context.WithTimeout(request.Context(), startupWait)
 	defer cancel()
-	check := time.NewTicker(startupCheck)
+	check := time.NewTicker(startupCheckInterval)
 	defer check.Stop()
-	for !r.details().Ready && !r.draining.Load() && waited.Err() == nil {
+	for !r.details().Ready && !r.draining.Load() && waiting.Err() == nil {
 		select {
-		case <-waited.Done():
+		case <-waiting.Done():
 		case <-check.C:
 		}
 	}
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-func (r *readiness) detailed(w http.ResponseWriter, _ *http.Request) {
+func (r *readiness) serveDetails(w http.ResponseWriter, _ *http.Request) {
 	d := r.details()
 	w.Header().Set("Content-Type", "application/json")
 	if !d.Ready {
@@ -212,5 +214,5 @@ func (r *readiness) detailed(w http.ResponseWriter, _ *http.Request) {
 	}
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(d) // the reader has gone
+	_ = encoder.Encode(d) // fails only if the client has disconnected
 }

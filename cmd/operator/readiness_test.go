@@ -33,11 +33,11 @@ func TestTheStartupProbeIsAnsweredOnceReadyOrAfterAWhile(t *testing.T) {
 					time.AfterFunc(c.after, func() { c.become(ready) })
 				}
 				asked, answer := time.Now(), httptest.NewRecorder()
-				ready.started(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/startupz", nil))
+				ready.serveStartup(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/startupz", nil))
 				if answer.Code != http.StatusOK {
 					t.Errorf("status %d", answer.Code)
 				}
-				if took := time.Since(asked); took < c.want || took > c.want+2*startupCheck {
+				if took := time.Since(asked); took < c.want || took > c.want+2*startupCheckInterval {
 					t.Errorf("answered after %s, want %s", took, c.want)
 				}
 				synctest.Wait()

@@ -2,8 +2,8 @@ package main
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// newReadyMetric returns registration_policy_ready: 1 while /readyz says that this replica should get calls. Prometheus reads the
-// metrics of unready replicas too, so that "none is ready" can be told apart from "nothing answers".
+// newReadyMetric returns registration_policy_ready, which is 1 while /readyz answers 200. Prometheus scrapes unready
+// replicas too, so an alert can tell "no replica is ready" from "no replica is reachable".
 func newReadyMetric(ready *readiness) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "registration_policy_ready", Help: "1 while this replica is ready for calls.",

@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	// minFence is the least --fence-after: a replica reports every 10 s, and two of its reports may fail.
+	// minFence is the smallest --fence-after. A replica reports every 10 s, and two reports in a row may fail.
 	minFence = 30 * time.Second
-	// minStaleness is the least --max-staleness: a watch of which nothing changes is heard of about once a minute.
+	// minStaleness is the smallest --max-staleness. An idle watch gets a bookmark about once a minute.
 	minStaleness = 2 * time.Minute
-	// maxReplicaName leaves room in the name of an object for that of the lease before it, which has up to 63 characters, and for what
-	// tells two processes of one name apart.
+	// maxReplicaName is the longest --replica-name. The name of the report's Lease also holds the name of the leader's
+	// Lease, up to 63 characters, and a suffix that tells apart two processes with the same name.
 	maxReplicaName = 180
 )
 
@@ -25,19 +25,19 @@ func (o *options) setReplicaName() error {
 	}
 	host, err := os.Hostname()
 	if err != nil {
-		return fmt.Errorf("--replica-name: required where the host has no name: %w", err)
+		return fmt.Errorf("--replica-name: required, because the host name cannot be read: %w", err)
 	}
 	o.replicaName = strings.ToLower(host)
 	return nil
 }
 
-// validateReplica tells bad of what is wrong with the flags of a replica among others.
+// validateReplica calls bad for each invalid flag about replicas in a cluster.
 func (o *options) validateReplica(bad func(flag, format string, args ...any)) {
 	if o.fenceAfter != 0 && o.fenceAfter < minFence {
-		bad("fence-after", "%s is less than %s: a replica reports every 10s, and a report or two may fail", o.fenceAfter, minFence)
+		bad("fence-after", "%s is less than %s: a replica reports every 10s, and two reports may fail", o.fenceAfter, minFence)
 	}
 	if o.maxStaleness != 0 && o.maxStaleness < minStaleness {
-		bad("max-staleness", "%s is less than %s: from a quiet API server there is word about once a minute", o.maxStaleness, minStaleness)
+		bad("max-staleness", "%s is less than %s: an idle watch gets a bookmark about once a minute", o.maxStaleness, minStaleness)
 	}
 	if o.policyDir != "" {
 		for _, flag := range []struct {
@@ -47,7 +47,7 @@ func (o *options) validateReplica(bad func(flag, format string, args ...any)) {
 			{"fence-after", o.fenceAfter != 0}, {"max-staleness", o.maxStaleness != 0}, {"service-name", o.serviceName != ""},
 		} {
 			if flag.set {
-				bad(flag.name, "is of a cluster, and --policy-dir runs without one")
+				bad(flag.name, "has no effect with --policy-dir, which runs without a cluster; leave it out")
 			}
 		}
 		return
@@ -55,13 +55,14 @@ func (o *options) validateReplica(bad func(flag, format string, args ...any)) {
 	o.validateNames(bad)
 }
 
-// validateNames tells bad of names that no object can have. An API server would refuse them one by one, at a time when nobody looks.
+// validateNames calls bad for each name that no object can have. Otherwise the API server would refuse it only after
+// the start.
 func (o *options) validateNames(bad func(flag, format string, args ...any)) {
 	for _, label := range []struct{ flag, value string }{{"lease-name", o.leaseName}, {"service-name", o.serviceName}} {
 		if label.flag == "service-name" && label.value == "" {
 			continue
 		}
-		// Both are values of labels, too.
+		// Both are also used as values of labels.
 		problems := validation.IsDNS1123Subdomain(label.value)
 		if len(label.value) > validation.LabelValueMaxLength {
 			problems = append(problems, fmt.Sprintf("it has %d characters", len(label.value)))
@@ -71,7 +72,7 @@ func (o *options) validateNames(bad func(flag, format string, args ...any)) {
 		}
 	}
 	if problems := validation.IsDNS1123Subdomain(o.replicaName); len(problems) > 0 || len(o.replicaName) > maxReplicaName {
-		bad("replica-name", "%q: write at most %d letters, digits, - and . of the kind of a pod's name", o.replicaName, maxReplicaName)
+		bad("replica-name", "%q: write at most %d lower-case letters, digits, - and ., as in a pod's name", o.replicaName, maxReplicaName)
 	}
 	if problems := validation.IsDNS1123Label(o.namespace); o.namespace != "" && len(problems) > 0 {
 		bad("namespace", "%q is not the name of a namespace: %s", o.namespace, problems[0])

@@ -20,8 +20,8 @@ func TestFlagsOfAReplicaThatCannotBeMeantAreRefusedByName(t *testing.T) {
 		"a lease without a name":                   {[]string{"--lease-name", ""}, `--lease-name: ""`},
 		"a Service whose name is no label's value": {[]string{"--service-name", strings.Repeat("a", 70)}, "--service-name: "},
 		"a Service whose name no object has":       {[]string{"--service-name", "My Hook"}, `--service-name: "My Hook"`},
-		"a fence of an operator without a cluster": {[]string{"--policy-dir", ".", "--fence-after", "1m"}, "--fence-after: is of a cluster"},
-		"a staleness without a cluster":            {[]string{"--policy-dir", ".", "--max-staleness", "5m"}, "--max-staleness: is of a cluster"},
+		"a fence of an operator without a cluster": {[]string{"--policy-dir", ".", "--fence-after", "1m"}, "--fence-after: has no effect with --policy-dir"},
+		"a staleness without a cluster":            {[]string{"--policy-dir", ".", "--max-staleness", "5m"}, "--max-staleness: has no effect with --policy-dir"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			flags := append([]string{"--insecure-no-authentication"}, c.flags...)

@@ -26,13 +26,14 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// sourceTimeout is how long what feeds the rules has to end, within what the chart adds to a pod's time to stop.
+// sourceTimeout is how long the policy source may take to stop. It fits into the 5 s that the chart adds to the grace
+// period of a pod.
 const sourceTimeout = 4 * time.Second
 
-// serveCheck is how often a replica that does not listen for calls yet checks whether it may.
-const serveCheck = 5 * time.Millisecond
+// listenCheckInterval is the time between two checks whether the hook may listen.
+const listenCheckInterval = 5 * time.Millisecond
 
-// operator is the program, wired and not yet running. Everything that can fail has been done.
+// operator is the wired program. Its configuration has been checked and its sockets are bound.
 type operator struct {
 	options   *options
 	logger    logr.Logger
@@ -48,17 +49,17 @@ type operator struct {
 	probes      *http.Server
 	metrics     *http.Server
 	policies    policySource
-	leftOut     prometheus.Counter // log lines
-	flushLog    func()             // before the process ends of itself
+	dropped     prometheus.Counter // log lines
+	flushLog    func()             // to be called before os.Exit
 }
 
-// policySource is where the rules come from: a cluster or a directory.
+// policySource is the source of the rules: a cluster or a directory.
 type policySource interface {
-	// Start keeps the store up to date until ctx ends. An error means that it cannot go on.
+	// Start keeps the store up to date until ctx ends. It fails if it cannot continue.
 	Start(ctx context.Context) error
 }
 
-// run is the program. It returns when it was told to stop, or with the one thing that is wrong.
+// run runs the program until a signal or a failure.
 func run(args, environ []string) error {
 	options, err := parseOptions(args, environ)
 	if errors.Is(err, pflag.ErrHelp) {
@@ -73,13 +74,13 @@ func run(args, environ []string) error {
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	log := holdBack()
+	log := newStartBuffer()
 	logger := newLogger(options, log)
 	operator, err := newOperator(options, logger)
 	if err != nil {
 		return err
 	}
-	queue := newLogQueue(os.Stderr, operator.leftOut, logr.FromSlogHandler(newLogHandler(options, os.Stderr)))
+	queue := newLogQueue(os.Stderr, operator.dropped, logr.FromSlogHandler(newLogHandler(options, os.Stderr)))
 	log.release(queue)
 	operator.flushLog = queue.flush
 	defer queue.flush()
@@ -88,9 +89,9 @@ func run(args, environ []string) error {
 
 func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	store := &rules.Store{}
-	op := &operator{options: o, logger: logger, store: store, leftOut: newLeftOutMetric(), flushLog: func() {}}
+	op := &operator{options: o, logger: logger, store: store, dropped: newDroppedLinesMetric(), flushLog: func() {}}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newVersionMetric(), op.leftOut)
+	registry.MustRegister(newVersionMetric(), op.dropped)
 	memory, err := setMemoryLimit()
 	if err != nil {
 		logger.Error(err, "Memory limit not known: budgets are shared out of 1 GiB")
@@ -161,13 +162,13 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	return op, nil
 }
 
-// run serves until a signal or a failure, and then stops in the order that loses no call: unready first; a time in which
-// everything still works, rules included, until no proxy sends calls here any more; then the hook, then what feeds it, and the
-// probes last. A second signal ends at once.
+// run serves until a signal or a failure, and then stops in an order that loses no call. First the replica becomes
+// unready. It keeps answering, with current rules, for the drain delay, until proxies stop sending calls. Then it stops
+// the hook, the policy source, and last the probes. A second signal ends the process at once.
 func (op *operator) run(signals <-chan os.Signal) error {
 	background, stopBackground := context.WithCancel(context.Background())
 	defer stopBackground()
-	failed := make(chan error, 8) // one for each of the goroutines below
+	failed := make(chan error, 8) // room for each of the goroutines below
 	start := func(f func() error) <-chan struct{} {
 		ended := make(chan struct{})
 		go func() {
@@ -178,7 +179,7 @@ func (op *operator) run(signals <-chan os.Signal) error {
 		}()
 		return ended
 	}
-	op.announce()
+	op.logStart()
 	probesEnded := start(func() error { return serveSide(op.probes, op.listeners.probe) })
 	metricsEnded := start(func() error { return serveSide(op.metrics, op.listeners.metrics) })
 	if op.credentials != nil {
@@ -235,8 +236,8 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	stopBackground()
 	select {
 	case <-policiesEnded:
-	case <-time.After(sourceTimeout): // an API server, or a disk, that says nothing: all calls are answered, and a pod has only so long
-		loglevel.Warn(op.logger, "Ending without having said goodbye to the API server", "waited", sourceTimeout.String())
+	case <-time.After(sourceTimeout): // the API server or the disk does not answer, and the grace period of the pod is limited
+		loglevel.Warn(op.logger, "Policy source did not stop in time", "waited", sourceTimeout.String())
 	}
 	failure = errors.Join(failure, op.metrics.Close(), op.probes.Close())
 	<-metricsEnded
@@ -245,13 +246,13 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	return failure
 }
 
-// serveHook listens for calls once they can be answered, and answers them until the hook is shut down: rules are in force, and this
-// replica is not fenced. Before, the kernel refuses connections: a proxy repeats a refused one with another replica, and must not
-// repeat a call that was answered 503. It returns at once where ctx ends before that.
+// serveHook starts to listen once rules are in force and the replica is not fenced, and serves calls until the hook is
+// shut down. Until then the kernel refuses connections: a proxy retries a refused connection on another replica, but
+// must not retry a call that was answered 503. If ctx ends before the hook listens, serveHook returns at once.
 func (op *operator) serveHook(ctx context.Context) error {
-	check := time.NewTicker(serveCheck)
+	check := time.NewTicker(listenCheckInterval)
 	defer check.Stop()
-	for !op.answers() {
+	for !op.canAnswer() {
 		select {
 		case <-ctx.Done():
 			return op.listeners.hook.Close()
@@ -267,14 +268,14 @@ func (op *operator) serveHook(ctx context.Context) error {
 	return op.hook.Serve(listener, op.certificate.TLS())
 }
 
-// answers says whether a call would be answered now.
-func (op *operator) answers() bool {
+// canAnswer reports whether a call would be answered now with a decision.
+func (op *operator) canAnswer() bool {
 	_, err := op.store.Load()
 	return err == nil && (op.fenced == nil || !op.fenced())
 }
 
-// announce says at the start what matters about how this operator is set up.
-func (op *operator) announce() {
+// logStart logs the configuration, and warns of insecure and unknown settings.
+func (op *operator) logStart() {
 	o := op.options
 	source := []any{"policyDir", o.policyDir}
 	if o.policyDir == "" {

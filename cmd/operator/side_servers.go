@@ -12,31 +12,32 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// sideTimeout is the time for a call to the probe or metrics server, either way: kubelet and Prometheus wait 1 to 10 s.
+// sideTimeout is the read and write timeout of the probe and metrics servers; kubelet and Prometheus wait 1 to 10 s.
 const sideTimeout = 10 * time.Second
 
 const (
-	// startupWait is how long /startupz waits for readiness: less than sideTimeout, and than the timeout of the startup probe.
+	// startupWait is how long /startupz waits for readiness: less than sideTimeout and the timeout of the startup
+	// probe.
 	startupWait = 8 * time.Second
-	// startupCheck is how often it looks.
-	startupCheck = 50 * time.Millisecond
+	// startupCheckInterval is the time between two checks for readiness.
+	startupCheckInterval = 50 * time.Millisecond
 )
 
-// newProbeServer answers the kubelet: /healthz while the process runs, /readyz while it should get calls, /startupz as soon as one of
-// the others is worth asking.
+// newProbeServer serves the probes of the kubelet: /healthz answers 200 while the process runs, /readyz while the
+// replica should get calls, and /startupz once the kubelet should start the other two probes.
 func newProbeServer(ready *readiness, logger logr.Logger) *http.Server {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /startupz", ready.started)
+	mux.HandleFunc("GET /startupz", ready.serveStartup)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", ready.plain)
+	mux.HandleFunc("GET /readyz", ready.serveStatus)
 	return newSideServer(mux, logger)
 }
 
-// newMetricsServer answers Prometheus, and people who want to know why a replica is not ready.
+// newMetricsServer serves /metrics for Prometheus, and /readyz with details for people.
 func newMetricsServer(gatherer prometheus.Gatherer, ready *readiness, logger logr.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /readyz", ready.detailed)
+	mux.HandleFunc("GET /readyz", ready.serveDetails)
 	return newSideServer(mux, logger)
 }
 

@@ -12,10 +12,10 @@ import (
 	"registrationpolicy.dev/operator/internal/version"
 )
 
-// keepSnapshots returns nil without --snapshot-dir.
+// keepSnapshots returns the keeper of the stored snapshot, or nil without --snapshot-dir.
 func (o *options) keepSnapshots(config *rest.Config, keeper storedsnapshot.Options) (*storedsnapshot.Keeper, error) {
 	if o.snapshotDir == "" {
-		return nil, nil //nolint:nilnil // nil: nothing is to be stored
+		return nil, nil //nolint:nilnil // nil: no snapshot is stored
 	}
 	identity, err := storedsnapshot.ClusterIdentity(config)
 	if err != nil {
@@ -23,13 +23,14 @@ func (o *options) keepSnapshots(config *rest.Config, keeper storedsnapshot.Optio
 	}
 	keeper.Directory = o.snapshotDir
 	keeper.Binding = storedsnapshot.Binding{
-		Version: version.String(), Cluster: identity, Namespaces: o.watchNamespaces, Flags: o.deciding(),
+		Version: version.String(), Cluster: identity, Namespaces: o.watchNamespaces, Flags: o.decisionFlags(),
 	}
 	return storedsnapshot.New(keeper)
 }
 
-// deciding returns the flags that change decisions, but for the namespaces. Texts for people are none.
-func (o *options) deciding() []string {
+// decisionFlags returns the flags that change decisions, except --watch-namespaces. Texts for people do not change
+// decisions.
+func (o *options) decisionFlags() []string {
 	flags := []string{
 		"--address-attributes=" + strings.Join(o.attributes, ","),
 		fmt.Sprintf("--observe=%t", o.observe),

@@ -43,7 +43,7 @@ func TestAStoredSnapshotIsBoundToTheFlagsThatChangeDecisions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return o.deciding()
+		return o.decisionFlags()
 	}
 	before := deciding()
 	for _, flag := range []string{"--observe", "--address-attributes=email", "--namespace-sources=team-a=rul1"} {

@@ -1,10 +1,10 @@
-// Package crd holds the generated CustomResourceDefinition, so that what checks a policy without an API server checks it
-// by the very same schema.
+// Package crd embeds the generated CustomResourceDefinition, so that programs without an API server can validate policies
+// by the same schema.
 package crd
 
 import _ "embed"
 
-// RegistrationPolicies is the YAML of the CustomResourceDefinition of RegistrationPolicy: one document.
+// RegistrationPolicies is the CustomResourceDefinition of RegistrationPolicy, a single YAML document.
 //
 //go:embed bases/registrationpolicy.dev_registrationpolicies.yaml
 var RegistrationPolicies []byte

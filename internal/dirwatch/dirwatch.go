@@ -1,5 +1,5 @@
-// Package dirwatch says when the content of a directory may have changed: files written by hand as well as the volumes that
-// a kubelet updates by swapping symlinks.
+// Package dirwatch reports when the content of a directory may have changed. It handles files written by hand and
+// volumes that a kubelet updates by swapping symlinks.
 package dirwatch
 
 import (
@@ -11,45 +11,46 @@ import (
 )
 
 const (
-	// quiet is how long a directory must be at rest before it is read: editors and kubelets do several things in a row.
-	quiet = 50 * time.Millisecond
-	// longest is how long a change waits at the most, however busy the directory is.
-	longest = 500 * time.Millisecond
-	// poll is how often the directory is looked at without a notice: some file systems, NFS for one, send none, and neither does
-	// a file that is changed behind a link.
-	poll = 10 * time.Second
+	// settleTime is how long no event must arrive before the directory is read: editors and kubelets change it in
+	// several steps.
+	settleTime = 50 * time.Millisecond
+	// settleLimit is the longest wait after a change in a directory that never settles.
+	settleLimit = 500 * time.Millisecond
+	// pollInterval is the time between checks without an event. NFS and some other file systems send no events, and
+	// neither does a change to the target of a symlink.
+	pollInterval = 10 * time.Second
 )
 
-// Watcher watches one directory, not the directories below it.
+// Watcher watches one directory, without its subdirectories.
 type Watcher struct {
 	dir      string
-	notices  *fsnotify.Watcher // nil where the system has none left to give
+	notifier *fsnotify.Watcher // nil if the system has no watch left
 	interval time.Duration
 }
 
-// New begins to watch dir: from now on no change is missed. The watcher can be used even where there is an error, which says
-// that changes are not noticed at once but found every 10 s.
+// New starts to watch dir. The watcher is usable even if there is an error: it then finds changes only by polling every
+// 10 s.
 func New(dir string) (*Watcher, error) {
-	w := &Watcher{dir: dir, interval: poll}
-	notices, err := fsnotify.NewWatcher()
+	w := &Watcher{dir: dir, interval: pollInterval}
+	notifier, err := fsnotify.NewWatcher()
 	if err != nil {
 		return w, fmt.Errorf("watch %s: %w", dir, err)
 	}
-	w.notices = notices
-	if err := notices.Add(dir); err != nil {
+	w.notifier = notifier
+	if err := notifier.Add(dir); err != nil {
 		return w, fmt.Errorf("watch %s: %w", dir, err)
 	}
 	return w, nil
 }
 
-// Run calls changed at the beginning, after changes, and now and then without one, until ctx ends; then it ends the watch.
-// changed is called by one goroutine, and must compare contents itself.
+// Run calls changed at the start, after each change, and at every poll, until ctx ends; then it closes the watch. It
+// calls changed from one goroutine. changed must find out by itself whether the content differs.
 func (w *Watcher) Run(ctx context.Context, changed func()) {
 	var events <-chan fsnotify.Event
-	var lost <-chan error // an overflow, for example
-	if w.notices != nil {
-		events, lost = w.notices.Events, w.notices.Errors
-		defer func() { _ = w.notices.Close() }()
+	var lost <-chan error // for example an overflow of the event queue
+	if w.notifier != nil {
+		events, lost = w.notifier.Events, w.notifier.Errors
+		defer func() { _ = w.notifier.Close() }()
 	}
 	tick := time.NewTicker(w.interval)
 	defer tick.Stop()
@@ -59,29 +60,29 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 		case <-ctx.Done():
 		case <-events:
 			settle(ctx, events)
-		case <-lost: //nolint:errcheck // whatever was missed, changed looks at all there is
+		case <-lost: //nolint:errcheck // changed reads the whole directory, so a lost event does not matter
 		case <-tick.C:
 			w.watchAgain()
 		}
 	}
 }
 
-// watchAgain looks for the directory by its path: it may be another one by now.
+// watchAgain renews the watch, because the path may now lead to a different directory.
 func (w *Watcher) watchAgain() {
-	if w.notices == nil {
+	if w.notifier == nil {
 		return
 	}
-	_ = w.notices.Remove(w.dir) // an error means that it was not watched,
-	_ = w.notices.Add(w.dir)    // or is not there at present: the next poll tries again
+	_ = w.notifier.Remove(w.dir) // an error means that it was not watched
+	_ = w.notifier.Add(w.dir)    // an error means that the directory is missing now; the next poll tries again
 }
 
-// settle waits until nothing has happened for a while.
+// settle waits until no event has arrived for settleTime, at most for settleLimit.
 func settle(ctx context.Context, events <-chan fsnotify.Event) {
-	deadline := time.After(longest)
+	deadline := time.After(settleLimit)
 	for {
 		select {
 		case <-events:
-		case <-time.After(quiet):
+		case <-time.After(settleTime):
 			return
 		case <-deadline:
 			return

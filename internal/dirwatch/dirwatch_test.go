@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// within is a deadline for what takes moments.
+// within is a deadline for events that take moments.
 const within = 30 * time.Second
 
 // watched is a directory under watch, and what changed was told.
@@ -85,7 +85,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// withoutPolls is an interval that no test lives to see.
+// withoutPolls is an interval longer than any test.
 const withoutPolls = time.Hour
 
 func TestEveryWayToChangeAFileIsNoticed(t *testing.T) {
@@ -139,7 +139,7 @@ func TestABusyDirectoryIsReadNevertheless(t *testing.T) {
 			return
 		case <-end:
 			t.Fatal("changed was not called while the directory was never at rest")
-		case <-time.After(quiet / 10):
+		case <-time.After(settleTime / 10):
 		}
 	}
 }
@@ -148,7 +148,7 @@ func TestWithoutNoticesTheDirectoryIsLookedAt(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "policies")
 	must(t, os.Mkdir(dir, 0o700))
-	w := watch(t, dir, quiet)
+	w := watch(t, dir, settleTime)
 	must(t, os.Remove(dir))
 	must(t, os.Mkdir(dir, 0o700)) // another directory, of which no notice comes
 	write(t, "one", dir, "a")
@@ -168,9 +168,9 @@ func TestADirectoryMadeAgainIsWatchedAgain(t *testing.T) {
 	end := time.After(within)
 	for {
 		select {
-		case notice := <-watcher.notices.Events:
+		case notice := <-watcher.notifier.Events:
 			if filepath.Base(notice.Name) == "a" {
-				must(t, watcher.notices.Close())
+				must(t, watcher.notifier.Close())
 				return
 			}
 		case <-end:
@@ -195,7 +195,7 @@ func TestADirectoryThatIsNotThereIsAnErrorAndIsFoundOnceItIs(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want an error that says it does not exist", err)
 	}
-	watcher.interval = quiet
+	watcher.interval = settleTime
 	must(t, os.Mkdir(dir, 0o700))
 	w := run(t, watcher)
 	write(t, "one", dir, "a")

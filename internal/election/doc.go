@@ -1,2 +1,2 @@
-// Package election lets one replica lead, in a loop that never ends the process.
+// Package election elects one replica as the leader. Losing the lease never ends the process.
 package election

@@ -13,41 +13,43 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// The times of the lease, as kube-controller-manager has them: a dead leader is followed after at most leaseDuration.
+// The times of the lease are those of kube-controller-manager. Another replica takes over from a dead leader after
+// leaseDuration.
 const (
 	leaseDuration = 15 * time.Second
 	renewDeadline = 10 * time.Second
 	retryPeriod   = 2 * time.Second
 )
 
-// Election lets one replica at a time do a piece of work, for as long as it holds a lease.
+// Election calls Lead in one replica at a time, for as long as that replica holds a lease.
 //
-// Losing the lease ends the work, not the process: controller-runtime's own election ends the process, and with it a replica
-// that could still answer calls.
+// Losing the lease ends the context of Lead, not the process. The election of controller-runtime ends the process,
+// although the replica could still answer calls.
 type Election struct {
-	// Leases is where the lease is kept.
+	// Leases is the client for the lease.
 	Leases coordinationv1.LeasesGetter
-	// Namespace and Name are the lease's.
+	// Namespace and Name are those of the lease.
 	Namespace, Name string
-	// Identity names this replica; it must be unique.
+	// Identity identifies this replica; it must be unique.
 	Identity string
-	// Lead does the work until its context ends. If it returns earlier, the lease is given up and sought again.
+	// Lead does the work of the leader until its context ends. If it returns earlier, the replica releases the lease
+	// and tries to acquire it again.
 	Lead func(ctx context.Context) error
 
-	// Metrics has the gauge that says who leads.
+	// Metrics has the gauge of the leader.
 	Metrics *Metrics
-	// Logger takes a line when leading begins and ends.
+	// Logger gets a line when this replica starts and stops leading.
 	Logger logr.Logger
 }
 
-// Start takes part in the election until ctx ends. Then it ends the work first, and gives up the lease last.
-// It fails at once if the election is set up wrongly, and otherwise never.
+// Start takes part in the election until ctx ends. Then it first ends Lead and last releases the lease. It fails only
+// if the election is configured wrongly.
 func (e *Election) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := e.term(ctx); err != nil {
 			return err
 		}
-		select { // a Lead that fails at once must not make a tight loop
+		select { // no tight loop if Lead fails at once
 		case <-ctx.Done():
 		case <-time.After(retryPeriod):
 		}
@@ -55,12 +57,12 @@ func (e *Election) Start(ctx context.Context) error {
 	return nil
 }
 
-// term seeks the lease, leads while it is held, and returns when both are over.
+// term acquires the lease, leads while it holds it, and returns after both have ended.
 func (e *Election) term(ctx context.Context) error {
-	// The elector's own context ends after the work: it releases the lease when it does.
+	// The elector releases the lease when its context ends, so that context outlives Lead.
 	held, release := context.WithCancel(context.WithoutCancel(ctx))
 	defer release()
-	work := &work{ended: make(chan struct{})}
+	work := &onceUnlessOver{ended: make(chan struct{})}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Name: e.Name,
 		Lock: &resourcelock.LeaseLock{
@@ -110,32 +112,33 @@ func (e *Election) lead(ctx, leading context.Context) {
 	e.Logger.Info("No longer leading", "lease", e.Name)
 }
 
-// work is done at most once, and not begun any more once somebody has waited for its end: the elector starts it in a
-// goroutine, which may get its turn only after the term.
-type work struct {
-	mu          sync.Mutex
-	begun, over bool
-	ended       chan struct{}
+// onceUnlessOver runs a function at most once, and not at all after the first wait. The elector starts it in a
+// goroutine that may be scheduled only after the term is over.
+type onceUnlessOver struct {
+	mu            sync.Mutex
+	started, over bool
+	ended         chan struct{}
 }
 
-func (w *work) do(f func()) {
+func (w *onceUnlessOver) do(f func()) {
 	w.mu.Lock()
 	if w.over {
 		w.mu.Unlock()
 		return
 	}
-	w.begun = true
+	w.started = true
 	w.mu.Unlock()
 	defer close(w.ended)
 	f()
 }
 
-func (w *work) wait() {
+// wait prevents a later do, and waits until a started one has ended.
+func (w *onceUnlessOver) wait() {
 	w.mu.Lock()
 	w.over = true
-	begun := w.begun
+	started := w.started
 	w.mu.Unlock()
-	if begun {
+	if started {
 		<-w.ended
 	}
 }

@@ -125,7 +125,7 @@ func TestOneLeadsAndTheNextFollowsAtOnce(t *testing.T) {
 	if first.err != nil || first.leads() {
 		t.Errorf("the first ended with %v, leading: %t", first.err, first.leads())
 	}
-	// Given up, not left to expire: at this moment it is nobody's, or the second has it already.
+	// Released, not left to expire: it now has no holder, or the second candidate has already acquired it.
 	if got := holder(t, namespace); got != "" && got != "second" {
 		t.Errorf("the lease is still held by %q", got)
 	}
@@ -168,7 +168,7 @@ func TestALostLeaseEndsTheWorkAndNotTheElection(t *testing.T) {
 	if got := fixture.Metric(t, c.registry, "registration_policy_leader"); got != 0 {
 		t.Errorf("the gauge is %v without the lease", got)
 	}
-	// The thief never renews: it is followed.
+	// The thief never renews, so the candidate takes over again.
 	eventuallyLeads(t, withinALease, c)
 	if c.terms != 2 || holder(t, namespace) != "loser" {
 		t.Errorf("%d terms, the lease is held by %q; want 2, and loser", c.terms, holder(t, namespace))

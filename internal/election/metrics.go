@@ -2,7 +2,7 @@ package election
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics are those of the election:
+// Metrics are the metrics of the election:
 //
 //	registration_policy_leader  1 on the replica that writes status
 type Metrics struct {

@@ -1,6 +1,7 @@
-// Package listconfigmap is the format of ConfigMaps that hold a list, to read and to write.
+// Package listconfigmap reads and writes lists that are stored in ConfigMaps.
 //
-// A small list is one ConfigMap; each of its keys is a text of one entry a line. A list that one ConfigMap cannot hold is an index
-// that names shards by their content: immutable ConfigMaps, which are written before the index names them and deleted when no index
-// does any more. A list is read whole or not at all: a lost shard must not thin a list that denies.
+// A small list is one ConfigMap; each of its keys holds a text with one entry per line. A list that exceeds one
+// ConfigMap is split into shards, which are immutable ConfigMaps, and an index that names each shard by its digest.
+// Shards are written before the index, and deleted when no index names them. A list is read completely or not at all: a
+// lost shard must not shorten a deny list.
 package listconfigmap

@@ -11,48 +11,50 @@ import (
 )
 
 const (
-	// Label is what every ConfigMap with a list, an index or a shard has, with the value [LabelTrue]. Others are not read.
+	// Label is on every ConfigMap with a list, an index or a shard, with the value [LabelTrue]. ConfigMaps without it
+	// are not read.
 	Label = "registrationpolicy.dev/list"
 	// LabelTrue is the value of Label.
 	LabelTrue = "true"
-	// LabelShardOf names, on a shard, the list that it was written for: see [ShardOf].
+	// LabelShardOf is on every shard. Its value names the list, see [ShardOf].
 	LabelShardOf = "registrationpolicy.dev/list-shard-of"
-	// AnnotationFormat says what a ConfigMap holds; without it, entries. Another value than [FormatIndex] is of an operator newer
-	// than this.
+	// AnnotationFormat is the format of the data. A ConfigMap without it holds entries. A value other than
+	// [FormatIndex] comes from a newer operator.
 	AnnotationFormat = "registrationpolicy.dev/list-format"
 	// FormatIndex is the format of an index: JSON under KeyIndex.
 	FormatIndex = "index.v1"
 	// KeyIndex is the only key of an index.
 	KeyIndex = "index"
-	// KeyEntries is the key that Write puts entries under.
+	// KeyEntries is the key under which Write stores entries.
 	KeyEntries = "entries"
 )
 
 const (
-	// maxText is how many bytes of entries Write puts into one ConfigMap. An API server takes 1 MiB of data, and some clients keep a
-	// copy of an object in an annotation of it.
+	// maxText is the largest text in bytes that Write puts into one ConfigMap. An API server accepts 1 MiB of data, and
+	// some clients store a copy of the object in an annotation.
 	maxText = 900 << 10
-	// maxShards bounds an index: with more, it says something else than a list.
+	// maxShards is the largest number of shards; an index with more is damaged.
 	maxShards = 1000
-	// nameDigits is how much of a shard's digest its name has: 64 bits, and what it names is checked against the whole.
+	// nameDigits is the number of hexadecimal digits of its digest in the name of a shard: 64 bits. A reader checks the
+	// whole digest.
 	nameDigits = 16
 )
 
-// index is what an index says of its list.
+// index is the JSON of an index.
 type index struct {
-	// Digest is that of the whole text, and Size its length in bytes.
+	// Digest and Size (in bytes) are those of the whole text.
 	Digest string  `json:"digest"`
 	Size   int     `json:"size"`
-	Shards []shard `json:"shards"`
+	Shards []shard `json:"shards"` // in the order of the text
 }
 
-// shard is one of the parts that make the text, in this order.
+// shard names a ConfigMap with a part of the text.
 type shard struct {
 	Name   string `json:"name"`
 	Digest string `json:"digest"`
 }
 
-// DigestOf returns "sha256:" and the hexadecimal digits of the texts one after the other.
+// DigestOf returns "sha256:" and the hexadecimal SHA-256 of the concatenated texts.
 func DigestOf(texts ...[]byte) string {
 	digest := newDigest()
 	for _, text := range texts {
@@ -65,8 +67,8 @@ func newDigest() hash.Hash { return sha256.New() }
 
 func sumOf(digest hash.Hash) string { return "sha256:" + hex.EncodeToString(digest.Sum(nil)) }
 
-// ShardOf returns the value of LabelShardOf for the shards of a list. A name too long for a label is cut, and told apart by a
-// digest.
+// ShardOf returns the value of LabelShardOf for the shards of a list. If the name is too long for a label, its end is
+// replaced by a digest of the name.
 func ShardOf(name string) string {
 	if len(name) <= validation.LabelValueMaxLength {
 		return name
@@ -76,8 +78,8 @@ func ShardOf(name string) string {
 	return name[:validation.LabelValueMaxLength-len(ending)] + ending
 }
 
-// IsList says whether a ConfigMap has the label of one with a list.
+// IsList reports whether a ConfigMap has Label with the value LabelTrue.
 func IsList(object *corev1.ConfigMap) bool { return object.Labels[Label] == LabelTrue }
 
-// Labels returns the labels of every ConfigMap that holds a list, or a part of one. Others are not read.
+// Labels returns the labels by which to select the ConfigMaps with lists, indexes and shards.
 func Labels() labels.Set { return labels.Set{Label: LabelTrue} }

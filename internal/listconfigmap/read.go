@@ -8,29 +8,29 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Get returns a ConfigMap by its name. Those without the label of a list may be left out, or be returned: they count as not
-// there.
+// Get returns the ConfigMap with that name, and false if there is none. It may return ConfigMaps without the label of a
+// list: they are treated as missing.
 type Get func(name string) (*corev1.ConfigMap, bool)
 
-// Result is how a list was found.
+// Result is the result of reading a list.
 type Result int
 
 const (
-	// Found is a list whose texts are there.
+	// Found means that the list was read completely.
 	Found Result = iota
-	// NotFound is a ConfigMap, or a key of it, that is not there.
+	// NotFound means that the ConfigMap or its key is missing.
 	NotFound
-	// Broken is a list of which a part is missing or damaged, or in a format that is not known here.
+	// Broken means that a part of the list is missing or damaged, or that its format is unknown.
 	Broken
-	// NotWanted is a list that the sink did not want whole.
+	// NotWanted means that the [Sink] stopped before the end.
 	NotWanted
 )
 
-// Read returns the texts of the list that a ConfigMap holds: that of a key, or of all keys in their order if key is empty. The
-// texts must not be changed. Unless all of it is there, there are none: missing then says why, for people, or is empty where
-// there is no such ConfigMap, and the result is NotFound or Broken.
+// Read returns the texts of the list that a ConfigMap holds: of one key, or of all keys in their order if key is empty.
+// The caller must not change them. If any part is missing it returns no texts, a Result of NotFound or Broken, and a
+// message for people, which is empty if there is no such ConfigMap.
 func Read(get Get, name, key string) (_ [][]byte, missing string, _ Result) {
-	var all texts
+	var all collector
 	missing, result := Stream(get, name, key, &all)
 	if result != Found {
 		all = nil
@@ -38,7 +38,7 @@ func Read(get Get, name, key string) (_ [][]byte, missing string, _ Result) {
 	return all, missing, result
 }
 
-// ShardNames returns the names of the ConfigMaps that an index names, and none for what is no index or cannot be read.
+// ShardNames returns the names of the shards in an index, and none if object is not a readable index.
 func ShardNames(object *corev1.ConfigMap) []string {
 	if object.Annotations[AnnotationFormat] != FormatIndex {
 		return nil
@@ -55,8 +55,8 @@ func ShardNames(object *corev1.ConfigMap) []string {
 	return names
 }
 
-// textOf returns what a ConfigMap has under a key. kubectl puts what is not UTF-8 under binaryData; the API server lets no key
-// stand in both.
+// textOf returns the value of a key. kubectl stores values that are not UTF-8 under binaryData. The API server refuses
+// a key that is in both data and binaryData.
 func textOf(object *corev1.ConfigMap, key string) ([]byte, bool) {
 	if text, found := object.Data[key]; found {
 		return []byte(text), true

@@ -8,16 +8,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Sink takes up the texts of a list, one after the other.
+// Sink receives the texts of a list in order.
 type Sink interface {
-	// Begin comes first: the digest and size in bytes that the list says it has; "" and -1 where it does not. If it returns false, no
-	// text is read, and the result is NotWanted.
+	// Begin is called first, with the digest and the size in bytes that the list claims to have, or "" and -1 if it
+	// claims none. If it returns false, Stream reads no text and returns NotWanted.
 	Begin(digest string, size int64) bool
-	// Add takes up a text, which must not be kept or changed. If it returns false, no further one is read.
+	// Add receives a text, which it must not keep or change. If it returns false, Stream stops and returns NotWanted.
 	Add(text []byte) bool
 }
 
-// Stream reads a list as Read does, and holds one text at a time. What the sink has taken up is the list only if the result is Found.
+// Stream reads a list as Read does, but holds only one text at a time. Unless the result is Found, the caller must
+// discard the texts that the sink received.
 func Stream(get Get, name, key string, sink Sink) (missing string, _ Result) {
 	object, found := get(name)
 	if !found || !IsList(object) {
@@ -76,7 +77,7 @@ func streamIndex(get Get, object *corev1.ConfigMap, sink Sink) (missing string, 
 		if !found || DigestOf(text) != part.Digest {
 			return of + " does not have the content that the index names", Broken
 		}
-		// What is larger than it says would be taken for what fits.
+		// Begin may have accepted the list because of its claimed size, so more must not reach the sink.
 		if size += len(text); size > named.Size {
 			break
 		}
@@ -86,19 +87,19 @@ func streamIndex(get Get, object *corev1.ConfigMap, sink Sink) (missing string, 
 		}
 	}
 	if size != named.Size || sumOf(whole) != named.Digest {
-		return "its parts do not make the whole that the index names", Broken
+		return "its parts together do not have the size and digest that the index names", Broken
 	}
 	return "", Found
 }
 
-// texts is a Sink that keeps all.
-type texts [][]byte
+// collector is a Sink that keeps all texts.
+type collector [][]byte
 
-// Begin wants every list.
-func (*texts) Begin(string, int64) bool { return true }
+// Begin accepts every list.
+func (*collector) Begin(string, int64) bool { return true }
 
 // Add keeps a text.
-func (t *texts) Add(text []byte) bool {
-	*t = append(*t, text)
+func (c *collector) Add(text []byte) bool {
+	*c = append(*c, text)
 	return true
 }

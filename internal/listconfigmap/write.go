@@ -13,12 +13,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// ErrTooBig is the error of a text that no index can name.
+// ErrTooBig is the error of Write for a text that needs too many shards.
 var ErrTooBig = errors.New("too big for a list in ConfigMaps")
 
-// Write returns the ConfigMaps that hold a text: one, or immutable shards and, last, the index that names them. Read gives the
-// text back, byte for byte. They are to be written in this order, so that an index never names what is not there yet. The same
-// text makes the same shards.
+// Write returns the ConfigMaps that hold a text: a single one, or immutable shards followed by their index. The caller
+// must write them in this order, so that an index never names a missing shard. Read returns the same bytes. The same
+// text gives the same shards. It fails with ErrTooBig if the text needs too many shards.
 func Write(name, namespace string, text []byte) ([]*corev1.ConfigMap, error) {
 	list := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
 		Name: name, Namespace: namespace, Labels: map[string]string{Label: LabelTrue},
@@ -39,7 +39,7 @@ func Write(name, namespace string, text []byte) ([]*corev1.ConfigMap, error) {
 		shardName := shardName(name, digest)
 		named.Shards = append(named.Shards, shard{shardName, digest})
 		if written[shardName] {
-			continue // two parts of one content
+			continue // an earlier part has the same content
 		}
 		written[shardName] = true
 		object := &corev1.ConfigMap{
@@ -53,14 +53,14 @@ func Write(name, namespace string, text []byte) ([]*corev1.ConfigMap, error) {
 	}
 	asJSON, err := json.MarshalIndent(named, "", "  ")
 	if err != nil {
-		return nil, fmt.Errorf("write the index: %w", err)
+		return nil, fmt.Errorf("encode the index: %w", err)
 	}
 	list.Annotations = map[string]string{AnnotationFormat: FormatIndex}
 	list.Data = map[string]string{KeyIndex: string(asJSON) + "\n"}
 	return append(objects, list), nil
 }
 
-// put stores a text where the API server takes it.
+// put stores a text in data, or in binaryData if it is not UTF-8, as the API server requires.
 func put(object *corev1.ConfigMap, text []byte) {
 	if utf8.Valid(text) {
 		object.Data = map[string]string{KeyEntries: string(text)}
@@ -69,7 +69,7 @@ func put(object *corev1.ConfigMap, text []byte) {
 	object.BinaryData = map[string][]byte{KeyEntries: text}
 }
 
-// split cuts a text after ends of lines, and within a line only where it is longer than a ConfigMap.
+// split cuts a text at line ends, and within a line only if the line is longer than maxText.
 func split(text []byte) [][]byte {
 	var parts [][]byte
 	for len(text) > maxText {
@@ -86,8 +86,8 @@ func split(text []byte) [][]byte {
 // shardName names a shard by its list and content.
 func shardName(name, digest string) string {
 	ending := "-" + strings.TrimPrefix(digest, "sha256:")[:nameDigits]
-	if most := validation.DNS1123SubdomainMaxLength - len(ending); len(name) > most {
-		name = strings.TrimRight(name[:most], ".-")
+	if limit := validation.DNS1123SubdomainMaxLength - len(ending); len(name) > limit {
+		name = strings.TrimRight(name[:limit], ".-")
 	}
 	return name + ending
 }

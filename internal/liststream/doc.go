@@ -1,3 +1,3 @@
-// Package liststream reads a list of objects as an API server writes it (Kubernetes API conventions, "Lists"), one object at a time: in
-// memory is one of them, however many there are.
+// Package liststream decodes the list of objects that an API server sends (Kubernetes API conventions, "Lists"). It
+// holds only one object in memory at a time.
 package liststream

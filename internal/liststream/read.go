@@ -9,15 +9,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Read calls take with each object of a list, as JSON that is valid until take returns, and returns the resourceVersion of the list. The
-// members of the list may come in any order. A body that is cut off, or is no whole list of the kind, is an error, so that it never passes
-// for a list with fewer objects: what was taken before is then not to be used. No error quotes the body.
+// Read calls take with the JSON of each object of a list, which is valid until take returns, and returns the
+// resourceVersion of the list. The fields of the list may come in any order. Read fails if the body is cut off or is
+// not a complete list of that kind; the caller must then discard the objects taken so far, because some are missing. No
+// error quotes the body.
 func Read(body io.Reader, kind string, take func(item []byte) error) (version string, err error) {
 	decoder := json.NewDecoder(body)
 	if err := expect(decoder, json.Delim('{')); err != nil {
 		return "", err
 	}
-	var found struct {
+	var list struct {
 		kind     string
 		metadata metav1.ListMeta
 		items    bool
@@ -25,36 +26,36 @@ func Read(body io.Reader, kind string, take func(item []byte) error) (version st
 	for decoder.More() {
 		name, err := decoder.Token()
 		if err != nil {
-			return "", whole(err)
+			return "", decodeError(err)
 		}
 		switch name {
 		case "kind":
-			err = decoder.Decode(&found.kind)
+			err = decoder.Decode(&list.kind)
 		case "metadata":
-			err = decoder.Decode(&found.metadata)
+			err = decoder.Decode(&list.metadata)
 		case "items":
-			found.items = true
+			list.items = true
 			err = readItems(decoder, take)
 		default:
 			err = decoder.Decode(&json.RawMessage{})
 		}
 		if err != nil {
-			return "", whole(err)
+			return "", decodeError(err)
 		}
 	}
 	if err := expect(decoder, json.Delim('}')); err != nil {
 		return "", err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) { // read to its end, the connection can be used again
-		return "", errors.New("the answer has more than a list")
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) { // net/http reuses the connection only if the body is read to its end
+		return "", errors.New("the response has more data after the list")
 	}
-	if found.kind != kind || !found.items || found.metadata.ResourceVersion == "" || found.metadata.Continue != "" {
-		return "", fmt.Errorf("the answer is no whole %s", kind)
+	if list.kind != kind || !list.items || list.metadata.ResourceVersion == "" || list.metadata.Continue != "" {
+		return "", fmt.Errorf("the response is not a complete %s", kind)
 	}
-	return found.metadata.ResourceVersion, nil
+	return list.metadata.ResourceVersion, nil
 }
 
-// readItems reads an array of objects, or null: that is how an API server writes a list of metadata in which there is none.
+// readItems reads an array of objects, or null, which is how an API server writes an empty list of metadata.
 func readItems(decoder *json.Decoder, take func(item []byte) error) error {
 	switch token, err := decoder.Token(); {
 	case err != nil:
@@ -62,7 +63,7 @@ func readItems(decoder *json.Decoder, take func(item []byte) error) error {
 	case token == nil:
 		return nil
 	case token != json.Delim('['):
-		return errors.New("the answer is no list: its items are no array")
+		return errors.New("the response is not a list: its items are not an array")
 	}
 	var item json.RawMessage
 	for decoder.More() {
@@ -79,21 +80,21 @@ func readItems(decoder *json.Decoder, take func(item []byte) error) error {
 func expect(decoder *json.Decoder, want json.Delim) error {
 	token, err := decoder.Token()
 	if err != nil {
-		return whole(err)
+		return decodeError(err)
 	}
 	if token != want {
-		return fmt.Errorf("the answer is no list: %s is missing", want)
+		return fmt.Errorf("the response is not a list: %s is missing", want)
 	}
 	return nil
 }
 
-// whole returns err, with the end of a body where more should follow as what it is: a body that was cut off.
-func whole(err error) error {
+// decodeError returns io.ErrUnexpectedEOF for the early end of a body, and removes quotes of the body from err.
+func decodeError(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("the answer is no JSON from byte %d on", syntax.Offset) // its text quotes the body
+		return fmt.Errorf("the response is not valid JSON at byte %d", syntax.Offset) // syntax quotes the body
 	}
 	return err
 }

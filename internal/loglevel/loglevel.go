@@ -7,14 +7,14 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// Warn logs a line of the level WARN where the logger writes to a slog handler, and of the level INFO elsewhere.
+// Warn logs at level WARN if the logger writes to a slog handler, else at level INFO.
 func Warn(logger logr.Logger, message string, keysAndValues ...any) {
 	sink := logger.GetSink()
 	if _, writesToSlog := sink.(logr.Underlier); !writesToSlog {
 		logger.Info(message, keysAndValues...)
 		return
 	}
-	const level = -int(slog.LevelWarn) // logr's verbosity is slog's level with the other sign
+	const level = -int(slog.LevelWarn) // logr's verbosity is the negated slog level
 	if sink.Enabled(level) {
 		sink.Info(level, message, keysAndValues...)
 	}

@@ -1,4 +1,5 @@
-// Package optionerror says what is wrong with the options of a library, so that a program can name its flags instead.
+// Package optionerror reports invalid options of a library in a form in which a program can name its flags instead of
+// the options.
 package optionerror
 
 import (
@@ -7,48 +8,48 @@ import (
 	"strings"
 )
 
-// Errors are the faults of a set of options, in the order in which they were found.
-type Errors struct{ faults []optionError }
+// Errors is an error about a set of options. It lists them in the order of the calls of Add.
+type Errors struct{ errs []optionError }
 
-// optionError is a fault of the option with that name: what is wrong with its value, and the fix.
+// optionError says what is wrong with the value of an option, and the fix.
 type optionError struct {
 	option string
 	err    error
 }
 
-// Add adds a fault of an option.
+// Add adds an error about an option.
 func (e *Errors) Add(option, format string, args ...any) {
-	e.faults = append(e.faults, optionError{option, fmt.Errorf(format, args...)})
+	e.errs = append(e.errs, optionError{option, fmt.Errorf(format, args...)})
 }
 
-// Err returns the faults as an error; nil if there is none.
+// Err returns e, or nil if nothing was added.
 func (e *Errors) Err() error {
-	if len(e.faults) == 0 {
+	if len(e.errs) == 0 {
 		return nil
 	}
 	return e
 }
 
-// Error names each option and its fault, one a line.
+// Error returns one line for each option.
 func (e *Errors) Error() string { return e.join("\n", nil) }
 
-// ByFlag returns an error in one line that names flags in place of the options that they set. An option without a flag keeps its name. An
-// error that is about no option is returned unchanged.
+// ByFlag returns err in one line in which flags replace the names of the options that they set. Options that are not in
+// flags keep their names. It returns an error that is not an [Errors] unchanged.
 func ByFlag(err error, flags map[string]string) error {
-	if faults, ok := errors.AsType[*Errors](err); ok {
-		return errors.New(faults.join("; ", flags))
+	if invalid, ok := errors.AsType[*Errors](err); ok {
+		return errors.New(invalid.join("; ", flags))
 	}
 	return err
 }
 
 func (e *Errors) join(separator string, flags map[string]string) string {
-	lines := make([]string, len(e.faults))
-	for i, fault := range e.faults {
-		name := fault.option
+	lines := make([]string, len(e.errs))
+	for i, invalid := range e.errs {
+		name := invalid.option
 		if flag := flags[name]; flag != "" {
 			name = flag
 		}
-		lines[i] = name + ": " + fault.err.Error()
+		lines[i] = name + ": " + invalid.err.Error()
 	}
 	return strings.Join(lines, separator)
 }

@@ -18,8 +18,9 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Directory keeps the snapshot in a store equal to the policies and lists in a directory of files: an operator without a cluster.
-// Files are held to the rules that the API server enforces, and then go the way of stored objects.
+// Directory keeps the snapshot in a store equal to the policies and lists in a directory, for an operator without a
+// cluster. It validates files as the API server validates objects, and compiles them as the operator compiles stored
+// objects.
 type Directory struct {
 	path      string
 	schema    *policyobject.Schema
@@ -29,17 +30,18 @@ type Directory struct {
 	scopes    policyobject.Scopes
 	metrics   *publish.Metrics
 	logger    logr.Logger
-	content   [sha256.Size]byte // of the files last read, in force or not
-	refusal   error             // what is wrong with that content
-	warned    []rules.Warning   // what looks wrong in it, as far as it is in force
-	logged    refusedReading    // what a refusal was last logged of
+
+	content        [sha256.Size]byte // digest of the files last read, whether they are in force or not
+	contentErr     error             // the errors in these files
+	loggedWarnings []rules.Warning   // the warnings about the files in force
+	loggedErr      loadError         // the last one that was logged; zero after a load without an error
 
 	mu  sync.Mutex
-	err error // of the last reading
+	err error // of the last load
 }
 
-// OpenDirectory begins to watch the directory at path. It reads nothing yet. Of its policies, what scopes leave in force is
-// published in store.
+// OpenDirectory starts to watch the directory at path, but reads no file yet. [Directory.Load] publishes the policies
+// in store, within scopes. It fails only if the schema of the policies cannot be built.
 func OpenDirectory(
 	path string, store *rules.Store, scopes policyobject.Scopes, metrics *publish.Metrics, logger logr.Logger,
 ) (*Directory, error) {
@@ -58,8 +60,8 @@ func OpenDirectory(
 	}, nil
 }
 
-// Load reads all files and publishes their policies. If any file is bad, its error names file, line and fix, and the
-// snapshot stays as it is, as a whole: everything that can fail happens before anything live is touched.
+// Load reads all files and publishes their policies. If any file is invalid, the error names file, line and fix, and
+// the earlier snapshot stays in force completely.
 func (d *Directory) Load(ctx context.Context) error {
 	err := d.load(ctx)
 	d.mu.Lock()
@@ -79,10 +81,10 @@ func (d *Directory) load(ctx context.Context) error {
 		return err
 	}
 	if content == d.content {
-		return d.refusal
+		return d.contentErr
 	}
 	documents, err := d.parseAll(ctx, files)
-	d.content, d.refusal = content, err
+	d.content, d.contentErr = content, err
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func (d *Directory) load(ctx context.Context) error {
 	d.logWarnings(documents, policies)
 	for _, namespace := range d.scopes.Namespaces() {
 		if !slices.ContainsFunc(policies, func(policy rules.Policy) bool { return policy.Namespace == namespace }) {
-			// With the name of another, the namespace that was meant is not bounded.
+			// If the name is misspelt, the intended namespace is not bounded.
 			loglevel.Warn(d.logger, "Bounded namespace has no policy: is it misspelt?", "namespace", namespace)
 		}
 	}
@@ -123,8 +125,8 @@ func (d *Directory) parseAll(ctx context.Context, files []file) ([]*document, er
 	return documents, errors.Join(errs...)
 }
 
-// Start loads anew whenever files change, until ctx ends; it never fails. A bad change leaves the earlier rules in force, and
-// is logged, counted, and returned by Err.
+// Start loads the files after each change until ctx ends; it never fails. If the files become invalid, the earlier
+// rules stay in force, and the error is logged, counted, and returned by Err.
 func (d *Directory) Start(ctx context.Context) error {
 	d.watcher.Run(ctx, func() {
 		before := d.Err()
@@ -132,54 +134,54 @@ func (d *Directory) Start(ctx context.Context) error {
 		if err == nil && before != nil {
 			d.logger.Info("Policy files accepted again")
 		}
-		d.logRefusal(err)
+		d.logLoadError(err)
 	})
 	return nil
 }
 
-// refusedReading tells one refused state of the files from another.
-type refusedReading struct {
+// loadError identifies a failed load by the content of the files and the text of the error.
+type loadError struct {
 	content [sha256.Size]byte
 	text    string
 }
 
-// maxLoggedFaults is how many faults of one reading are logged: more than anybody fixes in one go.
-const maxLoggedFaults = 100
+// maxLoggedErrors is the largest number of errors that are logged for one load: more than an author fixes at once.
+const maxLoggedErrors = 100
 
-// logRefusal logs each fault of a refused reading in a line of its own, unless it did at the last reading too.
-func (d *Directory) logRefusal(err error) {
+// logLoadError logs each of the joined errors in a line of its own, unless the previous load failed in the same way.
+func (d *Directory) logLoadError(err error) {
 	if err == nil {
-		d.logged = refusedReading{}
+		d.loggedErr = loadError{}
 		return
 	}
-	reading := refusedReading{d.content, err.Error()}
-	if d.logged == reading {
+	failed := loadError{d.content, err.Error()}
+	if d.loggedErr == failed {
 		return
 	}
-	d.logged = reading
-	found := faults(err)
-	for _, fault := range found[:min(len(found), maxLoggedFaults)] {
-		d.logger.Error(fault, "Policy files refused; the earlier rules stay in force")
+	d.loggedErr = failed
+	errs := joinedErrors(err)
+	for _, err := range errs[:min(len(errs), maxLoggedErrors)] {
+		d.logger.Error(err, "Policy files refused; the earlier rules stay in force")
 	}
-	if more := len(found) - maxLoggedFaults; more > 0 {
+	if more := len(errs) - maxLoggedErrors; more > 0 {
 		d.logger.Error(nil, "Policy files refused for more faults than are logged", "further", more)
 	}
 }
 
-// faults returns the errors that were joined, in order.
-func faults(err error) []error {
+// joinedErrors returns the errors that err joins, in order, or err alone.
+func joinedErrors(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
 	}
 	var all []error
 	for _, err := range joined.Unwrap() {
-		all = append(all, faults(err)...)
+		all = append(all, joinedErrors(err)...)
 	}
 	return all
 }
 
-// Err returns what was wrong with the last reading; nil means that the files are in force as they are.
+// Err returns the error of the last Load; nil means that the current files are in force.
 func (d *Directory) Err() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -195,7 +197,7 @@ func (d *Directory) logRejection(documents []*document, rejection rules.Rejectio
 	}
 }
 
-// unique refuses two objects of one kind and name: in a cluster, the later would replace the earlier.
+// unique fails if two objects have the same kind and name: in a cluster, the second would replace the first.
 func unique(documents []*document) error {
 	first := map[string]*document{}
 	var errs []error
@@ -211,14 +213,14 @@ func unique(documents []*document) error {
 	return errors.Join(errs...)
 }
 
-// readStable reads the files of a directory until they are twice the same. A decision depends on one whole state, and files
-// that change between two reads are half of one and half of another.
+// readStable reads the files of a directory until two reads in a row give the same content. A single read during a
+// change could mix old and new files.
 func readStable(dir string) (files []file, content [sha256.Size]byte, err error) {
-	const most = 5 // the next notice, or look at the directory, tries again
+	const attempts = 5 // then the next event or poll tries again
 	var before [sha256.Size]byte
-	for range most {
+	for range attempts {
 		if files, err = readFiles(dir); errors.Is(err, fs.ErrNotExist) {
-			continue // perhaps a version of a volume that a kubelet has just removed
+			continue // a kubelet may have just replaced this version of the volume
 		}
 		if err != nil {
 			return nil, content, err
@@ -229,7 +231,7 @@ func readStable(dir string) (files []file, content [sha256.Size]byte, err error)
 		before = content
 	}
 	if err == nil {
-		err = fmt.Errorf("read policy files: %s changes while it is read", dir)
+		err = fmt.Errorf("read policy files: %s changed during each of %d reads", dir, attempts)
 	}
 	return nil, content, err
 }

@@ -158,10 +158,10 @@ func TestBadObjectsAreRefusedFromAFile(t *testing.T) {
 	}
 }
 
-// ownFix is how an error about a file speaks of an entry's very value, and says what to write instead of that.
+// ownFix matches an error that quotes the value of an entry and names the fix for that value.
 var ownFix = regexp.MustCompile(`: spec\.(allow|deny)\.\w+\[0\]: (".*" |it |what ).*: (write|move it to) `)
 
-// asInFiles returns how an error about a file says what an API server's says with the value in it.
+// asInFiles returns the error about a file for an error of an API server, which quotes the value.
 func asInFiles(want string) string {
 	switch {
 	case strings.HasPrefix(want, "should match"):
@@ -462,7 +462,7 @@ func TestAFailedChangeOfFilesLeavesTheOldState(t *testing.T) {
 	fixture.WantAnswer(t, f.store, fixture.LocalPart+"@beta.example", "ALLOW Allowed")
 }
 
-// Somebody who edits until a file is accepted is told of each attempt what is wrong with that one, a line for each fault.
+// Each change of an invalid file logs the errors of the new content, one per line.
 func TestEachChangedSaveThatIsRefusedIsLogged(t *testing.T) {
 	good := policyFile("acme", allowAcme)
 	f := openDirectory(t, "a.yaml", good)
@@ -471,8 +471,8 @@ func TestEachChangedSaveThatIsRefusedIsLogged(t *testing.T) {
 		t.Helper()
 		f.write(t, "a.yaml", policyFile("acme", spec))
 		before := len(f.log.String())
-		f.logRefusal(f.Load(t.Context()))
-		f.logRefusal(f.Load(t.Context())) // a look without a change
+		f.logLoadError(f.Load(t.Context()))
+		f.logLoadError(f.Load(t.Context())) // a look without a change
 		var lines []string
 		for line := range strings.Lines(f.log.String()[before:]) {
 			if strings.Contains(line, "Policy files refused") {
@@ -507,12 +507,12 @@ func TestEachChangedSaveThatIsRefusedIsLogged(t *testing.T) {
 	}
 	f.write(t, "a.yaml", good)
 	f.load(t)
-	f.logRefusal(f.Err())
+	f.logLoadError(f.Err())
 	if got := attempt(dot); len(got) != 1 {
 		t.Errorf("after a good one: %q", got)
 	}
-	if got := attempt("\n  allow:\n    domains:" + strings.Repeat("\n    - .acme.com", maxLoggedFaults+7)); len(got) != maxLoggedFaults+1 ||
-		!strings.Contains(got[maxLoggedFaults], "further=") {
+	if got := attempt("\n  allow:\n    domains:" + strings.Repeat("\n    - .acme.com", maxLoggedErrors+7)); len(got) != maxLoggedErrors+1 ||
+		!strings.Contains(got[maxLoggedErrors], "further=") {
 		t.Errorf("%d lines of very many faults", len(got))
 	}
 }
@@ -601,7 +601,7 @@ func TestAnEntryThatCannotBeUsedIsLoggedByLine(t *testing.T) {
 	}
 }
 
-// A read that meets a swap half way sees files of two versions. What is published is one whole version.
+// A read during a swap can see files of two versions. Only one complete version is published.
 func TestASwapIsSeenAsAWhole(t *testing.T) {
 	dir := t.TempDir()
 	store := &rules.Store{}

@@ -11,14 +11,15 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// logWarnings logs what looks wrong in policies that have their lists, unless it did before the last change too.
+// logWarnings logs the warnings about policies and their lists, except those that it logged for the previous version of
+// the files.
 func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) {
 	warnings := d.scopes.Warnings(policies)
 	for _, document := range documents {
 		warnings = append(warnings, document.valueWarnings()...)
 	}
 	for _, warning := range warnings {
-		if slices.Contains(d.warned, warning) {
+		if slices.Contains(d.loggedWarnings, warning) {
 			continue
 		}
 		for _, document := range documents {
@@ -28,18 +29,19 @@ func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) 
 			}
 		}
 	}
-	d.warned = warnings
+	d.loggedWarnings = warnings
 }
 
 var (
-	// oddNumber is a number that is not sent as it is written: 01234 is read as octal, and 1.10 loses its last digit.
-	oddNumber = regexp.MustCompile(`^[-+]?(0[0-9_]+|0[xob][0-9a-fA-F_]+|[0-9]+_[0-9_]*|[0-9][0-9_]*\.[0-9_]*0)$`).MatchString
-	// oddBoolean is what YAML 1.1, which kubectl reads, takes for true or false.
-	oddBoolean = regexp.MustCompile(`^([yY]|[nN]|[yY]es|YES|[nN]o|NO|[oO]n|ON|[oO]ff|OFF)$`).MatchString
+	// rewrittenNumber matches numbers that YAML decoding changes: 01234 is read as octal, and 1.10 loses its last
+	// digit.
+	rewrittenNumber = regexp.MustCompile(`^[-+]?(0[0-9_]+|0[xob][0-9a-fA-F_]+|[0-9]+_[0-9_]*|[0-9][0-9_]*\.[0-9_]*0)$`).MatchString
+	// yaml11Boolean matches words that are booleans only in YAML 1.1, the version that kubectl reads.
+	yaml11Boolean = regexp.MustCompile(`^([yY]|[nN]|[yY]es|YES|[nN]o|NO|[oO]n|ON|[oO]ff|OFF)$`).MatchString
 )
 
-// valueWarnings returns what looks wrong in the values of a policy's profile as they are written, which no object tells any more. It
-// quotes none of them.
+// valueWarnings returns warnings about profile values whose spelling in YAML changes their meaning. The decoded object
+// no longer shows the spelling. No warning quotes a value.
 func (d *document) valueWarnings() []rules.Warning {
 	if d.list != nil {
 		return nil
@@ -53,9 +55,9 @@ func (d *document) valueWarnings() []rules.Warning {
 			}
 			var message string
 			switch {
-			case oddNumber(scalar.Value):
+			case rewrittenNumber(scalar.Value):
 				message = "YAML reads this as a number, which loses zeros, or is octal or hexadecimal; put it in quotes if it is text, such as a code"
-			case oddBoolean(scalar.Value):
+			case yaml11Boolean(scalar.Value):
 				message = "YAML may read this as true or false; put it in quotes if it is text, else write true or false"
 			default:
 				continue
@@ -68,7 +70,7 @@ func (d *document) valueWarnings() []rules.Warning {
 	return slices.Compact(warnings)
 }
 
-// member returns the value of a field, and nil where there is none.
+// member returns the value of a field, or nil if node has no such field.
 func member(node *yaml.Node, name string) *yaml.Node {
 	if node == nil || node.Kind != yaml.MappingNode {
 		return nil
@@ -81,7 +83,7 @@ func member(node *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
-// items returns the items of a sequence.
+// items returns the items of a sequence, or nil if node is not a sequence.
 func items(node *yaml.Node) []*yaml.Node {
 	if node == nil || node.Kind != yaml.SequenceNode {
 		return nil

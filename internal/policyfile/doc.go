@@ -1,2 +1,3 @@
-// Package policyfile reads policies and their lists from YAML files, with line numbers: once, or for as long as they change.
+// Package policyfile reads policies and their lists from YAML files. [Directory] watches the files, [Offline] reads
+// them once. Errors and warnings name file and line.
 package policyfile

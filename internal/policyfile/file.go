@@ -27,21 +27,21 @@ import (
 )
 
 const (
-	// maxFile is the size of a file in bytes. An API server takes objects of up to 1.5 MiB.
+	// maxFile is the largest file in bytes. An API server accepts objects of up to 1.5 MiB.
 	maxFile = 4 << 20
-	// fileNamespace is the namespace of a policy that names none, as with kubectl.
+	// fileNamespace is the namespace of a policy without metadata.namespace, as with kubectl.
 	fileNamespace = metav1.NamespaceDefault
 )
 
-// file is one file as it was read.
+// file is the content of one file.
 type file struct {
-	name string // with the directory, as it was given
+	name string // the path as given by the caller, with the file name
 	text []byte
-	// ignored says that the name is none of a policy file; the text was not read.
+	// ignored means that the extension is not one of a policy file; text is empty.
 	ignored bool
 }
 
-// document is one object of a file: a policy, or a ConfigMap with a list.
+// document is one object in a file: a policy, or a ConfigMap with a list.
 type document struct {
 	file   string
 	node   *yaml.Node
@@ -49,7 +49,7 @@ type document struct {
 	list   *corev1.ConfigMap // nil for a policy
 }
 
-// name returns what no two documents may share.
+// name returns the kind and name, which must be unique among all documents.
 func (d *document) name() string {
 	if d.list != nil {
 		return "ConfigMap " + d.list.Namespace + "/" + d.list.Name
@@ -57,11 +57,11 @@ func (d *document) name() string {
 	return "policy " + d.policy.String()
 }
 
-// readFiles reads the YAML and JSON files of a directory, by name. Of other files it returns the name only. Names that begin with
-// a dot are left out, directories too.
+// readFiles reads the YAML and JSON files of a directory, sorted by name. Other files are returned as ignored. It skips
+// directories and names that start with a dot.
 //
-// A volume that a kubelet mounts has its files in a directory that the link ..data points to, and a new version is another such
-// directory. They are read from there, so that all of them are of one version.
+// A kubelet puts the files of a volume into a directory that the symlink ..data points to, and each new version into a
+// new directory. readFiles resolves that symlink once, so that all files are of the same version.
 func readFiles(dir string) ([]file, error) {
 	from := dir
 	if volume, err := filepath.EvalSymlinks(filepath.Join(dir, "..data")); err == nil {
@@ -84,7 +84,7 @@ func readFiles(dir string) ([]file, error) {
 			return nil, fmt.Errorf("read policy file: %w", err)
 		case info.IsDir():
 			continue
-		case !info.Mode().IsRegular(): // to read a pipe could take for ever
+		case !info.Mode().IsRegular(): // reading a pipe can block for ever
 			return nil, fmt.Errorf("%s: neither a file nor a directory; remove it, or begin its name with a dot", path)
 		case !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)):
 			files = append(files, file{name: path, ignored: true})
@@ -99,7 +99,7 @@ func readFiles(dir string) ([]file, error) {
 	return files, nil
 }
 
-// readFile reads the file at path, which is called name in an error.
+// readFile reads the file at path. Errors call it name.
 func readFile(path, name string) ([]byte, error) {
 	opened, err := os.Open(path)
 	if err != nil {
@@ -116,10 +116,10 @@ func readFile(path, name string) ([]byte, error) {
 	return text, nil
 }
 
-// parse reads the policies of a file. The error joins all faults that were found, each with file and line.
+// parse reads the documents of a file. The error joins all errors that were found, each with file and line.
 //
-// A file with nothing in it at all is one: it is what is left where an editor was interrupted or the disk is full, and what it
-// denied must stay denied.
+// An empty file is an error: an interrupted editor or a full disk leaves one behind, and what the file denied must stay
+// denied.
 func (d *Directory) parse(ctx context.Context, f file) ([]*document, error) {
 	if len(bytes.TrimSpace(f.text)) == 0 {
 		return nil, fmt.Errorf("%s:1: empty; write a policy, or a comment if there is to be none, or remove the file", f.name)
@@ -138,8 +138,8 @@ func (d *Directory) parse(ctx context.Context, f file) ([]*document, error) {
 	return documents, errors.Join(errs...)
 }
 
-// splitDocuments splits a stream where kubectl does: at lines of --- and perhaps a comment. Each part is preceded by as many
-// empty lines as it takes for the line numbers to be those of the whole.
+// splitDocuments splits a YAML stream where kubectl does: at lines with only --- and an optional comment. It puts empty
+// lines before each part, so that line numbers in a part are those in the file.
 func splitDocuments(text []byte) [][]byte {
 	var documents [][]byte
 	var current []byte
@@ -164,7 +164,7 @@ func (d *Directory) parseDocument(ctx context.Context, name string, text []byte)
 	}
 	found := &document{file: name, node: node}
 
-	// The values are read by the package that kubectl reads them with: YAML versions differ on what "yes" is.
+	// The values are decoded by the package that kubectl uses, because YAML versions differ on the meaning of "yes".
 	asJSON, err := sigsyaml.YAMLToJSONStrict(text)
 	if err != nil {
 		return nil, yamlError(name, text, err)
@@ -184,7 +184,7 @@ func (d *Directory) parseDocument(ctx context.Context, name string, text []byte)
 	return found, nil
 }
 
-// readPolicy reads the object that a document holds.
+// readPolicy validates the object of a document and converts it to a policy.
 func (d *Directory) readPolicy(ctx context.Context, found *document, object map[string]any) error {
 	spec, errs := d.checkObject(ctx, object)
 	if len(errs) > 0 {
@@ -199,7 +199,8 @@ func (d *Directory) readPolicy(ctx context.Context, found *document, object map[
 	return nil
 }
 
-// checkObject holds an object to what an API server checks when it is applied with strict field validation.
+// checkObject validates an object as an API server does with strict field validation. It returns the spec with
+// defaults.
 func (d *Directory) checkObject(ctx context.Context, object map[string]any) (spec map[string]any, errs field.ErrorList) {
 	for name := range object {
 		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "spec", "status"}, name) {

@@ -17,19 +17,19 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// fileMaps are the ConfigMaps of files.
-type fileMaps map[types.NamespacedName]*corev1.ConfigMap
+// configMaps are the ConfigMaps in files.
+type configMaps map[types.NamespacedName]*corev1.ConfigMap
 
-// Version returns the version of a ConfigMap.
-func (m fileMaps) Version(name types.NamespacedName) publish.Version {
+// Version returns the version of a ConfigMap, which is zero if there is none with that name.
+func (m configMaps) Version(name types.NamespacedName) publish.Version {
 	if object := m[name]; object != nil {
 		return publish.Version{UID: object.UID, ResourceVersion: object.ResourceVersion}
 	}
 	return publish.Version{}
 }
 
-// Get returns a ConfigMap.
-func (m fileMaps) Get(_ context.Context, name types.NamespacedName, _ publish.Version) (*corev1.ConfigMap, error) {
+// Get returns a ConfigMap, or nil if there is none with that name. It never fails.
+func (m configMaps) Get(_ context.Context, name types.NamespacedName, _ publish.Version) (*corev1.ConfigMap, error) {
 	return m[name], nil
 }
 
@@ -37,7 +37,8 @@ func isConfigMap(object map[string]any) bool {
 	return object["apiVersion"] == "v1" && object["kind"] == "ConfigMap"
 }
 
-// readList reads the ConfigMap that a document holds. One without the label is refused: a cluster's operator would not see it.
+// readList decodes the ConfigMap of a document. It fails if the label of a list is missing, because an operator in a
+// cluster would not read that ConfigMap.
 func (d *document) readList(object map[string]any) error {
 	errs := []error{d.violations(checkMetadata(object["metadata"]))}
 	asJSON, err := json.Marshal(object)
@@ -47,7 +48,7 @@ func (d *document) readList(object map[string]any) error {
 	list := &corev1.ConfigMap{}
 	unknown, err := strictjson.UnmarshalStrict(asJSON, list)
 	if err != nil {
-		// What the package says may quote a line.
+		// err may quote an address.
 		return fmt.Errorf("%s: not a ConfigMap: write data with a text under each key", d.place("data"))
 	}
 	for _, problem := range unknown {
@@ -64,15 +65,15 @@ func (d *document) readList(object map[string]any) error {
 	if list.Namespace == "" {
 		list.Namespace = fileNamespace
 	}
-	list.UID = types.UID(listconfigmap.DigestOf(asJSON)) // tells its versions apart
+	list.UID = types.UID(listconfigmap.DigestOf(asJSON)) // different for each version of the content
 	d.list = list
 	return errors.Join(errs...)
 }
 
-// splitLists tells policies and lists apart.
-func splitLists(documents []*document) ([]*document, fileMaps) {
+// splitLists separates policies and lists.
+func splitLists(documents []*document) ([]*document, configMaps) {
 	var policies []*document
-	lists := fileMaps{}
+	lists := configMaps{}
 	for _, document := range documents {
 		if document.list == nil {
 			policies = append(policies, document)
@@ -83,8 +84,8 @@ func splitLists(documents []*document) ([]*document, fileMaps) {
 	return policies, lists
 }
 
-// resolveFiles resolves policies with the ConfigMaps of files.
-func resolveFiles(ctx context.Context, lists *publish.Lists, maps fileMaps, policies []rules.Policy) ([]rules.Policy, error) {
+// resolveFiles returns the policies with their lists from the ConfigMaps.
+func resolveFiles(ctx context.Context, lists *publish.Lists, maps configMaps, policies []rules.Policy) ([]rules.Policy, error) {
 	const group = "files"
 	return lists.Resolve(ctx, group, maps, nil, policies)
 }

@@ -41,7 +41,7 @@ func FuzzReadPolicies(f *testing.F) {
 			if len(policies) > 0 {
 				t.Fatal("policies in spite of an error")
 			}
-			// What stands before an @ may be told only where it stands elsewhere too: as a name, say.
+			// A local part may be quoted only if the same text is also elsewhere, for example as a name.
 			if strings.Contains(err.Error(), local) && !strings.Contains(strings.ReplaceAll(text, local+"@", ""), local) {
 				t.Fatalf("the error holds a local part: %v", err)
 			}
@@ -61,7 +61,7 @@ func FuzzReadPolicies(f *testing.F) {
 		if err != nil || len(again) != len(policies) {
 			t.Fatalf("read again: %d policies, %v", len(again), err)
 		}
-		// No address that is none is ever allowed, whatever the policies say.
+		// No policies allow an invalid address.
 		for _, address := range []string{"", "jo", "jo@@acme.com", "jo@acme.com."} {
 			call := rules.Call{Shape: rules.SignUp, Profile: []rules.Attribute{{Name: "email", Kind: rules.Text, Text: address}}}
 			if decision := snapshot.Decide(call); decision.Outcome == rules.Allow {

@@ -25,20 +25,20 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Offline reads policies once, for programs that explain what the operator would decide by them. What it reads goes the
-// way that a running operator's policies go.
+// Offline reads policies once, for programs that explain what the operator would decide. It reads and resolves them as
+// a running operator does.
 type Offline struct {
 	directory *Directory
-	others    []string
+	skipped   []string
 }
 
-// ReadPolicy is a policy that was read once.
+// ReadPolicy is a policy that an [Offline] has read.
 type ReadPolicy struct {
 	rules.Policy
-	document *document
+	document *document // nil if it was not read from a file
 }
 
-// Place returns file:line of a path such as spec.allow.domains[3], and "" for a policy that came from no file.
+// Place returns file:line of a path such as spec.allow.domains[3], or "" for a policy that was not read from a file.
 func (p *ReadPolicy) Place(path string) string {
 	if p.document == nil {
 		return ""
@@ -46,7 +46,7 @@ func (p *ReadPolicy) Place(path string) string {
 	return p.document.place(path)
 }
 
-// NewOffline returns a reader. It fails only where the operator was built wrong.
+// NewOffline returns a reader. It fails only if the schema of the policies cannot be built.
 func NewOffline() (*Offline, error) {
 	schema, err := policyobject.NewSchema()
 	if err != nil {
@@ -57,8 +57,9 @@ func NewOffline() (*Offline, error) {
 	}}, nil
 }
 
-// ReadObjects reads policies as they are stored in a cluster, with the lists that they name. The ConfigMaps for these are asked
-// for only if a policy names any. A policy that the schema refuses is not understood, as in the operator.
+// ReadObjects converts policies that are stored in a cluster, and resolves the lists that they name. It calls lists for
+// the ConfigMaps only if a policy names a list. As in the operator, a policy that does not match the schema is returned
+// as not understood. ReadObjects fails only if lists does.
 func (o *Offline) ReadObjects(
 	ctx context.Context, objects []unstructured.Unstructured, lists func(context.Context) ([]corev1.ConfigMap, error),
 ) ([]ReadPolicy, error) {
@@ -73,20 +74,20 @@ func (o *Offline) ReadObjects(
 	if err != nil {
 		return nil, err
 	}
-	maps := fileMaps{}
+	maps := configMaps{}
 	for i := range found {
 		maps[types.NamespacedName{Namespace: found[i].Namespace, Name: found[i].Name}] = &found[i]
 	}
 	return policies, o.resolve(ctx, maps, policies)
 }
 
-// resolve gives policies their lists.
-func (o *Offline) resolve(ctx context.Context, maps fileMaps, policies []ReadPolicy) error {
-	bare := make([]rules.Policy, len(policies))
+// resolve sets the lists of the policies.
+func (o *Offline) resolve(ctx context.Context, maps configMaps, policies []ReadPolicy) error {
+	unresolved := make([]rules.Policy, len(policies))
 	for i := range policies {
-		bare[i] = policies[i].Policy
+		unresolved[i] = policies[i].Policy
 	}
-	resolved, err := resolveFiles(ctx, o.directory.lists, maps, bare)
+	resolved, err := resolveFiles(ctx, o.directory.lists, maps, unresolved)
 	if err != nil {
 		return err
 	}
@@ -96,14 +97,13 @@ func (o *Offline) resolve(ctx context.Context, maps fileMaps, policies []ReadPol
 	return nil
 }
 
-// ReadFiles reads policies, and the ConfigMaps with their lists, from files and directories; "-" is stdin. Of a directory it
-// reads what the operator would; a file that is named may have any name. A list of objects, as kubectl writes it, is read as its
-// items. The error joins all faults, each with file, line and fix.
+// ReadFiles reads policies, and the ConfigMaps with their lists, from files and directories; "-" is stdin. In a
+// directory it reads the same files as the operator; a file in paths may have any name. It reads the items of a list of
+// objects, as kubectl writes it. The error joins all errors, each with file, line and fix.
 //
-// Objects of other API groups are left out and can be asked for by Others: a rendered chart or a GitOps directory has
-// such.
+// It skips objects of other API groups, which are common in rendered charts and GitOps directories; see Others.
 func (o *Offline) ReadFiles(ctx context.Context, paths []string, stdin io.Reader) ([]ReadPolicy, error) {
-	o.others = nil
+	o.skipped = nil
 	var documents []*document
 	var errs []error
 	for _, path := range paths {
@@ -130,8 +130,8 @@ func (o *Offline) ReadFiles(ctx context.Context, paths []string, stdin io.Reader
 	return policies, o.resolve(ctx, lists, policies)
 }
 
-// Others returns file:line and kind of the objects that the last ReadFiles left out.
-func (o *Offline) Others() []string { return o.others }
+// Others returns file:line and kind of the objects that the last ReadFiles skipped.
+func (o *Offline) Others() []string { return o.skipped }
 
 func openFiles(path string, stdin io.Reader) ([]file, error) {
 	if path == "-" {
@@ -162,7 +162,7 @@ func openFiles(path string, stdin io.Reader) ([]file, error) {
 
 func (o *Offline) readFile(ctx context.Context, f file) ([]*document, error) {
 	if len(bytes.TrimSpace(f.text)) == 0 {
-		return nil, fmt.Errorf("%s:1: empty: write a policy, or leave the file out", f.name)
+		return nil, fmt.Errorf("%s:1: empty; write a policy, or leave the file out", f.name)
 	}
 	var documents []*document
 	var errs []error
@@ -174,15 +174,15 @@ func (o *Offline) readFile(ctx context.Context, f file) ([]*document, error) {
 	return documents, errors.Join(errs...)
 }
 
-// readDocument looks only for what a policy file must not hold. What may be a policy is left to the operator's own
-// reading.
+// readDocument handles lists of objects and skips objects of other API groups. It reads all others as the operator
+// does.
 func (o *Offline) readDocument(ctx context.Context, name string, text []byte) ([]*document, error) {
 	if node, err := onlyNode(name, text); err == nil && node != nil {
 		if kind, apiVersion := scalar(node, "kind"), scalar(node, "apiVersion"); apiVersion == "v1" && kind == "List" ||
 			inGroup(apiVersion) && kind == policyobject.Kind+"List" {
 			return o.readList(ctx, name, text, node)
 		} else if apiVersion != "" && kind != "" && !inGroup(apiVersion) && !isListNode(node) {
-			o.others = append(o.others, (&document{file: name, node: node}).place("kind")+": "+kind)
+			o.skipped = append(o.skipped, (&document{file: name, node: node}).place("kind")+": "+kind)
 			return nil, nil
 		}
 	}
@@ -214,7 +214,7 @@ func (o *Offline) readList(ctx context.Context, name string, text []byte, node *
 		found := &document{file: name, node: items.Content[i]}
 		kind, apiVersion := scalar(found.node, "kind"), scalar(found.node, "apiVersion")
 		if apiVersion != "" && !inGroup(apiVersion) && !isListNode(found.node) {
-			o.others = append(o.others, found.place("kind")+": "+kind)
+			o.skipped = append(o.skipped, found.place("kind")+": "+kind)
 			continue
 		}
 		var err error
@@ -237,7 +237,7 @@ func inGroup(apiVersion string) bool {
 	return group == v1alpha1.GroupVersion.Group
 }
 
-// isListNode tells ConfigMaps with the label of a list from all others, which are left out.
+// isListNode reports whether node is a ConfigMap with the label of a list. Other ConfigMaps are skipped.
 func isListNode(node *yaml.Node) bool {
 	if scalar(node, "apiVersion") != "v1" || scalar(node, "kind") != "ConfigMap" {
 		return false
@@ -250,7 +250,7 @@ func isListNode(node *yaml.Node) bool {
 	return labels != nil && scalar(labels, listconfigmap.Label) == listconfigmap.LabelTrue
 }
 
-// scalar returns the text of a member, and "" where there is none.
+// scalar returns the text of a member, or "" if there is no such scalar.
 func scalar(node *yaml.Node, name string) string {
 	if _, value := child(node, name); value != nil && value.Kind == yaml.ScalarNode {
 		return value.Value

@@ -8,12 +8,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// place returns file:line of a path such as spec.allow.domains[3]; for a path that is not there, of the nearest part that is.
+// place returns file:line of a path such as spec.allow.domains[3]. If the path does not exist, it returns that of the
+// nearest parent.
 func (d *document) place(path string) string {
 	return fmt.Sprintf("%s:%d", d.file, lineOf(d.node, path))
 }
 
-// scalar returns the text of a path as it is written, and false where there is none, or one that is no scalar.
+// scalar returns the text at a path as written, and false if the path does not exist or its value is not a scalar.
 func (d *document) scalar(path string) (string, bool) {
 	node := d.node
 	for _, step := range steps(path) {
@@ -49,7 +50,8 @@ func lineOf(node *yaml.Node, path string) int {
 	return line
 }
 
-// child returns the member or item that a step of a path names, and where it begins.
+// child returns the member or item that one step of a path names, and the node at which it starts. Both are nil if
+// there is none.
 func child(node *yaml.Node, step string) (key, value *yaml.Node) {
 	switch node.Kind {
 	case yaml.MappingNode:

@@ -7,7 +7,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// The style of a node tells what its author wrote, which the object does not.
+// Only the style of a node shows how its author wrote the value.
 func TestProfileValuesThatYAMLChangesAreWarnedOf(t *testing.T) {
 	for value, warned := range map[string]bool{
 		"01234": true, "-007": true, "1.10": true, "0x1F": true, "1_000": true, "yes": true, "No": true, "on": true, "OFF": true, "[a, 01234]": true,

@@ -12,8 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// onlyNode returns the value of the one document that text holds, and nil where there are but comments. A second document is
-// an error: the decoders would leave it unread, and it may deny something.
+// onlyNode returns the value of the single document in text, or nil if there are only comments. A second document is an
+// error: the decoders would ignore it, and it may deny something.
 func onlyNode(name string, text []byte) (*yaml.Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var found *yaml.Node
@@ -36,35 +36,34 @@ func onlyNode(name string, text []byte) (*yaml.Node, error) {
 
 var (
 	yamlLine = regexp.MustCompile(`line ([0-9]+): (.*)`)
-	// quoted is what a decoder quotes of a file, but for punctuation and plain names.
-	quoted = regexp.MustCompile(`"[^"]*@[^"]*"`)
+	// quotedAddress matches a quote of the file that may hold an address.
+	quotedAddress = regexp.MustCompile(`"[^"]*@[^"]*"`)
 )
 
-// yamlError says where a document is not YAML, and what to do. The decoders name a line in most cases only; without one it is
-// the line on which the document begins.
+// yamlError returns err with file, line and fix. If the decoder names no line, it is the first line of the document.
 func yamlError(name string, text []byte, err error) error {
 	var errs []error
 	for _, found := range yamlLine.FindAllStringSubmatch(err.Error(), -1) {
-		errs = append(errs, fmt.Errorf("%s:%s: %s", name, found[1], yamlMend(found[2])))
+		errs = append(errs, fmt.Errorf("%s:%s: %s", name, found[1], yamlFix(found[2])))
 	}
 	if errs != nil {
 		return errors.Join(errs...)
 	}
-	begin := 1 + bytes.Count(text, []byte("\n")) - bytes.Count(bytes.TrimLeft(text, "\n"), []byte("\n"))
+	first := 1 + bytes.Count(text, []byte("\n")) - bytes.Count(bytes.TrimLeft(text, "\n"), []byte("\n"))
 	problem := strings.TrimPrefix(err.Error(), "yaml: ")
-	return errors.New(name + ":" + strconv.Itoa(begin) + ": " + yamlMend(problem))
+	return errors.New(name + ":" + strconv.Itoa(first) + ": " + yamlFix(problem))
 }
 
-// yamlMend adds to what a decoder says of a document what to write instead.
-func yamlMend(problem string) string {
+// yamlFix returns the message of a decoder with the fix. It removes quoted addresses.
+func yamlFix(problem string) string {
 	switch {
 	case strings.Contains(problem, "anchor"), strings.Contains(problem, "alphabetic or numeric"):
 		return `to YAML, a value that begins with * is an alias; quote it, as in "*.acme.com"`
 	case strings.Contains(problem, "cannot start any token"):
 		return "not YAML: " + problem + "; indent with spaces, and quote a value that begins with @, %, or a backquote"
 	case strings.Contains(problem, "already set"):
-		return quoted.ReplaceAllString(problem, "…") + "; write each field once"
+		return quotedAddress.ReplaceAllString(problem, "…") + "; write each field once"
 	default:
-		return "not YAML: " + quoted.ReplaceAllString(problem, "…") + "; look at indentation, quotes and brackets"
+		return "not YAML: " + quotedAddress.ReplaceAllString(problem, "…") + "; check indentation, quotes and brackets"
 	}
 }

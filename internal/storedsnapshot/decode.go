@@ -14,16 +14,16 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// decoder reads a file, front to back and without ever holding it whole.
+// decoder reads a file sequentially. It never holds all of it in memory.
 type decoder struct {
 	source  *source
 	header  []byte
-	content *bufio.Reader // what is between the header and the sum
-	left    *io.LimitedReader
+	content *bufio.Reader     // the bytes between the header and the checksum
+	left    *io.LimitedReader // the same, as far as content has not buffered them
 	hash    hash.Hash
 }
 
-// source is where a file is read. It keeps the error that reading ended with, which is none of what was read.
+// source reads the file and keeps a read error, to tell it from damaged content.
 type source struct {
 	io.Reader
 
@@ -31,16 +31,16 @@ type source struct {
 }
 
 // Read implements [io.Reader].
-func (s *source) Read(text []byte) (int, error) {
-	n, err := s.Reader.Read(text)
+func (s *source) Read(buf []byte) (int, error) {
+	n, err := s.Reader.Read(buf)
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = err
 	}
 	return n, err
 }
 
-// decodeHeader reads a file of so many bytes to its end, and returns what it says of itself: whether it is whole is then known, and
-// nothing else of it in memory. What is in it is not looked at. The error is a [RefusedError].
+// decodeHeader reads a file of that size to its end, compares the checksum, and returns the header. It does not decode
+// the content. The error is a [RefusedError].
 func decodeHeader(file io.Reader, size int64) (*Header, error) {
 	d, err := openFile(file, size)
 	if err != nil {
@@ -52,41 +52,41 @@ func decodeHeader(file io.Reader, size int64) (*Header, error) {
 	return d.parseHeader()
 }
 
-// decode reads a file of so many bytes. The error is a [RefusedError]. The snapshot is bound to something that the caller has to
-// [Header.Check]; what it compiles to is to be checked too.
+// decode reads a file of that size. The error is a [RefusedError]. The caller must call [Header.Check], and compare the
+// digest of the compiled policies.
 func decode(file io.Reader, size int64) (*Snapshot, error) {
 	d, err := openFile(file, size)
 	if err != nil {
 		return nil, err
 	}
-	s, fault := d.snapshot()
-	if err := d.finish(); err != nil { // which is why the fault is there
+	s, contentErr := d.snapshot()
+	if err := d.finish(); err != nil { // a damaged file explains contentErr
 		return nil, err
 	}
-	if fault != nil {
-		return nil, fault
+	if contentErr != nil {
+		return nil, contentErr
 	}
 	return s, nil
 }
 
-// openFile reads a file up to the end of its header.
+// openFile reads a file up to the end of the header.
 func openFile(file io.Reader, size int64) (*decoder, error) {
 	d := &decoder{source: &source{Reader: file}, hash: sha256.New()}
 	start := make([]byte, min(size, int64(preamble)))
 	if _, err := io.ReadFull(d.source, start); err != nil {
-		return nil, d.fault()
+		return nil, d.readError()
 	}
 	if err := checkStart(start, size); err != nil {
 		return nil, err
 	}
 	length := int64(binary.BigEndian.Uint32(start[headerAt:]))
 	if length > maxHeader || length > size-int64(shortest) {
-		return nil, refused(CauseDamaged, "its header does not fit")
+		return nil, refused(CauseDamaged, "its header has %d bytes, more than the file can hold", length)
 	}
 	d.hash.Write(start)
 	d.header = make([]byte, length)
 	if _, err := io.ReadFull(d.source, d.header); err != nil {
-		return nil, d.fault()
+		return nil, d.readError()
 	}
 	d.hash.Write(d.header)
 	d.left = &io.LimitedReader{R: d.source, N: size - int64(shortest) - length}
@@ -102,12 +102,12 @@ func checkStart(start []byte, size int64) error {
 	case size == 0:
 		return refused(CauseTruncated, "empty")
 	case !bytes.HasPrefix(start, []byte(magic[:min(len(magic), len(start))])):
-		return refused(CauseNoSnapshot, "no snapshot of an operator")
+		return refused(CauseNoSnapshot, "not a stored snapshot")
 	case len(start) < lengthAt:
 		return refused(CauseTruncated, "ends within its first %d bytes", lengthAt)
 	}
 	if found := binary.BigEndian.Uint32(start[formatAt:]); found != format {
-		return refused(CauseOtherFormat, "of format %d, and this operator reads %d", found, format)
+		return refused(CauseOtherFormat, "has format %d; this operator reads format %d", found, format)
 	}
 	if size < int64(shortest) {
 		return refused(CauseTruncated, "ends within its first %d bytes", shortest)
@@ -116,50 +116,50 @@ func checkStart(start []byte, size int64) error {
 	case uint64(size) < length:
 		return refused(CauseTruncated, "has %d of %d bytes", size, length)
 	case uint64(size) > length:
-		return refused(CauseDamaged, "has %d bytes, and should have %d", size, length)
+		return refused(CauseDamaged, "has %d bytes instead of %d", size, length)
 	}
 	return nil
 }
 
-// finish reads what is left of the file, and compares its sum.
+// finish reads the rest of the file and compares the checksum.
 func (d *decoder) finish() error {
 	if d.source.err != nil {
-		return d.fault()
+		return d.readError()
 	}
 	if _, err := io.Copy(io.Discard, d.content); err != nil {
-		return d.fault()
+		return d.readError()
 	}
 	sum := make([]byte, sha256.Size)
 	if _, err := io.ReadFull(d.source, sum); err != nil {
-		return d.fault()
+		return d.readError()
 	}
 	if d.left.N > 0 || !bytes.Equal(sum, d.hash.Sum(nil)) {
-		return refused(CauseDamaged, "its content is not what its SHA-256 says")
+		return refused(CauseDamaged, "its content does not match its SHA-256")
 	}
 	return nil
 }
 
-// fault returns why reading has ended early.
-func (d *decoder) fault() error {
+// readError returns why reading ended early.
+func (d *decoder) readError() error {
 	switch {
-	case errors.Is(d.source.err, errNotWanted):
-		return errNotWanted
+	case errors.Is(d.source.err, errNoLongerNeeded):
+		return errNoLongerNeeded
 	case d.source.err != nil:
 		return refused(CauseUnreadable, "%v", d.source.err)
 	default:
-		return refused(CauseTruncated, "it has become shorter")
+		return refused(CauseTruncated, "became shorter while it was read")
 	}
 }
 
 func (d *decoder) parseHeader() (*Header, error) {
 	header := &Header{}
 	if unknown, err := strictjson.UnmarshalStrict(d.header, header); err != nil || len(unknown) > 0 {
-		return nil, refused(CauseDamaged, "its header is not as it should be")
+		return nil, refused(CauseDamaged, "its header cannot be decoded")
 	}
 	return header, nil
 }
 
-// snapshot reads the content. Whether that is what was written is not known before finish.
+// snapshot decodes the content. Only finish detects whether the content is damaged.
 func (d *decoder) snapshot() (*Snapshot, error) {
 	header, err := d.parseHeader()
 	if err != nil {
@@ -170,24 +170,24 @@ func (d *decoder) snapshot() (*Snapshot, error) {
 	for range s.ListCount {
 		list, err := rules.DecodeList(d.content)
 		if err != nil || lists[list.Digest()] != nil {
-			return nil, refused(CauseDamaged, "its lists are not as they should be")
+			return nil, refused(CauseDamaged, "its lists cannot be decoded")
 		}
 		lists[list.Digest()] = list
 	}
 	for range s.PolicyCount {
 		policy, err := d.policy(lists)
 		if err != nil {
-			return nil, refused(CauseDamaged, "its policies are not as they should be")
+			return nil, refused(CauseDamaged, "its policies cannot be decoded")
 		}
 		s.Policies = append(s.Policies, policy)
 	}
 	if _, err := d.content.ReadByte(); err == nil {
-		return nil, refused(CauseDamaged, "it has more than its lists and policies")
+		return nil, refused(CauseDamaged, "has more content than its header says")
 	}
 	return s, nil
 }
 
-var errPolicy = errors.New("not a policy as it was written")
+var errPolicy = errors.New("the policy cannot be decoded")
 
 func (d *decoder) policy(lists map[string]*rules.List) (rules.Policy, error) {
 	var length [4]byte

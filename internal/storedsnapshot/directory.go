@@ -12,29 +12,29 @@ import (
 )
 
 const (
-	// fileName is that of the file; temporaryName is what it has until all of it is on the disk.
+	// fileName is the name of the file. It is written as temporaryName, and renamed once it is on the disk.
 	fileName      = "snapshot"
 	temporaryName = "snapshot.new"
-	// mode lets nobody but the owner read the file.
+	// mode lets only the owner read and write the file.
 	mode = 0o600
-	// othersWrite are the bits of a file that others than its owner may write.
+	// othersWrite are the mode bits that let group and others write.
 	othersWrite = 0o022
 )
 
-// ErrSuperseded says that a snapshot was not kept because a later one has come into force.
-var ErrSuperseded = errors.New("a later snapshot has come into force")
+// ErrSuperseded means that a snapshot was not stored because a later one is in force.
+var ErrSuperseded = errors.New("a later snapshot is in force")
 
-// Directory is where one replica keeps its snapshot. Its methods may be called at the same time, of one Directory: two at one path
-// would undo each other's work.
+// Directory stores the snapshot of one replica. Its methods may be called concurrently. Two Directories must not share
+// a path: each would overwrite and remove the file of the other.
 type Directory struct {
 	path  string
 	epoch atomic.Uint64
 
-	mu   sync.Mutex // held while the file gets or loses its name
-	held uint64     // the epoch of the file, if it was written by this Directory
+	mu        sync.Mutex // held while the file is renamed or removed
+	fileEpoch uint64     // the epoch of the file, if this Directory wrote it
 }
 
-// OpenDirectory returns the directory at path, which must be there.
+// OpenDirectory returns the directory at path, which must exist.
 func OpenDirectory(path string) (*Directory, error) {
 	found, err := os.Stat(path)
 	switch {
@@ -51,28 +51,28 @@ func (d *Directory) Path() string { return filepath.Join(d.path, fileName) }
 
 func (d *Directory) temporary() string { return filepath.Join(d.path, temporaryName) }
 
-// Check returns what the file says of the snapshot in it, once it is known to be whole; nil if there is no file. The error is a
+// Check reads the file, compares its checksum, and returns its header, or nil if there is no file. The error is a
 // [RefusedError].
 func (d *Directory) Check() (header *Header, err error) {
-	err = d.readBy(func(file io.Reader, size int64) (err error) {
+	err = d.withFile(func(file io.Reader, size int64) (err error) {
 		header, err = decodeHeader(file, size)
 		return err
 	})
 	return header, err
 }
 
-// Read returns the snapshot that the file holds, or nil if there is no file. The error is a [RefusedError], or errNotWanted as soon as
-// the snapshot is not wanted any more.
-func (d *Directory) Read(wanted func() bool) (snapshot *Snapshot, err error) {
-	err = d.readBy(func(file io.Reader, size int64) (err error) {
-		snapshot, err = decode(wantedReader{file, wanted}, size)
+// Read returns the snapshot in the file, or nil if there is no file. The error is a [RefusedError], or
+// errNoLongerNeeded as soon as needed returns false.
+func (d *Directory) Read(needed func() bool) (snapshot *Snapshot, err error) {
+	err = d.withFile(func(file io.Reader, size int64) (err error) {
+		snapshot, err = decode(cancelableReader{file, needed}, size)
 		return err
 	})
 	return snapshot, err
 }
 
-// readBy has the file read by a function, unless there is none.
-func (d *Directory) readBy(read func(file io.Reader, size int64) error) error {
+// withFile calls read with the open file. If there is no file it returns nil.
+func (d *Directory) withFile(read func(file io.Reader, size int64) error) error {
 	file, size, err := d.open()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -84,36 +84,36 @@ func (d *Directory) readBy(read func(file io.Reader, size int64) error) error {
 	return read(file, size)
 }
 
-var errNotWanted = errors.New("not wanted any more")
+var errNoLongerNeeded = errors.New("the snapshot is no longer needed")
 
-// wantedReader reads as long as what it reads is wanted.
-type wantedReader struct {
+// cancelableReader fails with errNoLongerNeeded once needed returns false.
+type cancelableReader struct {
 	file   io.Reader
-	wanted func() bool
+	needed func() bool
 }
 
 // Read implements [io.Reader].
-func (r wantedReader) Read(text []byte) (int, error) {
-	if !r.wanted() {
-		return 0, errNotWanted
+func (r cancelableReader) Read(buf []byte) (int, error) {
+	if !r.needed() {
+		return 0, errNoLongerNeeded
 	}
-	return r.file.Read(text)
+	return r.file.Read(buf)
 }
 
-// open opens the file if it is a good one to be read, and returns its size.
+// open opens the file and returns its size. It fails unless the file is a regular one that only this user can write.
 func (d *Directory) open() (_ *os.File, size int64, err error) {
-	found, err := os.Lstat(d.Path()) // before it is opened: that could wait for ever, of a pipe
+	found, err := os.Lstat(d.Path()) // first, because opening a pipe can block for ever
 	if err != nil {
 		return nil, 0, unreadable(err)
 	}
 	if !found.Mode().IsRegular() {
-		return nil, 0, refused(CauseNotOurs, "no regular file: %s", found.Mode().Type())
+		return nil, 0, refused(CauseNotOurs, "not a regular file: %s", found.Mode().Type())
 	}
 	file, err := os.OpenFile(d.Path(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, 0, unreadable(err)
 	}
-	if found, err = file.Stat(); err != nil { // of what was opened: another may have taken its place
+	if found, err = file.Stat(); err != nil { // of the opened file: the path may have been replaced
 		err = unreadable(err)
 	} else {
 		err = checkFile(found)
@@ -128,7 +128,7 @@ func checkFile(found fs.FileInfo) error {
 	owner, _ := found.Sys().(*syscall.Stat_t)
 	switch {
 	case !found.Mode().IsRegular():
-		return refused(CauseNotOurs, "no regular file: %s", found.Mode().Type())
+		return refused(CauseNotOurs, "not a regular file: %s", found.Mode().Type())
 	case owner == nil || int(owner.Uid) != os.Geteuid():
 		return refused(CauseNotOurs, "owned by another user")
 	case found.Mode().Perm()&othersWrite != 0:
@@ -139,7 +139,7 @@ func checkFile(found fs.FileInfo) error {
 	return nil
 }
 
-// unreadable leaves a file that is not there an error of its own.
+// unreadable returns a [RefusedError], except for a missing file: that is not a refusal.
 func unreadable(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -147,36 +147,37 @@ func unreadable(err error) error {
 	return refused(CauseUnreadable, "%v", err)
 }
 
-// Supersede begins another epoch and returns it: no snapshot of an earlier one gets into the file any more, however far it is. It
-// does not wait for the disk.
+// Supersede starts a new epoch and returns it. From then on a Write of an earlier epoch fails, even if it has already
+// started. Supersede does not wait for the disk.
 func (d *Directory) Supersede() (epoch uint64) { return d.epoch.Add(1) }
 
-// Epoch returns the present epoch.
+// Epoch returns the current epoch.
 func (d *Directory) Epoch() uint64 { return d.epoch.Load() }
 
-// Remove removes the file of an earlier epoch, so that no later start can read it: that is to be done before later rules come into
-// force. A file that cannot be removed is emptied, or at least spoilt, and if that works it is as good as gone. An error says that
-// what was there may still be read.
+// Remove removes the file if it is from an epoch before this one, so that no later start reads it. Call it before later
+// rules come into force. If the file cannot be removed, Remove overwrites it. It fails only if the old file may still
+// be readable.
 //
-// That the file is gone may not survive a loss of power until Write has begun.
+// A power failure can undo the removal until the next Write has started.
 func (d *Directory) Remove(epoch uint64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.held >= epoch { // the disk was slow, and a later one is there already
+	if d.fileEpoch >= epoch { // the disk was slow, and a later file has been written since
 		return nil
 	}
 	err := os.Remove(d.Path())
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if spoilt := d.spoil(); spoilt != nil {
-		return errors.Join(err, spoilt)
+	if overwriteErr := d.overwrite(); overwriteErr != nil {
+		return errors.Join(err, overwriteErr)
 	}
 	return nil
 }
 
-// spoil makes the file one that is refused: a directory that may not be written can hold a file that may.
-func (d *Directory) spoil() error {
+// overwrite empties the file or zeroes its first bytes, so that it is refused. A writable file can be in a read-only
+// directory.
+func (d *Directory) overwrite() error {
 	file, err := os.OpenFile(d.Path(), os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
@@ -188,15 +189,15 @@ func (d *Directory) spoil() error {
 	return errors.Join(err, file.Close())
 }
 
-// Write puts a snapshot in the place of the file, all of it or nothing. In another epoch than this it returns ErrSuperseded: a
-// later snapshot is in force. When it has returned without an error, the file survives a loss of power.
+// Write replaces the file atomically. It returns ErrSuperseded if epoch is no longer the current one. After Write has
+// returned without an error, the file survives a power failure.
 func (d *Directory) Write(s *Snapshot, epoch uint64) error {
 	err := errors.Join(d.sync(), d.writeTemporary(s))
 	if err == nil {
 		err = d.rename(epoch)
 	}
 	if err != nil {
-		_ = os.Remove(d.temporary()) // it takes up room
+		_ = os.Remove(d.temporary()) // it takes up space
 		return err
 	}
 	return d.sync()
@@ -211,12 +212,12 @@ func (d *Directory) rename(epoch uint64) error {
 	if err := os.Rename(d.temporary(), d.Path()); err != nil {
 		return err
 	}
-	d.held = epoch
+	d.fileEpoch = epoch
 	return nil
 }
 
 func (d *Directory) writeTemporary(s *Snapshot) error {
-	// What an earlier process was killed at must not be in the way, or take up room.
+	// An earlier process may have been killed while it wrote.
 	if err := os.Remove(d.temporary()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -231,7 +232,7 @@ func (d *Directory) writeTemporary(s *Snapshot) error {
 	return errors.Join(err, file.Close())
 }
 
-// sync returns when what was renamed and removed survives a loss of power, as far as the file system can say so.
+// sync returns after renames and removals are on the disk, if the file system supports that.
 func (d *Directory) sync() error {
 	directory, err := os.Open(d.path)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package storedsnapshot keeps the rules in force in a file, for a start at which the API server does not answer: the policies as they
-// were applied, and the lists that they use as they were compiled. A file is believed as a whole or not at all. It holds addresses of
-// policies and lists, and so nobody but its owner may read it.
+// Package storedsnapshot stores the rules in force in a file, so that an operator can start while the API server does
+// not answer. The file holds the policies as applied and their lists as compiled. It is used completely or not at all.
+// Only its owner may read it, because policies and lists contain addresses.
 //
-// The digest that is checked tells damage, not forgery: whoever can write as the operator's user can write a good file.
+// The digest in the file detects damage, not forgery: a process of the same user can write a valid file.
 package storedsnapshot

@@ -13,7 +13,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// errTooBig says that a snapshot is not kept because no reader would take it.
+// errTooBig means that a snapshot is over the size that a reader accepts.
 var errTooBig = fmt.Errorf("the policies and lists take over %d MiB", maxFile>>20)
 
 // encode writes the file to w.
@@ -57,7 +57,7 @@ func (s *Snapshot) encode(w io.Writer) error {
 	return errors.Join(err, more, file.Flush())
 }
 
-// encodePolicies returns the policies as they are written, and the lists that they use, each once.
+// encodePolicies returns the encoded policies, and each list that they use once.
 func (s *Snapshot) encodePolicies() ([]*rules.List, []byte, error) {
 	var lists []*rules.List
 	var text bytes.Buffer
@@ -85,11 +85,11 @@ func (s *Snapshot) encodePolicies() ([]*rules.List, []byte, error) {
 	return lists, text.Bytes(), nil
 }
 
-// counter counts what is written to it.
+// counter counts the bytes that are written to it.
 type counter int
 
 // Write implements [io.Writer].
-func (c *counter) Write(text []byte) (int, error) {
-	*c += counter(len(text))
-	return len(text), nil
+func (c *counter) Write(buf []byte) (int, error) {
+	*c += counter(len(buf))
+	return len(buf), nil
 }

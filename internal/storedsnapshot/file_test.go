@@ -37,7 +37,7 @@ func testBinding() Binding {
 	return Binding{Version: "v1.2.3", Cluster: "c1", Namespaces: []string{"a", "b"}, Flags: []string{"--observe=false"}}
 }
 
-// testSnapshot is a snapshot of two policies and two lists, of which one is of no use and both policies name the other.
+// testSnapshot is a snapshot of two policies and two lists. Both policies name one list; the other is unusable.
 func testSnapshot() *Snapshot {
 	list, none := rules.CompileList([]byte("listed.example\njo@other.example\n")), rules.CompileList([]byte("0.0.0.0 a.example\n"))
 	return &Snapshot{
@@ -322,13 +322,13 @@ func TestAFileThatCannotBeRemovedIsSpoilt(t *testing.T) {
 	if err := d.Write(testSnapshot(), d.Supersede()); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.spoil(); err != nil {
+	if err := d.overwrite(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.Read(always); causeOf(err) != CauseTruncated {
 		t.Errorf("read: %v", err)
 	}
-	// What cannot be spoilt either is said.
+	// It is an error if the file cannot be overwritten either.
 	if err := errors.Join(os.Remove(d.Path()), os.MkdirAll(filepath.Join(d.Path(), "in the way"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +357,7 @@ func TestAFileIsReadOnlyAsLongAsItIsWanted(t *testing.T) {
 	for most := range 3 {
 		reads := 0
 		s, err := d.Read(func() bool { reads++; return reads <= most })
-		if s != nil || !errors.Is(err, errNotWanted) {
+		if s != nil || !errors.Is(err, errNoLongerNeeded) {
 			t.Errorf("not wanted after %d reads: %v, %v", most, s, err)
 		}
 	}
@@ -365,7 +365,7 @@ func TestAFileIsReadOnlyAsLongAsItIsWanted(t *testing.T) {
 
 func TestThePageListsEveryCause(t *testing.T) {
 	const page = "../../docs/stored-snapshot.md"
-	causes, err := reference.Texts("refusal.go", "Cause")
+	causes, err := reference.Texts("refused_error.go", "Cause")
 	if err != nil || len(causes) < 10 {
 		t.Fatalf("%q, %v", causes, err)
 	}

@@ -7,16 +7,16 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// A file of format 3, numbers with the highest byte first:
+// The layout of a file of format 3; numbers are big-endian:
 //
 //	magic                16 bytes
 //	format               4 bytes
 //	length of the file   8 bytes
 //	length of the header 4 bytes
 //	header               JSON of a Header
-//	lists                as many as the header says, each as rules.List.Encode writes it
-//	policies             as many as the header says, each its length in 4 bytes and its JSON
-//	SHA-256              32 bytes, of all before them
+//	lists                the number in the header, each as rules.List.Encode writes it
+//	policies             the number in the header, each a length of 4 bytes and JSON
+//	SHA-256              32 bytes, of everything before them
 const (
 	magic  = "regpol snapshot\n"
 	format = 3
@@ -26,57 +26,58 @@ const (
 	headerAt = lengthAt + 8
 	preamble = headerAt + 4
 
-	// shortest is the length of a file in which nothing is missing but a header.
+	// shortest is the length of a file with an empty header and no content.
 	shortest = preamble + sha256.Size
-	// maxHeader bounds the header: that of several thousand namespaces.
+	// maxHeader is the largest header in bytes: enough for several thousand namespaces.
 	maxHeader = 1 << 20
-	// maxFile bounds what is written and read: lists of ten million names, several times what an operator is made for.
+	// maxFile is the largest file in bytes: enough for lists of ten million names, several times the supported size.
 	maxFile = 256 << 20
 )
 
-// Header is what a file says of the snapshot in it.
+// Header describes the snapshot in a file.
 type Header struct {
-	// Binding is what the snapshot is bound to.
+	// Binding is the configuration for which the snapshot is valid.
 	Binding Binding `json:"binding"`
-	// Written is when the file was: right after the snapshot came into force.
+	// Written is the time at which the file was written, right after the snapshot came into force.
 	Written time.Time `json:"written"`
-	// Digest is that of the snapshot which the policies compile to.
+	// Digest is the digest of the compiled snapshot.
 	Digest string `json:"digest"`
-	// Synced is, for each namespace, the resourceVersion up to which the snapshot reflects its policies and lists.
+	// Synced maps each namespace to the resourceVersion up to which the snapshot reflects its policies and lists.
 	Synced map[string]string `json:"synced"`
-	// ListCount and PolicyCount are how many there are.
+	// ListCount and PolicyCount are the numbers of lists and policies in the file.
 	ListCount   int `json:"lists"`
 	PolicyCount int `json:"policies"`
 }
 
-// Snapshot is what a file holds.
+// Snapshot is the content of a file.
 type Snapshot struct {
 	Header
 
-	// Policies are those in force, with their lists.
+	// Policies are the policies in force, with their lists.
 	Policies []rules.Policy
 }
 
-// Binding is what a snapshot is bound to. Under any other, another snapshot could be in force.
+// Binding is the configuration for which a snapshot is valid. With any other, the same objects could give a different
+// snapshot.
 type Binding struct {
-	// Version is that of the operator.
+	// Version is the version of the operator.
 	Version string `json:"version"`
-	// Cluster names the API server.
+	// Cluster identifies the API server, see [ClusterIdentity].
 	Cluster string `json:"cluster"`
-	// Namespaces are those that are watched, sorted.
+	// Namespaces are the watched namespaces, sorted.
 	Namespaces []string `json:"namespaces"`
 	// Flags are the flags that change decisions, as name=value.
 	Flags []string `json:"flags"`
 }
 
-// storedPolicy is what is stored of a policy.
+// storedPolicy is the JSON of a policy.
 type storedPolicy struct {
 	Policy rules.Policy `json:"policy"`
-	// Lists are the digests of the lists that it uses, in the order of usesOf; "" for one that is missing.
+	// Lists are the digests of its lists in the order of usesOf, "" for a missing list.
 	Lists []string `json:"lists,omitempty"`
 }
 
-// usesOf returns the lists that a policy names: those by which it allows, then those by which it denies.
+// usesOf returns the lists of a policy: first the allow lists, then the deny lists.
 func usesOf(policy *rules.Policy) []*rules.ListUse {
 	var all []*rules.ListUse
 	for _, uses := range [][]rules.ListUse{policy.Allow.Lists, policy.Deny.Lists} {

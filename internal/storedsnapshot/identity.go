@@ -9,17 +9,17 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// ClusterIdentity names the API server that a configuration leads to, by its address and the authority that vouches for it: the
-// hexadecimal digits of a SHA-256. It asks nobody, as the API server may be away.
+// ClusterIdentity returns the hexadecimal SHA-256 of the address of the API server and of its CA bundle. It makes no
+// request, because the API server may be unreachable. It fails only if the CA file cannot be read.
 func ClusterIdentity(config *rest.Config) (string, error) {
-	authority := config.CAData
-	if len(authority) == 0 && config.CAFile != "" {
+	bundle := config.CAData
+	if len(bundle) == 0 && config.CAFile != "" {
 		var err error
-		if authority, err = os.ReadFile(config.CAFile); err != nil {
-			return "", fmt.Errorf("read the authority of the API server: %w", err)
+		if bundle, err = os.ReadFile(config.CAFile); err != nil {
+			return "", fmt.Errorf("read the CA bundle of the API server: %w", err)
 		}
 	}
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%q %q\n", config.Host, authority)
+	fmt.Fprintf(hash, "%q %q\n", config.Host, bundle)
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }

@@ -14,44 +14,44 @@ import (
 )
 
 const (
-	// lookInterval is the time between two looks whether the API server is silent.
-	lookInterval = 100 * time.Millisecond
-	// untilRemoved is how long a disk has to remove the file before rules come into force all the same.
-	untilRemoved = time.Second
-	// untilWritten is the time between tries to write a file.
-	untilWritten = 30 * time.Second
+	// checkInterval is the time between two checks whether the API server is silent.
+	checkInterval = 100 * time.Millisecond
+	// removeTimeout is how long new rules wait for the disk to remove the old file.
+	removeTimeout = time.Second
+	// writeRetryInterval is the time between attempts to write a file.
+	writeRetryInterval = 30 * time.Second
 )
 
-var errDiskHangs = errors.New("the disk does not answer")
+var errDiskHangs = errors.New("the disk does not respond")
 
-// Keeper keeps the rules in force in a directory, and puts them in force at a start at which the API server does not answer. Only then
-// is the file read into memory.
+// Keeper stores the rules in force in a directory. If the API server does not answer at a start, it reads the file and
+// publishes its rules.
 //
-// Before other rules come into force, the file with the earlier ones is removed, and the new one is written after, whole or not at
-// all: whatever becomes of that, no start brings back rules that this replica had left. No rules wait for the new file.
+// The old file is removed before new rules come into force, and the new file is written afterwards, atomically. So even
+// if the write fails, no start brings back rules that this replica has replaced. New rules do not wait for the new
+// file.
 type Keeper struct {
 	directory *Directory
-	// remove is that of the directory; see removeFile.
-	remove    func(epoch uint64) error
+	remove    func(epoch uint64) error // directory.Remove, replaced in tests
 	binding   Binding
 	publisher *publish.Publisher
-	answers   *Answers
+	responses *ResponseMonitor
 	metrics   *Metrics
 	logger    logr.Logger
-	removing  chan struct{} // full while a removal goes on
-	wake      chan struct{} // full when there is a new waiting file
+	removing  chan struct{} // a semaphore for one removal at a time
+	wake      chan struct{} // has an element when there is a new pending write
 
-	mu      sync.Mutex
-	digest  string     // of what the file holds, or will once it is written; "" where that is not known
-	wanted  bool       // the start found a file, and no rules are in force
-	inForce *time.Time // when the snapshot in force was written, if it is a stored one
-	waiting *waitingFile
+	mu         sync.Mutex
+	digest     string        // of the rules in the file, or in the pending write; "" if unknown
+	restorable bool          // the start found a file, and no rules are in force
+	inForce    *time.Time    // the time at which the stored snapshot in force was written; nil without one
+	pending    *pendingWrite // nil if there is none
 
-	faulty bool // of Run: the last try to write failed
+	writeFailing bool // the last write failed; used by Run only
 }
 
-// waitingFile is what is to be written next.
-type waitingFile struct {
+// pendingWrite is the snapshot to be written next.
+type pendingWrite struct {
 	policies []*publish.Policy
 	synced   map[string]string
 	digest   string
@@ -59,24 +59,24 @@ type waitingFile struct {
 	since    time.Time
 }
 
-// Options are what a Keeper is made from.
+// Options are the parameters of a Keeper. All are required.
 type Options struct {
-	// Directory is the path of the directory, which must be there.
+	// Directory is the path of the directory, which must exist.
 	Directory string
-	// Binding is what is written, and what the file must be bound to.
+	// Binding is written to the file. A file with another Binding is refused.
 	Binding Binding
-	// Publisher is whose rules are kept. Nothing has been published by it.
+	// Publisher publishes the rules. It must not have published any yet.
 	Publisher *publish.Publisher
-	// Answers tells whether the API server answers.
-	Answers *Answers
+	// Responses tells whether the API server answers.
+	Responses *ResponseMonitor
 	// Metrics counts faults.
 	Metrics *Metrics
-	// Logger takes a line for each fault, and when a stored snapshot comes into force or leaves.
+	// Logger gets a line for each fault, and when a stored snapshot comes into force or is replaced.
 	Logger logr.Logger
 }
 
-// New returns a keeper of a publisher's rules, to be run. It checks the file that is there, and fails only if the directory is unusable;
-// a refused file is logged.
+// New returns a Keeper for the rules of a publisher. The caller must call Run. New checks an existing file. It fails
+// only if the directory is unusable; a refused file is logged.
 func New(o Options) (*Keeper, error) {
 	directory, err := OpenDirectory(o.Directory)
 	if err != nil {
@@ -84,7 +84,7 @@ func New(o Options) (*Keeper, error) {
 	}
 	k := &Keeper{
 		directory: directory, remove: directory.Remove, binding: o.Binding,
-		publisher: o.Publisher, answers: o.Answers, metrics: o.Metrics, logger: o.Logger,
+		publisher: o.Publisher, responses: o.Responses, metrics: o.Metrics, logger: o.Logger,
 		removing: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 	}
 	header, err := directory.Check()
@@ -95,13 +95,13 @@ func New(o Options) (*Keeper, error) {
 	case err != nil:
 		k.refuse(err)
 	case header != nil:
-		k.digest, k.wanted = header.Digest, true
+		k.digest, k.restorable = header.Digest, true
 	}
 	k.publisher.KeepIn(k)
 	return k, nil
 }
 
-// refuse notes that the file is refused. It stays until other rules come into force.
+// refuse logs and counts a refused file. The file stays until new rules come into force.
 func (k *Keeper) refuse(err error) {
 	cause := CauseUnreadable
 	if refusal, ok := errors.AsType[*RefusedError](err); ok {
@@ -111,7 +111,8 @@ func (k *Keeper) refuse(err error) {
 	k.logger.Error(err, "Stored snapshot refused", "file", k.directory.Path(), "cause", cause)
 }
 
-// InForce returns when the snapshot in force was written, if it is a stored one.
+// InForce returns the time at which the stored snapshot in force was written, and false if the rules in force are not
+// stored ones.
 func (k *Keeper) InForce() (written time.Time, _ bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -121,11 +122,11 @@ func (k *Keeper) InForce() (written time.Time, _ bool) {
 	return *k.inForce, true
 }
 
-// Run puts the stored snapshot in force once the API server is silent and nothing else is in force, and writes what comes into force,
-// the latest only, until ctx ends. What is waiting then is written before it returns.
+// Run publishes the stored snapshot if the API server is silent before any rules are in force. It writes the latest
+// rules in force to the file. When ctx ends it finishes a pending write and returns.
 func (k *Keeper) Run(ctx context.Context) {
-	k.answers.begin()
-	look := time.NewTicker(lookInterval)
+	k.responses.start()
+	look := time.NewTicker(checkInterval)
 	defer look.Stop()
 	again := time.NewTimer(0)
 	again.Stop()
@@ -136,10 +137,10 @@ func (k *Keeper) Run(ctx context.Context) {
 			k.write()
 			return
 		case <-look.C:
-			if !k.isWanted() {
+			if !k.canRestore() {
 				look.Stop()
-				k.answers.Stop()
-			} else if k.answers.Silent() {
+				k.responses.Stop()
+			} else if k.responses.Silent() {
 				k.restore(ctx)
 			}
 			continue
@@ -148,29 +149,30 @@ func (k *Keeper) Run(ctx context.Context) {
 		}
 		again.Stop()
 		if !k.write() {
-			again.Reset(untilWritten)
+			again.Reset(writeRetryInterval)
 		}
 	}
 }
 
-func (k *Keeper) isWanted() bool {
+func (k *Keeper) canRestore() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.wanted
+	return k.restorable
 }
 
-// restore reads the file and puts what is in it in force, unless the API server answers meanwhile: its rules are then soon here, and a
-// second version of all that is big would be in their way. If it falls silent again, the file is read again.
+// restore reads the file and publishes its rules. It stops if the API server answers in the meantime: the current rules
+// then arrive soon, and two versions of large lists would need too much memory. If the API server becomes silent again,
+// Run calls restore again.
 func (k *Keeper) restore(ctx context.Context) {
-	wanted := func() bool { return ctx.Err() == nil && k.isWanted() && k.answers.Silent() }
-	file, err := k.directory.Read(wanted)
-	if errors.Is(err, errNotWanted) {
+	needed := func() bool { return ctx.Err() == nil && k.canRestore() && k.responses.Silent() }
+	file, err := k.directory.Read(needed)
+	if errors.Is(err, errNoLongerNeeded) {
 		return
 	}
 	if file != nil {
 		err = file.Check(k.binding)
 	}
-	if file == nil && err == nil { // removed, as other rules come into force
+	if file == nil && err == nil { // removed, because other rules come into force
 		return
 	}
 	var snapshot *rules.Snapshot
@@ -178,71 +180,71 @@ func (k *Keeper) restore(ctx context.Context) {
 	if err == nil {
 		snapshot, rejections = k.publisher.Assemble(file.Policies)
 		if got := snapshot.Digest(); got != file.Digest {
-			err = refused(CauseOtherRules, "its policies compile to %s, and it was written for %s", got, file.Digest)
+			err = refused(CauseOtherRules, "its policies compile to digest %s, but it was written for %s", got, file.Digest)
 		}
 	}
 	if err != nil {
 		k.mu.Lock()
-		refuses := k.wanted
-		if refuses { // and not the file of other rules that came into force meanwhile
-			k.digest, k.wanted = "", false
+		restorable := k.restorable // false if other rules came into force in the meantime: the file may be theirs
+		if restorable {
+			k.digest, k.restorable = "", false
 		}
 		k.mu.Unlock()
-		if refuses {
+		if restorable {
 			k.refuse(err)
 		}
 		return
 	}
-	if wanted() {
+	if needed() {
 		k.publish(&file.Header, snapshot, len(rejections))
 	}
 }
 
-// write writes what is waiting, if anything, and says whether nothing is waiting any more. Of a fault that stays only the first is
-// logged.
+// write does the pending write, if there is one. It returns false if the write must be tried again. Only the first of
+// several failures in a row is logged.
 func (k *Keeper) write() bool {
 	k.mu.Lock()
-	waiting := k.waiting
+	pending := k.pending
 	k.mu.Unlock()
-	if waiting == nil {
+	if pending == nil {
 		return true
 	}
-	file := &Snapshot{Header: Header{Binding: k.binding, Written: waiting.since, Digest: waiting.digest, Synced: waiting.synced}}
-	for _, policy := range waiting.policies {
+	file := &Snapshot{Header: Header{Binding: k.binding, Written: pending.since, Digest: pending.digest, Synced: pending.synced}}
+	for _, policy := range pending.policies {
 		file.Policies = append(file.Policies, policy.Written)
 	}
-	err := k.directory.Write(file, waiting.epoch)
+	err := k.directory.Write(file, pending.epoch)
 	switch {
-	case errors.Is(err, ErrSuperseded): // what came after it wakes the writer
+	case errors.Is(err, ErrSuperseded): // Save of the later snapshot wakes Run
 	case err != nil:
 		k.fault(faultWriteFailed)
-		if !k.faulty {
+		if !k.writeFailing {
 			k.logger.Error(err, "Snapshot not stored: a start without the API server would wait for it", "file", k.directory.Path())
 		}
-		k.faulty = true
+		k.writeFailing = true
 		return false
 	default:
-		if k.faulty {
-			k.logger.Info("Snapshot stored again", "file", k.directory.Path(), "digest", waiting.digest)
+		if k.writeFailing {
+			k.logger.Info("Snapshot stored again", "file", k.directory.Path(), "digest", pending.digest)
 		}
-		k.faulty = false
+		k.writeFailing = false
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.waiting == waiting {
-		k.waiting = nil
+	if k.pending == pending {
+		k.pending = nil
 	}
 	return true
 }
 
-// publish puts a snapshot of the file in force unless another is.
+// publish publishes the snapshot of the file, unless other rules are in force.
 func (k *Keeper) publish(header *Header, snapshot *rules.Snapshot, rejections int) {
 	written := header.Written
 	if !k.publisher.PublishIfNone(snapshot, header.Synced, rejections, func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.inForce, k.wanted = &written, false
-		k.metrics.inForce(written)
+		k.inForce, k.restorable = &written, false
+		k.metrics.activated(written)
 	}) {
 		return
 	}
@@ -251,13 +253,13 @@ func (k *Keeper) publish(header *Header, snapshot *rules.Snapshot, rejections in
 		"written", written, "age", time.Since(written).Round(time.Second).String())
 }
 
-// Invalidate removes the file unless it holds the rules with this digest, which come into force next. It is called by the publisher,
-// under its lock.
+// Invalidate removes the file, unless its rules have this digest. The publisher calls it under its lock, before the
+// rules with this digest come into force.
 func (k *Keeper) Invalidate(digest string) {
 	k.mu.Lock()
 	same := k.digest == digest
 	if !same {
-		k.digest, k.waiting, k.wanted = "", nil, false
+		k.digest, k.pending, k.restorable = "", nil, false
 	}
 	k.mu.Unlock()
 	if same {
@@ -270,7 +272,8 @@ func (k *Keeper) Invalidate(digest string) {
 	}
 }
 
-// removeFile waits for a disk that hangs only so long: rules must come into force. A removal that ends later still has its effect.
+// removeFile waits for the disk at most removeTimeout, so that a disk that hangs does not delay new rules. The removal
+// continues in the background.
 func (k *Keeper) removeFile(epoch uint64) error {
 	select {
 	case k.removing <- struct{}{}:
@@ -280,10 +283,10 @@ func (k *Keeper) removeFile(epoch uint64) error {
 	removed := make(chan error, 1)
 	go func() {
 		err := k.remove(epoch)
-		<-k.removing // before it is told: the next removal may follow at once
+		<-k.removing // before the result is sent, because the next removal may start at once
 		removed <- err
 	}()
-	timeout := time.NewTimer(untilRemoved)
+	timeout := time.NewTimer(removeTimeout)
 	defer timeout.Stop()
 	select {
 	case err := <-removed:
@@ -293,14 +296,14 @@ func (k *Keeper) removeFile(epoch uint64) error {
 	}
 }
 
-// Save has the policies written that the snapshot in force consists of. It is called by the publisher, under its lock, after that has
+// Save makes Run write the policies of the rules in force. The publisher calls it under its lock, after the rules have
 // come into force.
 func (k *Keeper) Save(digest string, synced map[string]string, policies []*publish.Policy) {
 	k.mu.Lock()
 	same := k.digest == digest
 	if !same {
 		k.digest = digest
-		k.waiting = &waitingFile{policies, synced, digest, k.directory.Epoch(), time.Now()}
+		k.pending = &pendingWrite{policies, synced, digest, k.directory.Epoch(), time.Now()}
 	}
 	k.mu.Unlock()
 	if same {
@@ -312,14 +315,14 @@ func (k *Keeper) Save(digest string, synced map[string]string, policies []*publi
 	}
 }
 
-// Deactivate says that the rules in force are no longer stored ones. It is called by the publisher, under its lock.
+// Deactivate records that the rules in force are not stored ones. The publisher calls it under its lock.
 func (k *Keeper) Deactivate() {
 	k.mu.Lock()
-	left := k.inForce
-	k.inForce, k.wanted = nil, false
+	stored := k.inForce
+	k.inForce, k.restorable = nil, false
 	k.mu.Unlock()
-	if left != nil {
-		k.metrics.left()
+	if stored != nil {
+		k.metrics.deactivated()
 		k.logger.Info("Stored snapshot is no longer in force: the API server has answered")
 	}
 }

@@ -23,13 +23,13 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// replica is one without an API server: the test says what was read.
+// replica is a replica without an API server: the test provides the policies.
 type replica struct {
 	*Keeper
 
-	store   *rules.Store
-	answers *Answers
-	log     *lockedLog
+	store     *rules.Store
+	responses *ResponseMonitor
+	log       *lockedLog
 }
 
 // lockedLog is a log that is read while it is written.
@@ -54,11 +54,11 @@ func (l *lockedLog) String() string {
 
 func startReplica(t *testing.T, dir string) *replica {
 	t.Helper()
-	r := &replica{store: &rules.Store{}, answers: NewAnswers(), log: &lockedLog{}}
+	r := &replica{store: &rules.Store{}, responses: NewResponseMonitor(), log: &lockedLog{}}
 	logger := logr.FromSlogHandler(slog.NewTextHandler(r.log, nil))
 	var err error
 	r.Keeper, err = New(Options{
-		Directory: dir, Binding: Binding{Version: "v1"}, Answers: r.answers, Metrics: NewMetrics(prometheus.NewRegistry()), Logger: logger,
+		Directory: dir, Binding: Binding{Version: "v1"}, Responses: r.responses, Metrics: NewMetrics(prometheus.NewRegistry()), Logger: logger,
 		Publisher: publish.New(publish.Options{
 			Namespaces: []string{"own"}, Store: r.store, Metrics: publish.NewMetrics(prometheus.NewRegistry()), Logger: logger,
 		}),
@@ -93,9 +93,9 @@ func (r *replica) written(t *testing.T, policies ...rules.Policy) string {
 // restoreNow restores what is stored as if the API server had been silent.
 func (r *replica) restoreNow(t *testing.T) {
 	t.Helper()
-	r.answers.mu.Lock()
-	r.answers.last, r.answers.awaited = time.Time{}, map[string]time.Time{"": {}}
-	r.answers.mu.Unlock()
+	r.responses.mu.Lock()
+	r.responses.lastByte, r.responses.pending = time.Time{}, map[string]time.Time{"": {}}
+	r.responses.mu.Unlock()
 	r.restore(t.Context())
 }
 
@@ -201,7 +201,7 @@ func (r random) policies() []rules.Policy {
 	return policies
 }
 
-// answersOf are those to calls that tell random policies apart.
+// answersOf returns the answers to calls that distinguish random policies.
 func answersOf(r *replica) string {
 	var all []string
 	for _, domain := range []string{
@@ -229,7 +229,7 @@ func TestAStoredSnapshotDecidesAsItDidWhenItWasWritten(t *testing.T) {
 		if got, want := answersOf(after), answersOf(before); got != want {
 			t.Fatalf("seed %d: answers\n%s\nwant\n%s", seed, got, want)
 		}
-		if after.build(t, policies...) != digest || after.waiting != nil {
+		if after.build(t, policies...) != digest || after.pending != nil {
 			t.Errorf("seed %d: the same rules are written again", seed)
 		}
 	}
@@ -269,7 +269,7 @@ func TestAStoredSnapshotWithOtherPoliciesDecidesAlikeOrIsRefused(t *testing.T) {
 			if !strings.Contains(after.log.String(), "cause=other_rules") {
 				t.Fatalf("seed %d: refused otherwise: %s", seed, after.log)
 			}
-			if after.build(t, allowing("acme.com")); after.waiting == nil {
+			if after.build(t, allowing("acme.com")); after.pending == nil {
 				t.Fatalf("seed %d: nothing takes its place", seed)
 			}
 			continue
@@ -288,14 +288,14 @@ func TestAStoredSnapshotComesIntoForceWhenTheAPIServerDoesNotAnswerAndLeavesWhen
 	digest := startReplica(t, dir).written(t, allowing("acme.com"))
 	synctest.Test(t, func(t *testing.T) {
 		r := startReplica(t, dir)
-		time.Sleep(time.Minute) // what a slow disk takes is not the API server's silence
+		time.Sleep(time.Minute) // what a slow disk takes is not the API server's silentAfter
 		go r.Run(t.Context())
 		synctest.Wait()
-		time.Sleep(silence - time.Nanosecond)
+		time.Sleep(silentAfter - time.Nanosecond)
 		if _, err := r.store.Load(); !errors.Is(err, rules.ErrNotLoaded) {
 			t.Errorf("in force at once: the API server was not asked (%v)", err)
 		}
-		time.Sleep(lookInterval)
+		time.Sleep(checkInterval)
 		synctest.Wait()
 		if got := r.digestInForce(t); got != digest {
 			t.Errorf("in force: %s, want %s", got, digest)
@@ -318,15 +318,15 @@ func TestAnAPIServerThatAnswersWhileTheFileIsReadWins(t *testing.T) {
 	digest := startReplica(t, dir).written(t, allowing("acme.com"))
 	synctest.Test(t, func(t *testing.T) {
 		r := startReplica(t, dir)
-		r.answers.ask(policiesPath)
-		time.Sleep(silence)
-		r.answers.heard()
+		r.responses.requested(policiesPath)
+		time.Sleep(silentAfter)
+		r.responses.received()
 		r.restore(t.Context())
 		if _, err := r.store.Load(); err == nil || r.log.String() != "" {
 			t.Errorf("in force although the API server answers: %s", r.log)
 		}
 		go r.Run(t.Context())
-		time.Sleep(silence + lookInterval) // it falls silent again
+		time.Sleep(silentAfter + checkInterval) // it falls silent again
 		synctest.Wait()
 		if got := r.digestInForce(t); got != digest {
 			t.Errorf("in force: %s, want %s", got, digest)
@@ -385,7 +385,7 @@ func TestAFileThatIsDamagedAfterTheStartIsRefused(t *testing.T) {
 	}
 }
 
-// Whatever is in force, no file holds anything earlier: not for a moment, not while files are written as fast as rules change.
+// At no time does the file hold rules that are older than the rules in force, however fast they change.
 func TestNoFileHoldsEarlierRulesThanThoseInForce(t *testing.T) {
 	t.Parallel()
 	const changes = 300
@@ -458,7 +458,7 @@ func TestADiskThatHangsHoldsUpRulesForASecondAtMost(t *testing.T) {
 			<-thaw
 			return r.directory.Remove(epoch)
 		}
-		for i, want := range []time.Duration{untilRemoved, 0, 0} {
+		for i, want := range []time.Duration{removeTimeout, 0, 0} {
 			began := time.Now()
 			r.build(t, allowing(fmt.Sprintf("a%d.example", i)))
 			if took := time.Since(began); took != want {
@@ -490,7 +490,7 @@ func TestAFileThatCannotBeWrittenIsTriedAgain(t *testing.T) {
 		r := startReplica(t, dir)
 		go r.Run(t.Context())
 		digest := r.build(t, allowing("acme.com"))
-		time.Sleep(2*untilWritten + time.Second)
+		time.Sleep(2*writeRetryInterval + time.Second)
 		synctest.Wait()
 		if got := testutil.ToFloat64(r.metrics.faults.WithLabelValues(faultWriteFailed)); got != 3 {
 			t.Errorf("%v faults counted, want 3", got)
@@ -501,7 +501,7 @@ func TestAFileThatCannotBeWrittenIsTriedAgain(t *testing.T) {
 		if err := os.RemoveAll(inTheWay); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(untilWritten)
+		time.Sleep(writeRetryInterval)
 		synctest.Wait()
 		if header := r.stored(t); header == nil || header.Digest != digest || header.Synced["own"] != "17" {
 			t.Errorf("not there once there is room: %+v", header)

@@ -6,17 +6,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Faults of stored snapshots.
+// Values of the label fault.
 const (
 	faultRefused      = "refused"
 	faultWriteFailed  = "write_failed"
 	faultRemoveFailed = "remove_failed"
 )
 
-// Metrics are those of a stored snapshot:
+// Metrics are the metrics of stored snapshots:
 //
 //	registration_policy_stored_snapshot                      1 while answering from a stored snapshot
-//	registration_policy_stored_snapshot_timestamp_seconds    when that was written, Unix time; 0 otherwise
+//	registration_policy_stored_snapshot_timestamp_seconds    Unix time at which it was written; 0 without one in force
 //	registration_policy_stored_snapshot_faults_total{fault}  refused (at the start), write_failed, remove_failed
 type Metrics struct {
 	inUse   prometheus.Gauge
@@ -33,7 +33,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		}),
 		written: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "timestamp_seconds",
-			Help: "When the stored snapshot that is answered from was written, in Unix time; 0: none is.",
+			Help: "Unix time at which the stored snapshot in force was written; 0 without one.",
 		}),
 		faults: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "faults_total", Help: "Faults of stored snapshots.",
@@ -46,13 +46,13 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	return m
 }
 
-// inForce says that the snapshot in force is a stored one, written then.
-func (m *Metrics) inForce(written time.Time) {
+// activated records that a stored snapshot of that time came into force.
+func (m *Metrics) activated(written time.Time) {
 	m.inUse.Set(1)
 	m.written.Set(float64(written.UnixMilli()) / float64(time.Second/time.Millisecond))
 }
 
-func (m *Metrics) left() {
+func (m *Metrics) deactivated() {
 	m.inUse.Set(0)
 	m.written.Set(0)
 }

@@ -1,5 +1,4 @@
-// Package usage puts what is wrong with a command line into sentences that say what to write instead: those of the libraries
-// speak of their own terms.
+// Package usage rewrites errors of libraries about flags, kubeconfigs and addresses into sentences that name the fix.
 package usage
 
 import (
@@ -12,10 +11,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Flag returns an error of pflag's as a sentence. Other errors it returns as they are.
+// Flag returns an error of pflag as a sentence with the fix, and any other error unchanged.
 //
-// Of a cluster of one-letter flags it names the one that is wrong and not the rest, which is a credential where somebody is used to
-// curl's -u.
+// In a group of one-letter flags it names only the unknown one: the rest can be a credential, as in curl's
+// -uNAME:PASSWORD.
 func Flag(err error) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		if shorthands := unknown.GetSpecifiedShortnames(); shorthands != "" {
@@ -36,7 +35,7 @@ func Flag(err error) error {
 	return err
 }
 
-// kinds are the types of flags in words, with a value for an example.
+// kinds describes the types of flags, each with an example value.
 var kinds = map[string]struct{ name, example string }{
 	"bool":     {"true or false", "true"},
 	"duration": {"a duration", "30s"},
@@ -51,7 +50,7 @@ func example(flag *pflag.Flag) string {
 	return "--" + flag.Name + "=" + value
 }
 
-// OneOf says that at most one of the flags may be given, if several are.
+// OneOf fails if more than one of the flags is set.
 func OneOf(flags *pflag.FlagSet, names ...string) error {
 	var given []string
 	for _, name := range names {
@@ -65,7 +64,8 @@ func OneOf(flags *pflag.FlagSet, names ...string) error {
 	return errors.New("give only one of " + strings.Join(given, " and "))
 }
 
-// Kubeconfig returns an error about a kubeconfig without the parser's words for it.
+// Kubeconfig returns an error of client-go about a kubeconfig as a sentence with the fix, and any other error
+// unchanged.
 func Kubeconfig(err error) error {
 	if missing, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("%s cannot be read: %w", missing.Path, missing.Err)
@@ -76,15 +76,15 @@ func Kubeconfig(err error) error {
 	return err
 }
 
-// Listen returns an error of listening at an address, with the fix.
+// Listen returns an error of net.Listen as a sentence with the fix, and any other error unchanged.
 func Listen(address string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("another process listens at %s: stop it, or give another port", address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("this machine has no address %s: give one of its own, or :PORT for all of them", address)
+		return fmt.Errorf("this machine has no address %s: give one of its addresses, or :PORT for all of them", address)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("this user may not listen at %s: give a port from 1024 on", address)
+		return fmt.Errorf("this user may not listen at %s: give a port from 1024 up", address)
 	default:
 		return err
 	}

@@ -1,15 +1,16 @@
-// Package version says of which version a program of ours is.
+// Package version holds the version of the program.
 package version
 
 import "runtime/debug"
 
-// stamped is what a build was given by -ldflags "-X registrationpolicy.dev/operator/internal/version.stamped=v1.2.3"; "" means nothing.
+// stamped is set at build time by -ldflags "-X registrationpolicy.dev/operator/internal/version.stamped=v1.2.3"; "" if
+// it is not.
 var stamped string
 
-// unknown is the version of a build that was given none, outside of a repository.
+// unknown is the version of a build outside of a repository that was not stamped.
 const unknown = "(devel)"
 
-// String returns the version that the build was given, or that of the module as the go command recorded it in the program.
+// String returns the stamped version, else the module version that the go command recorded in the program.
 func String() string {
 	if stamped != "" {
 		return stamped

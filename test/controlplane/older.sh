@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints a directory with the kube-apiserver of an older Kubernetes release, and the etcd and kubectl that provide.sh prints:
-# KUBEBUILDER_ASSETS for trying that release. It is built from its Go modules, once. Only the path goes to stdout.
+# Prints a directory with the kube-apiserver of an older Kubernetes release, and the etcd and kubectl of provide.sh, to
+# use as KUBEBUILDER_ASSETS. Builds kube-apiserver once from its Go modules. Only the path goes to stdout.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +16,7 @@ if [[ ! -x $target/kube-apiserver ]]; then
   scratch=$(mktemp -d "$(dirname "$target")/scratch.XXXXXX")
   trap 'rm -rf "$scratch"' EXIT
   published=$(go mod download -json "k8s.io/kubernetes@v$version" | awk -F'"' '$2 == "GoMod" { print $4 }')
-  # The go.mod of k8s.io/kubernetes, but for the staging modules, which it has in its own tree: here they come as published.
+  # The go.mod of k8s.io/kubernetes, with published versions instead of the staging modules in its own tree.
   {
     echo "module older"
     awk '$1 == "go" { print "\n" $0 "\n"; exit }' "$published"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Prints the directory that holds kube-apiserver, etcd and kubectl of the Kubernetes release named in go.mod beside this
-# file: what envtest reads as KUBEBUILDER_ASSETS. Only that path goes to stdout; what is done, and how long it takes, goes to
-# stderr. In this order: $KUBEBUILDER_ASSETS, the cache outside of the work tree, setup-envtest's download, a build from source.
+# Prints a directory with kube-apiserver, etcd and kubectl, to use as KUBEBUILDER_ASSETS. They are of the Kubernetes
+# release in the go.mod next to this file. Only the path goes to stdout; progress goes to stderr. Tries in this order:
+# $KUBEBUILDER_ASSETS, the cache outside of the work tree, the download of setup-envtest, a build from source.
 set -euo pipefail
 
 readonly setup_envtest=sigs.k8s.io/controller-runtime/tools/setup-envtest@v0.25.1
 readonly setup_build_seconds=120 # building setup-envtest itself, its modules included
-readonly reach_seconds=15        # asking for the list of downloads: a network that refuses must not cost more
+readonly reach_seconds=15        # limit for the list of downloads, if the network is blocked
 readonly download_seconds=300    # some 100 MB
 readonly report_seconds=30       # between two lines about a build, or about the run that this one waits for
 readonly programs=(kube-apiserver etcd kubectl)
@@ -27,7 +27,7 @@ readonly version minor platform cache target
 
 say() { echo "controlplane: $*" >&2; }
 
-# complete tells whether directory $1 holds every program.
+# complete succeeds if directory $1 holds every program.
 complete() {
   local program
   for program in "${programs[@]}"; do
@@ -47,10 +47,10 @@ cached() {
   return 1
 }
 
-# download asks setup-envtest for the newest patch of the minor release, into the cache.
+# download makes setup-envtest download the newest patch of the minor release into the cache.
 download() {
   say "asking setup-envtest for Kubernetes 1.$minor (at most ${reach_seconds}s to find out whether it can be reached)"
-  # Its noise is dropped: a network that refuses is a normal case, and the build below is the answer to it.
+  # Output is discarded, because a blocked network is normal: the build below follows.
   GOBIN=$scratch timeout "$setup_build_seconds" go install "$setup_envtest" >/dev/null 2>&1 || return 1
   timeout "$reach_seconds" "$scratch/setup-envtest" list --remote-only "1.$minor.x" >/dev/null 2>&1 || return 1
   say "downloading (at most ${download_seconds}s)"
@@ -58,11 +58,12 @@ download() {
   cached >/dev/null
 }
 
-# build compiles the programs from their modules into a scratch directory and renames it: nobody sees half a control plane.
+# build compiles the programs into a scratch directory and renames it, so that a concurrent run never sees an incomplete
+# one.
 build() {
   say "building Kubernetes $version and etcd from source: 4 to 10 minutes on two cores with an empty build cache, once"
   local stamp=k8s.io/component-base/version ldflags
-  # Unstamped, the API server calls itself v0.0.0-master and refuses to tell which features it has.
+  # Without the stamp the API server reports version v0.0.0-master, and does not report its features.
   ldflags="-s -w -X $stamp.gitVersion=v$version -X $stamp.gitMajor=1 -X $stamp.gitMinor=$minor"
   mkdir "$scratch/bin"
   compile() {
@@ -87,12 +88,12 @@ build() {
   compile etcd go.etcd.io/etcd/server/v3
   compile kubectl k8s.io/kubernetes/cmd/kubectl
   compile kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
-  rm -rf "$target" # an incomplete one: a complete one would have been taken above
+  rm -rf "$target" # incomplete; a complete one was used above
   mv "$scratch/bin" "$target"
 }
 
-# lock waits for another run on this machine: it saves the second build. A lock whose owner has died is taken over; should two
-# runs do that at once, both build and both are right, as each renames a finished directory.
+# lock waits for a concurrent run, to save a second build. It takes over the lock of a dead process. If two runs take it
+# over at the same time, both build, which is safe because each renames a finished directory.
 lock() {
   local owner since waited=$SECONDS reported=-1
   until mkdir "$cache/lock" 2>/dev/null; do
@@ -104,7 +105,7 @@ lock() {
     if (((SECONDS - waited) / report_seconds > reported)); then
       reported=$(((SECONDS - waited) / report_seconds))
       since=$(cat "$cache/lock/since" 2>/dev/null || echo "just now")
-      say "waiting for process ${owner:-(just started)}, which has been providing the same since $since"
+      say "waiting for process ${owner:-(just started)}, which has been preparing the programs since $since"
     fi
     sleep 1
   done
@@ -135,11 +136,11 @@ fi
 if ! cached; then
   mkdir -p "$cache"
   lock
-  if ! cached; then # the run we waited for may have done it
+  if ! cached; then # the run that held the lock may have filled the cache
     scratch=$(mktemp -d "$cache/scratch.XXXXXX")
     started=$SECONDS
     if ! download; then
-      say "no download of Kubernetes 1.$minor to be had"
+      say "Kubernetes 1.$minor cannot be downloaded"
       build
     fi
     say "ready after $((SECONDS - started))s"

@@ -161,7 +161,7 @@ func TestTheLinesOfMessageAndNotesCreateTheSecretAndPrintIt(t *testing.T) {
 		"Authentication field   Authorization\n",
 		`regpol call "https://hook.acme.com/okta/registration" jo@example.com --header Authorization --credential-file -`,
 		"helm test hook --namespace notes",
-		"Whoever can write a RegistrationPolicy in notes decides for the whole Okta org.",
+		"Anyone who can write a RegistrationPolicy in notes decides for the whole Okta org.",
 	} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("the notes lack %q:\n%s", want, notes)
@@ -175,7 +175,7 @@ func TestTheLinesOfMessageAndNotesCreateTheSecretAndPrintIt(t *testing.T) {
 }
 
 func TestTheNotesSayWhatIsMissingAndWhatIsNotEnforced(t *testing.T) {
-	const nothing, observing = "Nothing leads from Okta to the hook yet", "Observing: every call is ALLOWED"
+	const nothing, observing = "Okta cannot reach the hook yet", "Observing: every call is ALLOWED"
 	for name, test := range map[string]struct {
 		values settings
 		has    []string

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Prints a directory with the programs nginx and haproxy. Only that path goes to stdout; what is done, and which versions
-# these are, goes to stderr. In this order: $PROXIES_DIR, a directory of $PATH or one where systems keep servers, the cache
-# outside of the work tree, Debian's packages unpacked into that cache. Nothing is installed, and root is not needed.
+# Prints a directory with the programs nginx and haproxy. Only the path goes to stdout; progress and versions go to
+# stderr. Tries in this order: $PROXIES_DIR, the directories of $PATH and /usr/sbin, the cache outside of the work tree,
+# Debian's packages unpacked into that cache. Installs nothing and needs no root.
 set -euo pipefail
 
-readonly fetch_seconds=120 # package lists and some 4 MB of packages: a network that refuses must not cost more
+readonly fetch_seconds=120 # limit for package lists and some 4 MB of packages, if the network is blocked
 readonly programs=(nginx haproxy)
 readonly fix="install nginx and haproxy (apt-get install nginx haproxy), or set PROXIES_DIR to a directory with both"
 
@@ -14,7 +14,7 @@ fail() {
   exit 1
 }
 
-# complete tells whether both programs in directory $1 run.
+# complete succeeds if both programs in directory $1 run.
 complete() {
   local program
   for program in "${programs[@]}"; do
@@ -22,7 +22,7 @@ complete() {
   done
 }
 
-# use prints directory $1, and the versions of what is in it.
+# use prints directory $1 and the versions of its programs, and exits.
 use() {
   say "$("$1/nginx" -v 2>&1 | head -n 1); $("$1/haproxy" -v | head -n 1)"
   echo "$1"
@@ -58,14 +58,14 @@ readonly scratch
 trap 'rm -rf "$scratch"' EXIT
 started=$SECONDS
 say "fetching Debian's packages of ${programs[*]} (at most ${fetch_seconds}s)"
-# Lists and packages of our own: those of the system may be missing or old, and are root's to change.
+# Our own copies of the lists and packages: those of the system may be missing or old, and only root may update them.
 mkdir -p "$scratch"/{lists,archives}/partial "$scratch/packages"
 apt() {
   timeout "$fetch_seconds" apt-get -qq -o Dir::State::Lists="$scratch/lists" -o Dir::Cache="$scratch" \
     -o Dir::Cache::Archives="$scratch/archives" -o APT::Sandbox::User="$(id -un)" -o Debug::NoLocking=1 "$@" >&2
 }
 apt update || fail "apt-get update failed"
-# What an installation would add: the programs, and the libraries that they lack here.
+# The packages that an installation would add: the programs, and libraries that are missing here.
 packages=$(apt -s --no-install-recommends install "${programs[@]}" 2>&1 | awk '$1 == "Inst" { print $2 }')
 [[ -n $packages ]] || fail "apt-get knows no package of ${programs[*]}"
 # shellcheck disable=SC2086 # one word a package
@@ -76,7 +76,8 @@ for package in "$scratch"/packages/*.deb; do
 done
 libraries=$(cd "$scratch/ready/root" && echo usr/lib/*-linux-gnu)
 for program in "${programs[@]}"; do
-  # The program finds itself by the path it was started with: exec, not a shell around it.
+  # A wrapper that sets the library path. It uses exec, because the program finds itself by the path it was started
+  # with.
   cat >"$scratch/ready/$program" <<WRAPPER
 #!/bin/sh
 root=\$(dirname "\$(readlink -f "\$0")")/root
@@ -85,8 +86,8 @@ WRAPPER
   chmod 755 "$scratch/ready/$program"
 done
 complete "$scratch/ready" || fail "Debian's packages do not run here"
-rm -rf "$target" # one that does not run: one that does would have been taken above
-# Another run may have been first.
+rm -rf "$target" # incomplete; a complete one was used above
+# A concurrent run may have been faster.
 mv -T "$scratch/ready" "$target" 2>/dev/null || complete "$target" || fail "cannot write $target"
 say "ready after $((SECONDS - started))s"
 use "$target"

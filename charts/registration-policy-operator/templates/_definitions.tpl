@@ -1,4 +1,4 @@
-{{/* The name of nearly everything: the release's, with the chart's in it. */}}
+{{/* The name of nearly all objects: the release's name, which contains the chart's. */}}
 {{- define "registration-policy-operator.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- $release := .Release.Name | replace "." "-" -}}
@@ -11,12 +11,12 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The name of what lives where another release has things too: no namespace has a dot in its name. */}}
+{{/* The name of an object that is cluster-scoped or in another namespace. It is unique, because the names of namespaces have no dots. */}}
 {{- define "registration-policy-operator.uniqueName" -}}
 {{- printf "%s.%s" .Release.Namespace (include "registration-policy-operator.fullname" .) -}}
 {{- end -}}
 
-{{/* The name of a Role in a namespace: list of the root and the namespace. */}}
+{{/* The name of a Role in a namespace. Arguments: the root and the namespace. */}}
 {{- define "registration-policy-operator.roleName" -}}
 {{- $root := first . -}}
 {{- if eq (last .) $root.Release.Namespace -}}
@@ -31,7 +31,7 @@ app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 |
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{/* What selects the operator's pods, and not the pod of helm test. */}}
+{{/* Selects the operator's pods, but not the pod of helm test. */}}
 {{- define "registration-policy-operator.selectorLabels" -}}
 {{ include "registration-policy-operator.identityLabels" . }}
 app.kubernetes.io/component: operator
@@ -42,7 +42,7 @@ app.kubernetes.io/component: operator
 {{ include "registration-policy-operator.originLabels" . }}
 {{- end -}}
 
-{{/* Where an object comes from. */}}
+{{/* Labels with the versions of chart and operator. */}}
 {{- define "registration-policy-operator.originLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -54,7 +54,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- default (include "registration-policy-operator.fullname" .) .Values.serviceAccount.name -}}
 {{- else -}}
 {{- if not .Values.serviceAccount.name -}}
-{{- fail "serviceAccount.name is required with serviceAccount.create=false: the name of one that exists" -}}
+{{- fail "serviceAccount.name is required with serviceAccount.create=false: write the name of an existing ServiceAccount" -}}
 {{- end -}}
 {{- .Values.serviceAccount.name -}}
 {{- end -}}
@@ -74,7 +74,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- default (list .Release.Namespace) .Values.watchNamespaces | uniq | toJson -}}
 {{- end -}}
 
-{{/* The Secret with the credentials. None is made up here: one that a template invents changes at each render. */}}
+{{/* The name of the Secret with the credentials. The chart does not create one, because a random value would change at each render. */}}
 {{- define "registration-policy-operator.hookAuthSecret" -}}
 {{- if not .Values.auth.existingSecret -}}
 {{- $what := "a Secret whose keys each hold a credential that Okta may send, 16 to 1024 visible ASCII characters" -}}
@@ -91,23 +91,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if or .Values.auth.existingSecret (not .Values.auth.oauth.issuer) -}}true{{- end -}}
 {{- end -}}
 
-{{/* The header with the credential, unless it is one that HTTP itself or Okta has a use for: the operator would not start. */}}
+{{/* The header with the credential. Headers that HTTP or Okta use for something else fail here: the operator would not start. */}}
 {{- define "registration-policy-operator.authHeader" -}}
 {{- $taken := list "connection" "content-encoding" "content-length" "content-type" "expect" "host" "te" "trailer" -}}
 {{- $taken = concat $taken (list "transfer-encoding" "upgrade" "x-okta-request-id") -}}
 {{- if has (lower .Values.auth.header) $taken -}}
-{{- fail (printf "auth.header: %s has a meaning of its own and cannot hold a credential" .Values.auth.header) -}}
+{{- fail (printf "auth.header: %s has a meaning of its own and cannot hold a credential: write another, such as X-Registration-Hook-Key" .Values.auth.header) -}}
 {{- end -}}
 {{- .Values.auth.header -}}
 {{- end -}}
 
-{{/* The flags for access tokens. Each is quoted: an audience may hold anything that YAML has a meaning for. */}}
+{{/* The flags for access tokens. They are quoted, because an audience may contain special characters of YAML. */}}
 {{- define "registration-policy-operator.oauthArguments" -}}
 {{- $oauth := .Values.auth.oauth -}}
 {{- if $oauth.issuer -}}
 {{- range $name := list "audience" "clientIDs" "scope" -}}
 {{- if not (index $oauth $name) -}}
-{{- fail (printf "auth.oauth.%s is required with auth.oauth.issuer: any token of the issuer would do otherwise" $name) -}}
+{{- fail (printf "auth.oauth.%s is required with auth.oauth.issuer: without it, any token of the issuer would be accepted" $name) -}}
 {{- end -}}
 {{- end -}}
 - {{ printf "--hook-oauth-issuer=%s" $oauth.issuer | quote }}
@@ -120,7 +120,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - --hook-oauth-ca-file=/etc/registration-policy/oauth-ca/ca.crt
 {{- end }}
 {{- else if or $oauth.audience $oauth.clientIDs $oauth.scope -}}
-{{- fail "auth.oauth.issuer is required with the other values of auth.oauth: nothing says whose tokens are meant" -}}
+{{- fail "auth.oauth.issuer is required with the other values of auth.oauth: write the issuer of the tokens" -}}
 {{- end -}}
 {{- end -}}
 
@@ -131,17 +131,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- add (mul (atoi $minutes) 60) (atoi $seconds) -}}
 {{- end -}}
 
-{{/* The drain delay in seconds. Until no proxy sends calls to an unready pod any more: 4 s for the readiness probe to fail twice, 5 s for
-     endpoints to spread. At most half of progressDeadlineSeconds, which is 600: minReadySeconds is as long. */}}
+{{/* The drain delay in seconds. At least 9: the readiness probe fails twice within 4 s, and endpoints need 5 s to spread to the proxies.
+     At most 300, half of the progressDeadlineSeconds of 600, because minReadySeconds has the same value. */}}
 {{- define "registration-policy-operator.drainSeconds" -}}
 {{- $drain := include "registration-policy-operator.seconds" .Values.drainDelay | int -}}
 {{- if or (lt $drain 9) (gt $drain 300) -}}
-{{- fail (printf "drainDelay is %s; write 9s to 5m: with less, proxies still send calls when a pod closes; with more, a rollout stands still" .Values.drainDelay) -}}
+{{- fail (printf "drainDelay is %s; write 9s to 5m: with less, proxies still send calls when a pod stops; with more, a rollout exceeds its deadline" .Values.drainDelay) -}}
 {{- end -}}
 {{- $drain -}}
 {{- end -}}
 
-{{/* How long a pod may take to stop: to drain, to end the calls in flight, and to close. */}}
+{{/* The termination grace period of a pod: drainDelay, shutdownTimeout, and 5 s to close connections. */}}
 {{- define "registration-policy-operator.gracePeriod" -}}
 {{- $margin := 5 -}}
 {{- $drain := include "registration-policy-operator.drainSeconds" . | int -}}
@@ -152,12 +152,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- add $drain $shutdown $margin -}}
 {{- end -}}
 
-{{/* The fewest replicas that there are meant to be. */}}
+{{/* The smallest configured number of replicas. */}}
 {{- define "registration-policy-operator.leastReplicas" -}}
 {{- ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled | int -}}
 {{- end -}}
 
-{{/* What PodSecurity "restricted" asks of a container, and a root file system that nobody writes to. */}}
+{{/* The settings of a container for PodSecurity "restricted", and a read-only root file system. */}}
 {{- define "registration-policy-operator.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -175,12 +175,12 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* The credentials: each chosen key one file. Never by subPath: such a file would not follow the Secret. */}}
+{{/* The volume with the credentials, one file for each accepted key. Mount it without subPath: files of a subPath are not updated. */}}
 {{- define "registration-policy-operator.hookAuthVolume" -}}
 secretName: {{ include "registration-policy-operator.hookAuthSecret" . }}
 defaultMode: 0440
 {{- with .Values.auth.keys }}
-# Otherwise the kubelet leaves the volume as it is when a listed key is removed, and what was to be revoked stays accepted.
+# Without this, the kubelet stops updating the volume when a listed key is removed, and the revoked credential stays accepted.
 optional: true
 items:
 {{- range . }}
@@ -189,7 +189,7 @@ items:
 {{- end }}
 {{- end -}}
 
-{{/* The names that the hook is called by from outside, as a JSON list. */}}
+{{/* The external host names of the hook, as a JSON list. */}}
 {{- define "registration-policy-operator.hosts" -}}
 {{- $hosts := list -}}
 {{- if and .Values.ingress.enabled .Values.ingress.host -}}
@@ -201,19 +201,20 @@ items:
 {{- uniq $hosts | toJson -}}
 {{- end -}}
 
-{{/* The name of what synchronises lists. */}}
+{{/* The name of the ServiceAccount and the other objects of list sync. */}}
 {{- define "registration-policy-operator.listSyncName" -}}
 {{- printf "%s-list-sync" (include "registration-policy-operator.fullname" .) -}}
 {{- end -}}
 
-{{/* Where a list goes: list of the root and the list. */}}
+{{/* The namespace of a list. Argument: the root and the list. */}}
 {{- define "registration-policy-operator.listSyncNamespace" -}}
 {{- $root := first . -}}
 {{- $watched := include "registration-policy-operator.watchNamespaces" $root | fromJsonArray -}}
 {{- default (has $root.Release.Namespace $watched | ternary $root.Release.Namespace (first $watched)) (last .).namespace -}}
 {{- end -}}
 
-{{/* The name of a list's CronJob: list of the root, the namespace and the list's name. Pods are named after it: no dots, and room behind. */}}
+{{/* The name of the CronJob of a list. Arguments: the root, the namespace and the list's name. It has no dots and at most 52 characters,
+     because the names of Jobs and Pods are made from it. */}}
 {{- define "registration-policy-operator.listSyncJobName" -}}
 {{- $root := first . -}}
 {{- $namespace := index . 1 -}}

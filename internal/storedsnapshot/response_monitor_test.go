@@ -70,16 +70,16 @@ func answering(delay time.Duration, status int, text string, between time.Durati
 	}
 }
 
-// client makes requests as client-go does, over the transport that an Answers watches.
+// client makes requests as client-go does, over the transport that a ResponseMonitor watches.
 type client struct {
-	ctx     context.Context
-	answers *Answers
-	server  fakeServer // of the next request
+	ctx       context.Context
+	responses *ResponseMonitor
+	server    fakeServer // of the next request
 }
 
 func (c *client) get(path string) error {
 	config := &rest.Config{}
-	c.answers.Watch(config)
+	c.responses.Instrument(config)
 	request, err := http.NewRequestWithContext(c.ctx, http.MethodGet, "https://api.example"+path, nil)
 	if err != nil {
 		return err
@@ -93,10 +93,10 @@ func (c *client) get(path string) error {
 }
 
 // silentFor returns how long it takes until the API server is silent; most, if it is not by then.
-func silentFor(a *Answers, most time.Duration) time.Duration {
+func silentFor(m *ResponseMonitor, most time.Duration) time.Duration {
 	began := time.Now()
-	for time.Since(began) < most && !a.Silent() {
-		time.Sleep(lookInterval)
+	for time.Since(began) < most && !m.Silent() {
+		time.Sleep(checkInterval)
 	}
 	return time.Since(began)
 }
@@ -107,7 +107,7 @@ func TestAnAPIServerIsSilentWhenItBringsNothingThatIsWaitedFor(t *testing.T) {
 		reads func(c *client)
 		want  time.Duration // until it is silent; long: never
 	}{
-		"nothing was asked for yet": {func(*client) {}, silence},
+		"nothing was asked for yet": {func(*client) {}, silentAfter},
 		"each answer takes a second": {func(c *client) {
 			c.server = answering(time.Second, http.StatusOK, "{}", 0)
 			for _, path := range []string{policiesPath, listsPath, listsPath + "/a", listsPath + "/b", listsPath + "/c"} {
@@ -145,47 +145,47 @@ func TestAnAPIServerIsSilentWhenItBringsNothingThatIsWaitedFor(t *testing.T) {
 				_ = c.get("/apis/coordination.k8s.io/v1/namespaces/own/leases/x")
 				pause(c.ctx, time.Second)
 			}
-		}, silence},
+		}, silentAfter},
 		"it is frozen": {func(c *client) {
 			c.server = answering(time.Hour, http.StatusOK, "{}", 0)
 			_ = c.get(policiesPath + streamed)
-		}, silence},
+		}, silentAfter},
 		"it freezes within a streamed list": {func(c *client) {
 			c.server = answering(time.Second, http.StatusOK, "xx…", time.Second)
 			_ = c.get(policiesPath + streamed)
-		}, 3*time.Second + silence},
+		}, 3*time.Second + silentAfter},
 		"it freezes within a list": {func(c *client) {
 			c.server = answering(time.Second, http.StatusOK, "xx…", time.Second)
 			_ = c.get(listsPath + "/a")
-		}, 3*time.Second + silence},
+		}, 3*time.Second + silentAfter},
 		"it refuses connections": {func(c *client) {
 			c.server = func(*http.Request) (*http.Response, error) { return nil, syscall.ECONNREFUSED }
 			for range 10 {
 				_ = c.get(policiesPath)
 				pause(c.ctx, 800*time.Millisecond)
 			}
-		}, silence},
-		"it has no etcd":             {failing(http.StatusInternalServerError), silence},
-		"it has too many calls":      {failing(http.StatusTooManyRequests), silence},
-		"it forbids everything":      {failing(http.StatusForbidden), silence},
-		"it has no definition of it": {failing(http.StatusNotFound), silence},
+		}, silentAfter},
+		"it has no etcd":             {failing(http.StatusInternalServerError), silentAfter},
+		"it has too many calls":      {failing(http.StatusTooManyRequests), silentAfter},
+		"it forbids everything":      {failing(http.StatusForbidden), silentAfter},
+		"it has no definition of it": {failing(http.StatusNotFound), silentAfter},
 		"it fails after 30 s": {func(c *client) {
 			c.server = answering(0, http.StatusOK, "{}", 0)
 			_ = c.get(listsPath)
 			pause(c.ctx, 30*time.Second)
 			failing(http.StatusInternalServerError)(c)
-		}, 30*time.Second + silence},
+		}, 30*time.Second + silentAfter},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
-				c := &client{ctx: ctx, answers: NewAnswers()}
-				c.answers.begin()
+				c := &client{ctx: ctx, responses: NewResponseMonitor()}
+				c.responses.start()
 				var reading sync.WaitGroup
 				reading.Go(func() { test.reads(c) })
 				defer reading.Wait()
 				defer cancel()
-				if got := silentFor(c.answers, long); got < test.want || got > test.want+lookInterval {
+				if got := silentFor(c.responses, long); got < test.want || got > test.want+checkInterval {
 					t.Errorf("silent after %s, want %s", got, test.want)
 				}
 			})
@@ -205,18 +205,18 @@ func failing(status int) func(*client) {
 
 func TestAnAPIServerIsNoLongerSilentOnceItAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &client{ctx: t.Context(), answers: NewAnswers()}
+		c := &client{ctx: t.Context(), responses: NewResponseMonitor()}
 		failing(http.StatusInternalServerError)(c)
-		if !c.answers.Silent() {
+		if !c.responses.Silent() {
 			t.Fatal("not silent")
 		}
 		c.server = answering(0, http.StatusOK, "{}", 0)
-		if err := c.get(listsPath); err != nil || c.answers.Silent() {
+		if err := c.get(listsPath); err != nil || c.responses.Silent() {
 			t.Errorf("still silent, %v", err)
 		}
-		c.answers.Stop()
+		c.responses.Stop()
 		c.server = answering(time.Minute, http.StatusOK, "{}", 0)
-		if err := c.get(listsPath); err != nil || c.answers.Silent() || len(c.answers.awaited) > 0 {
+		if err := c.get(listsPath); err != nil || c.responses.Silent() || len(c.responses.pending) > 0 {
 			t.Errorf("something is waited for after the end, %v", err)
 		}
 	})

@@ -83,7 +83,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	}
 }
 
-// Whatever is lost, damaged or half done: the list is whole, or it is none.
+// If anything is lost, damaged or incomplete, no part of the list is returned.
 func TestAListIsReadWholeOrNotAtAll(t *testing.T) {
 	text := lines(150_000)
 	for sentence, change := range map[string]func(all stored, shards []string){
