@@ -262,7 +262,7 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if err != nil {
 		return r.failed(namespace, err)
 	}
-	r.tracker.SetContents(namespace, nil)
+	r.tracker.SetContentsFault(namespace, nil)
 	r.setFailing(namespace, false)
 	r.mu.Lock()
 	r.namespaces[namespace] = now
@@ -297,7 +297,7 @@ func (r *RulesReconciler) failed(namespace string, err error) (ctrl.Result, erro
 		err = fmt.Errorf("%w: its Role must let this operator get, list and watch policies and ConfigMaps", err)
 		fallthrough
 	case time.Since(since) > failingPatience:
-		r.tracker.SetContents(namespace, err)
+		r.tracker.SetContentsFault(namespace, err)
 	}
 	switch {
 	case changed: // which is no failure: the watch brings it, and asks for a build

@@ -2,8 +2,8 @@ package budget
 
 import "fmt"
 
-// Account counts the memory of one namespace against its limit: first the policies, then the lists that they name. Callers add
-// lists in the order of their names, so that the same lists fit in every replica.
+// Account counts the memory of one namespace against its limit: first the policies, then the lists that they name.
+// Callers add lists in the order of their names, so that the same lists fit in every replica.
 type Account struct {
 	namespace string
 	limit     int64

@@ -2,11 +2,13 @@ package budget
 
 import "fmt"
 
-// Memory per stored byte, including the second version during a change. These are upper bounds of what `make memory` measures.
+// Memory per stored byte, including the second version during a change. These are upper bounds of what `make memory`
+// measures.
 const (
 	// policyBase covers an object, its status, and its compiled form, in bytes.
 	policyBase = 4608
-	// policyFactor covers, for each byte of a spec as JSON, the cached text, the entries, the compiled form, and its build.
+	// policyFactor covers, for each byte of a spec as JSON, the cached text, the entries, the compiled form, and its
+	// build.
 	policyFactor = 4
 	// listBase covers what a list of any size takes, in bytes.
 	listBase = 64 << 10

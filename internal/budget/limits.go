@@ -40,9 +40,9 @@ func Parse(entries []string) (Limits, error) {
 	return limits, nil
 }
 
-// Share returns limits for all namespaces: the given ones, and shares of the remaining memory for the others. The operator's own
-// namespace gets half of it, so that further tenants take nothing from the platform's own lists; the rest share the other half
-// equally. It fails if nothing remains for a namespace without a given limit.
+// Share returns limits for all namespaces: the given ones, and shares of the remaining memory for the others. The
+// operator's own namespace gets half of it, so that further tenants take nothing from the platform's own lists; the
+// rest share the other half equally. It fails if nothing remains for a namespace without a given limit.
 func (l Limits) Share(memory int64, own string, namespaces []string) (Limits, error) {
 	shared, left := Limits{}, Available(memory)
 	var others []string
