@@ -112,7 +112,7 @@ func NewRulesReconciler(o RulesOptions) (*RulesReconciler, error) {
 	r := &RulesReconciler{
 		watches: o.Watches, tracker: o.Tracker, publisher: o.Publisher, schema: schema,
 		lists: o.Lists, limits: o.Limits, metrics: o.Metrics,
-		advancer: freshness.NewAdvancer(o.Tracker, o.Watches.ListFrom),
+		advancer: freshness.NewAdvancer(o.Tracker, o.Watches.ListMetadata),
 		changed:  newPendingNamespaces(), namespaces: map[string]*namespaceBuild{},
 		began: map[string]time.Time{}, failing: map[string]time.Time{},
 	}
@@ -184,7 +184,7 @@ func changesRules(before, after any) bool {
 	old, isOld := before.(*unstructured.Unstructured)
 	policy, isNew := after.(*unstructured.Unstructured)
 	return !isOld || !isNew || old.GetGeneration() != policy.GetGeneration() || old.GetUID() != policy.GetUID() ||
-		informers.SpecSum(old) != informers.SpecSum(policy) // another definition may show more of it
+		informers.SpecHash(old) != informers.SpecHash(policy) // another definition may show more of it
 }
 
 func (r *RulesReconciler) watchLists(_ context.Context, queue requestQueue) error {
@@ -330,7 +330,7 @@ func (r *RulesReconciler) listsOf(namespace string) publish.ConfigMaps {
 	since := r.failing[namespace]
 	r.mu.Unlock()
 	if !since.IsZero() && time.Since(since) > readPatience {
-		return informers.Newest{Set: r.watches}
+		return informers.Uncached{Set: r.watches}
 	}
 	return r.watches
 }
@@ -358,7 +358,7 @@ func sameBuild(a, b *builtPolicy) bool { return a.Policy == b.Policy }
 // are not read: its scope is denied.
 func (r *RulesReconciler) build(ctx context.Context, namespace string, before *namespaceBuild) (*namespaceBuild, publish.Build, error) {
 	objects := r.watches.Policies(namespace)
-	r.watches.CountSpecs(namespace, objects)
+	r.watches.RecountSpecs(namespace, objects)
 	sizes := make([]int64, len(objects))
 	for i, object := range objects {
 		sizes[i] = informers.SpecSize(object)
@@ -380,7 +380,7 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 			objects[i], converted[i] = known.object, known.converted
 			continue
 		}
-		stored, err := r.watches.Stored(ctx, object)
+		stored, err := r.watches.ReadPolicy(ctx, object)
 		if err != nil {
 			return nil, publish.Build{}, err
 		}
@@ -414,7 +414,7 @@ func isFar(now, before int64) bool {
 // isOf reports whether the policy was built from what the object says. A status write makes another object that says the same.
 func (b *builtPolicy) isOf(object *unstructured.Unstructured) bool {
 	return b != nil && b.object.GetUID() == object.GetUID() && b.object.GetGeneration() == object.GetGeneration() &&
-		informers.SpecSum(b.object) == informers.SpecSum(object)
+		informers.SpecHash(b.object) == informers.SpecHash(object)
 }
 
 // Built returns a policy as it is in force or about to be, if this version of the object has been built.

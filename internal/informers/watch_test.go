@@ -132,7 +132,7 @@ func TestACachedPolicyHasItsSpecAndItsStatus(t *testing.T) {
 	if err := Compact(cached); err != nil {
 		t.Fatal(err)
 	}
-	if cached.Object["spec"] != nil || SpecSize(cached) != int64(len(`{"allow":{"domains":["acme.com"]}}`)) || SpecSum(cached) == "" {
+	if cached.Object["spec"] != nil || SpecSize(cached) != int64(len(`{"allow":{"domains":["acme.com"]}}`)) || SpecHash(cached) == "" {
 		t.Errorf("cached: %v", cached.Object)
 	}
 	if status, found := StatusJSON(cached); !found || status != `{"observedGeneration":3}` {
@@ -169,7 +169,7 @@ func TestAListIsNotReadAheadOfItsWatch(t *testing.T) {
 		if current && (err != nil || object == nil) || !current && !errors.Is(err, publish.ErrChanged) {
 			t.Errorf("%s: %v, %v, want ErrChanged: %t", when, object, err, !current)
 		}
-		if object, err = (Newest{set}).Get(t.Context(), name, watched); err != nil || (object != nil) != there {
+		if object, err = (Uncached{set}).Get(t.Context(), name, watched); err != nil || (object != nil) != there {
 			t.Errorf("%s, whatever the watch has brought: %v, %v", when, object, err)
 		}
 	}
