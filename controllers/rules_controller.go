@@ -368,7 +368,7 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 	if refusal := account.Refusal(); refusal != "" {
 		now := &namespaceBuild{refused: before.refused, wanted: before.wanted}
 		if before.refused == nil || isFar(account.Wanted(), before.wanted) {
-			now.refused, now.wanted = r.publisher.Refuse(namespace, refusal), account.Wanted()
+			now.refused, now.wanted = r.publisher.RefuseNamespace(namespace, refusal), account.Wanted()
 		}
 		r.lists.Forget(namespace)
 		return now, publish.Build{Policies: []*publish.Policy{now.refused}}, nil
