@@ -2,11 +2,11 @@ package policyobject
 
 import "regexp"
 
-// entryPath is the path of an entry: an index in one of the fields that hold domains or addresses.
+// entryPath matches the path of an entry: an item of a field of domains or addresses.
 var entryPath = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|publicSuffixes|addresses)\[\d+\]$`)
 
-// EntryAt returns where an entry stands whose path this is: allow or deny, and the field, such as domains. It is not found where the path
-// is not one of an entry.
+// EntryAt splits the path of an entry into side, allow or deny, and field, such as domains. found is false if the path
+// is not that of an entry.
 func EntryAt(path string) (side, field string, found bool) {
 	match := entryPath.FindStringSubmatch(path)
 	if match == nil {
@@ -17,8 +17,8 @@ func EntryAt(path string) (side, field string, found bool) {
 
 func isEntry(path string) bool { return entryPath.MatchString(path) }
 
-// shapes are what the fields with a pattern hold: a pattern is no sentence.
-var shapes = []struct {
+// patternHints say what to write into fields with a pattern, since a regular expression is hard to read.
+var patternHints = []struct {
 	path  *regexp.Regexp
 	write string
 }{
@@ -40,11 +40,11 @@ var shapes = []struct {
 	{entryPath, "write a domain such as acme.com, or, among addresses, a plain address such as jo@acme.com"},
 }
 
-// shape returns what to write into a field whose pattern its value does not match.
-func shape(path string) string {
-	for _, shape := range shapes {
-		if shape.path.MatchString(path) {
-			return shape.write
+// patternHint returns what to write into a field whose value does not match its pattern.
+func patternHint(path string) string {
+	for _, hint := range patternHints {
+		if hint.path.MatchString(path) {
+			return hint.write
 		}
 	}
 	return "write it as docs/reference/policy.md says"
