@@ -206,7 +206,7 @@ func (r *StatusReconciler) onPolicy() toolscache.ResourceEventHandler {
 func (r *StatusReconciler) lastLeaves() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastTimeout)
 	defer cancel()
-	policies, err := r.rollout.LastLeaves(ctx)
+	policies, err := r.rollout.LastReplicaStops(ctx)
 	if err != nil {
 		r.logger.Error(policyobject.Unquoted(err), "Could not tell whether another replica serves; Ready is left unchanged")
 		return

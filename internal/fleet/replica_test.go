@@ -244,13 +244,13 @@ func TestWithoutAReadableNamespaceThereIsNoProofOfLife(t *testing.T) {
 	r := newReplica(t, "any", "first", InForce{})
 	r.options.FenceAfter = time.Minute
 	inForce := InForce{Synced: map[string]string{"team": "999"}, Unreadable: []string{"team"}}
-	r.expectProof(sentReport{time.Second, "500"}, inForce)
-	if r.prove(inForce); !r.Fenced() {
+	r.awaitConfirmation(sentReport{time.Second, "500"}, inForce)
+	if r.confirm(inForce); !r.Fenced() {
 		t.Error("a namespace that cannot be read proved that the API server sends what there is")
 	}
 	inForce.Unreadable = nil
 	r.ahead = false
-	if r.prove(inForce); r.Fenced() {
+	if r.confirm(inForce); r.Fenced() {
 		t.Error("fenced, although the namespace is as new as the report")
 	}
 }
