@@ -58,7 +58,7 @@ func TestAPolicyThatAnotherOneOverrulesSaysByWhich(t *testing.T) {
 			}
 
 			cluster.Remove(t, namespace, "other")
-			if _, err := f.reconciler.Reconcile(t.Context(), everyPolicy); err != nil {
+			if _, err := f.reconciler.Reconcile(t.Context(), computeWarningsRequest); err != nil {
 				t.Fatal(err)
 			}
 			f.reconcile(t, namespace, "policy")
