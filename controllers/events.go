@@ -49,8 +49,8 @@ func (r *StatusReconciler) recordAccepted(object *unstructured.Unstructured, sta
 	r.recorder.Eventf(object, nil, kind, accepted.Reason, actionAccept, "%s", policyobject.EventNote(accepted.Message))
 }
 
-// recordDeletion records an Event if a deleted policy denied something. The Event is the only notice: the object and
-// its status are gone.
+// recordDeletion records an Event if a deleted policy denied something. The object and its status are gone, so
+// the Event is the only notice, or a log line if there are too many Events.
 func (r *StatusReconciler) recordDeletion(object *unstructured.Unstructured) {
 	stored, err := informers.WithSpec(object)
 	if err != nil {

@@ -28,7 +28,7 @@ const (
 	offList    = "jo@other.example"
 )
 
-// manyLines returns so many entries, of which none is one of the addresses above, and then the given lines.
+// manyLines returns so many entries that match none of the addresses above, followed by the given lines.
 func manyLines(count int, lines ...string) string {
 	var text strings.Builder
 	for i := range count {

@@ -48,8 +48,8 @@ const (
 	buildFailureLimit = 30 * time.Second
 )
 
-// cacheSyncTimeout is how long a controller waits for its first list: in effect, for ever. controller-runtime's default
-// of two minutes would end the process, and turn an unreachable API server into a crash loop.
+// cacheSyncTimeout is how long a controller waits for its first list: without limit in effect. controller-runtime's
+// default of two minutes would end the process, and turn an unreachable API server into a crash loop.
 const cacheSyncTimeout = 10 * 365 * 24 * time.Hour
 
 // RulesReconciler keeps the snapshot in a store up to date with the policies in a cluster. Every replica runs one. A
@@ -66,11 +66,10 @@ type RulesReconciler struct {
 	// changed are the namespaces for which the tracker called OnChange.
 	changed *pendingNamespaces
 
-	// These are by namespace.
 	mu           sync.Mutex
 	namespaces   map[string]*namespaceBuild
-	buildStarted map[string]time.Time // of the last build
-	failingSince map[string]time.Time // since when builds fail although the API server answers
+	buildStarted map[string]time.Time // of the last build, by namespace
+	failingSince map[string]time.Time // since when its builds fail although the API server answers
 	onBuilt      func(policies []types.NamespacedName)
 }
 

@@ -102,7 +102,7 @@ func acceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observ
 		case !built.Compiled.Enforceable():
 			rest = consequence(within, takesPart)
 		case len(outside) > 0:
-			rest = "The rest of the policy is in force for calls of " + policyobject.WriteOut(within.Sources) + "."
+			rest = "The rest of the policy is in force for calls of " + policyobject.JoinSources(within.Sources) + "."
 		}
 		condition.Message = "Not in force: " + joinRejections(built.Rejections) + ". " + rest
 		return condition
@@ -133,7 +133,7 @@ func refusedCondition(policy *publish.Policy, scopes policyobject.Scopes) metav1
 	case !takesPart:
 		rest = outsideMessage
 	case len(within.Sources) > 0:
-		rest = "The calls of " + policyobject.WriteOut(within.Sources) + " are denied until they fit."
+		rest = "The calls of " + policyobject.JoinSources(within.Sources) + " are denied until they fit."
 	}
 	return metav1.Condition{
 		Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse, Reason: string(v1alpha1.ReasonOverBudget),

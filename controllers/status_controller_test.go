@@ -292,7 +292,7 @@ func (p *priorities) AddWithOpts(options priorityqueue.AddOpts, requests ...ctrl
 	p.noted[priority] += len(requests)
 }
 
-// A tenant who floods his namespace changes the status of all of his policies with each one more.
+// In a namespace over its budget, each further policy changes the status of all policies.
 func TestPoliciesOfAWholeNamespaceWaitForWhatWasJustEdited(t *testing.T) {
 	t.Parallel()
 	for count, want := range map[int]map[int]int{

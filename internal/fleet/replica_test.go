@@ -156,7 +156,7 @@ func TestProcessesUnderOneNameReportApart(t *testing.T) {
 	}
 }
 
-// The namespaces that a replica can read decide when it has joined the others; one that it cannot read keeps it from nothing.
+// Only the readable namespaces decide when a replica serves: an unreadable one does not delay it.
 func TestAReplicaJoinsByTheNamespacesThatItCanRead(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)

@@ -162,7 +162,7 @@ func TestReplicasThatComeAndGoWriteNoStatus(t *testing.T) {
 	}
 }
 
-// An old status is confirmed, so that its age tells whether anybody does. Thousands are no load.
+// An old status is written again, so that its age shows whether a leader is alive. Thousands of policies must cause little load.
 func TestOldStatusesAreConfirmedAFewAtATime(t *testing.T) {
 	o, see := steadyRollout(500, time.Hour)
 	if got := see("a", "b", "c"); len(got.others) != refreshBurst || len(got.urgent) != 0 {

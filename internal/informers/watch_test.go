@@ -52,7 +52,7 @@ func (n noStreams) RoundTrip(request *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// A tenant may write as much into the metadata of his objects as into their content.
+// A tenant may write as much into the metadata of objects as into their content.
 func TestOfTheMetadataOfObjectsOnlyWhatIsReadIsCached(t *testing.T) {
 	without := rest.CopyConfig(cluster.Config)
 	without.Wrap(func(next http.RoundTripper) http.RoundTripper { return noStreams{next} })
@@ -102,7 +102,7 @@ func TestOfTheMetadataOfObjectsOnlyWhatIsReadIsCached(t *testing.T) {
 	}
 }
 
-// checkKept fails where something of the metadata of an object is cached that nobody reads.
+// checkKept fails if unused metadata of an object is cached.
 func checkKept(t *testing.T, when string, object any) {
 	t.Helper()
 	content, err := json.Marshal(object)

@@ -72,7 +72,7 @@ func (s Scopes) Bound(policy rules.Policy) (within rules.Policy, outside []rules
 		return policy, nil, true
 	}
 	const path = "spec.appliesTo.sources"
-	limits := fmt.Sprintf("policies of namespace %s decide calls of %s only (--namespace-sources)", policy.Namespace, WriteOut(scope))
+	limits := fmt.Sprintf("policies of namespace %s decide calls of %s only (--namespace-sources)", policy.Namespace, JoinSources(scope))
 	reject := func(path, message string) {
 		if policy.NotUnderstood == "" {
 			outside = append(outside, rules.Rejection{Policy: policy.PolicyName, Path: path, Message: message})
@@ -127,8 +127,8 @@ func (s Scopes) Warnings(policies []rules.Policy) []rules.Warning {
 // maxListed is how many sources a message names.
 const maxListed = 10
 
-// WriteOut joins sources for a message, and counts those beyond the first ten.
-func WriteOut(sources []string) string {
+// JoinSources joins sources for a message, and counts those beyond the first ten.
+func JoinSources(sources []string) string {
 	text := strings.Join(sources[:min(len(sources), maxListed)], ", ")
 	if more := len(sources) - maxListed; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
