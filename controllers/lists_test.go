@@ -144,7 +144,8 @@ func TestFaultsOfLists(t *testing.T) {
 			arrange: func(t *testing.T, ns string) {
 				cluster.Keep(t, apiserver.List(ns, "bad", map[string]string{"entries": "{}"}))
 			},
-			listed: "ALLOW Allowed", unlisted: "ALLOW Allowed", status: "False", reason: "ListInvalid", message: "The rest of the policy is in force.",
+			listed: "ALLOW Allowed", unlisted: "ALLOW Allowed", status: "False", reason: "ListInvalid",
+			message: "The rest of the policy is in force.",
 		},
 		"an entry of a list that allows must not be a public suffix": {
 			spec: `{allow: {lists: [{configMap: {name: good}}]}}`,

@@ -327,7 +327,8 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		// The stored object violates the API server's current schema. A retry would fail as well.
 		return ctrl.Result{}, reconcile.TerminalError(fmt.Errorf("apply status: the API server refused the object as invalid"))
 	case isServerError(err):
-		return ctrl.Result{}, fmt.Errorf("apply status: %w; is the CustomResourceDefinition older than this operator?", policyobject.Unquoted(err))
+		return ctrl.Result{}, fmt.Errorf("apply status: %w; is the CustomResourceDefinition older than this operator?",
+			policyobject.Unquoted(err))
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("apply status: %w", policyobject.Unquoted(err))
 	}

@@ -29,14 +29,16 @@ var patternHints = []struct {
 	{regexp.MustCompile(`\.configMap\.name$`),
 		"write the name of a ConfigMap: lowercase letters, digits, - and ., with a letter or digit at both ends"},
 	{regexp.MustCompile(`\.(key|keys\[\d+\])$`), "write a key of a ConfigMap: letters, digits, -, _ and ."},
-	{regexp.MustCompile(`\.lists\[\d+\]\.name$`), "write a name such as partners: lowercase letters, digits and -, with a letter or digit at both ends"},
+	{regexp.MustCompile(`\.lists\[\d+\]\.name$`),
+		"write a name such as partners: lowercase letters, digits and -, with a letter or digit at both ends"},
 	{regexp.MustCompile(`^spec\.message$`), "write one line of plain text, or leave the field out"},
 	{regexp.MustCompile(`^metadata\.name$`),
 		"write a name as in Kubernetes (RFC 1123): lowercase letters, digits, - and ., with a letter or digit at both ends"},
 	{regexp.MustCompile(`^metadata\.namespace$`),
 		"write a name as in Kubernetes (RFC 1123): lowercase letters, digits and -, with a letter or digit at both ends"},
 	{regexp.MustCompile(`^metadata\.(labels|annotations)`),
-		"write names and values as in Kubernetes: letters, digits, -, _ and ., with a letter or digit at both ends; a name may have a domain and / in front"},
+		"write names and values as in Kubernetes: letters, digits, -, _ and ., with a letter or digit at both ends; " +
+			"a name may have a domain and / in front"},
 	{entryPath, "write a domain such as acme.com, or, among addresses, a plain address such as jo@acme.com"},
 }
 
