@@ -10,7 +10,7 @@ import (
 )
 
 func TestStatusSaysWhatIsOutsideOfTheScopeOfANamespace(t *testing.T) {
-	const rest = " The rest of the policy is, for calls of "
+	const rest = " The rest of the policy is in force for calls of "
 	for sentence, c := range map[string]struct {
 		spec   string
 		reason string
@@ -35,7 +35,7 @@ func TestStatusSaysWhatIsOutsideOfTheScopeOfANamespace(t *testing.T) {
 			[]string{"spec.appliesTo.sources[1]: ", "; spec.allow.domains[1]: ", "publicSuffixes", rest + "rul1."}},
 		"an entry is wrong, and no source": {
 			`{appliesTo: {sources: [rul1]}, allow: {domains: [acme.com, co.uk]}}`, "InvalidEntry",
-			[]string{"Not in force: spec.allow.domains[1]: ", "The rest of the policy is."}},
+			[]string{"Not in force: spec.allow.domains[1]: ", "The rest of the policy is in force."}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			namespace := cluster.Namespace(t)
@@ -92,13 +92,13 @@ func TestABrokenPolicyOfABoundedNamespaceDeniesItsScopeOnly(t *testing.T) {
 func TestTheDeletionOfAPolicyThatTookPartInNothingOpensNothing(t *testing.T) {
 	f := newStatusFixture(t, cluster, false)
 	f.reconciler.scopes = policyobject.Scopes{"team-a": {"rul1"}}
-	f.reconciler.deleted(policyObject(t, "team-a", "outside", `{appliesTo: {sources: [rul2]}, deny: {domains: [acme.com]}}`))
+	f.reconciler.recordDeletion(policyObject(t, "team-a", "outside", `{appliesTo: {sources: [rul2]}, deny: {domains: [acme.com]}}`))
 	if announced := f.announced(); len(announced) != 0 {
 		t.Errorf("Events %q, want none", announced)
 	}
-	f.reconciler.deleted(policyObject(t, "team-a", "inside", `{deny: {domains: [acme.com]}}`))
-	if announced := f.announced(); len(announced) != 1 || !strings.Contains(announced[0], eventDeleted) {
-		t.Errorf("Events %q, want one with reason %s", announced, eventDeleted)
+	f.reconciler.recordDeletion(policyObject(t, "team-a", "inside", `{deny: {domains: [acme.com]}}`))
+	if announced := f.announced(); len(announced) != 1 || !strings.Contains(announced[0], eventDenyRemoved) {
+		t.Errorf("Events %q, want one with reason %s", announced, eventDenyRemoved)
 	}
 }
 

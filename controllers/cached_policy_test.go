@@ -40,8 +40,9 @@ func TestACachedPolicyReadsAsItIsStored(t *testing.T) {
 		if diff := cmp.Diff(storedStatus(stored), storedStatus(cached)); diff != "" {
 			t.Errorf("a status %s (-want +got):\n%s", sentence, diff)
 		}
-		if isReady(stored) != isReady(cached) || firstSeen(stored) != firstSeen(cached) || (sentence == "of ours") != isReady(cached) {
-			t.Errorf("a status %s: ready %t, first seen at %q", sentence, isReady(cached), firstSeen(cached))
+		if isReady(stored) != isReady(cached) || firstSeenVersion(stored) != firstSeenVersion(cached) ||
+			(sentence == "of ours") != isReady(cached) {
+			t.Errorf("a status %s: ready %t, first seen at %q", sentence, isReady(cached), firstSeenVersion(cached))
 		}
 		read, err := informers.WithSpec(cached)
 		if err != nil {

@@ -1,11 +1,11 @@
-// Package controllers brings policies into force and says of each what became of it.
+// Package controllers puts policies in force and writes their status.
 //
-// In every replica: watch → build → publish. An object that its informer brings has the [RulesReconciler] build its namespace anew: what
-// has changed is read, converted to a [rules.Policy] and compiled, and published in one [rules.Store]. Nothing on this way writes to the
-// API or waits for a status.
+// In every replica: watch → build → publish. When an object changes, the [RulesReconciler] builds its namespace: it
+// reads what has changed, converts it to a [rules.Policy], compiles it, and publishes the rules in one [rules.Store].
+// It does not write to the API and does not wait for a status.
 //
-// In one replica: leader → status. The [StatusReconciler] says of each policy what was built of it, and whether that is in force on every
-// replica. No decision reads it.
+// In the leader: status. For each policy, the [StatusReconciler] writes what was built from it, and whether that is in
+// force on every replica. No decision depends on the status.
 package controllers
 
 // +kubebuilder:rbac:groups=registrationpolicy.dev,resources=registrationpolicies,verbs=get;list;watch

@@ -14,44 +14,44 @@ import (
 )
 
 const (
-	// eventDeleted is the reason of the Event that says that a deletion opens something.
-	eventDeleted = "DenyRemoved"
+	// eventDenyRemoved is the reason of the Event for the deletion of a policy that denied something.
+	eventDenyRemoved = "DenyRemoved"
 
-	// What was done, in Events.
+	// The actions of Events.
 	actionAccept = "Accept"
 	actionDelete = "Delete"
 )
 
-// eventBudgets bound how many Events are made. Thousands of policies that are applied at once make no storm of them; one that is left
-// out says nothing that the condition or the log does not say too.
-type eventBudgets struct {
+// eventLimits limit the rate of Events, for example when thousands of policies are applied at once. A dropped Event
+// loses no information: the condition or the log says the same.
+type eventLimits struct {
 	normal, warning, deleted flowcontrol.PassiveRateLimiter
 }
 
-func newEventBudgets() eventBudgets {
-	const aSecond, atOnce = 1, 50
+func newEventLimits() eventLimits {
+	const perSecond, burst = 1, 50
 	budget := func() flowcontrol.PassiveRateLimiter {
-		return flowcontrol.NewTokenBucketPassiveRateLimiter(aSecond, atOnce)
+		return flowcontrol.NewTokenBucketPassiveRateLimiter(perSecond, burst)
 	}
-	return eventBudgets{budget(), budget(), budget()}
+	return eventLimits{budget(), budget(), budget()}
 }
 
-// announce makes an Event of a condition that says something new.
-func (r *StatusReconciler) announce(object *unstructured.Unstructured, status policyStatus) {
+// recordAccepted records an Event for a changed condition Accepted.
+func (r *StatusReconciler) recordAccepted(object *unstructured.Unstructured, status policyStatus) {
 	accepted := status.accepted()
 	kind, budget := corev1.EventTypeNormal, r.events.normal
 	if accepted.Status != metav1.ConditionTrue {
 		kind, budget = corev1.EventTypeWarning, r.events.warning
 	}
 	if !budget.TryAccept() {
-		return // the condition says the same
+		return
 	}
 	r.recorder.Eventf(object, nil, kind, accepted.Reason, actionAccept, "%s", policyobject.EventNote(accepted.Message))
 }
 
-// deleted says that what a policy denied, it denies no longer. Nothing else would: the object is gone, and the fault table
-// holds for faults, not for intent.
-func (r *StatusReconciler) deleted(object *unstructured.Unstructured) {
+// recordDeletion records an Event if a deleted policy denied something. The object and its status are gone, so
+// the Event is the only notice, or a log line if there are too many Events.
+func (r *StatusReconciler) recordDeletion(object *unstructured.Unstructured) {
 	stored, err := informers.WithSpec(object)
 	if err != nil {
 		r.logger.Error(err, "Could not tell what a deleted policy denied")
@@ -67,6 +67,6 @@ func (r *StatusReconciler) deleted(object *unstructured.Unstructured) {
 			"policy", policyobject.NameOf(object).String())
 		return
 	}
-	r.recorder.Eventf(object, nil, corev1.EventTypeWarning, eventDeleted, actionDelete,
+	r.recorder.Eventf(object, nil, corev1.EventTypeWarning, eventDenyRemoved, actionDelete,
 		"The policy was deleted: what it denied is now allowed wherever another policy allows it.")
 }

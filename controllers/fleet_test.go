@@ -68,6 +68,6 @@ func TestAReplicaWithoutAReportForTooLongIsFenced(t *testing.T) {
 	})
 	cut.Restore()
 	eventually(t, withinABackoff, fenced(false))
-	// Its report gets through sooner than what has changed meanwhile comes in: that it does, is no proof.
+	// It writes a report before it receives the changes that it missed, so the report alone must not confirm it.
 	wantAnswer(t, r.store, localPart+"@acme.com", "DENY NotAllowed")
 }

@@ -28,7 +28,7 @@ const (
 	offList    = "jo@other.example"
 )
 
-// manyLines returns so many entries, of which none is one of the addresses above, and then the given lines.
+// manyLines returns so many entries that match none of the addresses above, followed by the given lines.
 func manyLines(count int, lines ...string) string {
 	var text strings.Builder
 	for i := range count {
@@ -74,7 +74,7 @@ func TestFaultsOfLists(t *testing.T) {
 		"without a list that denies, all is denied": {
 			spec:   denyByList,
 			listed: "DENY PolicyNotEnforceable", unlisted: "DENY PolicyNotEnforceable", status: "False", reason: "ListNotFound",
-			message: "kubectl label configmap bad registrationpolicy.dev/list=true). All calls are denied until the lists that deny are there",
+			message: "kubectl label configmap bad registrationpolicy.dev/list=true). All calls are denied until the lists that deny exist",
 		},
 		"and only the calls that the policy applies to": {
 			spec:   `{appliesTo: {sources: [rul9]}, deny: {lists: [{configMap: {name: bad}}]}}`,
@@ -144,7 +144,8 @@ func TestFaultsOfLists(t *testing.T) {
 			arrange: func(t *testing.T, ns string) {
 				cluster.Keep(t, apiserver.List(ns, "bad", map[string]string{"entries": "{}"}))
 			},
-			listed: "ALLOW Allowed", unlisted: "ALLOW Allowed", status: "False", reason: "ListInvalid", message: "The rest of the policy is.",
+			listed: "ALLOW Allowed", unlisted: "ALLOW Allowed", status: "False", reason: "ListInvalid",
+			message: "The rest of the policy is in force.",
 		},
 		"an entry of a list that allows must not be a public suffix": {
 			spec: `{allow: {lists: [{configMap: {name: good}}]}}`,

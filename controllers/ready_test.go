@@ -129,7 +129,7 @@ func eventuallyServes(t *testing.T, r *replica) {
 	})
 }
 
-// watchReady records what Ready says of a policy from now on, as whoever watches it sees it.
+// watchReady records the conditions Ready of a policy from now on, as a watch brings them.
 func watchReady(t *testing.T, namespace, name string) (said func() []string) {
 	t.Helper()
 	var mu sync.Mutex
@@ -233,7 +233,7 @@ func TestReadyComesWhileOtherPoliciesChangeAllTheTime(t *testing.T) {
 	changing.Wait()
 }
 
-// The watches of lists, and of other namespaces, are quiet. Until their next bookmark, a minute later, nobody is told that they are
+// The watches of lists and of other namespaces are quiet: only their next bookmark, up to a minute later, would show that they are
 // as new as the change.
 func TestReadyDoesNotWaitForWatchesByWhichNothingComes(t *testing.T) {
 	t.Parallel()

@@ -30,29 +30,30 @@ import (
 )
 
 const (
-	// buildsAtOnce is how many namespaces are built at the same time: one whose lists take long to compile holds up no other.
+	// buildsAtOnce is how many namespaces are built at the same time, so that one with slow lists does not delay the
+	// others.
 	buildsAtOnce = 4
-	// refusedInterval is the wait after an API server has refused what only somebody else can change: a Role.
+	// refusedInterval is the wait after the API server refused a request for a missing right.
 	refusedInterval = 5 * time.Second
-	// retryInterval and retryIntervalMax bound the wait after a build that failed.
+	// retryInterval and retryIntervalMax are the shortest and longest wait after a failed build.
 	retryInterval    = 200 * time.Millisecond
 	retryIntervalMax = 10 * time.Second
-	// syncedInterval is the time between two looks at a namespace that somebody waits for.
+	// syncedInterval is the time between two checks of a namespace whose version is waited for.
 	syncedInterval = time.Second
-	// readPatience is how long a namespace that was never read may be refused before the others come into force without it: a Role that
-	// is made together with the operator takes a moment.
-	readPatience = 5 * time.Second
-	// failingPatience is how long builds of a namespace may fail, with an API server that answers, before the others do not wait for it: as
-	// long as an API server that restarts may take.
-	failingPatience = 30 * time.Second
+	// firstReadLimit is how long a namespace that was never read may be refused before the others come into force
+	// without it. A Role created together with the operator takes a moment.
+	firstReadLimit = 5 * time.Second
+	// buildFailureLimit is how long builds of a namespace may fail, although the API server answers, before the others
+	// no longer wait for it: a restarting API server may take that long.
+	buildFailureLimit = 30 * time.Second
 )
 
-// untilCacheSynced is how long a controller waits for its first list. controller-runtime gives up after two minutes and ends the
-// process, which turns an API server that is away into a crash loop; this one waits, unready, for as long as it takes.
-const untilCacheSynced = 10 * 365 * 24 * time.Hour
+// cacheSyncTimeout is how long a controller waits for its first list: without limit in effect. controller-runtime's
+// default of two minutes would end the process, and turn an unreachable API server into a crash loop.
+const cacheSyncTimeout = 10 * 365 * 24 * time.Hour
 
-// RulesReconciler keeps the snapshot in a store equal to the policies in a cluster. Every replica runs one. A request names a
-// namespace: whatever has changed there, all of its policies are looked at, and those that changed are compiled anew.
+// RulesReconciler keeps the snapshot in a store up to date with the policies in a cluster. Every replica runs one. A
+// request names a namespace: all of its policies are checked, and the changed ones are compiled again.
 type RulesReconciler struct {
 	watches   *informers.Set
 	tracker   *freshness.Tracker
@@ -62,48 +63,48 @@ type RulesReconciler struct {
 	lists     *publish.Lists
 	limits    budget.Limits
 	metrics   *publish.Metrics
-	// changed has the namespaces that came forward, or can no longer be read, or again.
+	// changed are the namespaces for which the tracker called OnChange.
 	changed *pendingNamespaces
 
-	mu         sync.Mutex
-	namespaces map[string]*namespaceBuild
-	began      map[string]time.Time // of the last build of a namespace
-	failing    map[string]time.Time // since when an API server that answers has let no build of a namespace succeed
-	onBuilt    func(policies []types.NamespacedName)
+	mu           sync.Mutex
+	namespaces   map[string]*namespaceBuild
+	buildStarted map[string]time.Time // of the last build, by namespace
+	failingSince map[string]time.Time // since when its builds fail although the API server answers
+	onBuilt      func(policies []types.NamespacedName)
 }
 
 // namespaceBuild is the last build of a namespace. It is immutable.
 type namespaceBuild struct {
 	policies map[string]*builtPolicy
-	// refused stands for all policies where they are more than the namespace may take, wanted is what they took when that was said.
+	// refused replaces all policies if they are over the budget; wanted is how many bytes they needed then.
 	refused *publish.Policy
 	wanted  int64
 }
 
-// builtPolicy is a policy as it was built from one version of its object.
+// builtPolicy is the result of building one version of a policy object.
 type builtPolicy struct {
-	// object is the cached one, with its spec.
+	// object is in the cached form, with its spec.
 	object    *unstructured.Unstructured
 	converted rules.Policy // without its lists
 	*publish.Policy
 }
 
-// RulesOptions are what a RulesReconciler is made from.
+// RulesOptions configure a RulesReconciler.
 type RulesOptions struct {
-	// Watches is where policies and lists are read, and Tracker follows it.
+	// Watches provides policies and lists; Tracker tracks its watches.
 	Watches *informers.Set
 	Tracker *freshness.Tracker
-	// Lists is where the lists that policies name are found.
+	// Lists resolves the lists that policies name.
 	Lists *publish.Lists
 	// Publisher puts rules in force.
 	Publisher *publish.Publisher
-	// Limits are what each namespace may take in memory; nil limits none.
+	// Limits are the memory limits of namespaces; nil: no limits.
 	Limits budget.Limits
-	// Metrics counts builds that failed, and what each namespace takes.
+	// Metrics counts failed builds, and the memory that each namespace needs.
 	Metrics *publish.Metrics
 }
 
-// NewRulesReconciler returns a reconciler of these parts.
+// NewRulesReconciler returns a reconciler with these options. It fails only if the built-in schema is invalid.
 func NewRulesReconciler(o RulesOptions) (*RulesReconciler, error) {
 	schema, err := policyobject.NewSchema()
 	if err != nil {
@@ -112,9 +113,9 @@ func NewRulesReconciler(o RulesOptions) (*RulesReconciler, error) {
 	r := &RulesReconciler{
 		watches: o.Watches, tracker: o.Tracker, publisher: o.Publisher, schema: schema,
 		lists: o.Lists, limits: o.Limits, metrics: o.Metrics,
-		advancer: freshness.NewAdvancer(o.Tracker, o.Watches.ListFrom),
+		advancer: freshness.NewAdvancer(o.Tracker, o.Watches.ListMetadata),
 		changed:  newPendingNamespaces(), namespaces: map[string]*namespaceBuild{},
-		began: map[string]time.Time{}, failing: map[string]time.Time{},
+		buildStarted: map[string]time.Time{}, failingSince: map[string]time.Time{},
 	}
 	o.Tracker.OnChange(r.changed.add)
 	for _, namespace := range o.Tracker.Namespaces() {
@@ -125,13 +126,14 @@ func NewRulesReconciler(o RulesOptions) (*RulesReconciler, error) {
 
 type requestQueue = workqueue.TypedRateLimitingInterface[ctrl.Request]
 
-// SetupWithManager lets the manager run the controller, its watches and what brings them forward, leader or not.
+// SetupWithManager adds the controller, its watches and their advancer to a manager, which runs them whether it leads
+// or not.
 func (r *RulesReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	c, err := controller.New("rules", mgr, controller.Options{
 		Reconciler:              r,
 		NeedLeaderElection:      new(false),
-		SkipNameValidation:      new(true), // several may run in one process: tests do
-		CacheSyncTimeout:        untilCacheSynced,
+		SkipNameValidation:      new(true), // tests run several in one process
+		CacheSyncTimeout:        cacheSyncTimeout,
 		MaxConcurrentReconciles: buildsAtOnce,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](retryInterval, retryIntervalMax),
 	})
@@ -171,7 +173,7 @@ func (r *RulesReconciler) watchPolicies(_ context.Context, queue requestQueue) e
 			if changesRules(before, after) {
 				notify(after)
 			} else if policy, ok := after.(*unstructured.Unstructured); ok && !isReady(policy) {
-				r.advancer.Advance(policy.GetNamespace(), firstSeen(policy)) // what the leader waits for
+				r.advancer.Advance(policy.GetNamespace(), firstSeenVersion(policy)) // the leader waits for this version
 			}
 		},
 		DeleteFunc: func(object any) { r.enqueue(queue, namespaceOf(object)) },
@@ -179,12 +181,12 @@ func (r *RulesReconciler) watchPolicies(_ context.Context, queue requestQueue) e
 	return err
 }
 
-// changesRules reports whether an update of a policy is more than one of its status.
+// changesRules reports whether an update of a policy changes more than its status.
 func changesRules(before, after any) bool {
 	old, isOld := before.(*unstructured.Unstructured)
 	policy, isNew := after.(*unstructured.Unstructured)
 	return !isOld || !isNew || old.GetGeneration() != policy.GetGeneration() || old.GetUID() != policy.GetUID() ||
-		informers.SpecSum(old) != informers.SpecSum(policy) // another definition may show more of it
+		informers.SpecHash(old) != informers.SpecHash(policy) // a changed CustomResourceDefinition may show other fields
 }
 
 func (r *RulesReconciler) watchLists(_ context.Context, queue requestQueue) error {
@@ -206,7 +208,8 @@ func namespaceOf(object any) string {
 	return accessor.GetNamespace()
 }
 
-// watchFirstLists asks for a build of each namespace once its first lists are there: a namespace without policies sends no event.
+// watchFirstLists asks for a build of each namespace once its first lists are complete, since a namespace without
+// policies causes no event.
 func (r *RulesReconciler) watchFirstLists(ctx context.Context, queue requestQueue) error {
 	for _, namespace := range r.tracker.Namespaces() {
 		go func() {
@@ -218,7 +221,7 @@ func (r *RulesReconciler) watchFirstLists(ctx context.Context, queue requestQueu
 	return nil
 }
 
-// watchChanges asks for a build where a namespace came forward, or can no longer be read, or again.
+// watchChanges asks for a build of each namespace in changed.
 func (r *RulesReconciler) watchChanges(ctx context.Context, queue requestQueue) error {
 	go func() {
 		for {
@@ -235,13 +238,12 @@ func (r *RulesReconciler) watchChanges(ctx context.Context, queue requestQueue) 
 	return nil
 }
 
-// Reconcile brings the rules of a namespace up to date. Where its lists cannot be read, the earlier rules stay: an error is not the
-// absence of policies.
+// Reconcile updates the rules of a namespace. If policies or lists cannot be read, the earlier rules stay in force.
 func (r *RulesReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	namespace := request.Name
-	state := r.tracker.State(namespace) // before the objects: these are at least as new
+	state := r.tracker.State(namespace) // read before the objects, so that these are at least as new
 	if state.Fault != nil {
-		if wait := readPatience - time.Since(state.FaultSince); wait > 0 && state.Synced == "" {
+		if wait := firstReadLimit - time.Since(state.FaultSince); wait > 0 && state.Synced == "" {
 			return ctrl.Result{RequeueAfter: wait}, nil
 		}
 		r.publisher.SetUnreadable(namespace, "namespace "+namespace+" was not read yet: "+state.Fault.Error())
@@ -253,16 +255,16 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	}
 	r.mu.Lock()
 	before := r.namespaces[namespace]
-	r.began[namespace] = time.Now()
+	r.buildStarted[namespace] = time.Now()
 	r.mu.Unlock()
 	if before == nil {
 		before = &namespaceBuild{}
 	}
 	now, build, err := r.build(ctx, namespace, before)
 	if err != nil {
-		return r.failed(namespace, err)
+		return r.retryAfterFailure(namespace, err)
 	}
-	r.tracker.SetContents(namespace, nil)
+	r.tracker.SetContentsFault(namespace, nil)
 	r.setFailing(namespace, false)
 	r.mu.Lock()
 	r.namespaces[namespace] = now
@@ -271,22 +273,22 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if r.publisher.HasRead(namespace) && before.refused == now.refused &&
 		maps.EqualFunc(before.policies, now.policies, sameBuild) {
 		r.publisher.Advance(namespace, state.Synced)
-		return r.untilSynced(namespace, state), nil
+		return r.requeueUntilSynced(namespace, state), nil
 	}
 	build.Synced = state.Synced
 	r.publisher.Publish(namespace, build)
 	if onBuilt != nil {
-		onBuilt(r.changedSince(namespace, now, before))
+		onBuilt(r.changedPolicies(namespace, now, before))
 	}
-	return r.untilSynced(namespace, state), nil
+	return r.requeueUntilSynced(namespace, state), nil
 }
 
-// failed returns when to build a namespace again. Where the API server answers, and a build has failed for long or can succeed only once
-// somebody changes a Role, no other namespace waits for this one.
-func (r *RulesReconciler) failed(namespace string, err error) (ctrl.Result, error) {
+// retryAfterFailure returns when to build a namespace again. If the API server answers, but a right is missing or
+// builds have failed for long, the other namespaces no longer wait for this one.
+func (r *RulesReconciler) retryAfterFailure(namespace string, err error) (ctrl.Result, error) {
 	refused, answered := errors.AsType[policyobject.Refusal](err)
 	changed := errors.Is(err, publish.ErrChanged)
-	if !answered && !changed { // an API server that is away has nothing to do with the namespace
+	if !answered && !changed { // an unreachable API server is not a fault of the namespace
 		r.setFailing(namespace, false)
 		r.metrics.ListFailed()
 		return ctrl.Result{}, err
@@ -296,11 +298,11 @@ func (r *RulesReconciler) failed(namespace string, err error) (ctrl.Result, erro
 	case answered && refused.Forbidden():
 		err = fmt.Errorf("%w: its Role must let this operator get, list and watch policies and ConfigMaps", err)
 		fallthrough
-	case time.Since(since) > failingPatience:
-		r.tracker.SetContents(namespace, err)
+	case time.Since(since) > buildFailureLimit:
+		r.tracker.SetContentsFault(namespace, err)
 	}
 	switch {
-	case changed: // which is no failure: the watch brings it, and asks for a build
+	case changed: // not a failure: the watch brings the change and asks for a build
 		return ctrl.Result{RequeueAfter: retryInterval}, nil
 	case refused.Forbidden(): // the tracker has logged it
 		r.metrics.ListFailed()
@@ -311,32 +313,33 @@ func (r *RulesReconciler) failed(namespace string, err error) (ctrl.Result, erro
 	}
 }
 
-// setFailing notes whether builds of a namespace fail, and returns since when.
+// setFailing sets whether builds of a namespace fail, and returns since when they do; zero if they do not.
 func (r *RulesReconciler) setFailing(namespace string, failing bool) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !failing {
-		delete(r.failing, namespace)
-	} else if r.failing[namespace].IsZero() {
-		r.failing[namespace] = time.Now()
+		delete(r.failingSince, namespace)
+	} else if r.failingSince[namespace].IsZero() {
+		r.failingSince[namespace] = time.Now()
 	}
-	return r.failing[namespace]
+	return r.failingSince[namespace]
 }
 
-// listsOf is where the lists of a namespace are read. Where they change faster than its watch brings it, they are read as they are
-// stored: the order in which changes come into force then counts for less than that later ones do.
-func (r *RulesReconciler) listsOf(namespace string) publish.ConfigMaps {
+// listSource returns the source of a namespace's lists. If they change faster than the watch brings the changes, their
+// newest versions are read instead: it is then more important that changes come into force than that they do so in
+// order.
+func (r *RulesReconciler) listSource(namespace string) publish.ConfigMaps {
 	r.mu.Lock()
-	since := r.failing[namespace]
+	since := r.failingSince[namespace]
 	r.mu.Unlock()
-	if !since.IsZero() && time.Since(since) > readPatience {
-		return informers.Newest{Set: r.watches}
+	if !since.IsZero() && time.Since(since) > firstReadLimit {
+		return informers.Uncached{Set: r.watches}
 	}
 	return r.watches
 }
 
-// changedSince returns the policies that are built otherwise than before.
-func (r *RulesReconciler) changedSince(namespace string, now, before *namespaceBuild) []types.NamespacedName {
+// changedPolicies returns the policies whose build differs from the one before.
+func (r *RulesReconciler) changedPolicies(namespace string, now, before *namespaceBuild) []types.NamespacedName {
 	var names []types.NamespacedName
 	if now.refused != before.refused {
 		for _, policy := range r.watches.Policies(namespace) {
@@ -354,11 +357,11 @@ func (r *RulesReconciler) changedSince(namespace string, now, before *namespaceB
 
 func sameBuild(a, b *builtPolicy) bool { return a.Policy == b.Policy }
 
-// build converts, resolves and compiles what has changed since before. Policies that are together beyond the budget of the namespace
-// are not read: its scope is denied.
+// build converts, resolves and compiles what has changed since before. If the policies are together over the budget of
+// the namespace, it reads none of them, and the calls in the namespace's scope are denied.
 func (r *RulesReconciler) build(ctx context.Context, namespace string, before *namespaceBuild) (*namespaceBuild, publish.Build, error) {
 	objects := r.watches.Policies(namespace)
-	r.watches.CountSpecs(namespace, objects)
+	r.watches.RecountSpecs(namespace, objects)
 	sizes := make([]int64, len(objects))
 	for i, object := range objects {
 		sizes[i] = informers.SpecSize(object)
@@ -367,8 +370,8 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 	defer func() { r.metrics.Budget(namespace, account.Wanted(), account.Limit()) }()
 	if refusal := account.Refusal(); refusal != "" {
 		now := &namespaceBuild{refused: before.refused, wanted: before.wanted}
-		if before.refused == nil || isFar(account.Wanted(), before.wanted) {
-			now.refused, now.wanted = r.publisher.Refuse(namespace, refusal), account.Wanted()
+		if before.refused == nil || sizeChanged(account.Wanted(), before.wanted) {
+			now.refused, now.wanted = r.publisher.RefuseNamespace(namespace, refusal), account.Wanted()
 		}
 		r.lists.Forget(namespace)
 		return now, publish.Build{Policies: []*publish.Policy{now.refused}}, nil
@@ -376,24 +379,24 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 	now := &namespaceBuild{policies: map[string]*builtPolicy{}}
 	converted := make([]rules.Policy, len(objects))
 	for i, object := range objects {
-		if known := before.policies[object.GetName()]; known.isOf(object) {
+		if known := before.policies[object.GetName()]; known.isBuiltFrom(object) {
 			objects[i], converted[i] = known.object, known.converted
 			continue
 		}
-		stored, err := r.watches.Stored(ctx, object)
+		stored, err := r.watches.ReadPolicy(ctx, object)
 		if err != nil {
 			return nil, publish.Build{}, err
 		}
 		objects[i], converted[i] = stored.Cached, r.schema.Convert(ctx, stored.Whole)
 	}
-	resolved, err := r.lists.Resolve(ctx, namespace, r.listsOf(namespace), account, converted)
+	resolved, err := r.lists.Resolve(ctx, namespace, r.listSource(namespace), account, converted)
 	if err != nil {
 		return nil, publish.Build{}, err
 	}
 	build := publish.Build{}
 	for i, object := range objects {
 		built := &builtPolicy{object: object, converted: converted[i]}
-		if known := before.policies[object.GetName()]; known.isOf(object) && sameLists(&known.Written, &resolved[i]) {
+		if known := before.policies[object.GetName()]; known.isBuiltFrom(object) && sameLists(&known.Written, &resolved[i]) {
 			built.Policy = known.Policy
 		} else {
 			built.Policy = r.publisher.Compile(resolved[i])
@@ -404,20 +407,21 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 	return now, build, nil
 }
 
-// isFar reports whether a size has changed by more than a fourth. The status of each policy of a refused namespace names it: written at
-// each change, a tenant's policies beyond his budget would cost as many writes as there are of them, each time.
-func isFar(now, before int64) bool {
+// sizeChanged reports whether a size has changed by more than a fourth. The status of every policy of a refused
+// namespace names the size, so updating it at each change would write all of these statuses each time.
+func sizeChanged(now, before int64) bool {
 	const fourth = 4
 	return max(now-before, before-now) > before/fourth
 }
 
-// isOf reports whether the policy was built from what the object says. A status write makes another object that says the same.
-func (b *builtPolicy) isOf(object *unstructured.Unstructured) bool {
+// isBuiltFrom reports whether the policy was built from the spec of the object, whose status may have changed since.
+func (b *builtPolicy) isBuiltFrom(object *unstructured.Unstructured) bool {
 	return b != nil && b.object.GetUID() == object.GetUID() && b.object.GetGeneration() == object.GetGeneration() &&
-		informers.SpecSum(b.object) == informers.SpecSum(object)
+		informers.SpecHash(b.object) == informers.SpecHash(object)
 }
 
-// Built returns a policy as it is in force or about to be, if this version of the object has been built.
+// Built returns the policy built from this version of the object, which is in force or about to be; ok is false if it
+// was not built yet.
 func (r *RulesReconciler) Built(object *unstructured.Unstructured) (*publish.Policy, bool) {
 	r.mu.Lock()
 	last := r.namespaces[object.GetNamespace()]
@@ -429,20 +433,21 @@ func (r *RulesReconciler) Built(object *unstructured.Unstructured) (*publish.Pol
 		return last.refused, true
 	}
 	known := last.policies[object.GetName()]
-	if !known.isOf(object) {
+	if !known.isBuiltFrom(object) {
 		return nil, false
 	}
 	return known.Policy, true
 }
 
-// OnBuilt sets what is called with the policies that a build has changed, after it is in force; nil ends that. It must not block.
+// OnBuilt sets a function that is called with the policies that a build has changed, once it is in force; nil removes
+// it. The function must not block.
 func (r *RulesReconciler) OnBuilt(f func(policies []types.NamespacedName)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.onBuilt = f
 }
 
-// AdvanceTo asks that the rules of every readable namespace soon reflect at least this resourceVersion.
+// AdvanceTo asks that the rules of every readable namespace soon reach this resourceVersion.
 func (r *RulesReconciler) AdvanceTo(version string) {
 	r.advancer.AdvanceTo(version)
 	for _, namespace := range r.tracker.Namespaces() {
@@ -450,35 +455,37 @@ func (r *RulesReconciler) AdvanceTo(version string) {
 	}
 }
 
-// untilSynced asks for another look while somebody waits for the namespace: a bookmark brings a watch forward without an event.
-func (r *RulesReconciler) untilSynced(namespace string, state freshness.State) ctrl.Result {
+// requeueUntilSynced requeues a namespace while a later version of it is waited for, since a bookmark advances a watch
+// without an event.
+func (r *RulesReconciler) requeueUntilSynced(namespace string, state freshness.State) ctrl.Result {
 	if state.Fault == nil && r.advancer.Wants(namespace, state.Synced) {
 		return ctrl.Result{RequeueAfter: syncedInterval}
 	}
 	return ctrl.Result{}
 }
 
-// InForce returns what is in force, and a channel that is closed when it changes.
+// InForce returns what is in force, and a channel that is closed when that changes.
 func (r *RulesReconciler) InForce() (fleet.InForce, <-chan struct{}) {
 	now, changed := r.publisher.InForce()
 	return fleet.InForce(now), changed
 }
 
-// firstSeen returns the version at which the leader first saw a policy's generation; "" where its status does not say.
-func firstSeen(object *unstructured.Unstructured) string {
+// firstSeenVersion returns the version at which the leader first saw a policy's generation, from its status; "" if
+// unknown.
+func firstSeenVersion(object *unstructured.Unstructured) string {
 	if replicas := storedStatus(object).Replicas; replicas != nil {
 		return replicas.FirstSeenResourceVersion
 	}
 	return ""
 }
 
-// isReady reports whether a policy's status says that its generation is in force on every replica.
+// isReady reports whether the condition Ready is True for a policy's current generation.
 func isReady(object *unstructured.Unstructured) bool {
 	ready := meta.FindStatusCondition(storedStatus(object).Conditions, string(v1alpha1.ConditionReady))
 	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == object.GetGeneration()
 }
 
-// sameLists reports whether two readings of a policy found the same lists.
+// sameLists reports whether two versions of a policy have the same resolved lists.
 func sameLists(a, b *rules.Policy) bool {
 	return slices.Equal(a.Allow.Lists, b.Allow.Lists) && slices.Equal(a.Deny.Lists, b.Deny.Lists)
 }

@@ -88,7 +88,7 @@ func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes
 func (f *rulesFixture) catchUp(t *testing.T) {
 	t.Helper()
 	for _, kind := range []freshness.Kind{freshness.Policies, freshness.Lists} {
-		list, err := f.watches.ListFrom(t.Context(), f.namespace, kind)
+		list, err := f.watches.ListMetadata(t.Context(), f.namespace, kind)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,18 +10,18 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// buildInterval is the least time between the beginnings of two builds of one namespace. The first change is taken at once; of a
-// thousand that follow, each waits at most this long, and they share the builds.
+// buildInterval is the shortest time between the starts of two builds of one namespace. The first change is built at
+// once; each further one waits at most this long, and shares its build with others.
 const buildInterval = 100 * time.Millisecond
 
 func namespaceRequest(namespace string) ctrl.Request {
 	return ctrl.Request{NamespacedName: types.NamespacedName{Name: namespace}}
 }
 
-// enqueue asks for a build of a namespace, not before buildInterval has passed since the last began.
+// enqueue asks for a build of a namespace, at the earliest buildInterval after the start of the last one.
 func (r *RulesReconciler) enqueue(queue requestQueue, namespace string) {
 	r.mu.Lock()
-	began := r.began[namespace]
+	began := r.buildStarted[namespace]
 	r.mu.Unlock()
 	if wait := buildInterval - time.Since(began); wait > 0 {
 		queue.AddAfter(namespaceRequest(namespace), wait)
@@ -30,7 +30,7 @@ func (r *RulesReconciler) enqueue(queue requestQueue, namespace string) {
 	queue.Add(namespaceRequest(namespace))
 }
 
-// pendingNamespaces collects namespaces for one reader. It never blocks.
+// pendingNamespaces is a set of namespaces for one reader. Its methods do not block.
 type pendingNamespaces struct {
 	added chan struct{}
 

@@ -20,10 +20,10 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// maxNamed is how many parts of a policy a condition's message names. The others follow once these are fixed.
+// maxNamed is how many parts of a policy a condition's message names. Further ones are named once these are fixed.
 const maxNamed = 10
 
-// policyStatus is a policy's status as far as this operator writes it.
+// policyStatus is the part of a policy's status that this operator writes.
 type policyStatus struct {
 	v1alpha1.RegistrationPolicyStatus
 }
@@ -31,8 +31,8 @@ type policyStatus struct {
 // ownConditions are the conditions that this operator writes.
 var ownConditions = []v1alpha1.ConditionType{v1alpha1.ConditionAccepted, v1alpha1.ConditionReady, v1alpha1.ConditionOverruled}
 
-// storedStatus reads of an object's status what this operator writes; the conditions of others stay as they are. One that does
-// not decode counts as none: it is written anew.
+// storedStatus returns the part of an object's status that this operator writes, without the conditions of other
+// writers. A status that cannot be decoded counts as empty, and is written again.
 func storedStatus(object *unstructured.Unstructured) policyStatus {
 	var status policyStatus
 	var err error
@@ -51,8 +51,8 @@ func storedStatus(object *unstructured.Unstructured) policyStatus {
 	return status
 }
 
-// wantedStatus returns the status that a policy should have, and whether what it says of Accepted is new. now has everything but
-// what depends on the object's history.
+// wantedStatus adds to now what depends on the object's history: generation and transition times. before is the stored
+// status. changed reports whether the condition Accepted changes.
 func wantedStatus(before, now policyStatus, generation int64) (after policyStatus, changed bool) {
 	after = now
 	after.ObservedGeneration = generation
@@ -73,9 +73,9 @@ func wantedStatus(before, now policyStatus, generation int64) (after policyStatu
 	return after, changed
 }
 
-// acceptedCondition says whether all of a policy is in force, but for the fields that depend on the object's history. Of several
-// reasons it is the first of NotUnderstood, OutsideScope, ListNotFound, OverBudget, ListInvalid and InvalidEntry; the message names the
-// faults of all but the first. warnings are what looks wrong in it.
+// acceptedCondition returns the condition Accepted, without the fields that depend on the object's history. Of several
+// reasons it has the first of NotUnderstood, OutsideScope, ListNotFound, OverBudget, ListInvalid and InvalidEntry;
+// except for NotUnderstood, the message names all rejected parts.
 func acceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observing bool, warnings []rules.Warning) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse}
 	if built.Refused != "" {
@@ -89,22 +89,22 @@ func acceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observ
 		return condition
 	}
 	if len(built.Rejections) > 0 {
-		condition.Reason = string(reasonOf(built.Rejections))
+		condition.Reason = string(rejectionReason(built.Rejections))
 		if len(outside) > 0 {
 			condition.Reason = string(v1alpha1.ReasonOutsideScope)
 		}
-		rest := "The rest of the policy is."
+		rest := "The rest of the policy is in force."
 		switch {
 		case !takesPart:
-			rest = outsideAltogether
+			rest = outsideMessage
 		case !built.Compiled.Enforceable() && condition.Reason != string(v1alpha1.ReasonInvalidEntry):
 			rest = consequenceOfLists(within)
 		case !built.Compiled.Enforceable():
 			rest = consequence(within, takesPart)
 		case len(outside) > 0:
-			rest = "The rest of the policy is, for calls of " + policyobject.WriteOut(within.Sources) + "."
+			rest = "The rest of the policy is in force for calls of " + policyobject.JoinSources(within.Sources) + "."
 		}
-		condition.Message = "Not in force: " + named(built.Rejections) + ". " + rest
+		condition.Message = "Not in force: " + joinRejections(built.Rejections) + ". " + rest
 		return condition
 	}
 	condition.Status = metav1.ConditionTrue
@@ -119,20 +119,21 @@ func acceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observ
 	}
 	if len(warnings) > 0 {
 		condition.Reason = string(v1alpha1.ReasonAcceptedWithWarnings)
-		condition.Message += " Warnings: " + namedWarnings(warnings) + "."
+		condition.Message += " Warnings: " + joinWarnings(warnings) + "."
 	}
 	return condition
 }
 
-// refusedCondition says that the policies of a namespace are together beyond its budget. The rest of policy is what stands for all.
+// refusedCondition returns the condition Accepted for every policy of a namespace whose policies are together over its
+// budget. policy is the one that replaces them all.
 func refusedCondition(policy *publish.Policy, scopes policyobject.Scopes) metav1.Condition {
 	within, _, takesPart := scopes.Bound(policy.Written)
 	rest := "All calls are denied until they fit."
 	switch {
 	case !takesPart:
-		rest = outsideAltogether
+		rest = outsideMessage
 	case len(within.Sources) > 0:
-		rest = "The calls of " + policyobject.WriteOut(within.Sources) + " are denied until they fit."
+		rest = "The calls of " + policyobject.JoinSources(within.Sources) + " are denied until they fit."
 	}
 	return metav1.Condition{
 		Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse, Reason: string(v1alpha1.ReasonOverBudget),
@@ -140,8 +141,8 @@ func refusedCondition(policy *publish.Policy, scopes policyobject.Scopes) metav1
 	}
 }
 
-// reasonOf returns the reason for parts of a policy that are not in force.
-func reasonOf(rejections []rules.Rejection) v1alpha1.ConditionReason {
+// rejectionReason returns the reason of the condition for rejected parts of a policy.
+func rejectionReason(rejections []rules.Rejection) v1alpha1.ConditionReason {
 	reason := v1alpha1.ReasonInvalidEntry
 	for _, rejection := range rejections {
 		switch rejection.Cause {
@@ -159,54 +160,53 @@ func reasonOf(rejections []rules.Rejection) v1alpha1.ConditionReason {
 	return reason
 }
 
-// consequenceOfLists says what becomes of a policy, as it is within the scope of its namespace, that denies by a list which is
-// missing.
+// consequenceOfLists returns the effect of a policy that denies by a missing list. policy is limited to its scope.
 func consequenceOfLists(policy rules.Policy) string {
 	switch {
 	case policy.Mode == rules.Audit:
-		return "In mode Audit the policy decides nothing anyway."
+		return "In mode Audit the policy decides nothing."
 	case len(policy.RequestTypes) == 0 && len(policy.Sources) == 0:
-		return "All calls are denied until the lists that deny are there, or are optional."
+		return "All calls are denied until the lists that deny exist or are optional."
 	default:
-		return "The calls that the policy applies to are denied until the lists that deny are there, or are optional."
+		return "The calls that the policy applies to are denied until the lists that deny exist or are optional."
 	}
 }
 
-// outsideAltogether is what becomes of a policy of which Scopes.Bound leaves nothing.
-const outsideAltogether = "It names no source that its namespace may decide, and takes part in no call."
+// outsideMessage is the effect of a policy that is entirely outside of its scope.
+const outsideMessage = "It names no source that its namespace may decide, and takes part in no call."
 
-// consequence says what becomes of a policy that is not enforceable, as it is within the scope of its namespace.
+// consequence returns the effect of a policy that is not enforceable. policy is limited to its scope.
 func consequence(policy rules.Policy, takesPart bool) string {
 	switch {
 	case !takesPart:
-		return outsideAltogether
+		return outsideMessage
 	case policy.Mode == rules.Audit:
-		return "In mode Audit it decides nothing anyway. Correct it, or run an operator that knows these fields."
+		return "In mode Audit it decides nothing. Correct it, or run an operator that knows these fields."
 	case len(policy.RequestTypes) == 0 && len(policy.Sources) == 0:
-		return "All calls are denied until it is corrected or deleted, or an operator runs that knows these fields."
+		return "All calls are denied. Correct it or delete it, or run an operator that knows these fields."
 	default:
-		return "The calls that it applies to are denied until it is corrected or deleted, or an operator runs that knows these fields."
+		return "The calls that it applies to are denied. Correct it or delete it, or run an operator that knows these fields."
 	}
 }
 
-func named(rejections []rules.Rejection) string {
+func joinRejections(rejections []rules.Rejection) string {
 	parts := make([]string, len(rejections))
 	for i, rejection := range rejections {
 		parts[i] = rejection.Path + ": " + rejection.Message
 	}
-	return joined(parts)
+	return joinParts(parts)
 }
 
-func namedWarnings(warnings []rules.Warning) string {
+func joinWarnings(warnings []rules.Warning) string {
 	parts := make([]string, len(warnings))
 	for i, warning := range warnings {
 		parts[i] = warning.Path + ": " + warning.Message
 	}
-	return joined(parts)
+	return joinParts(parts)
 }
 
-// joined makes one text of the first parts.
-func joined(parts []string) string {
+// joinParts joins the first parts, and counts the others.
+func joinParts(parts []string) string {
 	if more := len(parts) - maxNamed; more > 0 {
 		parts = append(parts[:maxNamed:maxNamed], fmt.Sprintf("and %d more", more))
 	}
@@ -217,8 +217,8 @@ func (s policyStatus) equal(o policyStatus) bool {
 	return equality.Semantic.DeepEqual(s, o)
 }
 
-// equalBesidesReady compares all but the replicas and the condition Ready.
-func (s policyStatus) equalBesidesReady(o policyStatus) bool {
+// equalExceptReady compares everything except the replicas and the condition Ready.
+func (s policyStatus) equalExceptReady(o policyStatus) bool {
 	rest := func(s policyStatus) policyStatus {
 		s.Replicas = nil
 		s.Conditions = slices.DeleteFunc(slices.Clone(s.Conditions), func(condition metav1.Condition) bool {
@@ -233,10 +233,10 @@ func (s policyStatus) accepted() metav1.Condition {
 	return *meta.FindStatusCondition(s.Conditions, string(v1alpha1.ConditionAccepted))
 }
 
-// applyTo returns the configuration that server-side apply takes. It carries the resourceVersion that the status was computed
-// from, so that a leader that lost its lease without noticing cannot overwrite what its successor wrote. It is unstructured
-// because the answer, the whole policy, is decoded into it.
-func (s policyStatus) applyTo(object *unstructured.Unstructured) (runtime.ApplyConfiguration, error) {
+// applyConfiguration returns the configuration for a server-side apply. It has the resourceVersion that the status was
+// computed from, so that a leader that lost its lease without noticing cannot overwrite its successor's status. It is
+// unstructured because the response, the whole policy, is decoded into it.
+func (s policyStatus) applyConfiguration(object *unstructured.Unstructured) (runtime.ApplyConfiguration, error) {
 	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&s.RegistrationPolicyStatus)
 	if err != nil {
 		return nil, fmt.Errorf("write the status: %w", err)

@@ -35,11 +35,11 @@ import (
 // fieldOwner owns the status in server-side apply.
 const fieldOwner = client.FieldOwner("registration-policy-operator")
 
-// conflictRetry is how long to wait for the cache after a write met a newer object.
+// conflictRetry is the wait for the cache after a write that failed with a conflict.
 const conflictRetry = 200 * time.Millisecond
 
-// StatusReconciler says of each policy what became of it: conditions, and Events where they change. The leader alone runs
-// it, and no decision depends on it.
+// StatusReconciler writes the status of each policy, and Events when it changes. Only the leader runs it, and no
+// decision depends on it.
 type StatusReconciler struct {
 	stored    PolicySource
 	schema    *policyobject.Schema
@@ -50,63 +50,65 @@ type StatusReconciler struct {
 	limits    budget.Limits
 	observing bool
 	logger    logr.Logger
-	events    eventBudgets
+	events    eventLimits
 	fleet     *fleet.Observer
 
-	// These are of one term of leadership.
-	warned   *warnedSet
-	rollout  *fleet.Rollout
-	refusals sync.Map                                  // when a status was last refused, by namespace
-	queue    priorityqueue.PriorityQueue[ctrl.Request] // nil before the first
+	// These belong to one term of leadership.
+	warningCache *warningCache
+	rollout      *fleet.Rollout
+	refusedAt    sync.Map                                  // namespace → when a status write was last refused
+	queue        priorityqueue.PriorityQueue[ctrl.Request] // nil before the first term
 }
 
 const (
 	// statusWorkers is how many statuses are written at the same time.
 	statusWorkers = 4
-	// sweep is the priority of requests that come for many policies at once: what somebody has just edited goes before them.
-	sweep = handler.LowPriority
-	// editedAtOnce is how many policies a build changes at most by what somebody has just edited: one, or those that share a list.
-	editedAtOnce = 20
+	// bulkPriority is the priority of requests for many policies at once: a policy that was just edited goes first.
+	bulkPriority = handler.LowPriority
+	// maxEdited is the greatest number of policies that a build may change by one edit: one policy, or those that share
+	// a list.
+	maxEdited = 20
 )
 
-// PolicySource is where policies are read as they are stored.
+// PolicySource provides the stored policies.
 type PolicySource interface {
 	// Policy returns a policy; nil if there is none.
 	Policy(name types.NamespacedName) *unstructured.Unstructured
-	// AllPolicies returns all policies, by namespace and name.
+	// AllPolicies returns all policies, sorted by namespace and name.
 	AllPolicies() []*unstructured.Unstructured
-	// OnPolicies calls a handler for each policy and each later change, until the returned function is called.
+	// OnPolicies calls a handler for each policy and each later change, until end is called.
 	OnPolicies(handler toolscache.ResourceEventHandler) (end func() error, _ error)
 }
 
-// BuiltPolicies are policies as the rules in force were made of them.
+// BuiltPolicies provides the policies as they were built.
 type BuiltPolicies interface {
-	// Built returns a policy as it is in force or about to be, if this version of the object has been built.
+	// Built returns the policy built from this version of the object, which is in force or about to be; false if it was
+	// not built yet.
 	Built(object *unstructured.Unstructured) (*publish.Policy, bool)
-	// OnBuilt sets what is called with the policies that a build has changed; nil ends that.
+	// OnBuilt sets a function that is called with the policies that a build has changed; nil removes it.
 	OnBuilt(f func(policies []types.NamespacedName))
 }
 
-// StatusOptions are what a StatusReconciler is made from.
+// StatusOptions configure a StatusReconciler.
 type StatusOptions struct {
-	// Stored is where policies are read from, and Built what was made of them.
+	// Stored provides the stored policies, and Built what was built from them.
 	Stored PolicySource
 	Built  BuiltPolicies
-	// Client and Recorder are what is written with.
+	// Client writes statuses, and Recorder Events.
 	Client   client.Client
 	Recorder events.EventRecorder
-	// Scopes and Limits are what the rules controller goes by. Each status tells the limit of its namespace.
+	// Scopes and Limits must be those of the rules controller.
 	Scopes policyobject.Scopes
 	Limits budget.Limits
-	// Fleet is where it is learned which replicas decide by what.
+	// Fleet observes the replicas.
 	Fleet *fleet.Observer
-	// Observing says that the operator only observes, which every status then tells.
+	// Observing: the operator runs with --observe, which every status then says.
 	Observing bool
-	// Logger takes what cannot be told in a status.
+	// Logger gets errors that no status can show.
 	Logger logr.Logger
 }
 
-// NewStatusReconciler returns a reconciler of these parts.
+// NewStatusReconciler returns a reconciler with these options. It fails only if the built-in schema is invalid.
 func NewStatusReconciler(o StatusOptions) (*StatusReconciler, error) {
 	schema, err := policyobject.NewSchema()
 	if err != nil {
@@ -115,31 +117,31 @@ func NewStatusReconciler(o StatusOptions) (*StatusReconciler, error) {
 	return &StatusReconciler{
 		stored: o.Stored, built: o.Built, schema: schema, client: o.Client, recorder: o.Recorder,
 		scopes: o.Scopes, limits: o.Limits, observing: o.Observing, logger: o.Logger,
-		events: newEventBudgets(), fleet: o.Fleet, warned: &warnedSet{}, rollout: fleet.NewRollout(o.Fleet),
+		events: newEventLimits(), fleet: o.Fleet, warningCache: &warningCache{}, rollout: fleet.NewRollout(o.Fleet),
 	}, nil
 }
 
-// Run writes status until ctx ends: one term of leadership. It may be called again for the next.
+// Run writes status for one term of leadership, until ctx ends. It may be called again for the next term.
 func (r *StatusReconciler) Run(ctx context.Context) error {
 	c, err := controller.NewUnmanaged("status", controller.Options{
 		Reconciler:              r,
 		MaxConcurrentReconciles: statusWorkers,
 		UsePriorityQueue:        new(true),
-		SkipNameValidation:      new(true), // every term has a controller of its own: one cannot be started twice
-		CacheSyncTimeout:        untilCacheSynced,
-		Logger:                  ctrl.Log.WithName("status"), // the library's: its lines are not ours
+		SkipNameValidation:      new(true), // every term needs a new controller, since one cannot be started twice
+		CacheSyncTimeout:        cacheSyncTimeout,
+		Logger:                  ctrl.Log.WithName("status"), // for lines of controller-runtime only
 	})
 	if err != nil {
 		return fmt.Errorf("set up the status controller: %w", err)
 	}
-	r.refusals.Clear()
-	r.warned, r.rollout = &warnedSet{}, fleet.NewRollout(r.fleet) // what was known in a past term may be long gone
+	r.refusedAt.Clear()
+	r.warningCache, r.rollout = &warningCache{}, fleet.NewRollout(r.fleet) // the state of an earlier term may be outdated
 	defer r.rollout.Close()
 	end := func() error { return nil }
 	watch := source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) (err error) {
 		var ok bool
 		if r.queue, ok = queue.(priorityqueue.PriorityQueue[ctrl.Request]); !ok {
-			return fmt.Errorf("the queue is a %T, which knows no priorities", queue)
+			return fmt.Errorf("the queue is a %T, which has no priorities", queue)
 		}
 		go r.rollout.Run(ctx, func(name types.NamespacedName, urgent bool) { r.enqueue(name, !urgent) })
 		r.built.OnBuilt(r.onBuilt)
@@ -149,30 +151,30 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 	if err := c.Watch(watch); err != nil {
 		return err
 	}
-	defer func() { // the informers and the rules outlive the term
+	defer func() { // informers and rules continue after the term
 		r.built.OnBuilt(nil)
 		if err := end(); err != nil {
 			r.logger.Error(err, "Could not end the watch of a past term")
 		}
 	}()
 	err = c.Start(ctx)
-	r.lastLeaves()
+	r.reportLastReplica()
 	return err
 }
 
-// onBuilt asks for the status of policies that a build has changed. Where a namespace is beyond its budget, each further policy changes
-// what the status of all of them says: the policies of other namespaces do not wait for that.
+// onBuilt asks for the status of policies that a build has changed. Many policies get a low priority: in a namespace
+// that is over its budget, each further policy changes the status of all, and other namespaces must not wait for that.
 func (r *StatusReconciler) onBuilt(policies []types.NamespacedName) {
 	for _, name := range policies {
-		r.enqueue(name, len(policies) > editedAtOnce)
+		r.enqueue(name, len(policies) > maxEdited)
 	}
 }
 
-// enqueue asks for the status of a policy. isSweep says that it is one of many, and nobody waits for it.
-func (r *StatusReconciler) enqueue(name types.NamespacedName, isSweep bool) {
+// enqueue asks for the status of a policy. bulk: it is one of many, and gets a low priority.
+func (r *StatusReconciler) enqueue(name types.NamespacedName, bulk bool) {
 	options := priorityqueue.AddOpts{}
-	if isSweep {
-		options.Priority = new(sweep)
+	if bulk {
+		options.Priority = new(bulkPriority)
 	}
 	r.queue.AddWithOpts(options, ctrl.Request{NamespacedName: name})
 }
@@ -194,19 +196,20 @@ func (r *StatusReconciler) onPolicy() toolscache.ResourceEventHandler {
 				object = gone.Obj
 			}
 			if policy, ok := object.(*unstructured.Unstructured); ok {
-				r.deleted(policy)
+				r.recordDeletion(policy)
 				r.enqueue(policyobject.NameOf(policy), false)
-				r.enqueue(everyPolicy.NamespacedName, false)
+				r.enqueue(computeWarningsRequest.NamespacedName, false)
 			}
 		},
 	}
 }
 
-// lastLeaves says of each policy that no replica serves, where this one was the last that did: nobody will say so later.
-func (r *StatusReconciler) lastLeaves() {
-	ctx, cancel := context.WithTimeout(context.Background(), lastTimeout)
+// reportLastReplica writes into the status of each policy that no replica serves, if this replica is the last and is
+// stopping.
+func (r *StatusReconciler) reportLastReplica() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastReplicaTimeout)
 	defer cancel()
-	policies, err := r.rollout.LastLeaves(ctx)
+	policies, err := r.rollout.LastReplicaStops(ctx)
 	if err != nil {
 		r.logger.Error(policyobject.Unquoted(err), "Could not tell whether another replica serves; Ready is left unchanged")
 		return
@@ -214,7 +217,7 @@ func (r *StatusReconciler) lastLeaves() {
 	var writing sync.WaitGroup
 	var written atomic.Int64
 	next := make(chan types.NamespacedName)
-	for range lastWorkers {
+	for range lastReplicaWorkers {
 		writing.Go(func() {
 			for name := range next {
 				if result, err := r.Reconcile(ctx, ctrl.Request{NamespacedName: name}); err == nil && result.IsZero() {
@@ -234,24 +237,25 @@ func (r *StatusReconciler) lastLeaves() {
 }
 
 const (
-	// lastTimeout is the time to say that the last replica stops: a part of what a pod has to end. Of thousands of policies, not all may
-	// be written.
-	lastTimeout = 2 * time.Second
-	// lastWorkers is how many are written at the same time.
-	lastWorkers = 16
+	// lastReplicaTimeout is the time limit for writing that the last replica stops: a part of the pod's termination
+	// grace period. With thousands of policies, some statuses may not be written.
+	lastReplicaTimeout = 2 * time.Second
+	// lastReplicaWorkers is how many of these statuses are written at the same time.
+	lastReplicaWorkers = 16
 )
 
-// refused notes that no status can be written in a namespace, and logs it the first time.
-func (r *StatusReconciler) refused(namespace string) {
-	if _, known := r.refusals.Swap(namespace, time.Now()); !known {
+// noteRefusal notes that a status write was refused in a namespace, and logs the first refusal.
+func (r *StatusReconciler) noteRefusal(namespace string) {
+	if _, known := r.refusedAt.Swap(namespace, time.Now()); !known {
 		err := errors.New("this operator may not patch the status of policies there: give its ServiceAccount the Role and RoleBinding")
 		r.logger.Error(err, "Status of a namespace cannot be written", "namespace", namespace)
 	}
 }
 
-// refusedFor returns how long not to write in a namespace. Of thousands of policies in one that refuses, one is tried now and then.
-func (r *StatusReconciler) refusedFor(namespace string) time.Duration {
-	last, known := r.refusals.Load(namespace)
+// refusalWait returns how long to wait before the next write in a namespace after a refusal, so that of thousands of
+// policies only a few are tried.
+func (r *StatusReconciler) refusalWait(namespace string) time.Duration {
+	last, known := r.refusedAt.Load(namespace)
 	if !known {
 		return 0
 	}
@@ -259,34 +263,34 @@ func (r *StatusReconciler) refusedFor(namespace string) time.Duration {
 	return max(0, refusedInterval-time.Since(at))
 }
 
-// isUnprocessed says that an API server answered 500, as it does to a field that its CustomResourceDefinition does not have.
-func isUnprocessed(err error) bool {
+// isServerError reports whether an API server answered 500, as it does if its CustomResourceDefinition lacks a field.
+func isServerError(err error) bool {
 	const internalServerError = 500
 	answer, ok := errors.AsType[*apierrors.StatusError](err)
 	return ok && answer.ErrStatus.Code == internalServerError
 }
 
-// Reconcile computes the status of one policy and applies it, if it is not there yet.
-// A policy that cannot be used is a status; only a status that could not be written is an error.
+// Reconcile computes the status of one policy, and applies it if it differs from the stored one. It fails only if the
+// status cannot be written.
 func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	if request == everyPolicy {
-		return ctrl.Result{RequeueAfter: r.warnAgain()}, nil
+	if request == computeWarningsRequest {
+		return ctrl.Result{RequeueAfter: r.computeWarnings()}, nil
 	}
 	object := r.stored.Policy(request.NamespacedName)
 	if object == nil {
 		r.rollout.Forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
-	if wait := r.refusedFor(request.Namespace); wait > 0 {
+	if wait := r.refusalWait(request.Namespace); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	before := storedStatus(object)
 	built, ok := r.built.Built(object)
 	if !ok {
-		return ctrl.Result{}, nil // its build asks again
+		return ctrl.Result{}, nil // its build enqueues it again
 	}
-	var warned warnedPolicy
-	if built.Refused == "" { // or else it stands for all of its namespace, in which nothing is read
+	var warned policyWarnings
+	if built.Refused == "" { // else no policy of the namespace was read
 		var wait time.Duration
 		if warned, wait = r.warnings(object, &built.Written); wait > 0 {
 			return ctrl.Result{RequeueAfter: wait}, nil
@@ -303,10 +307,10 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		wanted.Conditions = append(wanted.Conditions, warned.overruled.condition())
 	}
 	after, changed := wantedStatus(before, wanted, object.GetGeneration())
-	if after.equal(before) || rollout.Settled && after.equalBesidesReady(before) {
+	if after.equal(before) || rollout.Settled && after.equalExceptReady(before) {
 		return ctrl.Result{}, nil
 	}
-	configuration, err := after.applyTo(object)
+	configuration, err := after.applyConfiguration(object)
 	if err != nil {
 		return ctrl.Result{}, reconcile.TerminalError(err)
 	}
@@ -315,21 +319,22 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	case apierrors.IsNotFound(err):
 		return ctrl.Result{}, nil
 	case apierrors.IsConflict(err):
-		return ctrl.Result{RequeueAfter: conflictRetry}, nil // the cache is behind: it brings the newer object, or a newer leader's status
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil // the cache is behind: the object, or its status by a new leader, is newer
 	case apierrors.IsForbidden(err):
-		r.refused(object.GetNamespace())
+		r.noteRefusal(object.GetNamespace())
 		return ctrl.Result{RequeueAfter: refusedInterval}, nil
 	case apierrors.IsInvalid(err):
-		// The stored object is refused by the API server's own schema. Trying again changes nothing.
-		return ctrl.Result{}, reconcile.TerminalError(fmt.Errorf("apply status: refused as invalid"))
-	case isUnprocessed(err):
-		return ctrl.Result{}, fmt.Errorf("apply status: %w; is the CustomResourceDefinition an earlier one than this operator's?", policyobject.Unquoted(err))
+		// The stored object violates the API server's current schema. A retry would fail as well.
+		return ctrl.Result{}, reconcile.TerminalError(fmt.Errorf("apply status: the API server refused the object as invalid"))
+	case isServerError(err):
+		return ctrl.Result{}, fmt.Errorf("apply status: %w; is the CustomResourceDefinition older than this operator?",
+			policyobject.Unquoted(err))
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("apply status: %w", policyobject.Unquoted(err))
 	}
-	r.refusals.Delete(object.GetNamespace())
+	r.refusedAt.Delete(object.GetNamespace())
 	if changed {
-		r.announce(object, after)
+		r.recordAccepted(object, after)
 	}
 	return ctrl.Result{}, nil
 }

@@ -292,11 +292,11 @@ func (p *priorities) AddWithOpts(options priorityqueue.AddOpts, requests ...ctrl
 	p.noted[priority] += len(requests)
 }
 
-// A tenant who floods his namespace changes the status of all of his policies with each one more.
+// In a namespace over its budget, each further policy changes the status of all policies.
 func TestPoliciesOfAWholeNamespaceWaitForWhatWasJustEdited(t *testing.T) {
 	t.Parallel()
 	for count, want := range map[int]map[int]int{
-		1: {0: 1}, editedAtOnce: {0: editedAtOnce}, 300: {sweep: 300},
+		1: {0: 1}, maxEdited: {0: maxEdited}, 300: {bulkPriority: 300},
 	} {
 		queue := &priorities{noted: map[int]int{}}
 		reconciler := &StatusReconciler{queue: queue}
@@ -465,7 +465,7 @@ func TestADeletionThatOpensSomethingIsAnnounced(t *testing.T) {
 	for sentence, c := range cases {
 		t.Run(sentence, func(t *testing.T) {
 			f := newStatusFixture(t, cluster, false)
-			f.reconciler.deleted(policyObject(t, "default", "gone", c.spec))
+			f.reconciler.recordDeletion(policyObject(t, "default", "gone", c.spec))
 			announced := f.announced()
 			got := len(announced) == 1 && strings.HasPrefix(announced[0], "Warning DenyRemoved ")
 			if got != c.want || len(announced) > 1 {

@@ -8,7 +8,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// entriesStatus counts the entries of a policy that are in force.
+// entriesStatus counts the entries of a policy that are in force, those of its lists included.
 func entriesStatus(built *publish.Policy) *v1alpha1.EntriesStatus {
 	allowed, denied := 0, 0
 	policy := &built.Written

@@ -5,7 +5,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// listStatuses says what was read of the lists of a policy. One that is missing has none.
+// listStatuses returns the status of each list that a policy names, except for missing ones.
 func listStatuses(policy *rules.Policy) []v1alpha1.ListStatus {
 	var statuses []v1alpha1.ListStatus
 	for _, used := range policy.UsedLists() {

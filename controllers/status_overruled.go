@@ -19,7 +19,7 @@ type overruler struct {
 	scope  policyScope
 }
 
-// policyScope is what calls a policy applies to; nil means all.
+// policyScope is the set of calls that a policy applies to; a nil field means all.
 type policyScope struct {
 	requestTypes []rules.RequestType
 	sources      []string
@@ -43,7 +43,7 @@ func (o *overruler) equal(p *overruler) bool {
 	return o.name == p.name && o.why == p.why
 }
 
-// condition says by whom a policy is overruled.
+// condition returns the condition Overruled of a policy that o overrules.
 func (o *overruler) condition() metav1.Condition {
 	return metav1.Condition{
 		Type: string(v1alpha1.ConditionOverruled), Status: metav1.ConditionTrue, Reason: string(o.reason),
@@ -51,11 +51,11 @@ func (o *overruler) condition() metav1.Condition {
 	}
 }
 
-// maxOverrulers is how many policies that deny everything are looked at. Beyond them it makes no difference who is named.
+// maxOverrulers is how many policies that deny everything are considered, to limit the comparisons.
 const maxOverrulers = 100
 
-// overruled returns which policies have no say, because another one denies all calls that they apply to: the first of these, by name.
-// Only policies that allow something in mode Enforce can be overruled, and those that are not enforceable are not told so.
+// overruled returns the policies that have no effect because another policy denies all calls that they apply to, each
+// with the first such policy by name. It considers only enforceable policies in mode Enforce that allow something.
 func overruled(scopes policyobject.Scopes, policies []*publish.Policy) map[rules.PolicyName]*overruler {
 	var by []*overruler
 	for _, policy := range policies {
@@ -83,7 +83,7 @@ func overruled(scopes policyobject.Scopes, policies []*publish.Policy) map[rules
 	return all
 }
 
-// overrulerOf returns a policy as one that denies everything within its scope; nil if it does not.
+// overrulerOf returns an overruler if a policy denies everything within its scope; nil if not.
 func overrulerOf(scopes policyobject.Scopes, policy *publish.Policy) *overruler {
 	if policy.Compiled == nil || policy.Written.Mode == rules.Audit {
 		return nil

@@ -16,32 +16,32 @@ import (
 )
 
 const (
-	// warnedAtOnce is up to how many policies warnings are computed with every change. With more, a change waits up to
-	// warningInterval, and shares the computation with those that come meanwhile: a thousand policies applied one after
-	// the other are not compared with each other a thousand times.
-	warnedAtOnce    = 100
+	// maxUndelayed is the number of policies up to which every change computes the warnings at once. With more, a
+	// change waits up to warningInterval and shares the computation with later ones, since each computation compares
+	// all policies.
+	maxUndelayed    = 100
 	warningInterval = time.Second
 )
 
-// everyPolicy is the request to compute the warnings of all policies anew: one of them is gone.
-var everyPolicy = ctrl.Request{NamespacedName: types.NamespacedName{Name: "policies"}}
+// computeWarningsRequest is the request to compute the warnings of all policies again, after one was deleted.
+var computeWarningsRequest = ctrl.Request{NamespacedName: types.NamespacedName{Name: "policies"}}
 
-// changedInterval is the time between the writes of policies whose status changes because of another policy: somebody who breaks
-// and fixes one policy of his over and over does not keep the API server busy with all the others.
-const changedInterval = 100 * time.Millisecond
+// changedWriteInterval is the time between status writes for policies whose warnings change because of another policy.
+// It bounds the writes if an author breaks and fixes a policy repeatedly.
+const changedWriteInterval = 100 * time.Millisecond
 
-// warnedSet is what looks wrong in all policies together. Some of a policy's warnings are about others, so that they are computed for
-// all at once, and a change to one may be the end of a warning of another. Its methods may be called at the same time.
-type warnedSet struct {
+// warningCache has the warnings of all policies. They are computed together, since some compare policies: a change of
+// one policy may add or end a warning of another. Its methods may be called concurrently.
+type warningCache struct {
 	computing sync.Mutex // held while warnings are computed
 
 	mu      sync.Mutex
-	at      time.Time
-	members map[types.NamespacedName]warnedPolicy
+	at      time.Time // of the last computation
+	members map[types.NamespacedName]policyWarnings
 }
 
-// warnedPolicy is a policy in the version of which the warnings are known.
-type warnedPolicy struct {
+// policyWarnings has the warnings of one version of a policy.
+type policyWarnings struct {
 	uid        types.UID
 	generation int64
 	resolved   rules.Policy
@@ -49,8 +49,8 @@ type warnedPolicy struct {
 	overruled  *overruler // nil if no other policy denies all of its calls
 }
 
-// of returns what is known of a policy, if that is about what its object and its lists say now.
-func (w *warnedSet) of(object *unstructured.Unstructured, policy *rules.Policy) (warnedPolicy, bool) {
+// lookup returns the warnings of a policy, and whether they are about this version of its object and its lists.
+func (w *warningCache) lookup(object *unstructured.Unstructured, policy *rules.Policy) (policyWarnings, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	member, found := w.members[policyobject.NameOf(object)]
@@ -58,18 +58,18 @@ func (w *warnedSet) of(object *unstructured.Unstructured, policy *rules.Policy) 
 	return member, current
 }
 
-// wait returns how long the next computation has to wait.
-func (w *warnedSet) wait() time.Duration {
+// wait returns how long the next computation must wait.
+func (w *warningCache) wait() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.members) <= warnedAtOnce {
+	if len(w.members) <= maxUndelayed {
 		return 0
 	}
 	return max(0, warningInterval-time.Since(w.at))
 }
 
-// replace takes what was computed, and returns the policies of which it says something else than before.
-func (w *warnedSet) replace(members map[types.NamespacedName]warnedPolicy) (changed []types.NamespacedName) {
+// replace sets the computed warnings, and returns the policies whose warnings changed.
+func (w *warningCache) replace(members map[types.NamespacedName]policyWarnings) (changed []types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for name, member := range members {
@@ -82,25 +82,26 @@ func (w *warnedSet) replace(members map[types.NamespacedName]warnedPolicy) (chan
 	return changed
 }
 
-// warnings returns what looks wrong in a policy which has its lists, as its object says it, alone and together with all others. It may
-// say how long to wait before it can be told.
-func (r *StatusReconciler) warnings(object *unstructured.Unstructured, policy *rules.Policy) (_ warnedPolicy, wait time.Duration) {
-	if member, current := r.warned.of(object, policy); current {
+// warnings returns the warnings of a policy, which has its lists. If they are not computed yet, it returns how long to
+// wait.
+func (r *StatusReconciler) warnings(object *unstructured.Unstructured, policy *rules.Policy) (_ policyWarnings, wait time.Duration) {
+	if member, current := r.warningCache.lookup(object, policy); current {
 		return member, 0
 	}
-	if wait := r.warnAgain(); wait > 0 {
-		return warnedPolicy{}, wait
+	if wait := r.computeWarnings(); wait > 0 {
+		return policyWarnings{}, wait
 	}
-	member, current := r.warned.of(object, policy)
+	member, current := r.warningCache.lookup(object, policy)
 	if !current {
-		return warnedPolicy{}, conflictRetry // it changes at this moment
+		return policyWarnings{}, conflictRetry // it has just changed
 	}
 	return member, 0
 }
 
-// warnAgain computes the warnings of all policies, unless that was done a moment ago, or is done at this moment.
-func (r *StatusReconciler) warnAgain() (wait time.Duration) {
-	w := r.warned
+// computeWarnings computes the warnings of all policies. If that must wait, or another computation is running, it
+// returns how long.
+func (r *StatusReconciler) computeWarnings() (wait time.Duration) {
+	w := r.warningCache
 	if wait := w.wait(); wait > 0 {
 		return wait
 	}
@@ -109,15 +110,15 @@ func (r *StatusReconciler) warnAgain() (wait time.Duration) {
 	}
 	defer w.computing.Unlock()
 	objects := r.stored.AllPolicies()
-	members := make(map[types.NamespacedName]warnedPolicy, len(objects))
+	members := make(map[types.NamespacedName]policyWarnings, len(objects))
 	policies := make([]rules.Policy, 0, len(objects))
 	compiled := make([]*publish.Policy, 0, len(objects))
 	for _, object := range objects {
 		built, ok := r.built.Built(object)
 		if !ok || built.Refused != "" {
-			continue // its build asks again
+			continue // its build enqueues it again
 		}
-		members[policyobject.NameOf(object)] = warnedPolicy{
+		members[policyobject.NameOf(object)] = policyWarnings{
 			uid: object.GetUID(), generation: object.GetGeneration(), resolved: built.Written,
 		}
 		policies = append(policies, built.Written)
@@ -138,7 +139,7 @@ func (r *StatusReconciler) warnAgain() (wait time.Duration) {
 	changed := w.replace(members)
 	if r.queue != nil {
 		for i, name := range changed {
-			r.queue.AddWithOpts(priorityqueue.AddOpts{After: time.Duration(i) * changedInterval, Priority: new(sweep)},
+			r.queue.AddWithOpts(priorityqueue.AddOpts{After: time.Duration(i) * changedWriteInterval, Priority: new(bulkPriority)},
 				ctrl.Request{NamespacedName: name})
 		}
 	}

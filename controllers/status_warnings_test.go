@@ -89,7 +89,7 @@ func TestAWarningShowsByPathAndGoesWhenItIsMended(t *testing.T) {
 				cluster.Apply(t, namespace, "one", c.fixed)
 			} else {
 				cluster.Remove(t, namespace, "other")
-				if _, err := f.reconciler.Reconcile(t.Context(), everyPolicy); err != nil {
+				if _, err := f.reconciler.Reconcile(t.Context(), computeWarningsRequest); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -170,7 +170,7 @@ func TestAPolicyLearnsOfWhatAnotherPolicyChanges(t *testing.T) {
 
 func TestManyPoliciesShareTheComputationOfTheirWarnings(t *testing.T) {
 	const domain = "acme.com"
-	objects := make([]unstructured.Unstructured, warnedAtOnce+1)
+	objects := make([]unstructured.Unstructured, maxUndelayed+1)
 	for i := range objects {
 		objects[i] = *policyObject(t, "ns", fmt.Sprint("p", i), fmt.Sprintf(`{allow: {domains: [d%d.test]}}`, i))
 		objects[i].SetUID(types.UID(objects[i].GetName()))
@@ -202,13 +202,13 @@ func TestManyPoliciesShareTheComputationOfTheirWarnings(t *testing.T) {
 		objects[i].SetUID(types.UID(objects[i].GetName()))
 		objects[i].SetGeneration(2)
 	}
-	f.reconciler.warned.at = time.Now().Add(time.Hour) // just now, however slow this is
+	f.reconciler.warningCache.at = time.Now().Add(time.Hour) // just now, however slow this is
 	for i := range 2 {
 		if warnings, wait := ask(i); warnings != 0 || wait <= 0 {
 			t.Errorf("%d warnings, wait %s, a moment after the last time", warnings, wait)
 		}
 	}
-	f.reconciler.warned.at = time.Time{}
+	f.reconciler.warningCache.at = time.Time{}
 	for i := range 2 {
 		if warnings, wait := ask(i); warnings != 1 || wait != 0 {
 			t.Errorf("%d warnings, wait %s", warnings, wait)

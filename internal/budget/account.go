@@ -2,52 +2,52 @@ package budget
 
 import "fmt"
 
-// Account is what a namespace takes of what it may take. The policies are counted first, then the lists that they name, in the order
-// of their names, as long as they fit.
+// Account counts the memory of one namespace against its limit: first the policies, then the lists that they name.
+// Callers add lists in the order of their names, so that the same lists fit in every replica.
 type Account struct {
 	namespace string
 	limit     int64
 	limited   bool
 	count     int
-	specs     int64
+	specBytes int64
 	policies  int64
 	lists     int64
-	refused   int64 // lists
+	refused   int64 // lists that did not fit
 }
 
-// Open returns the account of a namespace with policies whose specs have so many bytes as JSON, in whatever order.
+// Open returns the account of a namespace. specs has the size in bytes of each policy's spec as JSON, in any order.
 func (l Limits) Open(namespace string, specs []int64) *Account {
 	a := &Account{namespace: namespace, count: len(specs)}
 	a.limit, a.limited = l[namespace]
 	for _, spec := range specs {
-		a.specs += spec
+		a.specBytes += spec
 		a.policies += PolicyCost(spec)
 	}
 	return a
 }
 
-// Wanted returns how many bytes of memory all of it would take, what is refused included.
+// Wanted returns how many bytes of memory the namespace needs, refused policies and lists included.
 func (a *Account) Wanted() int64 { return a.policies + a.lists + a.refused }
 
-// Limit returns how many bytes the namespace may take; 0 where it has no limit.
+// Limit returns how many bytes the namespace may take; 0 means no limit.
 func (a *Account) Limit() int64 { return a.limit }
 
-// Left returns how many bytes there are for a further list; negative where the policies alone take more than the limit.
+// Left returns how many bytes remain for further lists. It is negative if the policies alone exceed the limit.
 func (a *Account) Left() int64 { return a.limit - a.taken() }
 
 func (a *Account) taken() int64 { return a.policies + a.lists }
 
-// Refusal says, for people, why the policies of the namespace cannot be in force; "" means that they can.
+// Refusal returns, for people, why the policies exceed the limit; "" if they fit.
 func (a *Account) Refusal() string {
 	if !a.limited || a.policies <= a.limit {
 		return ""
 	}
 	return fmt.Sprintf("the policies of namespace %s take %s of memory (%d policies, %s of spec), and --namespace-limits gives it %s: "+
-		"delete some or shorten their entries, or have the limit raised",
-		a.namespace, Size(a.policies), a.count, Size(a.specs), Size(a.limit))
+		"delete policies, remove entries, or have the limit raised",
+		a.namespace, Size(a.policies), a.count, Size(a.specBytes), Size(a.limit))
 }
 
-// Check says, for people, why a list does not fit; "" means that it does. A nil account has room for everything.
+// Check returns, for people, why a list does not fit; "" if it does. A nil account has no limit.
 func (a *Account) Check(text, lines int64) string {
 	if a == nil || !a.limited {
 		return ""
@@ -61,14 +61,14 @@ func (a *Account) Check(text, lines int64) string {
 		Size(cost), Size(text), Size(a.limit), a.namespace, Size(max(0, a.Left())))
 }
 
-// Take counts a list that fits.
+// Take adds a list that fits.
 func (a *Account) Take(text, lines int64) {
 	if a != nil {
 		a.lists += ListCost(text, lines)
 	}
 }
 
-// Refuse notes a list that does not fit.
+// Refuse adds a list that does not fit: it counts for Wanted only.
 func (a *Account) Refuse(text, lines int64) {
 	if a != nil {
 		a.refused += ListCost(text, lines)

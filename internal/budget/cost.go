@@ -2,37 +2,39 @@ package budget
 
 import "fmt"
 
-// What stored bytes take in memory, while a change is made, too. They are upper bounds for what is measured by `make memory`.
+// Memory per stored byte, including the second version during a change. These are upper bounds of what `make memory`
+// measures.
 const (
-	// policyBase is for an object, its status, and its compiled form.
+	// policyBase covers an object, its status, and its compiled form, in bytes.
 	policyBase = 4608
-	// policyFactor is for each byte of a spec as JSON: the cached text, the entries, the compiled form, and a build of them.
+	// policyFactor covers, for each byte of a spec as JSON, the cached text, the entries, the compiled form, and its
+	// build.
 	policyFactor = 4
-	// listBase is for a list of whatever size.
+	// listBase covers what a list of any size takes, in bytes.
 	listBase = 64 << 10
-	// textVersions is how often the text of a list is there during a change: in what two versions were compiled to.
+	// textVersions is how many copies of a list's text exist during a change: in the old and in the new compiled list.
 	textVersions = 2
-	// lineBytes is for each line of a list: its place in two tables, of which one grows.
+	// lineBytes covers the entries for one line in two tables, one of which is growing.
 	lineBytes = 16
-	// lastPage is what may be free of a table until it is complete.
+	// lastPage is how many bytes of a table may be unused until it is complete.
 	lastPage = 1 << 20
 )
 
-// PolicyCost returns how many bytes of memory a policy takes whose spec has so many bytes as JSON.
+// PolicyCost returns how many bytes of memory a policy takes, given the size in bytes of its spec as JSON.
 func PolicyCost(spec int64) int64 { return policyBase + policyFactor*spec }
 
-// ListCost returns how many bytes of memory a list takes, while it is replaced by another such, too.
+// ListCost returns how many bytes of memory a list takes at most, including while a list of the same size replaces it.
 func ListCost(text, lines int64) int64 {
 	return listBase + textVersions*text + min(text, lastPage) + lineBytes*lines
 }
 
-// Size writes bytes for people: in KiB, or in MiB with one digit after the point where that says more.
+// Size formats a number of bytes for people: below 1 MiB in KiB, below 10 MiB in MiB with one decimal, else in MiB.
 func Size(bytes int64) string {
-	const kib, mib, whole = 1 << 10, 1 << 20, 10
+	const kib, mib, wholeFrom = 1 << 10, 1 << 20, 10
 	switch {
 	case bytes < mib:
 		return fmt.Sprintf("%d KiB", (bytes+kib-1)/kib)
-	case bytes < whole*mib:
+	case bytes < wholeFrom*mib:
 		return fmt.Sprintf("%.1f MiB", float64(bytes)/mib)
 	default:
 		return fmt.Sprintf("%d MiB", (bytes+mib-1)/mib)

@@ -1,5 +1,5 @@
-// Package budget decides what of a namespace's policies and lists fits into the memory that the namespace may take.
+// Package budget decides which policies and lists of a namespace fit into its memory limit.
 //
-// It goes by stored sizes alone, with room for a second version of everything: all replicas take a change at the same moment, while
-// the earlier version is in force. So the same objects have the same answer in each replica, whatever it held before.
+// It uses stored sizes only, with room for a second version of everything, because the earlier version stays in force
+// during a change. So the same objects get the same result in every replica, whatever the replica held before.
 package budget

@@ -10,64 +10,64 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// reserved is what the program takes without any policy: its code, connections, calls in flight, and the caches of its clients.
+// reserved is how many bytes the program takes without policies: code, connections, calls in flight, and client caches.
 const reserved = 56 << 20
 
-// Limits are how many bytes of memory each namespace may take. A namespace that is not there has no limit; nil limits none.
+// Limits maps a namespace to how many bytes of memory it may take. A namespace without an entry has no limit.
 type Limits map[string]int64
 
-// Parse reads entries of the form namespace=64Mi. The error says in one line all that is wrong with them.
+// Parse reads entries of the form namespace=64Mi. The error names every bad entry, in one line.
 func Parse(entries []string) (Limits, error) {
 	limits := Limits{}
-	var faults []string
+	var problems []string
 	for _, entry := range entries {
 		namespace, size, _ := strings.Cut(entry, "=")
 		quantity, err := resource.ParseQuantity(size)
-		switch problems := validation.IsDNS1123Label(namespace); {
-		case len(problems) > 0:
-			faults = append(faults, fmt.Sprintf("%q is not the name of a namespace: write namespace=64Mi", namespace))
+		switch reasons := validation.IsDNS1123Label(namespace); {
+		case len(reasons) > 0:
+			problems = append(problems, fmt.Sprintf("%q is not the name of a namespace: write namespace=64Mi", namespace))
 		case err != nil || quantity.Value() <= 0:
-			faults = append(faults, fmt.Sprintf("%q: %q is not a size: write namespace=64Mi", namespace, size))
+			problems = append(problems, fmt.Sprintf("%q: %q is not a size: write namespace=64Mi", namespace, size))
 		case limits[namespace] != 0:
-			faults = append(faults, fmt.Sprintf("%q is given twice", namespace))
+			problems = append(problems, fmt.Sprintf("%q is given twice: give it one limit", namespace))
 		default:
 			limits[namespace] = quantity.Value()
 		}
 	}
-	if len(faults) > 0 {
-		return nil, errors.New(strings.Join(faults, "; "))
+	if len(problems) > 0 {
+		return nil, errors.New(strings.Join(problems, "; "))
 	}
 	return limits, nil
 }
 
-// Share returns the limits of all namespaces, of which some are given. What is left of the process's memory is shared by the others:
-// a half for the operator's own namespace, the other half for the rest in equal parts. So one more tenant takes nothing from the
-// platform's own lists.
+// Share returns limits for all namespaces: the given ones, and shares of the remaining memory for the others. The
+// operator's own namespace gets half of it, so that further tenants take nothing from the platform's own lists; the
+// rest share the other half equally. It fails if nothing remains for a namespace without a given limit.
 func (l Limits) Share(memory int64, own string, namespaces []string) (Limits, error) {
 	shared, left := Limits{}, Available(memory)
 	var others []string
 	for _, namespace := range namespaces {
-		if given, is := l[namespace]; is {
+		if given, found := l[namespace]; found {
 			shared[namespace] = given
 			left -= given
 		} else if namespace != own {
 			others = append(others, namespace)
 		}
 	}
-	ownIsOpen := slices.Contains(namespaces, own) && shared[own] == 0
-	if open := len(others) > 0 || ownIsOpen; open && left <= 0 {
-		if ownIsOpen {
+	ownUnset := slices.Contains(namespaces, own) && shared[own] == 0
+	if unset := len(others) > 0 || ownUnset; unset && left <= 0 {
+		if ownUnset {
 			others = append(others, own)
 		}
-		return nil, fmt.Errorf("%s are given away, and policies and lists have %s of the memory limit: nothing is left for %s; "+
-			"lower the limits, give it one too, or raise the memory limit",
+		return nil, fmt.Errorf("the given limits take %s of the %s that policies and lists may take: nothing is left for %s; "+
+			"lower the limits, give each of these a limit too, or raise the memory limit",
 			Size(Available(memory)-left), Size(max(0, Available(memory))), strings.Join(others, ", "))
 	}
-	if ownIsOpen {
+	if ownUnset {
 		shared[own] = left / 2
 		left -= shared[own]
 	} else if _, given := l[own]; !given {
-		left /= 2 // the own namespace is not watched: as if it were
+		left /= 2 // the operator's namespace keeps its half even if it is not watched
 	}
 	for _, namespace := range others {
 		shared[namespace] = left / int64(len(others))
@@ -75,10 +75,10 @@ func (l Limits) Share(memory int64, own string, namespaces []string) (Limits, er
 	return shared, nil
 }
 
-// Available returns how many bytes there are for policies and lists where the process has so many.
+// Available returns how many of the process's bytes policies and lists may take.
 func Available(memory int64) int64 { return memory - reserved }
 
-// Excess returns by how many bytes limits that were given are more than there is; 0 if they are not.
+// Excess returns by how many bytes the limits together exceed what is available; 0 if they do not.
 func (l Limits) Excess(memory int64) int64 {
 	var sum int64
 	for _, limit := range l {

@@ -1,7 +1,7 @@
-// Package fleet tells when a generation of a policy is in force on every replica.
+// Package fleet determines when a generation of a policy is in force on every replica.
 //
-// Each [Replica] reports in a Lease of its own up to which version its rules reflect each namespace. The leader reads these
-// Leases through an [Observer], and its [Rollout] compares them with the version at which it first saw a generation. A
-// generation is in force on a replica whose rules are as new as that version in the policy's own namespace. No decision
-// depends on any of this.
+// Each [Replica] reports in its own Lease, for each namespace, the resourceVersion up to which its rules are current.
+// The leader reads these Leases through an [Observer], and its [Rollout] compares them with the version at which the
+// leader first saw a generation. A generation is in force on a replica whose rules have reached that version in the
+// policy's namespace. Except for the fence of a replica, no decision depends on this.
 package fleet

@@ -12,23 +12,23 @@ import (
 )
 
 const (
-	// replicaOfLabel is on the Lease of every replica; its value is the name of the lease of the leader.
+	// replicaOfLabel is on the Lease of every replica; its value is the name of the leader's Lease.
 	replicaOfLabel = "registrationpolicy.dev/replica-of"
-	// reportAnnotation holds what a replica reports.
+	// reportAnnotation holds the report of the replica, as JSON.
 	reportAnnotation = "registrationpolicy.dev/replica"
 )
 
-// withdrawTimeout is the time to delete the report at the end: a part of what a pod has to stop.
-const withdrawTimeout = 3 * time.Second
+// deleteTimeout is the time limit for deleting the report: a part of the pod's termination grace period.
+const deleteTimeout = 3 * time.Second
 
-// write puts a report into the Lease. It takes over the Lease that an earlier process under the same name has left.
+// write writes a report into the Lease. It takes over a Lease that an earlier process left under the same name.
 func (r *Replica) write(ctx context.Context, text string) error {
 	leases := r.options.Leases.Leases(r.options.Namespace)
 	if r.lease == nil {
 		stored, err := leases.Get(ctx, r.name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
-			created, err := leases.Create(ctx, r.filled(&coordinationv1.Lease{}, text), metav1.CreateOptions{})
+			created, err := leases.Create(ctx, r.withReport(&coordinationv1.Lease{}, text), metav1.CreateOptions{})
 			if err == nil {
 				r.lease = created
 			}
@@ -38,7 +38,7 @@ func (r *Replica) write(ctx context.Context, text string) error {
 		}
 		r.lease = stored
 	}
-	updated, err := leases.Update(ctx, r.filled(r.lease.DeepCopy(), text), metav1.UpdateOptions{})
+	updated, err := leases.Update(ctx, r.withReport(r.lease.DeepCopy(), text), metav1.UpdateOptions{})
 	switch {
 	case err == nil:
 		r.lease = updated
@@ -47,7 +47,7 @@ func (r *Replica) write(ctx context.Context, text string) error {
 	case apierrors.IsConflict(err):
 		r.lease = nil
 		if stored, err := leases.Get(ctx, r.name, metav1.GetOptions{}); err == nil && r.isForeign(stored) {
-			r.name = r.options.LeaseName + "." + r.options.Name + "-" + r.options.Instance[:instanceInName]
+			r.name = r.options.LeaseName + "." + r.options.Name + "-" + r.options.Instance[:instanceSuffix]
 			r.options.Logger.Error(nil, "Another process reports under the name of this replica; give each its own --replica-name",
 				"name", r.options.Name, "lease", r.name)
 		}
@@ -55,19 +55,19 @@ func (r *Replica) write(ctx context.Context, text string) error {
 	return err
 }
 
-// instanceInName is how many characters of the instance tell two Leases of one name apart.
-const instanceInName = 8
+// instanceSuffix is how many characters of the instance are added to the name of a Lease that is otherwise not unique.
+const instanceSuffix = 8
 
-// isForeign reports whether a Lease that this process has written was since written by another.
+// isForeign reports whether another process has since written a Lease that this process wrote.
 func (r *Replica) isForeign(stored *coordinationv1.Lease) bool {
 	return r.wrote && stored.Spec.HolderIdentity != nil && *stored.Spec.HolderIdentity != r.options.Instance
 }
 
-// filled returns the lease with all that this replica sets.
-func (r *Replica) filled(lease *coordinationv1.Lease, text string) *coordinationv1.Lease {
+// withReport sets all fields of a Lease that this replica owns, and returns it.
+func (r *Replica) withReport(lease *coordinationv1.Lease, text string) *coordinationv1.Lease {
 	lease.Namespace, lease.Name = r.options.Namespace, r.name
-	lease.Labels = with(lease.Labels, replicaOfLabel, r.options.LeaseName)
-	lease.Annotations = with(lease.Annotations, reportAnnotation, text)
+	lease.Labels = withEntry(lease.Labels, replicaOfLabel, r.options.LeaseName)
+	lease.Annotations = withEntry(lease.Annotations, reportAnnotation, text)
 	if r.options.PodUID != "" {
 		lease.OwnerReferences = []metav1.OwnerReference{{
 			APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Pod", Name: r.options.Name, UID: r.options.PodUID,
@@ -79,7 +79,7 @@ func (r *Replica) filled(lease *coordinationv1.Lease, text string) *coordination
 	return lease
 }
 
-func with(labels map[string]string, key, value string) map[string]string {
+func withEntry(labels map[string]string, key, value string) map[string]string {
 	labels = maps.Clone(labels)
 	if labels == nil {
 		labels = map[string]string{}
@@ -88,13 +88,13 @@ func with(labels map[string]string, key, value string) map[string]string {
 	return labels
 }
 
-// withdraw deletes the Lease: a replica that was told to stop is gone, not silent. Whether the last write got through is not known
-// where it was cut off, so the Lease is read first.
-func (r *Replica) withdraw() {
+// deleteLease deletes the Lease, so that a stopped replica counts as gone, not as silent. It first reads the Lease,
+// since an interrupted write may have changed it.
+func (r *Replica) deleteLease() {
 	if !r.wrote {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), withdrawTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), deleteTimeout)
 	defer cancel()
 	leases := r.options.Leases.Leases(r.options.Namespace)
 	stored, err := leases.Get(ctx, r.name, metav1.GetOptions{})

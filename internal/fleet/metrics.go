@@ -7,7 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Metrics are what a replica and the leader count:
+// Metrics are the metrics of replicas and of the leader:
 //
 //	registration_policy_replica_reported_timestamp_seconds   when this replica last reported what it decides by, Unix time
 //	registration_policy_policies{ready}                      on the leader, policies by their condition Ready
@@ -30,7 +30,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			Namespace: namespace, Name: "policies", Help: "On the replica that writes status: policies, by their condition Ready.",
 		}, []string{"ready"}),
 		replicas: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "replicas", Help: "On the replica that writes status: serving replicas, by what is known of them.",
+			Namespace: namespace, Name: "replicas", Help: "On the replica that writes status: serving replicas, by the state of their reports.",
 		}, []string{"state"}),
 	}
 	m.countPolicies(nil)
@@ -39,14 +39,15 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	return m
 }
 
-// countPolicies sets the number of policies by the status of their condition Ready; none, on a replica that does not lead.
+// countPolicies sets the number of policies by the status of their condition Ready. byStatus is nil on a
+// replica that does not lead.
 func (m *Metrics) countPolicies(byStatus map[metav1.ConditionStatus]int) {
 	for _, status := range []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionFalse, metav1.ConditionUnknown} {
 		m.policies.WithLabelValues(strings.ToLower(string(status))).Set(float64(byStatus[status]))
 	}
 }
 
-// countReplicas sets the number of replicas in a view; none, on a replica that does not lead.
+// countReplicas sets the number of replicas in a view by state. The view is empty on a replica that does not lead.
 func (m *Metrics) countReplicas(v view) {
 	counts := map[replicaState]int{}
 	for _, replica := range v.replicas {

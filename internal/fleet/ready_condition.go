@@ -12,14 +12,14 @@ import (
 	"registrationpolicy.dev/operator/internal/freshness"
 )
 
-// maxWaiting is how many replicas a status names.
+// maxWaiting is how many waiting replicas a status names.
 const maxWaiting = 10
 
-// replicasStatus says which of the replicas in view decide by a generation of a policy in a namespace.
+// replicasStatus returns which replicas decide by a generation of a policy.
 func replicasStatus(v view, namespace string, policy *trackedPolicy) *v1alpha1.ReplicasStatus {
 	status := &v1alpha1.ReplicasStatus{
 		UID: string(policy.uid), FirstSeenResourceVersion: policy.version,
-		ObservedTime: new(metav1.NewTime(v.begun.Truncate(time.Second))), // as it is stored
+		ObservedTime: new(metav1.NewTime(v.startedAt.Truncate(time.Second))), // stored times have whole seconds
 	}
 	inForce := 0
 	for _, replica := range v.replicas {
@@ -27,7 +27,7 @@ func replicasStatus(v view, namespace string, policy *trackedPolicy) *v1alpha1.R
 		var reason v1alpha1.WaitingReason
 		switch {
 		case isRead && !freshness.Older(synced, policy.version):
-			inForce++ // also on a silent replica: it goes back no further than to its last report
+			inForce++ // even on a silent replica: its rules do not go back behind its last report
 			continue
 		case replica.state == silent:
 			reason = v1alpha1.WaitingSilent
@@ -48,8 +48,8 @@ func replicasStatus(v view, namespace string, policy *trackedPolicy) *v1alpha1.R
 	return status
 }
 
-// readyCondition says whether a generation of a policy in a namespace is in force on every replica in view, but for the fields that
-// depend on the object's history.
+// readyCondition returns the condition Ready for a generation of a policy, without the fields that depend on the
+// object's history.
 func readyCondition(policy *trackedPolicy, namespace string, replicas *v1alpha1.ReplicasStatus) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionReady), Status: metav1.ConditionFalse}
 	counted := fmt.Sprintf("%d of the %d serving replicas", *replicas.InForce, *replicas.Serving)
@@ -70,10 +70,10 @@ func readyCondition(policy *trackedPolicy, namespace string, replicas *v1alpha1.
 	case silent != "":
 		condition.Status = metav1.ConditionUnknown
 		condition.Reason = string(v1alpha1.ReasonReplicaSilent)
-		condition.Message = counted + " decide by this generation. Nothing is known of " + silent + "."
+		condition.Message = counted + " decide by this generation. No recent report from " + silent + "."
 	case *replicas.InForce < *replicas.Serving:
 		condition.Reason = string(v1alpha1.ReasonRollingOut)
-		condition.Message = counted + " decide by this generation. Not yet: " + waitingFor(replicas, v1alpha1.WaitingBehind) + "."
+		condition.Message = counted + " decide by this generation. Waiting for " + waitingFor(replicas, v1alpha1.WaitingBehind) + "."
 	case policy.audit:
 		condition.Status = metav1.ConditionTrue
 		condition.Reason = string(v1alpha1.ReasonEvaluated)
@@ -86,7 +86,7 @@ func readyCondition(policy *trackedPolicy, namespace string, replicas *v1alpha1.
 	return condition
 }
 
-// waitingFor lists the replicas with one of the reasons; "" if there are none.
+// waitingFor returns the names of the replicas that are waited for with one of the reasons; "" if there are none.
 func waitingFor(replicas *v1alpha1.ReplicasStatus, reasons ...v1alpha1.WaitingReason) string {
 	var names []string
 	for _, waiting := range replicas.Waiting {

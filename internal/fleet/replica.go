@@ -18,78 +18,84 @@ import (
 	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
-// ReportInterval is the most time between two reports: two of them may fail before a replica counts as silent.
+// ReportInterval is the longest time between two reports: two may fail before a replica counts as silent.
 const ReportInterval = 10 * time.Second
 
 const (
-	// reportDuration is how long a report holds: a replica without a newer one is silent.
+	// reportDuration is how long a report is valid: a replica without a newer one is silent.
 	reportDuration = 30 * time.Second
-	// reportPause is the least time between two reports, so that a burst of changes makes few.
+	// reportPause is the shortest time between two reports, so that a burst of changes causes few.
 	reportPause = 200 * time.Millisecond
-	// reportTimeout is the time for one report.
+	// reportTimeout is the time limit of one report.
 	reportTimeout = 5 * time.Second
-	// firstReportTimeout is the time for the first report: a replica that could answer from a stored snapshot is not ready before
-	// it has tried to report.
+	// firstReportTimeout is the time limit of the first report. It is short because a replica with a stored snapshot is
+	// not ready before it has tried to report.
 	firstReportTimeout = time.Second
-	// reportRetry is the time after a report that failed.
+	// reportRetry is the wait after a failed report.
 	reportRetry = 2 * time.Second
-	// maxUnproven is how many reports wait for the rules to be as new as they are. The oldest are dropped: they prove the least.
-	maxUnproven = 100
-	// joinLimit is how long the rules may take to be as new as the first report. Only where Leases are kept in another etcd than
-	// policies, whose versions cannot be compared, does it take longer.
-	joinLimit = 30 * time.Second
-	// joinPatience is how long a replica that has rules waits for its first report before it serves without it: answering calls
-	// matters more than reporting them.
-	joinPatience = 5 * time.Second
-	// proofsPerFence is how many reports prove life in the time after which a replica is fenced: one or two may fail, and each takes
-	// until all namespaces have been compared.
-	proofsPerFence = 4
-	// fenceLead is how long before it is fenced a replica is unready: a kubelet and the proxies behind it take that long to know.
+	// maxUnconfirmed is how many unconfirmed reports are remembered. The oldest are dropped: their confirmation would
+	// move the fence least.
+	maxUnconfirmed = 100
+	// catchUpLimit is how long the rules may take to reach the version of the first report. They never do if Leases and
+	// policies are stored in different etcds, whose versions are not comparable; the replica then serves anyway.
+	catchUpLimit = 30 * time.Second
+	// firstReportLimit is how long reports may fail before a replica with rules serves without one: answering calls
+	// matters more than reporting.
+	firstReportLimit = 5 * time.Second
+	// confirmationsPerFence is how many reports should be confirmed within FenceAfter: one or two may fail, and each
+	// takes until all namespaces have been compared.
+	confirmationsPerFence = 4
+	// fenceLead is how long before its fence a replica becomes unready: the kubelet and proxies need that long to
+	// notice.
 	fenceLead = 10 * time.Second
 )
 
-// ReplicaOptions are what a Replica is made from.
+// ReplicaOptions configure a Replica.
 type ReplicaOptions struct {
-	// Leases is where it reports.
+	// Leases is the client that writes the reports.
 	Leases coordinationv1client.LeasesGetter
-	// Namespace is the operator's, and LeaseName that of the lease of the leader.
+	// Namespace is the operator's namespace, and LeaseName the name of the leader's Lease.
 	Namespace, LeaseName string
-	// Name tells this replica from all others: in a cluster, its pod's. PodUID is the UID of that pod, with which the Lease is
-	// deleted; "" means that it has no owner.
+	// Name is unique among the replicas: in a cluster, the name of the pod. PodUID is the UID of that pod, which owns
+	// the Lease; "" means that the Lease has no owner.
 	Name   string
 	PodUID types.UID
-	// Instance tells this process from the one before under the same name.
+	// Instance is unique for this process, also among earlier processes with the same Name.
 	Instance string
-	// Version is the operator's.
+	// Version is the version of the operator.
 	Version string
-	// FenceAfter is the time without a proof of life after which the replica answers no calls; 0 means never.
+	// FenceAfter is the time without a confirmed report after which the replica answers no calls; 0 means never.
 	FenceAfter time.Duration
-	// Metrics has the gauge of reports.
+	// Metrics counts reports.
 	Metrics *Metrics
-	// Logger takes a line when reports begin to fail, and when they get through again.
+	// Logger gets a line when reports begin to fail, and when they succeed again.
 	Logger logr.Logger
 }
 
-// Replica reports what this replica decides by, in a Lease of its own that is deleted with its pod. The leader reads it to tell
-// which generations of policies are in force everywhere; no decision depends on it.
+// Replica reports what this replica decides by, in its own Lease, which is deleted with its pod. The leader uses the
+// reports to determine which generations of policies are in force everywhere. Except for the fence, no decision depends
+// on them.
+//
+// A report is confirmed once the rules in force have reached the resourceVersion of its Lease. That shows that the
+// replica receives changes; see FenceAfter.
 type Replica struct {
 	options ReplicaOptions
 	rules   Rules
 	started time.Time
 
-	// These are of Start alone.
+	// These are used by Start only.
 	name   string                // of the Lease
 	lease  *coordinationv1.Lease // as last written; nil before
 	tried  bool                  // to write a report
 	wrote  bool                  // a report of this process was written
 	failed bool                  // the last report was not written
-	// ahead says that the rules in force are newer than a report that was written later: they are from before etcd was restored.
+	// ahead: the rules in force are newer than a later report, so they are from before an etcd restore.
 	ahead bool
-	// unproven are the reports that the rules in force are not as new as, oldest first.
-	unproven []sentReport
+	// unconfirmed are the reports whose versions the rules in force have not reached, oldest first.
+	unconfirmed []sentReport
 
 	stopping atomic.Bool   // told to stop
-	stop     chan struct{} // full when it was
+	stop     chan struct{} // receives a value when told to stop
 
 	mu           sync.Mutex
 	state        state
@@ -97,52 +103,54 @@ type Replica struct {
 	failingSince time.Time // zero if the last report was written
 	reportedAt   time.Time // of the first report of this process; zero before
 
-	// proven is when the newest report was sent that the rules in force are as new as, after started; negative before the first.
-	proven atomic.Int64
+	// confirmedSent is when the newest confirmed report was sent, in nanoseconds after started; negative before the
+	// first.
+	confirmedSent atomic.Int64
 }
 
-// state is how far a replica has come on its way to serving. It never goes back: versions go back where etcd is restored, and
-// no replica closes for that.
+// state is the progress of a replica from start to serving. It never goes back, even if versions do after an etcd
+// restore.
 type state int
 
 const (
 	// starting: no report was written.
 	starting state = iota
-	// reported: a report was written; the rules must become as new as it.
+	// reported: a report was written; the rules must reach its version.
 	reported
-	// announced: a report says that the replica serves; the rules must become as new as that.
+	// announced: a report says that the replica serves; the rules must reach its version.
 	announced
 	// serving: the replica answers calls.
 	serving
 )
 
-// sentReport is a report that was written: when it was sent after the start, and the resourceVersion that it got.
+// sentReport is a written report: when it was sent, after the start, and the resourceVersion of the Lease.
 type sentReport struct {
 	sent    time.Duration
 	version string
 }
 
-// NewReplica returns a replica that reports on rules.
+// NewReplica returns a replica that reports on rules once started.
 func NewReplica(rules Rules, options ReplicaOptions) *Replica {
 	r := &Replica{
 		options: options, rules: rules, name: options.LeaseName + "." + options.Name, started: time.Now(), stop: make(chan struct{}, 1),
 	}
-	r.proven.Store(-1)
+	r.confirmedSent.Store(-1)
 	return r
 }
 
-// Start reports until ctx ends, and then deletes the report. It never fails: a report that cannot be written is tried again.
+// Start reports until ctx ends, then deletes the report, and returns nil. It retries a report that cannot be written.
 //
-// The first report says that the replica does not serve yet. Once its rules are as new as that, a further report says that it
-// does, and the leader counts it; once its rules are as new as that one, it does. So whichever generation the leader has found in
-// force everywhere without this replica, is in force here before the first call.
+// The first report says that the replica does not serve yet. Once the rules have reached its version, a second report
+// says that the replica serves, and the leader counts it. Once the rules have reached the version of the second report,
+// the replica serves. So every generation that the leader found in force everywhere without this replica is in force
+// here before the first call.
 func (r *Replica) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
 		inForce, changed := r.rules.InForce()
-		r.prove(inForce)
+		r.confirm(inForce)
 		wait := ReportInterval
 		again, err := r.report(ctx, inForce)
-		r.note(ctx, err)
+		r.noteResult(ctx, err)
 		switch {
 		case err != nil:
 			wait, changed = reportRetry, nil
@@ -150,7 +158,7 @@ func (r *Replica) Start(ctx context.Context) error {
 			wait = reportPause
 		}
 		if err == nil && r.options.FenceAfter > 0 {
-			wait = min(wait, max(reportPause, r.untilProof(time.Since(r.started))))
+			wait = min(wait, max(reportPause, r.untilConfirmation(time.Since(r.started))))
 		}
 		select {
 		case <-ctx.Done():
@@ -163,11 +171,12 @@ func (r *Replica) Start(ctx context.Context) error {
 			}
 		}
 	}
-	r.withdraw()
+	r.deleteLease()
 	return nil
 }
 
-// Drain reports at once that this replica is about to stop. The last one of a fleet is known by it: see [Rollout.LastLeaves].
+// Drain reports at once that this replica is about to stop. So the last replica of a fleet knows that it is the last:
+// see [Rollout.LastReplicaStops].
 func (r *Replica) Drain() {
 	r.stopping.Store(true)
 	select {
@@ -176,7 +185,7 @@ func (r *Replica) Drain() {
 	}
 }
 
-// report writes one report. again says that the next one should follow at once.
+// report writes one report. again: the next report should follow at once.
 func (r *Replica) report(ctx context.Context, inForce InForce) (again bool, _ error) {
 	r.mu.Lock()
 	serves := r.state >= announced || r.state == reported && inForce.reached(r.wantsVersion)
@@ -196,18 +205,18 @@ func (r *Replica) report(ctx context.Context, inForce InForce) (again bool, _ er
 	r.tried = true
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	sent := time.Since(r.started) // on the monotonic clock, which goes on in a process that is frozen
+	sent := time.Since(r.started) // monotonic, also while the process is frozen
 	if err := r.write(ctx, string(text)); err != nil {
 		return false, err
 	}
 	r.wrote = true
 	r.options.Metrics.reportedAt.SetToCurrentTime()
 	version := r.lease.ResourceVersion
-	r.expectProof(sentReport{sent, version}, inForce)
+	r.awaitConfirmation(sentReport{sent, version}, inForce)
 	return r.advance(version, inForce, serves), nil
 }
 
-// advance takes the state on after a report that was written with this version. again says that the next one should follow.
+// advance updates the state after a report was written with this version. again: the next report should follow at once.
 func (r *Replica) advance(version string, inForce InForce, serves bool) (again bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -227,55 +236,56 @@ func (r *Replica) advance(version string, inForce InForce, serves bool) (again b
 	return false // the next report follows a change of what is in force
 }
 
-// expectProof notes a report that proves life once the rules are as new as it.
-func (r *Replica) expectProof(sent sentReport, inForce InForce) {
-	_, newest := inForce.span()
+// awaitConfirmation remembers a written report until it is confirmed, and asks the rules to reach its version.
+func (r *Replica) awaitConfirmation(sent sentReport, inForce InForce) {
+	_, newest := inForce.versionRange()
 	if r.ahead = newest != "" && freshness.Older(sent.version, newest); r.ahead {
-		r.unproven = nil // from before the restore, too
+		r.unconfirmed = nil // these are from before the etcd restore as well
 	}
 	if r.options.FenceAfter == 0 {
 		return
 	}
-	if last := len(r.unproven) - 1; last >= 0 && freshness.Older(sent.version, r.unproven[last].version) {
-		r.unproven = nil // no rules will ever be as new as those
+	if last := len(r.unconfirmed) - 1; last >= 0 && freshness.Older(sent.version, r.unconfirmed[last].version) {
+		r.unconfirmed = nil // after an etcd restore, the rules never reach these versions
 	}
-	// Every advance makes another report. Were that to prove life too, all namespaces would be compared without a pause.
-	if r.untilProof(sent.sent) > 0 {
+	// Every change of the rules causes another report. If each asked for its confirmation, all namespaces would be
+	// compared continuously.
+	if r.untilConfirmation(sent.sent) > 0 {
 		return
 	}
-	r.unproven = append(r.unproven, sent)
+	r.unconfirmed = append(r.unconfirmed, sent)
 	r.rules.AdvanceTo(sent.version)
 }
 
-// untilProof returns the time until a report is to prove life again.
-func (r *Replica) untilProof(now time.Duration) time.Duration {
-	last := time.Duration(r.proven.Load())
-	if waiting := len(r.unproven); waiting > 0 {
-		last = r.unproven[waiting-1].sent
+// untilConfirmation returns the time until the next report that needs a confirmation.
+func (r *Replica) untilConfirmation(now time.Duration) time.Duration {
+	last := time.Duration(r.confirmedSent.Load())
+	if waiting := len(r.unconfirmed); waiting > 0 {
+		last = r.unconfirmed[waiting-1].sent
 	}
 	if last < 0 {
 		return 0
 	}
-	return last + min(ReportInterval, r.options.FenceAfter/proofsPerFence) - now
+	return last + min(ReportInterval, r.options.FenceAfter/confirmationsPerFence) - now
 }
 
-// prove takes the reports that the rules in force are as new as for a proof of life. That a report was written does not prove it:
-// after a process was frozen or cut off, its report gets through before the changes that it has missed come in.
-func (r *Replica) prove(inForce InForce) {
+// confirm confirms the reports whose versions the rules in force have reached. A written report alone is not enough:
+// after a process was frozen or cut off, it can write a report before it receives the changes that it missed.
+func (r *Replica) confirm(inForce InForce) {
 	if r.ahead {
 		return
 	}
-	for len(r.unproven) > 0 && inForce.reached(r.unproven[0].version) {
-		r.proven.Store(int64(r.unproven[0].sent))
-		r.unproven = r.unproven[1:]
+	for len(r.unconfirmed) > 0 && inForce.reached(r.unconfirmed[0].version) {
+		r.confirmedSent.Store(int64(r.unconfirmed[0].sent))
+		r.unconfirmed = r.unconfirmed[1:]
 	}
-	if excess := len(r.unproven) - maxUnproven; excess > 0 {
-		r.unproven = r.unproven[excess:]
+	if excess := len(r.unconfirmed) - maxUnconfirmed; excess > 0 {
+		r.unconfirmed = r.unconfirmed[excess:]
 	}
 }
 
-// note logs once that reports fail, and once that they get through again.
-func (r *Replica) note(ctx context.Context, err error) {
+// noteResult logs when reports begin to fail, and when they succeed again.
+func (r *Replica) noteResult(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
@@ -296,11 +306,12 @@ func (r *Replica) note(ctx context.Context, err error) {
 	r.failed = err != nil
 }
 
-// Serving reports whether this replica may answer calls: it has joined the others, or could not. Once true it stays true: a fleet
-// that started without an API server must not close when that is back.
+// Serving reports whether this replica may answer calls: its rules have reached the version at which it announced
+// itself, or could not in time. Once true it stays true, so that a fleet that started without an API server does not
+// stop serving when the API server is back.
 //
-// loaded says that it has rules, without which it does not serve. stored says that these are a stored snapshot: then the API
-// server does not answer, and there is nothing to wait for.
+// loaded: the replica has rules, without which it does not serve. stored: the rules are from a stored snapshot, so the
+// API server does not answer and the replica need not wait for it.
 func (r *Replica) Serving(loaded, stored bool) bool {
 	inForce, _ := r.rules.InForce()
 	r.mu.Lock()
@@ -311,8 +322,8 @@ func (r *Replica) Serving(loaded, stored bool) bool {
 	if r.state == serving || !loaded {
 		return loaded && r.state == serving
 	}
-	failing := !r.failingSince.IsZero() && (stored || time.Since(r.failingSince) > joinPatience)
-	stuck := !r.reportedAt.IsZero() && time.Since(r.reportedAt) > joinLimit
+	failing := !r.failingSince.IsZero() && (stored || time.Since(r.failingSince) > firstReportLimit)
+	stuck := !r.reportedAt.IsZero() && time.Since(r.reportedAt) > catchUpLimit
 	if !failing && !stuck {
 		return false
 	}
@@ -321,20 +332,20 @@ func (r *Replica) Serving(loaded, stored bool) bool {
 	return true
 }
 
-// Fenced reports whether this replica must not answer: for longer than FenceAfter, its rules were not known to be as new as a
-// report of its own. It goes by the monotonic clock, so that it is true in a frozen process before that can do anything else.
-func (r *Replica) Fenced() bool { return r.unprovenFor(r.options.FenceAfter) }
+// Fenced reports whether this replica must not answer calls: no report was confirmed for longer than FenceAfter. It
+// uses the monotonic clock, so that it is true as soon as a frozen process continues.
+func (r *Replica) Fenced() bool { return r.unconfirmedFor(r.options.FenceAfter) }
 
-// FencedSoon reports whether this replica is fenced, or may be before proxies know that it is not ready: first they stop sending
-// calls, then it stops answering.
+// FencedSoon reports whether this replica is fenced or soon may be. It is then unready, so that proxies stop sending
+// calls before the replica stops answering.
 func (r *Replica) FencedSoon() bool {
-	return r.unprovenFor(r.options.FenceAfter - min(fenceLead, r.options.FenceAfter/3))
+	return r.unconfirmedFor(r.options.FenceAfter - min(fenceLead, r.options.FenceAfter/3))
 }
 
-func (r *Replica) unprovenFor(limit time.Duration) bool {
+func (r *Replica) unconfirmedFor(limit time.Duration) bool {
 	if limit == 0 {
 		return false
 	}
-	proven := r.proven.Load()
-	return proven < 0 || time.Since(r.started)-time.Duration(proven) > limit
+	confirmed := r.confirmedSent.Load()
+	return confirmed < 0 || time.Since(r.started)-time.Duration(confirmed) > limit
 }

@@ -7,33 +7,34 @@ import (
 	"registrationpolicy.dev/operator/internal/freshness"
 )
 
-// InForce is what a replica decides by.
+// InForce describes the rules in force on a replica.
 type InForce struct {
-	// Digest names the rules; "" while there are none.
+	// Digest is the digest of the rules; "" while there are none.
 	Digest string
-	// Synced is, for each namespace that was read, the resourceVersion up to which the rules reflect its policies and lists.
+	// Synced maps each namespace that was read to the resourceVersion up to which its rules are current.
 	Synced map[string]string
-	// Unreadable are the namespaces that the API server does not let this replica read now. Their last known rules stay in force.
+	// Unreadable are the namespaces that the API server does not let this replica read now. Their last known rules stay
+	// in force.
 	Unreadable []string
 }
 
-// Rules is what a replica reports on.
+// Rules are the rules that a replica reports on.
 type Rules interface {
-	// InForce returns what is in force, and a channel that is closed when it changes.
+	// InForce returns what is in force, and a channel that is closed when that changes.
 	InForce() (InForce, <-chan struct{})
-	// AdvanceTo asks that the rules of every readable namespace soon reflect at least this resourceVersion.
+	// AdvanceTo asks that the rules of every readable namespace soon reach this resourceVersion.
 	AdvanceTo(version string)
 }
 
-// reached reports whether the rules of every readable namespace reflect a version. Without a readable namespace they do not:
-// nothing shows that the API server is there.
+// reached reports whether the rules of every readable namespace have reached a version. It is false without a readable
+// namespace, since nothing then shows that the API server is available.
 func (f InForce) reached(version string) bool {
-	oldest, _ := f.span()
+	oldest, _ := f.versionRange()
 	return oldest != "" && !freshness.Older(oldest, version)
 }
 
-// span returns the oldest and the newest version of the readable namespaces; "" without one.
-func (f InForce) span() (oldest, newest string) {
+// versionRange returns the oldest and the newest version of the readable namespaces; "" if there are none.
+func (f InForce) versionRange() (oldest, newest string) {
 	for namespace, version := range f.Synced {
 		if slices.Contains(f.Unreadable, namespace) {
 			continue
@@ -48,25 +49,25 @@ func (f InForce) span() (oldest, newest string) {
 	return oldest, newest
 }
 
-// report is what a replica says of itself in its Lease.
+// report is what a replica reports in its Lease.
 type report struct {
-	// Digest names the rules in force, as evidence for people.
+	// Digest is the digest of the rules in force, for people only.
 	Digest string `json:"digest,omitempty"`
-	// Synced is that of InForce.
+	// Synced is as in InForce.
 	Synced map[string]string `json:"synced,omitempty"`
-	// Unreadable is that of InForce.
+	// Unreadable is as in InForce.
 	Unreadable []string `json:"unreadable,omitempty"`
-	// Serving says that the replica answers calls, or may at any moment.
+	// Serving: the replica answers calls, or may begin at any moment.
 	Serving bool `json:"serving"`
-	// Stopping says that it was told to stop. It serves until proxies know.
+	// Stopping: the replica was told to stop. It still serves until proxies have noticed.
 	Stopping bool `json:"stopping,omitempty"`
-	// Version is the operator's.
+	// Version is the version of the operator.
 	Version string `json:"version,omitempty"`
-	// FenceAfterSeconds is the time without a report after which it answers no calls; 0 means never.
+	// FenceAfterSeconds is the time without a confirmed report after which the replica answers no calls; 0 means never.
 	FenceAfterSeconds int64 `json:"fenceAfterSeconds,omitempty"`
 }
 
-// forgetAfter drops the versions that are newer than one: an etcd that was restored has not come to them again.
-func (r *report) forgetAfter(version string) {
+// dropNewerThan drops versions newer than the given one: they are from before an etcd restore.
+func (r *report) dropNewerThan(version string) {
 	maps.DeleteFunc(r.Synced, func(_, synced string) bool { return freshness.Older(version, synced) })
 }

@@ -15,34 +15,36 @@ import (
 )
 
 const (
-	// observeSteady is the time between two observations of the fleet while every policy is in force everywhere.
-	observeSteady = 45 * time.Second
-	// observeFirst is the time from a new generation to an observation: about what replicas take to build and report it.
-	observeFirst = 300 * time.Millisecond
-	// observePause is the least time between two observations. While a generation waits, each takes half as long again to come as
-	// the one before, up to observePendingMax.
-	observePause      = 600 * time.Millisecond
-	observePendingMax = 15 * time.Second
-	// observeTimeout is the time for one observation.
+	// observeInterval is the time between two observations of the fleet while every policy is in force everywhere.
+	observeInterval = 45 * time.Second
+	// observeDelay is the time from a new generation to an observation: about as long as replicas take to build and
+	// report it.
+	observeDelay = 300 * time.Millisecond
+	// observeIntervalMin is the shortest time between two observations. While a generation waits, each interval is half
+	// as long again as the one before, up to observeBackoffMax.
+	observeIntervalMin = 600 * time.Millisecond
+	observeBackoffMax  = 15 * time.Second
+	// observeTimeout is the time limit of one observation.
 	observeTimeout = 10 * time.Second
-	// faultLimit is how long observations may fail before new generations are said to be unknown.
-	faultLimit = 5 * time.Second
+	// observeFailureLimit is how long observations may fail before Ready of new generations is Unknown.
+	observeFailureLimit = 5 * time.Second
 )
 
-// Rollout tracks how generations of policies come into force on all replicas. It lasts for one term of leadership. All methods may
-// be called at the same time.
+// Rollout tracks how generations of policies come into force on all replicas, during one term of leadership. All
+// methods may be called concurrently.
 type Rollout struct {
 	observer *Observer
 
 	mu sync.Mutex
-	// view is what was last seen of the fleet. fault is what was wrong with the last observation, and faultSince since when they fail.
-	view       view
-	fault      error
-	faultSince time.Time
-	tracked    map[types.NamespacedName]*trackedPolicy
-	byReady    map[metav1.ConditionStatus]int
-	budget     refreshBudget
-	// pending is full when a new generation begins to wait.
+	// view is the last successful observation. observeErr is the error of the last observation; observations fail since
+	// failingSince.
+	view         view
+	observeErr   error
+	failingSince time.Time
+	tracked      map[types.NamespacedName]*trackedPolicy
+	byReady      map[metav1.ConditionStatus]int
+	budget       refreshBudget
+	// pending receives a value when a new generation begins to wait.
 	pending chan struct{}
 }
 
@@ -53,44 +55,46 @@ type trackedPolicy struct {
 	uid      types.UID
 	accepted metav1.ConditionStatus
 	audit    bool
-	// said is what the status says of Ready.
-	said said
-	// provisional says that this is from before the generation was observed: that it is new, or, if inherited, what the previous
-	// leader said.
+	// written is the condition Ready in the status.
+	written readyStatus
+	// provisional: written is from before the first observation of the generation. With inherited, it is from the
+	// previous leader.
 	provisional, inherited bool
-	// behind says that some replica is not known to decide by the generation, be it accepted or not.
+	// behind: some replica is not known to decide by the generation. It is set for generations that are not accepted,
+	// too.
 	behind bool
-	// refresh says that the status may be written although Ready stays as it is.
+	// refresh: the status may be written although Ready is unchanged.
 	refresh bool
 }
 
-// waits reports whether another observation may make a difference to the policy.
+// waits reports whether another observation may change the status of the policy.
 func (p *trackedPolicy) waits() bool {
-	return p.behind || p.provisional || p.accepted == metav1.ConditionTrue && p.said.status != metav1.ConditionTrue
+	return p.behind || p.provisional || p.accepted == metav1.ConditionTrue && p.written.status != metav1.ConditionTrue
 }
 
 // firstSeen is when the leader learned of a generation of a policy.
 type firstSeen struct {
 	generation int64
-	// version is the resourceVersion of the policy at which it did. Every replica whose rules are as new has that generation.
+	// version is the resourceVersion of the policy then. Rules that have reached it include the generation.
 	version string
 	at      time.Time
 }
 
-// observedBefore reports whether the generation was known before the observation began: a replica that served by then is in view.
-func (s firstSeen) observedBefore(v view) bool { return !v.begun.Before(s.at) }
+// observedBefore reports whether the generation was known before the observation v began. If so, v includes every
+// replica that may serve without the generation.
+func (s firstSeen) observedBefore(v view) bool { return !v.startedAt.Before(s.at) }
 
-// Status is what to say of the generation of a policy.
+// Status is the rollout status of the generation of a policy.
 type Status struct {
-	// Replicas says which replicas decide by it; nil while that is not known.
+	// Replicas says which replicas decide by the generation; nil while that is unknown.
 	Replicas *v1alpha1.ReplicasStatus
-	// Ready is the condition, but for the fields that depend on the object's history.
+	// Ready is the condition without the fields that depend on the object's history.
 	Ready metav1.Condition
-	// Settled says that the stored status says the same of Ready. For what else is new in Replicas it need not be written.
+	// Settled: the stored status has the same Ready. A change of Replicas alone need not be written.
 	Settled bool
 }
 
-// NewRollout returns a rollout for the term that begins.
+// NewRollout returns a rollout for a new term of leadership.
 func NewRollout(observer *Observer) *Rollout {
 	return &Rollout{
 		observer: observer, tracked: map[types.NamespacedName]*trackedPolicy{}, byReady: map[metav1.ConditionStatus]int{},
@@ -98,10 +102,10 @@ func NewRollout(observer *Observer) *Rollout {
 	}
 }
 
-// Run observes the fleet again and again until ctx ends, and enqueues the policies to which that makes a difference. urgent says
-// that somebody may be waiting for it.
+// Run observes the fleet repeatedly until ctx ends, and enqueues the policies whose status changes. urgent: the policy
+// was edited recently, so that its author may be waiting for the status.
 func (o *Rollout) Run(ctx context.Context, enqueue func(name types.NamespacedName, urgent bool)) {
-	backoff := observePause
+	backoff := observeIntervalMin
 	for ctx.Err() == nil {
 		began := time.Now()
 		changed := o.observe(ctx)
@@ -111,34 +115,34 @@ func (o *Rollout) Run(ctx context.Context, enqueue func(name types.NamespacedNam
 		for _, name := range changed.others {
 			enqueue(name, false)
 		}
-		wait := observeSteady
+		wait := observeInterval
 		if o.anyWaits() {
-			wait, backoff = backoff, min(backoff*3/2, observePendingMax)
+			wait, backoff = backoff, min(backoff*3/2, observeBackoffMax)
 		} else {
-			backoff = observePause
+			backoff = observeIntervalMin
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
 		case <-o.pending:
-			backoff = observePause
+			backoff = observeIntervalMin
 			select {
 			case <-ctx.Done():
-			case <-time.After(max(observeFirst, observePause-time.Since(began))):
+			case <-time.After(max(observeDelay, observeIntervalMin-time.Since(began))):
 			}
 		}
 	}
 }
 
-// Close ends the term: this replica counts nothing any more.
+// Close ends the term: it sets the leader's metrics to 0.
 func (o *Rollout) Close() {
 	o.observer.Metrics.countPolicies(nil)
 	o.observer.Metrics.countReplicas(view{})
 }
 
-// changes are the policies whose status has to be written.
+// changes are the policies whose status must be written.
 type changes struct {
-	// urgent are those whose Ready changes soon after an edit; others are those for which nobody waits.
+	// urgent are the recently edited policies whose Ready changes.
 	urgent, others []types.NamespacedName
 }
 
@@ -154,24 +158,24 @@ func (o *Rollout) observe(ctx context.Context) changes {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err != nil {
-		if o.fault == nil {
+		if o.observeErr == nil {
 			o.observer.Logger.Error(err, "Replicas could not be observed")
-			o.faultSince = began
+			o.failingSince = began
 		}
-		o.fault = err
+		o.observeErr = err
 	} else {
-		o.view, o.fault = seen, nil
+		o.view, o.observeErr = seen, nil
 		o.observer.Metrics.countReplicas(seen)
 	}
 	return o.changes(began)
 }
 
-// changes returns what is to be written after an observation.
+// changes returns the policies whose status must be written after an observation.
 func (o *Rollout) changes(now time.Time) changes {
 	var all changes
 	var stale []staleStatus
 	for name, policy := range o.tracked {
-		replicas, ready := o.compute(name.Namespace, policy)
+		replicas, ready := o.rolloutStatus(name.Namespace, policy)
 		switch observed := policy.observedBefore(o.view); {
 		case observed:
 			policy.provisional = false
@@ -180,7 +184,7 @@ func (o *Rollout) changes(now time.Time) changes {
 			continue
 		}
 		switch {
-		case !policy.said.same(ready, policy.behind || policy.provisional):
+		case !policy.written.same(ready, policy.behind || policy.provisional):
 			if now.Sub(policy.at) < recentGeneration {
 				all.urgent = append(all.urgent, name)
 			} else {
@@ -188,7 +192,7 @@ func (o *Rollout) changes(now time.Time) changes {
 			}
 		case !policy.provisional:
 			if urgency := policy.staleness(ready, now); urgency > fresh {
-				stale = append(stale, staleStatus{name, urgency, policy.said.at})
+				stale = append(stale, staleStatus{name, urgency, policy.written.at})
 			}
 		}
 	}
@@ -210,8 +214,8 @@ func (o *Rollout) anyWaits() bool {
 	return false
 }
 
-// Status returns what to say of the generation of an object. stored is the status that it has: where an earlier leader has seen the
-// generation first, that counts.
+// Status returns the rollout status of an object's generation, and tracks the generation from then on. stored is its
+// stored status: if an earlier leader saw the generation first, that version counts.
 func (o *Rollout) Status(
 	object metav1.Object, stored v1alpha1.RegistrationPolicyStatus, accepted metav1.Condition, audit bool,
 ) Status {
@@ -226,27 +230,27 @@ func (o *Rollout) Status(
 	policy.accepted, policy.audit = accepted.Status, audit
 
 	status := Status{}
-	status.Replicas, status.Ready = o.compute(name.Namespace, policy)
+	status.Replicas, status.Ready = o.rolloutStatus(name.Namespace, policy)
 	policy.provisional = accepted.Status == metav1.ConditionTrue && !policy.observedBefore(o.view)
 	policy.behind = isBehind(status.Replicas)
 	if policy.provisional && policy.inherited && previous != nil && stored.Replicas != nil {
 		status.Replicas, status.Ready = stored.Replicas, *previous
 	}
 	status.Settled = previous != nil && stored.Replicas != nil && !policy.refresh &&
-		saidOf(*previous, stored.Replicas).same(status.Ready, policy.behind || policy.provisional)
+		readyStatusOf(*previous, stored.Replicas).same(status.Ready, policy.behind || policy.provisional)
 	policy.refresh = false
-	o.byReady[policy.said.status]--
+	o.byReady[policy.written.status]--
 	if status.Settled {
-		policy.said = saidOf(*previous, stored.Replicas)
+		policy.written = readyStatusOf(*previous, stored.Replicas)
 	} else {
-		policy.said = saidOf(status.Ready, status.Replicas)
+		policy.written = readyStatusOf(status.Ready, status.Replicas)
 	}
-	o.byReady[policy.said.status]++
+	o.byReady[policy.written.status]++
 	o.observer.Metrics.countPolicies(o.byReady)
 	return status
 }
 
-// track returns what is known of the generation of an object. One that is new begins to wait.
+// track returns the tracked policy of an object. It begins to track a new generation.
 func (o *Rollout) track(name types.NamespacedName, object metav1.Object, stored v1alpha1.RegistrationPolicyStatus) *trackedPolicy {
 	now := object.GetResourceVersion()
 	policy := o.tracked[name]
@@ -255,16 +259,16 @@ func (o *Rollout) track(name types.NamespacedName, object metav1.Object, stored 
 		return policy
 	}
 	seen := firstSeen{generation: object.GetGeneration(), version: now, at: time.Now()}
-	// A version that is newer than the object is from before etcd was restored: no replica would reach it.
+	// A version newer than the object is from before an etcd restore: no replica would reach it.
 	if told := stored.Replicas; told != nil && told.FirstSeenResourceVersion != "" && !freshness.Older(now, told.FirstSeenResourceVersion) {
 		seen.version = told.FirstSeenResourceVersion
 	}
 	if policy != nil {
-		o.byReady[policy.said.status]--
+		o.byReady[policy.written.status]--
 	}
 	policy = &trackedPolicy{uid: object.GetUID(), firstSeen: seen, inherited: stored.Replicas != nil}
 	o.tracked[name] = policy
-	o.byReady[policy.said.status]++
+	o.byReady[policy.written.status]++
 	select {
 	case o.pending <- struct{}{}:
 	default:
@@ -272,33 +276,33 @@ func (o *Rollout) track(name types.NamespacedName, object metav1.Object, stored 
 	return policy
 }
 
-// compute returns which replicas decide by the generation of a policy, and its condition Ready.
-func (o *Rollout) compute(namespace string, policy *trackedPolicy) (*v1alpha1.ReplicasStatus, metav1.Condition) {
+// rolloutStatus returns which replicas decide by the generation of a policy, and its condition Ready.
+func (o *Rollout) rolloutStatus(namespace string, policy *trackedPolicy) (*v1alpha1.ReplicasStatus, metav1.Condition) {
 	replicas := replicasStatus(o.view, namespace, policy)
 	switch {
 	case policy.accepted != metav1.ConditionTrue, policy.observedBefore(o.view):
 		ready := readyCondition(policy, namespace, replicas)
-		if o.view.begun.IsZero() {
-			replicas = nil // and not those of an earlier generation, with the version at which that was seen
+		if o.view.startedAt.IsZero() {
+			replicas = nil // nothing was observed yet
 		}
 		return replicas, ready
-	case o.fault != nil && (o.view.begun.IsZero() || time.Since(o.faultSince) > faultLimit):
+	case o.observeErr != nil && (o.view.startedAt.IsZero() || time.Since(o.failingSince) > observeFailureLimit):
 		return nil, metav1.Condition{
 			Type: string(v1alpha1.ConditionReady), Status: metav1.ConditionUnknown, Reason: string(v1alpha1.ReasonReplicasUnknown),
-			Message: "The replicas could not be observed: " + o.fault.Error() + ".",
+			Message: "The replicas could not be observed: " + o.observeErr.Error() + ".",
 		}
 	}
-	if o.view.begun.IsZero() {
+	if o.view.startedAt.IsZero() {
 		replicas = nil
 	}
-	// A replica that has begun to serve since the last observation is not in view.
+	// A replica that began to serve since the last observation is missing from the view.
 	return replicas, metav1.Condition{
 		Type: string(v1alpha1.ConditionReady), Status: metav1.ConditionFalse, Reason: string(v1alpha1.ReasonRollingOut),
-		Message: "This generation is new.",
+		Message: "This generation is new: the replicas have not been observed since.",
 	}
 }
 
-// Forget ends the tracking of a policy that is gone.
+// Forget stops tracking a deleted policy.
 func (o *Rollout) Forget(name types.NamespacedName) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -307,13 +311,14 @@ func (o *Rollout) Forget(name types.NamespacedName) {
 		return
 	}
 	delete(o.tracked, name)
-	o.byReady[policy.said.status]--
+	o.byReady[policy.written.status]--
 	o.observer.Metrics.countPolicies(o.byReady)
 }
 
-// LastLeaves reports whether this replica is told to stop and no other one goes on serving. Then it is the last that can say so, and
-// returns the policies whose Ready says otherwise: from now on, Status says that no replica serves.
-func (o *Rollout) LastLeaves(ctx context.Context) ([]types.NamespacedName, error) {
+// LastReplicaStops returns the accepted policies if this replica is the last of the fleet and is stopping; nil
+// otherwise. Status then reports that no replica serves, and the caller must write it for these policies, since no
+// replica can do so later. It fails if the fleet cannot be observed.
+func (o *Rollout) LastReplicaStops(ctx context.Context) ([]types.NamespacedName, error) {
 	if self := o.observer.Replica; self == nil || !self.stopping.Load() {
 		return nil, nil
 	}
@@ -326,7 +331,7 @@ func (o *Rollout) LastLeaves(ctx context.Context) ([]types.NamespacedName, error
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.view, o.fault = view{begun: time.Now()}, nil
+	o.view, o.observeErr = view{startedAt: time.Now()}, nil
 	var names []types.NamespacedName
 	for name, policy := range o.tracked {
 		if policy.accepted == metav1.ConditionTrue {

@@ -56,7 +56,7 @@ func TestAVersionOfBeforeARestoreIsNotWaitedFor(t *testing.T) {
 func TestAGenerationWaitsForItsOwnNamespaceOnly(t *testing.T) {
 	of := func(replicas ...replicaView) *Rollout {
 		o := newRollout()
-		o.view = view{begun: time.Now().Add(time.Minute), replicas: replicas}
+		o.view = view{startedAt: time.Now().Add(time.Minute), replicas: replicas}
 		return o
 	}
 	ok := replicaView{name: "a", state: reporting, synced: map[string]string{"team": "7", "other": "7"}}
@@ -111,7 +111,7 @@ func TestAGenerationWaitsForItsOwnNamespaceOnly(t *testing.T) {
 func TestAPolicyThatWasSeenBeforeAnyReplicaIsToldOfTheFirstOne(t *testing.T) {
 	refused := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse}
 	o := newRollout()
-	o.view = view{begun: time.Now().Add(time.Minute)}
+	o.view = view{startedAt: time.Now().Add(time.Minute)}
 	if status := o.Status(policyAt("7"), v1alpha1.RegistrationPolicyStatus{}, refused, false); status.Replicas.Summary != "0/0" {
 		t.Fatalf("replicas %s, want none", status.Replicas.Summary)
 	}
@@ -133,7 +133,7 @@ func steadyRollout(policies int, since time.Duration) (o *Rollout, see func(name
 		}
 		return all
 	}
-	o.view = view{begun: time.Now().Add(time.Second), replicas: replicas("a", "b", "c")}
+	o.view = view{startedAt: time.Now().Add(time.Second), replicas: replicas("a", "b", "c")}
 	for i := range policies {
 		object := policyAt("7")
 		object.Name, object.UID = fmt.Sprint("p", i), types.UID(fmt.Sprint("uid-", i))
@@ -141,10 +141,10 @@ func steadyRollout(policies int, since time.Duration) (o *Rollout, see func(name
 	}
 	for _, policy := range o.tracked {
 		policy.at = policy.at.Add(-since)
-		policy.said.at = policy.said.at.Add(-since)
+		policy.written.at = policy.written.at.Add(-since)
 	}
 	return o, func(names ...string) changes {
-		o.view = view{begun: time.Now().Add(time.Second), replicas: replicas(names...)}
+		o.view = view{startedAt: time.Now().Add(time.Second), replicas: replicas(names...)}
 		return o.changes(time.Now())
 	}
 }
@@ -162,7 +162,7 @@ func TestReplicasThatComeAndGoWriteNoStatus(t *testing.T) {
 	}
 }
 
-// An old status is confirmed, so that its age tells whether anybody does. Thousands are no load.
+// An old status is written again, so that its age shows whether a leader is alive. Thousands of policies must cause little load.
 func TestOldStatusesAreConfirmedAFewAtATime(t *testing.T) {
 	o, see := steadyRollout(500, time.Hour)
 	if got := see("a", "b", "c"); len(got.others) != refreshBurst || len(got.urgent) != 0 {
@@ -197,7 +197,7 @@ func TestOldStatusesAreConfirmedAFewAtATime(t *testing.T) {
 
 // Whoever reads OBSERVED goes by this bound.
 func TestEveryStatusIsConfirmedWithinTwoHoursHoweverManyThereAre(t *testing.T) {
-	const policies, slack = 5000, observeSteady
+	const policies, slack = 5000, observeInterval
 	budget, now := newRefreshBudget(time.Unix(0, 0)), time.Unix(0, 0)
 	confirmed := map[types.NamespacedName]time.Time{}
 	name := func(i int) types.NamespacedName {
@@ -206,19 +206,19 @@ func TestEveryStatusIsConfirmedWithinTwoHoursHoweverManyThereAre(t *testing.T) {
 	for i := range policies {
 		confirmed[name(i)] = now
 	}
-	for range int(3 * confirmWithin / observeSteady) {
-		now = now.Add(observeSteady)
+	for range int(3 * refreshWithin / observeInterval) {
+		now = now.Add(observeInterval)
 		var stale []staleStatus
 		for name, at := range confirmed {
 			switch age := now.Sub(at); {
-			case age > confirmWithin+slack:
+			case age > refreshWithin+slack:
 				t.Fatalf("%s was confirmed %s ago", name, age)
-			case age > confirmAfter:
-				stale = append(stale, staleStatus{name, unconfirmed, at})
+			case age > refreshAfter:
+				stale = append(stale, staleStatus{name, aged, at})
 			}
 		}
 		taken := budget.take(now, policies, stale)
-		if most := int(policies*observeSteady/(confirmWithin-confirmAfter)) + 2; len(taken) > most {
+		if most := int(policies*observeInterval/(refreshWithin-refreshAfter)) + 2; len(taken) > most {
 			t.Fatalf("%d writes after one observation, want at most %d", len(taken), most)
 		}
 		for _, name := range taken {
@@ -229,11 +229,11 @@ func TestEveryStatusIsConfirmedWithinTwoHoursHoweverManyThereAre(t *testing.T) {
 
 func TestAGenerationThatIsRolledOutIsToldOnce(t *testing.T) {
 	o := newRollout()
-	o.view = view{begun: time.Now().Add(-time.Second)}
+	o.view = view{startedAt: time.Now().Add(-time.Second)}
 	object := policyAt("7")
 	o.Status(object, v1alpha1.RegistrationPolicyStatus{}, acceptedTrue, false)
 	see := func(versions ...string) int {
-		o.view = view{begun: time.Now()}
+		o.view = view{startedAt: time.Now()}
 		for i, version := range versions {
 			o.view.replicas = append(o.view.replicas, replicaView{
 				name: fmt.Sprint(i), state: reporting, synced: map[string]string{"team": version},

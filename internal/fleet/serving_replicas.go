@@ -17,65 +17,66 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// fenceMargin is added to a replica's own --fence-after before it counts as fenced: for answers that were on their way.
+// fenceMargin is added to a replica's --fence-after before the leader counts it as fenced: for answers still in flight.
 const fenceMargin = 5 * time.Second
 
-// Observer is where the leader learns which replicas serve, and by what they decide. It asks the API server each time: an answer
-// that is a moment old could miss a replica that has just begun to serve.
+// Observer determines for the leader which replicas serve, and what they decide by. It reads from the API server each
+// time, since a cache could miss a replica that has just begun to serve.
 type Observer struct {
-	// Reader asks the API server.
+	// Reader reads from the API server, not from a cache.
 	Reader client.Reader
-	// Namespace is the operator's, and LeaseName that of the lease of the leader.
+	// Namespace is the operator's namespace, and LeaseName the name of the leader's Lease.
 	Namespace, LeaseName string
-	// ServiceName is the Service whose EndpointSlices say which replicas serve; "" means that all do that report.
+	// ServiceName is the Service whose EndpointSlices show which replicas serve; "" means that every reporting replica
+	// does.
 	ServiceName string
-	// Replica is this process, which the others see by its Lease alone; nil if it does not serve.
+	// Replica is the replica of this process; nil if it does not serve.
 	Replica *Replica
-	// Metrics counts what the leader sees.
+	// Metrics counts policies and replicas.
 	Metrics *Metrics
-	// Logger takes what cannot be said in a status.
+	// Logger gets errors that no status can show.
 	Logger logr.Logger
 
 	observations map[types.UID]observation
 }
 
-// observation is when a Lease was first seen in its present version, by the clock of this process.
+// observation is when this process first saw the current version of a Lease, by its own clock.
 type observation struct {
 	resourceVersion string
 	at              time.Time
 }
 
-// view is what was seen of the serving replicas, sorted by name.
+// view is one observation of the serving replicas.
 type view struct {
-	// begun is when the observation began: what happened before can be seen. It is zero before the first.
-	begun    time.Time
-	replicas []replicaView
+	// startedAt is when the observation began; it includes everything before. It is zero before the first observation.
+	startedAt time.Time
+	replicas  []replicaView // sorted by name
 }
 
-// replicaView is what was seen of one replica.
+// replicaView is the observed state of one replica.
 type replicaView struct {
 	name  string
 	state replicaState
-	// synced and unreadable are what it has reported; nil without a report.
+	// synced and unreadable are from its report; nil without a report.
 	synced     map[string]string
 	unreadable []string
-	// stopping says that it was told to stop, and serves until proxies know.
+	// stopping: the replica was told to stop, and serves until proxies have noticed.
 	stopping bool
 }
 
-// replicaState says what is known of a replica.
+// replicaState is the state of a replica's reports.
 type replicaState string
 
 // The values of replicaState, and the label values of the metric.
 const (
 	reporting  replicaState = "reporting"
-	silent     replicaState = "silent"     // it has a report, and no recent one
-	unreported replicaState = "unreported" // it serves, and has none
+	silent     replicaState = "silent"     // its last report is too old
+	unreported replicaState = "unreported" // it serves without a report
 )
 
-// observe looks at the fleet.
+// observe observes the fleet. It fails if the API server does not answer a read.
 func (o *Observer) observe(ctx context.Context) (view, error) {
-	seen := view{begun: time.Now()}
+	seen := view{startedAt: time.Now()}
 	endpoints, err := o.endpoints(ctx)
 	if err != nil {
 		return view{}, err
@@ -90,12 +91,12 @@ func (o *Observer) observe(ctx context.Context) (view, error) {
 		lease := &leases.Items[i]
 		reported := report{}
 		if err := json.Unmarshal([]byte(lease.Annotations[reportAnnotation]), &reported); err != nil {
-			reported = report{Serving: true} // of a form that is not known: it may serve
+			reported = report{Serving: true} // in an unknown format: the replica may serve
 		}
-		reported.forgetAfter(leases.ResourceVersion)
-		unchanged := time.Since(o.note(lease, observations))
+		reported.dropNewerThan(leases.ResourceVersion)
+		unchanged := time.Since(o.firstSeenAt(lease, observations))
 		replica := replicaView{
-			name: o.nameOf(lease), state: reporting, synced: reported.Synced, unreadable: reported.Unreadable, stopping: reported.Stopping,
+			name: o.replicaName(lease), state: reporting, synced: reported.Synced, unreadable: reported.Unreadable, stopping: reported.Stopping,
 		}
 		if unchanged > reportDuration {
 			replica.state = silent
@@ -124,8 +125,7 @@ func (o *Observer) observe(ctx context.Context) (view, error) {
 	return seen, nil
 }
 
-// endpoints returns the names of the pods that the Service sends calls to. Those that are terminating and still serve are among
-// them.
+// endpoints returns the names of the pods that the Service sends calls to, including terminating ones that still serve.
 func (o *Observer) endpoints(ctx context.Context) (map[string]bool, error) {
 	names := map[string]bool{}
 	if o.ServiceName == "" {
@@ -150,17 +150,17 @@ func (o *Observer) endpoints(ctx context.Context) (map[string]bool, error) {
 	return names, nil
 }
 
-// notServing reports whether a replica to which the Service sends no calls leaves the count. A replica that reports that it serves
-// may become an endpoint in a moment, or may still get calls on a connection that is kept open.
+// notServing reports whether a replica that is not an endpoint of the Service does not serve. A replica that reports
+// that it serves may become an endpoint in a moment, or may still get calls on a kept-alive connection.
 func (o *Observer) notServing(ctx context.Context, lease *coordinationv1.Lease, reported report, state replicaState) (bool, error) {
 	if !reported.Serving || o.ServiceName != "" && state == silent {
 		return true, nil
 	}
-	return o.podIsGone(ctx, lease)
+	return o.podGone(ctx, lease)
 }
 
-// podIsGone reports whether the pod that a Lease belongs to is no more. A Lease without a pod stays.
-func (o *Observer) podIsGone(ctx context.Context, lease *coordinationv1.Lease) (bool, error) {
+// podGone reports whether the pod that owns a Lease is gone or has ended. It is false for a Lease without an owner.
+func (o *Observer) podGone(ctx context.Context, lease *coordinationv1.Lease) (bool, error) {
 	if len(lease.OwnerReferences) == 0 {
 		return false, nil
 	}
@@ -177,9 +177,9 @@ func (o *Observer) podIsGone(ctx context.Context, lease *coordinationv1.Lease) (
 	return pod.UID != owner.UID || ended, nil
 }
 
-// note returns since when this process has seen a Lease in its present version, and adds that to observations. What the Lease
-// itself says of its age is the clock of another machine.
-func (o *Observer) note(lease *coordinationv1.Lease, observations map[types.UID]observation) time.Time {
+// firstSeenAt returns when this process first saw the current version of a Lease, and adds that to observations. The
+// Lease's own renewTime is from the clock of another machine.
+func (o *Observer) firstSeenAt(lease *coordinationv1.Lease, observations map[types.UID]observation) time.Time {
 	known, found := o.observations[lease.UID]
 	if !found || known.resourceVersion != lease.ResourceVersion {
 		known = observation{resourceVersion: lease.ResourceVersion, at: time.Now()}
@@ -188,7 +188,7 @@ func (o *Observer) note(lease *coordinationv1.Lease, observations map[types.UID]
 	return known.at
 }
 
-// nameOf returns the name of the replica that a Lease is of.
-func (o *Observer) nameOf(lease *coordinationv1.Lease) string {
+// replicaName returns the name of the replica that wrote a Lease.
+func (o *Observer) replicaName(lease *coordinationv1.Lease) string {
 	return lease.Name[min(len(o.LeaseName)+len("."), len(lease.Name)):]
 }

@@ -171,7 +171,7 @@ func TestAReplicaLeavesTheCountOnlyWhenItCannotServe(t *testing.T) {
 	}
 }
 
-// A fenced replica answers nobody, so nobody has to wait for it. That it is fenced, the leader must have seen itself.
+// A fenced replica answers no calls, so no generation waits for it. The leader decides by its own clock that it is fenced.
 func TestAFencedReplicaLeavesTheCountOnceItHasBeenSilentForThatLong(t *testing.T) {
 	namespace := newNamespace(t)
 	lease(t, namespace, "a", "", time.Hour, report{Synced: map[string]string{"team": "7"}, Serving: true, FenceAfterSeconds: 40})

@@ -12,83 +12,82 @@ import (
 )
 
 const (
-	// settleTime is how old a status may be that names the replicas which are waited for, before it is brought up to date.
-	settleTime = 15 * time.Second
-	// confirmAfter is how old any status may be before it is confirmed.
-	confirmAfter = 10 * time.Minute
-	// confirmWithin is how old a status may get, however many policies there are.
-	confirmWithin = 2 * time.Hour
-	// refreshInterval is the most time between two writes for either reason, over all policies, and refreshBurst how many may follow
-	// each other at once. More policies than can be confirmed so within confirmWithin are written as much more often.
+	// outdatedAfter is how old a status may be before a change of the replicas that it waits for is written.
+	outdatedAfter = 15 * time.Second
+	// refreshAfter is the age at which an unchanged status is due for another write.
+	refreshAfter = 10 * time.Minute
+	// refreshWithin is the greatest age of a status, for any number of policies.
+	refreshWithin = 2 * time.Hour
+	// refreshInterval is the time between two refreshes, over all policies, and refreshBurst is how many may follow
+	// each other at once. With more policies than can be refreshed within refreshWithin, refreshes come more often.
 	refreshInterval = 10 * time.Second
 	refreshBurst    = 5
-	// recentGeneration is how old a generation may be for somebody to wait for its status.
+	// recentGeneration is how long after an edit its author may be waiting for the status.
 	recentGeneration = 2 * time.Minute
 )
 
-// said is what the status of a policy says of Ready.
-type said struct {
+// readyStatus is the condition Ready in the status of a policy.
+type readyStatus struct {
 	status          metav1.ConditionStatus
 	reason, message string
-	// behind says that some replica is not known to decide by the generation.
+	// behind: some replica is not known to decide by the generation.
 	behind bool
-	at     time.Time
+	at     time.Time // of the observation
 }
 
-func saidOf(ready metav1.Condition, replicas *v1alpha1.ReplicasStatus) said {
-	s := said{status: ready.Status, reason: ready.Reason, message: ready.Message, behind: isBehind(replicas)}
+func readyStatusOf(ready metav1.Condition, replicas *v1alpha1.ReplicasStatus) readyStatus {
+	s := readyStatus{status: ready.Status, reason: ready.Reason, message: ready.Message, behind: isBehind(replicas)}
 	if replicas != nil && replicas.ObservedTime != nil {
 		s.at = replicas.ObservedTime.Time
 	}
 	return s
 }
 
-// isBehind reports whether a status does not say that a generation is in force on every replica. One that knows of no replica says
-// nothing of those to come.
+// isBehind reports whether some replica is not known to decide by a generation. It is true if no replica is known.
 func isBehind(replicas *v1alpha1.ReplicasStatus) bool {
 	return replicas == nil || replicas.InForce == nil || replicas.Serving == nil || *replicas.Serving == 0 ||
 		*replicas.InForce < *replicas.Serving
 }
 
-// same reports whether the status need not be written for what is known now: Ready is the same but for its message, which counts
-// replicas, and the status does not say that a generation which is in force everywhere is not. The latter is how a policy that is not
-// accepted, whose Ready never changes, is seen to be rolled out.
-func (s said) same(ready metav1.Condition, behind bool) bool {
+// same reports whether the written status still holds: Ready has the same status and reason (the message counts
+// replicas), and the written status is not behind while the generation is now in force everywhere. The latter shows the
+// rollout of a policy that is not accepted, since its Ready does not change.
+func (s readyStatus) same(ready metav1.Condition, behind bool) bool {
 	if s.behind && !behind {
 		return false
 	}
 	return s.status == ready.Status && s.reason == ready.Reason
 }
 
-// staleness says why a status should be written although its Ready stays as it is.
+// staleness is why a status should be written although its Ready is unchanged.
 type staleness int
 
 const (
-	fresh       staleness = iota
-	unconfirmed           // it is old
-	outdated              // it names other replicas than those that are waited for
+	fresh    staleness = iota
+	aged               // it is old
+	outdated           // it waits for other replicas by now
 )
 
 func (p *trackedPolicy) staleness(ready metav1.Condition, now time.Time) staleness {
-	age := now.Sub(p.said.at)
+	age := now.Sub(p.written.at)
 	switch waiting := p.accepted == metav1.ConditionTrue && ready.Status != metav1.ConditionTrue; {
-	case waiting && ready.Message != p.said.message && age > settleTime:
+	case waiting && ready.Message != p.written.message && age > outdatedAfter:
 		return outdated
-	case age > confirmAfter, age < -confirmAfter: // a clock was set back
-		return unconfirmed
+	case age > refreshAfter, age < -refreshAfter: // negative if a clock was set back
+		return aged
 	default:
 		return fresh
 	}
 }
 
-// staleStatus is a policy whose status should be written although its Ready stays as it is.
+// staleStatus is a policy whose status should be written although its Ready is unchanged.
 type staleStatus struct {
 	name  types.NamespacedName
 	why   staleness
 	since time.Time
 }
 
-// refreshBudget bounds how many statuses are written although Ready stays as it is.
+// refreshBudget limits how many statuses are written although Ready is unchanged. It is a token bucket.
 type refreshBudget struct {
 	left   float64
 	filled time.Time
@@ -96,18 +95,19 @@ type refreshBudget struct {
 
 func newRefreshBudget(now time.Time) refreshBudget { return refreshBudget{refreshBurst, now} }
 
-// take returns as many of so many policies as may be written now: first those that are outdated, then the oldest.
+// take returns the stale statuses that may be written now: outdated ones first, then the oldest. policies is how many
+// policies there are.
 func (b *refreshBudget) take(now time.Time, policies int, stale []staleStatus) []types.NamespacedName {
-	perSecond := max(1/refreshInterval.Seconds(), float64(policies)/(confirmWithin-confirmAfter).Seconds())
-	burst := max(refreshBurst, 1+perSecond*observeSteady.Seconds()) // what comes up from one observation to the next
+	perSecond := max(1/refreshInterval.Seconds(), float64(policies)/(refreshWithin-refreshAfter).Seconds())
+	burst := max(refreshBurst, 1+perSecond*observeInterval.Seconds()) // at least as many as come due between two observations
 	b.left = min(burst, b.left+now.Sub(b.filled).Seconds()*perSecond)
 	b.filled = now
 	slices.SortFunc(stale, func(a, b staleStatus) int {
 		return cmp.Or(cmp.Compare(b.why, a.why), a.since.Compare(b.since), cmp.Compare(a.name.String(), b.name.String()))
 	})
 	var taken []types.NamespacedName
-	for _, one := range stale[:min(len(stale), int(b.left))] {
-		taken = append(taken, one.name)
+	for _, status := range stale[:min(len(stale), int(b.left))] {
+		taken = append(taken, status.name)
 	}
 	b.left -= float64(len(taken))
 	return taken

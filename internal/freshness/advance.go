@@ -10,79 +10,80 @@ import (
 )
 
 const (
-	// compareInterval is the least time between two comparisons of one watch: changes that follow each other share one.
+	// compareInterval is the least time between two comparisons of one watch, so that a burst of changes shares one.
 	compareInterval = time.Second
-	// compareTimeout is the time for one.
+	// compareTimeout is the time limit of one comparison.
 	compareTimeout = 5 * time.Second
-	// comparesAtOnce bounds the requests that are on their way at the same time: on a line on which an answer takes a second, those
-	// for a hundred namespaces take seven.
-	comparesAtOnce = 32
+	// maxComparisons is how many comparisons run at the same time: if an answer takes a second, a hundred namespaces,
+	// with two watches each, take seven.
+	maxComparisons = 32
 )
 
-// ListFunc returns names and versions of all objects of a kind in a namespace, from the newest state of etcd.
+// ListFunc returns the metadata of all objects of a kind in a namespace, from the newest state of etcd.
 type ListFunc func(ctx context.Context, namespace string, kind Kind) (*metav1.PartialObjectMetadataList, error)
 
-// Advancer brings quiet watches forward where somebody waits for a version. A watch by which nothing comes stands where it is until
-// the next bookmark, up to a minute later. Instead, what the API server has now is compared with what the watch's store has.
-// All methods may be called at the same time.
+// Advancer advances quiet watches to a version that is waited for. A watch without events stays at its version until
+// the next bookmark, up to a minute later. The Advancer instead lists the objects' versions: if the watch's store has
+// the same ones, it is current. All methods may be called concurrently.
 type Advancer struct {
 	tracker *Tracker
 	list    ListFunc
 	wake    chan struct{}
 
 	mu sync.Mutex
-	// wanted are the versions that somebody waits for, by namespace; those of all is what all readable namespaces are to reach.
-	wanted map[string]string
-	ofAll  string
-	// compares are those under way, and when each watch was last compared.
-	compares map[watchID]bool
-	last     map[watchID]time.Time
+	// wanted are the versions that are waited for, by namespace, and wantedOfAll the one that all readable namespaces
+	// must reach.
+	wanted      map[string]string
+	wantedOfAll string
+	// comparing are the watches that are being compared, and lastCompared is when each comparison began.
+	comparing    map[watchID]bool
+	lastCompared map[watchID]time.Time
 }
 
-// NewAdvancer returns an advancer of the tracker's watches. It does nothing until it is started.
+// NewAdvancer returns an advancer of the tracker's watches. It does nothing before Start.
 func NewAdvancer(tracker *Tracker, list ListFunc) *Advancer {
 	return &Advancer{
 		tracker: tracker, list: list, wake: make(chan struct{}, 1),
-		wanted: map[string]string{}, compares: map[watchID]bool{}, last: map[watchID]time.Time{},
+		wanted: map[string]string{}, comparing: map[watchID]bool{}, lastCompared: map[watchID]time.Time{},
 	}
 }
 
-// AdvanceTo asks that all namespaces that can be read reach a resourceVersion soon.
+// AdvanceTo asks that all readable namespaces soon reach a resourceVersion.
 func (a *Advancer) AdvanceTo(version string) {
 	a.mu.Lock()
-	a.ofAll = version
+	a.wantedOfAll = version
 	a.mu.Unlock()
-	a.again()
+	a.notify()
 }
 
-// Advance asks that one namespace reach a resourceVersion soon.
+// Advance asks that one namespace soon reach a resourceVersion.
 func (a *Advancer) Advance(namespace, version string) {
 	a.mu.Lock()
-	later := Older(a.wanted[namespace], version) // a comparison drops what is of before an etcd restore
+	later := Older(a.wanted[namespace], version) // a version from before an etcd restore is dropped by compare
 	if later {
 		a.wanted[namespace] = version
 	}
 	a.mu.Unlock()
 	if later {
-		a.again()
+		a.notify()
 	}
 }
 
-// Wants reports whether somebody waits for a namespace to come further than a version.
+// Wants reports whether a later version of a namespace than synced is waited for.
 func (a *Advancer) Wants(namespace, synced string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return Older(synced, a.wanted[namespace]) || Older(synced, a.ofAll)
+	return Older(synced, a.wanted[namespace]) || Older(synced, a.wantedOfAll)
 }
 
-func (a *Advancer) again() {
+func (a *Advancer) notify() {
 	select {
 	case a.wake <- struct{}{}:
 	default:
 	}
 }
 
-// Start compares until ctx ends. It never fails: where the API server does not answer, positions stay.
+// Start compares until ctx ends, and returns nil. While the API server does not answer, versions stay unchanged.
 func (a *Advancer) Start(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -91,10 +92,10 @@ func (a *Advancer) Start(ctx context.Context) error {
 		for _, id := range due {
 			running.Go(func() {
 				a.compare(ctx, id)
-				a.again()
+				a.notify()
 			})
 		}
-		var timer <-chan time.Time // none where nobody waits
+		var timer <-chan time.Time // nil: no version is waited for
 		if wait > 0 {
 			timer = time.After(wait)
 		}
@@ -107,40 +108,40 @@ func (a *Advancer) Start(ctx context.Context) error {
 	return nil
 }
 
-// NeedLeaderElection says that every replica does this.
+// NeedLeaderElection returns false: every replica advances its own watches.
 func (*Advancer) NeedLeaderElection() bool { return false }
 
-// due returns the watches to compare now, and notes that they are; and after what time to look again, 0 where only a call of
-// AdvanceTo or Advance, or the end of a comparison, makes a difference.
+// due returns the watches to compare now and marks them as being compared. wait is when to call it again; 0 means after
+// the next call of AdvanceTo or Advance, or the end of a comparison.
 func (a *Advancer) due() (due []watchID, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	behind, unlisted := a.tracker.behind(a.wanted, a.ofAll)
-	if unlisted && (a.ofAll != "" || len(a.wanted) > 0) {
+	behind, unlisted := a.tracker.behind(a.wanted, a.wantedOfAll)
+	if unlisted && (a.wantedOfAll != "" || len(a.wanted) > 0) {
 		wait = compareInterval // a first list may have begun before the version was asked for
 	}
-	// The longest ago first: a goal that moves on must not keep the rest from being compared at all.
-	slices.SortFunc(behind, func(x, y waitingWatch) int { return a.last[x.watchID].Compare(a.last[y.watchID]) })
+	// Least recently compared first, so that a wanted version that keeps rising does not starve the other watches.
+	slices.SortFunc(behind, func(x, y waitingWatch) int { return a.lastCompared[x.watchID].Compare(a.lastCompared[y.watchID]) })
 	for _, id := range behind {
-		if a.compares[id.watchID] {
+		if a.comparing[id.watchID] {
 			continue
 		}
 		interval := compareInterval
 		if id.faulty {
 			interval = refusedIntervalMax
 		}
-		if early := interval - now.Sub(a.last[id.watchID]); early > 0 {
-			if wait == 0 || early < wait {
-				wait = early
+		if remaining := interval - now.Sub(a.lastCompared[id.watchID]); remaining > 0 {
+			if wait == 0 || remaining < wait {
+				wait = remaining
 			}
 			continue
 		}
-		if len(a.compares) == comparesAtOnce {
-			break // the end of one makes room for the next
+		if len(a.comparing) == maxComparisons {
+			break // the end of a comparison starts the next
 		}
-		a.compares[id.watchID] = true
-		a.last[id.watchID] = now
+		a.comparing[id.watchID] = true
+		a.lastCompared[id.watchID] = now
 		due = append(due, id.watchID)
 	}
 	return due, wait
@@ -148,7 +149,7 @@ func (a *Advancer) due() (due []watchID, wait time.Duration) {
 
 func (a *Advancer) compare(ctx context.Context, id watchID) {
 	a.mu.Lock()
-	ofAll, wanted := a.ofAll, a.wanted[id.namespace]
+	wantedOfAll, wanted := a.wantedOfAll, a.wanted[id.namespace]
 	a.mu.Unlock()
 	listing, cancel := context.WithTimeout(ctx, compareTimeout)
 	defer cancel()
@@ -159,42 +160,43 @@ func (a *Advancer) compare(ctx context.Context, id watchID) {
 		a.tracker.mu.Lock()
 		w := a.tracker.watches[id]
 		a.tracker.mu.Unlock()
-		a.tracker.refused(w, describe(err, id))
+		a.tracker.setFault(w, describe(err, id))
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.compares, id)
+	delete(a.comparing, id)
 	if err != nil {
 		return
 	}
-	// What the API server has not come to itself is of before an etcd restore: it never comes.
-	if Older(list.ResourceVersion, ofAll) && a.ofAll == ofAll {
-		a.ofAll = ""
+	// A wanted version newer than the API server's is from before an etcd restore, and is never reached.
+	if Older(list.ResourceVersion, wantedOfAll) && a.wantedOfAll == wantedOfAll {
+		a.wantedOfAll = ""
 	}
 	if Older(list.ResourceVersion, wanted) && a.wanted[id.namespace] == wanted {
 		delete(a.wanted, id.namespace)
 	}
 }
 
-// waitingWatch is a watch that has not reached a version, and has its first list.
+// waitingWatch is a watch that has its first list and has not reached the wanted version.
 type waitingWatch struct {
 	watchID
 
 	faulty bool
 }
 
-// behind returns the watches that have not come to the version that is wanted of their namespace or of all, and those that cannot be
-// read: whether they can be again shows by asking. unlisted says that the first list of some watch has not come.
-func (t *Tracker) behind(wanted map[string]string, ofAll string) (behind []waitingWatch, unlisted bool) {
+// behind returns the watches that have not reached the version wanted of their namespace or of all. It includes
+// unreadable ones: a comparison shows when they are readable again. unlisted reports whether some watch has no first
+// list yet.
+func (t *Tracker) behind(wanted map[string]string, wantedOfAll string) (behind []waitingWatch, unlisted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for id, w := range t.watches {
-		position := w.position()
-		if position == "" {
+		version := w.syncedVersion()
+		if version == "" {
 			unlisted = true
 			continue
 		}
-		if w.fault.err != nil || Older(position, ofAll) || Older(position, wanted[id.namespace]) {
+		if w.fault.err != nil || Older(version, wantedOfAll) || Older(version, wanted[id.namespace]) {
 			behind = append(behind, waitingWatch{id, w.fault.err != nil})
 		}
 	}

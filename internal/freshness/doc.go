@@ -1,3 +1,3 @@
-// Package freshness tells how current the watches of each namespace are, whether the API server lets the namespace be read, and
-// brings a quiet watch forward where somebody waits for it.
+// Package freshness tracks, for each namespace, how current its watches are and whether the API server lets it be read.
+// It also advances a quiet watch to a version that is waited for.
 package freshness

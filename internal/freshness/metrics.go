@@ -8,22 +8,22 @@ import (
 
 // metrics are those of watches:
 //
-//	registration_policy_watch_proven_timestamp_seconds{watched_namespace}  when the watch of the namespace that has been silent for
-//	                                                longest was last known to be alive, Unix time; at least about once a minute; 0: never
+//	registration_policy_watch_proven_timestamp_seconds{watched_namespace}  when the least recently heard watch of the namespace was last
+//	                                                known to be alive, Unix time; updated about once a minute or more often; 0: never
 //	registration_policy_namespace_unreadable{watched_namespace}            1 while the API server does not let the namespace be read
-//	registration_policy_watch_restarts_total        watches stopped because nothing came by them for too long
+//	registration_policy_watch_restarts_total        watches stopped because they received nothing for too long
 type metrics struct {
 	restarts prometheus.Counter
 }
 
-// namespaceLabel is not "namespace": Prometheus gives that to the namespace of the pod that it scrapes.
+// namespaceLabel is not "namespace": Prometheus sets that label to the namespace of the scraped pod.
 const namespaceLabel = "watched_namespace"
 
 const metricsNamespace = "registration_policy"
 
 func newMetrics(registerer prometheus.Registerer, tracker *Tracker) *metrics {
 	m := &metrics{restarts: prometheus.NewCounter(prometheus.CounterOpts{
-		Namespace: metricsNamespace, Name: "watch_restarts_total", Help: "Watches stopped because nothing came by them for too long.",
+		Namespace: metricsNamespace, Name: "watch_restarts_total", Help: "Watches stopped because they received nothing for too long.",
 	})}
 	registerer.MustRegister(m.restarts)
 	for _, namespace := range tracker.Namespaces() {
@@ -31,7 +31,7 @@ func newMetrics(registerer prometheus.Registerer, tracker *Tracker) *metrics {
 		registerer.MustRegister(
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Namespace: metricsNamespace, Name: "watch_proven_timestamp_seconds", ConstLabels: labels,
-				Help: "When the watch of the namespace that has been silent for longest was last known to be alive, in Unix time; 0: never.",
+				Help: "When the least recently heard watch of the namespace was last known to be alive, in Unix time; 0: never.",
 			}, func() float64 { return unixSeconds(tracker.State(namespace).Proven) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Namespace: metricsNamespace, Name: "namespace_unreadable", ConstLabels: labels,

@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	// unreachableInterval is how long to wait before an API server that does not answer is asked again, up to twice that.
+	// unreachableInterval is the wait before asking an API server again that did not answer; jitter may double it.
 	unreachableInterval = time.Second
-	// retryLimit is how long an API server that restarts may take.
+	// retryLimit is how long an API server may be unreachable before an error is logged: a restart may take that long.
 	retryLimit = 30 * time.Second
-	// refusedInterval is how long to wait at first before an API server that refuses is asked again, up to twice that; each further
-	// wait is twice as long, up to refusedIntervalMax. A Role that is made together with the operator is there a moment later.
+	// refusedInterval is the first wait after a refusal; jitter may double it. It is short because a Role created
+	// together with the operator exists a moment later. Each further wait is twice as long, up to refusedIntervalMax.
 	refusedInterval    = 500 * time.Millisecond
 	refusedIntervalMax = 4 * time.Second
 )
 
-// retryUntilAllowed asks an API server again and again while it does not answer, or refuses what only somebody else can change: a
-// missing right, or a missing CustomResourceDefinition. Informers do so too, but wait up to a minute, and do not tell the two apart.
-// Any other answer is left to the informer at once; an inner error of the API server once it has lasted.
+// retryUntilAllowed repeats a request while the API server does not answer, or refuses it for a missing right or a
+// missing CustomResourceDefinition. Informers would also retry, but wait up to a minute and do not distinguish the two.
+// Any other answer goes to the informer at once; an error with a status such as 500 goes to it after retryLimit.
 func retryUntilAllowed[Answer any](ctx context.Context, l trackedListWatch, ask func() (Answer, error)) (Answer, error) {
 	began, hasLogged, refusedWait := time.Now(), false, refusedInterval
 	for {
@@ -36,11 +36,11 @@ func retryUntilAllowed[Answer any](ctx context.Context, l trackedListWatch, ask 
 		case err == nil:
 			return answer, nil
 		case isRefusal(err):
-			l.tracker.refused(l.watch, describe(err, l.watch.id))
+			l.tracker.setFault(l.watch, describe(err, l.watch.id))
 			pause, refusedWait = refusedWait, min(2*refusedWait, refusedIntervalMax)
 		case !isUnreachable(err):
 			if !isForInformer(err) {
-				l.tracker.refused(l.watch, describe(err, l.watch.id))
+				l.tracker.setFault(l.watch, describe(err, l.watch.id))
 			}
 			return answer, err
 		default:
@@ -49,11 +49,11 @@ func retryUntilAllowed[Answer any](ctx context.Context, l trackedListWatch, ask 
 				break
 			}
 			if _, answered := errors.AsType[*apierrors.StatusError](err); answered {
-				l.tracker.refused(l.watch, describe(err, l.watch.id))
+				l.tracker.setFault(l.watch, describe(err, l.watch.id))
 				return answer, err
 			}
 			if !isConnection(err) {
-				l.tracker.refused(l.watch, describe(err, l.watch.id))
+				l.tracker.setFault(l.watch, describe(err, l.watch.id))
 			}
 			if !hasLogged {
 				l.tracker.logger.Error(describe(err, l.watch.id), "The API server does not answer; the rules stay in force",
@@ -69,19 +69,19 @@ func retryUntilAllowed[Answer any](ctx context.Context, l trackedListWatch, ask 
 	}
 }
 
-// isRefusal reports whether the API server answers, and will not let this be read until somebody changes a Role or a definition.
+// isRefusal reports whether the API server refuses until a Role or a CustomResourceDefinition changes.
 func isRefusal(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsNotFound(err) }
 
-// isForInformer reports whether an answer is part of how informers work: a version that is gone, or a kind of request that this API
-// server does not know.
+// isForInformer reports whether an informer expects this error and handles it: an expired version, for example, or a
+// kind of request that this API server does not support.
 func isForInformer(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsInvalid(err) || apierrors.IsTooManyRequests(err) ||
 		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge)
 }
 
-// isUnreachable reports whether an error is the lack of an answer: nothing is there, it cannot reach its etcd, or it does not know
-// who this replica is. None of these has to do with the namespace.
+// isUnreachable reports whether an error means that the API server is unavailable: it cannot be reached, cannot reach
+// its etcd, or cannot authenticate this replica. Such an error says nothing about the namespace.
 func isUnreachable(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
@@ -90,20 +90,20 @@ func isUnreachable(err error) bool {
 		return true
 	}
 	if apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge) {
-		return false // after an etcd restore informers ask for what there is
+		return false // after an etcd restore; the informer then asks for the newest state
 	}
 	return apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
 		apierrors.IsInternalError(err) || apierrors.IsUnauthorized(err)
 }
 
-// isConnection reports whether an error is about the connection, not about what came by it.
+// isConnection reports whether an error is about the connection, not about the content of an answer.
 func isConnection(err error) bool {
 	_, connection := errors.AsType[net.Error](err)
 	return connection || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// describe returns an error for people: what is wrong, and the fix where there is one. It quotes nothing of an answer, which may hold
-// addresses.
+// describe returns an error for people: what is wrong, and the fix if there is one. It does not quote the answer, which
+// may hold addresses.
 func describe(err error, id watchID) error {
 	resource := "registrationpolicies.registrationpolicy.dev"
 	if id.kind == Lists {

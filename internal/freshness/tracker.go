@@ -19,11 +19,12 @@ const (
 	Policies Kind = "policies"
 	// Lists are ConfigMaps with the label of a list.
 	Lists Kind = "lists"
-	// contents are what is read of objects that the watches name. It has no watch.
+	// contents stands in logs for reading single objects that the watches name. It has no watch.
 	contents Kind = "contents"
 )
 
-// Tracker follows the watches of a set of namespaces, each namespace by itself. All methods may be called at the same time.
+// Tracker follows the watches of a set of namespaces, independently for each namespace. All methods may be called
+// concurrently.
 type Tracker struct {
 	logger        logr.Logger
 	metrics       *metrics
@@ -31,45 +32,44 @@ type Tracker struct {
 
 	mu      sync.Mutex
 	watches map[watchID]*trackedWatch
-	// contents are the faults of reading what the watches name, by namespace.
+	// contents are the faults of reading objects that the watches name, by namespace.
 	contents map[string]fault
-	// onChange is called when a namespace has come forward without an object that changed, or when it can no longer be read, or
-	// again.
 	onChange func(namespace string)
 }
 
-// watchID names a watch: one kind in one namespace.
+// watchID identifies a watch: one kind in one namespace.
 type watchID struct {
 	namespace string
 	kind      Kind
 }
 
-// trackedWatch is what is known of one watch.
+// trackedWatch is the state of one watch.
 type trackedWatch struct {
 	id    watchID
 	store toolscache.Store // nil until there is an informer
-	// proof is when the API server was last known to send what there is; zero while it never was.
-	proof time.Time
-	// relisted says that no watch has begun since the last list.
-	relisted bool
-	// givenUp: the last watch was stopped by the watchdog. After an etcd restore it may have waited for a version that no longer
-	// exists.
+	// provenAt is when the watch was last known to be alive; zero: never.
+	provenAt time.Time
+	// freshList: no watch has started since the last list.
+	freshList bool
+	// givenUp: the last watch was stopped by the watchdog. After an etcd restore it may have waited for a version that
+	// no longer exists.
 	givenUp bool
-	// compared is a resourceVersion at which the API server was seen to have the same objects as the store; "" while there is none.
-	compared string
-	// synced is the store's own when it was last asked. Where versions go back, as after an etcd restore, compared says nothing.
-	synced string
+	// comparedVersion is a resourceVersion at which a list showed the same objects as the store; "" if there was none.
+	comparedVersion string
+	// storeVersion is the last known resourceVersion of the store. If it goes back, as after an etcd restore,
+	// comparedVersion is void.
+	storeVersion string
 	// fault is why the API server does not let this be read; zero while it does.
 	fault fault
 }
 
-// fault is why something cannot be read, and since when.
+// fault is why something cannot be read, and since when. The zero fault is none.
 type fault struct {
 	err   error
 	since time.Time
 }
 
-// begin notes why, and says whether there was no fault before.
+// begin sets the error, and reports whether there was none before.
 func (f *fault) begin(err error) bool {
 	begins := f.err == nil
 	if begins {
@@ -79,7 +79,7 @@ func (f *fault) begin(err error) bool {
 	return begins
 }
 
-// end ends a fault, and says whether there was one.
+// end clears the fault, and reports whether there was one.
 func (f *fault) end() bool {
 	had := f.err != nil
 	*f = fault{}
@@ -102,16 +102,16 @@ func New(registerer prometheus.Registerer, namespaces []string, logger logr.Logg
 	return t
 }
 
-// OnChange sets what is called when a namespace has come forward without an object that changed, and when it can no longer be
-// read, or again. It is called before the first informer is made, and must not block.
+// OnChange sets a function that is called when a namespace reaches a later version without a changed object, and when
+// it becomes unreadable or readable again. The function must not block. Call OnChange before the first NewInformer.
 func (t *Tracker) OnChange(f func(namespace string)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.onChange = f
 }
 
-// SetWatchdogLimit sets how long nothing may come by a watch before it is stopped for a new one. It is called before the first
-// informer is made.
+// SetWatchdogLimit sets how long a watch may receive nothing before it is replaced. Call it before the first
+// NewInformer.
 func (t *Tracker) SetWatchdogLimit(limit time.Duration) { t.watchdogLimit = limit }
 
 // Namespaces returns the namespaces, sorted.
@@ -126,11 +126,11 @@ func (t *Tracker) Namespaces() []string {
 	return namespaces
 }
 
-// State is what is known of a namespace.
+// State is the state of a namespace.
 type State struct {
-	// Synced is the resourceVersion up to which all of its watches reflect what the API server has; "" until each has its first list.
+	// Synced is the resourceVersion up to which all of its watches are current; "" until each has its first list.
 	Synced string
-	// Proven is when the watch that has been silent for longest was last known to be alive; zero if some watch never was.
+	// Proven is when its least recently heard watch was last known to be alive; zero if some watch never was.
 	Proven time.Time
 	// Fault is why the namespace cannot be read, for people; nil while it can.
 	Fault error
@@ -138,7 +138,7 @@ type State struct {
 	FaultSince time.Time
 }
 
-// State returns what is known of a namespace.
+// State returns the state of a namespace.
 func (t *Tracker) State(namespace string) State {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -147,12 +147,12 @@ func (t *Tracker) State(namespace string) State {
 
 func (t *Tracker) state(namespace string) State {
 	policies, lists := t.watches[watchID{namespace, Policies}], t.watches[watchID{namespace, Lists}]
-	state := State{Synced: policies.position(), Proven: policies.proof}
-	if position := lists.position(); position == "" || Older(position, state.Synced) {
-		state.Synced = position
+	state := State{Synced: policies.syncedVersion(), Proven: policies.provenAt}
+	if version := lists.syncedVersion(); version == "" || Older(version, state.Synced) {
+		state.Synced = version
 	}
-	if lists.proof.Before(state.Proven) {
-		state.Proven = lists.proof
+	if lists.provenAt.Before(state.Proven) {
+		state.Proven = lists.provenAt
 	}
 	for _, fault := range []fault{policies.fault, lists.fault, t.contents[namespace]} {
 		if fault.err != nil && (state.Fault == nil || fault.since.Before(state.FaultSince)) {
@@ -162,8 +162,8 @@ func (t *Tracker) state(namespace string) State {
 	return state
 }
 
-// Proven returns when the watch that has been silent for longest was last known to be alive, among the namespaces that can be read;
-// where none can be, among all. It is zero if one of these never was.
+// Proven returns when the least recently heard watch was last known to be alive; zero if some watch never was. It
+// considers the readable namespaces, or all if none is readable.
 func (t *Tracker) Proven() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -187,33 +187,33 @@ func (t *Tracker) Proven() time.Time {
 	return slices.MinFunc(readable, time.Time.Compare)
 }
 
-// position returns what the store has reached by its own watch or by comparison.
-func (w *trackedWatch) position() string {
+// syncedVersion returns the resourceVersion that the store has reached, by its own watch or by comparison.
+func (w *trackedWatch) syncedVersion() string {
 	if w.store == nil {
 		return ""
 	}
-	position := w.store.LastStoreSyncResourceVersion()
-	if Older(position, w.synced) {
-		w.compared = ""
+	version := w.store.LastStoreSyncResourceVersion()
+	if Older(version, w.storeVersion) {
+		w.comparedVersion = ""
 	}
-	w.synced = position
-	if position != "" && Older(position, w.compared) {
-		return w.compared
+	w.storeVersion = version
+	if version != "" && Older(version, w.comparedVersion) {
+		return w.comparedVersion
 	}
-	return position
+	return version
 }
 
-// compare holds the objects that an API server had at a version against the store of a watch. Where they are the same, the store
-// has reached that version, although no event said so.
+// compare compares a list with the store of a watch. If both have the same objects, the store has reached the version
+// of the list without an event.
 func (t *Tracker) compare(id watchID, list *metav1.PartialObjectMetadataList) (same bool) {
 	t.mu.Lock()
 	w := t.watches[id]
-	same = w.store != nil && w.sameAs(list)
+	same = w.store != nil && w.storeEquals(list)
 	recovered := false
-	if same { // otherwise its informer has yet to bring what it missed
+	if same { // else events are still to come
 		recovered = w.fault.end()
-		w.compared = list.ResourceVersion
-		w.proof = time.Now()
+		w.comparedVersion = list.ResourceVersion
+		w.provenAt = time.Now()
 	}
 	onChange := t.onChange
 	t.mu.Unlock()
@@ -226,7 +226,7 @@ func (t *Tracker) compare(id watchID, list *metav1.PartialObjectMetadataList) (s
 	return same
 }
 
-func (w *trackedWatch) sameAs(list *metav1.PartialObjectMetadataList) bool {
+func (w *trackedWatch) storeEquals(list *metav1.PartialObjectMetadataList) bool {
 	have := w.store.List()
 	if len(have) != len(list.Items) {
 		return false
@@ -244,39 +244,39 @@ func (w *trackedWatch) sameAs(list *metav1.PartialObjectMetadataList) bool {
 	return true
 }
 
-// objectVersion tells one stored version of an object from all others.
+// objectVersion identifies one stored version of an object.
 type objectVersion struct{ uid, resourceVersion string }
 
 func versionOf(object metav1.Object) objectVersion {
 	return objectVersion{string(object.GetUID()), object.GetResourceVersion()}
 }
 
-// prove notes that the API server sends what there is.
-func (t *Tracker) prove(w *trackedWatch) {
+// markProven records that the watch is alive.
+func (t *Tracker) markProven(w *trackedWatch) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	w.proof = time.Now()
+	w.provenAt = time.Now()
 }
 
-// listCompleted notes a list, watchStarted a watch: both are answers to a request that the API server has just allowed.
+// listCompleted records an answered list. It ends a fault: the API server has just allowed the request.
 func (t *Tracker) listCompleted(w *trackedWatch) {
-	t.allowed(w, func() {
-		w.relisted, w.givenUp = true, false
-		w.proof = time.Now()
+	t.clearFault(w, func() {
+		w.freshList, w.givenUp = true, false
+		w.provenAt = time.Now()
 	})
 }
 
 func (t *Tracker) watchStarted(w *trackedWatch, streamed bool) {
-	t.allowed(w, func() {
-		w.relisted = false
+	t.clearFault(w, func() {
+		w.freshList = false
 		w.givenUp = w.givenUp && !streamed
-		w.proof = time.Now()
+		w.provenAt = time.Now()
 	})
 }
 
-func (t *Tracker) allowed(w *trackedWatch, note func()) {
+func (t *Tracker) clearFault(w *trackedWatch, update func()) {
 	t.mu.Lock()
-	note()
+	update()
 	recovered, onChange := w.fault.end(), t.onChange
 	t.mu.Unlock()
 	if recovered {
@@ -289,18 +289,18 @@ func (t *Tracker) logRecovered(id watchID) {
 	t.logger.Info("Namespace can be read again", "namespace", id.namespace, "kind", string(id.kind))
 }
 
-// refused notes that the API server answers, and does not let this be read.
-func (t *Tracker) refused(w *trackedWatch, err error) {
+// setFault records why the API server does not let this be read.
+func (t *Tracker) setFault(w *trackedWatch, err error) {
 	t.mu.Lock()
 	begins := w.fault.begin(err)
 	t.mu.Unlock()
 	if begins {
-		t.begun(w.id, err)
+		t.faultBegan(w.id, err)
 	}
 }
 
-// begun tells of a fault that begins.
-func (t *Tracker) begun(id watchID, err error) {
+// faultBegan logs a new fault and calls onChange.
+func (t *Tracker) faultBegan(id watchID, err error) {
 	t.mu.Lock()
 	onChange := t.onChange
 	t.mu.Unlock()
@@ -308,33 +308,34 @@ func (t *Tracker) begun(id watchID, err error) {
 	onChange(id.namespace)
 }
 
-// SetContents notes whether the objects that the watches of a namespace name could be read: nil, or why not. Until they can, the namespace
-// is treated as unreadable. Otherwise its watches would look current while its rules are not, and all other namespaces would wait.
-func (t *Tracker) SetContents(namespace string, err error) {
+// SetContentsFault records why objects that the watches of a namespace name cannot be read; nil if they can. A
+// namespace with such a fault counts as unreadable. Otherwise its watches would look current while its rules are not,
+// and all other namespaces would wait for it.
+func (t *Tracker) SetContentsFault(namespace string, err error) {
 	id := watchID{namespace, contents}
 	t.mu.Lock()
-	of := t.contents[namespace]
-	changed := err != nil && of.begin(err) || err == nil && of.end()
-	t.contents[namespace] = of
+	f := t.contents[namespace]
+	changed := err != nil && f.begin(err) || err == nil && f.end()
+	t.contents[namespace] = f
 	onChange := t.onChange
 	t.mu.Unlock()
 	switch {
 	case changed && err != nil:
-		t.begun(id, err)
+		t.faultBegan(id, err)
 	case changed:
 		t.logRecovered(id)
 		onChange(namespace)
 	}
 }
 
-// mayStart reports whether a watch may begin where another has ended, without a list between. One of policies may not: where their
-// CustomResourceDefinition changes, the open watches go on for a moment by the earlier one, and end. What they bring then lacks
-// the fields that are new, and nothing would bring it again. Nor may one that the watchdog stopped. streamed says that the watch
-// begins with a list.
+// mayStart reports whether a new watch may continue from the version of the previous one, without a list between. A
+// watch of policies may not: after a change of the CustomResourceDefinition, open watches still send objects of the
+// earlier definition for a moment, without the new fields, and these objects are not sent again. A watch that the
+// watchdog stopped may not be continued either. streamed: the watch begins with a list.
 func (t *Tracker) mayStart(w *trackedWatch, streamed bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return streamed || w.relisted || w.id.kind != Policies && !w.givenUp
+	return streamed || w.freshList || w.id.kind != Policies && !w.givenUp
 }
 
 func (t *Tracker) watchdogFired(w *trackedWatch) {

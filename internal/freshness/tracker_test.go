@@ -148,25 +148,25 @@ func TestTheProofIsThatOfTheOldestWatchOfTheReadableNamespaces(t *testing.T) {
 			t.Error("proven without a watch")
 		}
 		for _, kind := range []Kind{Policies, Lists} {
-			f.prove(f.watch("a", kind))
+			f.markProven(f.watch("a", kind))
 		}
 		if !f.Proven().IsZero() {
 			t.Error("proven while one namespace never was")
 		}
 		begun := time.Now()
-		f.refused(f.watch("b", Lists), errors.New("no"))
+		f.setFault(f.watch("b", Lists), errors.New("no"))
 		if !f.Proven().Equal(begun) {
 			t.Errorf("proven %s, want that of the namespace that can be read", f.Proven())
 		}
 		time.Sleep(time.Minute)
-		f.prove(f.watch("a", Policies))
+		f.markProven(f.watch("a", Policies))
 		if !f.Proven().Equal(begun) {
 			t.Error("the watch of lists has been silent since")
 		}
 		for _, kind := range []Kind{Policies, Lists} {
-			f.prove(f.watch("b", kind))
+			f.markProven(f.watch("b", kind))
 		}
-		f.refused(f.watch("a", Lists), errors.New("no"))
+		f.setFault(f.watch("a", Lists), errors.New("no"))
 		if !f.Proven().Equal(begun) {
 			t.Errorf("proven %s where no namespace can be read: old rules would never be too old", f.Proven())
 		}
@@ -178,7 +178,7 @@ func TestAnUnreadableNamespaceIsNamedOnceWithAFix(t *testing.T) {
 	w := f.watch("b", Policies)
 	forbidden := apierrors.NewForbidden(schema.GroupResource{}, "", nil)
 	for range 3 {
-		f.refused(w, describe(forbidden, w.id))
+		f.setFault(w, describe(forbidden, w.id))
 	}
 	want := "this operator may not list and watch registrationpolicies.registrationpolicy.dev in namespace b: give its ServiceAccount " +
 		"the Role and RoleBinding there, or do not watch the namespace"
@@ -294,8 +294,8 @@ func TestAWatchThatEndedBeforeItsAnswerProvesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer events.Stop()
-		if w.proof.Before(began.Add(away)) {
-			t.Errorf("proven %s after the connection was cut, want once there was an answer", w.proof.Sub(began))
+		if w.provenAt.Before(began.Add(away)) {
+			t.Errorf("proven %s after the connection was cut, want once there was an answer", w.provenAt.Sub(began))
 		}
 	})
 }
@@ -483,8 +483,8 @@ func TestManyNamespacesAreComparedSideBySideAndBounded(t *testing.T) {
 				t.Fatalf("%s is at %s", namespace, got)
 			}
 		}
-		if got := s.asked.Load(); got != 100 || s.most.Load() != comparesAtOnce {
-			t.Errorf("asked %d times, at most %d at once; want 100, and %d", got, s.most.Load(), comparesAtOnce)
+		if got := s.asked.Load(); got != 100 || s.most.Load() != maxComparisons {
+			t.Errorf("asked %d times, at most %d at once; want 100, and %d", got, s.most.Load(), maxComparisons)
 		}
 	})
 }

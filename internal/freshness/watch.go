@@ -15,19 +15,20 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// watchdogLimit is how long nothing may come by a watch before it is stopped for a new one. An API server sends a bookmark about
+// watchdogLimit is how long a watch may receive nothing before it is replaced. An API server sends a bookmark about
 // once a minute; three missing ones are more than a delay.
 const watchdogLimit = 3 * time.Minute
 
-// watchDuration is how long a watch lasts, up to twice that. Informers ask for 5 to 10 minutes, and one of policies ends with a new
-// list: with fifty namespaces that makes seven lists a minute.
+// watchDuration is how long a watch lasts; jitter may double it. Informers ask for 5 to 10 minutes, and each new watch
+// of policies needs a new list: with fifty namespaces that makes seven lists a minute.
 const watchDuration = 30 * time.Minute
 
-// emptyWatch is what client-go returns, without an error, where a connection ended or a time ran out before the answer. It proves
-// nothing of the API server.
+// emptyWatch is what client-go returns, without an error, if the connection ends or times out before the answer. It
+// does not show that the API server is alive.
 var emptyWatch = reflect.TypeOf(watch.NewEmptyWatch())
 
-// NewInformer returns an informer of a kind in a namespace of the tracker, which follows its watch. It is called once for each.
+// NewInformer returns an informer of a kind in one of the tracker's namespaces; the tracker follows its watch. It may
+// be called once for each namespace and kind. It fails only if transform cannot be set.
 func (t *Tracker) NewInformer(
 	namespace string, kind Kind, lw toolscache.ListerWatcherWithContext, example runtime.Object, transform toolscache.TransformFunc,
 ) (toolscache.SharedIndexInformer, error) {
@@ -44,8 +45,8 @@ func (t *Tracker) NewInformer(
 	return informer, nil
 }
 
-// trackedListWatch notes every proof that the API server sends what there is: a list, an event, or one of the bookmarks that come
-// about once a minute. A watch by which nothing comes is stopped; its informer then makes a new one.
+// trackedListWatch records every sign that the API server sends changes: a list, an event, or a bookmark, which comes
+// about once a minute. It stops a watch that receives nothing; the informer then starts a new one.
 type trackedListWatch struct {
 	toolscache.ListerWatcherWithContext
 
@@ -53,9 +54,9 @@ type trackedListWatch struct {
 	watch   *trackedWatch
 }
 
-// ListWithContext asks for the newest state, whichever version an informer asks for: a replica that starts must not begin with rules
-// older than what another one has decided by, and before 1.31 an API server may not have come to the version of the last list. A
-// streamed first list is consistent anyway.
+// ListWithContext lists the newest state, whichever version the informer asks for. A replica that starts must not use
+// older rules than another replica already has, and an API server before 1.31 may not have reached the version of the
+// last list. A streamed first list is consistent anyway.
 func (l trackedListWatch) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	options.ResourceVersion, options.ResourceVersionMatch = "", ""
 	list, err := retryUntilAllowed(ctx, l, func() (runtime.Object, error) {
@@ -67,11 +68,11 @@ func (l trackedListWatch) ListWithContext(ctx context.Context, options metav1.Li
 	return list, err
 }
 
-// WatchWithContext opens a watch that notes what comes by it.
+// WatchWithContext starts a watch whose events are recorded by the tracker.
 func (l trackedListWatch) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	streamed := options.SendInitialEvents != nil && *options.SendInitialEvents
 	if !l.tracker.mayStart(l.watch, streamed) {
-		return nil, apierrors.NewResourceExpired("the watch before this one has ended: what there is, is listed again")
+		return nil, apierrors.NewResourceExpired("the previous watch has ended: list again")
 	}
 	options.TimeoutSeconds = new(int64(wait.Jitter(watchDuration, 1).Seconds()))
 	events, err := retryUntilAllowed(ctx, l, func() (watch.Interface, error) {
@@ -85,43 +86,43 @@ func (l trackedListWatch) WatchWithContext(ctx context.Context, options metav1.L
 		return nil, err
 	}
 	l.tracker.watchStarted(l.watch, streamed)
-	dog := startWatchdog(l.tracker.watchdogLimit, func() {
+	guard := startWatchdog(l.tracker.watchdogLimit, func() {
 		l.tracker.watchdogFired(l.watch)
 		events.Stop()
 	})
 	return guardedWatch{watch.Filter(events, func(event watch.Event) (watch.Event, bool) {
-		dog.reset()
+		guard.reset()
 		if event.Type != watch.Error {
-			l.tracker.prove(l.watch)
+			l.tracker.markProven(l.watch)
 		}
 		return event, true
-	}), dog}, nil
+	}), guard}, nil
 }
 
-// List and Watch complete the older interface, which informers take.
+// List completes the older ListerWatcher interface, which informers take.
 func (l trackedListWatch) List(options metav1.ListOptions) (runtime.Object, error) {
 	return l.ListWithContext(context.Background(), options)
 }
 
-// Watch completes the older interface.
+// Watch completes the older ListerWatcher interface.
 func (l trackedListWatch) Watch(options metav1.ListOptions) (watch.Interface, error) {
 	return l.WatchWithContext(context.Background(), options)
 }
 
-// guardedWatch ends its watchdog when it is stopped.
+// guardedWatch is a watch with a watchdog that ends with it.
 type guardedWatch struct {
 	watch.Interface
 
 	watchdog *watchdog
 }
 
-// Stop ends the watch.
+// Stop ends the watch and its watchdog.
 func (w guardedWatch) Stop() {
 	w.watchdog.end()
 	w.Interface.Stop()
 }
 
-// watchdog calls a function once nothing has come by a watch for too long.
+// watchdog calls a function once after a watch has received nothing for a time limit.
 type watchdog struct {
 	mu    sync.Mutex
 	limit time.Duration
@@ -140,7 +141,7 @@ func startWatchdog(limit time.Duration, fire func()) *watchdog {
 	return w
 }
 
-// reset begins the wait anew.
+// reset restarts the time limit.
 func (w *watchdog) reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -149,7 +150,7 @@ func (w *watchdog) reset() {
 	}
 }
 
-// end ends the wait, and says whether it had not ended yet.
+// end stops the watchdog, and reports whether it was still running.
 func (w *watchdog) end() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -13,31 +13,34 @@ import (
 	"registrationpolicy.dev/operator/internal/budget"
 )
 
-// The fields that a cached policy has in place of its spec and status, which take several times as much memory when they are decoded.
+// A cached policy has these fields in place of its spec and status, which take several times as much memory when
+// decoded.
 const (
-	// cachedSpec is the spec as JSON. It is left out of what is more than its namespace may take.
+	// cachedSpec is the spec as JSON. It is dropped once the specs exceed the limit of their namespace.
 	cachedSpec = "specJSON"
-	// cachedSize is the length of that.
+	// cachedSize is the length in bytes of the spec as JSON.
 	cachedSize = "specSize"
-	// cachedSum is its SHA-256: the API server may show more or fewer fields of one generation, under another definition.
-	cachedSum = "specSum"
+	// cachedHash is the SHA-256 of the spec as JSON. The generation alone does not identify a spec: after a change of
+	// the CustomResourceDefinition, the API server may return more or fewer fields of the same generation.
+	cachedHash = "specHash"
 	// cachedStatus is the status as JSON.
 	cachedStatus = "statusJSON"
 )
 
-// specCache bounds how much of a namespace's specs is cached. What is beyond is read again if it is needed after all.
+// specCache limits how many specs of a namespace are cached. The others are read again when needed.
 type specCache struct {
-	limit int64        // of PolicyCost, together; 0: none
-	kept  atomic.Int64 // no less than what is cached
+	limit int64        // of the sum of budget.PolicyCost, in bytes; 0: no limit
+	used  atomic.Int64 // at least the cost of the cached specs
 }
 
-// Compact brings a policy into the form in which it is cached, with its spec.
+// Compact converts a policy, in place, to the form in which it is cached, with its spec. It fails only if spec or
+// status cannot be encoded as JSON.
 func Compact(policy *unstructured.Unstructured) error {
 	_, err := (&specCache{}).compact(policy)
 	return err
 }
 
-// compact brings a policy into the form in which it is cached.
+// compact converts a policy to the form in which it is cached. It drops the spec once the limit is reached.
 func (c *specCache) compact(object any) (any, error) {
 	policy, ok := object.(*unstructured.Unstructured)
 	if !ok {
@@ -46,7 +49,7 @@ func (c *specCache) compact(object any) (any, error) {
 	if status, found := policy.Object["status"]; found {
 		text, err := json.Marshal(status)
 		if err != nil {
-			return nil, fmt.Errorf("policy %s: its status is no JSON", policy.GetName())
+			return nil, fmt.Errorf("policy %s: its status cannot be encoded as JSON", policy.GetName())
 		}
 		delete(policy.Object, "status")
 		policy.Object[cachedStatus] = string(text)
@@ -57,29 +60,30 @@ func (c *specCache) compact(object any) (any, error) {
 	}
 	text, err := json.Marshal(spec)
 	if err != nil {
-		return nil, fmt.Errorf("policy %s: its spec is no JSON", policy.GetName())
+		return nil, fmt.Errorf("policy %s: its spec cannot be encoded as JSON", policy.GetName())
 	}
 	delete(policy.Object, "spec")
-	sum := sha256.Sum256(text)
-	policy.Object[cachedSize], policy.Object[cachedSum] = int64(len(text)), string(sum[:])
-	if cost := budget.PolicyCost(int64(len(text))); c.limit == 0 || c.kept.Add(cost) <= c.limit {
+	hash := sha256.Sum256(text)
+	policy.Object[cachedSize], policy.Object[cachedHash] = int64(len(text)), string(hash[:])
+	if cost := budget.PolicyCost(int64(len(text))); c.limit == 0 || c.used.Add(cost) <= c.limit {
 		policy.Object[cachedSpec] = string(text)
 	}
 	return dropUnread(object)
 }
 
-// count corrects what is cached to that of these policies, which are all of the namespace.
-func (c *specCache) count(policies []*unstructured.Unstructured) {
-	var kept int64
+// recount sets used to the cost of the cached specs of these policies, which are all policies of the namespace.
+func (c *specCache) recount(policies []*unstructured.Unstructured) {
+	var used int64
 	for _, policy := range policies {
 		if hasSpec(policy) {
-			kept += budget.PolicyCost(SpecSize(policy))
+			used += budget.PolicyCost(SpecSize(policy))
 		}
 	}
-	c.kept.Store(kept)
+	c.used.Store(used)
 }
 
-// StatusJSON returns the status of a cached policy as JSON; it is not found where the policy has none, or was not cached.
+// StatusJSON returns the status of a cached policy as JSON. found is false if the policy has no status or is not in the
+// cached form.
 func StatusJSON(policy *unstructured.Unstructured) (text string, found bool) {
 	text, found = policy.Object[cachedStatus].(string)
 	return text, found
@@ -90,19 +94,20 @@ func hasSpec(policy *unstructured.Unstructured) bool {
 	return cached
 }
 
-// SpecSize returns the length in bytes of a cached policy's spec as JSON.
+// SpecSize returns the length in bytes of a cached policy's spec as JSON; 0 if it has no spec.
 func SpecSize(policy *unstructured.Unstructured) int64 {
 	size, _ := policy.Object[cachedSize].(int64)
 	return size
 }
 
-// SpecSum tells specs apart.
-func SpecSum(policy *unstructured.Unstructured) string {
-	sum, _ := policy.Object[cachedSum].(string)
-	return sum
+// SpecHash returns the SHA-256 of a cached policy's spec as JSON; "" if it has no spec.
+func SpecHash(policy *unstructured.Unstructured) string {
+	hash, _ := policy.Object[cachedHash].(string)
+	return hash
 }
 
-// WithSpec returns a cached policy with its spec decoded and without its status. What it returns is not cached.
+// WithSpec returns a copy of a cached policy with its spec decoded and without its status. If the spec is not cached it
+// returns the policy unchanged. It fails only if the cached spec cannot be decoded.
 func WithSpec(policy *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	text, cached := policy.Object[cachedSpec].(string)
 	if !cached {
@@ -110,10 +115,10 @@ func WithSpec(policy *unstructured.Unstructured) (*unstructured.Unstructured, er
 	}
 	var spec any
 	if err := utiljson.Unmarshal([]byte(text), &spec); err != nil {
-		return nil, fmt.Errorf("policy %s: its cached spec cannot be read", policy.GetName())
+		return nil, fmt.Errorf("policy %s: its cached spec cannot be decoded", policy.GetName())
 	}
 	stored := &unstructured.Unstructured{Object: maps.Clone(policy.Object)}
-	for _, field := range []string{cachedSpec, cachedSize, cachedSum, cachedStatus} {
+	for _, field := range []string{cachedSpec, cachedSize, cachedHash, cachedStatus} {
 		delete(stored.Object, field)
 	}
 	stored.Object["spec"] = spec

@@ -1,2 +1,2 @@
-// Package informers has the informers of each namespace: of policies, with their specs, and of names and versions of lists.
+// Package informers provides the informers of each namespace: one for policies, one for the metadata of lists.
 package informers

@@ -17,8 +17,8 @@ import (
 	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
-// lister reads lists one object at a time. A list in pages of so many objects would take as much memory as the objects are large, and
-// it is the tenants who say how large they are: up to 1.5 MB each, with what is written in their metadata.
+// lister reads lists one object at a time. A page of a list could take too much memory, since tenants control the size
+// of each object: up to 1.5 MB, metadata included.
 type lister struct{ client rest.Interface }
 
 func newLister(config *rest.Config) (lister, error) {
@@ -33,7 +33,7 @@ func newLister(config *rest.Config) (lister, error) {
 	return lister{client}, nil
 }
 
-// What an API server is asked for, and the kind of what it answers.
+// The Accept headers of requests, and the kinds of the answers.
 const (
 	acceptWhole    = runtime.ContentTypeJSON
 	acceptMetadata = runtime.ContentTypeJSON + ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -41,7 +41,7 @@ const (
 	metadataKind   = "PartialObjectMetadataList"
 )
 
-// policies returns the policies of a namespace in the form in which they are cached.
+// policies lists the policies of a namespace in the cached form.
 func (l lister) policies(ctx context.Context, namespace string, options metav1.ListOptions, specs *specCache) (runtime.Object, error) {
 	list := &unstructured.UnstructuredList{}
 	version, err := l.list(ctx, policyobject.Resource, namespace, options, acceptWhole, policyListKind, func(item []byte) error {
@@ -59,7 +59,7 @@ func (l lister) policies(ctx context.Context, namespace string, options metav1.L
 	return list, err
 }
 
-// metadata returns what is cached of the metadata of all objects of a kind in a namespace.
+// metadata lists the metadata of all objects of a resource in a namespace, reduced to the fields that are cached.
 func (l lister) metadata(
 	ctx context.Context, resource schema.GroupVersionResource, namespace string, options metav1.ListOptions,
 ) (*metav1.PartialObjectMetadataList, error) {
@@ -77,8 +77,8 @@ func (l lister) metadata(
 	return list, err
 }
 
-// list calls take with each object, as JSON that is valid until take returns, and returns the resourceVersion of the list. With an
-// error, what was taken is not the whole list.
+// list calls take for each object, as JSON that is valid until take returns, and returns the resourceVersion of the
+// list. After an error the list may be incomplete.
 func (l lister) list(
 	ctx context.Context, resource schema.GroupVersionResource, namespace string, options metav1.ListOptions,
 	accept, kind string, take func(item []byte) error,

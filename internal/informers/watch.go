@@ -31,11 +31,11 @@ import (
 	"registrationpolicy.dev/operator/internal/publish"
 )
 
-// Set has the informers of a set of namespaces, two each: of policies, and of the metadata of ConfigMaps that hold lists. Each
-// namespace is read by itself, so that one that cannot be read keeps no other from being read.
+// Set has two informers for each namespace: one for policies, one for the metadata of ConfigMaps that hold lists. Each
+// namespace has its own, so that an unreadable namespace does not affect the others.
 //
-// Policies are cached unstructured, their specs as text: a typed informer stops at the first object that does not decode, and with
-// it every later change of any other. The content of a ConfigMap is read when a policy names it, and not cached.
+// Policies are cached unstructured, their specs as text, because a typed informer stops at the first object that cannot
+// be decoded. The content of a ConfigMap is not cached: it is read when a policy names the list.
 type Set struct {
 	tracker    *freshness.Tracker
 	namespaces map[string]watchedNamespace
@@ -49,8 +49,8 @@ type watchedNamespace struct {
 	specs           *specCache
 }
 
-// New returns the informers of the namespaces that the tracker follows, not yet started. Content is where single objects are
-// read: it asks the API server.
+// New returns the informers of the tracker's namespaces; Start runs them. content reads single objects from the API
+// server. New fails only if a client for config cannot be set up.
 func New(config *rest.Config, content client.Reader, tracker *freshness.Tracker, limits budget.Limits) (*Set, error) {
 	objects, err := dynamic.NewForConfig(config)
 	if err != nil {
@@ -92,7 +92,7 @@ func New(config *rest.Config, content client.Reader, tracker *freshness.Tracker,
 	return w, nil
 }
 
-// selected returns options for the ConfigMaps that hold lists alone.
+// selected restricts options to the ConfigMaps that hold lists.
 func selected(options metav1.ListOptions) metav1.ListOptions {
 	options.LabelSelector = listSelector
 	return options
@@ -103,7 +103,7 @@ var (
 	listSelector      = labels.SelectorFromSet(listconfigmap.Labels()).String()
 )
 
-// Start runs all informers until ctx ends.
+// Start runs all informers until ctx ends, and returns nil.
 func (w *Set) Start(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, watched := range w.namespaces {
@@ -115,19 +115,19 @@ func (w *Set) Start(ctx context.Context) error {
 	return nil
 }
 
-// NeedLeaderElection says that every replica watches.
+// NeedLeaderElection returns false: every replica watches.
 func (*Set) NeedLeaderElection() bool { return false }
 
-// ListFrom returns names and versions of all objects of a kind in a namespace, from the newest state of etcd: that is where an API server
-// answers from if no resourceVersion is asked for.
-func (w *Set) ListFrom(ctx context.Context, namespace string, kind freshness.Kind) (*metav1.PartialObjectMetadataList, error) {
+// ListMetadata lists the metadata of all objects of a kind in a namespace, from the newest state of etcd: the API
+// server reads from there because the request has no resourceVersion.
+func (w *Set) ListMetadata(ctx context.Context, namespace string, kind freshness.Kind) (*metav1.PartialObjectMetadataList, error) {
 	if kind == freshness.Policies {
 		return w.lister.metadata(ctx, policyobject.Resource, namespace, metav1.ListOptions{})
 	}
 	return w.lister.metadata(ctx, configMapResource, namespace, selected(metav1.ListOptions{}))
 }
 
-// Policies returns the policies of a namespace, by name. They are shared, and must not be changed.
+// Policies returns the cached policies of a namespace, sorted by name. They are shared, and must not be changed.
 func (w *Set) Policies(namespace string) []*unstructured.Unstructured {
 	watched, found := w.namespaces[namespace]
 	if !found {
@@ -143,7 +143,8 @@ func (w *Set) Policies(namespace string) []*unstructured.Unstructured {
 	return policies
 }
 
-// AllPolicies returns the policies of all namespaces, by namespace and name. They are shared, and must not be changed.
+// AllPolicies returns the cached policies of all namespaces, sorted by namespace and name. They are shared, and must
+// not be changed.
 func (w *Set) AllPolicies() []*unstructured.Unstructured {
 	var policies []*unstructured.Unstructured
 	for _, namespace := range slices.Sorted(maps.Keys(w.namespaces)) {
@@ -152,7 +153,7 @@ func (w *Set) AllPolicies() []*unstructured.Unstructured {
 	return policies
 }
 
-// Policy returns a policy; nil if there is none. It is shared, and must not be changed.
+// Policy returns a cached policy; nil if there is none. It is shared, and must not be changed.
 func (w *Set) Policy(name types.NamespacedName) *unstructured.Unstructured {
 	watched, found := w.namespaces[name.Namespace]
 	if !found {
@@ -166,21 +167,22 @@ func (w *Set) Policy(name types.NamespacedName) *unstructured.Unstructured {
 	return policy
 }
 
-// CountSpecs corrects what is known of how much is cached of a namespace, of which these are all policies.
-func (w *Set) CountSpecs(namespace string, policies []*unstructured.Unstructured) {
-	w.namespaces[namespace].specs.count(policies)
+// RecountSpecs recounts how much memory the cached specs of a namespace take. policies are all policies of the
+// namespace.
+func (w *Set) RecountSpecs(namespace string, policies []*unstructured.Unstructured) {
+	w.namespaces[namespace].specs.recount(policies)
 }
 
-// StoredPolicy is a policy as it is cached, with its spec, and as it is stored.
+// StoredPolicy is one version of a policy in two forms.
 type StoredPolicy struct {
-	// Cached has the spec as text, and Whole as it is stored.
+	// Cached is the cached form, with the spec as text; Whole has the spec as stored.
 	Cached, Whole *unstructured.Unstructured
 }
 
-// Stored returns a policy with its spec, which it reads if that is not cached. It fails if the policy has changed: the watch then brings
-// that soon.
-func (w *Set) Stored(ctx context.Context, policy *unstructured.Unstructured) (StoredPolicy, error) {
-	if SpecSum(policy) == "" || hasSpec(policy) {
+// ReadPolicy returns a policy with its spec, and reads it from the API server if the spec is not cached. It fails with
+// publish.ErrChanged if the policy has changed since: the watch then brings the new version soon.
+func (w *Set) ReadPolicy(ctx context.Context, policy *unstructured.Unstructured) (StoredPolicy, error) {
+	if SpecHash(policy) == "" || hasSpec(policy) {
 		whole, err := WithSpec(policy)
 		return StoredPolicy{policy, whole}, err
 	}
@@ -193,13 +195,13 @@ func (w *Set) Stored(ctx context.Context, policy *unstructured.Unstructured) (St
 	if err := Compact(cached); err != nil {
 		return StoredPolicy{}, err
 	}
-	if cached.GetUID() != policy.GetUID() || SpecSum(cached) != SpecSum(policy) {
+	if cached.GetUID() != policy.GetUID() || SpecHash(cached) != SpecHash(policy) {
 		return StoredPolicy{}, fmt.Errorf("read the policy %s: %w", name, publish.ErrChanged)
 	}
 	return StoredPolicy{cached, whole}, nil
 }
 
-// Version returns the version of a ConfigMap that holds a list, or a part of one.
+// Version returns the version of a ConfigMap that holds a list or a part of one; the zero Version if there is none.
 func (w *Set) Version(name types.NamespacedName) publish.Version {
 	watched, found := w.namespaces[name.Namespace]
 	if !found {
@@ -212,7 +214,8 @@ func (w *Set) Version(name types.NamespacedName) publish.Version {
 	return publish.Version{}
 }
 
-// Get reads a ConfigMap. It fails with publish.ErrChanged if that is stored in another version than the watch has brought, or no longer.
+// Get reads a ConfigMap from the API server. It fails with publish.ErrChanged if the ConfigMap has another version than
+// the given one, or is gone.
 func (w *Set) Get(ctx context.Context, name types.NamespacedName, version publish.Version) (*corev1.ConfigMap, error) {
 	object, err := w.read(ctx, name)
 	if err == nil && (object == nil || publish.Version{UID: object.UID, ResourceVersion: object.ResourceVersion} != version) {
@@ -221,22 +224,23 @@ func (w *Set) Get(ctx context.Context, name types.NamespacedName, version publis
 	return object, err
 }
 
-// Newest reads ConfigMaps as they are stored, whatever the watches have brought. It is for lists that change faster than their watches
-// bring it: without it, whoever may write a list could keep every later policy of the namespace from coming into force.
-type Newest struct{ *Set }
+// Uncached reads the newest version of a ConfigMap, even if the watch has not brought it yet. It is for lists that
+// change faster than their watch: otherwise the author of a list could keep all later policies of the namespace from
+// coming into force.
+type Uncached struct{ *Set }
 
-// Get reads a ConfigMap; nil if there is none.
-func (n Newest) Get(ctx context.Context, name types.NamespacedName, _ publish.Version) (*corev1.ConfigMap, error) {
+// Get reads a ConfigMap from the API server; nil if there is none.
+func (n Uncached) Get(ctx context.Context, name types.NamespacedName, _ publish.Version) (*corev1.ConfigMap, error) {
 	return n.read(ctx, name)
 }
 
-// read returns a ConfigMap; nil if there is none.
+// read reads a ConfigMap from the API server; nil if there is none.
 func (w *Set) read(ctx context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
 	object := &corev1.ConfigMap{}
 	err := w.content.Get(ctx, name, object)
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, nil //nolint:nilnil // nil: it was deleted, and no fault
+		return nil, nil //nolint:nilnil // nil: it was deleted, which is not an error
 	case err != nil:
 		return nil, fmt.Errorf("read the ConfigMap %s: %w", name, policyobject.Unquoted(err))
 	}
@@ -244,19 +248,18 @@ func (w *Set) read(ctx context.Context, name types.NamespacedName) (*corev1.Conf
 	return object, nil
 }
 
-// OnPolicies and OnLists call a handler for each object of all namespaces, and for each later change. The returned function ends
-// that.
+// OnPolicies calls a handler for each policy of all namespaces and for each later change, until end is called.
 func (w *Set) OnPolicies(handler toolscache.ResourceEventHandler) (end func() error, _ error) {
 	return w.on(func(watched watchedNamespace) toolscache.SharedIndexInformer { return watched.policies }, handler)
 }
 
-// OnLists is OnPolicies for the metadata of ConfigMaps.
+// OnLists does the same for the metadata of ConfigMaps that hold lists.
 func (w *Set) OnLists(handler toolscache.ResourceEventHandler) (end func() error, _ error) {
 	return w.on(func(watched watchedNamespace) toolscache.SharedIndexInformer { return watched.lists }, handler)
 }
 
 func (w *Set) on(
-	of func(watchedNamespace) toolscache.SharedIndexInformer, handler toolscache.ResourceEventHandler,
+	informerOf func(watchedNamespace) toolscache.SharedIndexInformer, handler toolscache.ResourceEventHandler,
 ) (end func() error, err error) {
 	var ends []func() error
 	end = func() error {
@@ -267,7 +270,7 @@ func (w *Set) on(
 		return errors.Join(errs...)
 	}
 	for _, watched := range w.namespaces {
-		informer := of(watched)
+		informer := informerOf(watched)
 		registration, err := informer.AddEventHandler(handler)
 		if err != nil {
 			return nil, errors.Join(err, end())
@@ -277,17 +280,19 @@ func (w *Set) on(
 	return end, nil
 }
 
-// HasSynced returns whether the first lists of a namespace are there, as functions for client-go to wait for.
+// HasSynced returns functions that report whether the first lists of a namespace are complete, for
+// toolscache.WaitForCacheSync.
 func (w *Set) HasSynced(namespace string) []toolscache.InformerSynced {
 	watched := w.namespaces[namespace]
 	return []toolscache.InformerSynced{watched.policies.HasSynced, watched.lists.HasSynced}
 }
 
-// dropUnread leaves of an object's metadata only what is read, before it is cached: the rest may be as large as its author likes.
+// dropUnread reduces an object's metadata, before it is cached, to the fields that are read: authors control the size
+// of the rest.
 func dropUnread(object any) (any, error) {
 	read, err := meta.Accessor(object)
 	if err != nil {
-		return object, nil //nolint:nilerr // a DeletedFinalStateUnknown, of an object that was cached before
+		return object, nil //nolint:nilerr // a DeletedFinalStateUnknown, whose object is already reduced
 	}
 	kept := metav1.ObjectMeta{
 		Namespace: read.GetNamespace(), Name: read.GetName(), UID: read.GetUID(),

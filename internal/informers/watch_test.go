@@ -52,7 +52,7 @@ func (n noStreams) RoundTrip(request *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// A tenant may write as much into the metadata of his objects as into their content.
+// A tenant may write as much into the metadata of objects as into their content.
 func TestOfTheMetadataOfObjectsOnlyWhatIsReadIsCached(t *testing.T) {
 	without := rest.CopyConfig(cluster.Config)
 	without.Wrap(func(next http.RoundTripper) http.RoundTripper { return noStreams{next} })
@@ -102,7 +102,7 @@ func TestOfTheMetadataOfObjectsOnlyWhatIsReadIsCached(t *testing.T) {
 	}
 }
 
-// checkKept fails where something of the metadata of an object is cached that nobody reads.
+// checkKept fails if unused metadata of an object is cached.
 func checkKept(t *testing.T, when string, object any) {
 	t.Helper()
 	content, err := json.Marshal(object)
@@ -132,7 +132,7 @@ func TestACachedPolicyHasItsSpecAndItsStatus(t *testing.T) {
 	if err := Compact(cached); err != nil {
 		t.Fatal(err)
 	}
-	if cached.Object["spec"] != nil || SpecSize(cached) != int64(len(`{"allow":{"domains":["acme.com"]}}`)) || SpecSum(cached) == "" {
+	if cached.Object["spec"] != nil || SpecSize(cached) != int64(len(`{"allow":{"domains":["acme.com"]}}`)) || SpecHash(cached) == "" {
 		t.Errorf("cached: %v", cached.Object)
 	}
 	if status, found := StatusJSON(cached); !found || status != `{"observedGeneration":3}` {
@@ -169,7 +169,7 @@ func TestAListIsNotReadAheadOfItsWatch(t *testing.T) {
 		if current && (err != nil || object == nil) || !current && !errors.Is(err, publish.ErrChanged) {
 			t.Errorf("%s: %v, %v, want ErrChanged: %t", when, object, err, !current)
 		}
-		if object, err = (Newest{set}).Get(t.Context(), name, watched); err != nil || (object != nil) != there {
+		if object, err = (Uncached{set}).Get(t.Context(), name, watched); err != nil || (object != nil) != there {
 			t.Errorf("%s, whatever the watch has brought: %v, %v", when, object, err)
 		}
 	}

@@ -159,7 +159,7 @@ func TestBadObjectsAreRefusedFromAFile(t *testing.T) {
 }
 
 // ownFix matches an error that quotes the value of an entry and names the fix for that value.
-var ownFix = regexp.MustCompile(`: spec\.(allow|deny)\.\w+\[0\]: (".*" |it |what ).*: (write|move it to) `)
+var ownFix = regexp.MustCompile(`: spec\.(allow|deny)\.\w+\[0\]: (".*" |it |the part ).*: (write|move it to) `)
 
 // asInFiles returns the error about a file for an error of an API server, which quotes the value.
 func asInFiles(want string) string {
@@ -171,7 +171,7 @@ func asInFiles(want string) string {
 	}
 	if strings.HasPrefix(want, "Duplicate value: ") {
 		if strings.Contains(want, `{"name":`) {
-			return "give each a name of its own"
+			return "give each its own name"
 		}
 		return "listed twice; write each item once"
 	}
@@ -269,7 +269,7 @@ func TestBadFilesAreRefusedByLine(t *testing.T) {
 			policyFile("p", "\n\tallow: {domains: [acme.com]}"), []string{"p.yaml:5: not YAML: ", "indent with spaces"}},
 		"a field whose members are commented out": {
 			policyFile("p", "\n  appliesTo:\n    # sources: [rul1]\n  allow: {domains: [acme.com]}"),
-			[]string{"p.yaml:5: spec.appliesTo: required: null is no value"}},
+			[]string{"p.yaml:5: spec.appliesTo: required: null is not a value"}},
 		"an open bracket": {
 			policyFile("p", "\n  allow: {domains: [acme.com}"), []string{"p.yaml:", "not YAML: ", "brackets"}},
 		"an address for a field": {

@@ -10,30 +10,33 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// ClientConfig returns a copy of config for everything in the operator that speaks to an API server. What it answers is not
-// logged as it is: its warnings quote values of a policy, and so local parts. And it is the API server that says when there are
-// too many calls (API priority and fairness): client-go's own five a second would hold up the status of a thousand policies.
+// ClientConfig returns a copy of config for all clients of an API server in the operator. It does not log the server's
+// warnings, since they quote values of a policy and so local parts of addresses. It does not limit requests: the API
+// server does (API priority and fairness), and client-go's limit of five a second would delay the status of a thousand
+// policies.
 func ClientConfig(config *rest.Config) *rest.Config {
-	quiet := rest.CopyConfig(config)
-	quiet.QPS = -1
-	quiet.WarningHandler = nil
-	quiet.WarningHandlerWithContext = rest.NoWarnings{}
-	return quiet
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	config.WarningHandler = nil
+	config.WarningHandlerWithContext = rest.NoWarnings{}
+	return config
 }
 
-// Refusal is an error that an API server has answered, as code and reason. Its message is left out: it may quote a policy.
+// Refusal is an error answer of an API server, reduced to code and reason: the message may quote a policy.
 type Refusal struct {
 	code   int32
 	reason metav1.StatusReason
 }
 
-// Error says what was answered.
-func (r Refusal) Error() string { return fmt.Sprintf("answered %d, reason %q", r.code, r.reason) }
+// Error returns the code and the reason in words.
+func (r Refusal) Error() string {
+	return fmt.Sprintf("the API server answered %d, reason %q", r.code, r.reason)
+}
 
-// Forbidden reports whether it is a 403: only a changed Role helps.
+// Forbidden reports whether the code is 403, which only a changed Role fixes.
 func (r Refusal) Forbidden() bool { return r.code == http.StatusForbidden }
 
-// Unquoted returns a Refusal for an error that an API server has answered, and other errors unchanged.
+// Unquoted returns a Refusal for an error answer of an API server, and other errors unchanged.
 func Unquoted(err error) error {
 	if status, ok := errors.AsType[*apierrors.StatusError](err); ok {
 		return Refusal{status.ErrStatus.Code, status.ErrStatus.Reason}

@@ -14,9 +14,9 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Convert reads one object. An object that the schema of this operator refuses, be it from a newer version or damaged,
-// becomes a policy that is not understood; how, and for which calls, it takes part is told from what can be read.
-// Only its name, namespace and spec are looked at.
+// Convert converts one object, of which it uses only name, namespace and spec. An object that violates the schema of
+// this operator, for example one of a newer version, becomes a policy that is not understood; its mode and the calls
+// that it applies to are taken from the valid parts.
 func (s *Schema) Convert(ctx context.Context, object *unstructured.Unstructured) rules.Policy {
 	name := rules.PolicyName{Namespace: object.GetNamespace(), Name: object.GetName()}
 	spec, isObject := object.Object["spec"].(map[string]any)
@@ -24,30 +24,31 @@ func (s *Schema) Convert(ctx context.Context, object *unstructured.Unstructured)
 		return rules.Policy{PolicyName: name, NotUnderstood: "spec: missing, or not an object"}
 	}
 	completed, errs := s.Validate(ctx, spec)
-	if errs = slices.DeleteFunc(errs, judgedByRules); len(errs) > 0 {
+	if errs = slices.DeleteFunc(errs, leftToRules); len(errs) > 0 {
 		return s.notUnderstood(ctx, name, spec, errs)
 	}
 	var typed v1alpha1.RegistrationPolicySpec
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(completed, &typed); err != nil {
-		// The schema and the types are generated from one source: this is a fault of the operator, and the cause may quote a value.
+		// Schema and types are generated from one source, so this is a defect of the operator. The error may quote a
+		// value.
 		return rules.Policy{PolicyName: name, NotUnderstood: "spec: could not be decoded"}
 	}
-	return understood(name, &typed)
+	return policyFromSpec(name, &typed)
 }
 
-var listPath = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[[0-9]+\]$`).MatchString
+var isListPath = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[[0-9]+\]$`).MatchString
 
-// judgedByRules tells the violations of what earlier schemas let pass, where the rest of a stored object is in no doubt: entries that are
-// patterns, or have letters without a reading, and lists without names. The rules name such an entry; one that allows then
-// allows nothing, and one that denies makes the policy not enforceable. So an upgrade does not deny everybody for an entry
-// that allowed nobody.
-func judgedByRules(violation *field.Error) bool {
+// leftToRules reports whether package rules handles a violation. Earlier schemas accepted addresses that are patterns,
+// letters that are invisible or invalid in a domain, and lists without names. Package rules rejects such an entry
+// alone: an allow entry allows nothing, a deny entry makes the policy not enforceable. So after an upgrade, a stored
+// entry that never matched does not deny all calls.
+func leftToRules(violation *field.Error) bool {
 	switch violation.Type {
 	case field.ErrorTypeInvalid:
 		return isEntry(violation.Field) && (strings.HasPrefix(violation.Detail, "an address is no pattern") ||
 			strings.HasPrefix(violation.Detail, "write the letters that the domain is registered with"))
 	case field.ErrorTypeDuplicate:
-		return listPath(violation.Field)
+		return isListPath(violation.Field)
 	default:
 		return false
 	}
@@ -62,22 +63,22 @@ func (s *Schema) notUnderstood(ctx context.Context, name rules.PolicyName, spec 
 	if !found {
 		return policy
 	}
-	// The smallest policy with this appliesTo, to hold that to the schema alone.
+	// The smallest valid policy with this appliesTo, to validate only that field.
 	probe := map[string]any{"appliesTo": appliesTo, "deny": map[string]any{"domains": []any{"*"}}}
 	completed, errs := s.Validate(ctx, probe)
 	if len(errs) > 0 {
-		return policy // it cannot be told which calls are meant: all
+		return policy // the calls that it applies to are unknown: it applies to all
 	}
 	var typed v1alpha1.RegistrationPolicySpec
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(completed, &typed); err != nil {
 		return policy
 	}
-	limited := understood(name, &typed)
-	policy.RequestTypes, policy.Sources = limited.RequestTypes, limited.Sources
+	probed := policyFromSpec(name, &typed)
+	policy.RequestTypes, policy.Sources = probed.RequestTypes, probed.Sources
 	return policy
 }
 
-func understood(name rules.PolicyName, spec *v1alpha1.RegistrationPolicySpec) rules.Policy {
+func policyFromSpec(name rules.PolicyName, spec *v1alpha1.RegistrationPolicySpec) rules.Policy {
 	policy := rules.Policy{PolicyName: name, Mode: rules.Mode(spec.Mode), Message: string(spec.Message)}
 	if applies := spec.AppliesTo; applies != nil {
 		policy.RequestTypes = texts[rules.RequestType](applies.RequestTypes)
@@ -107,7 +108,7 @@ func understood(name rules.PolicyName, spec *v1alpha1.RegistrationPolicySpec) ru
 	return policy
 }
 
-// listUses returns references without their lists, for publishing to fill in.
+// listUses converts references; package publish adds the lists.
 func listUses(references []v1alpha1.ListReference) []rules.ListUse {
 	var uses []rules.ListUse
 	for _, reference := range references {
@@ -120,7 +121,7 @@ func listUses(references []v1alpha1.ListReference) []rules.ListUse {
 	return uses
 }
 
-// texts converts between named string types.
+// texts converts a slice between named string types.
 func texts[To, From ~string](from []From) []To {
 	return slices.Collect(func(yield func(To) bool) {
 		for _, text := range from {

@@ -1,2 +1,2 @@
-// Package policyobject turns a stored object into a [rules.Policy], or says why it is not understood.
+// Package policyobject converts a stored object to a [rules.Policy], and says why if the object is not understood.
 package policyobject

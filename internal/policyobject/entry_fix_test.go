@@ -7,17 +7,17 @@ import (
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// An error about a file has the value as it is written there and the fix for that value; of an address, what is behind the @.
+// An error about a file quotes the value and has the fix for that value; of an address it quotes only the part after the @.
 func TestTheFixIsForTheValueAsItIsWritten(t *testing.T) {
 	const allowDomain, denyDomain = "spec.allow.domains[0]", "spec.deny.domains[3]"
 	const allowAddress, denyAddress = "spec.allow.addresses[0]", "spec.deny.addresses[1]"
 	for _, test := range []struct{ path, value, want string }{
 		{allowDomain, "acme.com.", `"acme.com." ends in a dot: write acme.com`},
-		{denyDomain, ".acme.com", `".acme.com" begins with a dot: write "*.acme.com" for all that is below acme.com, or acme.com`},
-		{allowDomain, "*acme.com", `"*acme.com" has its * in another place than before the first dot: write "*.acme.com"`},
-		{allowDomain, "**.acme.com", `"**.acme.com" has its * in another place than before the first dot: write "*.acme.com"`},
+		{denyDomain, ".acme.com", `".acme.com" begins with a dot: write "*.acme.com" for all subdomains of acme.com, or acme.com`},
+		{allowDomain, "*acme.com", `"*acme.com" has a * that is not the whole first label: write "*.acme.com"`},
+		{allowDomain, "**.acme.com", `"**.acme.com" has a * that is not the whole first label: write "*.acme.com"`},
 		{allowDomain, "*.acme.com.", `"*.acme.com." ends in a dot: write "*.acme.com"`},
-		{allowDomain, "acme.*", `"acme.*" has a * behind its beginning: write each domain that you mean; all that is below acme.com is "*.acme.com"`},
+		{allowDomain, "acme.*", `"acme.*" has a * that is not its first label: write each domain; "*.acme.com" covers all subdomains of acme.com`},
 		{allowDomain, "https://acme.com/login?x=1", `"https://acme.com/login?x=1" is a URL: write acme.com`},
 		{allowDomain, "acme.com/", `"acme.com/" has a path: write acme.com`},
 		{allowDomain, "acme.com:443", `"acme.com:443" has a port: write acme.com`},
@@ -26,24 +26,24 @@ func TestTheFixIsForTheValueAsItIsWritten(t *testing.T) {
 		{allowDomain, "acme..com", `"acme..com" has two dots in a row: write acme.com`},
 		{allowDomain, "acme\u3002com", "\"acme\u3002com\" has a dot that is not the ASCII one: write acme.com"},
 		{allowDomain, "acme.com, beta.com", `it holds several domains: write each as an item of its own`},
-		{allowDomain, "192.0.2.1", `"192.0.2.1" is an IP address: write the domain that stands behind the @ of addresses`},
-		{allowDomain, "acme.7", `"acme.7" ends in a number, as no domain of addresses does: write the whole name, as in acme.com`},
-		{allowDomain, "a_b.com", `"a_b.com" has an underscore, as no domain of addresses has: write what stands behind the @ of addresses`},
+		{allowDomain, "192.0.2.1", `"192.0.2.1" is an IP address: write the domain after the @ of addresses`},
+		{allowDomain, "acme.7", `"acme.7" ends in a number, which no domain of an address does: write a whole name such as acme.com`},
+		{allowDomain, "a_b.com", `"a_b.com" has an underscore, which no domain of an address has: write the domain after the @ of addresses`},
 		{allowDomain, "@acme.com", `"@acme.com" has an @, which no domain has: write acme.com`},
 		{denyDomain, "*@acme.com", `"*@acme.com" has an @, which no domain has: write acme.com`},
 		{denyDomain, "{local}@acme.com",
 			`"…@acme.com" is an address: move it to spec.deny.addresses, or write acme.com for all of that domain`},
 		{"spec.allow.publicSuffixes[0]", "co.uk.", `"co.uk." ends in a dot: write co.uk`},
-		{denyAddress, "*@acme.com", `"*@acme.com" stands for every address of the domain: write acme.com in spec.deny.domains`},
-		{allowAddress, "@acme.com", `"@acme.com" stands for every address of the domain: write acme.com in spec.allow.domains`},
+		{denyAddress, "*@acme.com", `"*@acme.com" means every address of the domain: write acme.com in spec.deny.domains`},
+		{allowAddress, "@acme.com", `"@acme.com" means every address of the domain: write acme.com in spec.allow.domains`},
 		{allowAddress, "{local}@acme.com.", `"…@acme.com." ends in a dot: write …@acme.com`},
 		{allowAddress, "Jo <{local}@acme.com>", `"…@acme.com" has a name, brackets or quotes around it: write the address alone`},
 		{allowAddress, "mailto:{local}@acme.com", `"…@acme.com" begins with mailto: write the address alone`},
-		{allowAddress, "{local}@acme.com ", `"…@acme.com" has a space or an invisible character in it: write it again without`},
+		{allowAddress, "{local}@acme.com ", `"…@acme.com" has a space or an invisible character: write it without`},
 		{allowAddress, "{local}@{local}@acme.com", `"…@acme.com" has more than one @: write one address`},
 		{allowAddress, "{local}@acme.com,jo@acme.com", `it holds several addresses: write each as an item of its own`},
 		{allowAddress, "{local}", `it has no @: write a whole address; a domain goes to spec.allow.domains`},
-		{allowAddress, "{local}@[192.0.2.1]", `what stands behind its @ ends in a number: write the name of a domain`},
+		{allowAddress, "{local}@[192.0.2.1]", `the part after its @ ends in a number: write a domain name`},
 		{allowAddress, "acme.com@{local}", ``},
 		{allowDomain, "acme.com {local}", ``},
 		{allowDomain, "{local} at acme.com", ``},
@@ -61,7 +61,7 @@ func TestTheFixIsForTheValueAsItIsWritten(t *testing.T) {
 	}
 }
 
-// Of every fix of a domain, what is to be written is accepted.
+// What a fix for a domain says to write is accepted.
 func TestWhatAFixSaysToWriteIsAccepted(t *testing.T) {
 	for _, value := range []string{
 		"acme.com.", ".acme.com", "*acme.com", "*.acme.com.", "https://acme.com/x", "acme.com:443", " acme.com", "acme..com", "@acme.com",

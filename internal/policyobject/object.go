@@ -15,8 +15,8 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 )
 
-// Mapper returns the REST mapping of the kinds that the operator deals in, known without asking an API server, which may
-// be away, or may not have the CustomResourceDefinition yet.
+// Mapper returns the REST mapping of the kinds that the operator uses. It does not ask an API server, which may be
+// unreachable or may not have the CustomResourceDefinition yet.
 func Mapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	add := func(version schema.GroupVersion, kinds ...string) {
@@ -32,20 +32,20 @@ func Mapper() meta.RESTMapper {
 	return mapper
 }
 
-// Kind is the kind of a policy.
+// Kind is the kind of a policy object.
 const Kind = "RegistrationPolicy"
 
-// New returns a policy without a name.
+// New returns a policy object with only its kind and API version.
 func New() *unstructured.Unstructured {
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(Kind))
 	return object
 }
 
-// Resource is the resource of the kind.
+// Resource is the API resource of policies.
 var Resource = v1alpha1.GroupVersion.WithResource("registrationpolicies")
 
-// NameOf returns namespace and name of a policy.
+// NameOf returns the namespace and name of a policy.
 func NameOf(object *unstructured.Unstructured) types.NamespacedName {
 	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 }
@@ -53,7 +53,7 @@ func NameOf(object *unstructured.Unstructured) types.NamespacedName {
 // maxNote is the API server's limit for an Event's note, in bytes.
 const maxNote = 1024
 
-// EventNote shortens a text to what the note of an Event holds, at a character's boundary.
+// EventNote shortens a text to the limit of an Event's note, at a character boundary.
 func EventNote(text string) string {
 	if len(text) <= maxNote {
 		return text

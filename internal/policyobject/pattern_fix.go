@@ -2,11 +2,11 @@ package policyobject
 
 import "regexp"
 
-// entryPath is the path of an entry: an index in one of the fields that hold domains or addresses.
+// entryPath matches the path of an entry: an item of a field of domains or addresses.
 var entryPath = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|publicSuffixes|addresses)\[\d+\]$`)
 
-// EntryAt returns where an entry stands whose path this is: allow or deny, and the field, such as domains. It is not found where the path
-// is not one of an entry.
+// EntryAt splits the path of an entry into side, allow or deny, and field, such as domains. found is false if the path
+// is not that of an entry.
 func EntryAt(path string) (side, field string, found bool) {
 	match := entryPath.FindStringSubmatch(path)
 	if match == nil {
@@ -17,8 +17,8 @@ func EntryAt(path string) (side, field string, found bool) {
 
 func isEntry(path string) bool { return entryPath.MatchString(path) }
 
-// shapes are what the fields with a pattern hold: a pattern is no sentence.
-var shapes = []struct {
+// patternHints say what to write into fields with a pattern, since a regular expression is hard to read.
+var patternHints = []struct {
 	path  *regexp.Regexp
 	write string
 }{
@@ -27,24 +27,26 @@ var shapes = []struct {
 	{regexp.MustCompile(`^spec\.profile\[\d+\]\.attribute$`),
 		"write the variable name of an attribute in Okta: a letter, then letters, digits and underscores, such as userType"},
 	{regexp.MustCompile(`\.configMap\.name$`),
-		"write the name of a ConfigMap: small letters, digits, - and ., with a letter or digit at both ends"},
+		"write the name of a ConfigMap: lowercase letters, digits, - and ., with a letter or digit at both ends"},
 	{regexp.MustCompile(`\.(key|keys\[\d+\])$`), "write a key of a ConfigMap: letters, digits, -, _ and ."},
-	{regexp.MustCompile(`\.lists\[\d+\]\.name$`), "write a name such as partners: small letters, digits and -, with a letter or digit at both ends"},
+	{regexp.MustCompile(`\.lists\[\d+\]\.name$`),
+		"write a name such as partners: lowercase letters, digits and -, with a letter or digit at both ends"},
 	{regexp.MustCompile(`^spec\.message$`), "write one line of plain text, or leave the field out"},
 	{regexp.MustCompile(`^metadata\.name$`),
-		"write a name as in Kubernetes (RFC 1123): small letters, digits, - and ., with a letter or digit at both ends"},
+		"write a name as in Kubernetes (RFC 1123): lowercase letters, digits, - and ., with a letter or digit at both ends"},
 	{regexp.MustCompile(`^metadata\.namespace$`),
-		"write a name as in Kubernetes (RFC 1123): small letters, digits and -, with a letter or digit at both ends"},
+		"write a name as in Kubernetes (RFC 1123): lowercase letters, digits and -, with a letter or digit at both ends"},
 	{regexp.MustCompile(`^metadata\.(labels|annotations)`),
-		"write names and values as in Kubernetes: letters, digits, -, _ and ., with a letter or digit at both ends; a name may have a domain and / in front"},
+		"write names and values as in Kubernetes: letters, digits, -, _ and ., with a letter or digit at both ends; " +
+			"a name may have a domain and / in front"},
 	{entryPath, "write a domain such as acme.com, or, among addresses, a plain address such as jo@acme.com"},
 }
 
-// shape returns what to write into a field whose pattern its value does not match.
-func shape(path string) string {
-	for _, shape := range shapes {
-		if shape.path.MatchString(path) {
-			return shape.write
+// patternHint returns what to write into a field whose value does not match its pattern.
+func patternHint(path string) string {
+	for _, hint := range patternHints {
+		if hint.path.MatchString(path) {
+			return hint.write
 		}
 	}
 	return "write it as docs/reference/policy.md says"

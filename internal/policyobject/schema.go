@@ -25,17 +25,17 @@ import (
 	"registrationpolicy.dev/operator/config/crd"
 )
 
-// Schema is the schema of a policy's spec as the API server enforces it, run here by the API server's own packages: with
-// it, a file is held to the same rules as an applied object, and an object stored under another version of the
-// CustomResourceDefinition is recognised. Safe for use by several goroutines.
+// Schema validates a policy's spec as the API server does, with the API server's own packages. So a file is checked by
+// the same rules as an applied object, and an object stored under another version of the CustomResourceDefinition is
+// noticed. It is safe for concurrent use.
 type Schema struct {
 	structural *schema.Structural
 	openAPI    validation.SchemaValidator
 	cel        *cel.Validator
 }
 
-// NewSchema returns the schema of the CustomResourceDefinition that this operator was built with. It is compiled once: that
-// takes tens of milliseconds.
+// NewSchema returns the schema of the CustomResourceDefinition that this operator was built with. It fails only if that
+// definition is invalid. The schema is compiled once, which takes tens of milliseconds.
 var NewSchema = sync.OnceValues(compileSpecSchema)
 
 func compileSpecSchema() (*Schema, error) {
@@ -60,34 +60,34 @@ func compileSpecSchema() (*Schema, error) {
 	return &Schema{structural, openAPI, cel.NewValidator(structural, false, celconfig.PerCallLimit)}, nil
 }
 
-// Validate completes spec with the defaults and returns every violation of the schema, unknown fields included. What it is
-// given stays as it is.
+// Validate returns a copy of spec with the defaults, and all violations of the schema, including unknown fields. It
+// does not change spec.
 func (s *Schema) Validate(ctx context.Context, spec map[string]any) (completed map[string]any, _ field.ErrorList) {
 	path := field.NewPath("spec")
 	completed = runtime.DeepCopyJSON(spec)
 	errs := unknownFields(completed, s.structural)
 	for _, null := range nulls(path, completed) {
-		errs = append(errs, field.Required(null, "null is no value; write one, or leave the field out"))
+		errs = append(errs, field.Required(null, "null is not a value; write one, or leave the field out"))
 	}
 	defaulting.PruneNonNullableNullsWithoutDefaults(completed, s.structural)
 	defaulting.Default(completed, s.structural)
 	errs = append(errs, validation.ValidateCustomResource(path, completed, s.openAPI)...)
 	errs = append(errs, listtype.ValidateListSetsAndMaps(path, s.structural, completed)...)
-	if slices.ContainsFunc(errs, keepsFromRules) {
+	if slices.ContainsFunc(errs, preventsCEL) {
 		return completed, errs
 	}
-	// To its end even when the process stops: what was interrupted would pass for a policy that is not understood.
+	// Not canceled when the process stops: an interrupted validation would look like a policy that is not understood.
 	ctx = context.WithoutCancel(ctx)
 	violations, _ := s.cel.Validate(ctx, path, s.structural, completed, nil, celconfig.RuntimeCELCostBudget)
-	errs = slices.DeleteFunc(errs, func(err *field.Error) bool { // the rule on the same field says what to write instead
+	errs = slices.DeleteFunc(errs, func(err *field.Error) bool { // a CEL rule on the same field has the better message
 		return (strings.Contains(err.Detail, "should match") || strings.Contains(err.Detail, "properties")) &&
 			slices.ContainsFunc(violations, func(v *field.Error) bool { return v.Field == err.Field })
 	})
 	return completed, append(errs, violations...)
 }
 
-// nulls returns the paths of the members of known fields that are null. An API server drops them; from a file, where a field
-// whose members are all commented out is null, that would make "every call" of some calls.
+// nulls returns the paths of null fields. The API server drops them, but in a file a field is null if all of its
+// members are commented out. To drop such an appliesTo would apply the policy to every call.
 func nulls(path *field.Path, value any) []*field.Path {
 	var paths []*field.Path
 	switch value := value.(type) {
@@ -107,9 +107,9 @@ func nulls(path *field.Path, value any) []*field.Path {
 	return paths
 }
 
-// keepsFromRules tells the violations with which the API server does not evaluate rules in CEL: the object is not of their
-// shape, or too large. With any other, the rules say what to write instead.
-func keepsFromRules(violation *field.Error) bool {
+// preventsCEL reports whether the API server skips CEL rules after a violation: the object has other types than the
+// rules expect, or is too large.
+func preventsCEL(violation *field.Error) bool {
 	switch violation.Type {
 	case field.ErrorTypeNotSupported, field.ErrorTypeRequired, field.ErrorTypeTypeInvalid,
 		field.ErrorTypeTooLong, field.ErrorTypeTooMany:
@@ -126,20 +126,21 @@ func unknownFields(spec map[string]any, structural *schema.Structural) field.Err
 	})
 	var errs field.ErrorList
 	for _, path := range unknown {
-		errs = append(errs, &field.Error{Type: field.ErrorTypeForbidden, Field: sayable(path, structural), Detail: UnknownField})
+		errs = append(errs, &field.Error{Type: field.ErrorTypeForbidden, Field: quotablePath(path, structural), Detail: UnknownField})
 	}
 	return errs
 }
 
-// UnknownField is the detail of a violation by a field that the schema does not have.
+// UnknownField is the detail of a violation by an unknown field.
 const UnknownField = "unknown field"
 
-// IsFieldName tells what looks like the path of a field from an address in the wrong place.
+// IsFieldName reports whether a text looks like the path of a field, rather than an address in the wrong place.
 var IsFieldName = regexp.MustCompile(`^[A-Za-z0-9_.\[\]-]+$`).MatchString
 
-// sayable returns the path of a field that the schema does not know. Of one that holds more than a misspelt name it is only
-// the part that the schema knows: the rest may be a local part, which may hold dots itself.
-func sayable(path string, structural *schema.Structural) string {
+// quotablePath returns the path of an unknown field as a message may quote it. If the path does not look like field
+// names, it returns only the part that the schema knows, since the rest may be a local part, which may itself hold
+// dots.
+func quotablePath(path string, structural *schema.Structural) string {
 	if IsFieldName(path) {
 		return path
 	}
@@ -160,13 +161,13 @@ func sayable(path string, structural *schema.Structural) string {
 	return strings.Join(steps[:known], ".") + ".…"
 }
 
-// summary joins violations into one line. It leaves out the values, which may hold a local part.
+// summary joins violations into one line, without the values, which may hold a local part.
 func summary(errs field.ErrorList) string {
-	const most = 3 // more do not help: the first ones are fixed first
+	const maxViolations = 3 // authors fix the first ones first
 	var parts []string
 	for i, err := range errs {
-		if i == most {
-			parts = append(parts, fmt.Sprintf("and %d more", len(errs)-most))
+		if i == maxViolations {
+			parts = append(parts, fmt.Sprintf("and %d more", len(errs)-maxViolations))
 			break
 		}
 		parts = append(parts, Violation(err))
@@ -174,22 +175,22 @@ func summary(errs field.ErrorList) string {
 	return strings.Join(parts, "; ")
 }
 
-// Violation says in words what a violation is, and its fix. It holds no value.
+// Violation returns what a violation is and its fix, in words and without the value.
 func Violation(err *field.Error) string {
 	switch err.Type {
 	case field.ErrorTypeRequired:
 		return strings.TrimSuffix(fmt.Sprintf("%s: required: %s", err.Field, err.Detail), ": ")
 	case field.ErrorTypeDuplicate:
-		if listPath(err.Field) {
-			return err.Field + ": several lists have one name, or none; give each a name of its own, as in {name: partners, configMap: …}"
+		if isListPath(err.Field) {
+			return err.Field + ": several lists have the same name, or none; give each its own name, as in {name: partners, configMap: …}"
 		}
 		return err.Field + ": listed twice; write each item once"
 	case field.ErrorTypeTooMany:
-		said := fmt.Sprintf("%s: too many: %s", err.Field, err.Detail)
-		if strings.HasPrefix(err.Field, "spec.profile[") { // the schema has no better words for an object where a value belongs
-			said += "; write a string, number, boolean, or a list of strings"
+		text := fmt.Sprintf("%s: too many: %s", err.Field, err.Detail)
+		if strings.HasPrefix(err.Field, "spec.profile[") { // the schema reports an object there only as too many properties
+			text += "; write a string, number, boolean, or a list of strings"
 		}
-		return said
+		return text
 	case field.ErrorTypeForbidden:
 		if err.Detail == UnknownField {
 			return err.Field + ": unknown field; look at its spelling and its place"
@@ -198,35 +199,35 @@ func Violation(err *field.Error) string {
 	case field.ErrorTypeNotSupported, field.ErrorTypeTooLong:
 		return fmt.Sprintf("%s: %s: %s", err.Field, strings.ToLower(err.Type.String()), err.Detail)
 	default:
-		return err.Field + ": " + plainWords(err)
+		return err.Field + ": " + plainDetail(err)
 	}
 }
 
 var (
 	inBody    = regexp.MustCompile(`^\S* in body `)
 	wrongType = regexp.MustCompile(`^must be of type (\w+): "(\w+)"$`)
-	// kinds are the types of JSON in the words of somebody who writes YAML.
-	kinds = map[string]string{
+	// yamlTypes describe how to write each JSON type in YAML.
+	yamlTypes = map[string]string{
 		"array": "a list, one item after each - or between [ and ]", "object": "fields, each as name: value",
 		"string": "text, in quotes where YAML takes it for something else", "boolean": "true or false", "integer": "a whole number",
 		"number": "a number",
 	}
 )
 
-// plainWords says what the schema's validator says, which repeats part of the path, speaks of a body, shows regular expressions,
-// and has no fix.
-func plainWords(err *field.Error) string {
+// plainDetail rewrites the detail of a schema violation, which repeats part of the path, mentions a body, shows regular
+// expressions, and has no fix.
+func plainDetail(err *field.Error) string {
 	detail := inBody.ReplaceAllLiteralString(err.Detail, "")
 	switch {
 	case strings.HasPrefix(detail, "should match "), strings.Contains(detail, "regex used for validation"):
-		return shape(err.Field)
+		return patternHint(err.Field)
 	case strings.HasPrefix(detail, "should have at least 1 items"):
 		return "is empty; write an item, or leave the field out"
 	case strings.HasPrefix(detail, "should be at least 1 char"):
-		return "is empty; " + shape(err.Field)
+		return "is empty; " + patternHint(err.Field)
 	}
-	if match := wrongType.FindStringSubmatch(detail); match != nil && kinds[match[1]] != "" {
-		return fmt.Sprintf("must be of type %s, and is of type %s; write %s", match[1], match[2], kinds[match[1]])
+	if match := wrongType.FindStringSubmatch(detail); match != nil && yamlTypes[match[1]] != "" {
+		return fmt.Sprintf("must be of type %s, and is of type %s; write %s", match[1], match[2], yamlTypes[match[1]])
 	}
 	return detail
 }

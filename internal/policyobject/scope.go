@@ -13,48 +13,46 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Scopes bounds namespaces to the calls of some sources: a policy of such a namespace takes part in no other call,
-// whatever it says. The keys are namespaces, the values Okta's `source`s. A namespace that is not there is not bounded;
-// nil bounds none.
+// Scopes maps a namespace to the sources, as in the `source` of Okta's call, to which its policies are bounded: they
+// take part in no other call, even if they name other sources. A namespace without an entry is not bounded.
 type Scopes map[string][]string
 
-// oktaSource is the shape of an id that Okta gives, for example rul1bufGk5dJdRYw50g4. What looks otherwise is a slip of
-// the pen, and a bound with a slip in it would be another one than was meant.
-var oktaSource = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
+// sourceID matches an id that Okta assigns, for example rul1bufGk5dJdRYw50g4. Anything else is a typing error, which
+// would bound the namespace to the wrong sources.
+var sourceID = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
 
-// ParseScopes reads entries of the form namespace=source,source. The error says in one line all that is wrong with
-// them.
+// ParseScopes reads entries of the form namespace=source,source. The error names every bad entry, in one line.
 func ParseScopes(entries []string) (Scopes, error) {
 	scopes := Scopes{}
-	var faults []string
+	var problems []string
 	for _, entry := range entries {
 		namespace, list, found := strings.Cut(entry, "=")
 		if !found {
-			faults = append(faults, fmt.Sprintf("%q: write namespace=source,source", entry))
+			problems = append(problems, fmt.Sprintf("%q: write namespace=source,source", entry))
 			continue
 		}
-		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
-			faults = append(faults, fmt.Sprintf("%q is not the name of a namespace: %s", namespace, problems[0]))
+		if reasons := validation.IsDNS1123Label(namespace); len(reasons) > 0 {
+			problems = append(problems, fmt.Sprintf("%q is not the name of a namespace: %s", namespace, reasons[0]))
 		}
 		if _, twice := scopes[namespace]; twice {
-			faults = append(faults, fmt.Sprintf("%q is given twice; write all of its sources at once, with commas between", namespace))
+			problems = append(problems, fmt.Sprintf("%q is given twice; write all of its sources at once, with commas between", namespace))
 		}
 		sources := strings.Split(list, ",")
 		if list == "" {
-			faults = append(faults, fmt.Sprintf("%q: no source; to let a namespace decide nothing, do not watch it", namespace))
+			problems = append(problems, fmt.Sprintf("%q: no source; to let a namespace decide nothing, do not watch it", namespace))
 			sources = nil
 		}
 		for _, source := range sources {
-			if !oktaSource.MatchString(source) {
-				faults = append(faults, fmt.Sprintf("%q: %q is not the id of an enrolment policy or rule, which is "+
+			if !sourceID.MatchString(source) {
+				problems = append(problems, fmt.Sprintf("%q: %q is not the id of an enrolment policy or rule, which is "+
 					"1 to 64 letters and digits, as in rul1bufGk5dJdRYw50g4", namespace, source))
 			}
 		}
 		slices.Sort(sources)
 		scopes[namespace] = slices.Compact(sources)
 	}
-	if len(faults) > 0 {
-		return nil, errors.New(strings.Join(faults, "; "))
+	if len(problems) > 0 {
+		return nil, errors.New(strings.Join(problems, "; "))
 	}
 	return scopes, nil
 }
@@ -62,19 +60,19 @@ func ParseScopes(entries []string) (Scopes, error) {
 // Namespaces returns the bounded namespaces, sorted.
 func (s Scopes) Namespaces() []string { return slices.Sorted(maps.Keys(s)) }
 
-// Bound returns what of a policy is within the scope of its namespace, and what of its appliesTo is outside. A policy
-// that names no source is bounded to the whole scope. Not ok means that nothing is left: the policy must not be
-// compiled, as one without sources takes part in every call.
+// Bound limits a policy to the scope of its namespace, and returns the parts of its appliesTo that are outside. A
+// policy that names no source gets all sources of the scope. If ok is false, nothing is within the scope; the caller
+// must not compile the policy, since a policy without sources applies to every call.
 //
-// A policy that is not understood is bounded like any other, so that what one namespace breaks denies no calls of
-// others. What of it is outside is not told: it may not say what it seems to say.
+// A policy that is not understood is limited in the same way, so that it denies no calls of other namespaces. Its
+// outside parts are not returned, since they may have been misread.
 func (s Scopes) Bound(policy rules.Policy) (within rules.Policy, outside []rules.Rejection, ok bool) {
 	scope, bounded := s[policy.Namespace]
 	if !bounded {
 		return policy, nil, true
 	}
 	const path = "spec.appliesTo.sources"
-	told := fmt.Sprintf("policies of namespace %s decide calls of %s only (--namespace-sources)", policy.Namespace, WriteOut(scope))
+	limits := fmt.Sprintf("policies of namespace %s decide calls of %s only (--namespace-sources)", policy.Namespace, JoinSources(scope))
 	reject := func(path, message string) {
 		if policy.NotUnderstood == "" {
 			outside = append(outside, rules.Rejection{Policy: policy.PolicyName, Path: path, Message: message})
@@ -83,7 +81,7 @@ func (s Scopes) Bound(policy rules.Policy) (within rules.Policy, outside []rules
 	within = policy
 	if len(policy.Sources) == 0 {
 		within.Sources = slices.Clone(scope)
-		reject(path, "missing, which means every source, and "+told+"; write one or more of these")
+		reject(path, "missing, which means every source, and "+limits+"; write one or more of these")
 		return within, outside, len(scope) > 0
 	}
 	within.Sources = nil
@@ -92,7 +90,7 @@ func (s Scopes) Bound(policy rules.Policy) (within rules.Policy, outside []rules
 			within.Sources = append(within.Sources, source)
 			continue
 		}
-		reject(fmt.Sprintf("%s[%d]", path, i), told+"; write one of these, or remove it")
+		reject(fmt.Sprintf("%s[%d]", path, i), limits+"; write one of these, or remove it")
 	}
 	if len(within.Sources) == 0 {
 		return rules.Policy{}, outside, false
@@ -100,7 +98,7 @@ func (s Scopes) Bound(policy rules.Policy) (within rules.Policy, outside []rules
 	return within, outside, true
 }
 
-// BoundAll bounds each policy. It leaves out those of which nothing is left.
+// BoundAll calls Bound for each policy, and drops policies that are entirely outside of their scope.
 func (s Scopes) BoundAll(policies []rules.Policy) (within []rules.Policy, outside []rules.Rejection) {
 	within = make([]rules.Policy, 0, len(policies))
 	for _, policy := range policies {
@@ -113,8 +111,8 @@ func (s Scopes) BoundAll(policies []rules.Policy) (within []rules.Policy, outsid
 	return within, outside
 }
 
-// Warnings returns what looks wrong in policies that have their lists, as far as the scopes of their namespaces let
-// them take part: of each policy, first what there is to say of its lists.
+// Warnings returns the warnings about policies, which have their lists, within their scopes: sorted by policy, those
+// about lists first.
 func (s Scopes) Warnings(policies []rules.Policy) []rules.Warning {
 	within, _ := s.BoundAll(policies)
 	var warnings []rules.Warning
@@ -126,11 +124,11 @@ func (s Scopes) Warnings(policies []rules.Policy) []rules.Warning {
 	return warnings
 }
 
-// maxListed is how many sources a message writes out.
+// maxListed is how many sources a message names.
 const maxListed = 10
 
-// WriteOut writes out sources, but not so many that a message has room for nothing else.
-func WriteOut(sources []string) string {
+// JoinSources joins sources for a message, and counts those beyond the first ten.
+func JoinSources(sources []string) string {
 	text := strings.Join(sources[:min(len(sources), maxListed)], ", ")
 	if more := len(sources) - maxListed; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)

@@ -10,7 +10,8 @@ import (
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// Objects that were stored when the schema refused less. What allowed nobody still allows nobody, and denies nobody else.
+// Objects that were stored when the schema was less strict. An entry that matched nothing still allows nothing, and does not
+// deny other calls.
 func TestStoredEntriesThatTheSchemaRefusesNowAreJudgedByTheRules(t *testing.T) {
 	schema, err := NewSchema()
 	if err != nil {

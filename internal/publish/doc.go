@@ -1,3 +1,2 @@
-// Package publish resolves the lists that policies name, puts the rules of all namespaces in force together, and tells who has to
-// know.
+// Package publish resolves the lists that policies name, and puts the rules of all namespaces in force in one snapshot.
 package publish

@@ -18,37 +18,38 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// ConfigMaps is where lists are kept. Only ConfigMaps with the label of a list are in it.
+// ConfigMaps provides the ConfigMaps that have the label of a list.
 type ConfigMaps interface {
-	// Version returns the version of a ConfigMap; the zero Version where there is none.
+	// Version returns the version of a ConfigMap; the zero Version if there is none.
 	Version(name types.NamespacedName) Version
-	// Get returns a ConfigMap in the version that Version has returned; nil if it is gone. It must not be changed. An error says that it
-	// could not be told: ErrChanged, that it is stored in another version.
+	// Get returns a ConfigMap in the given version; nil if it is gone. The caller must not change it. Get fails if the
+	// ConfigMap cannot be read, and with ErrChanged if it is stored in another version.
 	Get(ctx context.Context, name types.NamespacedName, version Version) (*corev1.ConfigMap, error)
 }
 
-// ErrChanged says that an object is stored in another version than its watch has brought. Rules made of it would go back when the watch
-// brings the versions between: a list that was deleted and made again would be in force, then missing, then in force again.
+// ErrChanged means that an object is stored in another version than its watch has brought. Rules built from it would go
+// back when the watch brings the versions between: a list that was deleted and created again would be in force, then
+// missing, then in force.
 var ErrChanged = errors.New("it has changed, and the watch has not brought that yet")
 
-// Version names one stored state of an object.
+// Version identifies one stored version of an object.
 type Version struct {
 	// UID and ResourceVersion are those of the object.
 	UID             types.UID
 	ResourceVersion string
 }
 
-// Lists finds the lists that policies name, and compiles each content once, however many policies use it and however often rules
-// are built. Groups of policies, such as a namespace, are resolved side by side: one whose list takes long to compile holds up no
-// other.
+// Lists resolves the lists that policies name. It compiles each content once, even if several policies use it or rules
+// are built again. Groups of policies, such as a namespace, are resolved concurrently, so that a list that takes long
+// to compile delays only its own group.
 type Lists struct {
 	metrics *Metrics
 
-	// large is held while a list of several ConfigMaps is read.
-	large sync.Mutex
+	// sharded is held while a list of several ConfigMaps is read.
+	sharded sync.Mutex
 
 	mu       sync.Mutex
-	groups   map[string]map[listKey]*foundList
+	groups   map[string]map[listKey]*resolvedList
 	compiled map[string]*rules.List // by digest
 }
 
@@ -58,39 +59,39 @@ type listKey struct {
 	key string
 }
 
-// foundList is what a reference led to, and by which objects. It is immutable.
-type foundList struct {
-	by   map[types.NamespacedName]Version
-	list *rules.List
-	// text and lines are what was counted of it: all of it, unless overBudget says that it was not read to its end.
+// resolvedList is the result of resolving a reference. It is immutable.
+type resolvedList struct {
+	// objects are the versions of the ConfigMaps that were looked at.
+	objects map[types.NamespacedName]Version
+	list    *rules.List // nil if the list is missing
+	// text is the size in bytes, and lines the number of lines. With overBudget they may cover only a part of the list.
 	text, lines int64
-	// missing, broken and overBudget are those of rules.ListUse.
+	// missing, broken and overBudget are as in rules.ListUse.
 	missing    string
 	broken     bool
 	overBudget bool
 }
 
-// NewLists returns an empty set. The metrics may be nil.
+// NewLists returns a Lists without groups. metrics may be nil.
 func NewLists(metrics *Metrics) *Lists {
-	return &Lists{metrics: metrics, groups: map[string]map[listKey]*foundList{}, compiled: map[string]*rules.List{}}
+	return &Lists{metrics: metrics, groups: map[string]map[listKey]*resolvedList{}, compiled: map[string]*rules.List{}}
 }
 
-// Resolve returns the policies of a group, in the order in which they were given, with the lists that they name. What the group used
-// before and uses no longer is forgotten. Only if an object that a list was read from has changed is anything read, hashed or compiled
-// anew. An error says that it could not be told which lists there are, which is not the absence of any; the earlier state is then kept.
-// It is ErrChanged where that passes by itself.
-// One group is resolved by one goroutine at a time.
+// Resolve returns the policies of a group, in the given order, with the lists that they name. It reads and compiles a
+// list again only if one of its ConfigMaps has changed, and forgets lists that the group no longer uses. It fails if a
+// ConfigMap cannot be read, which is not the same as a missing list, and keeps the earlier state; an ErrChanged passes
+// by itself. A group may be resolved by only one goroutine at a time.
 //
-// Each list is taken from the account, in the order of their names; one that does not fit counts as missing.
+// The lists are taken from the account in the order of their names; a list that does not fit counts as missing.
 func (l *Lists) Resolve(
 	ctx context.Context, group string, from ConfigMaps, account *budget.Account, policies []rules.Policy,
 ) ([]rules.Policy, error) {
 	l.mu.Lock()
 	before := l.groups[group]
 	l.mu.Unlock()
-	found := map[listKey]*foundList{}
+	found := map[listKey]*resolvedList{}
 	for _, key := range namedBy(policies) {
-		list, err := l.find(ctx, key, from, account, before[key])
+		list, err := l.resolveList(ctx, key, from, account, before[key])
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +117,7 @@ func keyOf(policy *rules.Policy, use *rules.ListUse) listKey {
 	return listKey{types.NamespacedName{Namespace: policy.Namespace, Name: use.Name}, use.Key}
 }
 
-// namedBy returns the lists that policies name, each once, in the order of their names.
+// namedBy returns the lists that policies name, without duplicates, sorted by name.
 func namedBy(policies []rules.Policy) []listKey {
 	named := map[listKey]bool{}
 	for i := range policies {
@@ -131,12 +132,12 @@ func namedBy(policies []rules.Policy) []listKey {
 	})
 }
 
-// find returns what a reference leads to, as far as the account has room for it. before is what it led to at the last time; nil if
-// that is not known.
-func (l *Lists) find(
-	ctx context.Context, key listKey, from ConfigMaps, account *budget.Account, before *foundList,
-) (*foundList, error) {
-	if before != nil && before.current(from) {
+// resolveList resolves a reference, and refuses a list that does not fit into the account. before is the previous
+// result; nil if there is none.
+func (l *Lists) resolveList(
+	ctx context.Context, key listKey, from ConfigMaps, account *budget.Account, before *resolvedList,
+) (*resolvedList, error) {
+	if before != nil && before.isCurrent(from) {
 		switch refusal := account.Check(before.text, before.lines); {
 		case before.list == nil && !before.overBudget:
 			return before, nil
@@ -148,33 +149,33 @@ func (l *Lists) find(
 			return before, nil
 		}
 	}
-	var fault error
-	found := &foundList{by: map[types.NamespacedName]Version{}}
+	var getErr error
+	found := &resolvedList{objects: map[types.NamespacedName]Version{}}
 	get := func(name string) (*corev1.ConfigMap, bool) {
-		place := types.NamespacedName{Namespace: key.Namespace, Name: name}
-		version := from.Version(place)
-		found.by[place] = version
-		if fault != nil || version == (Version{}) {
+		ref := types.NamespacedName{Namespace: key.Namespace, Name: name}
+		version := from.Version(ref)
+		found.objects[ref] = version
+		if getErr != nil || version == (Version{}) {
 			return nil, false
 		}
-		object, err := from.Get(ctx, place, version)
+		object, err := from.Get(ctx, ref, version)
 		if err != nil {
-			fault = err
+			getErr = err
 			return nil, false
 		}
 		return object, object != nil
 	}
-	reading := &reading{lists: l, account: account}
-	defer reading.end()
-	missing, result := listconfigmap.Stream(get, key.Name, key.key, reading)
-	if fault != nil {
-		return nil, fault
+	reader := &listReader{lists: l, account: account}
+	defer reader.end()
+	missing, result := listconfigmap.Stream(get, key.Name, key.key, reader)
+	if getErr != nil {
+		return nil, getErr
 	}
-	found.text, found.lines = reading.text, reading.lines
+	found.text, found.lines = reader.text, reader.lines
 	switch result {
 	case listconfigmap.Found:
 		account.Take(found.text, found.lines)
-		found.list = reading.finish()
+		found.list = reader.finish()
 	case listconfigmap.NotWanted:
 		account.Refuse(found.text, found.lines)
 		return found.refused(account.Check(found.text, found.lines)), nil
@@ -186,29 +187,30 @@ func (l *Lists) find(
 	return found, nil
 }
 
-// refused returns the same without the list, which is beyond the budget.
-func (f *foundList) refused(why string) *foundList {
-	return &foundList{by: f.by, text: f.text, lines: f.lines, missing: why, broken: true, overBudget: true}
+// refused returns a copy without the list, which is over the budget.
+func (f *resolvedList) refused(why string) *resolvedList {
+	return &resolvedList{objects: f.objects, text: f.text, lines: f.lines, missing: why, broken: true, overBudget: true}
 }
 
-// reading takes up the texts of one list, as long as the account has room for them.
-type reading struct {
+// listReader is the listconfigmap.Sink that compiles one list while it fits into the account.
+type listReader struct {
 	lists       *Lists
 	account     *budget.Account
-	known       *rules.List // the list that it says it is, if that is compiled already
+	known       *rules.List // the compiled list with the announced digest; nil if there is none
 	builder     *rules.ListBuilder
-	text, lines int64
-	exclusive   bool
+	text, lines int64 // read so far: bytes and lines
+	exclusive   bool  // holds lists.sharded
 }
 
-// Begin refuses a list that says it is too large. Of lists of several ConfigMaps, one is read at a time.
-func (r *reading) Begin(digest string, size int64) bool {
+// Begin refuses a list whose announced size does not fit. Only one list of several ConfigMaps is read at a time, to
+// bound memory.
+func (r *listReader) Begin(digest string, size int64) bool {
 	if size >= 0 {
 		if r.account.Check(size, 0) != "" {
 			r.text = size
 			return false
 		}
-		r.lists.large.Lock()
+		r.lists.sharded.Lock()
 		r.exclusive = true
 	}
 	r.lists.mu.Lock()
@@ -220,8 +222,8 @@ func (r *reading) Begin(digest string, size int64) bool {
 	return true
 }
 
-// Add compiles a text unless the whole is compiled already.
-func (r *reading) Add(text []byte) bool {
+// Add adds a text to the compiled list, unless the list is compiled already. It returns false if the list does not fit.
+func (r *listReader) Add(text []byte) bool {
 	r.text += int64(len(text))
 	r.lines += int64(bytes.Count(text, []byte{'\n'}))
 	if r.account.Check(r.text, r.lines) != "" {
@@ -233,8 +235,8 @@ func (r *reading) Add(text []byte) bool {
 	return true
 }
 
-// finish returns the list of the texts, which other groups may use too.
-func (r *reading) finish() *rules.List {
+// finish returns the compiled list, and shares it with other groups.
+func (r *listReader) finish() *rules.List {
 	if r.known != nil {
 		return r.known
 	}
@@ -249,15 +251,15 @@ func (r *reading) finish() *rules.List {
 	return list
 }
 
-func (r *reading) end() {
+func (r *listReader) end() {
 	if r.exclusive {
-		r.lists.large.Unlock()
+		r.lists.sharded.Unlock()
 	}
 }
 
-// current says that none of the objects that the list was read from has changed.
-func (f *foundList) current(from ConfigMaps) bool {
-	for name, version := range f.by {
+// isCurrent reports whether the ConfigMaps that were looked at are unchanged.
+func (f *resolvedList) isCurrent(from ConfigMaps) bool {
+	for name, version := range f.objects {
 		if from.Version(name) != version {
 			return false
 		}
@@ -265,8 +267,9 @@ func (f *foundList) current(from ConfigMaps) bool {
 	return true
 }
 
-// replace notes what a group uses now, and drops what no group uses. A list that a snapshot in force still has lives as long as that.
-func (l *Lists) replace(group string, found map[listKey]*foundList) {
+// replace sets the lists of a group, and drops compiled lists that no group uses. A snapshot in force keeps its own
+// lists.
+func (l *Lists) replace(group string, found map[listKey]*resolvedList) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.groups[group] = found
@@ -290,7 +293,7 @@ func (l *Lists) replace(group string, found map[listKey]*foundList) {
 	l.metrics.listsInUse(len(inUse), entries)
 }
 
-// Forget drops a group and what only it used.
+// Forget drops a group and the lists that only it used.
 func (l *Lists) Forget(group string) {
 	l.replace(group, nil)
 	l.mu.Lock()

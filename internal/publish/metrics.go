@@ -13,7 +13,7 @@ const (
 	buildReadFailed = "read_failed"
 )
 
-// Metrics are what publishing counts:
+// Metrics are the metrics of builds, lists and memory budgets:
 //
 //	registration_policy_rules_builds_total{result}         builds of the rules: published, list_failed (API server),
 //	                                                       read_failed (directory)
@@ -26,7 +26,7 @@ const (
 //	registration_policy_list_entries                       entries of these lists together
 //	registration_policy_list_compilations_total            lists compiled
 //	registration_policy_namespace_memory_bytes{watched_namespace}        memory that its policies and the lists that they name
-//	                                                       want, what is refused included
+//	                                                       need, refused ones included
 //	registration_policy_namespace_memory_limit_bytes{watched_namespace}  what --namespace-limits gives it; absent without a limit
 type Metrics struct {
 	builds        *prometheus.CounterVec
@@ -66,7 +66,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		compilations: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "list_compilations_total", Help: "Lists compiled.",
 		}),
-		wanted: byNamespace("namespace_memory_bytes", "Memory that policies and lists of a namespace want, refused ones included."),
+		wanted: byNamespace("namespace_memory_bytes", "Memory that policies and lists of a namespace need, refused ones included."),
 		limits: byNamespace("namespace_memory_limit_bytes", "Memory that a namespace may take."),
 	}
 	for _, result := range []string{buildPublished, buildListFailed, buildReadFailed} {
@@ -89,10 +89,10 @@ func (m *Metrics) published(rejections int, took time.Duration) {
 	m.rejected.Set(float64(rejections))
 }
 
-// ListFailed counts a build that failed because the API server did not say what there is.
+// ListFailed counts a build that failed because policies or lists could not be read from the API server.
 func (m *Metrics) ListFailed() { m.failed(buildListFailed) }
 
-// ReadFailed counts a read of a directory that failed.
+// ReadFailed counts a failed read of a policy directory.
 func (m *Metrics) ReadFailed() { m.failed(buildReadFailed) }
 
 func (m *Metrics) failed(result string) {
@@ -100,12 +100,13 @@ func (m *Metrics) failed(result string) {
 	m.stale.Set(1)
 }
 
-// ReadSucceeded says that the last read of a directory did not fail, whether or not it changed anything.
+// ReadSucceeded notes that the last read of a policy directory succeeded, even if the rules did not change.
 func (m *Metrics) ReadSucceeded() { m.stale.Set(0) }
 
 func (m *Metrics) storedInForce(rejections int) { m.rejected.Set(float64(rejections)) }
 
-// Budget notes how many bytes of memory a namespace wants and may take; a limit of 0 is none. A nil Metrics notes nothing.
+// Budget sets how many bytes of memory a namespace needs and may take; a limit of 0 is none. A nil Metrics does
+// nothing.
 func (m *Metrics) Budget(namespace string, wanted, limit int64) {
 	if m == nil {
 		return

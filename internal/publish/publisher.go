@@ -11,101 +11,104 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// BoundFunc returns what of a policy is within the scope of its namespace, and what is outside. Not ok means that nothing is left.
+// BoundFunc limits a policy to the scope of its namespace. outside are the parts that are outside of the scope. ok is
+// false if nothing of the policy is within.
 type BoundFunc func(rules.Policy) (within rules.Policy, outside []rules.Rejection, ok bool)
 
-// Keeper keeps the rules in force for a later start. Its methods are called by the publisher, one at a time.
+// Keeper stores the rules in force for a later start. The publisher calls its methods one at a time.
 type Keeper interface {
-	// Invalidate removes what is kept, unless it has this digest. It is called before other rules come into force.
+	// Invalidate removes the stored rules unless they have this digest. It is called before other rules come into
+	// force.
 	Invalidate(digest string)
-	// Save keeps the policies in force with their lists, and up to which resourceVersion of each namespace they are what it says. It
-	// is called after they have come into force.
+	// Save stores the policies in force, with their lists and the resourceVersion of each namespace up to which they
+	// are current. It is called after they have come into force.
 	Save(digest string, synced map[string]string, policies []*Policy)
-	// Deactivate says that rules of the API server are in force.
+	// Deactivate is called when rules from the API server are in force.
 	Deactivate()
 }
 
-// Options are what a Publisher is made from.
+// Options configure a Publisher.
 type Options struct {
-	// Namespaces are those that are published together; none where [Publisher.PublishAll] is used.
+	// Namespaces are published together. It is empty if [Publisher.PublishAll] is used.
 	Namespaces []string
-	// Bound bounds policies to the scope of their namespace; nil bounds none.
+	// Bound limits policies to the scope of their namespace; nil: no limits.
 	Bound BoundFunc
-	// Store is where rules are put in force.
+	// Store receives the snapshots.
 	Store *rules.Store
 	// Metrics may be nil.
 	Metrics *Metrics
-	// Logger takes a line when other rules come into force, and one for each policy that is not understood.
+	// Logger gets a line when the rules in force change, and one for each policy that is not understood.
 	Logger logr.Logger
 }
 
-// Publisher puts the rules of all namespaces in force together. All methods may be called at the same time, but those for one namespace
-// one at a time.
+// Publisher puts the rules of all namespaces in force in one snapshot. All methods may be called concurrently, but only
+// one at a time for the same namespace.
 type Publisher struct {
 	options Options
 
-	mu     sync.Mutex // held while anything is published
-	keeper Keeper     // nil if nothing is kept
-	parts  map[string]*part
-	// snapshot is what is in force, built from parts; nil before the first.
+	mu     sync.Mutex       // held during publications
+	keeper Keeper           // may be nil
+	parts  map[string]*part // by namespace; nil while the namespace was neither read nor found unreadable
+	// snapshot is in force, built from parts; nil before the first.
 	snapshot   *rules.Snapshot
 	unreadable map[string]bool
 	inForce    InForce
 	changed    chan struct{}
 }
 
-// part is what a namespace contributes.
+// part is the contribution of one namespace to the snapshot.
 type part struct {
 	build Build
-	// unreadable says that the namespace was never read: its scope is not enforceable.
+	// unreadable: the namespace was never read, so the calls in its scope are denied.
 	unreadable bool
 }
 
-// Build is what one reading of a namespace came to.
+// Build is the result of building one namespace.
 type Build struct {
-	// Policies are its policies.
+	// Policies are the compiled policies of the namespace.
 	Policies []*Policy
-	// Synced is the resourceVersion up to which they reflect what the API server has.
+	// Synced is the resourceVersion up to which they are current.
 	Synced string
 }
 
 // Policy is a compiled policy. It is immutable.
 type Policy struct {
-	// Written is the policy with the lists that it names.
+	// Written is the policy as its author wrote it, with the lists that it names.
 	Written rules.Policy
-	// Refused says why all policies of its namespace are not in force, which it then stands for; "" where they are.
+	// Refused says why the policies of the namespace are over its budget; this Policy then replaces all of them. "" if
+	// they fit.
 	Refused string
-	// Compiled is what of it is within the scope of its namespace; nil if nothing is.
+	// Compiled is the part within the scope of the namespace; nil if nothing is.
 	Compiled *rules.Compiled
-	// Rejections are the parts that are not in force: those outside of the scope first.
+	// Rejections are the parts that are not in force, those outside of the scope first.
 	Rejections []rules.Rejection
 }
 
-// InForce is what is decided by. The zero value says that nothing is in force yet.
+// InForce describes the rules in force. The zero value means that there are none yet.
 type InForce struct {
-	// Digest is that of the snapshot.
+	// Digest is the digest of the snapshot.
 	Digest string
-	// Synced is, for each namespace that was read, the resourceVersion up to which the rules reflect its policies and lists. It must
-	// not be changed.
+	// Synced maps each namespace that was read to the resourceVersion up to which its rules are current. It must not be
+	// changed.
 	Synced map[string]string
-	// Unreadable are the namespaces that the API server does not let this replica read now, sorted; their last known rules stay in
-	// force.
+	// Unreadable are the namespaces that the API server does not let this replica read now, sorted. Their last known
+	// rules stay in force.
 	Unreadable []string
 }
 
-// New returns a publisher that has published nothing.
+// New returns a publisher. Nothing is in force before the first publication.
 func New(options Options) *Publisher {
 	p := &Publisher{options: options, parts: map[string]*part{}, unreadable: map[string]bool{}, changed: make(chan struct{})}
 	for _, namespace := range options.Namespaces {
-		p.parts[namespace] = nil // not known yet
+		p.parts[namespace] = nil
 	}
 	return p
 }
 
-// KeepIn has the rules in force kept. It is called before anything is published.
-func (p *Publisher) KeepIn(keeper Keeper) { p.keeper = keeper }
+// SetKeeper sets where the rules in force are stored. Call it before the first publication.
+func (p *Publisher) SetKeeper(keeper Keeper) { p.keeper = keeper }
 
-// Compile compiles a policy that has its lists, within the scope of its namespace.
+// Compile compiles a policy with its lists, within the scope of its namespace.
 func (p *Publisher) Compile(policy rules.Policy) *Policy {
 	compiled := &Policy{Written: policy}
 	if policy.NotUnderstood != "" {
@@ -122,8 +125,8 @@ func (p *Publisher) Compile(policy rules.Policy) *Policy {
 	return compiled
 }
 
-// Publish puts the policies of a namespace in force, once every namespace was read or is known to be unreadable. It cannot fail:
-// everything that could has been done before.
+// Publish puts the policies of a namespace in force. Until every namespace was read or is known to be unreadable, it
+// only stores them for the first snapshot.
 func (p *Publisher) Publish(namespace string, build Build) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,40 +134,40 @@ func (p *Publisher) Publish(namespace string, build Build) {
 	p.publish()
 }
 
-// Advance notes that what is in force of a namespace reflects a later version: none of its objects has changed.
+// Advance notes that the rules of a namespace are current up to a later version, since none of its objects has changed.
 func (p *Publisher) Advance(namespace, synced string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if known := p.parts[namespace]; known != nil && !known.unreadable && known.build.Synced != synced {
 		known.build.Synced = synced
 		if p.snapshot != nil {
-			p.setInForce()
+			p.updateInForce()
 		}
 	}
 }
 
-// SetReadable notes that a namespace can be read again. What it says comes by Publish.
+// SetReadable notes that a namespace can be read again. Publish then brings its policies.
 func (p *Publisher) SetReadable(namespace string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.unreadable[namespace] {
 		delete(p.unreadable, namespace)
-		p.tell(InForce{Digest: p.inForce.Digest, Synced: p.inForce.Synced})
+		p.setInForce(InForce{Digest: p.inForce.Digest, Synced: p.inForce.Synced})
 	}
 }
 
-// SetUnreadable notes that a namespace cannot be read. What was read of it stays in force. Where it was never read, the calls in its
-// scope are denied, and those of all others decided, once one of these was read; but without a bound it could deny every call, and
-// nothing is published before it is read.
+// SetUnreadable notes that a namespace cannot be read. Its last known rules stay in force. If it was never read and has
+// a bound, the calls in its scope are denied, and other calls are decided once another namespace was read. Without a
+// bound that would deny every call, so nothing is published until the namespace is read.
 func (p *Publisher) SetUnreadable(namespace, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unreadable[namespace] = true
-	defer func() { p.tell(InForce{Digest: p.inForce.Digest, Synced: p.inForce.Synced}) }()
+	defer func() { p.setInForce(InForce{Digest: p.inForce.Digest, Synced: p.inForce.Synced}) }()
 	if p.parts[namespace] != nil || p.options.Bound == nil {
 		return
 	}
-	all := AllOf(namespace, why)
+	all := DenyNamespace(namespace, why)
 	within, _, ok := p.options.Bound(all)
 	switch {
 	case !ok:
@@ -177,20 +180,21 @@ func (p *Publisher) SetUnreadable(namespace, why string) {
 	p.publish()
 }
 
-// Refuse returns what stands for all policies of a namespace which are beyond its budget: the calls in its scope are denied.
-func (p *Publisher) Refuse(namespace, why string) *Policy {
-	refused := p.Compile(AllOf(namespace, why))
+// RefuseNamespace returns the policy that replaces all policies of a namespace that are over its budget: it denies the
+// calls in its scope.
+func (p *Publisher) RefuseNamespace(namespace, why string) *Policy {
+	refused := p.Compile(DenyNamespace(namespace, why))
 	refused.Refused = why
 	return refused
 }
 
-// AllOf returns the policy that stands for all policies of a namespace which are not in force: the calls in its scope are denied. No
-// object can have its name.
-func AllOf(namespace, why string) rules.Policy {
+// DenyNamespace returns the policy that replaces all policies of a namespace that are not in force: it denies the calls
+// in its scope. Its name, *, cannot be the name of an object.
+func DenyNamespace(namespace, why string) rules.Policy {
 	return rules.Policy{PolicyName: rules.PolicyName{Namespace: namespace, Name: "*"}, NotUnderstood: why}
 }
 
-// Pending returns the namespaces that keep the first rules from coming into force, sorted; none once rules are in force.
+// Pending returns the namespaces for which the first rules wait, sorted. It is empty once rules are in force.
 func (p *Publisher) Pending() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -204,7 +208,7 @@ func (p *Publisher) Pending() []string {
 	return pending
 }
 
-// HasRead reports whether a namespace was read: what is in force of it is what it said last.
+// HasRead reports whether a namespace was read, so that its last known rules are in force.
 func (p *Publisher) HasRead(namespace string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -212,7 +216,7 @@ func (p *Publisher) HasRead(namespace string) bool {
 	return known != nil && !known.unreadable
 }
 
-// PublishAll puts policies that have their lists in force in place of all earlier ones, and returns what could not be used.
+// PublishAll replaces all policies in force with these, which have their lists, and returns the rejected parts.
 func (p *Publisher) PublishAll(policies []rules.Policy) []rules.Rejection {
 	build := Build{}
 	var rejections []rules.Rejection
@@ -226,12 +230,13 @@ func (p *Publisher) PublishAll(policies []rules.Policy) []rules.Rejection {
 	return rejections
 }
 
-// publish is called under the lock. It waits until one namespace was read: where none can be, the API server may be half up, and a
-// stored snapshot must not give way to a denial of everything.
+// publish publishes parts once all are known and at least one namespace was read. If none can be read, the API server
+// may still be starting, and a stored snapshot must not be replaced by a denial of everything. The caller holds the
+// lock.
 func (p *Publisher) publish() {
 	began := time.Now()
 	var compiled []*rules.Compiled
-	var kept []*Policy
+	var policies []*Policy
 	rejections, complete, anyRead := 0, true, false
 	for _, namespace := range slices.Sorted(maps.Keys(p.parts)) {
 		known := p.parts[namespace]
@@ -240,7 +245,7 @@ func (p *Publisher) publish() {
 		}
 		complete = complete && !known.unreadable
 		anyRead = anyRead || !known.unreadable
-		kept = append(kept, known.build.Policies...)
+		policies = append(policies, known.build.Policies...)
 		for _, policy := range known.build.Policies {
 			if policy.Compiled != nil {
 				compiled = append(compiled, policy.Compiled)
@@ -258,10 +263,10 @@ func (p *Publisher) publish() {
 		p.keeper.Invalidate(digest)
 	}
 	p.options.Store.Publish(p.snapshot)
-	p.setInForce()
+	p.updateInForce()
 	if p.keeper != nil {
-		if complete { // what was never read could not be told from nothing at a later start
-			p.keeper.Save(digest, p.inForce.Synced, kept)
+		if complete { // after a later start, a namespace that was never read would look empty
+			p.keeper.Save(digest, p.inForce.Synced, policies)
 		}
 		p.keeper.Deactivate()
 	}
@@ -272,19 +277,19 @@ func (p *Publisher) publish() {
 	p.options.Logger.Info("Rules published", "digest", digest, "policies", len(compiled), "rejections", rejections)
 }
 
-// setInForce is called under the lock.
-func (p *Publisher) setInForce() {
+// updateInForce computes what is in force from snapshot and parts. The caller holds the lock.
+func (p *Publisher) updateInForce() {
 	now := InForce{Digest: p.snapshot.Digest(), Synced: map[string]string{}}
 	for namespace, known := range p.parts {
 		if known != nil && known.build.Synced != "" {
 			now.Synced[namespace] = known.build.Synced
 		}
 	}
-	p.tell(now)
+	p.setInForce(now)
 }
 
-// tell is called under the lock.
-func (p *Publisher) tell(now InForce) {
+// setInForce sets what is in force, and closes the channel of InForce if it changed. The caller holds the lock.
+func (p *Publisher) setInForce(now InForce) {
 	now.Unreadable = slices.Sorted(maps.Keys(p.unreadable))
 	if now.Digest == p.inForce.Digest && maps.Equal(now.Synced, p.inForce.Synced) && slices.Equal(now.Unreadable, p.inForce.Unreadable) {
 		return
@@ -294,15 +299,16 @@ func (p *Publisher) tell(now InForce) {
 	p.changed = make(chan struct{})
 }
 
-// InForce returns what is in force, and a channel that is closed when it changes.
+// InForce returns what is in force, and a channel that is closed when that changes.
 func (p *Publisher) InForce() (InForce, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.inForce, p.changed
 }
 
-// PublishIfNone puts a kept snapshot in force unless another is, and reports whether it did. The function is called before.
-func (p *Publisher) PublishIfNone(kept *rules.Snapshot, synced map[string]string, rejections int, before func()) bool {
+// PublishIfNone puts a stored snapshot in force unless another is, and reports whether it did. It calls before just
+// before the snapshot comes into force.
+func (p *Publisher) PublishIfNone(stored *rules.Snapshot, synced map[string]string, rejections int, before func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.snapshot != nil {
@@ -312,13 +318,13 @@ func (p *Publisher) PublishIfNone(kept *rules.Snapshot, synced map[string]string
 	if p.options.Metrics != nil {
 		p.options.Metrics.storedInForce(rejections)
 	}
-	p.options.Store.Publish(kept)
-	p.tell(InForce{Digest: kept.Digest(), Synced: synced})
+	p.options.Store.Publish(stored)
+	p.setInForce(InForce{Digest: stored.Digest(), Synced: synced})
 	return true
 }
 
-// Assemble returns the snapshot that policies with their lists make, within their scopes, and what could not be used. Nothing is
-// published.
+// Assemble returns the snapshot of policies, which have their lists, within their scopes, and the rejected parts. It
+// does not publish the snapshot.
 func (p *Publisher) Assemble(policies []rules.Policy) (*rules.Snapshot, []rules.Rejection) {
 	var compiled []*rules.Compiled
 	var rejections []rules.Rejection

@@ -148,7 +148,7 @@ func (k *keeper) Save(_ string, synced map[string]string, _ []*Policy) {
 
 func TestRulesWithoutANamespaceAreNotKept(t *testing.T) {
 	f, k := newFixture(bounds{"team": {"rul1"}}, "own", "team"), &keeper{}
-	f.KeepIn(k)
+	f.SetKeeper(k)
 	f.allow("own", "a.example", "1")
 	f.SetUnreadable("team", "forbidden")
 	f.allow("team", "b.example", "2")
@@ -168,7 +168,7 @@ func TestWhileNoNamespaceCouldBeReadWhatWasStoredStaysInForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	f, k := newFixture(scopes, "a", "b"), &keeper{}
-	f.KeepIn(k)
+	f.SetKeeper(k)
 	if !f.PublishIfNone(snapshot, nil, 0, func() {}) {
 		t.Fatal("not in force")
 	}

@@ -97,7 +97,7 @@ func New(o Options) (*Keeper, error) {
 	case header != nil:
 		k.digest, k.restorable = header.Digest, true
 	}
-	k.publisher.KeepIn(k)
+	k.publisher.SetKeeper(k)
 	return k, nil
 }
 

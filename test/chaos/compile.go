@@ -50,7 +50,7 @@ func newCompiler(namespace string) (*compiler, error) {
 		namespace: namespace, reader: reader, lists: publish.NewLists(nil),
 		read: map[string]rules.Policy{}, compiled: map[string]*rules.Compiled{},
 	}
-	all := publish.AllOf(namespace, "not in force")
+	all := publish.DenyNamespace(namespace, "not in force")
 	if within, _, ok := scopes().Bound(all); ok {
 		c.denied = rules.CompilePolicy(within)
 	}
