@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"registrationpolicy.dev/operator/rules/internal/address"
+	"registrationpolicy.dev/operator/rules/internal/pattern"
 )
 
 // Rejection is a part of a policy that is not in force. Everything else of the policy is.
@@ -77,21 +80,12 @@ type Compiled struct {
 	lists     []listRule
 
 	rejections []Rejection
-	written    writtenParts
-}
-
-// writtenParts are what a warning names as its author wrote it.
-type writtenParts struct {
-	allowLists []string      // their names
-	denyLists  int           // missing ones included
-	profile    []string      // the names of the attributes
-	profileOn  []RequestType // unsettled
 }
 
 type listRule struct {
-	list  *List
-	rung  rung
-	entry Entry
+	list       *List
+	precedence precedence
+	entry      Entry
 }
 
 // CompilePolicy compiles one policy. It is total, as [Compile] is.
@@ -102,25 +96,10 @@ func CompilePolicy(policy Policy) *Compiled {
 		enforceable: policy.NotUnderstood == "",
 		hasAllow:    !policy.Allow.empty(),
 		message:     strings.Clone(policy.Message),
-		written:     writtenPartsOf(&policy),
 	}}
 	c.compile(&policy)
 	compiled := c.Compiled // a pointer into the compiler would hold all of it
 	return &compiled
-}
-
-func writtenPartsOf(p *Policy) writtenParts {
-	w := writtenParts{denyLists: len(p.Deny.Lists), profileOn: slices.Clone(p.ProfileOn)}
-	for i := range p.Allow.Lists {
-		w.allowLists = append(w.allowLists, strings.Clone(p.Allow.Lists[i].String()))
-	}
-	for i := range p.Profile {
-		w.profile = append(w.profile, strings.Clone(p.Profile[i].Name))
-	}
-	for i := range w.profileOn {
-		w.profileOn[i] = RequestType(strings.Clone(string(w.profileOn[i])))
-	}
-	return w
 }
 
 // Name returns the name of the policy.
@@ -148,21 +127,23 @@ const (
 	allRequests = signUps | profileUpdates
 )
 
-// The ladder: of all entries of a policy that match an address, one on the lowest rung gives the policy's verdict. An address
+// The ladder: of all entries of a policy that match an address, one on the lowest precedence gives the policy's verdict. An address
 // beats a domain, deny beats allow on its level, what is written by hand beats what comes from a list, and "*" is last.
-type rung uint8
+type precedence uint8
 
 const (
-	rungDenyAddress rung = iota
-	rungAllowAddress
-	rungDenyDomain
-	rungAllowDomain
-	rungDenyList
-	rungAllowList
-	rungAllowAny
+	precedenceDenyAddress precedence = iota
+	precedenceAllowAddress
+	precedenceDenyDomain
+	precedenceAllowDomain
+	precedenceDenyList
+	precedenceAllowList
+	precedenceAllowAny
 )
 
-func (r rung) denies() bool { return r == rungDenyAddress || r == rungDenyDomain || r == rungDenyList }
+func (r precedence) denies() bool {
+	return r == precedenceDenyAddress || r == precedenceDenyDomain || r == precedenceDenyList
+}
 
 // compiler compiles one policy.
 type compiler struct {
@@ -182,7 +163,7 @@ func (c *compiler) compile(p *Policy) {
 	c.appliesTo(p)
 
 	c.writer.block = make(ruleBlock, 0, sizeOfRules(p))
-	// Addresses first: see warnedPolicy.
+	// Addresses come first: see Readings.
 	c.entries(AllowAddresses, p.Allow.Addresses, c.allowAddress)
 	c.entries(DenyAddresses, p.Deny.Addresses, c.denyAddress)
 	c.entries(AllowDomains, p.Allow.Domains, c.allowDomain)
@@ -207,7 +188,7 @@ func sizeOfRules(p *Policy) int {
 	size := 0
 	for _, entries := range [][]string{p.Allow.Addresses, p.Deny.Addresses, p.Allow.Domains, p.Allow.PublicSuffixes, p.Deny.Domains} {
 		for _, entry := range entries {
-			size += header + min(len(entry), maxAddress)
+			size += header + min(len(entry), address.MaxLength)
 		}
 	}
 	return min(size, maxPolicyRules)
@@ -303,26 +284,26 @@ func scopeKey(requests requestSet, sources []string) string {
 }
 
 func (c *compiler) denyAddress(entry Entry, text string) {
-	keys, fault := compileDenyAddress(text)
-	c.denyFault(entry, fault)
+	keys, rejection := pattern.DenyAddress(text)
+	c.rejectDeny(entry, rejection)
 	for _, key := range keys {
 		c.addAddress(entry, key)
 	}
 }
 
-func (c *compiler) denyFault(entry Entry, fault denyFault) {
-	if fault.unknown {
+func (c *compiler) rejectDeny(entry Entry, rejection pattern.Rejection) {
+	if rejection.Ambiguous {
 		c.enforceable = false
 	}
-	if fault.text != "" {
-		c.rejectEntry(entry, fault.text)
+	if rejection.Message != "" {
+		c.rejectEntry(entry, rejection.Message)
 	}
 }
 
 func (c *compiler) allowAddress(entry Entry, text string) {
-	key, refusal := compileAddress(text)
-	if refusal != "" {
-		c.rejectEntry(entry, refusal)
+	key, rejection := pattern.AllowAddress(text)
+	if rejection != "" {
+		c.rejectEntry(entry, rejection)
 		return
 	}
 	c.addAddress(entry, key)
@@ -334,31 +315,31 @@ func (c *compiler) addAddress(entry Entry, key string) {
 }
 
 func (c *compiler) denyDomain(entry Entry, text string) {
-	patterns, fault := compileDeny(text)
-	c.denyFault(entry, fault)
-	for _, pattern := range patterns {
-		c.add(entry, pattern.name, pattern.traits())
+	patterns, rejection := pattern.Deny(text)
+	c.rejectDeny(entry, rejection)
+	for _, p := range patterns {
+		c.add(entry, p.Name, traitsOf(p))
 	}
 }
 
 func (c *compiler) allowDomain(entry Entry, text string) {
-	pattern, refusal := compileAllow(text, entry.Field == AllowPublicSuffixes)
-	if refusal != "" {
-		c.rejectEntry(entry, refusal)
+	p, rejection := pattern.Allow(text, entry.Field == AllowPublicSuffixes)
+	if rejection != "" {
+		c.rejectEntry(entry, rejection)
 		return
 	}
-	c.add(entry, pattern.name, pattern.traits())
+	c.add(entry, p.Name, traitsOf(p))
 }
 
-func (p pattern) traits() traits {
+func traitsOf(p pattern.Pattern) traits {
 	var t traits
-	if p.self {
+	if p.Self {
 		t |= matchesSelf
 	}
-	if p.below {
+	if p.Below {
 		t |= matchesBelow
 	}
-	if p.name == "" {
+	if p.Name == "" {
 		t |= matchesAny
 	}
 	return t
@@ -369,7 +350,7 @@ func (c *compiler) allowLists(uses []ListUse) {
 	for i := range uses {
 		entry := Entry{AllowLists, i}
 		if c.usable(entry, &uses[i]) {
-			c.lists = append(c.lists, listRule{uses[i].List, rungAllowList, entry})
+			c.lists = append(c.lists, listRule{uses[i].List, precedenceAllowList, entry})
 		}
 	}
 }
@@ -381,7 +362,7 @@ func (c *compiler) denyLists(uses []ListUse) {
 		entry := Entry{DenyLists, i}
 		switch {
 		case c.usable(entry, &uses[i]):
-			c.lists = append(c.lists, listRule{uses[i].List, rungDenyList, entry})
+			c.lists = append(c.lists, listRule{uses[i].List, precedenceDenyList, entry})
 		case !uses[i].Optional:
 			c.enforceable = false
 		}
@@ -435,7 +416,7 @@ func (c *compiler) setProfile(attributes []ProfileAttribute) {
 			c.reject(fmt.Sprintf("spec.profile[%d].value", i), "write a string, number, boolean, or a list of strings")
 			value = disputed
 		}
-		values = append(values, ProfileAttribute{c.written.profile[i], value})
+		values = append(values, ProfileAttribute{strings.Clone(attribute.Name), value})
 	}
 	c.profile = slices.Clip(settle(values))
 	c.sent = undisputed(c.profile)
@@ -504,7 +485,7 @@ func (c *compiler) digestOfWords() [sha256.Size]byte {
 	room := make([]byte, 0, 2*c.ruleCount+len(c.rules)) // a header less and a byte more of each rule: it never grows
 	for rule := range c.rules.all {
 		begin := len(room)
-		room = append(room, 'r', byte(rule.traits.rung()), byte(rule.traits&(matchesSelf|matchesBelow)))
+		room = append(room, 'r', byte(rule.traits.precedence()), byte(rule.traits&(matchesSelf|matchesBelow)))
 		room = append(room, rule.key...)
 		words = append(words, room[begin:len(room):len(room)])
 	}
@@ -512,7 +493,7 @@ func (c *compiler) digestOfWords() [sha256.Size]byte {
 		words = append(words, fmt.Appendf(nil, "source=%s", source))
 	}
 	for _, rule := range c.lists {
-		words = append(words, fmt.Appendf(nil, "list=%d %s", rule.rung, rule.list.digest))
+		words = append(words, fmt.Appendf(nil, "list=%d %s", rule.precedence, rule.list.Digest()))
 	}
 	for _, attribute := range c.profile {
 		words = append(words, fmt.Appendf(nil, "profile=%d %s %s", c.profileOn, attribute.Name, attribute.Value))

@@ -5,6 +5,8 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
 const (
@@ -27,11 +29,11 @@ type subject struct {
 
 // match is an entry of a policy that matches a subject.
 type match struct {
-	policy  int32 // its place in Snapshot.policies
-	index   int32
-	field   EntryField
-	rung    rung
-	subject uint8
+	policy     int32 // its place in Snapshot.policies
+	index      int32
+	field      EntryField
+	precedence precedence
+	subject    uint8
 }
 
 func (m match) entry() Entry { return Entry{m.field, int(m.index)} }
@@ -139,15 +141,15 @@ func (a *Attribute) isEmpty() bool {
 }
 
 func (a *Attribute) isUserName() bool {
-	return a.Name == loginAttribute && a.Kind == Text && isUserName(a.Text)
+	return a.Name == loginAttribute && a.Kind == Text && address.IsUserName(a.Text)
 }
 
 func (a *Attribute) read(subjects []subject) ([]subject, Decision) {
 	invalid := NotText
 	if a.Kind == Text {
-		var address Address
-		if address, invalid = parseAddress(a.Text); invalid == "" {
-			return append(subjects, subject{a.Name, address}), Decision{}
+		var parsed Address
+		if parsed, invalid = address.Read(a.Text, address.Mail); invalid == "" {
+			return append(subjects, subject{a.Name, parsed}), Decision{}
 		}
 		if a.onlyBlanksInvalid() {
 			invalid = Blank
@@ -171,7 +173,7 @@ func (s *Snapshot) evaluate(request requestSet, source string, subjects []subjec
 	var matchRoom [usualMatches]match
 	matches := matchRoom[:0]
 	for i := range subjects {
-		matches = s.match(matches, scopes, uint8(i), &subjects[i].address)
+		matches = s.match(matches, scopes, uint8(i), subjects[i].address)
 	}
 	slices.SortFunc(matches, match.compare)
 
@@ -186,13 +188,13 @@ func (s *Snapshot) evaluate(request requestSet, source string, subjects []subjec
 
 // match appends what matches an address: in each scope one probe for the address, one for the entry of its sub-addresses, and one
 // for each label of its domain, here and in each list.
-func (s *Snapshot) match(matches []match, scopes []*scope, subject uint8, address *Address) []match {
+func (s *Snapshot) match(matches []match, scopes []*scope, subject uint8, addr Address) []match {
 	if len(scopes) == 0 {
 		return matches
 	}
-	matches = s.matchWhole(matches, scopes, subject, address)
+	matches = s.matchWhole(matches, scopes, subject, addr)
 	side := matchesSelf
-	for name := address.domain.name; ; _, name, _ = strings.Cut(name, ".") { // at last "", the root
+	for name := addr.Domain().String(); ; _, name, _ = strings.Cut(name, ".") { // at last "", the root
 		hash := nameHash(s.seed, name)
 		for _, scope := range scopes {
 			if postings := find(s, &scope.index, hash, name); len(postings) > 0 {
@@ -207,12 +209,12 @@ func (s *Snapshot) match(matches []match, scopes []*scope, subject uint8, addres
 }
 
 // matchWhole appends what matches the address as a whole, and what lists have of it and its domain.
-func (s *Snapshot) matchWhole(matches []match, scopes []*scope, subject uint8, address *Address) []match {
+func (s *Snapshot) matchWhole(matches []match, scopes []*scope, subject uint8, addr Address) []match {
 	if !slices.ContainsFunc(scopes, func(s *scope) bool { return s.addresses > 0 || len(s.lists) > 0 }) {
 		return matches
 	}
-	var room, more [maxKey]byte
-	key, subAddressesKey := address.appendKey(room[:0]), address.appendSubAddressesKey(more[:0])
+	var keyBuf, subAddressesBuf [address.MaxKey]byte
+	key, subAddressesKey := address.AppendKey(keyBuf[:0], addr), address.AppendSubAddressesKey(subAddressesBuf[:0], addr)
 	hash, subAddressesHash := keyHash(s.seed, key), keyHash(s.seed, subAddressesKey)
 	for _, scope := range scopes {
 		if scope.addresses > 0 {
@@ -222,7 +224,7 @@ func (s *Snapshot) matchWhole(matches []match, scopes []*scope, subject uint8, a
 			}
 		}
 		if len(scope.lists) > 0 {
-			matches = s.matchLists(matches, scope, subject, key, subAddressesKey, address.domain.name)
+			matches = s.matchLists(matches, scope, subject, key, subAddressesKey, addr.Domain().String())
 		}
 	}
 	return matches
@@ -234,12 +236,16 @@ func (s *Snapshot) matchLists(
 ) []match {
 	for i := range scope.lists {
 		l := &scope.lists[i]
-		verdict := l.list.verdict(key, subAddressesKey, name)
+		verdict := l.list.Verdict(key, subAddressesKey, name)
 		if verdict == 0 {
 			continue
 		}
 		for _, u := range l.uses {
-			if verdict&u.traits().rung().listKinds() != 0 {
+			counts := verdict.Allows()
+			if u.traits().precedence().denies() {
+				counts = verdict.Denies()
+			}
+			if counts {
 				matches = append(matches, s.matchOf(u, subject))
 			}
 		}
@@ -259,13 +265,13 @@ func (s *Snapshot) appendMatches(matches []match, subject uint8, side traits, po
 
 func (s *Snapshot) matchOf(u use, subject uint8) match {
 	t := u.traits()
-	return match{int32(s.rank[u.slot]), u.index(), t.field(), t.rung(), subject} //nolint:gosec // fewer than 2³¹ policies
+	return match{int32(s.rank[u.slot]), u.index(), t.field(), t.precedence(), subject} //nolint:gosec // fewer than 2³¹ policies
 }
 
 // compare orders matches by policy, then by subject, then as the ladder has it: of each policy and subject, the first is the
 // verdict.
 func (m match) compare(o match) int {
-	return cmp.Or(cmp.Compare(m.policy, o.policy), cmp.Compare(m.subject, o.subject), cmp.Compare(m.rung, o.rung),
+	return cmp.Or(cmp.Compare(m.policy, o.policy), cmp.Compare(m.subject, o.subject), cmp.Compare(m.precedence, o.precedence),
 		cmp.Compare(m.field, o.field), cmp.Compare(m.index, o.index))
 }
 
@@ -351,9 +357,9 @@ func ofFirstPolicy(matches []match) int {
 func ofOnePolicy(matches []match) (denied, allowed set, denial, allowance match) {
 	for i, m := range matches {
 		if i > 0 && matches[i-1].subject == m.subject {
-			continue // a lower rung has decided
+			continue // a lower precedence has decided
 		}
-		if m.rung.denies() {
+		if m.precedence.denies() {
 			if denied == 0 {
 				denial = m
 			}
@@ -424,7 +430,7 @@ func (v *verdicts) decision(subjects []subject) Decision {
 		}
 	default: // ReasonNoPolicyApplies: nobody decided
 	}
-	d.Domain = subjects[failed].address.domain
+	d.Domain = subjects[failed].address.Domain()
 	if d.Outcome == Deny {
 		d.Attribute = subjects[failed].attribute
 	}

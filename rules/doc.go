@@ -3,5 +3,3 @@
 // Data flows one way: [Policy] values → [Compile] → an immutable [Snapshot] → [Store.Publish]; a [Call] → [Store.Load] →
 // [Snapshot.Decide] → a [Decision]. Nothing here logs, counts, waits, or knows of Kubernetes, HTTP or Okta's format.
 package rules
-
-//go:generate go run ./internal/suffixparents

@@ -135,7 +135,7 @@ func (s *Snapshot) traces(traces []Trace, request requestSet, source string, sub
 func (s *Snapshot) matchAll(in *scope, subjects []subject) []match {
 	var matches []match
 	for i := range subjects {
-		matches = s.match(matches, []*scope{in}, uint8(i), &subjects[i].address)
+		matches = s.match(matches, []*scope{in}, uint8(i), subjects[i].address)
 	}
 	slices.SortFunc(matches, match.compare)
 	return matches
@@ -155,7 +155,7 @@ func verdictsOf(policy int32, matches []match, subjects []subject) []Verdict {
 		v := &verdicts[m.subject]
 		switch entry := m.entry(); {
 		case v.Entry.Field == NoEntry:
-			v.Entry, v.Denies, v.Allows = entry, m.rung.denies(), !m.rung.denies()
+			v.Entry, v.Denies, v.Allows = entry, m.precedence.denies(), !m.precedence.denies()
 		case entry != v.Entry && !slices.Contains(v.Overridden, entry):
 			v.Overridden = append(v.Overridden, entry)
 		}
@@ -171,9 +171,9 @@ func (s *Snapshot) addNearMisses(in *scope, verdicts []Verdict, slot uint32, sub
 			continue
 		}
 		near := matchesBelow // of the name itself what is below it, and the other way round
-		for name := subjects[i].address.domain.name; ; _, name, _ = strings.Cut(name, ".") {
+		for name := subjects[i].address.Domain().String(); ; _, name, _ = strings.Cut(name, ".") {
 			for _, p := range find(s, &in.index, nameHash(s.seed, name), name) {
-				if t := p.traits(); p.slot == slot && t&near != 0 && !t.rung().denies() {
+				if t := p.traits(); p.slot == slot && t&near != 0 && !t.precedence().denies() {
 					v.NearMisses = append(v.NearMisses, Entry{t.field(), int(p.index())})
 				}
 			}
@@ -219,14 +219,14 @@ func (a *Trace) role(decision *Decision) Role {
 // ListEntry returns what of the list that an entry names matches the addresses of a domain, in canonical form: acme.com or
 // *.acme.com. It returns "" where the entry is no list, or what matches is a whole address.
 func (p *Policy) ListEntry(e Entry, domain Domain) string {
-	uses, kinds := p.Allow.Lists, allowKinds
+	uses := p.Allow.Lists
 	if e.Field == DenyLists {
-		uses, kinds = p.Deny.Lists, denyKinds
+		uses = p.Deny.Lists
 	}
 	if e.Field != DenyLists && e.Field != AllowLists || e.Index < 0 || e.Index >= len(uses) || uses[e.Index].List == nil {
 		return ""
 	}
-	return uses[e.Index].List.matching(domain.name, kinds)
+	return uses[e.Index].List.Match(domain.String(), e.Field == DenyLists)
 }
 
 func listNames(uses []ListUse) []string {

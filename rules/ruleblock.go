@@ -24,24 +24,24 @@ const (
 
 func (t traits) field() EntryField { return EntryField(t & fieldTraits) }
 
-// rung returns the rung of a rule.
-func (t traits) rung() rung {
+// precedence returns the precedence of a rule.
+func (t traits) precedence() precedence {
 	switch t.field() {
 	case DenyAddresses:
-		return rungDenyAddress
+		return precedenceDenyAddress
 	case AllowAddresses:
-		return rungAllowAddress
+		return precedenceAllowAddress
 	case DenyDomains:
-		return rungDenyDomain
+		return precedenceDenyDomain
 	case DenyLists:
-		return rungDenyList
+		return precedenceDenyList
 	case AllowLists:
-		return rungAllowList
+		return precedenceAllowList
 	default: // AllowDomains, AllowPublicSuffixes
 		if t&matchesAny != 0 {
-			return rungAllowAny
+			return precedenceAllowAny
 		}
-		return rungAllowDomain
+		return precedenceAllowDomain
 	}
 }
 
@@ -81,7 +81,7 @@ func (w *blockWriter) add(entry Entry, key string, t traits) bool {
 	}
 	w.block = append(w.block, byte(t|traits(entry.Field)))
 	w.block = binary.AppendUvarint(w.block, uint64(entry.Index-w.last.Index)) //nolint:gosec // entries come in order: not negative
-	w.block = append(w.block, byte(len(key)))                                 //nolint:gosec // below 256: maxAddress bounds it
+	w.block = append(w.block, byte(len(key)))                                 //nolint:gosec // below 256: address.MaxLength bounds it
 	w.block = append(w.block, key...)
 	w.last = entry
 	w.rules++

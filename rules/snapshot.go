@@ -388,7 +388,7 @@ func (e *scopeEdit) finishLists() {
 	lists := slices.Clone(e.scope.lists)
 	places := make(map[string]int, len(lists))
 	for i := range lists {
-		places[lists[i].list.digest] = i
+		places[lists[i].list.Digest()] = i
 	}
 	own := map[int]bool{}
 	usesAt := func(i int) *[]use {
@@ -400,16 +400,16 @@ func (e *scopeEdit) finishLists() {
 	}
 	for _, p := range e.gone {
 		for _, rule := range p.policy.lists {
-			uses := usesAt(places[rule.list.digest])
+			uses := usesAt(places[rule.list.Digest()])
 			*uses = slices.DeleteFunc(*uses, func(u use) bool { return u.slot == p.slot })
 		}
 	}
 	for _, p := range e.come {
 		for _, rule := range p.policy.lists {
-			i, known := places[rule.list.digest]
+			i, known := places[rule.list.Digest()]
 			if !known {
 				i = len(lists)
-				places[rule.list.digest] = i
+				places[rule.list.Digest()] = i
 				lists = append(lists, listUses{list: rule.list})
 			}
 			uses := usesAt(i)

@@ -16,6 +16,7 @@ import (
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
 )
 
 // Directory keeps the snapshot in a store equal to the policies and lists in a directory of files: an operator without a cluster.
@@ -31,7 +32,7 @@ type Directory struct {
 	logger    logr.Logger
 	content   [sha256.Size]byte // of the files last read, in force or not
 	refusal   error             // what is wrong with that content
-	warned    []rules.Warning   // what looks wrong in it, as far as it is in force
+	warned    []lint.Warning    // what looks wrong in it, as far as it is in force
 	logged    refusedReading    // what a refusal was last logged of
 
 	mu  sync.Mutex

@@ -9,6 +9,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
 )
 
 // logWarnings logs what looks wrong in policies that have their lists, unless it did before the last change too.
@@ -40,11 +41,11 @@ var (
 
 // valueWarnings returns what looks wrong in the values of a policy's profile as they are written, which no object tells any more. It
 // quotes none of them.
-func (d *document) valueWarnings() []rules.Warning {
+func (d *document) valueWarnings() []lint.Warning {
 	if d.list != nil {
 		return nil
 	}
-	var warnings []rules.Warning
+	var warnings []lint.Warning
 	for i, attribute := range items(member(member(d.node, "spec"), "profile")) {
 		value := member(attribute, "value")
 		for _, scalar := range append(items(value), value) {
@@ -60,7 +61,7 @@ func (d *document) valueWarnings() []rules.Warning {
 			default:
 				continue
 			}
-			warnings = append(warnings, rules.Warning{
+			warnings = append(warnings, lint.Warning{
 				Policy: d.policy.PolicyName, Path: fmt.Sprintf("spec.profile[%d].value", i), Message: message,
 			})
 		}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
 )
 
 // Scopes bounds namespaces to the calls of some sources: a policy of such a namespace takes part in no other call,
@@ -115,14 +116,14 @@ func (s Scopes) BoundAll(policies []rules.Policy) (within []rules.Policy, outsid
 
 // Warnings returns what looks wrong in policies that have their lists, as far as the scopes of their namespaces let
 // them take part: of each policy, first what there is to say of its lists.
-func (s Scopes) Warnings(policies []rules.Policy) []rules.Warning {
+func (s Scopes) Warnings(policies []rules.Policy) []lint.Warning {
 	within, _ := s.BoundAll(policies)
-	var warnings []rules.Warning
+	var warnings []lint.Warning
 	for i := range within {
-		warnings = append(warnings, rules.ListWarnings(&within[i])...)
+		warnings = append(warnings, lint.ListWarnings(&within[i])...)
 	}
-	warnings = append(warnings, rules.Warnings(within)...)
-	slices.SortStableFunc(warnings, func(a, b rules.Warning) int { return a.Policy.Compare(b.Policy) })
+	warnings = append(warnings, lint.Warnings(within)...)
+	slices.SortStableFunc(warnings, func(a, b lint.Warning) int { return a.Policy.Compare(b.Policy) })
 	return warnings
 }
 
