@@ -6,15 +6,17 @@ import "registrationpolicy.dev/operator/rules/internal/address"
 // It has no String method on purpose: a local part must not reach a log by accident.
 type Address = address.Address
 
-// Domain is a mail domain in canonical form: two or more lower-case A-labels, no trailing dot. The zero value is invalid.
+// Domain is a mail domain in canonical form: two or more lower-case A-labels, no trailing dot. The zero value is
+// invalid.
 type Domain = address.Domain
 
-// Invalid says why a string is not an address or a domain. It never holds a part of the string.
-// The set is closed: log lines and metrics use its text as a class. Each value is described in the package internal/address.
+// Invalid says why a string is not an address or a domain. It never holds a part of the string. The set is closed: log
+// lines and metrics use its text as a class. Each value is described in the package internal/address.
 type Invalid = address.Invalid
 
-// The classes of invalid strings, in the order of the checks: NotText, TooLong, NotUTF8, NoAtSign, ManyAtSigns, BadLocalPart, EmptyLabel,
-// LabelTooLong, BadCharacter, BadHyphen, BadIDN, TooFewLabels, NumericTLD; and Blank, which replaces another.
+// The classes of invalid strings, in the order of the checks: NotText, TooLong, NotUTF8, NoAtSign, ManyAtSigns,
+// BadLocalPart, EmptyLabel, LabelTooLong, BadCharacter, BadHyphen, BadIDN, TooFewLabels, NumericTLD; and Blank, which
+// replaces another.
 const (
 	NotText      = address.NotText
 	TooLong      = address.TooLong
@@ -37,14 +39,14 @@ func Invalids() []Invalid { return address.Invalids() }
 
 // ParseAddress returns the address that s spells. Its error is an [Invalid].
 //
-// It is strict and repairs nothing: no trimming, no comments, no quotes, no display names, no literals. It does not check
-// that the mailbox exists or belongs to the person.
+// It is strict and repairs nothing: no trimming, no comments, no quotes, no display names, no literals. It does not
+// check that the mailbox exists or belongs to the person.
 func ParseAddress(s string) (Address, error) { return address.Parse(s) }
 
 // ParseDomain returns the domain that s spells. Its error is an [Invalid].
 //
-// It is strict and repairs nothing: it accepts only what every program reads the same way. It does not check that the domain
-// exists or takes mail.
+// It is strict and repairs nothing: it accepts only what every program reads the same way. It does not check that the
+// domain exists or takes mail.
 func ParseDomain(s string) (Domain, error) { return address.ParseDomain(s) }
 
 // IsBlank reports whether a character is one of those of [Blank]: white space, line breaks, and invisible characters.

@@ -6,18 +6,18 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/list"
 )
 
-// List is a list of entries, compiled once for all the policies that use it. It is immutable, and safe for concurrent use.
-// [CompileList] makes one.
+// List is a list of entries, compiled once for all the policies that use it. It is immutable, and safe for concurrent
+// use. [CompileList] makes one.
 type List = list.List
 
-// ListBuilder compiles a list from texts that come one after the other, so that the caller need not hold all of them at once.
-// It is for one goroutine. [NewListBuilder] makes one.
+// ListBuilder compiles a list from texts that come one after the other, so that the caller need not hold all of them at
+// once. It is for one goroutine. [NewListBuilder] makes one.
 type ListBuilder = list.Builder
 
-// CompileList compiles a list of one entry a line: a domain, "*." and a domain, a whole address, or jo+*@ and a domain for an
-// address with its sub-addresses. It ignores empty lines, and what follows a # at the start of a line or after a blank. It
-// accepts blanks around an entry, CRLF, and a byte order mark at the start of a line. It skips any other line that is
-// not an entry; "*" is not one, so that a list cannot mean everybody by accident.
+// CompileList compiles a list of one entry a line: a domain, "*." and a domain, a whole address, or jo+*@ and a domain
+// for an address with its sub-addresses. It ignores empty lines, and what follows a # at the start of a line or after a
+// blank. It accepts blanks around an entry, CRLF, and a byte order mark at the start of a line. It skips any other line
+// that is not an entry; "*" is not one, so that a list cannot mean everybody by accident.
 //
 // The texts are read as one, in order, each with its last line ended. They are not kept. CompileList never fails: see
 // [List.Fault].
@@ -26,6 +26,7 @@ func CompileList(texts ...[]byte) *List { return list.Compile(texts...) }
 // NewListBuilder returns a builder without texts.
 func NewListBuilder() *ListBuilder { return list.NewBuilder() }
 
-// DecodeList reads a list that [List.Encode] has written, and no byte after it. The result decides as the original does. For
-// any other input, DecodeList returns an error, which does not quote the input. It allocates no more than it reads.
+// DecodeList reads a list that [List.Encode] has written, and no byte after it. The result decides as the original
+// does. For any other input, DecodeList returns an error, which does not quote the input. It allocates no more than it
+// reads.
 func DecodeList(r io.Reader) (*List, error) { return list.Decode(r) }

@@ -5,18 +5,18 @@ import "unsafe"
 // stringSize is the size in bytes of a string without its text.
 const stringSize = int(unsafe.Sizeof(""))
 
-// Size returns how many bytes the policy takes in memory where it is in force: its own, and those of its entries in the index of a
-// snapshot. The lists that it uses are not its own.
+// Size returns how many bytes the policy takes in memory while it is in force: itself, and its entries in the index of
+// a snapshot. The lists that it uses are not included.
 func (c *Compiled) Size() int {
 	size := int(unsafe.Sizeof(*c)) + len(c.name.Namespace) + len(c.name.Name) + len(c.scope) + len(c.message)
 	size += sizeOfTexts(c.sources)
 	for _, attribute := range c.profile {
-		size += 2*int(unsafe.Sizeof(attribute)) + len(attribute.Name) + len(attribute.Value) // the struct is in sent, too
+		size += 2*int(unsafe.Sizeof(attribute)) + len(attribute.Name) + len(attribute.Value) // structs in profile and sent
 	}
 	for _, rejection := range c.rejections {
 		size += int(unsafe.Sizeof(rejection)) + len(rejection.Path) + len(rejection.Message)
 	}
-	size += cap(c.rules) + len(c.lists)*(int(unsafe.Sizeof(listRule{}))+int(unsafe.Sizeof(use{})))
+	size += cap(c.rules) + len(c.lists)*(int(unsafe.Sizeof(listRule{}))+int(unsafe.Sizeof(ruleRef{})))
 	return size + c.ruleCount*int(unsafe.Sizeof(posting{}))
 }
 

@@ -58,8 +58,8 @@ func (p *policy) warnOfRedundant(e, by *entry) {
 	p.warn(e.String(), "%s (%s) %s all of this already; remove this entry, or that one if it says too much", by, by.text(), verb)
 }
 
-// coveredBy returns an entry with an effect that matches all that the i-th entry matches. Of two that match the same, only
-// the later one is covered.
+// coveredBy returns an entry with an effect that matches all that the i-th entry matches. Of two that match the same,
+// only the later one is covered.
 func (p *policy) coveredBy(index nameIndex, i int, effect effect) *entry {
 	e := &p.entries[i]
 	for ref := range index.at(e.patterns[0].Name) {
@@ -71,8 +71,8 @@ func (p *policy) coveredBy(index nameIndex, i int, effect effect) *entry {
 	return nil
 }
 
-// warnOfCoveredAddress does for an address what warnOfCovered does for a domain. An address that is an exception from an
-// entry with the opposite effect, or precedes one, is not redundant.
+// warnOfCoveredAddress does for an address what warnOfCovered does for a domain. An address that is an exception from
+// an entry with the opposite effect, or precedes one, is not redundant.
 func (p *policy) warnOfCoveredAddress(i int, index nameIndex, byKey map[string][]int32) {
 	e := &p.entries[i]
 	candidates := byKey[e.keys[0]]
@@ -131,7 +131,8 @@ func (p *policy) deniesSomeReading(index nameIndex, e *entry) bool {
 		return by.effect == denyDomain && by.coversPattern(e.patterns[0])
 	}
 	for name := e.patterns[0].Name; ; _, name, _ = strings.Cut(name, ".") {
-		if slices.ContainsFunc(index[name], denies) { // without the bound of nameIndex.at: a missed one would make a warning wrong
+		// Unlike nameIndex.at, this has no bound: a missed entry would make a warning wrong.
+		if slices.ContainsFunc(index[name], denies) {
 			return true
 		}
 		if name == "" {

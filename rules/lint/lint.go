@@ -17,8 +17,8 @@ import (
 // maxWarnings bounds the warnings of one policy. The others follow once the author has fixed these.
 const maxWarnings = 50
 
-// maxCompared bounds how many entries of other policies one entry is compared with. Without it, a thousand policies that all
-// say the same would be compared a million times. Where that many collide, there are warnings enough.
+// maxCompared bounds how many entries of other policies one entry is compared with. Without it, a thousand policies
+// that all say the same would be compared a million times. Where that many collide, there are warnings enough.
 const maxCompared = 64
 
 // maxLinted bounds the entries that are compared with each other, and so the memory for that: some 270 bytes an entry.
@@ -35,12 +35,12 @@ type Warning struct {
 	Message string
 }
 
-// Warnings returns what looks wrong in policies, in each of them and between them, sorted by policy and path. It returns a
-// bounded number for each policy, and then how many more there are. The result does not depend on the order of the policies.
-// A policy that is not enforceable has rejections, and no warnings.
+// Warnings returns what looks wrong in policies, in each of them and between them, sorted by policy and path. It
+// returns a bounded number for each policy, and then how many more there are. The result does not depend on the order
+// of the policies. A policy that is not enforceable has rejections, and no warnings.
 //
-// A policy in mode Audit has the warnings that it would have in mode Enforce. It causes warnings of other policies only for
-// names that look alike.
+// A policy in mode Audit has the warnings that it would have in mode Enforce. It causes warnings of other policies only
+// for names that look alike.
 func Warnings(policies []rules.Policy) []Warning {
 	l := newLinter(policies)
 	for i := range l.policies {
@@ -93,9 +93,11 @@ type policy struct {
 	profile     []rules.ProfileAttribute // with canonical values
 	lists       []rules.UsedList         // those that can be used
 
-	entries        []entry
-	allowed        map[string]bool // the keys of allowed addresses: true as written, false with sub-addresses of which one is allowed
-	allowedDomains *nameTree       // the domains of allowed addresses; nil without any
+	entries []entry
+	// allowed has the keys of allowed addresses, as true. It has the key with all sub-addresses of each too, as false if that
+	// is not allowed as a whole.
+	allowed        map[string]bool
+	allowedDomains *nameTree // the domains of allowed addresses; nil without any
 	warnings       []Warning
 }
 
@@ -249,8 +251,8 @@ func compile(policies []rules.Policy) []compiledPolicy {
 	return compiled
 }
 
-// lintShares returns how many entries of each namespace are compared. All namespaces have equal shares of maxLinted; one that
-// needs less leaves the rest to the others. So no tenant takes away the warnings of another.
+// lintShares returns how many entries of each namespace are compared. All namespaces have equal shares of maxLinted;
+// one that needs less leaves the rest to the others. So no tenant takes away the warnings of another.
 func lintShares(policies []compiledPolicy) map[string]int {
 	shares := map[string]int{}
 	for i := range policies {

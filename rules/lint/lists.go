@@ -7,8 +7,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// ListWarnings returns what looks wrong in the lists that a policy uses, in the order of their entries. [Warnings] does not
-// return these.
+// ListWarnings returns what looks wrong in the lists that a policy uses, in the order of their entries. [Warnings] does
+// not return these.
 func ListWarnings(policy *rules.Policy) []Warning {
 	var warnings []Warning
 	warn := func(used rules.UsedList, format string, args ...any) {

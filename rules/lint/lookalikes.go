@@ -11,8 +11,8 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/suffix"
 )
 
-// shortName is the length in characters up to which a label is not compared letter by letter: nearly all short names are
-// one letter off another.
+// shortName is the length in characters up to which a label is not compared letter by letter: nearly all short names
+// are one letter off another.
 const shortName = 4
 
 // allowedName is a registrable domain, and the entries that allow it or something below it: the first of each policy.
@@ -50,7 +50,8 @@ func (l *linter) warnOfLookAlikes() {
 	}
 }
 
-// shown returns a name with its A-labels, followed by what they show, so that it differs visibly from one that looks alike.
+// shown returns a name with its A-labels, followed by what they show, so that it differs visibly from one that looks
+// alike.
 func shown(name string) string {
 	if u := address.ToUnicode(name); u != name {
 		return name + " (" + u + ")"
@@ -58,8 +59,8 @@ func shown(name string) string {
 	return name
 }
 
-// allowedNames returns the registrable domains of all allow entries, in the order of the entries. Names of lists are not
-// included: they are many, and not written by hand.
+// allowedNames returns the registrable domains of all allow entries, in the order of the entries. Names of lists are
+// not included: they are many, and not written by hand.
 func (l *linter) allowedNames() []allowedName {
 	var names []allowedName
 	indexes := map[string]int32{}
@@ -92,8 +93,8 @@ func (l *linter) allowedNames() []allowedName {
 // groupsByKey returns groups of names that have a key in common, and may look alike. A group may also hold names whose
 // different keys have the same hash.
 func groupsByKey(names []allowedName) [][]int32 {
-	// There are about as many keys as letters, of up to maxLinted names. A number for each, the hash of the key above the index
-	// of the name, takes a tenth of the memory that a map from keys to names would.
+	// There are about as many keys as letters, of up to maxLinted names. A number for each, the hash of the key above
+	// the index of the name, takes far less memory than a map from keys to names.
 	const indexBits = 32
 	count := 0
 	for i := range names {
@@ -172,8 +173,8 @@ func (n *allowedName) looksLike(o *allowedName) bool {
 	return n.oneLetterOff(o) || skeleton(n.name) == skeleton(o.name)
 }
 
-// oneLetterOff reports whether one letter was exchanged, inserted, dropped, or swapped with the next. Names that differ in
-// digits only, such as team1 and team2, are numbered on purpose.
+// oneLetterOff reports whether one letter was exchanged, inserted, dropped, or swapped with the next. Names that differ
+// in digits only, such as team1 and team2, are numbered on purpose.
 func (n *allowedName) oneLetterOff(o *allowedName) bool {
 	first, second := address.ToUnicode(n.name[:n.label]), address.ToUnicode(o.name[:o.label])
 	a, b := []rune(first), []rune(second)

@@ -13,8 +13,8 @@ const (
 	privacyRelay    = "privacy relay"
 )
 
-// mailboxProviders are domains at which anyone can get an address: the largest providers worldwide by number of users, and
-// the relays that hide a person's address. The table is short on purpose, chosen by hand from the providers' own
+// mailboxProviders are domains at which anyone can get an address: the largest providers worldwide by number of users,
+// and the relays that hide a person's address. The table is short on purpose, chosen by hand from the providers' own
 // pages, and incomplete: warnings and guards use it, decisions do not. Domains of disposable addresses are not
 // included: they belong in a deny list, and the guard of that list would refuse names of this table.
 var mailboxProviders = map[string]string{

@@ -8,8 +8,8 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/list"
 )
 
-// warnOfDeniedElsewhere warns of allow entries that can never allow anyone, because another policy in mode Enforce denies all
-// that they allow, in every call that their own policy applies to.
+// warnOfDeniedElsewhere warns of allow entries that can never allow anyone, because another policy in mode Enforce
+// denies all that they allow, in every call that their own policy applies to.
 func (l *linter) warnOfDeniedElsewhere() {
 	everything, byList := l.denyEverything(), l.denyByList()
 	for i := range l.policies {
@@ -112,8 +112,8 @@ func verdictOn(l *rules.List, e *entry) list.Verdict {
 	}
 }
 
-// allowsAddressOf reports whether the policy allows an address that an allow entry matches. Such an address is an exception
-// from the domains that the policy denies.
+// allowsAddressOf reports whether the policy allows an address that an allow entry matches. Such an address is an
+// exception from the domains that the policy denies.
 func (p *policy) allowsAddressOf(e *entry) bool {
 	if len(e.keys) > 0 {
 		return p.allowsSomeOf(e.keys[0])

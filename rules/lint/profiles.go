@@ -137,8 +137,8 @@ func (p *policy) deniesDomain(e *entry, deny nameIndex, number int32) bool {
 	return false
 }
 
-// listAllows reports whether a list of the policy allows some of what an entry allows. It finds this for a wildcard only if
-// the list has the same wildcard, or a wider one.
+// listAllows reports whether a list of the policy allows some of what an entry allows. It finds this for a wildcard
+// only if the list has the same wildcard, or a wider one.
 func (p *policy) listAllows(e *entry) bool {
 	return slices.ContainsFunc(p.lists, func(used rules.UsedList) bool {
 		return used.Entry.Field == rules.AllowLists && (e.effect == allowAny || verdictOn(used.List, e).Allows())

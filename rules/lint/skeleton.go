@@ -12,8 +12,8 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// confusablesText is Unicode's table of characters that look alike, without those that a domain cannot have. The command
-// rules/internal/gen/confusables writes it.
+// confusablesText is Unicode's table of characters that look alike, without those that a domain cannot have. The
+// command rules/internal/gen/confusables writes it.
 //
 //go:embed confusables.txt
 var confusablesText string

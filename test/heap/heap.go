@@ -22,7 +22,8 @@ func inUse() int {
 	return int(stats.HeapAlloc)
 }
 
-// Check fails the test if something takes more bytes than estimated, or if the estimate is more than most times what it takes.
+// Check fails the test if something takes more bytes than estimated, or if the estimate is more than most times what it
+// takes.
 func Check(t *testing.T, what string, estimate, measured int, most float64) {
 	t.Helper()
 	const slack = 32 << 10 // for the test itself, and for the rounding of allocations

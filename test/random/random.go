@@ -12,7 +12,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Spelling is a name as an author may write it, and what it means. It is written by hand, not computed by the code under test.
+// Spelling is a name as an author may write it, and what it means. It is written by hand, not computed by the code
+// under test.
 type Spelling struct {
 	Text     string   // as written
 	Allowed  string   // the name that it is in an allow entry; "" if it may not be used there
@@ -63,7 +64,9 @@ var (
 		"acme.test", "a.acme.test", "b.a.acme.test", "c.b.a.acme.test", "xacme.test", "other.test", "fass.test", "xn--fa-hia.test",
 		"bücher.test", "xn--bcher-kva.test", "ACME.test", "acme.co.uk", "co.uk", "a.co.uk", "kawasaki.jp", "a.kawasaki.jp",
 	}
-	invalids = []string{"", "jo@", "jo@acme", "jo@@acme.test", "jo", "j o", "jo@faß.test", "jo@acme.test.", "jo@ａcme.test", "@acme.test", "jo%a@acme.test"}
+	invalids = []string{
+		"", "jo@", "jo@acme", "jo@@acme.test", "jo", "j o", "jo@faß.test", "jo@acme.test.", "jo@ａcme.test", "@acme.test", "jo%a@acme.test",
+	}
 )
 
 // Draw draws random parts of policies and calls.
@@ -166,12 +169,15 @@ func (d Draw) Policy() rules.Policy {
 	}
 	if d.Often(1, 4) {
 		p.ProfileOn = One(d, [][]rules.RequestType{
-			{rules.ProgressiveProfile}, {rules.SelfServiceRegistration}, {rules.ProgressiveProfile, rules.SelfServiceRegistration}, {"Login"},
+			{rules.ProgressiveProfile}, {rules.SelfServiceRegistration},
+			{rules.ProgressiveProfile, rules.SelfServiceRegistration}, {"Login"},
 		})
 	}
 	if d.Often(3, 4) {
 		lists := p.Allow.Lists
-		p.Allow = rules.AllowRules{Domains: d.Many(3, d.AllowDomain), PublicSuffixes: d.Many(1, d.AllowDomain), Addresses: d.Many(2, d.AllowAddress), Lists: lists}
+		p.Allow = rules.AllowRules{
+			Domains: d.Many(3, d.AllowDomain), PublicSuffixes: d.Many(1, d.AllowDomain), Addresses: d.Many(2, d.AllowAddress), Lists: lists,
+		}
 	}
 	if d.Often(1, 2) {
 		lists := p.Deny.Lists
@@ -179,7 +185,8 @@ func (d Draw) Policy() rules.Policy {
 	}
 	for _, name := range []string{"x", "y"} {
 		if d.Often(1, 4) {
-			p.Profile = append(p.Profile, rules.ProfileAttribute{Name: name, Value: One(d, []string{`"a"`, ` "a"`, `"\u0061"`, "1", `["a"]`, "null"})})
+			value := One(d, []string{`"a"`, ` "a"`, `"\u0061"`, "1", `["a"]`, "null"})
+			p.Profile = append(p.Profile, rules.ProfileAttribute{Name: name, Value: value})
 		}
 	}
 	d.Shuffle(len(p.Profile), func(i, j int) { p.Profile[i], p.Profile[j] = p.Profile[j], p.Profile[i] })
@@ -217,7 +224,8 @@ func (d Draw) Line() string {
 	for {
 		switch entry := d.DomainEntry(DenySpellings); {
 		case entry == "*":
-		case (strings.HasSuffix(entry, "xn--a.test") || strings.Contains(entry, "\u3164")) && d.Often(3, 4): // no entry: few lists would be any
+		// Neither is an entry. With as many of them as drawn, few lists would be usable.
+		case (strings.HasSuffix(entry, "xn--a.test") || strings.Contains(entry, "\u3164")) && d.Often(3, 4):
 		case d.Often(1, 6):
 			return d.DenyAddress()
 		default:

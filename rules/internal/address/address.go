@@ -1,4 +1,5 @@
-// Package address parses mail addresses and domains into one canonical form, and makes the keys by which they are compared.
+// Package address parses mail addresses and domains into one canonical form, and makes the keys by which they are
+// compared.
 //
 // Package rules exports what callers need of it. The keys hold local parts, so they stay inside of rules.
 package address
@@ -17,8 +18,8 @@ const (
 	maxLocalPart = 64 // bytes: RFC 5321 4.5.3.1.1
 )
 
-// SubAddresses ends the local part of an entry that means an address and all of its sub-addresses (RFC 5233): jo+*@x.example
-// is jo@x.example, and jo+ with anything behind it. No other pattern in a local part has a meaning.
+// SubAddresses ends the local part of an entry that means an address and all of its sub-addresses (RFC 5233):
+// jo+*@x.example is jo@x.example, and jo+ with anything behind it. No other pattern in a local part has a meaning.
 const SubAddresses = "+*"
 
 // Address is a mail address in the plain form that every mail system reads the same way. The zero value is invalid.
@@ -33,9 +34,9 @@ func (a Address) Domain() Domain { return a.domain }
 
 // Parse returns the address that s spells. Its error is an [Invalid].
 //
-// It is strict and repairs nothing: no trimming, no comments, no quotes, no display names, no literals. The local part is
-// an ASCII dot-atom (RFC 5322 3.2.3) without the characters that some mail systems route by or decode. Parse does not check
-// that the mailbox exists or belongs to the person.
+// It is strict and repairs nothing: no trimming, no comments, no quotes, no display names, no literals. The local part
+// is an ASCII dot-atom (RFC 5322 3.2.3) without the characters that some mail systems route by or decode. Parse does
+// not check that the mailbox exists or belongs to the person.
 func Parse(s string) (Address, error) {
 	a, invalid := Read(s, Mail)
 	if invalid != "" {
@@ -72,8 +73,9 @@ func Read(s string, syntax Syntax) (Address, Invalid) {
 	return Address{local, Domain{name}}, ""
 }
 
-// Key returns the form by which addresses are compared: the local part with ASCII letters folded, and the canonical domain.
-// Mail systems may tell case apart (RFC 5321 2.4), but none in use gives jo@ and Jo@ to two people, and Okta folds logins.
+// Key returns the form by which addresses are compared: the local part with ASCII letters folded, and the canonical
+// domain. Mail systems may tell case apart (RFC 5321 2.4), but none in use gives jo@ and Jo@ to two people, and Okta
+// folds logins.
 func Key(a Address) string { return string(AppendKey(nil, a)) }
 
 // KeyOf is [Key] for a valid local part and a canonical name.
@@ -96,7 +98,8 @@ func (a Address) appendKey(b []byte, suffix string) []byte {
 }
 
 // AppendSubAddressesKey appends to b, which must be empty, the key of the entry with [SubAddresses] that matches a: for
-// jo@ and for jo+x@ it is that of jo+*@. It returns nil if that is the same as [Key]. The result has up to [MaxKey] bytes.
+// jo@ and for jo+x@ it is that of jo+*@. It returns nil if that is the same as [Key]. The result has up to [MaxKey]
+// bytes.
 func AppendSubAddressesKey(b []byte, a Address) []byte {
 	base, detail, _ := strings.Cut(a.local, "+")
 	if detail == "*" {
@@ -134,8 +137,8 @@ func CheckLocalPart(local string) Invalid {
 	return ""
 }
 
-// isAtext reports whether c is a character of an atom (RFC 5322 3.2.3), except for %, ! and backquote: the percent hack and
-// bang paths route to another host, and a backquote reaches shells.
+// isAtext reports whether c is a character of an atom (RFC 5322 3.2.3), except for %, ! and backquote: the percent hack
+// and bang paths route to another host, and a backquote reaches shells.
 func isAtext(c byte) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
@@ -145,8 +148,8 @@ func isAtext(c byte) bool {
 	}
 }
 
-// IsUserName reports whether a login is a user name rather than an address: printable ASCII without @, spaces, quotes, and
-// the characters of other notations for an address (%, angle brackets) or for a Windows account (backslash).
+// IsUserName reports whether a login is a user name rather than an address: printable ASCII without @, spaces, quotes,
+// and the characters of other notations for an address (%, angle brackets) or for a Windows account (backslash).
 func IsUserName(login string) bool {
 	if login == "" {
 		return false

@@ -14,7 +14,8 @@ const (
 	maxLabel  = 63  // bytes: RFC 1035 2.3.4
 )
 
-// Domain is a mail domain in canonical form: two or more lower-case A-labels, no trailing dot. The zero value is invalid.
+// Domain is a mail domain in canonical form: two or more lower-case A-labels, no trailing dot. The zero value is
+// invalid.
 type Domain struct {
 	name string
 }
@@ -41,13 +42,13 @@ func ParseDomain(s string) (Domain, error) {
 // Syntax says which names are valid in one place.
 type Syntax struct {
 	minLabels int
-	// deviations permits the characters on which IDNA 2003 and 2008 differ, with their meaning in IDNA 2008. The author of a
-	// policy may write faß.example and mean it; for a person who registers, the domain could be either of two.
+	// deviations permits the characters on which IDNA 2003 and 2008 differ, with their meaning in IDNA 2008. The author
+	// of a policy may write faß.example and mean it; for a person who registers, the domain could be either of two.
 	deviations bool
 }
 
-// The syntaxes: Mail is the domain of a call's address; EntryName is a name in an entry of a policy, which may be a top-level
-// domain; EntryAddress is the domain of an address in such an entry.
+// The syntaxes: Mail is the domain of a call's address; EntryName is a name in an entry of a policy, which may be a
+// top-level domain; EntryAddress is the domain of an address in such an entry.
 var (
 	Mail         = Syntax{minLabels: 2}
 	EntryName    = Syntax{minLabels: 1, deviations: true}
@@ -65,7 +66,7 @@ func ReadName(s string, syntax Syntax) (string, Invalid) {
 	labels, plain := 0, true
 	for rest, more := s, true; more; {
 		var label string
-		label, rest, more = strings.Cut(rest, ".") // U+002E only: U+3002 and the like count as characters of a label, which are invalid
+		label, rest, more = strings.Cut(rest, ".") // U+002E only: U+3002 and the like are invalid characters of a label
 		idn, invalid := parseLabel(label)
 		if invalid != "" {
 			return "", invalid
@@ -191,20 +192,20 @@ func canonicalLabel(label string, deviations bool) (string, bool) {
 	return a, true
 }
 
-// isDeviation reports whether IDNA 2003 maps a character away and IDNA 2008 keeps it (UTS #46 section 7). A U-label with one
-// names two domains.
+// isDeviation reports whether IDNA 2003 maps a character away and IDNA 2008 keeps it (UTS #46 section 7). A U-label
+// with one names two domains.
 func isDeviation(r rune) bool {
 	return r == '\u00df' || r == '\u03c2' || r == '\u200c' || r == '\u200d'
 }
 
-// notLetterOrDigit reports whether a character is neither one of IDNA 2008's LetterDigits (RFC 5892 2.1) nor a hyphen. The
-// idna package uses the tables of UTS #46, which permit some symbols.
+// notLetterOrDigit reports whether a character is neither one of IDNA 2008's LetterDigits (RFC 5892 2.1) nor a hyphen.
+// The idna package uses the tables of UTS #46, which permit some symbols.
 func notLetterOrDigit(r rune) bool {
 	return r != '-' && !unicode.In(r, unicode.Ll, unicode.Lo, unicode.Lm, unicode.Mn, unicode.Mc, unicode.Nd) || unicode.Is(disallowed, r)
 }
 
-// disallowed are the letters and marks that RFC 5892 excludes: marks of symbols and of music (2.4), those that only stretch or
-// repeat others (2.6), and the parts of which Hangul syllables are composed (2.9).
+// disallowed are the letters and marks that RFC 5892 excludes: marks of symbols and of music (2.4), those that only
+// stretch or repeat others (2.6), and the parts of which Hangul syllables are composed (2.9).
 var disallowed = &unicode.RangeTable{R16: []unicode.Range16{
 	{Lo: 0x0640, Hi: 0x0640, Stride: 1},
 	{Lo: 0x07fa, Hi: 0x07fa, Stride: 1},
@@ -219,7 +220,8 @@ var disallowed = &unicode.RangeTable{R16: []unicode.Range16{
 	{Lo: 0x1d100, Hi: 0x1d24f, Stride: 1},
 }}
 
-// isNumber reports whether inet_aton(3) takes a label for a part of an IPv4 address: digits, or hexadecimal ones after 0x.
+// isNumber reports whether inet_aton(3) takes a label for a part of an IPv4 address: digits, or hexadecimal ones after
+// 0x.
 func isNumber(label string) bool {
 	if hex, ok := strings.CutPrefix(label, "0x"); ok {
 		return strings.Trim(hex, "0123456789abcdef") == ""

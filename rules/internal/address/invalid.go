@@ -20,7 +20,8 @@ const (
 	NoAtSign Invalid = "NoAtSign"
 	// ManyAtSigns: more than one @. Two programs may split at different ones.
 	ManyAtSigns Invalid = "ManyAtSigns"
-	// BadLocalPart: not a plain ASCII dot-atom, or with something that some mail system routes by or decodes: %, !, backquote, =?.
+	// BadLocalPart: not a plain ASCII dot-atom, or with something that some mail system routes by or decodes: %, !,
+	// backquote, =?.
 	BadLocalPart Invalid = "BadLocalPart"
 	// EmptyLabel: an empty label, a leading dot or a trailing dot included.
 	EmptyLabel Invalid = "EmptyLabel"

@@ -35,8 +35,8 @@ type head struct {
 	Pages        int
 }
 
-// Encode writes the list to w in a form that [Decode] reads. The form holds the entries, which may be addresses, but not the
-// comments of the text. Another version of this package may not be able to read it.
+// Encode writes the list to w in a form that [Decode] reads. The form holds the entries, which may be addresses, but
+// not the comments of the text. Another version of this package may not be able to read it.
 func (l *List) Encode(w io.Writer) error {
 	text, err := json.Marshal(head{
 		Digest: l.digest, Fault: l.fault, Entries: l.entries, SubAddresses: l.subAddresses, Skipped: l.skipped,
@@ -57,8 +57,8 @@ func (l *List) Encode(w io.Writer) error {
 	return nil
 }
 
-// Decode reads a list that [List.Encode] has written, and no byte after it. The result decides as the original does. For any
-// other input, Decode returns an error, which does not quote the input. It allocates no more than it reads.
+// Decode reads a list that [List.Encode] has written, and no byte after it. The result decides as the original does.
+// For any other input, Decode returns an error, which does not quote the input. It allocates no more than it reads.
 func Decode(r io.Reader) (*List, error) {
 	text, err := readPart(r, maxHead)
 	if err != nil {
@@ -132,8 +132,8 @@ func entriesOn(page []byte) (entries int, ok bool) {
 	return entries, len(page) == 0
 }
 
-// validKinds reports whether a line can give these kinds to this key: an address has nothing below it, and the key of a domain
-// does not begin with "*.".
+// validKinds reports whether a line can give these kinds to this key: an address has nothing below it, and the key of a
+// domain does not begin with "*.".
 func validKinds(key []byte, k kinds) bool {
 	if bytes.ContainsRune(key, '@') {
 		return k != 0 && k&^(allowSelf|denySelf|writtenPlain) == 0

@@ -28,8 +28,8 @@ const (
 
 // line is one parsed line of a list.
 type line struct {
-	// keys are the names, or keys of addresses, that the entry can be read as, the canonical one first. Without any, the
-	// line is not an entry.
+	// keys are the names, or keys of addresses, that the entry can be read as, the canonical one first. Without any,
+	// the line is not an entry.
 	keys []string
 	// kinds are those of the first key; the other keys only deny.
 	kinds kinds
@@ -41,8 +41,8 @@ type line struct {
 	subAddresses bool
 }
 
-// byteOrderMark is written by some editors at the start of a file. It is accepted at the start of every line, so that a list
-// means the same in one text and in several.
+// byteOrderMark is written by some editors at the start of a file. It is accepted at the start of every line, so that a
+// list means the same in one text and in several.
 const byteOrderMark = "\ufeff"
 
 // lines yields the lines of a text, without their newlines.

@@ -1,4 +1,5 @@
-// Package list compiles lists of entries, a million of them in little more memory than their text, and looks addresses up in them.
+// Package list compiles lists of entries, a million of them in little more memory than their text, and looks addresses
+// up in them.
 package list
 
 import (
@@ -17,8 +18,8 @@ import (
 const (
 	// maxEntries bounds a list: four times the million entries that it is made for.
 	maxEntries = 4_000_000
-	// maxText is the size in bytes of a list's text: several times what maxEntries entries take, and small enough for the
-	// offsets of the table.
+	// maxText is the size in bytes of a list's text: several times what maxEntries entries take, and small enough for
+	// the offsets of the table.
 	maxText = 512 << 20
 	// maxNumbers is how many line numbers of one sort are kept. The others follow once these lines are fixed.
 	maxNumbers = 10
@@ -26,8 +27,8 @@ const (
 	malformedPercent = 1
 )
 
-// List is a list of entries, compiled once for all the policies that use it. It is immutable, and safe for concurrent use.
-// [Compile] makes one.
+// List is a list of entries, compiled once for all the policies that use it. It is immutable, and safe for concurrent
+// use. [Compile] makes one.
 type List struct {
 	digest  string
 	table   table
@@ -53,12 +54,13 @@ func (n *lineNumbers) add(line int) {
 	}
 }
 
-// Compile compiles a list of one entry a line: a domain, "*." and a domain, a whole address, or jo+*@ and a domain for an
-// address with its sub-addresses. It ignores empty lines, and what follows a # at the start of a line or after a blank. It
-// accepts blanks around an entry, CRLF, and a byte order mark at the start of a line. It skips any other line that is
-// not an entry; "*" is not one, so that a list cannot mean everybody by accident.
+// Compile compiles a list of one entry a line: a domain, "*." and a domain, a whole address, or jo+*@ and a domain for
+// an address with its sub-addresses. It ignores empty lines, and what follows a # at the start of a line or after a
+// blank. It accepts blanks around an entry, CRLF, and a byte order mark at the start of a line. It skips any other line
+// that is not an entry; "*" is not one, so that a list cannot mean everybody by accident.
 //
-// The texts are read as one, in order, each with its last line ended. They are not kept. Compile never fails: see [List.Fault].
+// The texts are read as one, in order, each with its last line ended. They are not kept. Compile never fails: see
+// [List.Fault].
 func Compile(texts ...[]byte) *List {
 	b := NewBuilder()
 	for _, text := range texts {
@@ -67,8 +69,9 @@ func Compile(texts ...[]byte) *List {
 	return b.Finish()
 }
 
-// Builder compiles a list from texts that come one after the other, so that the caller need not hold all of them at once.
-// While it builds a list, it takes little more memory than the list. It is for one goroutine. [NewBuilder] makes one.
+// Builder compiles a list from texts that come one after the other, so that the caller need not hold all of them at
+// once. While it builds a list, it takes little more memory than the list. It is for one goroutine. [NewBuilder] makes
+// one.
 type Builder struct {
 	list    *List
 	table   table
@@ -170,8 +173,8 @@ func (l *List) Skipped() (count int, lines []int) { return l.skipped.Count, l.sk
 // numbers of the first of them: public suffixes, and names that programs read in several ways.
 func (l *List) Unusable() (count int, lines []int) { return l.unusable.Count, l.unusable.First }
 
-// Suffixes returns how many lines have an entry that is the suffix of a registry, such as be, com.ar or *.ac.uk, and the
-// numbers of the first of them. In a list that denies, they deny a country, or a sector of it.
+// Suffixes returns how many lines have an entry that is the suffix of a registry, such as be, com.ar or *.ac.uk, and
+// the numbers of the first of them. In a list that denies, they deny a country, or a sector of it.
 func (l *List) Suffixes() (count int, lines []int) { return l.suffixes.Count, l.suffixes.First }
 
 // Fault says why the list counts as missing, and what to write instead: it has no entry, too many lines that are not
@@ -216,8 +219,8 @@ func (l *List) Denies(domain address.Domain) bool {
 	return l.Verdict(nil, nil, domain.String()).Denies()
 }
 
-// Verdict returns the verdict on an address, by its two keys and the name of its domain. It looks up each key once, and each
-// parent of the domain. An empty key is not looked up.
+// Verdict returns the verdict on an address, by its two keys and the name of its domain. It looks up each key once, and
+// each parent of the domain. An empty key is not looked up.
 func (l *List) Verdict(key, subAddressesKey []byte, name string) Verdict {
 	const self = allowSelf | denySelf
 	var found kinds

@@ -9,12 +9,12 @@ import (
 	"unsafe"
 )
 
-// table maps the keys of a list to their kinds. It is a hash table: 1-byte tags in groups of eight, and offsets into pages of
-// text. Its only pointers are those to the pages, so the garbage collector does not scan the entries, and the table takes
-// little more memory than their text. Its zero value is empty.
+// table maps the keys of a list to their kinds. It is a hash table: 1-byte tags in groups of eight, and offsets into
+// pages of text. Its only pointers are those to the pages, so the garbage collector does not scan the entries, and the
+// table takes little more memory than their text. Its zero value is empty.
 //
-// It grows without copying the text, so building it takes little more memory than the result, also for a text of unknown
-// length that is read piece by piece.
+// It grows without copying the text, so building it takes little more memory than the result, also for a text of
+// unknown length that is read piece by piece.
 //
 // Each table has a random hash seed: names come from anyone, and lists from third parties, and they must not know which
 // names collide.
@@ -148,7 +148,8 @@ func seek[Key string | []byte](t *table, key Key, hash uint64) (slot int, tag ui
 	for {
 		group := &t.groups[at]
 		tags := binary.LittleEndian.Uint64(group.tags[:])
-		// The bytes that are now 0 are the slots with the tag. The bit trick below may also report a byte above one of them.
+		// The bytes that are now 0 are the slots with the tag. The bit trick below may also report a byte above one of
+		// them.
 		same := tags ^ everyByte*uint64(tag)
 		for found := (same - everyByte) &^ same & (everyByte << 7); found != 0; found &= found - 1 {
 			entry := t.entryAt(group.offsets[bits.TrailingZeros64(found)/8])

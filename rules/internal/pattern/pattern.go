@@ -12,8 +12,8 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/suffix"
 )
 
-// Pattern is a parsed domain entry. It matches a canonical name itself, every name below it, or both. The name "" is the
-// root: everything is below it.
+// Pattern is a parsed domain entry. It matches a canonical name itself, every name below it, or both. The name "" is
+// the root: everything is below it.
 type Pattern struct {
 	// Name is canonical.
 	Name string
@@ -44,7 +44,8 @@ func (p Pattern) String() string {
 	}
 }
 
-// CutWildcard splits an entry into its name and whether it means only what is below the name. "*" is a wildcard below "".
+// CutWildcard splits an entry into its name and whether it means only what is below the name. "*" is a wildcard below
+// "".
 func CutWildcard(entry string) (name string, below bool) {
 	if entry == "*" {
 		return "", true
@@ -61,7 +62,8 @@ type Rejection struct {
 	Ambiguous bool
 }
 
-// Allow parses an allow entry. With suffixes, it may be or cover a public suffix. The rejection is "" for an accepted entry.
+// Allow parses an allow entry. With suffixes, it may be or cover a public suffix. The rejection is "" for an accepted
+// entry.
 func Allow(entry string, suffixes bool) (_ Pattern, rejection string) {
 	if entry == "*" {
 		return Any, ""
@@ -84,10 +86,10 @@ func Allow(entry string, suffixes bool) (_ Pattern, rejection string) {
 
 // Deny parses a deny entry into a pattern for each name that it can be read as, the strict reading first.
 //
-// Unlike an address of a call, a deny entry is mapped: an address that needs mapping is invalid and so denied anyway. It is
-// therefore enough to deny the names to which mapping takes the entry, with either reading of the deviation characters.
-// An entry without any reading is ambiguous, unless it is ASCII: then it means what is written, and every address of
-// it is invalid.
+// Unlike an address of a call, a deny entry is mapped: an address that needs mapping is invalid and so denied anyway.
+// It is therefore enough to deny the names to which mapping takes the entry, with either reading of the deviation
+// characters. An entry without any reading is ambiguous, unless it is ASCII: then it means what is written, and every
+// address of it is invalid.
 func Deny(entry string) ([]Pattern, Rejection) {
 	if entry == "*" {
 		return []Pattern{Any}, Rejection{}
@@ -131,9 +133,10 @@ func DenyAddress(entry string) (keys []string, _ Rejection) {
 	return keys, Rejection{}
 }
 
-// unreadable rejects a name without a reading. An ASCII name of which every address is invalid denies nothing, such as an
-// A-label that decodes to nothing. Any other is ambiguous: one with a space, or with letters that another program may fold,
-// drop or know, while the tables here do not. The message never quotes the name, which may be an address in the wrong field.
+// unreadable rejects a name without a reading. An ASCII name of which every address is invalid denies nothing, such as
+// an A-label that decodes to nothing. Any other is ambiguous: one with a space, or with letters that another program
+// may fold, drop or know, while the tables here do not. The message never quotes the name, which may be an address in
+// the wrong field.
 func unreadable(name string, invalid address.Invalid) Rejection {
 	ascii := address.IsASCII(name)
 	switch {
@@ -161,12 +164,12 @@ func AllowAddress(entry string) (key, rejection string) {
 	return address.Key(a), ""
 }
 
-// foreignPatternCharacters have a meaning in the pattern languages from which people bring entries: * and ? in globs, % in
-// SQL's LIKE, {} in templates and counts, and | ^ $ in regular expressions. RFC 5322 permits each of them in a local part, but
-// real mailboxes practically never have one: mail providers do not give them out, and mail sent by machines
-// (VERP, BATV, SRS) uses + = # / - _ and letters. So an entry with one of them is taken for a pattern, which would match no
-// address literally. Characters of real addresses are not included: ' (O'Brien), &, #, /, =, ~, _ and -. A plain local part
-// cannot have the brackets and backslashes of regular expressions anyway.
+// foreignPatternCharacters have a meaning in the pattern languages from which people bring entries: * and ? in globs, %
+// in SQL's LIKE, {} in templates and counts, and | ^ $ in regular expressions. RFC 5322 permits each of them in a local
+// part, but real mailboxes practically never have one: mail providers do not give them out, and mail sent by machines
+// (VERP, BATV, SRS) uses + = # / - _ and letters. So an entry with one of them is taken for a pattern, which would
+// match no address literally. Characters of real addresses are not included: ' (O'Brien), &, #, /, =, ~, _ and -. A
+// plain local part cannot have the brackets and backslashes of regular expressions anyway.
 const foreignPatternCharacters = "*?{}|^$%"
 
 // rejectForeignPattern rejects a local part in another system's pattern language. The message quotes the domain only.
@@ -187,14 +190,15 @@ func rejectForeignPattern(local, domain string) (rejection string) {
 		"domain into domains (%s); for one address with all its sub-addresses, write jo+*@%s", foreignPatternCharacters, whole, whole)
 }
 
-// mappings are the two readings of UTS #46: with the deviation characters as in IDNA 2008, and as IDNA 2003 mapped them.
+// mappings are the two readings of UTS #46: with the deviation characters as in IDNA 2008, and as IDNA 2003 mapped
+// them.
 var mappings = []*idna.Profile{
 	idna.New(idna.MapForLookup(), idna.Transitional(false)),
 	idna.New(idna.MapForLookup(), idna.Transitional(true)),
 }
 
-// readings returns every canonical name that some program may take name for: the strict reading first, and those of mapping.
-// The Invalid is that of the strict reading.
+// readings returns every canonical name that some program may take name for: the strict reading first, and those of
+// mapping. The Invalid is that of the strict reading.
 func readings(name string, syntax address.Syntax) ([]string, address.Invalid) {
 	strict, invalid := address.ReadName(name, syntax)
 	if invalid == "" && address.IsASCII(name) {

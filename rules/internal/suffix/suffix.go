@@ -29,19 +29,20 @@ var shared = []string{
 	"zendesk.com",
 }
 
-// IsShared reports whether a name belongs to a product whose tenants get names below it, and is not on the public suffix list.
+// IsShared reports whether a name belongs to a product whose tenants get names below it, and is not on the public
+// suffix list.
 func IsShared(name string) bool { return slices.Contains(shared, name) }
 
-// IsPublic reports whether anyone can register under a name: one of the public suffix list, with its private section and its
-// default rule (an unlisted top-level domain is one), or one of [IsShared].
+// IsPublic reports whether anyone can register under a name: one of the public suffix list, with its private section
+// and its default rule (an unlisted top-level domain is one), or one of [IsShared].
 func IsPublic(name string) bool {
 	suffix, _ := publicsuffix.PublicSuffix(name)
 	return suffix == name || IsShared(name)
 }
 
 // IsRegistry reports whether a name is the suffix of a registry: a top-level domain, com.ar, ac.uk, or a name of which
-// everything below is one (kawasaki.jp). A deny of it denies a country or a whole sector of it. Suffixes of companies, such
-// as github.io or a dynamic DNS, are not included: lists deny them on purpose.
+// everything below is one (kawasaki.jp). A deny of it denies a country or a whole sector of it. Suffixes of companies,
+// such as github.io or a dynamic DNS, are not included: lists deny them on purpose.
 func IsRegistry(name string) bool {
 	if !strings.Contains(name, ".") {
 		return true
@@ -71,8 +72,8 @@ func CoversPublic(name string) bool {
 	return slices.ContainsFunc(shared, func(s string) bool { return strings.HasSuffix(s, "."+name) })
 }
 
-// Registrable returns the part of a name that somebody registered: the public suffix and one label. It is "" for a public
-// suffix.
+// Registrable returns the part of a name that somebody registered: the public suffix and one label. It is "" for a
+// public suffix.
 func Registrable(name string) string {
 	suffix := sharedSuffixOf(name)
 	if suffix == "" {

@@ -2,8 +2,9 @@
 //
 //	go run ../internal/gen/confusables FILE
 //
-// FILE is the confusables.txt of Unicode Technical Standard #39, from https://www.unicode.org/Public/security/. The command
-// keeps the characters that a domain can have, and folds the letters that they look like, as domains are folded.
+// FILE is the confusables.txt of Unicode Technical Standard #39, from https://www.unicode.org/Public/security/. The
+// command keeps the characters that a domain can have, and folds the letters that they look like, as domains are
+// folded.
 package main
 
 import (

@@ -1,6 +1,6 @@
-// Command suffixparents writes suffix_parents.go in rules/internal/suffix: the names that are not public suffixes, but have
-// some below them. The publicsuffix package can tell whether a name is a suffix, but not what is below it, so the command
-// reads the rules from the test of that package. go generate runs it in rules/internal/suffix.
+// Command suffixparents writes suffix_parents.go in rules/internal/suffix: the names that are not public suffixes, but
+// have some below them. The publicsuffix package can tell whether a name is a suffix, but not what is below it, so the
+// command reads the rules from the test of that package. go generate runs it in rules/internal/suffix.
 package main
 
 import (
@@ -76,7 +76,8 @@ func listedRules(file string) ([]string, error) {
 	return rules, nil
 }
 
-// parents returns the proper ancestors of all suffixes that are not suffixes, sorted. Every top-level domain is a suffix.
+// parents returns the proper ancestors of all suffixes that are not suffixes, sorted. Every top-level domain is a
+// suffix.
 func parents(rules []string) []string {
 	found := map[string]bool{}
 	for _, rule := range rules {
