@@ -75,11 +75,11 @@ func Allow(entry string, suffixes bool) (_ Pattern, rejection string) {
 		return Pattern{}, fix(invalid) // unquoted: the entry may be an address in the wrong field
 	case suffixes:
 	case suffix.IsPublic(name):
-		return Pattern{}, fmt.Sprintf("%q: strangers can register names under the public suffix %s; "+
-			"write a name below it, or, if all of them are meant, move this entry to spec.allow.publicSuffixes", entry, name)
+		return Pattern{}, fmt.Sprintf("%q: anyone can register names under the public suffix %s; "+
+			"write a name below it, or, if you mean all of them, move this entry to spec.allow.publicSuffixes", entry, name)
 	case below && suffix.CoversPublic(name):
-		return Pattern{}, fmt.Sprintf("%q: there are public suffixes below %s, under which strangers can register names; "+
-			"write the names that you mean, or, if all of them are meant, move this entry to spec.allow.publicSuffixes", entry, name)
+		return Pattern{}, fmt.Sprintf("%q: there are public suffixes below %s, under which anyone can register names; "+
+			"write the names that you mean, or, if you mean all of them, move this entry to spec.allow.publicSuffixes", entry, name)
 	}
 	return Pattern{Name: name, Self: !below, Below: below}, ""
 }
@@ -141,10 +141,9 @@ func unreadable(name string, invalid address.Invalid) Rejection {
 	ascii := address.IsASCII(name)
 	switch {
 	case invalid == address.BadIDN && !ascii:
-		return Rejection{"its letters have no reading, so that it cannot be told which domain is meant; write the domain as it is " +
-			"registered, or its A-label (xn--…)", true}
+		return Rejection{"its letters have no reading as a domain; write the domain as it is registered, or its A-label (xn--…)", true}
 	case ascii && slices.Contains([]address.Invalid{address.BadIDN, address.TooLong, address.LabelTooLong}, invalid):
-		return Rejection{"it denies nothing, since every address of this domain is refused as invalid: " + fix(invalid), false}
+		return Rejection{"it denies nothing, since every address of this domain is invalid: " + fix(invalid), false}
 	default:
 		return Rejection{fix(invalid), true}
 	}
@@ -186,7 +185,7 @@ func rejectForeignPattern(local, domain string) (rejection string) {
 	if name, invalid := address.ReadName(domain, address.EntryAddress); invalid == "" {
 		whole = name
 	}
-	return fmt.Sprintf("what is before the @ is a pattern (%s), and entries are no patterns: for every address of a domain, write the "+
+	return fmt.Sprintf("the part before the @ is a pattern (%s), which has no meaning here: for every address of a domain, write the "+
 		"domain into domains (%s); for one address with all its sub-addresses, write jo+*@%s", foreignPatternCharacters, whole, whole)
 }
 
@@ -232,7 +231,7 @@ func fix(invalid address.Invalid) string {
 	case address.ManyAtSigns:
 		return "it has more than one @; write one plain address"
 	case address.BadLocalPart:
-		return "what is before the @ must be plain: ASCII letters, digits, single inner dots and #&'+-/=_~, without quotes or comments"
+		return "the part before the @ must be plain: ASCII letters, digits, single inner dots and #&'+-/=_~, without quotes or comments"
 	case address.EmptyLabel:
 		return "a label is empty; write the domain without leading, trailing or doubled dots"
 	case address.LabelTooLong:
