@@ -18,6 +18,7 @@ import (
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
 )
 
 // maxNamed is how many parts of a policy a condition's message names. Further ones are named once these are fixed.
@@ -76,7 +77,7 @@ func wantedStatus(before, now policyStatus, generation int64) (after policyStatu
 // acceptedCondition returns the condition Accepted, without the fields that depend on the object's history. Of several
 // reasons it has the first of NotUnderstood, OutsideScope, ListNotFound, OverBudget, ListInvalid and InvalidEntry;
 // except for NotUnderstood, the message names all rejected parts.
-func acceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observing bool, warnings []rules.Warning) metav1.Condition {
+func acceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observing bool, warnings []lint.Warning) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse}
 	if built.Refused != "" {
 		return refusedCondition(built, scopes)
@@ -197,7 +198,7 @@ func joinRejections(rejections []rules.Rejection) string {
 	return joinParts(parts)
 }
 
-func joinWarnings(warnings []rules.Warning) string {
+func joinWarnings(warnings []lint.Warning) string {
 	parts := make([]string, len(warnings))
 	for i, warning := range warnings {
 		parts[i] = warning.Path + ": " + warning.Message

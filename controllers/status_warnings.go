@@ -13,6 +13,7 @@ import (
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
 )
 
 const (
@@ -45,7 +46,7 @@ type policyWarnings struct {
 	uid        types.UID
 	generation int64
 	resolved   rules.Policy
-	warnings   []rules.Warning
+	warnings   []lint.Warning
 	overruled  *overruler // nil if no other policy denies all of its calls
 }
 

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/internal/policyobject"
-	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
 )
 
 // Every example of docs/warnings.md is applied, and has just the warnings that stand below it.
@@ -71,7 +71,7 @@ func TestThePageNamesTheMailboxProviders(t *testing.T) {
 		named = append(named, match[1])
 	}
 	slices.Sort(named)
-	if diff := cmp.Diff(rules.MailboxProviders(), named); diff != "" {
+	if diff := cmp.Diff(lint.MailboxProviders(), named); diff != "" {
 		t.Error(diff)
 	}
 }

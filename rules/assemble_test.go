@@ -12,16 +12,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/random"
 )
 
 // edits is a set of policies that is edited again and again, with what was compiled of it.
 type edits struct {
-	draw
+	random.Draw
 	policies map[rules.PolicyName]rules.Policy
 	compiled map[rules.PolicyName]*rules.Compiled
 }
 
-func newEdits(d draw) *edits {
+func newEdits(d random.Draw) *edits {
 	return &edits{d, map[rules.PolicyName]rules.Policy{}, map[rules.PolicyName]*rules.Compiled{}}
 }
 
@@ -40,15 +41,15 @@ func (e *edits) known() (name rules.PolicyName, found bool) {
 		return name, false
 	}
 	names := slices.SortedFunc(maps.Keys(e.policies), rules.PolicyName.Compare)
-	return one(e.draw, names), true
+	return random.One(e.Draw, names), true
 }
 
 // edit makes one random edit.
 func (e *edits) edit() {
 	name, found := e.known()
-	if !found || e.often(1, 3) {
-		p := e.policy() // a new one, or all of one anew
-		if e.often(1, 2) {
+	if !found || e.Often(1, 3) {
+		p := e.Policy() // a new one, or all of one anew
+		if e.Often(1, 2) {
 			p.Name += fmt.Sprint(e.IntN(40))
 		}
 		e.put(p)
@@ -60,17 +61,17 @@ func (e *edits) edit() {
 		e.remove(name)
 		return
 	case 2:
-		p.Allow.Domains = append(p.Allow.Domains, e.allowDomain())
+		p.Allow.Domains = append(p.Allow.Domains, e.AllowDomain())
 	case 3:
-		p.Deny.Domains = e.many(3, e.denyDomain)
+		p.Deny.Domains = e.Many(3, e.DenyDomain)
 	case 4:
-		e.appliesTo(&p)
+		e.AppliesTo(&p)
 	case 5:
-		p.Mode = one(e.draw, []rules.Mode{rules.Enforce, rules.Audit})
+		p.Mode = random.One(e.Draw, []rules.Mode{rules.Enforce, rules.Audit})
 	case 6:
-		p.Deny.Lists = []rules.ListUse{e.list()}
+		p.Deny.Lists = []rules.ListUse{e.List()}
 	case 7:
-		p.NotUnderstood = one(e.draw, []string{"", "an unknown member"})
+		p.NotUnderstood = random.One(e.Draw, []string{"", "an unknown member"})
 	}
 	e.put(p)
 }
@@ -83,7 +84,7 @@ func (e *edits) assemble(before *rules.Snapshot) *rules.Snapshot {
 
 // Rules that came about edit by edit say the same as rules made from nothing, and have the same digest.
 func TestEditByEditIsTheSameAsFromNothing(t *testing.T) {
-	each(t, cases/10, func(t *testing.T, d draw) {
+	random.Each(t, cases/10, func(t *testing.T, d random.Draw) {
 		e := newEdits(d)
 		for range d.IntN(40) {
 			e.edit()
@@ -123,7 +124,7 @@ func TestEditByEditIsTheSameAsFromNothing(t *testing.T) {
 func (e *edits) calls() []rules.Call {
 	calls := make([]rules.Call, 8)
 	for i := range calls {
-		calls[i] = e.call()
+		calls[i] = e.Call()
 	}
 	return calls
 }
@@ -139,18 +140,18 @@ func answersOf(snapshot *rules.Snapshot, calls []rules.Call) []string {
 
 // The same where scopes are so large that their index has many shards, is divided, and shrinks.
 func TestEditByEditOfManyEntries(t *testing.T) {
-	d := newDraw(1)
+	d := random.New(1)
 	e := newEdits(d)
 	draw := func(name string) rules.Policy {
-		p := rules.Policy{PolicyName: named(name), Mode: one(d, []rules.Mode{rules.Enforce, rules.Audit})}
+		p := rules.Policy{PolicyName: named(name), Mode: random.One(d, []rules.Mode{rules.Enforce, rules.Audit})}
 		for range d.IntN(300) {
 			p.Allow.Domains = append(p.Allow.Domains, fmt.Sprintf("d%d.test", d.IntN(2000)))
 		}
 		for range d.IntN(20) {
 			p.Deny.Addresses = append(p.Deny.Addresses, fmt.Sprintf("jo@d%d.test", d.IntN(2000)))
 		}
-		if d.often(1, 3) {
-			p.Sources = []string{one(d, []string{"rul1", "rul2"})}
+		if d.Often(1, 3) {
+			p.Sources = []string{random.One(d, []string{"rul1", "rul2"})}
 		}
 		return p
 	}
@@ -158,7 +159,7 @@ func TestEditByEditOfManyEntries(t *testing.T) {
 	for step := range 120 {
 		growing := step < 60
 		for range 1 + d.IntN(3) {
-			if name, found := e.known(); found && (!growing || d.often(1, 3)) {
+			if name, found := e.known(); found && (!growing || d.Often(1, 3)) {
 				e.remove(name)
 			} else {
 				e.put(draw(fmt.Sprintf("p%d", d.IntN(200))))
@@ -178,7 +179,7 @@ func TestEditByEditOfManyEntries(t *testing.T) {
 
 // Snapshots share their parts: whoever still decides by an earlier one must never see a part change. For the race detector.
 func TestCallsAreDecidedByEarlierSnapshotsMeanwhile(t *testing.T) {
-	e := newEdits(newDraw(2))
+	e := newEdits(random.New(2))
 	for range 30 {
 		e.edit()
 	}

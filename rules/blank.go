@@ -2,17 +2,18 @@ package rules
 
 import (
 	"strings"
-	"unicode"
+
+	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// onlyBlanksInvalid says whether text that does not parse would be an address, or a user name, without its blanks. It explains a
-// denial to the person: the address stays invalid.
+// onlyBlanksInvalid reports whether text that does not parse would be an address, or a user name, without its blanks.
+// It explains a denial to the person: the address stays invalid.
 func (a *Attribute) onlyBlanksInvalid() bool {
-	if len(a.Text) > maxAddress || !strings.ContainsFunc(a.Text, IsBlank) {
+	if len(a.Text) > address.MaxLength || !strings.ContainsFunc(a.Text, address.IsBlank) {
 		return false
 	}
 	without := Attribute{Name: a.Name, Kind: Text, Text: strings.Map(func(r rune) rune {
-		if IsBlank(r) {
+		if address.IsBlank(r) {
 			return -1
 		}
 		return r
@@ -20,13 +21,6 @@ func (a *Attribute) onlyBlanksInvalid() bool {
 	if without.isUserName() {
 		return true
 	}
-	_, invalid := parseAddress(without.Text)
+	_, invalid := address.Read(without.Text, address.Mail)
 	return invalid == ""
-}
-
-// IsBlank tells the characters of [Blank]: white space, line breaks included, and the characters that are invisible by themselves,
-// Unicode's Default_Ignorable_Code_Point, by the properties that it is derived from (DerivedCoreProperties.txt).
-func IsBlank(r rune) bool {
-	return unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) &&
-		!unicode.Is(unicode.Prepended_Concatenation_Mark, r)
 }

@@ -1,22 +1,22 @@
 package rules
 
-// Call is the part of one hook call that a decision depends on.
+// Call is what a decision needs of one hook call.
 type Call struct {
-	// Shape is what the call's data hold.
+	// Shape says which profiles the call's data contain.
 	Shape Shape
 	// Source is Okta's `source`: the id of the enrolment policy or rule that called.
 	Source string
-	// Contradictory says that the call's requestType is unknown or contradicts its data. No profile attribute is sent then.
+	// Contradictory: the call's requestType is unknown or contradicts its data. No profile attribute is sent then.
 	Contradictory bool
 
-	// Profile holds the address attributes of data.userProfile (shapes SignUp and Both), in the operator's order, absent ones
-	// included. The first is the required one.
+	// Profile holds the address attributes of data.userProfile (shapes SignUp and Both), in the operator's order,
+	// absent ones included. The first one is required.
 	Profile []Attribute
 	// Update is the same for data.userProfileUpdate (shapes ProfileUpdate and Both).
 	Update []Attribute
 }
 
-// Shape is what a call's data hold. The zero value is UnrecognisedShape.
+// Shape says which profiles a call's data contain. The zero value is UnrecognisedShape.
 type Shape uint8
 
 const (
@@ -26,7 +26,8 @@ const (
 	SignUp
 	// ProfileUpdate is data with a userProfileUpdate only.
 	ProfileUpdate
-	// Both is data with both. It is decided as each of the two, with all addresses, and allowed only if both are.
+	// Both is data with both. The call is decided as each of the two, with all addresses, and allowed only if both
+	// decisions allow.
 	Both
 )
 
@@ -48,9 +49,9 @@ func (s Shape) String() string {
 type Attribute struct {
 	// Name is the attribute's name, for example email.
 	Name string
-	// Kind says which JSON value the call holds. The zero value means that it holds none.
+	// Kind is the kind of the JSON value. The zero value means that the call has no such attribute.
 	Kind ValueKind
-	// Text is the string, for a Kind of Text only.
+	// Text is the value, for the kind Text only.
 	Text string
 }
 
@@ -58,7 +59,7 @@ type Attribute struct {
 type ValueKind uint8
 
 const (
-	// Absent is no member of that name.
+	// Absent means that there is no member of that name.
 	Absent ValueKind = iota
 	// Null is JSON null.
 	Null

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"strings"
 	"testing"
 
 	"registrationpolicy.dev/operator/rules"
@@ -68,4 +69,9 @@ func compile(t testing.TB, policies ...rules.Policy) *rules.Snapshot {
 func decide(policies []rules.Policy, call rules.Call) rules.Decision {
 	snapshot, _ := rules.Compile(policies)
 	return snapshot.Decide(call)
+}
+
+// labels63 joins labels of 63 bytes, and a last one of rest bytes.
+func labels63(n, rest int) string {
+	return strings.Repeat(strings.Repeat("a", 63)+".", n) + strings.Repeat("b", rest)
 }

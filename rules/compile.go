@@ -9,9 +9,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"registrationpolicy.dev/operator/rules/internal/address"
+	"registrationpolicy.dev/operator/rules/internal/pattern"
 )
 
-// Rejection is a part of a policy that is not in force. Everything else of the policy is.
+// Rejection is a part of a policy that is not in force. The rest of the policy is.
 type Rejection struct {
 	// Policy is the policy that the part belongs to.
 	Policy PolicyName
@@ -19,27 +22,27 @@ type Rejection struct {
 	Path string
 	// Message says what is wrong and what to write instead. It never holds a local part.
 	Message string
-	// Cause is the sort of fault. "" means CauseEntry.
+	// Cause is the kind of rejection. "" means CauseEntry.
 	Cause RejectionCause
 }
 
-// RejectionCause is why a part of a policy is not in force. The set is closed.
+// RejectionCause is the kind of a rejection. The set is closed.
 type RejectionCause string
 
 const (
-	// CauseEntry is an entry, or another value, that may not be used.
+	// CauseEntry is an entry, or another value, that is not valid.
 	CauseEntry RejectionCause = "InvalidEntry"
 	// CauseListNotFound is a list that is missing.
 	CauseListNotFound RejectionCause = "ListNotFound"
-	// CauseListInvalid is a list that is there and cannot be used.
+	// CauseListInvalid is a list that exists, but cannot be used.
 	CauseListInvalid RejectionCause = "ListInvalid"
-	// CauseOverBudget is a list that is too large for what its namespace may take in memory.
+	// CauseOverBudget is a list that would exceed the memory that its namespace may take.
 	CauseOverBudget RejectionCause = "OverBudget"
 )
 
-// Compile returns the rules that the policies make together, and the parts of them that could not be used, sorted by policy
-// and path. It is total: whatever is wrong with a policy never allows what a well-formed reading of it would not.
-// The result depends on the set of policies only, not on their order.
+// Compile returns the snapshot of the policies, and the parts of them that are not in force, sorted by policy and path.
+// It never fails, and it fails closed: an invalid policy never allows what a valid reading of it would not. The result
+// does not depend on the order of the policies.
 func Compile(policies []Policy) (*Snapshot, []Rejection) {
 	compiled := make([]*Compiled, len(policies))
 	for i := range policies {
@@ -53,12 +56,13 @@ func Compile(policies []Policy) (*Snapshot, []Rejection) {
 	return Assemble(nil, compiled), rejections
 }
 
-// Compiled is one compiled policy. It is immutable, and any number of snapshots may share it. It is made by [CompilePolicy].
+// Compiled is one compiled policy. It is immutable, and any number of snapshots may share it. [CompilePolicy] makes
+// one.
 //
-// It holds what decides, in little more than the text of the entries, and none of the texts that it was compiled from.
+// It takes little more memory than the text of its entries, and does not keep the texts that it was compiled from.
 type Compiled struct {
 	name        PolicyName
-	digest      [sha256.Size]byte // of what the policy says: the same for every spelling that decides alike
+	digest      [sha256.Size]byte // of the policy's meaning: the same for every spelling that decides alike
 	mode        Mode
 	enforceable bool
 	hasAllow    bool
@@ -67,8 +71,8 @@ type Compiled struct {
 	scope       string   // equal for policies that apply to the same calls
 	message     string
 
-	profile   []ProfileAttribute // settled
-	sent      []ProfileAttribute // what is sent of it where no other policy has a say
+	profile   []ProfileAttribute // merged: see mergeProfiles
+	sent      []ProfileAttribute // what is sent if only this policy allows
 	profileOn requestSet
 
 	rules     ruleBlock
@@ -77,24 +81,15 @@ type Compiled struct {
 	lists     []listRule
 
 	rejections []Rejection
-	written    writtenParts
-}
-
-// writtenParts are what a warning names as its author wrote it.
-type writtenParts struct {
-	allowLists []string      // their names
-	denyLists  int           // missing ones included
-	profile    []string      // the names of the attributes
-	profileOn  []RequestType // unsettled
 }
 
 type listRule struct {
-	list  *List
-	rung  rung
-	entry Entry
+	list       *List
+	precedence precedence
+	entry      Entry
 }
 
-// CompilePolicy compiles one policy. It is total, as [Compile] is.
+// CompilePolicy compiles one policy. Like [Compile], it never fails.
 func CompilePolicy(policy Policy) *Compiled {
 	c := compiler{Compiled: Compiled{
 		name:        PolicyName{strings.Clone(policy.Namespace), strings.Clone(policy.Name)},
@@ -102,35 +97,20 @@ func CompilePolicy(policy Policy) *Compiled {
 		enforceable: policy.NotUnderstood == "",
 		hasAllow:    !policy.Allow.empty(),
 		message:     strings.Clone(policy.Message),
-		written:     writtenPartsOf(&policy),
 	}}
 	c.compile(&policy)
-	compiled := c.Compiled // a pointer into the compiler would hold all of it
+	compiled := c.Compiled // a copy: a pointer into the compiler would keep all of it in memory
 	return &compiled
-}
-
-func writtenPartsOf(p *Policy) writtenParts {
-	w := writtenParts{denyLists: len(p.Deny.Lists), profileOn: slices.Clone(p.ProfileOn)}
-	for i := range p.Allow.Lists {
-		w.allowLists = append(w.allowLists, strings.Clone(p.Allow.Lists[i].String()))
-	}
-	for i := range p.Profile {
-		w.profile = append(w.profile, strings.Clone(p.Profile[i].Name))
-	}
-	for i := range w.profileOn {
-		w.profileOn[i] = RequestType(strings.Clone(string(w.profileOn[i])))
-	}
-	return w
 }
 
 // Name returns the name of the policy.
 func (c *Compiled) Name() PolicyName { return c.name }
 
-// Enforceable is false for a policy that could not be understood, or that lacks a list by which it denies.
+// Enforceable reports whether the policy was understood and has every list by which it denies.
 func (c *Compiled) Enforceable() bool { return c.enforceable }
 
-// Rejections returns the parts of the policy that could not be used, sorted by path: of the entries of one list the first, and how
-// many more there are. They must not be changed.
+// Rejections returns the parts of the policy that are not in force, sorted by path. Of one field, it returns the first
+// rejected entries, and how many more there are. The result must not be changed.
 func (c *Compiled) Rejections() []Rejection { return c.rejections }
 
 func (c *Compiled) summary() PolicySummary { return PolicySummary{c.name, c.mode, c.enforceable} }
@@ -139,7 +119,7 @@ func (c *Compiled) compare(o *Compiled) int {
 	return cmp.Or(c.name.Compare(o.name), bytes.Compare(c.digest[:], o.digest[:]))
 }
 
-// Requests of a call, as a set of bits.
+// requestSet is a set of request types, as bits.
 type requestSet uint8
 
 const (
@@ -148,27 +128,29 @@ const (
 	allRequests = signUps | profileUpdates
 )
 
-// The ladder: of all entries of a policy that match an address, one on the lowest rung gives the policy's verdict. An address
-// beats a domain, deny beats allow on its level, what is written by hand beats what comes from a list, and "*" is last.
-type rung uint8
+// precedence orders the entries of a policy that match an address: the first gives the policy's verdict. An address
+// precedes a domain, deny precedes allow of the same kind, an entry of the policy precedes a list, and "*" is last.
+type precedence uint8
 
 const (
-	rungDenyAddress rung = iota
-	rungAllowAddress
-	rungDenyDomain
-	rungAllowDomain
-	rungDenyList
-	rungAllowList
-	rungAllowAny
+	precedenceDenyAddress precedence = iota
+	precedenceAllowAddress
+	precedenceDenyDomain
+	precedenceAllowDomain
+	precedenceDenyList
+	precedenceAllowList
+	precedenceAllowAny
 )
 
-func (r rung) denies() bool { return r == rungDenyAddress || r == rungDenyDomain || r == rungDenyList }
+func (p precedence) denies() bool {
+	return p == precedenceDenyAddress || p == precedenceDenyDomain || p == precedenceDenyList
+}
 
 // compiler compiles one policy.
 type compiler struct {
 	Compiled
 	writer   blockWriter
-	rejected int // entries of the list that is being compiled
+	rejected int // entries of the field that is being compiled
 }
 
 func (c *compiler) compile(p *Policy) {
@@ -182,7 +164,7 @@ func (c *compiler) compile(p *Policy) {
 	c.appliesTo(p)
 
 	c.writer.block = make(ruleBlock, 0, sizeOfRules(p))
-	// Addresses first: see warnedPolicy.
+	// Addresses come first: see Readings.
 	c.entries(AllowAddresses, p.Allow.Addresses, c.allowAddress)
 	c.entries(DenyAddresses, p.Deny.Addresses, c.denyAddress)
 	c.entries(AllowDomains, p.Allow.Domains, c.allowDomain)
@@ -193,27 +175,27 @@ func (c *compiler) compile(p *Policy) {
 	c.denyLists(p.Deny.Lists)
 	c.setProfile(p.Profile)
 	c.setProfileOn(p.ProfileOn)
-	slices.SortStableFunc(c.rejections, func(a, b Rejection) int { return strings.Compare(listOf(a.Path), listOf(b.Path)) })
+	slices.SortStableFunc(c.rejections, func(a, b Rejection) int { return strings.Compare(fieldOf(a.Path), fieldOf(b.Path)) })
 	c.rejections = slices.Clip(c.rejections)
-	c.digest = c.digestOfWords()
+	c.digest = c.contentDigest()
 	if !c.enforceable { // nothing is decided by its rules
 		c.rules, c.ruleCount, c.addresses, c.lists = nil, 0, 0, nil
 	}
 }
 
-// sizeOfRules returns about how many bytes the rules of a policy take.
+// sizeOfRules estimates how many bytes the rules of a policy take.
 func sizeOfRules(p *Policy) int {
 	const header = 4
 	size := 0
 	for _, entries := range [][]string{p.Allow.Addresses, p.Deny.Addresses, p.Allow.Domains, p.Allow.PublicSuffixes, p.Deny.Domains} {
 		for _, entry := range entries {
-			size += header + min(len(entry), maxAddress)
+			size += header + min(len(entry), address.MaxLength)
 		}
 	}
 	return min(size, maxPolicyRules)
 }
 
-// fitted returns a block that takes little more memory than it needs.
+// fitted returns the block without most of its unused capacity.
 func fitted(block ruleBlock) ruleBlock {
 	if len(block) == 0 {
 		return nil
@@ -224,11 +206,11 @@ func fitted(block ruleBlock) ruleBlock {
 	return block
 }
 
-// maxRejections is how many entries of one list are rejected by name. The others are counted: they are rejected by name once these
-// are corrected.
+// maxRejections is how many entries of one field are rejected by name. The others are counted: they are rejected by
+// name once the author has corrected these.
 const maxRejections = 50
 
-// entries compiles the entries of one list.
+// entries compiles the entries of one field.
 func (c *compiler) entries(field EntryField, entries []string, compile func(Entry, string)) {
 	c.rejected = 0
 	for i, text := range entries {
@@ -239,7 +221,8 @@ func (c *compiler) entries(field EntryField, entries []string, compile func(Entr
 	}
 }
 
-// add adds a rule. Without one of its rules it cannot be told whom a policy denies, and which exceptions it makes.
+// add adds a rule. If there are too many, the policy becomes unenforceable: the missing rules may deny, or be
+// exceptions.
 func (c *compiler) add(entry Entry, key string, t traits) {
 	if c.writer.add(entry, key, t) {
 		return
@@ -249,13 +232,13 @@ func (c *compiler) add(entry Entry, key string, t traits) {
 	}
 }
 
-// listOf returns a path without the index of its item: within a list, rejections are in order as they come.
-func listOf(path string) string {
-	list, _, _ := strings.Cut(path, "[")
-	return list
+// fieldOf returns a path without the index. Within a field, rejections are already in order.
+func fieldOf(path string) string {
+	field, _, _ := strings.Cut(path, "[")
+	return field
 }
 
-// rejectEntry rejects one entry of a list.
+// rejectEntry rejects one entry of a field.
 func (c *compiler) rejectEntry(entry Entry, message string) {
 	if c.rejected++; c.rejected <= maxRejections {
 		c.reject(entry.String(), message)
@@ -268,7 +251,8 @@ func (c *compiler) rejectFor(cause RejectionCause, path, message string) {
 	c.rejections = append(c.rejections, Rejection{c.name, path, message, cause})
 }
 
-// unenforceable is for faults that leave open which calls a policy decides, or how: the calls that it may apply to are denied.
+// unenforceable rejects a part that leaves open which calls the policy decides, or how. The calls that it may apply to
+// are denied.
 func (c *compiler) unenforceable(path, message string) {
 	c.enforceable = false
 	c.reject(path, message)
@@ -297,32 +281,33 @@ func (c *compiler) appliesTo(p *Policy) {
 	c.scope = scopeKey(c.requests, c.sources)
 }
 
-// scopeKey is the same for policies that apply to the same calls. It quotes: a source may be empty, or hold any separator.
+// scopeKey returns the same text for policies that apply to the same calls. It quotes sources: one may be empty, or
+// contain any separator.
 func scopeKey(requests requestSet, sources []string) string {
 	return fmt.Sprintf("%d %q", requests, sources)
 }
 
 func (c *compiler) denyAddress(entry Entry, text string) {
-	keys, fault := compileDenyAddress(text)
-	c.denyFault(entry, fault)
+	keys, rejection := pattern.DenyAddress(text)
+	c.rejectDeny(entry, rejection)
 	for _, key := range keys {
 		c.addAddress(entry, key)
 	}
 }
 
-func (c *compiler) denyFault(entry Entry, fault denyFault) {
-	if fault.unknown {
+func (c *compiler) rejectDeny(entry Entry, rejection pattern.Rejection) {
+	if rejection.Ambiguous {
 		c.enforceable = false
 	}
-	if fault.text != "" {
-		c.rejectEntry(entry, fault.text)
+	if rejection.Message != "" {
+		c.rejectEntry(entry, rejection.Message)
 	}
 }
 
 func (c *compiler) allowAddress(entry Entry, text string) {
-	key, refusal := compileAddress(text)
-	if refusal != "" {
-		c.rejectEntry(entry, refusal)
+	key, rejection := pattern.AllowAddress(text)
+	if rejection != "" {
+		c.rejectEntry(entry, rejection)
 		return
 	}
 	c.addAddress(entry, key)
@@ -334,62 +319,62 @@ func (c *compiler) addAddress(entry Entry, key string) {
 }
 
 func (c *compiler) denyDomain(entry Entry, text string) {
-	patterns, fault := compileDeny(text)
-	c.denyFault(entry, fault)
-	for _, pattern := range patterns {
-		c.add(entry, pattern.name, pattern.traits())
+	patterns, rejection := pattern.Deny(text)
+	c.rejectDeny(entry, rejection)
+	for _, p := range patterns {
+		c.add(entry, p.Name, traitsOf(p))
 	}
 }
 
 func (c *compiler) allowDomain(entry Entry, text string) {
-	pattern, refusal := compileAllow(text, entry.Field == AllowPublicSuffixes)
-	if refusal != "" {
-		c.rejectEntry(entry, refusal)
+	p, rejection := pattern.Allow(text, entry.Field == AllowPublicSuffixes)
+	if rejection != "" {
+		c.rejectEntry(entry, rejection)
 		return
 	}
-	c.add(entry, pattern.name, pattern.traits())
+	c.add(entry, p.Name, traitsOf(p))
 }
 
-func (p pattern) traits() traits {
+func traitsOf(p pattern.Pattern) traits {
 	var t traits
-	if p.self {
+	if p.Self {
 		t |= matchesSelf
 	}
-	if p.below {
+	if p.Below {
 		t |= matchesBelow
 	}
-	if p.name == "" {
+	if p.Name == "" {
 		t |= matchesAny
 	}
 	return t
 }
 
-// allowLists takes up the lists that allow. One that is missing allows nothing.
+// allowLists adds the lists that allow. A missing one allows nothing.
 func (c *compiler) allowLists(uses []ListUse) {
 	for i := range uses {
 		entry := Entry{AllowLists, i}
 		if c.usable(entry, &uses[i]) {
-			c.lists = append(c.lists, listRule{uses[i].List, rungAllowList, entry})
+			c.lists = append(c.lists, listRule{uses[i].List, precedenceAllowList, entry})
 		}
 	}
 }
 
-// denyLists takes up the lists that deny. Without one of them it cannot be told whom the policy denies, unless its author says
-// that it may be missing.
+// denyLists adds the lists that deny. If one is missing, it is unknown what the policy denies, unless the list is
+// optional.
 func (c *compiler) denyLists(uses []ListUse) {
 	for i := range uses {
 		entry := Entry{DenyLists, i}
 		switch {
 		case c.usable(entry, &uses[i]):
-			c.lists = append(c.lists, listRule{uses[i].List, rungDenyList, entry})
+			c.lists = append(c.lists, listRule{uses[i].List, precedenceDenyList, entry})
 		case !uses[i].Optional:
 			c.enforceable = false
 		}
 	}
 }
 
-// usable says whether there is a list to go by, and rejects the entry if not. An optional one may be absent; what is there and
-// cannot be used is a fault all the same.
+// usable reports whether a list can be used, and rejects the entry if not. An optional list may be absent, but an
+// unusable one is rejected all the same.
 func (c *compiler) usable(entry Entry, use *ListUse) bool {
 	switch {
 	case use.List != nil && use.List.Fault() == "":
@@ -410,7 +395,7 @@ func (c *compiler) usable(entry Entry, use *ListUse) bool {
 	return false
 }
 
-// setProfileOn takes up the request types on which attributes are sent. For one that is unknown, none is.
+// setProfileOn sets the request types on which attributes are sent. An unknown one is rejected.
 func (c *compiler) setProfileOn(requests []RequestType) {
 	if len(requests) == 0 {
 		c.profileOn = signUps
@@ -435,37 +420,37 @@ func (c *compiler) setProfile(attributes []ProfileAttribute) {
 			c.reject(fmt.Sprintf("spec.profile[%d].value", i), "write a string, number, boolean, or a list of strings")
 			value = disputed
 		}
-		values = append(values, ProfileAttribute{c.written.profile[i], value})
+		values = append(values, ProfileAttribute{strings.Clone(attribute.Name), value})
 	}
-	c.profile = slices.Clip(settle(values))
-	c.sent = undisputed(c.profile)
+	c.profile = slices.Clip(mergeProfiles(values))
+	c.sent = sendable(c.profile)
 }
 
-// disputed is the value of an attribute for which there are several values, or one that cannot be used. It is never sent, and
-// lets no other value be.
+// disputed is the value of an attribute that has several values, or one that cannot be used. The attribute is not sent
+// then, even if another policy has a value for it.
 const disputed = ""
 
-// settle returns the attributes sorted by name and once each; those with several values are disputed.
-func settle(attributes []ProfileAttribute) []ProfileAttribute {
+// mergeProfiles returns each attribute once, sorted by name. Those with several values are disputed.
+func mergeProfiles(attributes []ProfileAttribute) []ProfileAttribute {
 	sorted := slices.Clone(attributes)
 	slices.SortFunc(sorted, func(a, b ProfileAttribute) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
 	})
-	var settled []ProfileAttribute
+	var merged []ProfileAttribute
 	for _, a := range slices.Compact(sorted) {
-		if last := len(settled) - 1; last >= 0 && settled[last].Name == a.Name {
-			settled[last].Value = disputed
+		if last := len(merged) - 1; last >= 0 && merged[last].Name == a.Name {
+			merged[last].Value = disputed
 			continue
 		}
-		settled = append(settled, a)
+		merged = append(merged, a)
 	}
-	return settled
+	return merged
 }
 
-// undisputed returns what of settled attributes is sent.
-func undisputed(settled []ProfileAttribute) []ProfileAttribute {
+// sendable returns the merged attributes that are not disputed.
+func sendable(merged []ProfileAttribute) []ProfileAttribute {
 	var sent []ProfileAttribute
-	for _, a := range settled {
+	for _, a := range merged {
 		if a.Value != disputed {
 			sent = append(sent, a)
 		}
@@ -473,9 +458,9 @@ func undisputed(settled []ProfileAttribute) []ProfileAttribute {
 	return sent
 }
 
-// canonicalValue returns the one spelling of a JSON scalar or list of strings, so that equal values compare as equal text.
+// canonicalValue returns the canonical spelling of a JSON scalar or list of strings. Equal values have equal spellings.
 func canonicalValue(text string) (string, bool) {
-	if !json.Valid([]byte(text)) { // Decode alone leaves what follows the value unread
+	if !json.Valid([]byte(text)) { // Decode alone ignores text after the value
 		return "", false
 	}
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -498,30 +483,30 @@ func canonicalValue(text string) (string, bool) {
 	return string(canonical), err == nil
 }
 
-// digestOfWords hashes what the policy says, in words that do not depend on spelling or on the order of its lists.
-func (c *compiler) digestOfWords() [sha256.Size]byte {
-	words := make([][]byte, 0, c.ruleCount+len(c.sources)+len(c.lists)+len(c.profile))
-	room := make([]byte, 0, 2*c.ruleCount+len(c.rules)) // a header less and a byte more of each rule: it never grows
+// contentDigest hashes the meaning of the policy, regardless of spelling and of the order of its entries.
+func (c *compiler) contentDigest() [sha256.Size]byte {
+	statements := make([][]byte, 0, c.ruleCount+len(c.sources)+len(c.lists)+len(c.profile))
+	buf := make([]byte, 0, 2*c.ruleCount+len(c.rules)) // enough: each rule has one byte more here, and no header
 	for rule := range c.rules.all {
-		begin := len(room)
-		room = append(room, 'r', byte(rule.traits.rung()), byte(rule.traits&(matchesSelf|matchesBelow)))
-		room = append(room, rule.key...)
-		words = append(words, room[begin:len(room):len(room)])
+		begin := len(buf)
+		buf = append(buf, 'r', byte(rule.traits.precedence()), byte(rule.traits&(matchesSelf|matchesBelow)))
+		buf = append(buf, rule.key...)
+		statements = append(statements, buf[begin:len(buf):len(buf)])
 	}
 	for _, source := range c.sources {
-		words = append(words, fmt.Appendf(nil, "source=%s", source))
+		statements = append(statements, fmt.Appendf(nil, "source=%s", source))
 	}
 	for _, rule := range c.lists {
-		words = append(words, fmt.Appendf(nil, "list=%d %s", rule.rung, rule.list.digest))
+		statements = append(statements, fmt.Appendf(nil, "list=%d %s", rule.precedence, rule.list.Digest()))
 	}
 	for _, attribute := range c.profile {
-		words = append(words, fmt.Appendf(nil, "profile=%d %s %s", c.profileOn, attribute.Name, attribute.Value))
+		statements = append(statements, fmt.Appendf(nil, "profile=%d %s %s", c.profileOn, attribute.Name, attribute.Value))
 	}
-	slices.SortFunc(words, bytes.Compare)
-	words = slices.CompactFunc(words, bytes.Equal)
+	slices.SortFunc(statements, bytes.Compare)
+	statements = slices.CompactFunc(statements, bytes.Equal)
 
 	hash := sha256.New()
-	write := func(text []byte) { // with its length, so that no two policies read alike
+	write := func(text []byte) { // with its length, so that the hashed text is unambiguous
 		var length [8]byte
 		binary.BigEndian.PutUint64(length[:], uint64(len(text)))
 		hash.Write(length[:])
@@ -531,8 +516,8 @@ func (c *compiler) digestOfWords() [sha256.Size]byte {
 	write([]byte(c.name.Name))
 	write(fmt.Appendf(nil, "mode=%s enforceable=%t requests=%d hasAllow=%t", c.mode, c.enforceable, c.requests, c.hasAllow))
 	write([]byte(c.message))
-	for _, word := range words {
-		write(word)
+	for _, statement := range statements {
+		write(statement)
 	}
 	return [sha256.Size]byte(hash.Sum(nil))
 }

@@ -5,18 +5,21 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
 const (
-	// maxAddresses bounds the addresses of one call: both profiles with the most attributes that an operator may name.
+	// maxAddresses bounds the addresses of one call: both profiles, with the most attributes that the operator's flags
+	// permit.
 	maxAddresses = 32
-	// usualAddresses, usualScopes and usualMatches are what a decision has room for without allocating.
+	// usualAddresses, usualScopes and usualMatches are how many a decision can hold without allocating.
 	usualAddresses = 4
 	usualScopes    = 16
 	usualMatches   = 16
 )
 
-// loginAttribute is the attribute that may hold a user name instead of an address: how Okta is set up decides which.
+// loginAttribute is the attribute that may hold a user name instead of an address, as Okta is configured.
 const loginAttribute = "login"
 
 // subject is one address of a call.
@@ -27,21 +30,22 @@ type subject struct {
 
 // match is an entry of a policy that matches a subject.
 type match struct {
-	policy  int32 // its place in Snapshot.policies
-	index   int32
-	field   EntryField
-	rung    rung
-	subject uint8
+	policy     int32 // its index in Snapshot.policies
+	index      int32
+	field      EntryField
+	precedence precedence
+	subject    uint8
 }
 
 func (m match) entry() Entry { return Entry{m.field, int(m.index)} }
 
-// Decide decides a call. It depends on the snapshot and the call only, and never fails: what cannot be decided is denied.
+// Decide decides a call. The result depends on the snapshot and the call only. Decide never fails: a call that it
+// cannot read is denied.
 func (s *Snapshot) Decide(call Call) Decision {
-	var room [usualAddresses]subject
-	subjects, refusal := call.read(room[:0])
-	if refusal.Reason != "" {
-		return refusal
+	var buf [usualAddresses]subject
+	subjects, denial := call.read(buf[:0])
+	if denial.Reason != "" {
+		return denial
 	}
 	if len(subjects) == 0 {
 		return Decision{Outcome: Allow, Reason: ReasonNoAddressChanged}
@@ -65,7 +69,7 @@ func (s *Snapshot) Decide(call Call) Decision {
 	}
 }
 
-// read appends the addresses of a call, or says why it is refused before any policy is asked.
+// read appends the addresses of a call, or returns the decision to deny it regardless of the policies.
 func (c *Call) read(subjects []subject) ([]subject, Decision) {
 	switch c.Shape {
 	case SignUp, ProfileUpdate, Both:
@@ -75,15 +79,15 @@ func (c *Call) read(subjects []subject) ([]subject, Decision) {
 	if len(c.Profile)+len(c.Update) > maxAddresses {
 		return nil, Decision{Reason: ReasonUnrecognisedCall}
 	}
-	var refusal Decision
+	var denial Decision
 	if c.Shape != ProfileUpdate {
-		if subjects, refusal = readProfile(subjects, c.Profile); refusal.Reason != "" {
-			return nil, refusal
+		if subjects, denial = readProfile(subjects, c.Profile); denial.Reason != "" {
+			return nil, denial
 		}
 	}
 	if c.Shape != SignUp {
-		if subjects, refusal = readUpdate(subjects, c.Update); refusal.Reason != "" {
-			return nil, refusal
+		if subjects, denial = readUpdate(subjects, c.Update); denial.Reason != "" {
+			return nil, denial
 		}
 	}
 	return subjects, Decision{}
@@ -96,58 +100,58 @@ func readProfile(subjects []subject, attributes []Attribute) ([]subject, Decisio
 	}
 	for i := range attributes {
 		a := &attributes[i]
-		none := a.isEmpty() || a.isUserName()
-		if i == 0 && none {
+		noAddress := a.isEmpty() || a.isUserName()
+		if i == 0 && noAddress {
 			return nil, Decision{Reason: ReasonMissingAddress, Attribute: a.Name}
 		}
-		if none {
+		if noAddress {
 			continue
 		}
-		var refusal Decision
-		if subjects, refusal = a.read(subjects); refusal.Reason != "" {
-			return nil, refusal
+		var denial Decision
+		if subjects, denial = a.read(subjects); denial.Reason != "" {
+			return nil, denial
 		}
 	}
 	return subjects, Decision{}
 }
 
-// readUpdate appends the addresses of a progressive profile: those that it changes. The first must not be taken away.
+// readUpdate appends the addresses that a progressive profile changes. It must not remove the first one.
 func readUpdate(subjects []subject, attributes []Attribute) ([]subject, Decision) {
 	for i := range attributes {
 		a := &attributes[i]
 		if a.Kind == Absent {
 			continue
 		}
-		none := a.isEmpty() || a.isUserName()
-		if i == 0 && none {
+		noAddress := a.isEmpty() || a.isUserName()
+		if i == 0 && noAddress {
 			return nil, Decision{Reason: ReasonMissingAddress, Attribute: a.Name}
 		}
-		if none {
+		if noAddress {
 			continue
 		}
-		var refusal Decision
-		if subjects, refusal = a.read(subjects); refusal.Reason != "" {
-			return nil, refusal
+		var denial Decision
+		if subjects, denial = a.read(subjects); denial.Reason != "" {
+			return nil, denial
 		}
 	}
 	return subjects, Decision{}
 }
 
-// isEmpty says that the attribute holds nothing. Forms send "" for a field that is left empty.
+// isEmpty reports whether the attribute has no value. Forms send "" for a field that is left empty.
 func (a *Attribute) isEmpty() bool {
 	return a.Kind == Absent || a.Kind == Null || a.Kind == Text && a.Text == ""
 }
 
 func (a *Attribute) isUserName() bool {
-	return a.Name == loginAttribute && a.Kind == Text && isUserName(a.Text)
+	return a.Name == loginAttribute && a.Kind == Text && address.IsUserName(a.Text)
 }
 
 func (a *Attribute) read(subjects []subject) ([]subject, Decision) {
 	invalid := NotText
 	if a.Kind == Text {
-		var address Address
-		if address, invalid = parseAddress(a.Text); invalid == "" {
-			return append(subjects, subject{a.Name, address}), Decision{}
+		var parsed Address
+		if parsed, invalid = address.Read(a.Text, address.Mail); invalid == "" {
+			return append(subjects, subject{a.Name, parsed}), Decision{}
 		}
 		if a.onlyBlanksInvalid() {
 			invalid = Blank
@@ -156,10 +160,10 @@ func (a *Attribute) read(subjects []subject) ([]subject, Decision) {
 	return nil, Decision{Reason: ReasonInvalidAddress, Attribute: a.Name, Invalid: invalid, InvalidLength: len(a.Text)}
 }
 
-// evaluate decides by the policies that apply to one request type.
+// evaluate decides a call as one request type.
 func (s *Snapshot) evaluate(request requestSet, source string, subjects []subject) Decision {
-	var scopeRoom [usualScopes]*scope
-	scopes := scopeRoom[:0]
+	var scopeBuf [usualScopes]*scope
+	scopes := scopeBuf[:0]
 	ofSource, _ := s.bySource.get(source)
 	for _, candidates := range [2][]uint32{s.anySource, ofSource} {
 		for _, number := range candidates {
@@ -168,10 +172,10 @@ func (s *Snapshot) evaluate(request requestSet, source string, subjects []subjec
 			}
 		}
 	}
-	var matchRoom [usualMatches]match
-	matches := matchRoom[:0]
+	var matchBuf [usualMatches]match
+	matches := matchBuf[:0]
 	for i := range subjects {
-		matches = s.match(matches, scopes, uint8(i), &subjects[i].address)
+		matches = s.match(matches, scopes, uint8(i), subjects[i].address)
 	}
 	slices.SortFunc(matches, match.compare)
 
@@ -184,15 +188,15 @@ func (s *Snapshot) evaluate(request requestSet, source string, subjects []subjec
 	return d
 }
 
-// match appends what matches an address: in each scope one probe for the address, one for the entry of its sub-addresses, and one
-// for each label of its domain, here and in each list.
-func (s *Snapshot) match(matches []match, scopes []*scope, subject uint8, address *Address) []match {
+// match appends the entries that match an address. In each scope, and in each list, it looks up the address, the entry
+// of its sub-addresses, and each parent of its domain.
+func (s *Snapshot) match(matches []match, scopes []*scope, subject uint8, addr Address) []match {
 	if len(scopes) == 0 {
 		return matches
 	}
-	matches = s.matchWhole(matches, scopes, subject, address)
+	matches = s.matchWhole(matches, scopes, subject, addr)
 	side := matchesSelf
-	for name := address.domain.name; ; _, name, _ = strings.Cut(name, ".") { // at last "", the root
+	for name := addr.Domain().String(); ; _, name, _ = strings.Cut(name, ".") { // down to "", the root
 		hash := nameHash(s.seed, name)
 		for _, scope := range scopes {
 			if postings := find(s, &scope.index, hash, name); len(postings) > 0 {
@@ -206,13 +210,13 @@ func (s *Snapshot) match(matches []match, scopes []*scope, subject uint8, addres
 	}
 }
 
-// matchWhole appends what matches the address as a whole, and what lists have of it and its domain.
-func (s *Snapshot) matchWhole(matches []match, scopes []*scope, subject uint8, address *Address) []match {
+// matchWhole appends the entries that match the whole address, and the lists that match it or its domain.
+func (s *Snapshot) matchWhole(matches []match, scopes []*scope, subject uint8, addr Address) []match {
 	if !slices.ContainsFunc(scopes, func(s *scope) bool { return s.addresses > 0 || len(s.lists) > 0 }) {
 		return matches
 	}
-	var room, more [maxKey]byte
-	key, subAddressesKey := address.appendKey(room[:0]), address.appendSubAddressesKey(more[:0])
+	var keyBuf, subAddressesBuf [address.MaxKey]byte
+	key, subAddressesKey := address.AppendKey(keyBuf[:0], addr), address.AppendSubAddressesKey(subAddressesBuf[:0], addr)
 	hash, subAddressesHash := keyHash(s.seed, key), keyHash(s.seed, subAddressesKey)
 	for _, scope := range scopes {
 		if scope.addresses > 0 {
@@ -222,77 +226,81 @@ func (s *Snapshot) matchWhole(matches []match, scopes []*scope, subject uint8, a
 			}
 		}
 		if len(scope.lists) > 0 {
-			matches = s.matchLists(matches, scope, subject, key, subAddressesKey, address.domain.name)
+			matches = s.matchLists(matches, scope, subject, key, subAddressesKey, addr.Domain().String())
 		}
 	}
 	return matches
 }
 
-// matchLists asks each list once, however many policies use it.
+// matchLists looks the address up once in each list, also if several policies use the list.
 func (s *Snapshot) matchLists(
 	matches []match, scope *scope, subject uint8, key, subAddressesKey []byte, name string,
 ) []match {
 	for i := range scope.lists {
 		l := &scope.lists[i]
-		verdict := l.list.verdict(key, subAddressesKey, name)
+		verdict := l.list.Verdict(key, subAddressesKey, name)
 		if verdict == 0 {
 			continue
 		}
-		for _, u := range l.uses {
-			if verdict&u.traits().rung().listKinds() != 0 {
-				matches = append(matches, s.matchOf(u, subject))
+		for _, ref := range l.refs {
+			counts := verdict.Allows()
+			if ref.traits().precedence().denies() {
+				counts = verdict.Denies()
+			}
+			if counts {
+				matches = append(matches, s.matchOf(ref, subject))
 			}
 		}
 	}
 	return matches
 }
 
-// appendMatches appends the postings that match what is on one side: the name itself, or what is below it.
+// appendMatches appends the postings that match on one side: the name itself, or the names below it.
 func (s *Snapshot) appendMatches(matches []match, subject uint8, side traits, postings []posting) []match {
 	for i := range postings {
-		if u := postings[i].use; u.traits()&side != 0 {
-			matches = append(matches, s.matchOf(u, subject))
+		if ref := postings[i].ruleRef; ref.traits()&side != 0 {
+			matches = append(matches, s.matchOf(ref, subject))
 		}
 	}
 	return matches
 }
 
-func (s *Snapshot) matchOf(u use, subject uint8) match {
-	t := u.traits()
-	return match{int32(s.rank[u.slot]), u.index(), t.field(), t.rung(), subject} //nolint:gosec // fewer than 2³¹ policies
+func (s *Snapshot) matchOf(r ruleRef, subject uint8) match {
+	t := r.traits()
+	return match{int32(s.policyAt[r.slot]), r.index(), t.field(), t.precedence(), subject} //nolint:gosec // fewer than 2³¹ policies
 }
 
-// compare orders matches by policy, then by subject, then as the ladder has it: of each policy and subject, the first is the
-// verdict.
+// compare orders matches by policy, then by subject, then by precedence. The first match of each policy and subject is
+// the verdict.
 func (m match) compare(o match) int {
-	return cmp.Or(cmp.Compare(m.policy, o.policy), cmp.Compare(m.subject, o.subject), cmp.Compare(m.rung, o.rung),
+	return cmp.Or(cmp.Compare(m.policy, o.policy), cmp.Compare(m.subject, o.subject), cmp.Compare(m.precedence, o.precedence),
 		cmp.Compare(m.field, o.field), cmp.Compare(m.index, o.index))
 }
 
-// verdicts are what the policies in mode Enforce say of a call. It holds none of the slices that live on the stack of evaluate:
-// they would follow it to the heap.
+// verdicts are those of the policies in mode Enforce on a call. It must not refer to the slices on the stack of
+// evaluate, which would then escape to the heap.
 type verdicts struct {
 	snapshot *Snapshot
 	request  requestSet
-	all      set // of the subjects
+	all      subjectSet // of the subjects
 
 	tookPart      int
-	allowing      int    // policies that took part and have an allow
-	allowingSlot  uint32 // its slot, where there is one
-	blocking      int32  // the first that took part and is not enforceable, or -1
-	blockingAudit int32  // the same of those in mode Audit, or -1: whether there is any
+	allowing      int    // policies that took part and have allow entries
+	allowingSlot  uint32 // its slot, if there is only one
+	blocking      int32  // the first policy that took part and is not enforceable, or -1
+	blockingAudit int32  // the same in mode Audit, or -1
 
-	denied, allowed set   // the subjects that some policy denies, allows
-	denial          match // of the first policy that denies
+	denied, allowed subjectSet // the subjects that some policy denies, or allows
+	denial          match      // of the first policy that denies
 	denies          bool
 	allowance       match // of the first policy that allows all
 	allows          bool
-	profiles        int // policies that allow all and have a profile to send
+	profiles        int // how many policies allow all and have a profile to send
 	profile, sent   []ProfileAttribute
 }
 
-// set is a set of subjects.
-type set uint32
+// subjectSet is a set of subjects, as bits.
+type subjectSet uint32
 
 func (v *verdicts) readScopes(scopes []*scope) {
 	for _, scope := range scopes {
@@ -302,7 +310,7 @@ func (v *verdicts) readScopes(scopes []*scope) {
 			v.allowingSlot = scope.allowingSlots
 		}
 		for _, slot := range scope.blocking {
-			policy := int32(v.snapshot.rank[slot]) //nolint:gosec // fewer than 2³¹ policies
+			policy := int32(v.snapshot.policyAt[slot]) //nolint:gosec // fewer than 2³¹ policies
 			first := &v.blocking
 			if v.snapshot.policies[policy].mode == Audit {
 				first = &v.blockingAudit
@@ -316,11 +324,11 @@ func (v *verdicts) readScopes(scopes []*scope) {
 
 func (v *verdicts) readMatches(matches []match) {
 	for len(matches) > 0 {
-		n := ofFirstPolicy(matches)
-		facts := v.snapshot.policies[matches[0].policy]
-		denied, allowed, denial, allowance := ofOnePolicy(matches[:n])
+		n := countOfFirstPolicy(matches)
+		policy := v.snapshot.policies[matches[0].policy]
+		denied, allowed, denial, allowance := verdictsOfPolicy(matches[:n])
 		matches = matches[n:]
-		if facts.mode == Audit {
+		if policy.mode == Audit {
 			continue
 		}
 		v.denied |= denied
@@ -332,14 +340,14 @@ func (v *verdicts) readMatches(matches []match) {
 			if !v.allows {
 				v.allows, v.allowance = true, allowance
 			}
-			v.addProfile(facts)
+			v.addProfile(policy)
 		}
 	}
 }
 
-// ofFirstPolicy returns how many of sorted matches belong to the first one's policy. (An iterator would read better, and
-// make every decision allocate.)
-func ofFirstPolicy(matches []match) int {
+// countOfFirstPolicy returns how many of sorted matches belong to the policy of the first. An iterator would make every
+// decision allocate.
+func countOfFirstPolicy(matches []match) int {
 	n := 1
 	for n < len(matches) && matches[n].policy == matches[0].policy {
 		n++
@@ -347,13 +355,14 @@ func ofFirstPolicy(matches []match) int {
 	return n
 }
 
-// ofOnePolicy returns the verdicts of one policy: which subjects it denies and allows, and the first match of each.
-func ofOnePolicy(matches []match) (denied, allowed set, denial, allowance match) {
+// verdictsOfPolicy returns the verdicts of one policy: which subjects it denies and allows, and the first match of
+// each.
+func verdictsOfPolicy(matches []match) (denied, allowed subjectSet, denial, allowance match) {
 	for i, m := range matches {
 		if i > 0 && matches[i-1].subject == m.subject {
-			continue // a lower rung has decided
+			continue // the match before has precedence
 		}
-		if m.rung.denies() {
+		if m.precedence.denies() {
 			if denied == 0 {
 				denial = m
 			}
@@ -368,21 +377,21 @@ func ofOnePolicy(matches []match) (denied, allowed set, denial, allowance match)
 	return denied, allowed, denial, allowance
 }
 
-// addProfile keeps the attributes of every policy that allows. Only where there are several does it copy.
-func (v *verdicts) addProfile(facts *Compiled) {
-	if len(facts.profile) == 0 || facts.profileOn&v.request == 0 {
+// addProfile adds the attributes of a policy that allows. It copies only if there are several such policies.
+func (v *verdicts) addProfile(policy *Compiled) {
+	if len(policy.profile) == 0 || policy.profileOn&v.request == 0 {
 		return
 	}
 	v.profiles++
 	if v.profiles == 1 {
-		v.profile, v.sent = facts.profile, facts.sent
+		v.profile, v.sent = policy.profile, policy.sent
 		return
 	}
-	v.profile = settle(slices.Concat(v.profile, facts.profile))
-	v.sent = undisputed(v.profile)
+	v.profile = mergeProfiles(slices.Concat(v.profile, policy.profile))
+	v.sent = sendable(v.profile)
 }
 
-// outcome applies the order of the reasons to the verdicts.
+// outcome returns the outcome of the verdicts: the first reason that applies.
 func (v *verdicts) outcome() (Outcome, Reason) {
 	switch {
 	case v.tookPart == 0:
@@ -414,17 +423,17 @@ func (v *verdicts) decision(subjects []subject) Decision {
 		failed = v.denied.first()
 	case ReasonPolicyNotEnforceable:
 		d.decidedBy(v.snapshot, v.blocking)
-		d.Message = "" // the policy's message is about addresses, and this is a fault of ours
+		d.Message = "" // the policy's message is about addresses, and the address is not the cause
 	case ReasonNotAllowed:
 		if v.allowing == 1 {
-			d.Message = v.snapshot.policies[v.snapshot.rank[v.allowingSlot]].message
+			d.Message = v.snapshot.policies[v.snapshot.policyAt[v.allowingSlot]].message
 		}
 		if missed := v.all &^ v.allowed; missed != 0 {
 			failed = missed.first()
 		}
-	default: // ReasonNoPolicyApplies: nobody decided
+	default: // ReasonNoPolicyApplies: no policy decided
 	}
-	d.Domain = subjects[failed].address.domain
+	d.Domain = subjects[failed].address.Domain()
 	if d.Outcome == Deny {
 		d.Attribute = subjects[failed].attribute
 	}
@@ -436,10 +445,11 @@ func (d *Decision) decidedBy(s *Snapshot, policy int32) {
 	d.Message = s.policies[policy].message
 }
 
-func (s set) first() int { return bits.TrailingZeros32(uint32(s)) }
+func (s subjectSet) first() int { return bits.TrailingZeros32(uint32(s)) }
 
-// audit returns what each policy in mode Audit would have changed, alone: a denial by it turns an allow into a deny; an allow
-// of all by it turns a deny into an allow, where nothing else denies. One without a verdict changes no outcome.
+// audit returns what each policy in mode Audit would have changed by itself. If it denies, an allow becomes a deny. If
+// it allows all subjects, a deny becomes an allow, unless something else denies. A policy without a verdict changes
+// nothing.
 func (v *verdicts) audit(outcome Outcome, scopes []*scope, matches []match) []AuditOutcome {
 	var audits []AuditOutcome
 	add := func(policy int32, outcome Outcome, reason Reason) {
@@ -449,16 +459,16 @@ func (v *verdicts) audit(outcome Outcome, scopes []*scope, matches []match) []Au
 		for _, scope := range scopes {
 			for _, slot := range scope.blocking {
 				//nolint:gosec // fewer than 2³¹ policies
-				if policy := int32(v.snapshot.rank[slot]); v.snapshot.policies[policy].mode == Audit {
+				if policy := int32(v.snapshot.policyAt[slot]); v.snapshot.policies[policy].mode == Audit {
 					add(policy, Deny, ReasonPolicyNotEnforceable)
 				}
 			}
 		}
 	}
 	for len(matches) > 0 {
-		n := ofFirstPolicy(matches)
+		n := countOfFirstPolicy(matches)
 		policy := matches[0].policy
-		denied, allowed, _, _ := ofOnePolicy(matches[:n])
+		denied, allowed, _, _ := verdictsOfPolicy(matches[:n])
 		matches = matches[n:]
 		if v.snapshot.policies[policy].mode != Audit {
 			continue
@@ -476,8 +486,8 @@ func (v *verdicts) audit(outcome Outcome, scopes []*scope, matches []match) []Au
 	return audits
 }
 
-// both joins the decisions of a call that is a sign-up and a progressive profile at once: allowed only if both are. An Audit
-// policy changes the outcome if it would have changed it with its effects on both.
+// both joins the two decisions on a call that is a sign-up and a progressive profile: it is allowed only if both are. A
+// policy in mode Audit changes the outcome if its effects on both decisions together would.
 func both(signUp, update Decision) Decision {
 	d, other := signUp, update
 	if signUp.Outcome == Allow && update.Outcome == Deny {
@@ -486,7 +496,7 @@ func both(signUp, update Decision) Decision {
 	d.Profile = nil
 	var audits []AuditOutcome
 	for _, candidate := range slices.Concat(signUp.Audit, update.Audit) {
-		a, b := signUp.hadBeen(candidate.Policy), update.hadBeen(candidate.Policy)
+		a, b := signUp.outcomeWith(candidate.Policy), update.outcomeWith(candidate.Policy)
 		would := b
 		if a.Outcome == Deny {
 			would = a
@@ -501,8 +511,8 @@ func both(signUp, update Decision) Decision {
 	return d
 }
 
-// hadBeen returns the outcome with an Audit policy in mode Enforce.
-func (d *Decision) hadBeen(policy PolicyName) AuditOutcome {
+// outcomeWith returns the outcome if a policy in mode Audit were in mode Enforce.
+func (d *Decision) outcomeWith(policy PolicyName) AuditOutcome {
 	for _, audit := range d.Audit {
 		if audit.Policy == policy {
 			return audit

@@ -5,13 +5,13 @@ import (
 	"strconv"
 )
 
-// Outcome is what Okta is told. The zero value is Deny.
+// Outcome allows or denies a registration. The zero value is Deny.
 type Outcome uint8
 
 const (
-	// Deny turns the person away.
+	// Deny denies the registration.
 	Deny Outcome = iota
-	// Allow lets the person come in.
+	// Allow allows the registration.
 	Allow
 )
 
@@ -23,13 +23,14 @@ func (o Outcome) String() string {
 	return "DENY"
 }
 
-// Reason says why a decision is as it is. The set is closed, and part of the product's API.
+// Reason says why a decision was made. The set is closed, and part of the product's API.
 type Reason string
 
 const (
 	// ReasonAllowed: one policy allows every address of the call, and none denies any.
 	ReasonAllowed Reason = "Allowed"
-	// ReasonNoAddressChanged: a progressive profile that changes no address; allowed unchanged, whatever the policies say.
+	// ReasonNoAddressChanged: a progressive profile that changes no address; allowed without updates, regardless of the
+	// policies.
 	ReasonNoAddressChanged Reason = "NoAddressChanged"
 	// ReasonDenied: a policy denies an address of the call.
 	ReasonDenied Reason = "Denied"
@@ -37,13 +38,13 @@ const (
 	ReasonNotAllowed Reason = "NotAllowed"
 	// ReasonNoPolicyApplies: there is no policy in mode Enforce for this request type and source.
 	ReasonNoPolicyApplies Reason = "NoPolicyApplies"
-	// ReasonInvalidAddress: an address attribute holds something that is not an address.
+	// ReasonInvalidAddress: an address attribute has a value that is not an address.
 	ReasonInvalidAddress Reason = "InvalidAddress"
 	// ReasonMissingAddress: the required address attribute is absent, null or empty.
 	ReasonMissingAddress Reason = "MissingAddress"
 	// ReasonUnrecognisedCall: another event, or data without a profile.
 	ReasonUnrecognisedCall Reason = "UnrecognisedCall"
-	// ReasonPolicyNotEnforceable: a policy that applies cannot be enforced as it is written.
+	// ReasonPolicyNotEnforceable: a policy that applies cannot be enforced as written.
 	ReasonPolicyNotEnforceable Reason = "PolicyNotEnforceable"
 )
 
@@ -56,8 +57,8 @@ func Reasons() []Reason {
 	}
 }
 
-// Code is the machine-readable word that reaches the person's browser. It is coarser than the reason: it tells a stranger
-// nothing about the rules.
+// Code is the machine-readable word that reaches the person's browser. It is coarser than the reason, so that it
+// reveals nothing about the rules.
 type Code string
 
 const (
@@ -65,11 +66,11 @@ const (
 	CodeNotAllowed Code = "EMAIL_NOT_ALLOWED"
 	// CodeInvalid: this is not an address.
 	CodeInvalid Code = "EMAIL_INVALID"
-	// CodeUnavailable: nobody could sign up this way at present.
+	// CodeUnavailable: no registration of this kind is possible at present.
 	CodeUnavailable Code = "REGISTRATION_UNAVAILABLE"
 )
 
-// Code returns the code for a denial of this reason, and "" for the reasons that allow.
+// Code returns the code for a denial with this reason, or "" for the reasons that allow.
 func (r Reason) Code() Code {
 	switch r {
 	case ReasonAllowed, ReasonNoAddressChanged:
@@ -83,42 +84,44 @@ func (r Reason) Code() Code {
 	}
 }
 
-// Decision is what was decided about one call, and all that its answer, its log line and an explanation need. It holds no
+// Decision is the decision on one call, with all that its answer, its log line and an explanation need. It holds no
 // local part and no raw input.
 type Decision struct {
-	// Outcome is what the policies say. What Okta is told is Answer.
+	// Outcome is the outcome by the policies. Answer is the one that Okta gets.
 	Outcome Outcome
 	Reason  Reason
-	// Policy is the policy that decided: the first, by name, of those that denied or that allowed, or that cannot be
-	// enforced. It is zero where none did.
+	// Policy is the policy that decided: the first, by name, of those that denied, that allowed, or that cannot be
+	// enforced. It is zero if no policy decided.
 	Policy PolicyName
-	// Entry is the entry of that policy that matched; zero where none did.
+	// Entry is the entry of that policy that matched, or zero.
 	Entry Entry
-	// Attribute is the first address attribute that failed; "" for an allow, and where the call has none. For ReasonDenied
-	// it is the first that any policy denies, Policy's or not.
+	// Attribute is the first address attribute that failed; "" for an allow, and if the call has none. For ReasonDenied
+	// it is the first that any policy denies, which may be another than Policy.
 	Attribute string
-	// Domain is the domain of the address at Attribute, or of the first address of an allowed call; zero where there is
-	// none, or where it did not parse.
+	// Domain is the domain of the address at Attribute, or of the first address of an allowed call. It is zero if there
+	// is none, or if it did not parse.
 	Domain Domain
-	// Invalid is what is wrong with the attribute, and InvalidLength its length in bytes, for ReasonInvalidAddress.
+	// Invalid says what is wrong with the attribute, and InvalidLength is its length in bytes, for
+	// ReasonInvalidAddress.
 	Invalid       Invalid
 	InvalidLength int
-	// Message is the text that a policy has for the person; "" means the built-in one (see Texts).
+	// Message is the policy's text for the person; "" means the built-in one (see Texts).
 	Message string
 	// Profile holds the attributes to set on the new user, sorted by name. It must not be changed.
 	Profile []ProfileAttribute
-	// TookPart is the number of policies in mode Enforce whose appliesTo matches the call. For shape Both it counts those
-	// of the request type that decided.
+	// TookPart is the number of policies in mode Enforce whose appliesTo matches the call. For shape Both it counts
+	// those of the request type that decided.
 	TookPart int
-	// Audit holds the policies in mode Audit that would each have changed the outcome, had it alone been in Enforce.
+	// Audit holds the policies in mode Audit that would each have changed the outcome if that policy alone were in mode
+	// Enforce.
 	Audit []AuditOutcome
-	// Observed says that the operator only observes: the answer is an allow without updates.
+	// Observed: the operator only observes, and the answer is an allow without updates.
 	Observed bool
 
 	matched matchedPolicies
 }
 
-// Answer is the outcome that Okta is told.
+// Answer returns the outcome that Okta gets.
 func (d *Decision) Answer() Outcome {
 	if d.Observed {
 		return Allow
@@ -126,24 +129,24 @@ func (d *Decision) Answer() Outcome {
 	return d.Outcome
 }
 
-// Matched yields every policy, in any mode, that had a verdict on an address of the call, decisive or not.
+// Matched yields every policy, in either mode, that had a verdict on an address of the call, decisive or not.
 func (d *Decision) Matched() iter.Seq[PolicyName] {
 	return d.matched.names
 }
 
-// AuditOutcome is what the outcome of a call would have been, had one policy in mode Audit been in mode Enforce.
+// AuditOutcome is the outcome of a call if one policy in mode Audit were in mode Enforce.
 type AuditOutcome struct {
 	// Policy is the policy in mode Audit.
 	Policy PolicyName
-	// Outcome is what Okta would have been told, and Reason why.
+	// Outcome is what Okta would have got, and Reason why.
 	Outcome Outcome
 	Reason  Reason
 }
 
-// EntryField is the list of a policy that an entry stands in. The zero value means none.
+// EntryField is the field of a policy that an entry is in. The zero value means none.
 type EntryField uint8
 
-// The lists of a policy: NoEntry is none, and DenyAddresses, AllowAddresses, DenyDomains,
+// The fields of a policy: NoEntry is none, and DenyAddresses, AllowAddresses, DenyDomains,
 // AllowDomains, AllowPublicSuffixes, DenyLists and AllowLists are the members of spec.deny and spec.allow.
 const (
 	NoEntry EntryField = iota
@@ -156,7 +159,7 @@ const (
 	AllowLists
 )
 
-// String returns the list's path in the object, for example spec.allow.domains.
+// String returns the field's path in the object, for example spec.allow.domains.
 func (f EntryField) String() string {
 	switch f {
 	case DenyAddresses:
@@ -178,14 +181,14 @@ func (f EntryField) String() string {
 	}
 }
 
-// Entry names one entry of a policy by its place, so that no local part is ever shown.
+// Entry identifies one entry of a policy by its position, so that it reveals no local part.
 type Entry struct {
-	// Field is the list, and Index the place in it, from 0.
+	// Field is the field, and Index the position in it, from 0.
 	Field EntryField
 	Index int
 }
 
-// String returns the entry's path, for example spec.allow.addresses[3], and "" for the zero value.
+// String returns the entry's path, for example spec.allow.addresses[3], or "" for the zero value.
 func (e Entry) String() string {
 	if e.Field == NoEntry {
 		return ""

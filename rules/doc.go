@@ -1,7 +1,9 @@
-// Package rules is the pure core of the product: it says what a policy means and decides one call from a set of policies.
+// Package rules is the pure core of the product: it compiles policies, and decides calls by them.
 //
-// Data flows one way: [Policy] values → [Compile] → an immutable [Snapshot] → [Store.Publish]; a [Call] → [Store.Load] →
-// [Snapshot.Decide] → a [Decision]. Nothing here logs, counts, waits, or knows of Kubernetes, HTTP or Okta's format.
+// Data flows one way: [Policy] values → [Compile] → an immutable [Snapshot] → [Store.Publish]; a [Call] → [Store.Load]
+// → [Snapshot.Decide] → a [Decision]. The package does no I/O, logs nothing, and does not know Kubernetes, HTTP or
+// Okta's format.
+//
+// Addresses, entries and lists are implemented in packages below internal; this package exports what callers need of
+// them.
 package rules
-
-//go:generate go run ./internal/suffixparents

@@ -5,33 +5,32 @@ import (
 	"strings"
 )
 
-// Role says what part a policy had in deciding a call. The set is closed, and part of the product's API.
+// Role is the part that a policy had in a decision. The set is closed, and part of the product's API.
 type Role string
 
 const (
-	// RoleDecides: the decision is this policy's.
+	// RoleDecides: this policy decided.
 	RoleDecides Role = "Decides"
 	// RoleDenies: it denies an address too, but comes after the one that decides, by name.
 	RoleDenies Role = "Denies"
 	// RoleAllows: it allows every address too, but comes after the one that decides, by name. Its profile counts.
 	RoleAllows Role = "Allows"
-	// RoleOverruled: it allows every address, and a policy that denies, or that cannot be enforced, stands against
-	// it.
+	// RoleOverruled: it allows every address, but another policy denies, or cannot be enforced.
 	RoleOverruled Role = "Overruled"
-	// RoleAllowsPart: it allows some addresses of the call, not all, and so does not count.
+	// RoleAllowsPart: it allows some addresses of the call, but not all, so it does not count.
 	RoleAllowsPart Role = "AllowsPart"
 	// RoleNoMatch: none of its entries matches an address of the call.
 	RoleNoMatch Role = "NoMatch"
-	// RoleNotEnforceable: it blocks the call, but another decides: one that denies, or one like it that comes
-	// before.
+	// RoleNotEnforceable: it cannot be enforced and blocks the call, but another policy decided: one that denies, or
+	// one that cannot be enforced either and comes first by name.
 	RoleNotEnforceable Role = "NotEnforceable"
-	// RoleAudit: it applies, and is in mode Audit: it decides nothing.
+	// RoleAudit: it applies, but decides nothing in mode Audit.
 	RoleAudit Role = "Audit"
-	// RoleOtherRequestType: its appliesTo leaves out this type of request.
+	// RoleOtherRequestType: its appliesTo does not include this type of request.
 	RoleOtherRequestType Role = "OtherRequestType"
-	// RoleOtherSource: its appliesTo leaves out the call's source.
+	// RoleOtherSource: its appliesTo does not include the call's source.
 	RoleOtherSource Role = "OtherSource"
-	// RoleNotAsked: the call was decided before any policy was asked.
+	// RoleNotAsked: the call was decided regardless of the policies.
 	RoleNotAsked Role = "NotAsked"
 )
 
@@ -43,45 +42,45 @@ func Roles() []Role {
 	}
 }
 
-// Trace is what there is to say of one policy and one call, as a request of one type.
+// Trace explains the part of one policy in the decision on one call, as a request of one type.
 type Trace struct {
 	PolicySummary
-	// Request is what the call was decided as; "" for RoleNotAsked. A call of the shape Both is decided as each of
-	// the two.
+	// Request is the type as which the call was decided; "" for RoleNotAsked. A call of the shape Both is decided as
+	// each of the two.
 	Request RequestType
-	// Role is the part that the policy had. Where Request is one of two, it is the part in the decision on that
-	// one.
+	// Role is the part that the policy had in the decision on Request.
 	Role Role
-	// Applies says that the policy's appliesTo matches.
+	// Applies: the policy's appliesTo matches.
 	Applies bool
-	// By is the policy that decided the request; zero where none did. See [Decision.Policy].
+	// By is the policy that decided the request, or zero. See [Decision.Policy].
 	By PolicyName
-	// Verdicts holds one for each address of the call, in order. It is empty where the policy does not apply, or cannot
+	// Verdicts has one for each address of the call, in order. It is empty if the policy does not apply, or cannot
 	// be enforced.
 	Verdicts []Verdict
 }
 
-// Verdict is what one policy says of one address.
+// Verdict is that of one policy on one address.
 type Verdict struct {
 	// Attribute is the attribute that holds the address.
 	Attribute string
-	// Denies and Allows say what the policy says. It may say nothing.
+	// Denies and Allows are the verdict. Both are false if no entry matches.
 	Denies, Allows bool
-	// Entry is the entry by which it says so; zero where it says nothing.
+	// Entry is the entry that gave the verdict, or zero.
 	Entry Entry
-	// Overridden holds the policy's other entries that match the address, as the ladder has them: Entry stands before them.
+	// Overridden holds the policy's other entries that match the address, by precedence. Entry has precedence over
+	// them.
 	Overridden []Entry
-	// NearMisses holds, where the policy says nothing, its allow entries that miss the address by the one rule that is often
-	// overlooked: a domain is not what is below it, and a wildcard is not the domain itself.
+	// NearMisses holds, if no entry matches, the allow entries that miss the address by a rule that is often
+	// overlooked: a domain does not match the names below it, and a wildcard does not match the domain itself.
 	NearMisses []Entry
 }
 
-// Explain decides a call as [Snapshot.Decide] does, and gives an account of every policy, by name: first all for a
-// sign-up, then all for a progressive profile, as far as the call is one. It holds no local part.
+// Explain decides a call as [Snapshot.Decide] does, and returns a trace of every policy, by name: first all for a
+// sign-up, then all for a progressive profile, if the call is one. A trace holds no local part.
 func (s *Snapshot) Explain(call Call) (Decision, []Trace) {
 	decision := s.Decide(call)
-	subjects, refusal := call.read(nil)
-	if refusal.Reason != "" || len(subjects) == 0 {
+	subjects, denial := call.read(nil)
+	if denial.Reason != "" || len(subjects) == 0 {
 		traces := make([]Trace, len(s.policies))
 		for i, c := range s.policies {
 			traces[i] = Trace{PolicySummary: c.summary(), Role: RoleNotAsked}
@@ -106,14 +105,14 @@ func (s *Snapshot) traces(traces []Trace, request requestSet, source string, sub
 	decision := s.evaluate(request, source, subjects)
 	matches := map[*scope][]match{}
 	for i, c := range s.policies {
-		a := Trace{PolicySummary: c.summary(), Request: requestType, By: decision.Policy}
+		t := Trace{PolicySummary: c.summary(), Request: requestType, By: decision.Policy}
 		switch {
 		case c.requests&request == 0:
-			a.Role = RoleOtherRequestType
+			t.Role = RoleOtherRequestType
 		case len(c.sources) > 0 && !slices.Contains(c.sources, source):
-			a.Role = RoleOtherSource
+			t.Role = RoleOtherSource
 		default:
-			a.Applies = true
+			t.Applies = true
 			scope := s.scopeFor(c)
 			found, looked := matches[scope]
 			if !looked {
@@ -121,28 +120,27 @@ func (s *Snapshot) traces(traces []Trace, request requestSet, source string, sub
 				matches[scope] = found
 			}
 			if c.enforceable {
-				a.Verdicts = verdictsOf(int32(i), found, subjects)
-				s.addNearMisses(scope, a.Verdicts, s.slots[i], subjects)
+				t.Verdicts = verdictsOf(int32(i), found, subjects)
+				s.addNearMisses(scope, t.Verdicts, s.slots[i], subjects)
 			}
-			a.Role = a.role(&decision)
+			t.Role = t.role(&decision)
 		}
-		traces = append(traces, a)
+		traces = append(traces, t)
 	}
 	return traces
 }
 
-// matchAll returns what matches any of the subjects in one scope, sorted.
+// matchAll returns the matches of all subjects in one scope, sorted.
 func (s *Snapshot) matchAll(in *scope, subjects []subject) []match {
 	var matches []match
 	for i := range subjects {
-		matches = s.match(matches, []*scope{in}, uint8(i), &subjects[i].address)
+		matches = s.match(matches, []*scope{in}, uint8(i), subjects[i].address)
 	}
 	slices.SortFunc(matches, match.compare)
 	return matches
 }
 
-// verdictsOf returns what one policy says of each subject. Of its sorted matches with a subject, the first is the
-// verdict.
+// verdictsOf returns the verdicts of one policy. Of its sorted matches with a subject, the first is the verdict.
 func verdictsOf(policy int32, matches []match, subjects []subject) []Verdict {
 	verdicts := make([]Verdict, len(subjects))
 	for i := range subjects {
@@ -155,7 +153,7 @@ func verdictsOf(policy int32, matches []match, subjects []subject) []Verdict {
 		v := &verdicts[m.subject]
 		switch entry := m.entry(); {
 		case v.Entry.Field == NoEntry:
-			v.Entry, v.Denies, v.Allows = entry, m.rung.denies(), !m.rung.denies()
+			v.Entry, v.Denies, v.Allows = entry, m.precedence.denies(), !m.precedence.denies()
 		case entry != v.Entry && !slices.Contains(v.Overridden, entry):
 			v.Overridden = append(v.Overridden, entry)
 		}
@@ -163,17 +161,18 @@ func verdictsOf(policy int32, matches []match, subjects []subject) []Verdict {
 	return verdicts
 }
 
-// addNearMisses fills in NearMisses.
+// addNearMisses sets NearMisses.
 func (s *Snapshot) addNearMisses(in *scope, verdicts []Verdict, slot uint32, subjects []subject) {
 	for i := range verdicts {
 		v := &verdicts[i]
 		if v.Entry.Field != NoEntry {
 			continue
 		}
-		near := matchesBelow // of the name itself what is below it, and the other way round
-		for name := subjects[i].address.domain.name; ; _, name, _ = strings.Cut(name, ".") {
+		// At the name itself, a rule for the names below misses; at its parents, a rule for the name itself.
+		near := matchesBelow
+		for name := subjects[i].address.Domain().String(); ; _, name, _ = strings.Cut(name, ".") {
 			for _, p := range find(s, &in.index, nameHash(s.seed, name), name) {
-				if t := p.traits(); p.slot == slot && t&near != 0 && !t.rung().denies() {
+				if t := p.traits(); p.slot == slot && t&near != 0 && !t.precedence().denies() {
 					v.NearMisses = append(v.NearMisses, Entry{t.field(), int(p.index())})
 				}
 			}
@@ -185,10 +184,10 @@ func (s *Snapshot) addNearMisses(in *scope, verdicts []Verdict, slot uint32, sub
 	}
 }
 
-// role tells the part of a policy that applies from its verdicts and the decision on the request.
-func (a *Trace) role(decision *Decision) Role {
+// role derives the role of a policy that applies from its verdicts and the decision on the request.
+func (t *Trace) role(decision *Decision) Role {
 	allowed, denied := 0, 0
-	for _, v := range a.Verdicts {
+	for _, v := range t.Verdicts {
 		if v.Allows {
 			allowed++
 		}
@@ -197,17 +196,17 @@ func (a *Trace) role(decision *Decision) Role {
 		}
 	}
 	switch {
-	case a.Mode == Audit:
+	case t.Mode == Audit:
 		return RoleAudit
-	case a.PolicyName == decision.Policy:
+	case t.PolicyName == decision.Policy:
 		return RoleDecides
-	case !a.Enforceable:
+	case !t.Enforceable:
 		return RoleNotEnforceable
 	case denied > 0:
 		return RoleDenies
 	case allowed == 0:
 		return RoleNoMatch
-	case allowed < len(a.Verdicts):
+	case allowed < len(t.Verdicts):
 		return RoleAllowsPart
 	case decision.Outcome == Allow:
 		return RoleAllows
@@ -216,17 +215,17 @@ func (a *Trace) role(decision *Decision) Role {
 	}
 }
 
-// ListEntry returns what of the list that an entry names matches the addresses of a domain, in canonical form: acme.com or
-// *.acme.com. It returns "" where the entry is no list, or what matches is a whole address.
+// ListEntry returns the line of a list that matches the addresses of a domain, in canonical form: acme.com or
+// *.acme.com. e names the list. It returns "" if e is not an entry of a list, or if no line of a domain matches.
 func (p *Policy) ListEntry(e Entry, domain Domain) string {
-	uses, kinds := p.Allow.Lists, allowKinds
+	uses := p.Allow.Lists
 	if e.Field == DenyLists {
-		uses, kinds = p.Deny.Lists, denyKinds
+		uses = p.Deny.Lists
 	}
 	if e.Field != DenyLists && e.Field != AllowLists || e.Index < 0 || e.Index >= len(uses) || uses[e.Index].List == nil {
 		return ""
 	}
-	return uses[e.Index].List.matching(domain.name, kinds)
+	return uses[e.Index].List.Match(domain.String(), e.Field == DenyLists)
 }
 
 func listNames(uses []ListUse) []string {
@@ -237,8 +236,8 @@ func listNames(uses []ListUse) []string {
 	return names
 }
 
-// EntryText returns an entry as its author wrote it, of a list its name, and "" for one that the policy does not have. It may
-// hold a local part.
+// EntryText returns an entry as its author wrote it, or the name of a list. It is "" for an entry that the policy does
+// not have. It may hold a local part.
 func (p *Policy) EntryText(e Entry) string {
 	var entries []string
 	switch e.Field {

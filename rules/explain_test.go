@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/random"
 )
 
 // recombined is what the traces of one request come to by the documented steps.
@@ -46,8 +47,8 @@ func recombine(traces []rules.Trace) recombined {
 func TestTheAccountsRecombineToTheDecision(t *testing.T) {
 	const cases = 10_000
 	roles := map[rules.Role]int{}
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, call := d.policies(), d.call()
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, call := d.Policies(), d.Call()
 		snapshot, _ := rules.Compile(policies)
 		want := snapshot.Decide(call)
 		decision, traces := snapshot.Explain(call)

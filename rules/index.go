@@ -7,56 +7,56 @@ import (
 	"slices"
 )
 
-// index finds the rules of a scope by their keys. It is immutable: a change makes another one, which shares the shards that hold
-// none of what changed.
+// index finds the rules of a scope by their keys. It is immutable: an edit makes a new one, which shares the unchanged
+// shards.
 //
-// A shard holds the postings whose hashes begin with the same bits, in the order of these. The keys themselves stand in the
-// blocks of the policies, so that a rule takes 16 bytes here, without a pointer for the collector to follow.
+// A shard holds the postings whose hashes begin with the same bits, sorted by hash. The keys are in the rule blocks of
+// the policies, so a rule takes 16 bytes here, without a pointer that the garbage collector would follow.
 type index struct {
-	shards [][]posting // a power of two
-	shift  uint8       // the bits of a hash that do not count for its shard
+	shards [][]posting // their number is a power of two
+	shift  uint8       // hash >> shift is the number of a shard
 	count  int         // of postings
 }
 
-// usualShard is how many postings a shard has on average, at most twice as many: few enough that a change copies little.
-const usualShard = 64
+// shardSize is how many postings a shard should have. The average is at most twice that, so an edit copies little.
+const shardSize = 64
 
-// posting says that a rule of a policy has the key with this hash.
+// posting is a rule, under the hash of its key.
 type posting struct {
 	hash   uint32
 	offset uint32 // of the key in the block of the policy
-	use
+	ruleRef
 }
 
-// use is an entry of a policy, as it matches.
-type use struct {
-	slot uint32 // of the policy: see Snapshot.rank
-	what uint32 // its index, and in the last byte its traits
+// ruleRef refers to a rule of a policy.
+type ruleRef struct {
+	slot   uint32 // of the policy: see Snapshot.slots
+	packed uint32 // the index of its entry, and in the last byte its traits
 }
 
-func newUse(slot uint32, index int, t traits) use {
-	return use{slot, uint32(index)<<8 | uint32(t)} //nolint:gosec // at most maxEntryIndex, 24 bits
+func newRuleRef(slot uint32, index int, t traits) ruleRef {
+	return ruleRef{slot, uint32(index)<<8 | uint32(t)} //nolint:gosec // at most maxEntryIndex, 24 bits
 }
 
-func (u use) traits() traits { return traits(u.what & 0xff) }
-func (u use) index() int32   { return int32(u.what >> 8) }
+func (r ruleRef) traits() traits { return traits(r.packed & 0xff) }
+func (r ruleRef) index() int32   { return int32(r.packed >> 8) }
 
-func (p *posting) continues() bool { return traits(p.what)&continuesRun != 0 } //nolint:gosec // the traits are the last byte
+func (p *posting) continues() bool { return traits(p.packed)&continuesRun != 0 } //nolint:gosec // the traits are the last byte
 
 func (p *posting) setContinues(continues bool) {
-	p.what &^= uint32(continuesRun)
+	p.packed &^= uint32(continuesRun)
 	if continues {
-		p.what |= uint32(continuesRun)
+		p.packed |= uint32(continuesRun)
 	}
 }
 
 // keyHash returns the hash by which postings are ordered.
 func keyHash(seed maphash.Seed, key []byte) uint32 { return uint32(maphash.Bytes(seed, key) >> 32) }
 
-// nameHash is keyHash for a name.
+// nameHash is keyHash for a key in a string.
 func nameHash(seed maphash.Seed, name string) uint32 { return uint32(maphash.String(seed, name) >> 32) }
 
-// find returns the postings of a key.
+// find returns the postings of a key. The caller passes the hash of the key.
 func find[Key string | []byte](s *Snapshot, x *index, hash uint32, key Key) []posting {
 	if x.count == 0 {
 		return nil
@@ -76,8 +76,8 @@ func find[Key string | []byte](s *Snapshot, x *index, hash uint32, key Key) []po
 	return nil
 }
 
-// lowerBound returns the place of the first posting whose hash is not less. Hashes are spread evenly, so it is near where it would be
-// if they were a ruler; where many postings have one key, it may not be.
+// lowerBound returns the index of the first posting whose hash is not less than hash. Hashes are spread evenly, so it
+// first tries around the interpolated index. That fails if many postings have one key; then it searches.
 func lowerBound(shard []posting, hash uint32, shift uint8) int {
 	const near = 16
 	at := int(uint64(hash<<(32-shift)) * uint64(len(shard)) >> 32)
@@ -96,50 +96,52 @@ func lowerBound(shard []posting, hash uint32, shift uint8) int {
 }
 
 // keyOf returns the key of a posting.
-func (s *Snapshot) keyOf(p *posting) []byte { return s.policies[s.rank[p.slot]].rules.keyAt(p.offset) }
+func (s *Snapshot) keyOf(p *posting) []byte {
+	return s.policies[s.policyAt[p.slot]].rules.keyAt(p.offset)
+}
 
-// placed is a policy and its slot.
-type placed struct {
+// slottedPolicy is a policy with its slot.
+type slottedPolicy struct {
 	slot   uint32
 	policy *Compiled
 }
 
-// edited returns the index without the rules of some policies, and then with those of others. s is the snapshot that it will
-// be part of: of those that stay or come, it has the blocks.
-func (x *index) edited(s *Snapshot, gone, come []placed) index {
-	added := postingsOf(s, come)
-	count := x.count + len(added)
-	for i := range gone {
-		count -= gone[i].policy.ruleCount
+// edited returns the index without the rules of the removed policies, and with those of the added ones. s is the
+// snapshot that the result will be part of: it has the blocks of all policies except the removed ones.
+func (x *index) edited(s *Snapshot, removed, added []slottedPolicy) index {
+	newPostings := postingsOf(s, added)
+	count := x.count + len(newPostings)
+	for i := range removed {
+		count -= removed[i].policy.ruleCount
 	}
 	if count == 0 {
 		return index{}
 	}
 	e := x.resharded(count)
 	changed := make([]bool, len(e.shards))
-	slots := make(map[uint32]bool, len(gone))
-	for i := range gone {
-		slots[gone[i].slot] = true
-		for rule := range gone[i].policy.rules.all {
+	slots := make(map[uint32]bool, len(removed))
+	for i := range removed {
+		slots[removed[i].slot] = true
+		for rule := range removed[i].policy.rules.all {
 			changed[keyHash(s.seed, rule.key)>>e.shift] = true
 		}
 	}
 	for i := range e.shards {
 		n := 0
-		for n < len(added) && added[n].hash>>e.shift == uint32(i) {
+		for n < len(newPostings) && newPostings[n].hash>>e.shift == uint32(i) {
 			n++
 		}
 		if n > 0 || changed[i] {
-			e.shards[i] = s.mergedShard(e.shards[i], added[:n], slots)
+			e.shards[i] = s.mergedShard(e.shards[i], newPostings[:n], slots)
 		}
-		added = added[n:]
+		newPostings = newPostings[n:]
 	}
 	e.count = count
 	return e
 }
 
-// postingsOf returns the postings of policies, in the order of their hashes.
-func postingsOf(s *Snapshot, policies []placed) []posting {
+// postingsOf returns the postings of policies, sorted by hash.
+func postingsOf(s *Snapshot, policies []slottedPolicy) []posting {
 	count := 0
 	for i := range policies {
 		count += policies[i].policy.ruleCount
@@ -150,7 +152,8 @@ func postingsOf(s *Snapshot, policies []placed) []posting {
 	postings := make([]posting, 0, count)
 	for i := range policies {
 		for rule := range policies[i].policy.rules.all {
-			postings = append(postings, posting{keyHash(s.seed, rule.key), rule.offset, newUse(policies[i].slot, rule.index, rule.traits)})
+			ref := newRuleRef(policies[i].slot, rule.index, rule.traits)
+			postings = append(postings, posting{keyHash(s.seed, rule.key), rule.offset, ref})
 		}
 	}
 	slices.SortFunc(postings, func(a, b posting) int {
@@ -159,14 +162,14 @@ func postingsOf(s *Snapshot, policies []placed) []posting {
 	return postings
 }
 
-// resharded returns the index with as many shards as so many postings want, in a directory of its own. Postings are not copied:
-// what one shard holds is a part of what another held.
+// resharded returns the index with as many shards as count postings need, and its own copy of the slice of shards.
+// Splitting a shard copies no postings.
 func (x *index) resharded(count int) index {
 	e := index{shards: slices.Clone(x.shards), shift: x.shift}
 	if len(e.shards) == 0 {
 		e.shards, e.shift = make([][]posting, 1), 32
 	}
-	for count > 2*usualShard*len(e.shards) {
+	for count > 2*shardSize*len(e.shards) {
 		e.shift--
 		halves := make([][]posting, 0, 2*len(e.shards))
 		for i, shard := range e.shards {
@@ -178,7 +181,7 @@ func (x *index) resharded(count int) index {
 		}
 		e.shards = halves
 	}
-	for len(e.shards) > 1 && count*8 < usualShard*len(e.shards) {
+	for len(e.shards) > 1 && count*8 < shardSize*len(e.shards) {
 		e.shift++
 		whole := make([][]posting, 0, len(e.shards)/2)
 		for pair := range slices.Chunk(e.shards, 2) {
@@ -189,11 +192,12 @@ func (x *index) resharded(count int) index {
 	return e
 }
 
-// mergedShard returns a shard without the postings of some slots, and with others. Both are in the order of hashes.
-func (s *Snapshot) mergedShard(old, added []posting, gone map[uint32]bool) []posting {
+// mergedShard returns a shard without the postings of the removed slots, and with the added ones. All are sorted by
+// hash.
+func (s *Snapshot) mergedShard(old, added []posting, removed map[uint32]bool) []posting {
 	kept := 0
 	for i := range old {
-		if !gone[old[i].slot] {
+		if !removed[old[i].slot] {
 			kept++
 		}
 	}
@@ -214,7 +218,7 @@ func (s *Snapshot) mergedShard(old, added []posting, gone map[uint32]bool) []pos
 			p := old[0]
 			old = old[1:]
 			follows = follows && p.continues()
-			if !gone[p.slot] {
+			if !removed[p.slot] {
 				p.setContinues(follows)
 				merged = append(merged, p)
 				follows = true
@@ -228,10 +232,10 @@ func (s *Snapshot) mergedShard(old, added []posting, gone map[uint32]bool) []pos
 	return merged
 }
 
-// put puts a posting at the end of the run of its key. All from begin on have its hash.
+// put inserts a posting at the end of the run of its key. All postings from begin on have its hash.
 func (s *Snapshot) put(postings []posting, begin int, p posting) []posting {
 	if last := len(postings) - 1; last >= begin && bytes.Equal(s.keyOf(&postings[last]), s.keyOf(&p)) {
-		p.setContinues(true) // nearly always: there is one key with the hash
+		p.setContinues(true) // nearly always, since one key has the hash
 		return append(postings, p)
 	}
 	for from := begin; from < len(postings); {

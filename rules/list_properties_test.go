@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/random"
 )
 
 // use returns a reference to a list of the given lines.
@@ -16,9 +17,9 @@ func use(lines ...string) rules.ListUse {
 }
 
 func TestAMissingListIsNoWiderThanAnyList(t *testing.T) {
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, i := d.some()
-		allows := d.often(1, 2)
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, i := some(d)
+		allows := d.Often(1, 2)
 		with := func(list rules.ListUse) []rules.Policy {
 			return changed(policies, i, func(p *rules.Policy) {
 				if allows {
@@ -28,14 +29,14 @@ func TestAMissingListIsNoWiderThanAnyList(t *testing.T) {
 				}
 			})
 		}
-		missing := one(d, []rules.ListUse{
+		missing := random.One(d, []rules.ListUse{
 			{Name: "a"}, {Name: "a", Missing: "no such key"}, {Name: "a", Missing: "a shard is missing", Broken: true},
 			use("no entry"), use(), use("a.test", "no entry"),
 		})
-		missing.Optional = allows && d.often(1, 2) // whether a list that allows is optional decides nothing
+		missing.Optional = allows && d.Often(1, 2) // whether a list that allows is optional decides nothing
 		for range 4 {
-			call := d.call()
-			list := d.list()
+			call := d.Call()
+			list := d.List()
 			if list.List == nil || list.List.Fault() != "" {
 				continue
 			}
@@ -49,17 +50,17 @@ func TestALineThatIsNoEntryDecidesNothing(t *testing.T) {
 	for range 200 {
 		filler = append(filler, "filler.invalid", "")
 	}
-	each(t, cases/3, func(t *testing.T, d draw) {
-		policies, i := d.some()
-		lines := append(slices.Clone(filler), d.line())
-		odd := slices.Insert(slices.Clone(lines), d.IntN(len(lines)), one(d, []string{"no entry", "*", "a..test", ".test", "@acme.test", "\xff"}))
+	random.Each(t, cases/3, func(t *testing.T, d random.Draw) {
+		policies, i := some(d)
+		lines := append(slices.Clone(filler), d.Line())
+		odd := slices.Insert(slices.Clone(lines), d.IntN(len(lines)), random.One(d, []string{"no entry", "*", "a..test", ".test", "@acme.test", "\xff"}))
 		with := func(lines []string) []rules.Policy {
 			return changed(policies, i, func(p *rules.Policy) {
 				p.Allow.Lists = append(slices.Clone(p.Allow.Lists), use(lines...))
 				p.Deny.Lists = append(slices.Clone(p.Deny.Lists), use(lines...))
 			})
 		}
-		call := d.call()
+		call := d.Call()
 		if a, b := decide(with(odd), call), decide(with(lines), call); answerOf(&a) != answerOf(&b) {
 			t.Errorf("with a line that is no entry %+v, without %+v", answerOf(&a), answerOf(&b))
 		}

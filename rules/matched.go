@@ -2,10 +2,10 @@ package rules
 
 import "slices"
 
-// usualPolicies is how many matching policies a decision has room for without allocating.
+// usualPolicies is how many matching policies a decision can hold without allocating.
 const usualPolicies = 8
 
-// matchedPolicies holds the policies that had a verdict on some address of a call.
+// matchedPolicies is the set of policies that had a verdict on some address of a call.
 type matchedPolicies struct {
 	snapshot *Snapshot
 	count    int
@@ -13,12 +13,12 @@ type matchedPolicies struct {
 	rest     []int32
 }
 
-// add keeps the policies of sorted matches.
+// add adds the policies of sorted matches.
 func (m *matchedPolicies) add(s *Snapshot, matches []match) {
 	m.snapshot = s
 	for len(matches) > 0 {
 		m.put(matches[0].policy)
-		matches = matches[ofFirstPolicy(matches):]
+		matches = matches[countOfFirstPolicy(matches):]
 	}
 }
 
@@ -31,7 +31,7 @@ func (m *matchedPolicies) put(policy int32) {
 	m.count++
 }
 
-// join adds those of o that are not there yet.
+// join adds the policies of o that are missing.
 func (m *matchedPolicies) join(o *matchedPolicies) {
 	known := slices.Concat(m.first[:min(m.count, usualPolicies)], m.rest)
 	for _, policy := range slices.Concat(o.first[:min(o.count, usualPolicies)], o.rest) {

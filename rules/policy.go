@@ -2,7 +2,7 @@ package rules
 
 import "strings"
 
-// PolicyName identifies a policy. Wherever policies have an order, it is this: by namespace, then by name, bytewise.
+// PolicyName identifies a policy. Policies are ordered by it everywhere: by namespace, then by name, bytewise.
 type PolicyName struct {
 	// Namespace and Name are those of the object.
 	Namespace string
@@ -17,7 +17,7 @@ func (n PolicyName) String() string {
 	return n.Namespace + "/" + n.Name
 }
 
-// Compare returns -1, 0 or 1, as n comes before, at or after o.
+// Compare returns -1, 0 or 1 if n is before o, the same, or after it.
 func (n PolicyName) Compare(o PolicyName) int {
 	if c := strings.Compare(n.Namespace, o.Namespace); c != 0 {
 		return c
@@ -25,34 +25,34 @@ func (n PolicyName) Compare(o PolicyName) int {
 	return strings.Compare(n.Name, o.Name)
 }
 
-// Mode says whether a policy decides or is only evaluated.
+// Mode says whether a policy decides, or only reports what it would decide.
 type Mode string
 
 const (
-	// Enforce is the mode of a policy that decides. It is what an unset mode means.
+	// Enforce is the mode of a policy that decides. An unset mode means Enforce.
 	Enforce Mode = "Enforce"
-	// Audit is the mode of a policy that never decides: decisions say what it would have changed.
+	// Audit is the mode of a policy that never decides. Decisions say what it would have changed.
 	Audit Mode = "Audit"
 )
 
-// RequestType is what a call asks for. It is told by the data that the call holds, not by what it says of itself.
+// RequestType is what a call asks for. The data of the call determine it, not the call's own requestType.
 type RequestType string
 
 const (
-	// SelfServiceRegistration is the sign-up of a new user, Classic ones included.
+	// SelfServiceRegistration is the sign-up of a new user, in Okta Classic too.
 	SelfServiceRegistration RequestType = "SelfServiceRegistration"
-	// ProgressiveProfile is an existing user's addition to, or change of, his profile.
+	// ProgressiveProfile is the update of an existing user's profile by the user.
 	ProgressiveProfile RequestType = "ProgressiveProfile"
 )
 
-// Policy is one policy as its author wrote it: the entries are unparsed text. [Compile] says what is wrong with them.
+// Policy is one policy as its author wrote it, with entries as unparsed text. [Compile] rejects those that are wrong.
 type Policy struct {
 	PolicyName
 
-	// Mode is Enforce when unset. Any other unknown value makes the policy not enforceable.
+	// Mode is Enforce if unset. An unknown value makes the policy not enforceable.
 	Mode Mode
 	// RequestTypes are the request types that the policy applies to; empty means all.
-	// An unknown one makes the policy not enforceable, for every call.
+	// With an unknown one, the policy applies to all calls and is not enforceable.
 	RequestTypes []RequestType
 	// Sources are the values of Okta's `source` that the policy applies to, compared bytewise; empty means all.
 	Sources []string
@@ -61,27 +61,27 @@ type Policy struct {
 	Allow AllowRules
 	Deny  DenyRules
 
-	// Profile holds the attributes that Okta sets on a user whom this policy allows.
+	// Profile holds the attributes that Okta sets on a user if this policy allows the call.
 	Profile []ProfileAttribute
 	// ProfileOn are the request types on which Profile is sent; empty means SelfServiceRegistration alone.
 	ProfileOn []RequestType
-	// Message is the text for a person whom this policy turns away; empty means the built-in text.
+	// Message is the text for a person whose call this policy denies; empty means the built-in text.
 	Message string
 
-	// NotUnderstood says why the object that this policy was read from could not be understood; "" means that it was.
-	// Such a policy is not enforceable: in mode Enforce, the calls that it applies to are denied.
+	// NotUnderstood says why the object of this policy could not be understood; "" means that it was. A policy that was
+	// not understood is not enforceable: in mode Enforce, the calls that it applies to are denied.
 	NotUnderstood string
 }
 
-// AllowRules are the entries that allow. All empty allows nothing.
+// AllowRules are the entries that allow. Without any, nothing is allowed.
 type AllowRules struct {
 	// Domains are exact domains, "*." wildcards (below the name, at any depth, never the name itself), or "*".
 	Domains []string
-	// PublicSuffixes are the same; only here may an entry be, or cover, a public suffix (https://publicsuffix.org).
+	// PublicSuffixes are the same; only here may an entry be or cover a public suffix (https://publicsuffix.org).
 	PublicSuffixes []string
 	// Addresses are whole addresses.
 	Addresses []string
-	// Lists are lists of entries, which allow after everything that is written by hand but for "*".
+	// Lists are lists of entries. Their precedence is below that of every entry above except "*".
 	Lists []ListUse
 }
 
@@ -89,35 +89,35 @@ func (a AllowRules) empty() bool {
 	return len(a.Domains) == 0 && len(a.PublicSuffixes) == 0 && len(a.Addresses) == 0 && len(a.Lists) == 0
 }
 
-// DenyRules are the entries that deny. All empty denies nothing.
+// DenyRules are the entries that deny. Without any, nothing is denied.
 type DenyRules struct {
 	// Domains are names (the name and everything below it), "*." wildcards (only below), a top-level domain, or "*".
 	Domains []string
 	// Addresses are whole addresses.
 	Addresses []string
-	// Lists are lists of entries, which deny after everything that is written by hand but for allow "*".
+	// Lists are lists of entries. Their precedence is below that of every other entry except an allow of "*".
 	Lists []ListUse
 }
 
 // ListUse is a list as a policy uses it.
 type ListUse struct {
-	// Name is that of the ConfigMap that holds the list, in the policy's namespace; Key is the one of its keys that is meant, ""
-	// for all.
+	// Name is the ConfigMap of the list, in the policy's namespace, and Key one of its keys; "" means all keys.
 	Name string
 	Key  string
-	// Optional says that a policy is in force without the list too.
+	// Optional: the policy is in force without the list too.
 	Optional bool
-	// List is the list; nil means that it is missing. One with a fault counts as missing. JSON leaves it out: see [List.Encode].
+	// List is the list, or nil if it is missing. A list with a fault counts as missing. JSON omits it: see
+	// [List.Encode].
 	List *List `json:"-"`
-	// Missing says, for people, why List is nil; "" means that it was not found.
+	// Missing tells people why List is nil; "" means that it was not found.
 	Missing string
-	// Broken says that it is nil because what was found cannot be used.
+	// Broken: List is nil because the stored list cannot be used.
 	Broken bool
-	// OverBudget says that it is nil because it is too large for what its namespace may take in memory.
+	// OverBudget: List is nil because it would exceed the memory that its namespace may take.
 	OverBudget bool
 }
 
-// String names the list as an author does: the ConfigMap, and the key if one is meant.
+// String returns the name of the ConfigMap, and /key if there is a key.
 func (u ListUse) String() string {
 	if u.Key == "" {
 		return u.Name
@@ -133,14 +133,14 @@ type ProfileAttribute struct {
 	Value string
 }
 
-// UsedList is a list as a policy names it.
+// UsedList is a list together with the entry that names it.
 type UsedList struct {
 	ListUse
-	// Entry is where it is named: an index in [AllowLists] or [DenyLists].
+	// Entry is an index in [AllowLists] or [DenyLists].
 	Entry Entry
 }
 
-// UsedLists returns the lists that a policy names, those that allow first.
+// UsedLists returns the lists that the policy names, first those that allow.
 func (p *Policy) UsedLists() []UsedList {
 	var used []UsedList
 	for i, use := range p.Allow.Lists {

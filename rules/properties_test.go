@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/random"
 )
 
 // cases is how many random cases each property is tried on.
@@ -35,17 +36,17 @@ func changed(policies []rules.Policy, i int, change func(*rules.Policy)) []rules
 }
 
 // some draws a set of one policy or more, and the number of one of them.
-func (d draw) some() ([]rules.Policy, int) {
+func some(d random.Draw) ([]rules.Policy, int) {
 	for {
-		if policies := d.policies(); len(policies) > 0 {
+		if policies := d.Policies(); len(policies) > 0 {
 			return policies, d.IntN(len(policies))
 		}
 	}
 }
 
 func TestSameObjectsSameAnswers(t *testing.T) {
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, call := d.policies(), d.call()
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, call := d.Policies(), d.Call()
 		first, rejections := rules.Compile(policies)
 		d.Shuffle(len(policies), func(i, j int) { policies[i], policies[j] = policies[j], policies[i] })
 		second, again := rules.Compile(policies)
@@ -61,8 +62,8 @@ func TestSameObjectsSameAnswers(t *testing.T) {
 
 // The order within the lists may change which of several matching entries is named, and nothing else.
 func TestTheOrderOfEntriesDecidesNothing(t *testing.T) {
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, call := d.policies(), d.call()
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, call := d.Policies(), d.Call()
 		first, _ := rules.Compile(policies)
 		for i := range policies {
 			policies[i] = clone(policies[i])
@@ -86,9 +87,9 @@ func TestTheOrderOfEntriesDecidesNothing(t *testing.T) {
 func TestEqualDigestsAnswerAlike(t *testing.T) {
 	byDigest := map[string]*rules.Snapshot{}
 	collisions := 0
-	each(t, cases, func(t *testing.T, d draw) {
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
 		// Small sets, so that different ones often mean the same.
-		p := rules.Policy{PolicyName: named("p"), Allow: rules.AllowRules{Domains: d.many(2, d.allowDomain)}, Deny: rules.DenyRules{Domains: d.many(1, d.denyDomain)}}
+		p := rules.Policy{PolicyName: named("p"), Allow: rules.AllowRules{Domains: d.Many(2, d.AllowDomain)}, Deny: rules.DenyRules{Domains: d.Many(1, d.DenyDomain)}}
 		snapshot, _ := rules.Compile([]rules.Policy{p})
 		other, found := byDigest[snapshot.Digest()]
 		if !found {
@@ -97,7 +98,7 @@ func TestEqualDigestsAnswerAlike(t *testing.T) {
 		}
 		collisions++
 		for range 10 {
-			call := d.call()
+			call := d.Call()
 			a, b := snapshot.Decide(call), other.Decide(call)
 			a.Entry.Index, b.Entry.Index = 0, 0
 			if answerOf(&a) != answerOf(&b) {
@@ -111,23 +112,23 @@ func TestEqualDigestsAnswerAlike(t *testing.T) {
 }
 
 func TestAFurtherDenyNeverAllowsMore(t *testing.T) {
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, i := d.some()
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, i := some(d)
 		further := changed(policies, i, func(p *rules.Policy) {
 			switch d.IntN(2) {
 			case 0:
-				p.Deny.Domains = slices.Insert(p.Deny.Domains, d.IntN(len(p.Deny.Domains)+1), d.denyDomain())
+				p.Deny.Domains = slices.Insert(p.Deny.Domains, d.IntN(len(p.Deny.Domains)+1), d.DenyDomain())
 			case 1:
-				p.Deny.Addresses = append(p.Deny.Addresses, d.denyAddress())
+				p.Deny.Addresses = append(p.Deny.Addresses, d.DenyAddress())
 			}
 		})
-		if d.often(1, 3) {
-			policy := deny("further", d.denyDomain())
-			d.appliesTo(&policy)
+		if d.Often(1, 3) {
+			policy := deny("further", d.DenyDomain())
+			d.AppliesTo(&policy)
 			further = append(slices.Clone(policies), policy)
 		}
 		for range 4 {
-			call := d.call()
+			call := d.Call()
 			noWider(t, "with a further deny", decide(further, call), decide(policies, call), call)
 		}
 	})
@@ -136,11 +137,11 @@ func TestAFurtherDenyNeverAllowsMore(t *testing.T) {
 // An unrelated policy denies nothing, and applies to other calls or allows other addresses.
 func TestAnUnrelatedPolicyNeverTurnsADenialIntoAnAllow(t *testing.T) {
 	turned := 0
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, call := d.policies(), d.call()
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, call := d.Policies(), d.Call()
 		unrelated := rules.Policy{PolicyName: named("unrelated")}
-		d.appliesTo(&unrelated)
-		unrelated.Allow = rules.AllowRules{Domains: d.many(3, d.allowDomain), PublicSuffixes: d.many(1, d.allowDomain), Addresses: d.many(2, d.allowAddress)}
+		d.AppliesTo(&unrelated)
+		unrelated.Allow = rules.AllowRules{Domains: d.Many(3, d.AllowDomain), PublicSuffixes: d.Many(1, d.AllowDomain), Addresses: d.Many(2, d.AllowAddress)}
 		before, after := decide(policies, call), decide(append(slices.Clone(policies), unrelated), call)
 		alone := decide([]rules.Policy{unrelated}, call)
 		if before.Outcome == rules.Deny && after.Outcome == rules.Allow {
@@ -163,9 +164,9 @@ func TestAnUnrelatedPolicyNeverTurnsADenialIntoAnAllow(t *testing.T) {
 }
 
 func TestAnAuditPolicyChangesNothingButTheAudit(t *testing.T) {
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, call := d.policies(), d.call()
-		policy := d.policy()
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, call := d.Policies(), d.Call()
+		policy := d.Policy()
 		policy.PolicyName, policy.Mode = named("audit"), rules.Audit
 		before, after := decide(policies, call), decide(append(slices.Clone(policies), policy), call)
 		a, b := answerOf(&before), answerOf(&after)
@@ -177,8 +178,8 @@ func TestAnAuditPolicyChangesNothingButTheAudit(t *testing.T) {
 }
 
 func TestNoCallWithAnInvalidAddressIsAllowed(t *testing.T) {
-	each(t, cases, func(t *testing.T, d draw) {
-		call := d.call()
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		call := d.Call()
 		if call.Shape == rules.UnrecognisedShape {
 			call.Shape = rules.SignUp
 		}
@@ -187,8 +188,8 @@ func TestNoCallWithAnInvalidAddressIsAllowed(t *testing.T) {
 			list = call.Update
 		}
 		i := d.IntN(len(list))
-		list[i] = text(list[i].Name, one(d, []string{"jo@acme", "jo@@acme.test", "j o", "jo@acme.test.", "jo@ａcme.test", "jo%a@acme.test"}))
-		got := decide(append(d.policies(), allow("everything", "*")), call)
+		list[i] = text(list[i].Name, random.One(d, []string{"jo@acme", "jo@@acme.test", "j o", "jo@acme.test.", "jo@ａcme.test", "jo%a@acme.test"}))
+		got := decide(append(d.Policies(), allow("everything", "*")), call)
 		if got.Outcome == rules.Allow || got.Reason != rules.ReasonInvalidAddress && got.Reason != rules.ReasonMissingAddress {
 			t.Errorf("%s by %s", got.Outcome, got.Reason)
 		}
@@ -199,20 +200,20 @@ func TestNoCallWithAnInvalidAddressIsAllowed(t *testing.T) {
 // well-formed reading of the faulty part.
 
 func TestAMalformedAllowEntryIsNoWiderThanAnyReading(t *testing.T) {
-	malformed := slices.Concat(unusable, []string{"co.uk", "*.test", "*.kawasaki.jp", "ａcme.test", "xn--a.test", "BÜCHER.test", "\xff", "＊"})
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, i := d.some()
-		domain, address := one(d, malformed), one(d, []string{"jo", "jo@", "@acme.test", `"jo"@acme.test`, "jo@ａcme.test", "jo@acme.test."})
+	malformed := slices.Concat(random.Unusable, []string{"co.uk", "*.test", "*.kawasaki.jp", "ａcme.test", "xn--a.test", "BÜCHER.test", "\xff", "＊"})
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, i := some(d)
+		domain, address := random.One(d, malformed), random.One(d, []string{"jo", "jo@", "@acme.test", `"jo"@acme.test`, "jo@ａcme.test", "jo@acme.test."})
 		faulty := changed(policies, i, func(p *rules.Policy) {
 			p.Allow.Domains = append(p.Allow.Domains, domain)
 			p.Allow.Addresses = append(p.Allow.Addresses, address)
 		})
 		for range 4 {
-			call := d.call()
+			call := d.Call()
 			got := decide(faulty, call)
 			read := changed(policies, i, func(p *rules.Policy) {
-				p.Allow.Domains = append(p.Allow.Domains, one(d, []string{"acme.test", "*.acme.test", "other.test", "acme.co.uk", "*"}))
-				p.Allow.Addresses = append(p.Allow.Addresses, one(d, locals)+"@"+one(d, []string{"acme.test", "other.test"}))
+				p.Allow.Domains = append(p.Allow.Domains, random.One(d, []string{"acme.test", "*.acme.test", "other.test", "acme.co.uk", "*"}))
+				p.Allow.Addresses = append(p.Allow.Addresses, random.One(d, random.Locals)+"@"+random.One(d, []string{"acme.test", "other.test"}))
 			})
 			noWider(t, "allow entries "+domain+", "+address, got, decide(read, call), call)
 			noWider(t, "allow entries "+domain+", "+address+", left out", got, decide(changed(policies, i, func(p *rules.Policy) {
@@ -225,31 +226,31 @@ func TestAMalformedAllowEntryIsNoWiderThanAnyReading(t *testing.T) {
 }
 
 func TestAnOddDenyEntryIsNoWiderThanAnyReading(t *testing.T) {
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, i := d.some()
-		odd := one(d, denySpellings)
-		prefix := one(d, []string{"", "*."})
-		faulty := changed(policies, i, func(p *rules.Policy) { p.Deny.Domains = append(p.Deny.Domains, prefix+odd.text) })
-		faultyAddress := changed(policies, i, func(p *rules.Policy) { p.Deny.Addresses = append(p.Deny.Addresses, "jo@"+odd.text) })
-		for _, reading := range odd.denied {
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, i := some(d)
+		odd := random.One(d, random.DenySpellings)
+		prefix := random.One(d, []string{"", "*."})
+		faulty := changed(policies, i, func(p *rules.Policy) { p.Deny.Domains = append(p.Deny.Domains, prefix+odd.Text) })
+		faultyAddress := changed(policies, i, func(p *rules.Policy) { p.Deny.Addresses = append(p.Deny.Addresses, "jo@"+odd.Text) })
+		for _, reading := range odd.Denied {
 			read := changed(policies, i, func(p *rules.Policy) { p.Deny.Domains = append(p.Deny.Domains, prefix+reading) })
 			readAddress := changed(policies, i, func(p *rules.Policy) { p.Deny.Addresses = append(p.Deny.Addresses, "jo@"+reading) })
 			for range 4 {
-				call := d.call()
-				noWider(t, "deny domain "+prefix+odd.text, decide(faulty, call), decide(read, call), call)
-				if odd.suffix && odd.text == "test" {
+				call := d.Call()
+				noWider(t, "deny domain "+prefix+odd.Text, decide(faulty, call), decide(read, call), call)
+				if odd.Suffix && odd.Text == "test" {
 					continue // no address has a single label, and the entry is refused
 				}
-				noWider(t, "deny address at "+odd.text, decide(faultyAddress, call), decide(readAddress, call), call)
+				noWider(t, "deny address at "+odd.Text, decide(faultyAddress, call), decide(readAddress, call), call)
 			}
 		}
 	})
 }
 
 func TestAPolicyNotUnderstoodIsNoWiderThanAnyReading(t *testing.T) {
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, i := d.some()
-		known := d.often(1, 2) // whether its appliesTo could be told
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, i := some(d)
+		known := d.Often(1, 2) // whether its appliesTo could be told
 		faulty := changed(policies, i, func(p *rules.Policy) {
 			*p = rules.Policy{PolicyName: p.PolicyName, RequestTypes: p.RequestTypes, Sources: p.Sources, NotUnderstood: "x"}
 			if !known {
@@ -257,12 +258,12 @@ func TestAPolicyNotUnderstoodIsNoWiderThanAnyReading(t *testing.T) {
 			}
 		})
 		for range 4 {
-			reading := d.policy()
+			reading := d.Policy()
 			reading.PolicyName, reading.NotUnderstood = policies[i].PolicyName, ""
 			if known {
 				reading.RequestTypes, reading.Sources = policies[i].RequestTypes, policies[i].Sources
 			}
-			call := d.call()
+			call := d.Call()
 			read := changed(policies, i, func(p *rules.Policy) { *p = reading })
 			noWider(t, "not understood", decide(faulty, call), decide(read, call), call)
 		}
@@ -271,10 +272,10 @@ func TestAPolicyNotUnderstoodIsNoWiderThanAnyReading(t *testing.T) {
 
 // In mode Audit, which is then known, it decides as little as any other.
 func TestAnAuditPolicyNotUnderstoodDecidesNothing(t *testing.T) {
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, i := d.some()
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, i := some(d)
 		faulty := changed(policies, i, func(p *rules.Policy) { p.Mode, p.NotUnderstood = rules.Audit, "x" })
-		call := d.call()
+		call := d.Call()
 		without := slices.Delete(slices.Clone(policies), i, i+1)
 		if got, want := decide(faulty, call), decide(without, call); got.Outcome != want.Outcome || got.Reason != want.Reason {
 			t.Errorf("%s, without it %s", got.Reason, want.Reason)
@@ -283,11 +284,11 @@ func TestAnAuditPolicyNotUnderstoodDecidesNothing(t *testing.T) {
 }
 
 func TestAnUnknownModeIsNoWiderThanAnyMode(t *testing.T) {
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, i := d.some()
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, i := some(d)
 		faulty := changed(policies, i, func(p *rules.Policy) { p.Mode = "Warn" })
 		for _, mode := range []rules.Mode{rules.Enforce, rules.Audit} {
-			call := d.call()
+			call := d.Call()
 			read := changed(policies, i, func(p *rules.Policy) { p.Mode = mode })
 			noWider(t, "an unknown mode, read as "+string(mode), decide(faulty, call), decide(read, call), call)
 		}
@@ -298,13 +299,13 @@ func TestAnUnknownRequestTypeIsNoWiderThanAnyRequestType(t *testing.T) {
 	readings := [][]rules.RequestType{
 		nil, {rules.SelfServiceRegistration}, {rules.ProgressiveProfile}, {rules.SelfServiceRegistration, rules.ProgressiveProfile},
 	}
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, i := d.some()
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, i := some(d)
 		faulty := changed(policies, i, func(p *rules.Policy) {
-			p.RequestTypes = one(d, [][]rules.RequestType{{"Login"}, {""}, {"Login", rules.SelfServiceRegistration}, {rules.ProgressiveProfile, "x"}})
+			p.RequestTypes = random.One(d, [][]rules.RequestType{{"Login"}, {""}, {"Login", rules.SelfServiceRegistration}, {rules.ProgressiveProfile, "x"}})
 		})
 		for _, reading := range readings {
-			call := d.call()
+			call := d.Call()
 			read := changed(policies, i, func(p *rules.Policy) { p.RequestTypes = reading })
 			noWider(t, "an unknown request type", decide(faulty, call), decide(read, call), call)
 		}
@@ -312,8 +313,8 @@ func TestAnUnknownRequestTypeIsNoWiderThanAnyRequestType(t *testing.T) {
 }
 
 func TestNoPoliciesAllowNothingButNoChange(t *testing.T) {
-	each(t, cases, func(t *testing.T, d draw) {
-		if got := decide(nil, d.call()); (got.Outcome == rules.Allow) != (got.Reason == rules.ReasonNoAddressChanged) {
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		if got := decide(nil, d.Call()); (got.Outcome == rules.Allow) != (got.Reason == rules.ReasonNoAddressChanged) {
 			t.Errorf("%s: %s", got.Outcome, got.Reason)
 		}
 	})

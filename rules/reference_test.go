@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/random"
 )
 
 // A second, slow and plain reading of what policies mean. It goes over every policy and every entry, on strings, and shares
@@ -284,12 +285,12 @@ func refEnforceable(p *rules.Policy) bool {
 		}
 	}
 	for _, entry := range p.Deny.Addresses {
-		if local, domain, _ := strings.Cut(entry, "@"); slices.Contains(patterns, local) || refSpelling(domain).unreadable {
+		if local, domain, _ := strings.Cut(entry, "@"); slices.Contains(random.Patterns, local) || refSpelling(domain).Unreadable {
 			return false
 		}
 	}
 	for _, entry := range p.Deny.Domains {
-		if refSpelling(strings.TrimPrefix(entry, "*.")).unreadable {
+		if refSpelling(strings.TrimPrefix(entry, "*.")).Unreadable {
 			return false
 		}
 	}
@@ -311,7 +312,7 @@ func refApplies(p *rules.Policy, request rules.RequestType, source string) bool 
 func refVerdict(p *rules.Policy, s refSubject) (rules.Entry, string) {
 	for i, entry := range p.Deny.Addresses {
 		local, domain, _ := strings.Cut(entry, "@")
-		for _, name := range refSpelling(domain).denied {
+		for _, name := range refSpelling(domain).Denied {
 			if refLocal(local, s.local) && name == s.domain {
 				return rules.Entry{Field: rules.DenyAddresses, Index: i}, "deny"
 			}
@@ -319,13 +320,13 @@ func refVerdict(p *rules.Policy, s refSubject) (rules.Entry, string) {
 	}
 	for i, entry := range p.Allow.Addresses {
 		local, domain, _ := strings.Cut(entry, "@")
-		if name := refSpelling(domain).allowed; strings.Contains(name, ".") && refLocal(local, s.local) && name == s.domain {
+		if name := refSpelling(domain).Allowed; strings.Contains(name, ".") && refLocal(local, s.local) && name == s.domain {
 			return rules.Entry{Field: rules.AllowAddresses, Index: i}, "allow"
 		}
 	}
 	for i, entry := range p.Deny.Domains {
 		name, below := strings.CutPrefix(entry, "*.")
-		for _, denied := range refSpelling(name).denied {
+		for _, denied := range refSpelling(name).Denied {
 			if strings.HasSuffix(s.domain, "."+denied) || (!below && s.domain == denied) {
 				return rules.Entry{Field: rules.DenyDomains, Index: i}, "deny"
 			}
@@ -342,10 +343,10 @@ func refVerdict(p *rules.Policy, s refSubject) (rules.Entry, string) {
 		for i, entry := range list.entries {
 			name, below := strings.CutPrefix(entry, "*.")
 			meant := refSpelling(name)
-			if meant.allowed == "" || (list.field == rules.AllowDomains && (meant.suffix || below && meant.covering)) {
+			if meant.Allowed == "" || (list.field == rules.AllowDomains && (meant.Suffix || below && meant.Covering)) {
 				continue
 			}
-			if below && strings.HasSuffix(s.domain, "."+meant.allowed) || !below && s.domain == meant.allowed {
+			if below && strings.HasSuffix(s.domain, "."+meant.Allowed) || !below && s.domain == meant.Allowed {
 				return rules.Entry{Field: list.field, Index: i}, "allow"
 			}
 		}
@@ -378,12 +379,12 @@ func refList(use rules.ListUse) (lines []string, ok bool) {
 	lines = strings.Split(use.Name, "\n")
 	for _, line := range lines {
 		if local, domain, found := strings.Cut(line, "@"); found {
-			if slices.Contains(patterns, local) {
+			if slices.Contains(random.Patterns, local) {
 				return nil, false
 			}
 			line = domain
 		}
-		if len(refSpelling(strings.TrimPrefix(line, "*.")).denied) == 0 {
+		if len(refSpelling(strings.TrimPrefix(line, "*.")).Denied) == 0 {
 			return nil, false
 		}
 	}
@@ -393,10 +394,10 @@ func refList(use rules.ListUse) (lines []string, ok bool) {
 func refLineDenies(line string, s refSubject) bool {
 	local, domain, whole := strings.Cut(line, "@")
 	if whole {
-		return refLocal(local, s.local) && slices.Contains(refSpelling(domain).denied, s.domain)
+		return refLocal(local, s.local) && slices.Contains(refSpelling(domain).Denied, s.domain)
 	}
 	name, below := strings.CutPrefix(line, "*.")
-	return slices.ContainsFunc(refSpelling(name).denied, func(denied string) bool {
+	return slices.ContainsFunc(refSpelling(name).Denied, func(denied string) bool {
 		return strings.HasSuffix(s.domain, "."+denied) || !below && s.domain == denied
 	})
 }
@@ -409,7 +410,7 @@ func refLineAllows(line string, s refSubject) bool {
 	name, below := strings.CutPrefix(line, "*.")
 	meant := refSpelling(name)
 	switch {
-	case meant.suffix, below && meant.covering, refAllowed(name) == "":
+	case meant.Suffix, below && meant.Covering, refAllowed(name) == "":
 		return false
 	case below:
 		return strings.HasSuffix(s.domain, "."+refAllowed(name))
@@ -421,7 +422,7 @@ func refLineAllows(line string, s refSubject) bool {
 // refLocal says whether the local part of an entry means that of an address.
 func refLocal(entry, local string) bool {
 	entry = strings.ToLower(entry)
-	if slices.Contains(patterns, entry) {
+	if slices.Contains(random.Patterns, entry) {
 		return false
 	}
 	if base, found := strings.CutSuffix(entry, "+*"); found {
@@ -435,25 +436,25 @@ func refAllowed(text string) string {
 	if text == "faß.test" {
 		return "xn--fa-hia.test" // the table has spellings that only deny lists draw without it
 	}
-	return refSpelling(text).allowed
+	return refSpelling(text).Allowed
 }
 
 // refSpelling looks a name up in the table; what is not there means nothing.
-func refSpelling(text string) spelling {
-	for _, s := range denySpellings {
-		if s.text == text {
+func refSpelling(text string) random.Spelling {
+	for _, s := range random.DenySpellings {
+		if s.Text == text {
 			return s
 		}
 	}
-	return spelling{}
+	return random.Spelling{}
 }
 
 func TestDecideAgreesWithTheReference(t *testing.T) {
 	const cases = 20_000
 	reasons := map[rules.Reason]int{}
 	audits := 0
-	each(t, cases, func(t *testing.T, d draw) {
-		policies, call := d.policies(), d.call()
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		policies, call := d.Policies(), d.Call()
 		decision := decide(policies, call)
 		got, want := answerOf(&decision), refDecide(policies, call)
 		if got != want {

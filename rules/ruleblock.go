@@ -2,7 +2,7 @@ package rules
 
 import "encoding/binary"
 
-// traits say what a rule does: the field that its entry stands in, and what its key matches.
+// traits are the field of a rule's entry, and what its key matches.
 type traits uint8
 
 const (
@@ -11,12 +11,12 @@ const (
 	matchesBelow traits = 1 << 4
 	matchesAny   traits = 1 << 5 // the entry is "*"
 
-	// continuesRun is set in a posting only: its key is that of the posting before it.
+	// continuesRun is set in postings only: the key is the same as that of the posting before.
 	continuesRun traits = 1 << 7
 )
 
-// maxPolicyRules bounds the rules of one policy in bytes, and maxEntryIndex the place of an entry in its list. Both are far
-// beyond what the API lets pass; a file may have more, and belongs in a list.
+// maxPolicyRules bounds the rules of one policy in bytes, and maxEntryIndex the index of an entry. Both are far above
+// the limits of the API. A policy file may exceed them; such entries belong in a list.
 const (
 	maxPolicyRules = 64 << 20
 	maxEntryIndex  = 1<<24 - 1
@@ -24,32 +24,33 @@ const (
 
 func (t traits) field() EntryField { return EntryField(t & fieldTraits) }
 
-// rung returns the rung of a rule.
-func (t traits) rung() rung {
+func (t traits) precedence() precedence {
 	switch t.field() {
 	case DenyAddresses:
-		return rungDenyAddress
+		return precedenceDenyAddress
 	case AllowAddresses:
-		return rungAllowAddress
+		return precedenceAllowAddress
 	case DenyDomains:
-		return rungDenyDomain
+		return precedenceDenyDomain
 	case DenyLists:
-		return rungDenyList
+		return precedenceDenyList
 	case AllowLists:
-		return rungAllowList
+		return precedenceAllowList
 	default: // AllowDomains, AllowPublicSuffixes
 		if t&matchesAny != 0 {
-			return rungAllowAny
+			return precedenceAllowAny
 		}
-		return rungAllowDomain
+		return precedenceAllowDomain
 	}
 }
 
-// ruleBlock holds the rules of one policy one after the other, in the order of its entries: a domain, or an address, that an
-// entry can be read as. One block takes a fraction of what a struct and a string for each would.
+// ruleBlock holds the rules of one policy, encoded one after the other in the order of its entries. A rule is a domain,
+// or an address, that an entry can be read as. A block takes a fraction of the memory of a struct and a string for each
+// rule.
 //
-// A rule is its traits, how far its index is from that of the rule before (or, in another field, from -1) as a varint, the length of
-// its key, and its key. The distance is 0 for a further reading of the same entry.
+// A rule is encoded as its traits, the difference of its index to that of the rule before as a varint, the length of
+// its key, and the key. At the start of a field, the difference is to -1. It is 0 for a further reading of the same
+// entry.
 type ruleBlock []byte
 
 // blockRule is one rule of a block.
@@ -58,8 +59,6 @@ type blockRule struct {
 	index  int
 	key    []byte
 	offset uint32 // of the length of the key: see ruleBlock.keyAt
-	// further says that it is another reading of the entry of the rule before.
-	further bool
 }
 
 func (r *blockRule) entry() Entry { return Entry{r.traits.field(), r.index} }
@@ -71,7 +70,7 @@ type blockWriter struct {
 	last  Entry
 }
 
-// add appends a rule. It returns false, and appends nothing, where there are too many.
+// add appends a rule. If there are too many, it returns false and appends nothing.
 func (w *blockWriter) add(entry Entry, key string, t traits) bool {
 	if entry.Index > maxEntryIndex || len(w.block) > maxPolicyRules {
 		return false
@@ -81,7 +80,7 @@ func (w *blockWriter) add(entry Entry, key string, t traits) bool {
 	}
 	w.block = append(w.block, byte(t|traits(entry.Field)))
 	w.block = binary.AppendUvarint(w.block, uint64(entry.Index-w.last.Index)) //nolint:gosec // entries come in order: not negative
-	w.block = append(w.block, byte(len(key)))                                 //nolint:gosec // below 256: maxAddress bounds it
+	w.block = append(w.block, byte(len(key)))                                 //nolint:gosec // below 256: address.MaxLength bounds it
 	w.block = append(w.block, key...)
 	w.last = entry
 	w.rules++
@@ -101,7 +100,7 @@ func (b ruleBlock) all(yield func(blockRule) bool) {
 		last.Index += int(distance) //nolint:gosec // at most maxEntryIndex, 24 bits
 		key := b.keyAt(uint32(at))  //nolint:gosec // a block has at most maxPolicyRules bytes
 		//nolint:gosec // at, as above
-		if !yield(blockRule{traits: t, index: last.Index, key: key, offset: uint32(at), further: distance == 0}) {
+		if !yield(blockRule{traits: t, index: last.Index, key: key, offset: uint32(at)}) {
 			return
 		}
 		at += 1 + len(key)

@@ -5,13 +5,13 @@ import (
 	"maps"
 )
 
-// shardedMap is a map of which a changed copy shares all shards but those that changed. Its zero value is empty.
+// shardedMap is a map whose changed copies share the unchanged shards. Its zero value is empty.
 type shardedMap[V any] struct {
 	seed   maphash.Seed
 	shards []map[string]V // none, or mapShards
 }
 
-// mapShards are enough that a shard of a map of tens of thousands is small, and few enough to copy the directory.
+// mapShards keeps the shards of a map of tens of thousands small, and the directory of shards cheap to copy.
 const mapShards = 256
 
 func (m *shardedMap[V]) get(key string) (value V, found bool) {
@@ -22,10 +22,10 @@ func (m *shardedMap[V]) get(key string) (value V, found bool) {
 	return value, found
 }
 
-// mapEdit changes a copy of a map. It copies a shard before its first change.
+// mapEdit changes a copy of a map. It copies a shard before the first change to it.
 type mapEdit[V any] struct {
 	result shardedMap[V]
-	own    [mapShards]bool
+	copied [mapShards]bool
 }
 
 func editMap[V any](m shardedMap[V], seed maphash.Seed) *mapEdit[V] {
@@ -36,8 +36,8 @@ func editMap[V any](m shardedMap[V], seed maphash.Seed) *mapEdit[V] {
 
 func (e *mapEdit[V]) shard(key string) map[string]V {
 	at := maphash.String(e.result.seed, key) % mapShards
-	if !e.own[at] {
-		e.own[at] = true
+	if !e.copied[at] {
+		e.copied[at] = true
 		if e.result.shards[at] == nil {
 			e.result.shards[at] = map[string]V{}
 		} else {

@@ -7,34 +7,34 @@ import (
 	"slices"
 )
 
-// Snapshot is what a set of policies says, ready to decide by. It is immutable, and safe for use by any number of callers at
-// the same time. Its zero value has no policies.
+// Snapshot is a compiled set of policies, ready to decide calls. It is immutable, and safe for concurrent use. Its zero
+// value has no policies.
 //
-// Policies that apply to the same calls share a scope. A decision looks only into the scopes of its call, and there only at
-// the entries that match: what it costs does not depend on policies that cannot match.
+// Policies that apply to the same calls share a scope. A decision looks only into the scopes of its call, and there
+// only at the entries that match, so its cost does not depend on policies that cannot match.
 //
-// [Assemble] makes a snapshot of an earlier one: a policy that stays has the same slot in both, so that whatever names policies
-// by their slots can be shared.
+// [Assemble] derives a snapshot from an earlier one. A policy that stays keeps its slot, so the snapshots can share
+// everything that refers to policies by slots.
 type Snapshot struct {
 	policies  []*Compiled // by name
-	slots     []uint32    // of each of these
-	rank      []uint32    // of each slot the place of its policy in policies, or free
+	slots     []uint32    // the slot of each policy, in the same order
+	policyAt  []uint32    // for each slot the index of its policy in policies, or noPolicy
 	seed      maphash.Seed
-	scopes    []*scope             // by their numbers; nil is a free number
-	scopeOf   shardedMap[uint32]   // scopes by Compiled.scope
-	anySource []uint32             // the scopes of policies that apply to every source
-	bySource  shardedMap[[]uint32] // the scopes of policies that name the source
+	scopes    []*scope             // by number; nil if the number is unused
+	scopeOf   shardedMap[uint32]   // the numbers of scopes, by Compiled.scope
+	anySource []uint32             // the numbers of the scopes that apply to every source
+	bySource  shardedMap[[]uint32] // the numbers of the scopes that name the source
 	digest    string
 }
 
-// free is the rank of a slot without a policy.
-const free = 1<<32 - 1
+// noPolicy is in policyAt for an unused slot.
+const noPolicy = 1<<32 - 1
 
 // PolicySummary describes one policy of a snapshot.
 type PolicySummary struct {
 	PolicyName
 	Mode Mode
-	// Enforceable is false for a policy that could not be understood.
+	// Enforceable is false for a policy that was not understood, or that lacks a list by which it denies.
 	Enforceable bool
 }
 
@@ -45,23 +45,23 @@ type scope struct {
 
 	policies      int
 	enforcing     int      // policies in mode Enforce
-	allowing      int      // those of them that have an allow
-	allowingSlots uint32   // the sum of their slots: the slot, where there is one
-	blocking      []uint32 // the slots of policies that are not enforceable, those in mode Audit included
-	addresses     int      // rules of addresses
+	allowing      int      // those of them that have allow entries
+	allowingSlots uint32   // the sum of their slots; for one policy, its slot
+	blocking      []uint32 // the slots of policies that are not enforceable, in either mode
+	addresses     int      // how many rules of addresses there are
 
 	index index
-	lists []listUses
+	lists []scopeList
 }
 
-// listUses are the entries of all policies of a scope that use one list.
-type listUses struct {
+// scopeList is a list, and the entries that name it in all policies of a scope.
+type scopeList struct {
 	list *List
-	uses []use
+	refs []ruleRef
 }
 
-// Digest names the rules: "sha256:" and 64 hexadecimal digits. It is the same for the same policies in every process of one
-// version of the operator, and another one where a decision, or a text for a person, could differ.
+// Digest identifies the rules: "sha256:" and 64 hexadecimal digits. It is the same for the same policies in every
+// process of one version of the operator. It differs if a decision, or a text for a person, could differ.
 func (s *Snapshot) Digest() string { return s.digest }
 
 // Policies returns the policies of the snapshot, by name.
@@ -79,7 +79,7 @@ func (s *Snapshot) scopeFor(c *Compiled) *scope {
 	return s.scopes[number]
 }
 
-// digestOf hashes the digests of policies that are sorted.
+// digestOf hashes the digests of sorted policies.
 func digestOf(policies []*Compiled) string {
 	hash := sha256.New()
 	for _, c := range policies {
@@ -88,7 +88,7 @@ func digestOf(policies []*Compiled) string {
 	return "sha256:" + hex.EncodeToString(hash.Sum(nil))
 }
 
-// DigestOf returns the digest of the rules that compiled policies make together, without making them.
+// DigestOf returns the digest of the snapshot that [Assemble] would make of compiled policies.
 func DigestOf(policies []*Compiled) string {
 	if !slices.IsSortedFunc(policies, (*Compiled).compare) {
 		policies = slices.SortedFunc(slices.Values(policies), (*Compiled).compare)
@@ -96,34 +96,35 @@ func DigestOf(policies []*Compiled) string {
 	return digestOf(policies)
 }
 
-// Assemble returns the rules that compiled policies make together: the same, with the same digest, as [Compile] returns for the
-// policies that they were compiled from, whatever their order. It shares with an earlier snapshot, which it does not change, what is
-// the same in both: a policy that is the same *Compiled costs next to nothing. nil is no earlier snapshot. Policies that come
-// sorted by name need not be sorted again.
+// Assemble returns the snapshot of compiled policies. It has the same rules and digest as [Compile] returns for the
+// policies that they were compiled from, in any order. The result shares with an earlier snapshot, which may be nil and
+// is not changed, what both have in common: a policy that is the same *Compiled costs next to nothing. Policies that
+// are already sorted by name are not sorted again.
 func Assemble(before *Snapshot, policies []*Compiled) *Snapshot {
 	sorted := slices.Clone(policies)
 	if !slices.IsSortedFunc(sorted, (*Compiled).compare) {
 		slices.SortFunc(sorted, (*Compiled).compare)
 	}
 	if before == nil || len(before.policies) == 0 {
-		return assembleFrom(&Snapshot{seed: maphash.MakeSeed()}, sorted, difference{come: places(len(sorted))})
+		return assembleFrom(&Snapshot{seed: maphash.MakeSeed()}, sorted, difference{added: indexes(len(sorted))})
 	}
 	d := differenceOf(before.policies, sorted)
-	// A snapshot made anew costs less than changing most of one, and leaves no slots free.
-	if changed := len(d.come) + len(d.gone); changed > len(sorted)/2+1 || len(before.rank) > 2*len(sorted)+usualShard {
-		return assembleFrom(&Snapshot{seed: maphash.MakeSeed()}, sorted, difference{come: places(len(sorted))})
+	// Making a new snapshot costs less than changing most of one, and leaves no unused slots.
+	if changed := len(d.added) + len(d.removed); changed > len(sorted)/2+1 || len(before.policyAt) > 2*len(sorted)+shardSize {
+		return assembleFrom(&Snapshot{seed: maphash.MakeSeed()}, sorted, difference{added: indexes(len(sorted))})
 	}
 	return assembleFrom(before, sorted, d)
 }
 
-// difference is what is to be done to come from one sorted set of policies to another.
+// difference lists the changes from one sorted set of policies to another.
 type difference struct {
-	gone   []int // places in the former
-	come   []int // places in the latter
-	former []int // of each place in the latter the one in the former, -1 for none; nil where the names are all the same
+	removed  []int // indexes in the first set
+	added    []int // indexes in the second set
+	previous []int // for each index in the second set that in the first, or -1; nil if all names are the same
 }
 
-func places(count int) []int {
+// indexes returns the numbers from 0 to count-1.
+func indexes(count int) []int {
 	all := make([]int, count)
 	for i := range all {
 		all[i] = i
@@ -134,96 +135,96 @@ func places(count int) []int {
 func differenceOf(before, after []*Compiled) difference {
 	var d difference
 	same := len(before) == len(after)
-	former := make([]int, len(after))
+	previous := make([]int, len(after))
 	i := 0
 	for j := 0; j < len(after) || i < len(before); {
 		switch {
 		case j < len(after) && i < len(before) && before[i] == after[j]:
-			former[j] = i
+			previous[j] = i
 			i, j = i+1, j+1
 			continue
 		case j < len(after) && i < len(before) && before[i].name == after[j].name:
-			d.gone, d.come = append(d.gone, i), append(d.come, j)
-			former[j] = i
+			d.removed, d.added = append(d.removed, i), append(d.added, j)
+			previous[j] = i
 			i, j = i+1, j+1
 			continue
 		case j == len(after) || i < len(before) && before[i].name.Compare(after[j].name) < 0:
-			d.gone = append(d.gone, i)
+			d.removed = append(d.removed, i)
 			i++
 		default:
-			d.come = append(d.come, j)
-			former[j] = -1
+			d.added = append(d.added, j)
+			previous[j] = -1
 			j++
 		}
 		same = false
 	}
 	if !same {
-		d.former = former
+		d.previous = previous
 	}
 	return d
 }
 
 func assembleFrom(before *Snapshot, sorted []*Compiled, d difference) *Snapshot {
 	s := &Snapshot{
-		policies: sorted, slots: before.slots, rank: before.rank, seed: before.seed,
+		policies: sorted, slots: before.slots, policyAt: before.policyAt, seed: before.seed,
 		scopes: before.scopes, scopeOf: before.scopeOf, anySource: before.anySource, bySource: before.bySource,
 		digest: digestOf(sorted),
 	}
-	if len(before.policies) == 0 || d.former != nil {
-		s.placeSlots(before, d)
+	if len(before.policies) == 0 || d.previous != nil {
+		s.assignSlots(before, d)
 	}
 	e := snapshotEdit{snapshot: s, scopes: map[uint32]*scopeEdit{}, sources: map[string]bool{}}
-	for _, i := range d.gone {
+	for _, i := range d.removed {
 		c := before.policies[i]
 		number, _ := before.scopeOf.get(c.scope)
-		e.scope(number).remove(placed{before.slots[i], c})
+		e.scope(number).remove(slottedPolicy{before.slots[i], c})
 	}
-	for _, j := range d.come {
-		e.scopeFor(sorted[j]).add(placed{s.slots[j], sorted[j]})
+	for _, j := range d.added {
+		e.scopeFor(sorted[j]).add(slottedPolicy{s.slots[j], sorted[j]})
 	}
 	e.finish()
 	return s
 }
 
-// placeSlots gives the policies their slots: those that stay keep theirs.
-func (s *Snapshot) placeSlots(before *Snapshot, d difference) {
-	rank := make([]uint32, len(before.rank), max(len(before.rank), len(s.policies)))
-	for slot := range rank {
-		rank[slot] = free
+// assignSlots assigns a slot to each policy. Those that stay keep theirs.
+func (s *Snapshot) assignSlots(before *Snapshot, d difference) {
+	policyAt := make([]uint32, len(before.policyAt), max(len(before.policyAt), len(s.policies)))
+	for slot := range policyAt {
+		policyAt[slot] = noPolicy
 	}
 	slots := make([]uint32, len(s.policies))
 	for j := range slots {
-		slots[j] = free
-		if d.former != nil && d.former[j] >= 0 {
-			slots[j] = before.slots[d.former[j]]
-			rank[slots[j]] = uint32(j)
+		slots[j] = noPolicy
+		if d.previous != nil && d.previous[j] >= 0 {
+			slots[j] = before.slots[d.previous[j]]
+			policyAt[slots[j]] = uint32(j)
 		}
 	}
 	next := 0
 	for j := range slots {
-		if slots[j] != free {
+		if slots[j] != noPolicy {
 			continue
 		}
-		for next < len(rank) && rank[next] != free {
+		for next < len(policyAt) && policyAt[next] != noPolicy {
 			next++
 		}
-		if next == len(rank) {
-			rank = append(rank, free)
+		if next == len(policyAt) {
+			policyAt = append(policyAt, noPolicy)
 		}
-		slots[j], rank[next] = uint32(next), uint32(j)
+		slots[j], policyAt[next] = uint32(next), uint32(j)
 	}
-	s.slots, s.rank = slots, rank
+	s.slots, s.policyAt = slots, policyAt
 }
 
-// snapshotEdit changes the scopes of a snapshot that is being made.
+// snapshotEdit edits the scopes of a snapshot that is being assembled.
 type snapshotEdit struct {
 	snapshot *Snapshot
 	scopes   map[uint32]*scopeEdit
 	scopeOf  *mapEdit[uint32]
 	bySource *mapEdit[[]uint32]
-	owned    bool            // the snapshot's scopes are its own, not shared
-	sources  map[string]bool // whose numbers are, too
-	unused   int             // below, no number is free
+	owned    bool            // snapshot.scopes is a copy, not shared
+	sources  map[string]bool // the sources in snapshot.bySource whose numbers are copies
+	unused   int             // all scope numbers below are in use
 }
 
 func (e *snapshotEdit) own() {
@@ -241,7 +242,7 @@ func (e *snapshotEdit) scope(number uint32) *scopeEdit {
 	return edit
 }
 
-// scopeFor returns the scope that a policy belongs to. It may be a new one.
+// scopeFor returns the scope that a policy belongs to. It makes one if there is none.
 func (e *snapshotEdit) scopeFor(c *Compiled) *scopeEdit {
 	known := e.snapshot.scopeOf
 	if e.scopeOf != nil {
@@ -282,7 +283,7 @@ func (e *snapshotEdit) editMaps() {
 	}
 }
 
-// finish puts the changed scopes in place of the former.
+// finish stores the changed scopes.
 func (e *snapshotEdit) finish() {
 	s := e.snapshot
 	for number, edit := range e.scopes {
@@ -298,7 +299,7 @@ func (e *snapshotEdit) finish() {
 	}
 }
 
-// drop takes away a scope that has no policies any more.
+// drop removes a scope without policies.
 func (e *snapshotEdit) drop(number uint32, dropped *scope) {
 	e.editMaps()
 	s := e.snapshot
@@ -317,30 +318,30 @@ func (e *snapshotEdit) drop(number uint32, dropped *scope) {
 	}
 }
 
-// scopeEdit changes a copy of a scope.
+// scopeEdit edits a copy of a scope.
 type scopeEdit struct {
-	scope      scope
-	gone, come []placed
-	owned      bool // scope.blocking is not shared
+	scope          scope
+	removed, added []slottedPolicy
+	owned          bool // scope.blocking is a copy, not shared
 }
 
-func (e *scopeEdit) remove(p placed) {
+func (e *scopeEdit) remove(p slottedPolicy) {
 	e.count(p, -1)
 	if p.policy.enforceable {
-		e.gone = append(e.gone, p)
+		e.removed = append(e.removed, p)
 		return
 	}
 	e.own()
 	e.scope.blocking = slices.DeleteFunc(e.scope.blocking, func(slot uint32) bool { return slot == p.slot })
 }
 
-func (e *scopeEdit) add(p placed) {
+func (e *scopeEdit) add(p slottedPolicy) {
 	e.count(p, 1)
 	if p.policy.enforceable {
-		e.come = append(e.come, p)
+		e.added = append(e.added, p)
 		return
 	}
-	// Its rules are not to be relied on: neither its allows, nor the exceptions from its denies.
+	// Its rules do not count: its allow entries, and the exceptions from its deny entries, may be wrong.
 	e.own()
 	e.scope.blocking = append(e.scope.blocking, p.slot)
 }
@@ -351,8 +352,8 @@ func (e *scopeEdit) own() {
 	}
 }
 
-// count adds a policy to the counts of the scope, or takes it from them.
-func (e *scopeEdit) count(p placed, by int) {
+// count adds a policy to the counts of the scope, or subtracts it.
+func (e *scopeEdit) count(p slottedPolicy, by int) {
 	e.scope.policies += by
 	if p.policy.mode == Audit {
 		return
@@ -360,61 +361,61 @@ func (e *scopeEdit) count(p placed, by int) {
 	e.scope.enforcing += by
 	if p.policy.hasAllow {
 		e.scope.allowing += by
-		e.scope.allowingSlots += uint32(by) * p.slot //nolint:gosec // a sum modulo 2³²: taking away undoes adding
+		e.scope.allowingSlots += uint32(by) * p.slot //nolint:gosec // a sum modulo 2³², which subtracting undoes
 	}
 }
 
 func (e *scopeEdit) finish(s *Snapshot) *scope {
-	for i := range e.gone {
-		e.scope.addresses -= e.gone[i].policy.addresses
+	for i := range e.removed {
+		e.scope.addresses -= e.removed[i].policy.addresses
 	}
-	for i := range e.come {
-		e.scope.addresses += e.come[i].policy.addresses
+	for i := range e.added {
+		e.scope.addresses += e.added[i].policy.addresses
 	}
-	if len(e.gone)+len(e.come) > 0 {
-		e.scope.index = e.scope.index.edited(s, e.gone, e.come)
-		e.finishLists()
+	if len(e.removed)+len(e.added) > 0 {
+		e.scope.index = e.scope.index.edited(s, e.removed, e.added)
+		e.editLists()
 	}
-	finished := e.scope // a pointer into the edit would hold the policies that are gone
+	finished := e.scope // a copy: a pointer into the edit would keep the removed policies in memory
 	return &finished
 }
 
-// finishLists changes the uses of lists. Lists of one digest are one list.
-func (e *scopeEdit) finishLists() {
-	uses := func(p placed) bool { return len(p.policy.lists) > 0 }
-	if !slices.ContainsFunc(e.gone, uses) && !slices.ContainsFunc(e.come, uses) {
+// editLists edits the lists of the scope. Lists with the same digest are one list.
+func (e *scopeEdit) editLists() {
+	usesLists := func(p slottedPolicy) bool { return len(p.policy.lists) > 0 }
+	if !slices.ContainsFunc(e.removed, usesLists) && !slices.ContainsFunc(e.added, usesLists) {
 		return
 	}
 	lists := slices.Clone(e.scope.lists)
 	places := make(map[string]int, len(lists))
 	for i := range lists {
-		places[lists[i].list.digest] = i
+		places[lists[i].list.Digest()] = i
 	}
-	own := map[int]bool{}
-	usesAt := func(i int) *[]use {
-		if !own[i] {
-			own[i] = true
-			lists[i].uses = slices.Clone(lists[i].uses)
+	copied := map[int]bool{}
+	refsOf := func(i int) *[]ruleRef {
+		if !copied[i] {
+			copied[i] = true
+			lists[i].refs = slices.Clone(lists[i].refs)
 		}
-		return &lists[i].uses
+		return &lists[i].refs
 	}
-	for _, p := range e.gone {
+	for _, p := range e.removed {
 		for _, rule := range p.policy.lists {
-			uses := usesAt(places[rule.list.digest])
-			*uses = slices.DeleteFunc(*uses, func(u use) bool { return u.slot == p.slot })
+			refs := refsOf(places[rule.list.Digest()])
+			*refs = slices.DeleteFunc(*refs, func(r ruleRef) bool { return r.slot == p.slot })
 		}
 	}
-	for _, p := range e.come {
+	for _, p := range e.added {
 		for _, rule := range p.policy.lists {
-			i, known := places[rule.list.digest]
+			i, known := places[rule.list.Digest()]
 			if !known {
 				i = len(lists)
-				places[rule.list.digest] = i
-				lists = append(lists, listUses{list: rule.list})
+				places[rule.list.Digest()] = i
+				lists = append(lists, scopeList{list: rule.list})
 			}
-			uses := usesAt(i)
-			*uses = append(*uses, newUse(p.slot, rule.entry.Index, traits(rule.entry.Field)))
+			refs := refsOf(i)
+			*refs = append(*refs, newRuleRef(p.slot, rule.entry.Index, traits(rule.entry.Field)))
 		}
 	}
-	e.scope.lists = slices.Clip(slices.DeleteFunc(lists, func(l listUses) bool { return len(l.uses) == 0 }))
+	e.scope.lists = slices.Clip(slices.DeleteFunc(lists, func(l scopeList) bool { return len(l.refs) == 0 }))
 }

@@ -5,21 +5,21 @@ import (
 	"sync/atomic"
 )
 
-// ErrNotLoaded says that no snapshot was published yet. It is not the same as a snapshot without policies.
+// ErrNotLoaded means that no snapshot was published yet. That differs from a snapshot without policies.
 var ErrNotLoaded = errors.New("no rules loaded yet")
 
-// Store holds the snapshot in force. It is the only thing that the controllers and the hook server share.
-// Its zero value holds none. All methods may be called at the same time.
+// Store holds the snapshot in force. It is the only link between the controllers and the hook server.
+// Its zero value holds no snapshot. It is safe for concurrent use.
 type Store struct {
 	snapshot atomic.Pointer[Snapshot]
 }
 
-// Publish puts s in force for every Load that begins after it returns.
+// Publish puts a snapshot in force. Every Load that begins after it returns gets that snapshot, or a later one.
 func (s *Store) Publish(snapshot *Snapshot) {
 	s.snapshot.Store(snapshot)
 }
 
-// Load returns the snapshot in force, or ErrNotLoaded.
+// Load returns the snapshot in force. Its only error is ErrNotLoaded.
 func (s *Store) Load() (*Snapshot, error) {
 	snapshot := s.snapshot.Load()
 	if snapshot == nil {

@@ -2,18 +2,18 @@ package rules
 
 import "strings"
 
-// Texts are the built-in sentences for a person who is turned away: one for each Code, and one for an address that only a blank
-// makes invalid. In each, and in a policy's message, {id} stands for the decision id.
+// Texts are the built-in sentences for a person whose call is denied: one for each Code, and one for an address that is
+// invalid only because of blanks. In each, and in a policy's message, {id} stands for the decision id.
 type Texts struct {
 	// NotAllowed is for CodeNotAllowed, Invalid for CodeInvalid, Unavailable for CodeUnavailable.
 	NotAllowed  string
 	Invalid     string
 	Unavailable string
-	// Blank is for CodeInvalid where the address is invalid only because of blanks: see [Blank].
+	// Blank is for CodeInvalid if the address is invalid only because of blanks: see [Blank].
 	Blank string
 }
 
-// DefaultTexts returns the texts of an operator that was told no others.
+// DefaultTexts returns the texts of an operator without texts of its own.
 func DefaultTexts() Texts {
 	return Texts{
 		NotAllowed:  "Registration with this email address is not allowed. If you need help, contact support with reference {id}.",
@@ -24,7 +24,7 @@ func DefaultTexts() Texts {
 	}
 }
 
-// For returns the sentence for the person whom d turns away, and "" when d allows.
+// For returns the sentence for the person whose call d denies, or "" if d allows it.
 func (t Texts) For(d *Decision, decisionID string) string {
 	text := d.Message
 	if text == "" {

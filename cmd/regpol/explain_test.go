@@ -212,7 +212,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 func TestExplainNamesEntriesThatAreNotInForce(t *testing.T) {
 	path := writePolicies(t, header+"p}\nspec:\n  allow:\n    domains: [acme.com, co.uk]\n")
 	got := runRegpol(t, "", "explain", "jo@acme.com", "--policies", path)
-	const fix = `spec.allow.domains[1]: "co.uk": strangers can register names under the public suffix co.uk`
+	const fix = `spec.allow.domains[1]: "co.uk": anyone can register names under the public suffix co.uk`
 	if got.code != exitAllowed || !strings.Contains(got.out, "not in force: "+fix) || !strings.Contains(got.out, path+":6)") {
 		t.Errorf("exit code %d\n%s", got.code, got.out)
 	}

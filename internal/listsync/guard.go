@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
 )
 
 // maxNamed is how many entries the guard names of one class, or of a large change: enough to see what happened, and short
@@ -160,7 +161,7 @@ func (c *change) allowsProviders() []Objection {
 
 func inWords(provider string) string {
 	if domain, err := rules.ParseDomain(provider); err == nil {
-		if kind, is := rules.MailboxProvider(domain); is {
+		if kind, is := lint.MailboxProvider(domain); is {
 			return "a " + kind
 		}
 	}

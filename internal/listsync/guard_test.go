@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
 )
 
 // list compiles entries.
@@ -113,7 +114,7 @@ func TestTheGuard(t *testing.T) {
 			if test.use == "" {
 				test.use = Deny
 			}
-			c := change{use: test.use, old: test.old, now: test.now, allowed: test.allowed, providers: rules.MailboxProviders(), maxChange: 20}
+			c := change{use: test.use, old: test.old, now: test.now, allowed: test.allowed, providers: lint.MailboxProviders(), maxChange: 20}
 			got := c.judge()
 			if diff := cmp.Diff(test.want, found(got)); diff != "" {
 				t.Errorf("objections (-want +got):\n%s", diff)

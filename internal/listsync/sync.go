@@ -13,6 +13,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
 )
 
 const (
@@ -197,7 +198,7 @@ func (r *run) judge(ctx context.Context, objects []*corev1.ConfigMap) error {
 	}
 	c := change{
 		use: r.request.Use, old: r.old, now: r.now, maxChange: r.request.MaxChange,
-		providers: rules.MailboxProviders(), isPage: isPage(r.request.Text), allowed: allowedByName(policies),
+		providers: lint.MailboxProviders(), isPage: isPage(r.request.Text), allowed: allowedByName(policies),
 	}
 	r.report.Added, r.report.Removed = c.count()
 	if r.request.Pinned != "" && r.request.Pinned != r.report.Digest {

@@ -16,6 +16,7 @@ import (
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
 )
 
 // Directory keeps the snapshot in a store equal to the policies and lists in a directory, for an operator without a
@@ -33,7 +34,7 @@ type Directory struct {
 
 	content        [sha256.Size]byte // digest of the files last read, whether they are in force or not
 	contentErr     error             // the errors in these files
-	loggedWarnings []rules.Warning   // the warnings about the files in force
+	loggedWarnings []lint.Warning    // the warnings about the files in force
 	loggedErr      loadError         // the last one that was logged; zero after a load without an error
 
 	mu  sync.Mutex

@@ -9,6 +9,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
 )
 
 // logWarnings logs the warnings about policies and their lists, except those that it logged for the previous version of
@@ -42,11 +43,11 @@ var (
 
 // valueWarnings returns warnings about profile values whose spelling in YAML changes their meaning. The decoded object
 // no longer shows the spelling. No warning quotes a value.
-func (d *document) valueWarnings() []rules.Warning {
+func (d *document) valueWarnings() []lint.Warning {
 	if d.list != nil {
 		return nil
 	}
-	var warnings []rules.Warning
+	var warnings []lint.Warning
 	for i, attribute := range items(member(member(d.node, "spec"), "profile")) {
 		value := member(attribute, "value")
 		for _, scalar := range append(items(value), value) {
@@ -62,7 +63,7 @@ func (d *document) valueWarnings() []rules.Warning {
 			default:
 				continue
 			}
-			warnings = append(warnings, rules.Warning{
+			warnings = append(warnings, lint.Warning{
 				Policy: d.policy.PolicyName, Path: fmt.Sprintf("spec.profile[%d].value", i), Message: message,
 			})
 		}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
 )
 
 // Scopes maps a namespace to the sources, as in the `source` of Okta's call, to which its policies are bounded: they
@@ -113,14 +114,14 @@ func (s Scopes) BoundAll(policies []rules.Policy) (within []rules.Policy, outsid
 
 // Warnings returns the warnings about policies, which have their lists, within their scopes: sorted by policy, those
 // about lists first.
-func (s Scopes) Warnings(policies []rules.Policy) []rules.Warning {
+func (s Scopes) Warnings(policies []rules.Policy) []lint.Warning {
 	within, _ := s.BoundAll(policies)
-	var warnings []rules.Warning
+	var warnings []lint.Warning
 	for i := range within {
-		warnings = append(warnings, rules.ListWarnings(&within[i])...)
+		warnings = append(warnings, lint.ListWarnings(&within[i])...)
 	}
-	warnings = append(warnings, rules.Warnings(within)...)
-	slices.SortStableFunc(warnings, func(a, b rules.Warning) int { return a.Policy.Compare(b.Policy) })
+	warnings = append(warnings, lint.Warnings(within)...)
+	slices.SortStableFunc(warnings, func(a, b lint.Warning) int { return a.Policy.Compare(b.Policy) })
 	return warnings
 }
 

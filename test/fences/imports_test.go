@@ -37,6 +37,10 @@ type fence struct {
 var reasons = map[string]string{
 	"api/v1alpha1":            "whoever imports the API gets its types, and no client with them",
 	"rules":                   "rules is the pure core: a decision depends on the snapshot and the call alone",
+	"rules/internal/address":  "what an address is depends on no list, entry or warning",
+	"rules/internal/suffix":   "it knows names alone",
+	"rules/internal/pattern":  "an entry means the same in a policy and in a list",
+	"rules/internal/list":     "a list decides, and warns of nothing",
 	"hookserver":              "the server and the controllers meet only in *rules.Store",
 	"hookserver/okta":         "okta is the hook's wire format alone; hookserver joins it with rules",
 	"hookserver/oauth":        "oauth knows tokens and their issuer; what a caller may then do is none of its business",
@@ -69,7 +73,7 @@ func fences(t *testing.T) []fence {
 	t.Helper()
 	all := []fence{
 		{
-			room: "rules", except: []string{"rules/internal"},
+			room: "rules", except: []string{"rules/internal/gen"},
 			mayImport: []string{
 				module + "/rules", "golang.org/x/net/idna", "golang.org/x/net/publicsuffix", "golang.org/x/text/unicode",
 			},
@@ -92,7 +96,7 @@ func fences(t *testing.T) []fence {
 			fence.keepsOut = row.paths
 		}
 		if row.room == "rules" {
-			fence.except = []string{"rules/internal"} // programs that generate its files
+			fence.except = []string{"rules/internal/gen"} // programs that generate its files
 		}
 		if fence.because == "" {
 			t.Errorf("CONTRIBUTING.md: %s keeps something out, and reasons has no reason", row.room)

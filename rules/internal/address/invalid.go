@@ -1,0 +1,51 @@
+package address
+
+// Invalid says why a string is not an address or a domain. It never holds a part of the string.
+// The set is closed: log lines and metrics use its text as a class.
+type Invalid string
+
+// Error returns the class.
+func (i Invalid) Error() string { return string(i) }
+
+// The classes, in the order of the checks. Blank replaces another class.
+const (
+	// NotText: the attribute is not a JSON string.
+	NotText Invalid = "NotText"
+	// TooLong: an address over 254 bytes (RFC 3696 erratum 1690), a local part over 64 (RFC 5321 4.5.3.1.1) or a domain
+	// over 253 (RFC 1035 2.3.4 as text).
+	TooLong Invalid = "TooLong"
+	// NotUTF8: not valid UTF-8.
+	NotUTF8 Invalid = "NotUTF8"
+	// NoAtSign: no @, and no user name.
+	NoAtSign Invalid = "NoAtSign"
+	// ManyAtSigns: more than one @. Two programs may split at different ones.
+	ManyAtSigns Invalid = "ManyAtSigns"
+	// BadLocalPart: not a plain ASCII dot-atom, or with something that some mail system routes by or decodes: %, !,
+	// backquote, =?.
+	BadLocalPart Invalid = "BadLocalPart"
+	// EmptyLabel: an empty label, a leading dot or a trailing dot included.
+	EmptyLabel Invalid = "EmptyLabel"
+	// LabelTooLong: a label over 63 bytes (RFC 1035 2.3.4).
+	LabelTooLong Invalid = "LabelTooLong"
+	// BadCharacter: a character that no host name has (RFC 1123 2.1).
+	BadCharacter Invalid = "BadCharacter"
+	// BadHyphen: a label that begins or ends with a hyphen, or has two in places 3 and 4 without being an A-label.
+	BadHyphen Invalid = "BadHyphen"
+	// BadIDN: not a plain IDNA 2008 label (RFC 5890 2.3.2.1): it needs mapping, or does not round-trip.
+	BadIDN Invalid = "BadIDN"
+	// TooFewLabels: a single label. Mail to a top-level domain is not deliverable everywhere (RFC 7085).
+	TooFewLabels Invalid = "TooFewLabels"
+	// NumericTLD: a last label that is a number: some programs read the name as an IPv4 address (RFC 3696 2).
+	NumericTLD Invalid = "NumericTLD"
+	// Blank: an attribute of a call that would be an address, or a user name, without its blanks. A blank is a
+	// space, a line break, or an invisible character such as a zero-width space (U+200B).
+	Blank Invalid = "Blank"
+)
+
+// Invalids returns every class, in the order above.
+func Invalids() []Invalid {
+	return []Invalid{
+		NotText, TooLong, NotUTF8, NoAtSign, ManyAtSigns, BadLocalPart,
+		EmptyLabel, LabelTooLong, BadCharacter, BadHyphen, BadIDN, TooFewLabels, NumericTLD, Blank,
+	}
+}

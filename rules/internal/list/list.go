@@ -1,0 +1,277 @@
+// Package list compiles lists of entries, a million of them in little more memory than their text, and looks addresses
+// up in them.
+package list
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"iter"
+	"strings"
+	"unsafe"
+
+	"registrationpolicy.dev/operator/rules/internal/address"
+	"registrationpolicy.dev/operator/rules/internal/pattern"
+)
+
+const (
+	// maxEntries bounds a list: four times the million entries that it is made for.
+	maxEntries = 4_000_000
+	// maxText is the size in bytes of a list's text: several times what maxEntries entries take, and small enough for
+	// the offsets of the table.
+	maxText = 512 << 20
+	// maxNumbers is how many line numbers of one sort are kept. The others follow once these lines are fixed.
+	maxNumbers = 10
+	// malformedPercent is the share of a list's lines that may be malformed. With more, it is some other sort of file.
+	malformedPercent = 1
+)
+
+// List is a list of entries, compiled once for all the policies that use it. It is immutable, and safe for concurrent
+// use. [Compile] makes one.
+type List struct {
+	digest  string
+	table   table
+	entries int
+	// subAddresses: some entry is an address with its sub-addresses. Without one, Verdict saves a lookup.
+	subAddresses bool
+	skipped      lineNumbers
+	unusable     lineNumbers
+	suffixes     lineNumbers
+	fault        string
+}
+
+// lineNumbers counts lines, and holds the numbers of the first of them.
+type lineNumbers struct {
+	Count int
+	First []int
+}
+
+func (n *lineNumbers) add(line int) {
+	n.Count++
+	if len(n.First) < maxNumbers {
+		n.First = append(n.First, line)
+	}
+}
+
+// Compile compiles a list of one entry a line: a domain, "*." and a domain, a whole address, or jo+*@ and a domain for
+// an address with its sub-addresses. It ignores empty lines, and what follows a # at the start of a line or after a
+// blank. It accepts blanks around an entry, CRLF, and a byte order mark at the start of a line. It skips any other line
+// that is not an entry; "*" is not one, so that a list cannot mean everybody by accident.
+//
+// The texts are read as one, in order, each with its last line ended. They are not kept. Compile never fails: see
+// [List.Fault].
+func Compile(texts ...[]byte) *List {
+	b := NewBuilder()
+	for _, text := range texts {
+		b.Add(text)
+	}
+	return b.Finish()
+}
+
+// Builder compiles a list from texts that come one after the other, so that the caller need not hold all of them at
+// once. While it builds a list, it takes little more memory than the list. It is for one goroutine. [NewBuilder] makes
+// one.
+type Builder struct {
+	list    *List
+	table   table
+	digest  hash.Hash
+	size    int  // of the texts
+	number  int  // of the last line
+	lines   int  // those that are neither empty nor comments
+	unended bool // the last line of the texts so far lacks its newline
+}
+
+// NewBuilder returns a builder without texts.
+func NewBuilder() *Builder {
+	return &Builder{list: &List{}, table: newTable(), digest: sha256.New()}
+}
+
+// Add compiles the next text. It does not keep it.
+func (b *Builder) Add(text []byte) {
+	if b.unended {
+		b.digest.Write([]byte{'\n'})
+	}
+	b.digest.Write(text)
+	b.unended = len(text) > 0 && text[len(text)-1] != '\n'
+	if b.size += len(text); b.size > maxText {
+		b.fail(fmt.Sprintf("it has over %d MiB", maxText>>20))
+	}
+	if b.list.fault != "" {
+		return
+	}
+	for line := range lines(text) {
+		b.number++
+		if b.list.add(&b.table, b.number, line) {
+			b.lines++
+		}
+		if b.list.entries > maxEntries {
+			b.fail(fmt.Sprintf("it has over %d entries", maxEntries))
+			return
+		}
+	}
+}
+
+func (b *Builder) fail(fault string) { b.list.fault, b.table = fault, table{} }
+
+// Finish returns the list of the texts, as [Compile] does. The builder must not be used after that.
+func (b *Builder) Finish() *List {
+	l := b.list
+	l.digest = "sha256:" + hex.EncodeToString(b.digest.Sum(nil))
+	switch {
+	case l.fault != "":
+	case l.entries == 0:
+		l.fault = "it has no entry; write one a line: a domain, *. and a domain, or a whole address"
+	case l.skipped.Count*100 > b.lines*malformedPercent:
+		l.fault = fmt.Sprintf("over %d %% of its lines are not entries (the first is line %d); write one entry a line: "+
+			"a domain, *. and a domain, or a whole address", malformedPercent, l.skipped.First[0])
+	default:
+		b.table.fit()
+		l.table = b.table
+	}
+	return l
+}
+
+// add adds one line. It reports whether the line is neither empty nor a comment.
+func (l *List) add(table *table, number int, text string) bool {
+	entry, empty := readLine(text)
+	switch {
+	case empty:
+		return false
+	case len(entry.keys) == 0:
+		l.skipped.add(number)
+		return true
+	case !entry.allows:
+		l.unusable.add(number)
+	}
+	if entry.suffix {
+		l.suffixes.add(number)
+	}
+	l.subAddresses = l.subAddresses || entry.subAddresses
+	for i, key := range entry.keys {
+		kinds := entry.kinds
+		if i > 0 {
+			kinds &= denyKinds // a further reading of the same entry: an entry that allows has one reading
+		}
+		if before := table.add(key, kinds); i == 0 && before&kinds&writtenKinds == 0 {
+			l.entries++
+		}
+	}
+	return true
+}
+
+// Digest names the list's text: "sha256:" and the 64 hexadecimal digits that sha256sum prints for a file with it.
+func (l *List) Digest() string { return l.digest }
+
+// Entries returns how many different entries the list has, or, of a list with a fault, how many were read.
+func (l *List) Entries() int { return l.entries }
+
+// Skipped returns how many lines are not entries, and the numbers of the first of them, counted from 1.
+func (l *List) Skipped() (count int, lines []int) { return l.skipped.Count, l.skipped.First }
+
+// Unusable returns how many lines have entries that can only deny, and so have no effect in a list that allows, and the
+// numbers of the first of them: public suffixes, and names that programs read in several ways.
+func (l *List) Unusable() (count int, lines []int) { return l.unusable.Count, l.unusable.First }
+
+// Suffixes returns how many lines have an entry that is the suffix of a registry, such as be, com.ar or *.ac.uk, and
+// the numbers of the first of them. In a list that denies, they deny a country, or a sector of it.
+func (l *List) Suffixes() (count int, lines []int) { return l.suffixes.Count, l.suffixes.First }
+
+// Fault says why the list counts as missing, and what to write instead: it has no entry, too many lines that are not
+// entries, or is too large. "" means that it can be used.
+func (l *List) Fault() string { return l.fault }
+
+// Has reports whether the list has an entry, which is given in canonical form: acme.com, *.acme.com, an address,
+// or jo+*@acme.com.
+func (l *List) Has(entry string) bool {
+	name, below := pattern.CutWildcard(entry)
+	if below && !strings.Contains(entry, "@") { // the local part of an address may begin like a wildcard
+		return l.table.find(name)&writtenWildcard != 0
+	}
+	return l.table.find(entry)&writtenPlain != 0
+}
+
+// All yields the entries in canonical form, in no particular order. Some may be whole addresses.
+func (l *List) All() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for key, kinds := range l.table.all() {
+			if kinds&writtenPlain != 0 && !yield(key) {
+				return
+			}
+			if kinds&writtenWildcard != 0 && !yield("*."+key) {
+				return
+			}
+		}
+	}
+}
+
+// Verdict says what a list does with an address or a name. It may do neither.
+type Verdict kinds
+
+// Allows reports whether a policy that allows by the list allows it.
+func (v Verdict) Allows() bool { return kinds(v)&allowKinds != 0 }
+
+// Denies reports whether a policy that denies by the list denies it.
+func (v Verdict) Denies() bool { return kinds(v)&denyKinds != 0 }
+
+// Denies reports whether a policy that denies by this list denies the addresses of a domain.
+func (l *List) Denies(domain address.Domain) bool {
+	return l.Verdict(nil, nil, domain.String()).Denies()
+}
+
+// Verdict returns the verdict on an address, by its two keys and the name of its domain. It looks up each key once, and
+// each parent of the domain. An empty key is not looked up.
+func (l *List) Verdict(key, subAddressesKey []byte, name string) Verdict {
+	const self = allowSelf | denySelf
+	var found kinds
+	if len(key) > 0 {
+		found |= l.table.findBytes(key) & self
+	}
+	if l.subAddresses && len(subAddressesKey) > 0 {
+		found |= l.table.findBytes(subAddressesKey) & self
+	}
+	found |= l.table.find(name) & self
+	return Verdict(found) | l.Below(parentOf(name))
+}
+
+// Below returns the verdict on every name below a name.
+func (l *List) Below(name string) Verdict {
+	var found kinds
+	for ; name != ""; name = parentOf(name) {
+		found |= l.table.find(name) & (allowBelow | denyBelow)
+	}
+	return Verdict(found)
+}
+
+// Match returns the entry by which the list denies a domain, or allows it, in canonical form. It is "" if no entry of a
+// domain does.
+func (l *List) Match(name string, denies bool) string {
+	of := allowKinds
+	if denies {
+		of = denyKinds
+	}
+	if l.table.find(name)&of&(allowSelf|denySelf) != 0 {
+		return name
+	}
+	for parent := parentOf(name); parent != ""; parent = parentOf(parent) {
+		if found := l.table.find(parent); found&of&(allowBelow|denyBelow) != 0 {
+			if found&writtenPlain != 0 && denies {
+				return parent
+			}
+			return "*." + parent
+		}
+	}
+	return ""
+}
+
+// Size returns how many bytes the list takes in memory.
+func (l *List) Size() int {
+	return int(unsafe.Sizeof(*l)) + len(l.digest) + len(l.fault) + l.table.size() +
+		(cap(l.skipped.First)+cap(l.unusable.First))*int(unsafe.Sizeof(int(0)))
+}
+
+// parentOf returns the name without its first label, "" for a name of one label.
+func parentOf(name string) string {
+	_, parent, _ := strings.Cut(name, ".")
+	return parent
+}

@@ -1,0 +1,140 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+
+	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/internal/address"
+	"registrationpolicy.dev/operator/rules/internal/suffix"
+)
+
+// maxExamples is how many names a message gives as examples.
+const maxExamples = 3
+
+// warnOfLists warns of lists that allow a mailbox provider. [ListWarnings] returns the other warnings of lists.
+func (p *policy) warnOfLists() {
+	for _, used := range p.lists {
+		if used.Entry.Field != rules.AllowLists {
+			continue
+		}
+		if open := openNames(used.List); len(open) > 0 {
+			count := "a domain at which anybody can get an address"
+			if len(open) > 1 {
+				count = fmt.Sprintf("%d domains at which anybody can get an address", len(open))
+			}
+			p.warn(used.Entry.String(), "list %s allows %s (%s); name single people by their addresses instead",
+				used, count, examples(open))
+		}
+	}
+}
+
+// openNames returns the mailbox providers and relays that a list allows.
+func openNames(list *rules.List) []string {
+	var open []string
+	for _, name := range MailboxProviders() {
+		if list.Has(name) || list.Has("*."+name) {
+			open = append(open, name)
+		}
+	}
+	return open
+}
+
+func examples(names []string) string {
+	text := strings.Join(names[:min(len(names), maxExamples)], ", ")
+	if more := len(names) - maxExamples; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// warnOfOpenEntries warns of allow entries that allow anyone, and of those that allow no address.
+func (p *policy) warnOfOpenEntries() {
+	for i := range p.entries {
+		e := &p.entries[i]
+		if e.effect != allowDomain {
+			continue
+		}
+		pattern := e.patterns[0]
+		kind, open := MailboxProvider(address.DomainOf(pattern.Name))
+		switch {
+		case open:
+			p.warn(e.String(), "%s is a %s: anybody can get an address there; name single people in spec.allow.addresses, and remove "+
+				"this entry", pattern.Name, kind)
+		case pattern.Self && !strings.Contains(pattern.Name, "."):
+			p.warn(e.String(), "no mail address ends in @%s, so that this allows nobody; write *.%s for everything below it",
+				pattern.Name, pattern.Name)
+		case pattern.Below && isOpenSuffix(pattern.Name):
+			p.warn(e.String(), "anybody can have a name below %s, and so come in; write the names that are meant", pattern.Name)
+		}
+	}
+}
+
+// openGenericSuffixes are the large top-level domains under which anyone can register. Many of the others are for one
+// company or trade, so they have no warning. Top-level domains of countries have two letters.
+var openGenericSuffixes = []string{
+	"app", "biz", "click", "club", "cloud", "com", "dev", "email", "icu", "info", "life", "link", "live", "mobi", "name", "net",
+	"online", "org", "page", "pro", "shop", "site", "space", "store", "tech", "top", "vip", "website", "work", "world", "xyz",
+}
+
+// openCountryLabels are the second-level domains of countries that are for business, or for everybody. Those for
+// schools, authorities and the like (ac, edu, gov, sch) are not included: spec.allow.publicSuffixes is made for them.
+var openCountryLabels = []string{
+	"biz", "co", "com", "firm", "gen", "id", "idv", "ind", "info", "me", "name", "ne", "net", "nom", "or", "org", "web",
+}
+
+// isOpenSuffix reports whether anyone can get a name below the canonical name of an allow entry.
+func isOpenSuffix(name string) bool {
+	if suffix.IsShared(name) {
+		return true
+	}
+	public, icann := publicsuffix.PublicSuffix(name)
+	label, parent, two := strings.Cut(name, ".")
+	switch {
+	case public != name:
+		// Public suffixes below it belong to a registry, if everything below is one (*.sch.uk), or to a company.
+		below, ofRegistry := publicsuffix.PublicSuffix("x." + name)
+		return suffix.CoversPublic(name) && (below != "x."+name || !ofRegistry)
+	case two && !icann:
+		return true // of a company, such as github.io
+	case !two:
+		return len(name) == 2 || slices.Contains(openGenericSuffixes, name)
+	default:
+		return len(parent) == 2 && slices.Contains(openCountryLabels, label)
+	}
+}
+
+// warnOfUnusedParts warns of a policy, or a profile, that has no effect on any call.
+func (p *policy) warnOfUnusedParts() {
+	if len(p.entries)+len(p.lists) == 0 {
+		p.warn("spec", "as it stands, this policy allows nothing and denies nothing: none of its entries is in force; correct or "+
+			"delete it")
+	}
+	if len(p.source.Profile) == 0 {
+		return
+	}
+	switch {
+	case !p.hasAllow:
+		p.warn("spec.profile", "it is sent where this policy allows, and this policy only denies; move it to the policy that allows")
+	case p.requests&p.profileOn == 0:
+		p.warn("spec.profile", "it is never sent: the policy applies to %s only; write %s",
+			requestWords(p.requests), "profileOn: ["+requestWords(p.requests)+"]")
+	default:
+		for i, request := range p.source.ProfileOn {
+			if bits := requestBits(request); bits != 0 && p.requests&bits == 0 {
+				p.warn(fmt.Sprintf("spec.profileOn[%d]", i), "the policy does not apply to %s; remove this, or add it to "+
+					"spec.appliesTo.requestTypes", request)
+			}
+		}
+	}
+}
+
+func requestWords(requests requestSet) string {
+	if requests == profileUpdates {
+		return string(rules.ProgressiveProfile)
+	}
+	return string(rules.SelfServiceRegistration)
+}

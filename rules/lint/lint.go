@@ -1,0 +1,458 @@
+// Package lint warns of parts of policies that are valid, but probably not what their author meant. It decides nothing.
+package lint
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/internal/address"
+	"registrationpolicy.dev/operator/rules/internal/pattern"
+)
+
+// maxWarnings bounds the warnings of one policy. The others follow once the author has fixed these.
+const maxWarnings = 50
+
+// maxCompared bounds how many entries of other policies one entry is compared with. Without it, a thousand policies
+// that all say the same would be compared a million times. Where that many collide, there are warnings enough.
+const maxCompared = 64
+
+// maxLinted bounds the entries that are compared with each other, and so the memory for that: some 270 bytes an entry.
+// Entries of lists do not count, since they are looked up and never copied.
+const maxLinted = 100_000
+
+// Warning is a part of a policy that is valid and in force, but probably not what was meant.
+type Warning struct {
+	// Policy is the policy that the part belongs to.
+	Policy rules.PolicyName
+	// Path names the part in the object, for example spec.allow.domains[3].
+	Path string
+	// Message says what looks wrong and how to fix it. It never holds a local part.
+	Message string
+}
+
+// Warnings returns what looks wrong in policies, in each of them and between them, sorted by policy and path. It
+// returns a bounded number for each policy, and then how many more there are. The result does not depend on the order
+// of the policies. A policy that is not enforceable has rejections, and no warnings.
+//
+// A policy in mode Audit has the warnings that it would have in mode Enforce. It causes warnings of other policies only
+// for names that look alike.
+func Warnings(policies []rules.Policy) []Warning {
+	l := newLinter(policies)
+	for i := range l.policies {
+		p := &l.policies[i]
+		if !p.enforceable {
+			continue
+		}
+		p.warnOfLists()
+		p.warnOfOpenEntries()
+		p.warnOfUnusedParts()
+		p.warnOfCovered()
+	}
+	l.warnOfDeniedElsewhere()
+	l.warnOfDuplicates()
+	l.warnOfUnlimitedAny()
+	l.warnOfProfiles()
+	l.warnOfLookAlikes()
+
+	var all []Warning
+	for i := range l.policies {
+		all = append(all, l.policies[i].sorted()...)
+	}
+	return all
+}
+
+// linter holds all policies in the form in which they are compared.
+type linter struct {
+	policies []policy               // by name
+	allow    nameIndex              // the domains that policies allow
+	deny     nameIndex              // the domains that policies in mode Enforce deny
+	keys     map[string][]reference // the addresses that policies allow
+}
+
+// reference is an entry of a policy, by their indexes.
+type reference struct{ policy, entry int32 }
+
+// nameIndex finds entries by the name in one of their patterns.
+type nameIndex map[string][]reference
+
+// policy is a policy with its entries that are in force.
+type policy struct {
+	name        rules.PolicyName
+	source      *rules.Policy // as written
+	enforceable bool
+	audit       bool
+	hasAllow    bool
+	requests    requestSet // those that it applies to
+	sources     []string   // sorted; empty means all
+	profileOn   requestSet
+	profile     []rules.ProfileAttribute // with canonical values
+	lists       []rules.UsedList         // those that can be used
+
+	entries []entry
+	// allowed has the keys of allowed addresses, as true. It has the key with all sub-addresses of each too, as false if that
+	// is not allowed as a whole.
+	allowed        map[string]bool
+	allowedDomains *nameTree // the domains of allowed addresses; nil without any
+	warnings       []Warning
+}
+
+// entry is one entry. A deny entry may have several patterns, or keys.
+type entry struct {
+	rules.Entry
+	effect   effect
+	patterns []pattern.Pattern
+	keys     []string // of addresses; the patterns are those of their domains then
+	// ineffective: the entry can never allow anyone, and a warning says why.
+	ineffective bool
+}
+
+// effect is what an entry does.
+type effect uint8
+
+const (
+	denyAddress effect = iota
+	allowAddress
+	denyDomain
+	allowDomain
+	allowAny // the entry "*"
+)
+
+func effectOf(r *rules.Reading, key string) effect {
+	switch {
+	case r.Field == rules.DenyAddresses:
+		return denyAddress
+	case r.Field == rules.AllowAddresses:
+		return allowAddress
+	case r.Field == rules.DenyDomains:
+		return denyDomain
+	case key == "":
+		return allowAny
+	default:
+		return allowDomain
+	}
+}
+
+func (e effect) denies() bool { return e == denyAddress || e == denyDomain }
+
+// requestSet is a set of request types, as bits.
+type requestSet uint8
+
+const (
+	signUps requestSet = 1 << iota
+	profileUpdates
+	allRequests = signUps | profileUpdates
+)
+
+// requestBits returns the set of one request type. It is empty for an unknown one.
+func requestBits(request rules.RequestType) requestSet {
+	switch request {
+	case rules.SelfServiceRegistration:
+		return signUps
+	case rules.ProgressiveProfile:
+		return profileUpdates
+	default:
+		return 0
+	}
+}
+
+// appliesTo returns the request types that a policy applies to: all of them if it names none, or an unknown one.
+func appliesTo(requests []rules.RequestType) requestSet {
+	var set requestSet
+	for _, request := range requests {
+		bits := requestBits(request)
+		if bits == 0 {
+			return allRequests
+		}
+		set |= bits
+	}
+	if set == 0 {
+		return allRequests
+	}
+	return set
+}
+
+// profileOn returns the request types on which a policy sends its profile.
+func profileOn(requests []rules.RequestType) requestSet {
+	if len(requests) == 0 {
+		return signUps
+	}
+	var set requestSet
+	for _, request := range requests {
+		set |= requestBits(request)
+	}
+	return set
+}
+
+func newLinter(policies []rules.Policy) *linter {
+	l := &linter{policies: make([]policy, len(policies)), allow: nameIndex{}, deny: nameIndex{}, keys: map[string][]reference{}}
+	compiled := compile(policies)
+	left := lintShares(compiled)
+	for i := range compiled {
+		c := &compiled[i]
+		l.policies[i] = newPolicy(c)
+		p := &l.policies[i]
+		if !p.enforceable {
+			continue
+		}
+		if c.readings > left[c.Name().Namespace] {
+			// It counts as not enforceable from here on, so that it causes no warnings of other policies.
+			p.enforceable = false
+			p.warn("spec", "no warnings are given of this policy: all policies together have more than %d entries, and those of this "+
+				"namespace before it, by name, use up its share; move entries to lists", maxLinted)
+			continue
+		}
+		left[c.Name().Namespace] -= c.readings
+		p.readEntries(c.Compiled)
+	}
+	for i := range l.policies {
+		p := &l.policies[i]
+		for j := range p.entries {
+			e, ref := &p.entries[j], reference{int32(i), int32(j)}
+			switch {
+			case e.effect == allowAddress:
+				l.keys[e.keys[0]] = append(l.keys[e.keys[0]], ref)
+			case e.effect == allowDomain || e.effect == allowAny:
+				l.allow.add(e, ref)
+			case e.effect == denyDomain && !p.audit:
+				l.deny.add(e, ref)
+			}
+		}
+	}
+	return l
+}
+
+// compiledPolicy is a policy together with what it compiles to.
+type compiledPolicy struct {
+	*rules.Compiled
+	source   *rules.Policy
+	readings int // how many there are
+}
+
+// compile compiles the policies, and sorts them by name.
+func compile(policies []rules.Policy) []compiledPolicy {
+	compiled := make([]compiledPolicy, len(policies))
+	for i := range policies {
+		compiled[i] = compiledPolicy{Compiled: rules.CompilePolicy(policies[i]), source: &policies[i]}
+		for range compiled[i].Readings() {
+			compiled[i].readings++
+		}
+	}
+	slices.SortFunc(compiled, func(a, b compiledPolicy) int {
+		if c := a.Name().Compare(b.Name()); c != 0 {
+			return c
+		}
+		return strings.Compare(rules.DigestOf([]*rules.Compiled{a.Compiled}), rules.DigestOf([]*rules.Compiled{b.Compiled}))
+	})
+	return compiled
+}
+
+// lintShares returns how many entries of each namespace are compared. All namespaces have equal shares of maxLinted;
+// one that needs less leaves the rest to the others. So no tenant takes away the warnings of another.
+func lintShares(policies []compiledPolicy) map[string]int {
+	shares := map[string]int{}
+	for i := range policies {
+		if c := &policies[i]; c.Enforceable() {
+			shares[c.Name().Namespace] += c.readings
+		}
+	}
+	left := maxLinted
+	byNeed := slices.SortedFunc(maps.Keys(shares), func(a, b string) int { return cmp.Compare(shares[a], shares[b]) })
+	for i, namespace := range byNeed {
+		shares[namespace] = min(shares[namespace], left/(len(byNeed)-i))
+		left -= shares[namespace]
+	}
+	return shares
+}
+
+func newPolicy(c *compiledPolicy) policy {
+	allow := &c.source.Allow
+	p := policy{
+		name: c.Name(), source: c.source, enforceable: c.Enforceable(), audit: c.source.Mode == rules.Audit,
+		hasAllow:  len(allow.Domains)+len(allow.PublicSuffixes)+len(allow.Addresses)+len(allow.Lists) > 0,
+		requests:  appliesTo(c.source.RequestTypes),
+		sources:   slices.Sorted(slices.Values(c.source.Sources)),
+		profileOn: profileOn(c.source.ProfileOn),
+		profile:   c.Profile(),
+	}
+	for _, used := range c.source.UsedLists() {
+		if used.List != nil && used.List.Fault() == "" {
+			p.lists = append(p.lists, used)
+		}
+	}
+	return p
+}
+
+// readEntries groups the readings by the entry that they come from.
+func (p *policy) readEntries(compiled *rules.Compiled) {
+	p.allowed = map[string]bool{}
+	for r := range compiled.Readings() {
+		key := r.Key()
+		if last := len(p.entries) - 1; last < 0 || p.entries[last].Entry != r.Entry {
+			p.entries = append(p.entries, entry{Entry: r.Entry, effect: effectOf(&r, key)})
+		}
+		e := &p.entries[len(p.entries)-1]
+		if e.effect == denyAddress || e.effect == allowAddress {
+			_, domain, _ := strings.Cut(key, "@")
+			e.keys = append(e.keys, key)
+			e.patterns = append(e.patterns, pattern.Pattern{Name: domain, Self: true})
+		} else {
+			e.patterns = append(e.patterns, pattern.Pattern{Name: key, Self: r.Self, Below: r.Below})
+		}
+	}
+	for i := range p.entries {
+		if e := &p.entries[i]; e.effect == allowAddress {
+			withSubAddresses := address.SubAddressesKey(e.keys[0])
+			if !p.allowed[withSubAddresses] { // it stays true if it is written
+				p.allowed[withSubAddresses] = false
+			}
+			p.allowed[e.keys[0]] = true
+			if p.allowedDomains == nil {
+				p.allowedDomains = newNameTree()
+			}
+			p.allowedDomains.add(e.patterns[0].Name)
+		}
+	}
+}
+
+// allowsSomeOf reports whether the policy allows an address that a key means.
+func (p *policy) allowsSomeOf(key string) bool {
+	all, some := p.allowed[address.SubAddressesKey(key)]
+	return p.allowed[key] || all || some && address.IsSubAddressesKey(key)
+}
+
+// keysOverlap reports whether there is an address that both keys mean.
+func keysOverlap(a, b string) bool {
+	return a == b || address.IsSubAddressesKey(a) && a == address.SubAddressesKey(b) ||
+		address.IsSubAddressesKey(b) && b == address.SubAddressesKey(a)
+}
+
+func (x nameIndex) add(e *entry, ref reference) {
+	for _, p := range e.patterns {
+		x[p.Name] = append(x[p.Name], ref)
+	}
+}
+
+// at yields the entries at a name itself, and then at each name above it, the root "" included.
+func (x nameIndex) at(name string) func(yield func(reference) bool) {
+	return func(yield func(reference) bool) {
+		for {
+			refs := x[name]
+			for _, ref := range refs[:min(len(refs), maxCompared)] {
+				if !yield(ref) {
+					return
+				}
+			}
+			if name == "" {
+				return
+			}
+			_, name, _ = strings.Cut(name, ".")
+		}
+	}
+}
+
+func (l *linter) entry(ref reference) (*policy, *entry) {
+	p := &l.policies[ref.policy]
+	return p, &p.entries[ref.entry]
+}
+
+// covers reports whether e matches every name that o matches. Both are entries of domains.
+func (e *entry) covers(o *entry) bool {
+	for _, covered := range o.patterns {
+		if !e.coversPattern(covered) {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *entry) coversPattern(covered pattern.Pattern) bool {
+	return slices.ContainsFunc(e.patterns, func(p pattern.Pattern) bool { return p.Covers(covered) })
+}
+
+// deniesAll reports whether the entry is a deny of "*".
+func (e *entry) deniesAll() bool {
+	return e.effect == denyDomain && slices.Contains(e.patterns, pattern.Any)
+}
+
+// text returns the entry as its author would write it. Of an address, it returns the domain only.
+func (e *entry) text() string {
+	if e.patterns[0].Name == "" {
+		return `"*"`
+	}
+	return e.patterns[0].String()
+}
+
+// nameTree is a set of names. It tells whether a pattern matches one of them.
+type nameTree struct{ names, parents map[string]bool }
+
+func newNameTree() *nameTree { return &nameTree{map[string]bool{}, map[string]bool{}} }
+
+func (t *nameTree) add(name string) {
+	t.names[name] = true
+	for name != "" {
+		_, name, _ = strings.Cut(name, ".")
+		t.parents[name] = true
+	}
+}
+
+func (t *nameTree) anyMatches(p pattern.Pattern) bool {
+	return t != nil && (p.Self && t.names[p.Name] || p.Below && t.parents[p.Name])
+}
+
+func (p *policy) warn(path, format string, values ...any) {
+	p.warnings = append(p.warnings, Warning{p.name, path, fmt.Sprintf(format, values...)})
+}
+
+// sorted returns the first warnings by path, and how many more there are.
+func (p *policy) sorted() []Warning {
+	slices.SortFunc(p.warnings, func(a, b Warning) int {
+		fieldA, indexA := splitPath(a.Path)
+		fieldB, indexB := splitPath(b.Path)
+		return cmp.Or(strings.Compare(fieldA, fieldB), cmp.Compare(indexA, indexB), strings.Compare(a.Message, b.Message))
+	})
+	p.warnings = slices.Compact(p.warnings)
+	if more := len(p.warnings) - maxWarnings; more > 0 {
+		return append(p.warnings[:maxWarnings:maxWarnings], Warning{p.name, "spec", fmt.Sprintf("and %d more", more)})
+	}
+	return p.warnings
+}
+
+// splitPath splits the path of an entry into its field and its index, which is -1 for other paths.
+func splitPath(path string) (field string, index int) {
+	field, rest, _ := strings.Cut(path, "[")
+	number, _, _ := strings.Cut(rest, "]")
+	index, err := strconv.Atoi(number)
+	if err != nil {
+		return field, -1
+	}
+	return field, index
+}
+
+// overlaps reports whether there are calls that both policies apply to.
+func (p *policy) overlaps(o *policy) bool { return p.requests&o.requests != 0 && p.sharesSource(o) }
+
+func (p *policy) sharesSource(o *policy) bool {
+	return len(p.sources) == 0 || len(o.sources) == 0 || slices.ContainsFunc(p.sources, o.namesSource)
+}
+
+// includes reports whether p applies to every call that o applies to.
+func (p *policy) includes(o *policy) bool {
+	if o.requests&^p.requests != 0 {
+		return false
+	}
+	if len(p.sources) == 0 {
+		return true
+	}
+	return len(o.sources) > 0 &&
+		!slices.ContainsFunc(o.sources, func(source string) bool { return !p.namesSource(source) })
+}
+
+func (p *policy) namesSource(source string) bool {
+	_, found := slices.BinarySearch(p.sources, source)
+	return found
+}

@@ -1,0 +1,52 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// ListWarnings returns what looks wrong in the lists that a policy uses, in the order of their entries. [Warnings] does
+// not return these.
+func ListWarnings(policy *rules.Policy) []Warning {
+	var warnings []Warning
+	warn := func(used rules.UsedList, format string, args ...any) {
+		warnings = append(warnings, Warning{
+			Policy: policy.PolicyName, Path: used.Entry.String(), Message: "list " + used.String() + ": " + fmt.Sprintf(format, args...),
+		})
+	}
+	for _, used := range policy.UsedLists() {
+		switch {
+		case used.List == nil && used.Optional && !used.Broken:
+			warn(used, "it is missing, and optional: the rest of the policy is in force")
+			continue
+		case used.List == nil || used.List.Fault() != "":
+			continue
+		}
+		if count, lines := used.List.Skipped(); count > 0 {
+			warn(used, "%s not an entry and skipped", numbered(count, lines, "is", "are"))
+		}
+		if count, lines := used.List.Suffixes(); count > 0 && used.Entry.Field == rules.DenyLists {
+			warn(used, "%s a whole country or sector, such as com.ar: everybody with a name there is turned away; remove them from the list, "+
+				"or write those that are meant into spec.deny.domains", numbered(count, lines, "denies", "deny"))
+		}
+		if count, lines := used.List.Unusable(); count > 0 && used.Entry.Field == rules.AllowLists {
+			warn(used, "%s nothing, since strangers can register names under a public suffix, or programs read the name in two ways",
+				numbered(count, lines, "allows", "allow"))
+		}
+	}
+	return warnings
+}
+
+// numbered names lines, with the verb in the singular or plural.
+func numbered(count int, lines []int, one, many string) string {
+	if count == 1 {
+		return fmt.Sprintf("line %d %s", lines[0], one)
+	}
+	numbers := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(lines)), ", "), "[]")
+	if more := count - len(lines); more > 0 {
+		numbers += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("lines %s %s", numbers, many)
+}
