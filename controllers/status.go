@@ -126,7 +126,7 @@ func acceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observ
 }
 
 // refusedCondition returns the condition Accepted for every policy of a namespace whose policies are together over its
-// budget. policy is the one that replaces them all.
+// budget. policy replaces them all.
 func refusedCondition(policy *publish.Policy, scopes policyobject.Scopes) metav1.Condition {
 	within, _, takesPart := scopes.Bound(policy.Written)
 	rest := "All calls are denied until they fit."

@@ -102,7 +102,7 @@ func TestWrongUsageSaysWhatToWrite(t *testing.T) {
 		{[]string{"explain", "a", "--observe=x"}, `--observe: "x" is not true or false: write --observe=true; see regpol explain --help`},
 		{[]string{"explain", "a", "--policies", ".", "--context", "x"}, `give only one of --policies and --context`},
 		{[]string{"explain", "a", "-n", "x", "--watch-namespaces", "y"}, `give only one of --namespace and --watch-namespaces`},
-		{[]string{"explain", "a", "--kubeconfig", notAKubeconfig}, `kubeconfig: the file is not a kubeconfig: give one that kubectl works with`},
+		{[]string{"explain", "a", "--kubeconfig", notAKubeconfig}, `kubeconfig: the file is not a kubeconfig: give a file that kubectl works with`},
 		{[]string{"call", "https://x", "--timeout", "5"}, `--timeout: "5" is not a duration: write --timeout=30s; see regpol call --help`},
 		{[]string{"call", "https://x", "-f", "a", "--shape", "classic"}, `give only one of --filename and --shape`},
 		{[]string{"lists", "sync", "a", "b", "--max-entries", "x"},

@@ -8,7 +8,7 @@ import (
 
 // checkClaims checks the claims against the options. It returns the client, or the cause for which a claim is refused.
 func (o *Options) checkClaims(claims members, now time.Time) (client string, cause Cause) {
-	// A claim of the wrong type is malformed; missing is the cause of one that is absent.
+	// A claim of the wrong type is malformed; missing is the cause if it is absent.
 	malformed := func(name string, missing Cause) Cause {
 		if _, found := claims[name]; found {
 			return CauseMalformed

@@ -107,7 +107,7 @@ func parseKeys(document []byte) (*keySet, error) {
 	return set, nil
 }
 
-// parseKey returns a nil key for one that parseKeys must skip.
+// parseKey returns a nil key if parseKeys must skip it.
 func parseKey(text jsontext.Value) (keyName, any) {
 	var members keyMembers
 	if err := json.Unmarshal(text, &members); err != nil || len(members.ID) > maxKeyID {

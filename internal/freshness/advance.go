@@ -31,8 +31,8 @@ type Advancer struct {
 	wake    chan struct{}
 
 	mu sync.Mutex
-	// wanted are the versions that are waited for, by namespace, and wantedOfAll the one that all readable namespaces
-	// must reach.
+	// wanted are the versions that are waited for, by namespace, and wantedOfAll the version that all readable
+	// namespaces must reach.
 	wanted      map[string]string
 	wantedOfAll string
 	// comparing are the watches that are being compared, and lastCompared is when each comparison began.

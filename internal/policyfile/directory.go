@@ -35,7 +35,7 @@ type Directory struct {
 	content        [sha256.Size]byte // digest of the files last read, whether they are in force or not
 	contentErr     error             // the errors in these files
 	loggedWarnings []lint.Warning    // the warnings about the files in force
-	loggedErr      loadError         // the last one that was logged; zero after a load without an error
+	loggedErr      loadError         // was logged last; zero after a load without an error
 
 	mu  sync.Mutex
 	err error // of the last load

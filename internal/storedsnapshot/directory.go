@@ -100,7 +100,7 @@ func (r cancelableReader) Read(buf []byte) (int, error) {
 	return r.file.Read(buf)
 }
 
-// open opens the file and returns its size. It fails unless the file is a regular one that only this user can write.
+// open opens the file and returns its size. It fails unless it is a regular file that only this user can write.
 func (d *Directory) open() (_ *os.File, size int64, err error) {
 	found, err := os.Lstat(d.Path()) // first, because opening a pipe can block for ever
 	if err != nil {

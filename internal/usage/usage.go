@@ -71,7 +71,7 @@ func Kubeconfig(err error) error {
 		return fmt.Errorf("%s cannot be read: %w", missing.Path, missing.Err)
 	}
 	if strings.Contains(err.Error(), "error loading config file") {
-		return errors.New("the file is not a kubeconfig: give one that kubectl works with")
+		return errors.New("the file is not a kubeconfig: give a file that kubectl works with")
 	}
 	return err
 }

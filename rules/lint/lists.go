@@ -32,7 +32,7 @@ func ListWarnings(policy *rules.Policy) []Warning {
 				"or write those that are meant into spec.deny.domains", numbered(count, lines, "denies", "deny"))
 		}
 		if count, lines := used.List.Unusable(); count > 0 && used.Entry.Field == rules.AllowLists {
-			warn(used, "%s nothing, since strangers can register names under a public suffix, or programs read the name in two ways",
+			warn(used, "%s nothing, since anyone can register names under a public suffix, or programs read the name in two ways",
 				numbered(count, lines, "allows", "allow"))
 		}
 	}

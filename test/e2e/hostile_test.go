@@ -21,17 +21,17 @@ import (
 
 const (
 	// mostMemory is what the process may have resident under any of these, in KiB: several times what it has when idle, and far
-	// less than it would be if anything grew with the number of strangers.
+	// less than it would be if anything grew with the number of hostileClients.
 	mostMemory = 256 << 10
-	// idleStrangers are connections on which nothing is said; five times what the server keeps.
-	idleStrangers = 10_000
-	// busyStrangers are connections that keep the server busy.
-	busyStrangers = 500
+	// idleConnections are connections on which nothing is said; five times what the server keeps.
+	idleConnections = 10_000
+	// busyConnections are connections that keep the server busy.
+	busyConnections = 500
 	// siege is how long each attack goes on.
 	siege = 3 * time.Second
 )
 
-// Whatever strangers do to the hook's port, the memory of the process is bounded, and calls with a credential are answered: on kept
+// Whatever hostileClients do to the hook's port, the memory of the process is bounded, and calls with a credential are answered: on kept
 // connections and on new ones.
 func TestHostileClientsNeitherFillTheMemoryNorLockOktaOut(t *testing.T) {
 	dir, certificates := t.TempDir(), t.TempDir()
@@ -50,29 +50,29 @@ func TestHostileClientsNeitherFillTheMemoryNorLockOktaOut(t *testing.T) {
 		for _, attack := range []struct {
 			name string
 			only string // the server that it is about; "" for both
-			run  func(s *strangers)
+			run  func(s *hostileClients)
 		}{
-			{"10,000 connections on which nothing is said", "plain", func(s *strangers) { s.each(idleStrangers, func(conn net.Conn) { s.hold(conn) }) }},
-			{"headers that come byte by byte", "plain", func(s *strangers) { s.each(busyStrangers, s.dribble("POST /okta/registration HTTP/1.1\r\nX-Long: ")) }},
-			{"bodies that come byte by byte", "plain", func(s *strangers) {
-				s.each(busyStrangers, s.dribble("POST /okta/registration HTTP/1.1\r\nHost: hook\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"))
+			{"10,000 connections on which nothing is said", "plain", func(s *hostileClients) { s.each(idleConnections, func(conn net.Conn) { s.hold(conn) }) }},
+			{"headers that come byte by byte", "plain", func(s *hostileClients) { s.each(busyConnections, s.dribble("POST /okta/registration HTTP/1.1\r\nX-Long: ")) }},
+			{"bodies that come byte by byte", "plain", func(s *hostileClients) {
+				s.each(busyConnections, s.dribble("POST /okta/registration HTTP/1.1\r\nHost: hook\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"))
 			}},
-			{"headers without end", "plain", func(s *strangers) {
-				s.each(busyStrangers, s.flood("POST /okta/registration HTTP/1.1\r\nX-Long: ", strings.Repeat("x", 64<<10)))
+			{"headers without end", "plain", func(s *hostileClients) {
+				s.each(busyConnections, s.flood("POST /okta/registration HTTP/1.1\r\nX-Long: ", strings.Repeat("x", 64<<10)))
 			}},
-			{"bodies without end", "plain", func(s *strangers) {
-				s.each(busyStrangers, s.flood("POST /okta/registration HTTP/1.1\r\nHost: hook\r\nTransfer-Encoding: chunked\r\n\r\n", "8000\r\n"+strings.Repeat("x", 0x8000)+"\r\n"))
+			{"bodies without end", "plain", func(s *hostileClients) {
+				s.each(busyConnections, s.flood("POST /okta/registration HTTP/1.1\r\nHost: hook\r\nTransfer-Encoding: chunked\r\n\r\n", "8000\r\n"+strings.Repeat("x", 0x8000)+"\r\n"))
 			}},
-			{"calls one behind the other without waiting", "plain", func(s *strangers) {
-				s.each(busyStrangers, s.flood("", strings.Repeat("POST /okta/registration HTTP/1.1\r\nHost: hook\r\nContent-Length: 2\r\n\r\n{}", 50)))
+			{"calls one behind the other without waiting", "plain", func(s *hostileClients) {
+				s.each(busyConnections, s.flood("", strings.Repeat("POST /okta/registration HTTP/1.1\r\nHost: hook\r\nContent-Length: 2\r\n\r\n{}", 50)))
 			}},
-			{"answers that nobody takes", "plain", func(s *strangers) {
-				s.each(busyStrangers, s.write(strings.Repeat("GET / HTTP/1.1\r\nHost: hook\r\n\r\n", 2000)))
+			{"answers that nobody takes", "plain", func(s *hostileClients) {
+				s.each(busyConnections, s.write(strings.Repeat("GET / HTTP/1.1\r\nHost: hook\r\n\r\n", 2000)))
 			}},
-			{"connections that come and go", "", func(s *strangers) { s.churn() }},
-			{"handshakes that are not begun", "TLS", func(s *strangers) { s.each(idleStrangers/4, func(conn net.Conn) { s.hold(conn) }) }},
-			{"handshakes that end in the middle", "TLS", func(s *strangers) { s.each(busyStrangers, s.write("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")) }},
-			{"connections closed by half", "TLS", func(s *strangers) { s.each(busyStrangers, s.halfClose) }},
+			{"connections that come and go", "", func(s *hostileClients) { s.churn() }},
+			{"handshakes that are not begun", "TLS", func(s *hostileClients) { s.each(idleConnections/4, func(conn net.Conn) { s.hold(conn) }) }},
+			{"handshakes that end in the middle", "TLS", func(s *hostileClients) { s.each(busyConnections, s.write("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")) }},
+			{"connections closed by half", "TLS", func(s *hostileClients) { s.each(busyConnections, s.halfClose) }},
 		} {
 			if attack.only != "" && attack.only != server.name {
 				continue
@@ -80,7 +80,7 @@ func TestHostileClientsNeitherFillTheMemoryNorLockOktaOut(t *testing.T) {
 			t.Run(server.name+"/"+attack.name, func(t *testing.T) {
 				op.forgetPeak(t)
 				guests := newGuests(t, op, server.secure)
-				hostile := newStrangers(address)
+				hostile := newHostileClients(address)
 				attack.run(hostile)
 				hostile.end()
 				report := guests.end(t)
@@ -166,7 +166,7 @@ func (g *guests) join(t *testing.T, url string, keeps bool, secure *tls.Config, 
 	t.Helper()
 	// As Okta would: 3 s for everything.
 	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: !keeps, TLSClientConfig: secure}}
-	if fault := g.call(client, url, keeps); fault != "" { // before the strangers come
+	if fault := g.call(client, url, keeps); fault != "" { // before the hostileClients come
 		t.Fatal(fault)
 	}
 	g.ended.Go(func() {
@@ -240,21 +240,21 @@ func (g *guests) end(t *testing.T) string {
 	return fmt.Sprintf("kept connections: %s; new ones: %s; %d made twice", told(g.kept), told(g.fresh), g.again.Load())
 }
 
-// strangers are connections of callers without a credential.
-type strangers struct {
+// hostileClients are connections of callers without a credential.
+type hostileClients struct {
 	address string
 	over    chan struct{}
 	ended   sync.WaitGroup
 	opened  atomic.Int64
 }
 
-func newStrangers(address string) *strangers {
-	return &strangers{address: address, over: make(chan struct{})}
+func newHostileClients(address string) *hostileClients {
+	return &hostileClients{address: address, over: make(chan struct{})}
 }
 
 // each opens so many connections, ten in a millisecond at most, each treated in a way of its own, until the siege is over. All at once
 // would be a test of the machine that the load generator shares, whose queue of handshakes overflows.
-func (s *strangers) each(count int, treat func(net.Conn)) {
+func (s *hostileClients) each(count int, treat func(net.Conn)) {
 	for i := range count {
 		if i%10 == 9 {
 			time.Sleep(time.Millisecond)
@@ -272,16 +272,16 @@ func (s *strangers) each(count int, treat func(net.Conn)) {
 	time.Sleep(siege)
 }
 
-func (s *strangers) end() {
+func (s *hostileClients) end() {
 	close(s.over)
 	s.ended.Wait()
 }
 
 // hold keeps a connection until the siege is over.
-func (s *strangers) hold(net.Conn) { <-s.over }
+func (s *hostileClients) hold(net.Conn) { <-s.over }
 
 // dribble says a beginning at once, and then a byte every now and then.
-func (s *strangers) dribble(beginning string) func(net.Conn) {
+func (s *hostileClients) dribble(beginning string) func(net.Conn) {
 	return func(conn net.Conn) {
 		text := []byte(beginning)
 		for {
@@ -299,7 +299,7 @@ func (s *strangers) dribble(beginning string) func(net.Conn) {
 }
 
 // flood says a beginning, and then a text again and again, as fast as it is taken.
-func (s *strangers) flood(beginning, text string) func(net.Conn) {
+func (s *hostileClients) flood(beginning, text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, conn) }()
 		said := beginning
@@ -320,7 +320,7 @@ func (s *strangers) flood(beginning, text string) func(net.Conn) {
 }
 
 // write says a text and takes no answer.
-func (s *strangers) write(text string) func(net.Conn) {
+func (s *hostileClients) write(text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		_ = conn.SetWriteDeadline(time.Now().Add(siege))
 		_, _ = io.WriteString(conn, text)
@@ -329,7 +329,7 @@ func (s *strangers) write(text string) func(net.Conn) {
 }
 
 // halfClose shakes hands over TLS, ends its own half, and stays.
-func (s *strangers) halfClose(conn net.Conn) {
+func (s *hostileClients) halfClose(conn net.Conn) {
 	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	_ = conn.SetDeadline(time.Now().Add(siege))
 	if secure.Handshake() != nil {
@@ -341,7 +341,7 @@ func (s *strangers) halfClose(conn net.Conn) {
 }
 
 // churn opens connections and closes them at once.
-func (s *strangers) churn() {
+func (s *hostileClients) churn() {
 	for range 8 {
 		s.ended.Go(func() {
 			for {

@@ -2,104 +2,162 @@ package fences
 
 import (
 	"go/ast"
-	"path"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"unicode"
 )
 
-// notOurWords are not part of a name of ours: they say that something is done to something, and not what.
-var notOurWords = []string{
-	"manager", "service", "util", "utils", "helper", "helpers", "common", "data", "info", "process", "handle",
-	"whitelist", "blacklist",
+// glossary reads the table of words in CONTRIBUTING.md: what not to write, and what to write instead.
+func glossary(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "| write | not |\n|---|---|\n")
+	if !found {
+		t.Fatal("CONTRIBUTING.md has no table of words")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	instead := map[string]string{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) != 4 {
+			t.Fatalf("CONTRIBUTING.md: %q has not two columns", line)
+		}
+		for word := range strings.SplitSeq(cells[2], ",") {
+			instead[strings.TrimSpace(word)] = strings.TrimSpace(cells[1])
+		}
+	}
+	return instead
 }
 
-// othersWords are names that others gave: of Okta, of Kubernetes, of controller-runtime, of a decoder's errors.
-var othersWords = strings.NewReplacer(
-	"SelfService", "", "ServiceAccount", "", "serviceAccount", "", "WithManager", "", "TrailingData", "", "zz_generated", "",
-)
-
-// othersMethods are methods of interfaces that others made: logr.LogSink and slog.Handler.
-var othersMethods = []string{"Info", "Handle"}
-
-func TestNamesSayWhatTheyName(t *testing.T) {
+func TestNamesAndTextsKeepTheGlossary(t *testing.T) {
+	instead := glossary(t)
 	files, sources := sources(t)
 	for _, source := range sources {
 		for part := range strings.SplitSeq(strings.TrimSuffix(source.path, ".go"), "/") {
-			if word := notOurs(part); word != "" {
-				t.Errorf("%s: the path holds %q: name it for its concern", source.path, word)
+			if word := wordIn(words(part), instead); word != "" {
+				t.Errorf("%s: the path holds %q: write %s", source.path, word, instead[word])
 			}
 		}
 		for _, name := range declared(source.file) {
-			if word := notOurs(name.Name); word != "" {
-				line := files.Position(name.Pos()).Line
-				t.Errorf("%s:%d: the name %s holds %q: name what it is", path.Clean(source.path), line, name.Name, word)
+			if word := wordIn(words(name.Name), instead); word != "" {
+				t.Errorf("%s:%d: the name %s holds %q: write %s", source.path, files.Position(name.Pos()).Line, name.Name, word, instead[word])
+			}
+		}
+		if strings.HasSuffix(source.path, "_test.go") || !isShipped(source.path) {
+			continue
+		}
+		for place, text := range texts(source.file) {
+			if word := wordIn(words(text), instead); word != "" {
+				t.Errorf("%s:%d: %q: write %s", source.path, files.Position(place).Line, word, instead[word])
 			}
 		}
 	}
 }
 
-// declared returns the names that file declares at its top: functions, methods, types, constants, variables. Fields and locals
-// often repeat a name that others chose, such as the `data` of Okta's call.
+// isShipped says whether a file becomes part of a program that is installed.
+func isShipped(path string) bool {
+	top, _, _ := strings.Cut(path, "/")
+	return slices.Contains([]string{"api", "cmd", "controllers", "hookserver", "internal", "rules"}, top)
+}
+
+// texts returns the comments of a file and its string literals but for imports, by their places.
+func texts(file *ast.File) map[token.Pos]string {
+	found := map[token.Pos]string{}
+	for _, comment := range file.Comments {
+		found[comment.Pos()] = comment.Text()
+	}
+	ast.Inspect(file, func(node ast.Node) bool {
+		switch node := node.(type) {
+		case *ast.ImportSpec:
+			return false
+		case *ast.BasicLit:
+			if node.Kind == token.STRING {
+				found[node.Pos()] = node.Value
+			}
+		}
+		return true
+	})
+	return found
+}
+
+// declared returns the names that a file declares outside of functions: functions, methods, types, fields, constants, variables. A test's
+// name is a sentence, and is left out.
 func declared(file *ast.File) []*ast.Ident {
 	var names []*ast.Ident
 	for _, declaration := range file.Decls {
 		switch declaration := declaration.(type) {
 		case *ast.FuncDecl:
-			method := declaration.Recv != nil && slices.Contains(othersMethods, declaration.Name.Name)
-			test := strings.HasPrefix(declaration.Name.Name, "Test") // a sentence
-			if !method && !test {
+			if !strings.HasPrefix(declaration.Name.Name, "Test") {
 				names = append(names, declaration.Name)
 			}
 		case *ast.GenDecl:
-			for _, spec := range declaration.Specs {
-				switch spec := spec.(type) {
+			ast.Inspect(declaration, func(node ast.Node) bool {
+				switch node := node.(type) {
 				case *ast.ValueSpec:
-					names = append(names, spec.Names...)
+					names = append(names, node.Names...)
 				case *ast.TypeSpec:
-					names = append(names, spec.Name)
+					names = append(names, node.Name)
+				case *ast.Field:
+					names = append(names, node.Names...)
+				case *ast.FuncLit:
+					return false
 				}
-			}
+				return true
+			})
 		}
 	}
 	return names
 }
 
-// notOurs returns the first word of name that is not ours, or "".
-func notOurs(name string) string {
-	for _, word := range words(othersWords.Replace(name)) {
-		if slices.Contains(notOurWords, word) {
-			return word
+// wordIn returns the first word or phrase of the glossary that occurs in a text, or "".
+func wordIn(text []string, instead map[string]string) string {
+	joined := " " + strings.Join(text, " ") + " "
+	for _, phrase := range slices.Sorted(maps.Keys(instead)) {
+		if strings.Contains(joined, " "+phrase+" ") || strings.Contains(joined, " "+phrase+"s ") {
+			return phrase
 		}
 	}
 	return ""
 }
 
-// words splits a name at underscores, hyphens, dots and where a capital follows a small letter; all in small letters.
-func words(name string) []string {
+// words splits a text or a name into its words: at everything that is no letter, and where a capital follows a small letter. All are in
+// small letters.
+func words(text string) []string {
 	var split strings.Builder
 	small := false
-	for _, r := range name {
+	for _, r := range text {
 		if unicode.IsUpper(r) && small {
 			split.WriteByte(' ')
 		}
 		small = unicode.IsLower(r) || unicode.IsDigit(r)
 		split.WriteRune(unicode.ToLower(r))
 	}
-	return strings.FieldsFunc(split.String(), func(r rune) bool { return strings.ContainsRune(" _-.", r) })
+	return strings.FieldsFunc(split.String(), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-func TestWordsOfAName(t *testing.T) {
-	for name, want := range map[string][]string{
-		"policyInfo":        {"policy", "info"},
-		"Information":       {"information"},
-		"string_utils_test": {"string", "utils", "test"},
-		"ServeHTTP":         {"serve", "http"},
-		"database":          {"database"},
+func TestWordsOfAText(t *testing.T) {
+	for text, want := range map[string][]string{
+		"policyInfo":          {"policy", "info"},
+		"string_lists_test":   {"string", "lists", "test"},
+		"ServeHTTP":           {"serve", "http"},
+		"What nobody\nreads.": {"what", "nobody", "reads"},
 	} {
-		if got := words(name); !slices.Equal(got, want) {
-			t.Errorf("words(%q) = %q, want %q", name, got, want)
+		if got := words(text); !slices.Equal(got, want) {
+			t.Errorf("words(%q) = %q, want %q", text, got, want)
+		}
+	}
+	instead := map[string]string{"octet": "byte", "one that": "a list that"}
+	for text, want := range map[string]string{"maxOctets": "octet", "// one that\n// counts": "one that", "bone that": "", "handleInfo": ""} {
+		if got := wordIn(words(text), instead); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
 }

@@ -162,8 +162,8 @@ func (q question) right() string {
 	return right
 }
 
-// standing are verbs that stand for a right of their own on a resource.
-var standing = map[string][]string{
+// ownRights are verbs that stand for a right of their own on a resource.
+var ownRights = map[string][]string{
 	"roles": {"bind", "escalate"}, "clusterroles": {"bind", "escalate"}, "serviceaccounts": {"impersonate"},
 	"certificatesigningrequests": {"approve", "sign", "attest"},
 }
@@ -185,7 +185,7 @@ func (c *cluster) questions(t *testing.T, scopes []string) []question {
 		}
 		for _, resource := range list.APIResources {
 			name, sub, _ := strings.Cut(resource.Name, "/")
-			asked := slices.Concat(verbs, standing[name])
+			asked := slices.Concat(verbs, ownRights[name])
 			if sub != "" {
 				asked = resource.Verbs // a right to what there is no call for is none
 			}
