@@ -167,7 +167,7 @@ func (c *testCluster) followPages(t *testing.T) {
 	}
 }
 
-func TestThePageHasEveryFlagMemberAndObjectionOfLists(t *testing.T) {
+func TestThePageHasEveryFlagMemberAndRefusalOfLists(t *testing.T) {
 	want := map[string]bool{}
 	for _, command := range []*cobra.Command{newListsSync(streams{}), newListsRollback(streams{})} {
 		command.Flags().VisitAll(func(flag *pflag.Flag) { want["--"+flag.Name] = true })

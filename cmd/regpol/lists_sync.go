@@ -134,14 +134,14 @@ func parsePercent(text string) (float64, error) {
 // request returns what the flags ask for, without the content, and who fetches that.
 func (o *listsSyncOptions) request(s streams) (*listsync.Fetcher, listsync.Request, error) {
 	r := listsync.Request{
-		Name: o.name, Source: listsync.Shown(o.source), Use: listsync.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
+		Name: o.name, Source: listsync.DisplaySource(o.source), Use: listsync.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
 		Adopt: o.adopt, DryRun: o.dryRun,
 	}
 	fetcher := &listsync.Fetcher{Stdin: s.in, Timeout: o.timeout, RedirectHosts: o.redirects}
 	if err := o.validate(); err != nil {
 		return nil, r, err
 	}
-	if err := listsync.Check(o.source); err != nil {
+	if err := listsync.CheckSource(o.source); err != nil {
 		return nil, r, err
 	}
 	switch {
@@ -196,7 +196,7 @@ func (o *listsSyncOptions) run(ctx context.Context, s streams) error {
 	progress.step("reading " + request.Source)
 	text, err := fetcher.Fetch(ctx, o.source)
 	if err != nil {
-		syncer.Failed(ctx, request, err)
+		syncer.RecordFetchError(ctx, request, err)
 		return &exitError{listsFault(err), err}
 	}
 	request.Text = text

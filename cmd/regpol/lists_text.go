@@ -40,14 +40,14 @@ func listText(r *listsync.Report, coloured bool) []byte {
 	if len(r.Deleted) > 0 {
 		line("deleted", strings.Join(r.Deleted, ", "))
 	}
-	if len(r.Objections) > 0 {
+	if len(r.Refusals) > 0 {
 		heading := "Why"
 		if r.Outcome != listsync.Refused {
 			heading = "Accepted all the same"
 		}
 		fmt.Fprintf(&w, "\n%s\n", inkHeading.paint(heading, coloured))
-		for _, objection := range r.Objections {
-			fmt.Fprintf(&w, "  %-15s  %s\n", objection.Kind, objection.Text)
+		for _, refusal := range r.Refusals {
+			fmt.Fprintf(&w, "  %-15s  %s\n", refusal.Kind, refusal.Text)
 		}
 	}
 	if r.Accept != "" {

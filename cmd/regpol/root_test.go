@@ -123,7 +123,7 @@ func TestADryRunOfAFileNeedsNoCluster(t *testing.T) {
 	}
 	got = runRegpol(t, "acme.example\n", "lists", "sync", "disposable", "-", "--dry-run")
 	if got.code != exitAllowed || !strings.HasPrefix(got.out, "done  default/disposable (dry run)\n") ||
-		!strings.Contains(got.out, "  entries    1 (1 new, 0 gone)\n") || !strings.Contains(got.err, "warning: there is no cluster") {
+		!strings.Contains(got.out, "  entries    1 (1 new, 0 gone)\n") || !strings.Contains(got.err, "warning: without a cluster") {
 		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 	}
 	if got = runRegpol(t, "acme.example\n", "lists", "sync", "disposable", "-"); got.code != exitUsage ||
