@@ -143,8 +143,13 @@ build: ## Build the programs, static, into bin/, as VERSION
 	@ln -sf regpol $(BIN)/kubectl-regpol
 
 .PHONY: cross
-cross: ## See that regpol builds for Windows and macOS
-	@for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 go build -o /dev/null ./cmd/regpol; done
+cross: ## See that regpol builds for Windows and macOS, and vet its packages there
+	@for os in windows darwin; do \
+	  export GOOS=$$os CGO_ENABLED=0; \
+	  go build -o /dev/null ./cmd/regpol; \
+	  packages=$$(go list -deps ./cmd/regpol | grep -E '/operator/(cmd|internal)/'); \
+	  go vet $$packages; \
+	done
 
 .PHONY: sbom
 sbom: build ## Write what is linked into the programs as CycloneDX, bin/*.cdx.json, and check its licences

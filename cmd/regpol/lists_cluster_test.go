@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -53,7 +55,7 @@ func TestListsInACluster(t *testing.T) {
 		{"another content", "", []string{"sync", "disposable", file("disposable.txt"), "--sha256", strings.Repeat("0", 64)}, exitDenied, "--sha256 requires sha256:0000"},
 		{"of somebody else", "", []string{"sync", "kube-root-ca", file("disposable.txt")}, exitUsage, "--adopt"},
 		{"nothing to go back to", "", []string{"rollback", "customers"}, exitUsage, "no such content is kept"},
-		{"a name that is none", "", []string{"sync", "Disposable", file("disposable.txt")}, exitUsage, "is no name for a ConfigMap"},
+		{"a name that is none", "", []string{"sync", "Disposable", file("disposable.txt")}, exitUsage, "is not a valid name of a list"},
 		{"a digest that is none", "", []string{"sync", "disposable", file("disposable.txt"), "--accept", "yes"}, exitUsage, "--accept: not a digest: write sha256:"},
 		{"a percentage that is none", "", []string{"sync", "disposable", file("disposable.txt"), "--max-change", "NaN"}, exitUsage, `--max-change: "NaN" is not a percentage: write it as 20%`},
 		{"a size that is none", "", []string{"sync", "disposable", file("disposable.txt"), "--max-size", "big"}, exitUsage, "--max-size: \"big\" is not a size: write it as 500k"},
@@ -94,7 +96,7 @@ func TestListsInACluster(t *testing.T) {
 		}
 		limit("null")
 		got = lists("", "sync", "large", file("disposable.txt"), "--dry-run")
-		if got.code != exitAllowed || !strings.Contains(got.out, "memory     65 KiB; no policy's status says how much the namespace may take\n") {
+		if got.code != exitAllowed || !strings.Contains(got.out, "memory     65 KiB; the limit of the namespace is not known: no policy's status has it\n") {
 			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 		}
 	})

@@ -134,7 +134,7 @@ func TestADryRunOfAFileNeedsNoCluster(t *testing.T) {
 	for i := range 300 {
 		entry += "d" + strconv.Itoa(i) + ".example\n"
 	}
-	if got = runRegpol(t, entry, "lists", "sync", "disposable", "-", "--dry-run"); !strings.Contains(got.out, "  skipped    line 2, which is no entry\n") {
+	if got = runRegpol(t, entry, "lists", "sync", "disposable", "-", "--dry-run"); !strings.Contains(got.out, "  skipped    line 2, which is not an entry\n") {
 		t.Errorf("a line that is no entry:\n%s%s", got.out, got.err)
 	}
 }
