@@ -11,10 +11,10 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// root is the work tree. It is told before any test leaves this package's folder.
+// root is the work tree. It is set before any test changes the working directory.
 var root, _ = filepath.Abs("../..")
 
-// ran is what came of a run of the program.
+// ran is the result of a run of the program.
 type ran struct {
 	code     int
 	out, err string
@@ -70,7 +70,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 				"  nothing: the registration continues",
 			},
 		},
-		"a deny of one policy beats the allows of all others": {
+		"a deny of one policy overrules the allows of all others": {
 			[]string{"jo@contractors.acme.com", "--policies", samples}, exitDenied, rules.ReasonDenied,
 			[]string{
 				"denied   jo@contractors.acme.com",
@@ -83,7 +83,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 				"  Identity Engine  next to email: Contractors get their account from the person they work for.",
 			},
 		},
-		"an Audit policy is told with what it would change": {
+		"an Audit policy is shown with what it would change": {
 			[]string{"jo@free-mail.example", "--policies", samples}, exitAllowed, rules.ReasonAllowed,
 			[]string{`  default/audit-first             Audit, decides nothing: denies email and login by spec.deny.domains[0] ` +
 				`"free-mail.example"; enforced it would make this DENY (Denied)`},
@@ -93,7 +93,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 			[]string{`  default/one-company             allows email and login by spec.allow.domains[0] "acme.com"; ` +
 				"so does default/company-and-subdomains, which is first by name"},
 		},
-		"within a policy the lower rung beats the higher": {
+		"within a policy the more specific entry takes precedence": {
 			[]string{"mallory@partner.example", "--policies", samples + "/partners-by-address.yaml"}, exitDenied, rules.ReasonDenied,
 			[]string{
 				`  default/partners-by-address  decides: denies email and login by spec.deny.addresses[0] "mallory@partner.example"`,
@@ -108,7 +108,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 				`  default/one-company  allows login by spec.allow.domains[0] "acme.com" only: one policy must allow every address`,
 			},
 		},
-		"an entry that just misses is named": {
+		"a near miss is named": {
 			[]string{"jo@uk.acme.com", "--policies", samples + "/one-company.yaml"}, exitDenied, rules.ReasonNotAllowed,
 			[]string{
 				"  default/one-company  no entry matches",
@@ -168,7 +168,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 			exitDenied, rules.ReasonNoPolicyApplies,
 			[]string{"  default/one-company  does not apply: it is for the source rul1", "                         not in force: spec.appliesTo.sources: "},
 		},
-		"a policy that is wholly outside of its namespace's sources": {
+		"a policy with only sources outside of its namespace's": {
 			[]string{
 				"jo@acme.com", "--shape", "progressive", "--source", "rul1bufGk5dJdRYw50g4", "--namespace-sources", "default=rul9",
 				"--policies", samples + "/progressive-profile.yaml",

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// secret stands in every part of a URL that may hold one. No error may hold it.
+	// secret is in every part of a URL that may contain a secret. No error may contain it.
 	secret = "hunter2"
 	text   = "mailinator.example\nyopmail.example\n"
 )

@@ -10,7 +10,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// list compiles entries.
+// list compiles a list of entries.
 func list(entries ...string) *rules.List {
 	return rules.CompileList([]byte(strings.Join(entries, "\n") + "\n"))
 }

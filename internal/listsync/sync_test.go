@@ -78,7 +78,7 @@ func TestOnlyTheShardsThatChangeAreWritten(t *testing.T) {
 	}
 }
 
-// A large list takes its time, and whoever waits is told where it is.
+// A large list takes a while, so its steps are reported.
 func TestTheStepsOfALargeListAreTold(t *testing.T) {
 	p := newPlace(t)
 	var steps []string
@@ -124,7 +124,7 @@ func TestADryRunNeedsNoCluster(t *testing.T) {
 			t.Errorf("%q: warnings %q", text, report.Warnings)
 		}
 	}
-	syncer.RecordFetchError(t.Context(), request, ErrSource) // tells nobody
+	syncer.RecordFetchError(t.Context(), request, ErrSource) // must not fail without a cluster
 }
 
 func TestADryRunWritesNothing(t *testing.T) {
