@@ -47,8 +47,8 @@ func newCall(s streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "call URL [ADDRESS]",
 		Short: "Call a running hook as Okta would, and report its faults",
-		Long: `Call a running hook, of this operator or any other, as Okta would: over IPv4 and HTTP/1.1, within 3 seconds, with one retry and
-without following redirects. Print what Okta would do, what the person would read, and every fault with its fix.
+		Long: `Call a running hook, of this operator or any other, as Okta would: over IPv4 and HTTP/1.1, within 3 seconds, with one retry
+and without following redirects. Print what Okta would do, what the person would read, and every fault with its fix.
 
 The credential comes from a file or from the environment variable REGPOL_CREDENTIAL, and is never shown. If there is one, the hook
 is called twice more, without it and with a wrong one, to check that it refuses both calls; --no-probe skips that.

@@ -36,7 +36,7 @@ func (o *explainOptions) readCall(stdin io.Reader) (explainedCall, error) {
 		}
 		request, err := okta.Decode(call.Body, o.attributes)
 		if err != nil {
-			return explainedCall{}, fmt.Errorf("Okta could not make this call: %w", err)
+			return explainedCall{}, fmt.Errorf("not a call that Okta can make: %w", err)
 		}
 		request.Source = o.source // replaces the invented source, which a policy might name
 		return explainedCall{request, call.Shape}, nil

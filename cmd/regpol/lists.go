@@ -115,8 +115,8 @@ func newListsRollback(s streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "rollback NAME [DIGEST]",
 		Short: "Restore old content of a list",
-		Long: `Restore old content of a list: the content that was replaced last, or the content with DIGEST. It must still be kept (--keep of
-regpol lists sync). The guard does not check it again, because it was in force before. The next synchronisation writes its own
+		Long: `Restore old content of a list: the content that was replaced last, or the content with DIGEST. It must still be kept (--keep
+of regpol lists sync). The guard does not check it again, because it was in force before. The next synchronisation writes its own
 source again: suspend the CronJob first.
 
 Exit codes: 0 done, 2 wrong usage or no such content is kept, 3 the API server failed.`,

@@ -56,8 +56,8 @@ func newListsSync(s streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "sync NAME (FILE|-|URL)",
 		Short: "Write a list from a file, standard input or an HTTPS URL into ConfigMaps",
-		Long: `Write a list from a file, standard input or an HTTPS URL into the ConfigMap NAME, and a large one into shards beside it. Nothing
-is written if nothing changed. Policies see the old list or the new one, never a part.
+		Long: `Write a list from a file, standard input or an HTTPS URL into the ConfigMap NAME, and a large one into shards beside it.
+Nothing is written if nothing changed. Policies see the old list or the new one, never a part.
 
 A guard checks the new content first, and names the entries that it refuses. It refuses
   - content that is not a list,

@@ -84,8 +84,8 @@ func (r *run) checkMemory(ctx context.Context, policies []unstructured.Unstructu
 			refusals = append(refusals, Refusal{Kind: OverBudget, Text: fmt.Sprintf(
 				"the operator would refuse the list: it takes %s of memory (%s of text, %d lines), and of the %s that namespace %s may take, "+
 					"%s are left for it: shorten the list, delete policies or other lists, or have --namespace-limits raised",
-				budget.Size(newSizes[ref].cost()), budget.Size(newSizes[ref].bytes), newSizes[ref].lines, budget.Size(limit), r.request.Namespace,
-				budget.Size(max(0, left)))})
+				budget.Size(newSizes[ref].cost()), budget.Size(newSizes[ref].bytes), newSizes[ref].lines,
+				budget.Size(limit), r.request.Namespace, budget.Size(max(0, left)))})
 		case fitted[ref]:
 			refusals = append(refusals, Refusal{Kind: OverBudget, Affects: ref.configMap, Text: fmt.Sprintf(
 				"the operator would refuse list %s, which takes %s of memory: beside the new content, which takes %s, %s are left for it of the "+

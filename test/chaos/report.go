@@ -27,7 +27,9 @@ func (c *chaos) report(calm bool) (passed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	found := history.Check(h, history.Limits{Answer: oktaTimeout, Staleness: staleness, Unfenced: unfencedStaleness, Again: readableAgainWithin})
+	found := history.Check(h, history.Limits{
+		Answer: oktaTimeout, Staleness: staleness, Unfenced: unfencedStaleness, Again: readableAgainWithin,
+	})
 	c.summary(h, versions, &found)
 	var failures, passes int
 	check := func(name string, held int, broken bool) {
@@ -117,7 +119,8 @@ func (c *chaos) summary(h *history.History, versions *Versions, found *history.R
 		}
 	}
 	fmt.Fprintf(c.out, "Ready was read %d times, and was True %d times for %d of %d generations; %d answers are excused, because "+
-		"their replica was not serving by the EndpointSlices\n", len(h.Observations), ready, len(c.watcher.ready), generations, found.Excused)
+		"their replica was not serving by the EndpointSlices\n",
+		len(h.Observations), ready, len(c.watcher.ready), generations, found.Excused)
 }
 
 func (c *chaos) show(h *history.History, violations []history.Violation) {

@@ -259,8 +259,9 @@ func (c *chaos) history(ctx context.Context) (*history.History, *Versions, error
 		namespaces[name].Unreadable = spans
 	}
 	return &history.History{
-		Versions: versions.byDigest, Namespaces: namespaces, Calls: calls, Observations: c.watcher.observations, ServingPeriods: c.endpoints.ServingPeriods(),
-		Unfenced: c.faults.unfenced, Stalls: c.stallDetector.stalls(),
+		Versions: versions.byDigest, Namespaces: namespaces, Calls: calls, Observations: c.watcher.observations,
+		ServingPeriods: c.endpoints.ServingPeriods(),
+		Unfenced:       c.faults.unfenced, Stalls: c.stallDetector.stalls(),
 	}, versions, nil
 }
 

@@ -334,7 +334,8 @@ func (v *Versions) mixtures(_ int, oldest, now history.Part) []history.Part {
 		backFrom(oldest.Lists[0], now.Lists[0], maxListDistance, func(first, firstDistance int) {
 			backFrom(oldest.Lists[1], now.Lists[1], maxListDistance, func(second, secondDistance int) {
 				all = append(all, mixture{
-					history.Part{Policies: policies, Lists: [history.ListCount]int{first, second}}, distance + firstDistance + secondDistance,
+					history.Part{Policies: policies, Lists: [history.ListCount]int{first, second}},
+					distance + firstDistance + secondDistance,
 				})
 			})
 		})

@@ -153,7 +153,8 @@ func (c *checker) checkCall(i int) {
 	known = known && c.begin(version) <= call.End
 	c.record(UnknownDigest, i, !known, "no state stored before the answer has the digest %q", call.Digest)
 	if call.Allow {
-		c.record(WrongAllow, i, !c.allowedBySome(call, version), "no version in force since %s before the call allows it", c.staleness(call))
+		c.record(WrongAllow, i, !c.allowedBySome(call, version), "no version in force since %s before the call allows it",
+			c.staleness(call))
 	}
 	if !known {
 		return
