@@ -145,8 +145,13 @@ build: ## Build the programs statically into bin/, with VERSION
 	@ln -sf regpol $(BIN)/kubectl-regpol
 
 .PHONY: cross
-cross: ## Check that regpol builds for Windows and macOS
-	@for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 go build -o /dev/null ./cmd/regpol; done
+cross: ## Build regpol and vet its packages for Windows and macOS
+	@for os in windows darwin; do \
+	  export GOOS=$$os CGO_ENABLED=0; \
+	  go build -o /dev/null ./cmd/regpol; \
+	  packages=$$(go list -deps ./cmd/regpol | grep -E '/operator/(cmd|internal)/'); \
+	  go vet $$packages; \
+	done
 
 .PHONY: sbom
 sbom: build ## Write a CycloneDX bill of materials for each program, bin/*.cdx.json, and check the licences

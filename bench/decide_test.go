@@ -1,4 +1,5 @@
-// Package bench measures the operator's parts side by side. README.md says how to run it and how to read it.
+// Package bench measures parts of the operator side by side. README.md describes how to run it and how to read the
+// results.
 package bench
 
 import (
@@ -8,7 +9,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// source is that of every call; policies that name another one cannot match.
+// source is the source of every call. Policies that name another source do not apply.
 const source = "rul1bufGk5dJdRYw50g4"
 
 var (
@@ -28,7 +29,7 @@ func BenchmarkDecideByDomains(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideByPolicies has one domain a policy. All of the policies apply to the call, but one of them matches.
+// BenchmarkDecideByPolicies has policies with one domain each. All apply to the call, and one of them matches.
 func BenchmarkDecideByPolicies(b *testing.B) {
 	for _, n := range policyCounts {
 		policies := make([]rules.Policy, n)
@@ -45,7 +46,7 @@ func BenchmarkDecideByPolicies(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideByPoliciesOfOtherSources has policies of which all but one are for another source, each for its own.
+// BenchmarkDecideByPoliciesOfOtherSources has policies for different sources, of which one applies to the call.
 func BenchmarkDecideByPoliciesOfOtherSources(b *testing.B) {
 	for _, n := range policyCounts {
 		policies := make([]rules.Policy, n)
@@ -61,7 +62,7 @@ func BenchmarkDecideByPoliciesOfOtherSources(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideByPoliciesThatMatch has policies that all allow the same domain: the work that cannot be saved.
+// BenchmarkDecideByPoliciesThatMatch has policies that all allow the same domain, which is the worst case.
 func BenchmarkDecideByPoliciesThatMatch(b *testing.B) {
 	for _, n := range policyCounts {
 		policies := make([]rules.Policy, n)
@@ -124,7 +125,7 @@ func domains(n int) []string {
 
 func domain(i int) string { return fmt.Sprintf("company-%06d.example.com", i) }
 
-// signUp is a call with the address jo@domain as its email and its login, as most are.
+// signUp returns a call with the address jo@domain as email and login, as most calls have.
 func signUp(domain string) rules.Call {
 	address := "jo@" + domain
 	return rules.Call{

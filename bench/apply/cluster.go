@@ -36,7 +36,7 @@ const (
 
 var policies = v1alpha1.GroupVersion.WithResource("registrationpolicies")
 
-// cluster is a control plane with a bare informer and the operator's rules controller, each with its own watch.
+// cluster is a control plane with a bare informer and the operator's rules controller. Each has its own watch.
 type cluster struct {
 	store  *rules.Store
 	client dynamic.ResourceInterface
@@ -44,7 +44,7 @@ type cluster struct {
 	stop   func() error
 }
 
-// startCluster returns a cluster with the policy that is edited and others, when both watches have seen them.
+// startCluster returns a cluster with the edited policy and a number of others, after both watches have delivered them.
 func startCluster(ctx context.Context, others int) (_ *cluster, err error) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		return nil, errors.New("KUBEBUILDER_ASSETS is not set: write the directory that test/controlplane/provide.sh prints")
@@ -64,7 +64,7 @@ func startCluster(ctx context.Context, others int) (_ *cluster, err error) {
 			err = firstOf(err, environment.Stop())
 		}
 	}()
-	config.QPS = -1 // the client's own limit is not what is measured
+	config.QPS = -1 // no client-side rate limit
 
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
@@ -114,7 +114,7 @@ func (c *cluster) create(ctx context.Context, name, allowed string) error {
 	return err
 }
 
-// inform starts the bare informer, as client-go has it.
+// inform starts a bare client-go informer.
 func (c *cluster) inform(ctx context.Context, client dynamic.Interface) error {
 	informer := dynamicinformer.NewFilteredDynamicInformer(
 		client, policies, namespace, 0, toolscache.Indexers{}, nil,
@@ -131,7 +131,7 @@ func (c *cluster) inform(ctx context.Context, client dynamic.Interface) error {
 	return nil
 }
 
-// control starts the operator's rules controller. The channel says how it ended.
+// control starts the operator's rules controller. The channel gets the result of its end.
 func (c *cluster) control(ctx context.Context, config *rest.Config) (<-chan error, error) {
 	registry, logger := prometheus.NewRegistry(), logr.Discard()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{Metrics: metricsserver.Options{BindAddress: "0"}})

@@ -12,16 +12,16 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// lookInterval is how often the rules are asked whether they decide by the edit. It is the measurement's error.
-const lookInterval = 100 * time.Microsecond
+// pollInterval is the interval at which the rules are checked for an edit. It is the error of the measurement.
+const pollInterval = 100 * time.Microsecond
 
-// sample is what one edit took, from before it was sent.
+// sample has the times of one edit, measured from before it is sent.
 type sample struct {
-	informed time.Duration // until the bare informer's handler ran
-	inForce  time.Duration // until the rules decided by it
+	informed time.Duration // until the bare informer's handler runs
+	inForce  time.Duration // until the rules decide by the edit
 }
 
-// delivery is one event of the bare informer.
+// delivery is an event of the bare informer.
 type delivery struct {
 	generation int64
 	at         time.Time
@@ -40,7 +40,7 @@ func (c *cluster) deliver(ctx context.Context, updated any) {
 	}
 }
 
-// measure makes one edit.
+// measure makes an edit and measures it.
 func (c *cluster) measure(ctx context.Context, edit int) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, editDeadline)
 	defer cancel()
@@ -68,18 +68,18 @@ func (c *cluster) measure(ctx context.Context, edit int) (sample, error) {
 				return sample{informed: d.at.Sub(begin), inForce: inForceAt.Sub(begin)}, nil
 			}
 		case <-ctx.Done():
-			return sample{}, fmt.Errorf("the informer did not deliver it: %w", context.Cause(ctx))
+			return sample{}, fmt.Errorf("the informer did not deliver the edit: %w", context.Cause(ctx))
 		}
 	}
 }
 
-// await returns when the rules in force allow an address at domain.
+// await waits until the rules in force allow an address at domain.
 func (c *cluster) await(ctx context.Context, domain string) error {
 	call := rules.Call{
 		Shape:   rules.SignUp,
 		Profile: []rules.Attribute{{Name: "email", Kind: rules.Text, Text: "jo@" + domain}},
 	}
-	tick := time.NewTicker(lookInterval)
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
 		if snapshot, err := c.store.Load(); err == nil {
@@ -90,10 +90,10 @@ func (c *cluster) await(ctx context.Context, domain string) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("it did not come into force: %w", context.Cause(ctx))
+			return fmt.Errorf("the edit did not come into force: %w", context.Cause(ctx))
 		}
 	}
 }
 
-// domain is what the edited policy allows after an edit; -1 is before the first one.
+// domain returns the domain that the edited policy allows after an edit. -1 is the state before the first edit.
 func domain(edit int) string { return fmt.Sprintf("edit-%d.example.com", edit+1) }

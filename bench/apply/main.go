@@ -1,8 +1,8 @@
-// Command apply measures how long an applied policy takes until it is in force, against the delivery of the same edit to
-// a bare informer, on a real API server (envtest: KUBEBUILDER_ASSETS names the directory of kube-apiserver and etcd).
+// Command apply measures the time until an applied policy is in force, against the delivery of the same edit to a bare
+// informer, on a real API server (envtest: KUBEBUILDER_ASSETS is the directory of kube-apiserver and etcd).
 //
-// Both times begin before the edit is sent. The operator's ends when its rules decide by the edit; the informer's when
-// its event handler runs. It stops by itself.
+// Both times begin before the edit is sent. The operator's ends when its rules decide by the edit, and the informer's
+// when its event handler runs. The program ends by itself.
 package main
 
 import (
@@ -26,16 +26,16 @@ const (
 	maxEdits    = 1000
 	maxPolicies = 1000
 	maxPause    = 10 * time.Second
-	// editDeadline is the time for one edit to come into force: far beyond what it takes, and against a hang only.
+	// editDeadline limits the time of one edit. It only guards against a hang.
 	editDeadline = 30 * time.Second
-	startTime    = 2 * time.Minute // for the control plane, and the policies that are not edited
+	startTime    = 2 * time.Minute // for the control plane and the other policies
 )
 
 func run() (err error) {
 	edits := flag.Int("edits", 200, "edits of one policy, at most 1000")
-	others := flag.Int("others", 0, "further policies, which are not edited, at most 1000")
+	others := flag.Int("others", 0, "other policies, which are not edited, at most 1000")
 	pause := flag.Duration("pause", 150*time.Millisecond,
-		"time from an edit in force to the next; under the operator's 100ms, edits wait for the next build")
+		"time from an edit in force to the next edit; below the operator's 100ms, edits wait for the next build")
 	flag.Parse()
 	switch {
 	case flag.NArg() > 0:
@@ -81,7 +81,7 @@ func run() (err error) {
 	return nil
 }
 
-// firstOf returns the first error that there is.
+// firstOf returns the first error that is not nil.
 func firstOf(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -93,7 +93,7 @@ func firstOf(errs ...error) error {
 
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
 
-// quantile returns the smallest value that percent of all do not exceed.
+// quantile returns the smallest value that at least percent of the values do not exceed.
 func quantile(values []float64, percent int) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[(len(sorted)*percent+99)/100-1]

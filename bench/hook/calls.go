@@ -10,7 +10,7 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// callCase is one kind of call.
+// callCase is a kind of call.
 type callCase struct {
 	name  string
 	email string
@@ -24,8 +24,8 @@ func cases() []callCase {
 	}
 }
 
-// check makes one call, and returns its body and the length of the answer. It fails unless the answer is what it should
-// be: a comparison with a server that does something else would say nothing.
+// check makes one call, and returns its body and the length of the answer. It fails if the answer is not the expected
+// one, because a comparison would then be meaningless.
 func (c callCase) check(ctx context.Context, address string) (body []byte, answerBytes int, _ error) {
 	call, err := oktasim.Registration{Email: c.email, RequestID: "reqQFcZNuvhRj2VZbngrI2ZJA"}.Call()
 	if err != nil {
@@ -55,7 +55,7 @@ func (c callCase) check(ctx context.Context, address string) (body []byte, answe
 	return call.Body, len(answer), nil
 }
 
-// wireRequest returns the call as Okta sends it.
+// wireRequest returns the HTTP/1.1 request of a call, as Okta sends it.
 func wireRequest(address string, body []byte) []byte {
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Okta-Integrations\r\n"+
 		"Content-Type: application/json\r\nX-Okta-Request-Id: reqQFcZNuvhRj2VZbngrI2ZJA\r\nAuthorization: %s\r\n"+

@@ -19,14 +19,14 @@ const (
 	credential = "Basic YmVuY2g6bm90LWEtc2VjcmV0" // bench:not-a-secret
 )
 
-// What the rules hold: an org with a handful of partners.
+// The size of the rules: an org with a few partners.
 const (
 	policies         = 10
 	domainsOfAPolicy = 100
 )
 
-// newHookServer returns the hook server as the operator runs it: with authentication, metrics, and JSON log lines, which
-// go nowhere.
+// newHookServer returns the hook server as the operator runs it, with authentication, metrics, and JSON log lines,
+// which are discarded.
 func newHookServer() (*hookserver.Server, error) {
 	store, err := newStore()
 	if err != nil {
@@ -62,7 +62,8 @@ func newStore() (*rules.Store, error) {
 	return store, nil
 }
 
-// newCredentials loads the credential from a directory, as the operator does. Nobody changes it, so it need not stay.
+// newCredentials loads the credential from a directory, as the operator does. It removes the directory, because the
+// credential does not change.
 func newCredentials() (*hookserver.Credentials, error) {
 	dir, err := os.MkdirTemp("", "bench-hook-")
 	if err != nil {
@@ -75,5 +76,5 @@ func newCredentials() (*hookserver.Credentials, error) {
 	return hookserver.LoadCredentials(dir, logr.Discard())
 }
 
-// domain is the i-th domain that a policy allows.
+// domain returns the i-th allowed domain.
 func domain(i int) string { return fmt.Sprintf("company-%04d.example.com", i) }

@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// load is what the second process is told to do.
+// load is the job of the second process.
 type load struct {
 	Address     string        // host:port of the server
-	Request     []byte        // a whole HTTP/1.1 request, sent again and again
-	AnswerBytes int           // the length of the body that every answer must have
-	Connections int           // each sends its next request when it has the answer to the last one
-	Turn        time.Duration // after that no request is begun
+	Request     []byte        // a complete HTTP/1.1 request, sent repeatedly
+	AnswerBytes int           // the expected length of every answer's body
+	Connections int           // each sends its next request after the answer to the last one
+	Turn        time.Duration // no request begins later
 }
 
-// samples is what came of a load.
+// samples is the result of a load.
 type samples struct {
 	Calls    int
 	Seconds  float64
@@ -33,8 +33,8 @@ type samples struct {
 
 func (s samples) throughput() float64 { return float64(s.Calls) / s.Seconds }
 
-// generate carries out the load that it reads and writes its samples, both as JSON. Any answer but a 200 of the right
-// length is an error: a server that refuses calls must not look fast.
+// generate reads a load, makes its calls and writes the samples, both as JSON. Any answer other than a 200 of the
+// expected length is an error, so that a server that refuses calls does not look fast.
 func generate(ctx context.Context, in io.Reader, out io.Writer) error {
 	var l load
 	if err := json.NewDecoder(in).Decode(&l); err != nil {
@@ -65,7 +65,7 @@ func generate(ctx context.Context, in io.Reader, out io.Writer) error {
 	})
 }
 
-// call calls on one kept-alive connection until the end, and returns how long each call took.
+// call makes calls on one keep-alive connection until the end, and returns the latency of each.
 func (l *load) call(ctx context.Context, end time.Time) ([]time.Duration, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp4", l.Address)
@@ -92,7 +92,7 @@ func (l *load) call(ctx context.Context, end time.Time) ([]time.Duration, error)
 	}
 }
 
-// readAnswer reads one answer by hand: net/http's client costs more than the servers that are measured, and would hide
+// readAnswer reads an answer without net/http's client, which costs more CPU than the measured servers and would hide
 // the difference between them.
 func (l *load) readAnswer(r *bufio.Reader) error {
 	length := -1

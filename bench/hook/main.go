@@ -1,7 +1,8 @@
-// Command hook measures the hook server against a bare net/http handler that reads the body and writes as many bytes.
+// Command hook measures the hook server against a bare net/http handler that reads the body and writes the same number
+// of bytes.
 //
-// Both serve on loopback listeners of one process; the load comes from a second process, which is this program again.
-// The two take turns, and what counts are the ratios: of each pair of turns, and then their median. It stops by itself.
+// Both serve on loopback listeners of one process. The load comes from a second process of this program. The servers
+// take turns. The result is the median of the ratios of all pairs of turns. The program ends by itself.
 package main
 
 import (
@@ -21,10 +22,10 @@ func main() {
 }
 
 const (
-	maxConnections = 75               // what Okta lets an org make at once
+	maxConnections = 75               // the maximum number of concurrent calls of an Okta org
 	maxRounds      = 100              // of each case
 	maxTurn        = time.Minute      // one turn of one server
-	grace          = 10 * time.Second // for a turn to start and to end, beyond its length
+	grace          = 10 * time.Second // for the start and end of a turn, beyond its length
 )
 
 func run() error {
@@ -33,7 +34,7 @@ func run() error {
 	flag.IntVar(&m.connections, "connections", 16, "connections that call at the same time, at most 75")
 	flag.IntVar(&m.rounds, "rounds", 7, "pairs of turns for each case, at most 100")
 	flag.DurationVar(&m.turn, "turn", 2*time.Second, "length of one turn, at most 1m")
-	flag.BoolVar(&load, "load", false, "be the second process: a load from standard input, its samples to standard output")
+	flag.BoolVar(&load, "load", false, "run as the second process: read a load from standard input, write samples to standard output")
 	flag.Parse()
 	switch {
 	case flag.NArg() > 0:

@@ -23,7 +23,7 @@ type measurement struct {
 	turn        time.Duration
 }
 
-// run measures every case and writes a line for each.
+// run measures every case and writes its result.
 func (m measurement) run(ctx context.Context, out io.Writer) error {
 	hook, err := newHookServer()
 	if err != nil {
@@ -44,7 +44,7 @@ func (m measurement) run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// measure lets the bare handler and the hook server take turns at one call.
+// measure measures the bare handler and the hook server in turns with one call.
 func (m measurement) measure(ctx context.Context, out io.Writer, hookAddress string, c callCase) error {
 	body, answerBytes, err := c.check(ctx, hookAddress)
 	if err != nil {
@@ -70,7 +70,7 @@ func (m measurement) measure(ctx context.Context, out io.Writer, hookAddress str
 	var throughput, p50, p99, bareCalls, hookCalls []float64
 	for round := range m.rounds {
 		addresses := []string{bareAddress, hookAddress}
-		if round%2 == 1 { // neither always comes second
+		if round%2 == 1 { // alternate the order
 			slices.Reverse(addresses)
 		}
 		got := map[string]samples{}
@@ -93,7 +93,7 @@ func (m measurement) measure(ctx context.Context, out io.Writer, hookAddress str
 	return nil
 }
 
-// generateApart carries out the load in a second process.
+// generateApart runs generate in a second process.
 func (l load) generateApart(ctx context.Context) (samples, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -115,7 +115,7 @@ func (l load) generateApart(ctx context.Context) (samples, error) {
 	return s, json.Unmarshal(out.Bytes(), &s)
 }
 
-// listenAndServe serves on a loopback port of its own, until the server is closed.
+// listenAndServe serves on a free loopback port until the server is closed.
 func listenAndServe(serve func(net.Listener) error) (address string, _ error) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -129,7 +129,7 @@ func listenAndServe(serve func(net.Listener) error) (address string, _ error) {
 	return listener.Addr().String(), nil
 }
 
-// bareHandler reads the body and writes as many bytes as the hook server.
+// bareHandler returns a handler that reads the body and writes size bytes.
 func bareHandler(size int) http.Handler {
 	answer, length := bytes.Repeat([]byte("."), size), strconv.Itoa(size)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -29,9 +29,10 @@ import (
 const (
 	own         = "registration" // the operator's own namespace
 	endpointsOf = "hook"
-	policyName  = "customers" // in every namespace
-	listName    = "partners"  // the same
-	bindingName = "operator"  // the same
+	// The objects in every namespace.
+	policyName  = "customers"
+	listName    = "partners"
+	bindingName = "operator"
 )
 
 // cluster is a control plane with namespaces that an operator may watch.
@@ -41,18 +42,19 @@ type cluster struct {
 	version string // of the API server
 	role    rbacv1.Role
 	users   []*rest.Config // one for each replica
-	created int            // namespaces, the operator's own included
+	created int            // number of namespaces, including the operator's own
 	edits   int
 }
 
-// startCluster starts a control plane with an operator's own namespace, and users with rights there.
+// startCluster starts a control plane with the operator's own namespace, and a user with the operator's rights for each
+// replica.
 func startCluster(ctx context.Context, replicas int) (_ *cluster, err error) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		return nil, errors.New("KUBEBUILDER_ASSETS is not set: write the directory that test/controlplane/provide.sh prints")
 	}
 	ctrl.SetLogger(logr.Discard())
 	etcd := &envtest.Etcd{}
-	// As kubeadm starts it: without, an API server before 1.31 sends no bookmarks of what does not change.
+	// As kubeadm does. Without it, an API server before 1.31 sends no bookmarks for resources that do not change.
 	etcd.Configure().Set("watch-progress-notify-interval", "5s")
 	c := &cluster{plane: &envtest.Environment{
 		ControlPlane:      envtest.ControlPlane{Etcd: etcd},
@@ -107,13 +109,14 @@ func serverVersion(ctx context.Context, config *rest.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var said struct {
+	var version struct {
 		GitVersion string `json:"gitVersion"`
 	}
-	return said.GitVersion, errors.Join(yaml.Unmarshal(text, &said))
+	err = yaml.Unmarshal(text, &version)
+	return version.GitVersion, err
 }
 
-// namespaceName returns the name of a namespace; 0 is the operator's own.
+// namespaceName returns the name of the i-th namespace. 0 is the operator's own.
 func namespaceName(i int) string {
 	if i == 0 {
 		return own
@@ -121,10 +124,10 @@ func namespaceName(i int) string {
 	return fmt.Sprintf("team-%03d", i)
 }
 
-// source returns the Okta source that the policies of a namespace are bounded to. The operator's own are not.
+// source returns the Okta source to which the i-th namespace is bounded. The operator's own namespace is not bounded.
 func source(i int) string { return fmt.Sprintf("rulTeam%03d", i) }
 
-// namespaces returns the names of the first n.
+// namespaces returns the names of the first n namespaces.
 func namespaces(n int) []string {
 	names := make([]string, n)
 	for i := range names {
@@ -133,7 +136,7 @@ func namespaces(n int) []string {
 	return names
 }
 
-// create creates namespaces until there are n, each with the operator's rights, one policy and its list.
+// create creates namespaces until there are n, each with the operator's rights, a policy and its list.
 func (c *cluster) create(ctx context.Context, n int) error {
 	for ; c.created < n; c.created++ {
 		name := namespaceName(c.created)
@@ -166,7 +169,7 @@ func (c *cluster) create(ctx context.Context, n int) error {
 	return nil
 }
 
-// binding gives all replicas the operator's rights in a namespace.
+// binding returns the RoleBinding that grants all replicas the operator's rights in a namespace.
 func (c *cluster) binding(namespace string) *rbacv1.RoleBinding {
 	binding := &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: bindingName},
@@ -187,7 +190,7 @@ func (c *cluster) edit(ctx context.Context, namespace string) error {
 	return c.admin.Patch(ctx, policy, client.RawPatch("application/merge-patch+json", patch))
 }
 
-// ready says whether a policy is Ready in its newest generation.
+// ready reports whether a policy is Ready in its newest generation.
 func ready(policy *v1alpha1.RegistrationPolicy) bool {
 	condition := meta.FindStatusCondition(policy.Status.Conditions, string(v1alpha1.ConditionReady))
 	return condition != nil && condition.Status == metav1.ConditionTrue && condition.ObservedGeneration == policy.Generation
@@ -199,16 +202,16 @@ func (c *cluster) policy(ctx context.Context, namespace string) (*v1alpha1.Regis
 	return policy, c.admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: policyName}, policy)
 }
 
-// awaitReady returns when the policy of a namespace is Ready.
+// awaitReady waits until the policy of a namespace is Ready.
 func (c *cluster) awaitReady(ctx context.Context, namespace string) error {
-	return until(ctx, lookInterval, "Ready of the policy in "+namespace, func(ctx context.Context) (bool, error) {
+	return until(ctx, pollInterval, "Ready of the policy in "+namespace, func(ctx context.Context) (bool, error) {
 		policy, err := c.policy(ctx, namespace)
 		return err == nil && ready(policy), err
 	})
 }
 
-// awaitAllReady returns when the policies of the first n namespaces, but for those left out, are Ready.
-func (c *cluster) awaitAllReady(ctx context.Context, n int, leftOut ...string) error {
+// awaitAllReady waits until the policies of the first n namespaces are Ready.
+func (c *cluster) awaitAllReady(ctx context.Context, n int) error {
 	watched := namespaces(n)
 	return until(ctx, listInterval, "Ready of all policies", func(ctx context.Context) (bool, error) {
 		var policies v1alpha1.RegistrationPolicyList
@@ -217,7 +220,7 @@ func (c *cluster) awaitAllReady(ctx context.Context, n int, leftOut ...string) e
 		}
 		for i := range policies.Items {
 			policy := &policies.Items[i]
-			if slices.Contains(watched, policy.Namespace) && !slices.Contains(leftOut, policy.Namespace) && !ready(policy) {
+			if slices.Contains(watched, policy.Namespace) && !ready(policy) {
 				return false, nil
 			}
 		}
@@ -225,7 +228,8 @@ func (c *cluster) awaitAllReady(ctx context.Context, n int, leftOut ...string) e
 	})
 }
 
-// write updates an unrelated object several times a second until ctx ends, so that resource versions move on as in a real cluster.
+// write updates an unrelated object several times per second until ctx ends, so that resourceVersions increase as in a
+// real cluster.
 func (c *cluster) write(ctx context.Context, rate int) error {
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "somebody-else"}}
 	if err := client.IgnoreAlreadyExists(c.admin.Create(ctx, lease)); err != nil {
@@ -241,21 +245,21 @@ func (c *cluster) write(ctx context.Context, rate int) error {
 			case <-tick.C:
 			}
 			patch := fmt.Appendf(nil, `{"spec":{"holderIdentity":"%d"}}`, n)
-			_ = c.admin.Patch(ctx, lease, client.RawPatch("application/merge-patch+json", patch)) // the next one goes on
+			_ = c.admin.Patch(ctx, lease, client.RawPatch("application/merge-patch+json", patch)) // an error does not matter: the next patch follows
 		}
 	}()
 	return nil
 }
 
-// until looks again and again until something holds.
-func until(ctx context.Context, interval time.Duration, what string, holds func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// until polls a condition until it is true, ctx ends or waitTimeout is over.
+func until(ctx context.Context, interval time.Duration, what string, condition func(context.Context) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
 	defer cancel()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		held, err := holds(ctx)
-		if held {
+		done, err := condition(ctx)
+		if done {
 			return nil
 		}
 		select {

@@ -1,8 +1,8 @@
-// Command namespaces measures what an operator that watches many namespaces asks of an API server, and what becomes of its
-// calls while one of the namespaces cannot be read: on a real kube-apiserver (envtest: KUBEBUILDER_ASSETS names the directory
-// of kube-apiserver and etcd), with the operator's program, and a proxy before each replica that counts its requests.
+// Command namespaces measures the API requests of an operator that watches many namespaces, and its answers while one
+// of them is unreadable. It uses a real kube-apiserver (envtest: KUBEBUILDER_ASSETS is the directory of kube-apiserver
+// and etcd), the operator's program, and a proxy for each replica that counts its requests.
 //
-// It stops by itself, and exits 0 when it has measured, whatever it has measured.
+// It ends by itself. A missed target does not change its exit code.
 package main
 
 import (
@@ -33,33 +33,33 @@ const (
 	maxWrites     = 100
 	maxPolicies   = 5000
 
-	// startTime is the time for the control plane to start.
+	// startTime limits the start of the control plane.
 	startTime = 2 * time.Minute
-	// patience is the time for anything that is waited for: against a hang only.
-	patience = 5 * time.Minute
-	// anywayTime is the same for a fleet that is measured although it does not become ready.
+	// waitTimeout limits each wait. It only guards against a hang.
+	waitTimeout = 5 * time.Minute
+	// anywayTime limits the wait for a fleet that is measured even if it does not become ready.
 	anywayTime = 90 * time.Second
-	// endTime is the time for a replica to end when told.
+	// endTime is the time from SIGTERM to SIGKILL of a replica.
 	endTime = 20 * time.Second
-	// lookInterval is how often it is looked whether one thing has come true: the error of all times.
-	lookInterval = 20 * time.Millisecond
-	// listInterval is the same for all policies.
+	// pollInterval is the interval between polls of a condition, and so the error of all measured times.
+	pollInterval = 20 * time.Millisecond
+	// listInterval is the same for a condition that lists all policies.
 	listInterval = 100 * time.Millisecond
-	// sliceInterval is how often the endpoints of the Service are brought up to date.
+	// sliceInterval is the interval at which the EndpointSlice is updated.
 	sliceInterval = 200 * time.Millisecond
-	// sampleInterval is how often the readiness of a replica is sampled.
+	// sampleInterval is the interval between samples of readiness.
 	sampleInterval = time.Second
-	// settleTime is from the start of a fleet until it is at rest, and after an edit until nothing more comes of it.
+	// settleTime is the time after which a started fleet is at rest, and an edit causes no more requests.
 	settleTime = 15 * time.Second
 )
 
-// scenario is one thing that can be measured.
+// scenario is a scenario to measure.
 type scenario struct {
 	name    string
 	measure func(*measurement, context.Context) error
 }
 
-// scenarios are all of them, in the order in which they are measured.
+// scenarios are all scenarios, in the order of measurement.
 var scenarios = []scenario{
 	{"quiet", (*measurement).quiet}, {"latency", (*measurement).latency}, {"unreadable", (*measurement).unreadable},
 	{"many", (*measurement).many}, {"ceiling", (*measurement).ceiling},
@@ -75,20 +75,20 @@ func scenarioNames() string {
 
 func run() (err error) {
 	m := measurement{out: os.Stdout}
-	chosen := flag.String("scenarios", scenarioNames(), "what is measured")
+	chosen := flag.String("scenarios", scenarioNames(), "comma-separated scenarios")
 	ceiling := flag.String("ceiling", "50,200,500", "numbers of namespaces of the scenario ceiling, each at most 1000")
-	flag.IntVar(&m.namespaces, "namespaces", 50, "namespaces of the other scenarios, the operator's own included, 3 to 1000")
+	flag.IntVar(&m.namespaces, "namespaces", 50, "namespaces of the other scenarios, including the operator's own, 3 to 1000")
 	flag.IntVar(&m.replicas, "replicas", 3, "replicas, at most 10")
-	flag.DurationVar(&m.steady, "steady", 3*time.Minute, "how long requests are counted while nothing is edited, at most 1h")
-	flag.IntVar(&m.edits, "edits", 5, "edits that are measured one by one, at most 100")
-	flag.IntVar(&m.policies, "policies", 2000, "policies of the scenario many, at most 5000")
-	flag.DurationVar(&m.fenced, "fenced", 10*time.Minute, "how long readiness is sampled on a slow line, at most 1h")
-	flag.DurationVar(&m.delay, "latency", 150*time.Millisecond, "of that line, each way, at most 5s")
-	flag.DurationVar(&m.every, "edit-every", 30*time.Second, "time between two edits on that line, at most 1h; 0: none")
-	flag.IntVar(&m.writes, "writes", 2, "writes a second of an object that is watched by nobody, at most 100")
-	flag.StringVar(&m.program, "operator", "", "program that is measured; unset: it is built from this work tree")
-	flag.BoolVar(&m.verbose, "v", false, "print the requests of what is within its target, too")
-	keep := flag.String("keep", "", "directory for the logs of the replicas, kept; unset: one that is removed")
+	flag.DurationVar(&m.steady, "steady", 3*time.Minute, "quiet: how long requests are counted at rest, at most 1h")
+	flag.IntVar(&m.edits, "edits", 5, "quiet: number of single edits, at most 100")
+	flag.IntVar(&m.policies, "policies", 2000, "many: number of policies, at most 5000")
+	flag.DurationVar(&m.fenced, "fenced", 10*time.Minute, "latency: how long readiness is sampled, at most 1h")
+	flag.DurationVar(&m.delay, "latency", 150*time.Millisecond, "latency: added latency in each direction, at most 5s")
+	flag.DurationVar(&m.every, "edit-every", 30*time.Second, "latency: time between two edits, at most 1h; 0: no edits")
+	flag.IntVar(&m.writes, "writes", 2, "writes of an unrelated object per second, at most 100")
+	flag.StringVar(&m.program, "operator", "", "operator program to measure; default: built from this work tree")
+	flag.BoolVar(&m.verbose, "v", false, "print the requests even if a target is met")
+	keep := flag.String("keep", "", "directory for the logs of the replicas; default: a temporary one")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
@@ -104,7 +104,7 @@ func run() (err error) {
 		delete(names, s.name)
 	}
 	for name := range names {
-		return fmt.Errorf("-scenarios: %q is not among %s", name, scenarioNames())
+		return fmt.Errorf("-scenarios: %q: write some of %s", name, scenarioNames())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -133,7 +133,7 @@ func run() (err error) {
 	if err := m.cluster.write(writing, m.writes); err != nil {
 		return err
 	}
-	fmt.Fprintf(m.out, "kube-apiserver %s; %d replicas; %d unrelated writes a second\n",
+	fmt.Fprintf(m.out, "kube-apiserver %s; %d replicas; %d unrelated writes per second\n",
 		m.cluster.version, m.replicas, m.writes)
 	for _, s := range scenarios {
 		if !strings.Contains(","+*chosen+",", ","+s.name+",") {

@@ -14,15 +14,16 @@ import (
 )
 
 const (
-	manyTarget     = 2 // writes of status for one policy that is applied
+	manyTarget     = 2 // status writes per applied policy
 	manyTimeTarget = time.Minute
-	rollTarget     = 50              // writes of status while all replicas are replaced
-	rollEditTarget = 2 * time.Second // from an edit meanwhile until it is Ready
+	rollTarget     = 50              // status writes while all replicas are replaced
+	rollEditTarget = 2 * time.Second // from an edit during the replacement until it is Ready
 
 	statuses = "registrationpolicies/status"
 )
 
-// many measures what many policies in one namespace cost: when all are applied at once, and while the replicas are replaced.
+// many measures the cost of many policies in one namespace: when all are applied at once, and while the replicas are
+// replaced.
 func (m *measurement) many(ctx context.Context) error {
 	const namespace = 1
 	m.say("\nnot fenced, %d policies applied at once", m.policies)
@@ -31,7 +32,7 @@ func (m *measurement) many(ctx context.Context) error {
 		return err
 	}
 	defer f.stop()
-	before, begin := f.counts.reading(), time.Now()
+	before, begin := f.counts.snapshot(), time.Now()
 	if err := m.cluster.apply(ctx, namespace, m.policies); err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (m *measurement) many(ctx context.Context) error {
 	made := f.counts.since(before)
 	writes := made.of("patch", statuses)
 	within := writes <= manyTarget*m.policies && took <= manyTimeTarget
-	m.say("  applied in %s; all Ready after %s; %.2f writes of status a policy, %d Events (at most %d writes and %s: %s)",
+	m.say("  applied in %s; all Ready after %s; %.2f status writes per policy, %d Events (at most %d writes and %s: %s)",
 		applied.Round(100*time.Millisecond), took.Round(100*time.Millisecond), float64(writes)/float64(m.policies),
 		made.of("create", "events")+made.of("patch", "events"), manyTarget, manyTimeTarget, verdict(within))
 	m.explain(within, made)
@@ -53,10 +54,10 @@ func (m *measurement) many(ctx context.Context) error {
 	return m.roll(ctx, f)
 }
 
-// roll replaces the replicas one after the other, with an edit in the middle of each change.
+// roll replaces the replicas one after another, with an edit during each replacement.
 func (m *measurement) roll(ctx context.Context, f *fleet) error {
 	const edited = 2
-	before := f.counts.reading()
+	before := f.counts.snapshot()
 	var took []time.Duration
 	for _, r := range f.replicas {
 		r.stop(syscall.SIGTERM)
@@ -81,13 +82,13 @@ func (m *measurement) roll(ctx context.Context, f *fleet) error {
 	made := f.counts.since(before)
 	writes := made.of("patch", statuses)
 	within := writes <= rollTarget && slices.Max(took) <= rollEditTarget
-	m.say("  %d replicas replaced: %d writes of status; an edit meanwhile is Ready after %s (at most %d writes and %s: %s)",
+	m.say("  %d replicas replaced: %d status writes; an edit meanwhile is Ready after %s (at most %d writes and %s: %s)",
 		len(f.replicas), writes, rounded(took), rollTarget, rollEditTarget, verdict(within))
 	m.explain(within, made)
 	return nil
 }
 
-// apply creates policies in a namespace one after the other, as kubectl does with a directory.
+// apply creates policies in a namespace one after another, as kubectl does with a directory.
 func (c *cluster) apply(ctx context.Context, namespace, policies int) error {
 	for i := range policies {
 		policy := &v1alpha1.RegistrationPolicy{

@@ -14,19 +14,19 @@ import (
 	"time"
 )
 
-// The targets that are promised.
+// The targets.
 const (
-	steadyTarget     = 2  // lists a minute and replica
+	steadyTarget     = 2  // lists per minute and replica
 	editTarget       = 20 // lists for one edit
 	burstTarget      = 300
 	burstEdits       = 30
 	burstTime        = 40 * time.Second
 	unreadableTarget = 2 * time.Second
-	// fenceAfter is that of the fenced fleets: the least there is.
+	// fenceAfter is the --fence-after of fenced fleets: the minimum.
 	fenceAfter = 30 * time.Second
 )
 
-// measurement is one run of the program.
+// measurement is a run of the program.
 type measurement struct {
 	out     io.Writer
 	cluster *cluster
@@ -35,11 +35,11 @@ type measurement struct {
 	verbose bool
 
 	namespaces, replicas, edits, writes, policies int
-	numbers                                       []int // of namespaces
+	numbers                                       []int // of namespaces, for ceiling
 	steady, fenced, delay, every                  time.Duration
 }
 
-// check says what is wrong with the flags.
+// check checks the flags.
 func (m *measurement) check(ceiling string) error {
 	for number := range strings.SplitSeq(ceiling, ",") {
 		n, err := strconv.Atoi(number)
@@ -71,7 +71,8 @@ func (m *measurement) check(ceiling string) error {
 	return nil
 }
 
-// start starts a fleet, and returns when it is at rest; or, anyway, when it should be.
+// start starts a fleet, and returns when it is at rest. With o.anyway it also returns a fleet that does not become
+// ready in time.
 func (m *measurement) start(ctx context.Context, o fleetOptions) (*fleet, error) {
 	o.program, o.dir = m.program, m.dir
 	f, err := startFleet(ctx, m.cluster, o)
@@ -87,7 +88,7 @@ func (m *measurement) start(ctx context.Context, o fleetOptions) (*fleet, error)
 	err = f.awaitReady(waiting)
 	switch {
 	case err == nil:
-		m.say("  all ready after %s, %d lists", time.Since(begin).Round(100*time.Millisecond), f.counts.reading().lists())
+		m.say("  all ready after %s, %d lists", time.Since(begin).Round(100*time.Millisecond), f.counts.snapshot().lists())
 		err = sleep(ctx, settleTime)
 	case ctx.Err() == nil && o.anyway:
 		m.say("  NOT all ready after %s", time.Since(begin).Round(time.Second))
@@ -100,12 +101,12 @@ func (m *measurement) start(ctx context.Context, o fleetOptions) (*fleet, error)
 	return f, nil
 }
 
-// say writes a line.
+// say prints a line.
 func (m *measurement) say(format string, arguments ...any) {
 	fmt.Fprintf(m.out, format+"\n", arguments...)
 }
 
-// verdict says whether a target is met.
+// verdict describes whether a target is met.
 func verdict(within bool) string {
 	if within {
 		return "within its target"
@@ -113,14 +114,14 @@ func verdict(within bool) string {
 	return "MISSES its target"
 }
 
-// explain writes which requests there were, if they are too many or all are asked for.
+// explain prints the requests if a target is missed, or with -v.
 func (m *measurement) explain(within bool, c *counts) {
 	if m.verbose || !within {
 		c.print(m.out)
 	}
 }
 
-// quiet measures a fleet that is not fenced: at rest, at single edits, at a burst of them.
+// quiet measures a fleet without a fence: at rest, for single edits, and for a burst of edits.
 func (m *measurement) quiet(ctx context.Context) error {
 	m.say("\nnot fenced, %d namespaces", m.namespaces)
 	f, err := m.start(ctx, fleetOptions{namespaces: m.namespaces})
@@ -129,14 +130,14 @@ func (m *measurement) quiet(ctx context.Context) error {
 	}
 	defer f.stop()
 	if m.steady > 0 {
-		before := f.counts.reading()
+		before := f.counts.snapshot()
 		if err := sleep(ctx, m.steady); err != nil {
 			return err
 		}
 		made := f.counts.since(before)
 		rate := float64(made.lists()) / m.steady.Minutes() / float64(m.replicas)
 		within := rate <= steadyTarget
-		m.say("  at rest for %s: %.2f lists a minute and replica, %d in all (at most %d: %s)",
+		m.say("  at rest for %s: %.2f lists per minute and replica, %d in total (at most %d: %s)",
 			m.steady, rate, made.lists(), steadyTarget, verdict(within))
 		m.explain(within, made)
 	}
@@ -146,14 +147,14 @@ func (m *measurement) quiet(ctx context.Context) error {
 	return m.burst(ctx, f)
 }
 
-// single measures edits one by one.
+// single measures single edits.
 func (m *measurement) single(ctx context.Context, f *fleet) error {
 	var lists, later []int
 	var times []time.Duration
 	worst := newCounts()
 	for i := range m.edits {
 		namespace := namespaceName(1 + i%(m.namespaces-1))
-		before, begin := f.counts.reading(), time.Now()
+		before, begin := f.counts.snapshot(), time.Now()
 		if err := m.cluster.edit(ctx, namespace); err != nil {
 			return err
 		}
@@ -178,9 +179,9 @@ func (m *measurement) single(ctx context.Context, f *fleet) error {
 	return nil
 }
 
-// burst measures edits that follow each other, over many namespaces.
+// burst measures a series of edits in many namespaces.
 func (m *measurement) burst(ctx context.Context, f *fleet) error {
-	before, begin := f.counts.reading(), time.Now()
+	before, begin := f.counts.snapshot(), time.Now()
 	for i := range burstEdits {
 		if err := sleep(ctx, time.Until(begin.Add(burstTime*time.Duration(i)/(burstEdits-1)))); err != nil {
 			return err
@@ -201,7 +202,7 @@ func (m *measurement) burst(ctx context.Context, f *fleet) error {
 	return nil
 }
 
-// latency samples the readiness of a fenced fleet on a slow line.
+// latency samples the readiness of a fenced fleet with a slow connection to the API server.
 func (m *measurement) latency(ctx context.Context) error {
 	m.say("\n--fence-after %s, %d namespaces, %s of latency each way", fenceAfter, m.namespaces, m.delay)
 	f, err := m.start(ctx, fleetOptions{namespaces: m.namespaces, latency: m.delay, fenceAfter: fenceAfter, anyway: true})
@@ -209,7 +210,7 @@ func (m *measurement) latency(ctx context.Context) error {
 		return err
 	}
 	defer f.stop()
-	before, begin := f.counts.reading(), time.Now()
+	before, begin := f.counts.snapshot(), time.Now()
 	samples, unready := 0, map[string]int{}
 	var when []time.Duration // at least one was unready
 	nextEdit, edits := begin.Add(m.every), 0
@@ -257,13 +258,13 @@ func (m *measurement) latency(ctx context.Context) error {
 	if !within {
 		m.say("  unready at %s; of the first: %s", rounded(when), oneLine(why))
 	}
-	m.say("  %d edits, Ready after %s; %.2f lists a minute and replica", edits, rounded(took),
+	m.say("  %d edits, Ready after %s; %.2f lists per minute and replica", edits, rounded(took),
 		float64(made.lists())/m.fenced.Minutes()/float64(m.replicas))
 	m.explain(within, made)
 	return nil
 }
 
-// unreadable measures a fenced fleet of whose namespaces one cannot be read.
+// unreadable measures a fenced fleet with one unreadable namespace.
 func (m *measurement) unreadable(ctx context.Context) error {
 	const gone, other = 1, 2
 	m.say("\n--fence-after %s, %d namespaces, of which one cannot be read", fenceAfter, m.namespaces)
@@ -278,26 +279,26 @@ func (m *measurement) unreadable(ctx context.Context) error {
 	}
 	taken := time.Now()
 	ended := 0
-	for _, r := range f.replicas { // as the API server does by itself within ten minutes
+	for _, r := range f.replicas { // the API server itself ends watches within ten minutes
 		ended += r.proxy.endWatches(namespaceName(gone))
 	}
-	m.say("  rights to %s taken away, its %d watches ended", namespaceName(gone), ended)
-	if err := m.named(ctx, f, namespaceName(gone), taken); err != nil {
+	m.say("  rights in %s removed, its %d watches ended", namespaceName(gone), ended)
+	if err := m.readyzNames(ctx, f, namespaceName(gone), taken); err != nil {
 		return err
 	}
-	before := f.counts.reading()
+	before := f.counts.snapshot()
 	if err := m.editElsewhere(ctx, f, namespaceName(other), "  "); err != nil {
 		return err
 	}
 	if err := sleep(ctx, time.Until(taken.Add(2*fenceAfter))); err != nil {
 		return err
 	}
-	m.say("  %s after the rights went:", time.Since(taken).Round(time.Second))
+	m.say("  %s after the removal:", time.Since(taken).Round(time.Second))
 	if err := m.editElsewhere(ctx, f, namespaceName(other), "    "); err != nil {
 		return err
 	}
 	m.calls(ctx, f.replicas, "    ")
-	m.say("    requests in the %s meanwhile: %d lists", time.Since(taken).Round(time.Second), f.counts.since(before).lists())
+	m.say("    requests in these %s: %d lists", time.Since(taken).Round(time.Second), f.counts.since(before).lists())
 	m.explain(true, f.counts.since(before))
 
 	r := f.replicas[m.replicas-1]
@@ -328,13 +329,13 @@ func (m *measurement) unreadable(ctx context.Context) error {
 	if err := m.cluster.awaitReady(ctx, namespaceName(gone)); err != nil {
 		return err
 	}
-	m.say("  rights given back: an edit there is Ready after %s", time.Since(begin).Round(time.Millisecond))
+	m.say("  rights restored: an edit there is Ready after %s", time.Since(begin).Round(time.Millisecond))
 	m.calls(ctx, f.replicas, "    ")
 	return nil
 }
 
-// named says when /readyz names a namespace that cannot be read, on all replicas.
-func (m *measurement) named(ctx context.Context, f *fleet, namespace string, since time.Time) error {
+// readyzNames prints when /readyz of all replicas names an unreadable namespace.
+func (m *measurement) readyzNames(ctx context.Context, f *fleet, namespace string, since time.Time) error {
 	waiting, cancel := context.WithTimeout(ctx, fenceAfter)
 	defer cancel()
 	var faults []string
@@ -356,12 +357,12 @@ func (m *measurement) named(ctx context.Context, f *fleet, namespace string, sin
 	return nil
 }
 
-// oneLine removes what is between the words of a text.
+// oneLine replaces each run of whitespace by one space.
 func oneLine(text []byte) []byte { return bytes.Join(bytes.Fields(text), []byte(" ")) }
 
-// editElsewhere says how long an edit in a namespace takes until it is Ready.
+// editElsewhere prints how long an edit in a readable namespace takes until it is Ready.
 func (m *measurement) editElsewhere(ctx context.Context, f *fleet, namespace, indent string) error {
-	before, begin := f.counts.reading(), time.Now()
+	before, begin := f.counts.snapshot(), time.Now()
 	if err := m.cluster.edit(ctx, namespace); err != nil {
 		return err
 	}
@@ -386,7 +387,7 @@ func (m *measurement) editElsewhere(ctx context.Context, f *fleet, namespace, in
 	return nil
 }
 
-// calls says how replicas answer: calls of the namespace that is gone, of another one, and of none.
+// calls prints the answers of replicas to calls in the scope of the unreadable namespace, of another one, and of none.
 func (m *measurement) calls(ctx context.Context, replicas []*replica, indent string) {
 	for _, r := range replicas {
 		status := func(a answer) string {
@@ -401,7 +402,7 @@ func (m *measurement) calls(ctx context.Context, replicas []*replica, indent str
 	}
 }
 
-// ceiling measures fleets that watch more and more namespaces.
+// ceiling measures fleets with increasing numbers of namespaces.
 func (m *measurement) ceiling(ctx context.Context) error {
 	m.say("\nmore namespaces, --fence-after %s", fenceAfter)
 	for _, n := range m.numbers {
@@ -417,8 +418,8 @@ func (m *measurement) ceiling(ctx context.Context) error {
 			f.stop()
 			return fmt.Errorf("%d namespaces: %w", n, err)
 		}
-		started, made := time.Since(begin), f.counts.reading()
-		if err := m.ofFleet(ctx, f, n, started, made); err != nil {
+		started, made := time.Since(begin), f.counts.snapshot()
+		if err := m.measureFleet(ctx, f, n, started, made); err != nil {
 			f.stop()
 			return fmt.Errorf("%d namespaces: %w", n, err)
 		}
@@ -427,16 +428,16 @@ func (m *measurement) ceiling(ctx context.Context) error {
 	return nil
 }
 
-func (m *measurement) ofFleet(ctx context.Context, f *fleet, n int, started time.Duration, start *counts) error {
+func (m *measurement) measureFleet(ctx context.Context, f *fleet, n int, started time.Duration, start *counts) error {
 	if err := sleep(ctx, settleTime); err != nil {
 		return err
 	}
-	before := f.counts.reading()
+	before := f.counts.snapshot()
 	if err := sleep(ctx, time.Minute); err != nil {
 		return err
 	}
 	rest := f.counts.since(before)
-	before, begin := f.counts.reading(), time.Now()
+	before, begin := f.counts.snapshot(), time.Now()
 	namespace := namespaceName(n - 1)
 	if err := m.cluster.edit(ctx, namespace); err != nil {
 		return err
@@ -449,20 +450,20 @@ func (m *measurement) ofFleet(ctx context.Context, f *fleet, n int, started time
 	if err != nil {
 		return err
 	}
-	var now, most int64
+	var now, peak int64
 	for _, r := range f.replicas {
-		n, m := r.memory()
-		now, most = max(now, n), max(most, m)
+		n, p := r.memory()
+		now, peak = max(now, n), max(peak, p)
 	}
-	m.say("  %d namespaces: all ready after %s, %d lists; at rest %.2f lists a minute and replica; one edit: Ready after %s, %d lists; "+
-		"Lease %d bytes; resident %d MiB, at most %d MiB",
+	m.say("  %d namespaces: all ready after %s, %d lists; at rest %.2f lists per minute and replica; one edit: Ready after %s, %d lists; "+
+		"Lease %d bytes; resident %d MiB, peak %d MiB",
 		n, started.Round(100*time.Millisecond), start.lists(), float64(rest.lists())/float64(m.replicas),
-		took.Round(time.Millisecond), edit.lists(), size, now>>20, most>>20)
+		took.Round(time.Millisecond), edit.lists(), size, now>>20, peak>>20)
 	m.explain(true, rest)
 	return nil
 }
 
-// sleep sleeps, unless ctx ends.
+// sleep waits for a time, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):

@@ -15,8 +15,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// proxy stands before the API server for one replica: it counts what the replica asks, asks it as the replica's user, and can
-// end the replica's watches as an API server does when their time is over.
+// proxy is a reverse proxy between a replica and the API server. It counts the replica's requests, authenticates as the
+// replica's user, and can end watches as an API server does after their timeout.
 type proxy struct {
 	client string
 	counts *counts
@@ -26,7 +26,7 @@ type proxy struct {
 	watches map[*watchBody]bool
 }
 
-// startProxy starts one for a client whose user config is of.
+// startProxy starts a proxy for a replica, with the config of its user.
 func startProxy(client string, config *rest.Config, counts *counts) (*proxy, error) {
 	target, err := url.Parse(config.Host)
 	if err != nil {
@@ -41,8 +41,8 @@ func startProxy(client string, config *rest.Config, counts *counts) (*proxy, err
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:      transport,
 		FlushInterval:  -1,
-		ModifyResponse: p.answered,
-		ErrorLog:       log.New(io.Discard, "", 0), // a replica that ends leaves requests behind
+		ModifyResponse: p.observeResponse,
+		ErrorLog:       log.New(io.Discard, "", 0), // an ending replica aborts requests
 	}
 	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked := parseRequest(client, r)
@@ -59,8 +59,8 @@ func startProxy(client string, config *rest.Config, counts *counts) (*proxy, err
 
 type requestKey struct{}
 
-// answered notes what the API server answers.
-func (p *proxy) answered(response *http.Response) error {
+// observeResponse counts refused requests, and tracks watches.
+func (p *proxy) observeResponse(response *http.Response) error {
 	asked, _ := response.Request.Context().Value(requestKey{}).(request)
 	switch {
 	case response.StatusCode >= http.StatusBadRequest:
@@ -81,7 +81,7 @@ func (p *proxy) forget(body *watchBody) {
 	delete(p.watches, body)
 }
 
-// endWatches ends the watches of a namespace, and returns how many.
+// endWatches ends the watches of a namespace, and returns their number.
 func (p *proxy) endWatches(namespace string) int {
 	p.mu.Lock()
 	var ended []*watchBody
@@ -97,9 +97,10 @@ func (p *proxy) endWatches(namespace string) int {
 	return len(ended)
 }
 
-// address returns the host:port, and authority the certificate that it shows, in PEM.
+// address returns the host:port of the proxy.
 func (p *proxy) address() string { return p.server.Listener.Addr().String() }
 
+// authority returns the proxy's certificate as PEM.
 func (p *proxy) authority() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
 }
@@ -109,7 +110,7 @@ func (p *proxy) close() {
 	p.server.Close()
 }
 
-// watchBody is the body of an answer to a watch.
+// watchBody is the body of a response to a watch.
 type watchBody struct {
 	io.ReadCloser
 
@@ -118,7 +119,7 @@ type watchBody struct {
 	ended  atomic.Bool
 }
 
-// end ends the body as if the API server had.
+// end ends the body with EOF, as the API server does.
 func (b *watchBody) end() {
 	b.ended.Store(true)
 	_ = b.ReadCloser.Close()

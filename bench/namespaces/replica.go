@@ -43,7 +43,8 @@ func build(ctx context.Context, dir string) (string, error) {
 	return program, command.Run()
 }
 
-// fleet is a number of replicas of the operator, each with a proxy and a line of its own, which watch the same namespaces.
+// fleet is a set of replicas of the operator that watch the same namespaces. Each has its own proxies to the API
+// server.
 type fleet struct {
 	cluster    *cluster
 	counts     *counts
@@ -52,30 +53,30 @@ type fleet struct {
 	stopSlices context.CancelFunc
 }
 
-// replica is one of them.
+// replica is a replica of the operator.
 type replica struct {
 	name      string
 	program   string
 	arguments []string
 	log       string
-	proxy     *proxy
-	line      *tcpproxy.Proxy
+	proxy     *proxy          // counts requests
+	line      *tcpproxy.Proxy // adds latency
 
 	process               *exec.Cmd
 	hook, probes, metrics string // host:port
 	ready                 atomic.Bool
 }
 
-// fleetOptions say what a fleet is like.
+// fleetOptions are the options of a fleet.
 type fleetOptions struct {
 	program, dir string
 	namespaces   int
-	latency      time.Duration // each way
-	fenceAfter   time.Duration // 0: not fenced
-	anyway       bool          // measured although it does not become ready
+	latency      time.Duration // in each direction
+	fenceAfter   time.Duration // 0: no fence
+	anyway       bool          // measure a fleet that does not become ready
 }
 
-// startFleet starts a replica for each of the cluster's users. They listen when it returns.
+// startFleet starts a replica for each user of the cluster. It returns when all of them listen.
 func startFleet(ctx context.Context, c *cluster, o fleetOptions) (_ *fleet, err error) {
 	if err := c.create(ctx, o.namespaces); err != nil {
 		return nil, err
@@ -131,7 +132,7 @@ func startFleet(ctx context.Context, c *cluster, o fleetOptions) (_ *fleet, err 
 	return f, nil
 }
 
-// awaitReady returns when the replicas are ready, and so is every policy.
+// awaitReady waits until all replicas are ready and all policies are Ready.
 func (f *fleet) awaitReady(ctx context.Context) error {
 	for _, r := range f.replicas {
 		if err := r.awaitReady(ctx); err != nil {
@@ -141,7 +142,7 @@ func (f *fleet) awaitReady(ctx context.Context) error {
 	return f.cluster.awaitAllReady(ctx, f.namespaces)
 }
 
-// stop ends the replicas, in good order.
+// stop ends the replicas by SIGTERM, and closes the proxies.
 func (f *fleet) stop() {
 	for _, r := range f.replicas {
 		r.stop(syscall.SIGTERM)
@@ -157,7 +158,7 @@ func (f *fleet) stop() {
 	}
 }
 
-// keepSlice keeps the EndpointSlice of the Service as Kubernetes does, by what the readiness probes say.
+// keepSlice keeps the EndpointSlice of the Service up to date with the readiness of the replicas, as Kubernetes does.
 func (f *fleet) keepSlice(ctx context.Context) {
 	tick := time.NewTicker(sliceInterval)
 	defer tick.Stop()
@@ -173,7 +174,7 @@ func (f *fleet) keepSlice(ctx context.Context) {
 			changed = r.ready.Swap(ready) != ready || changed
 		}
 		if changed {
-			_ = f.writeSlice(ctx) // the next change goes on
+			_ = f.writeSlice(ctx) // retried at the next change
 		}
 	}
 }
@@ -215,7 +216,7 @@ current-context: bench
 `, r.line.Addr(), base64.StdEncoding.EncodeToString(r.proxy.authority()), r.name, r.name), 0o600)
 }
 
-// start starts the replica, and returns when it listens.
+// start starts the replica. It returns when the replica listens.
 func (r *replica) start(ctx context.Context) error {
 	log, err := os.OpenFile(r.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -263,7 +264,7 @@ func (r *replica) stop(signal syscall.Signal) {
 
 var httpClient = http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-// get returns the status and the body of a URL; 0 without an answer.
+// get returns the status and the body of a URL. The status is 0 without an answer.
 func get(ctx context.Context, url string) (int, []byte) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -285,35 +286,35 @@ func do(request *http.Request) (int, []byte) {
 	return response.StatusCode, text
 }
 
-// isReady says what the readiness probe says.
+// isReady reports whether the readiness probe succeeds.
 func (r *replica) isReady(ctx context.Context) bool {
 	status, _ := get(ctx, "http://"+r.probes+"/readyz")
 	return status == http.StatusOK
 }
 
 func (r *replica) awaitReady(ctx context.Context) error {
-	err := until(ctx, lookInterval, r.name+" ready", func(ctx context.Context) (bool, error) { return r.isReady(ctx), nil })
+	err := until(ctx, pollInterval, r.name+" ready", func(ctx context.Context) (bool, error) { return r.isReady(ctx), nil })
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, r.details(ctx))
 	}
 	return err
 }
 
-// details returns what the replica says of its readiness.
+// details returns the body of the replica's /readyz on the metrics port.
 func (r *replica) details(ctx context.Context) []byte {
 	_, body := get(ctx, "http://"+r.metrics+"/readyz")
 	return body
 }
 
-// fault returns what is wrong with a namespace, as the replica's details name it; "" if nothing is.
+// fault returns the state and the fault of a namespace from the replica's details, or "" if it has none.
 func (r *replica) fault(ctx context.Context, namespace string) string {
-	var said struct {
+	var details struct {
 		Namespaces []struct{ Name, State, Fault string }
 	}
-	if json.Unmarshal(r.details(ctx), &said) != nil {
+	if json.Unmarshal(r.details(ctx), &details) != nil {
 		return ""
 	}
-	for _, one := range said.Namespaces {
+	for _, one := range details.Namespaces {
 		if one.Name == namespace && one.Fault != "" {
 			return one.State + ": " + one.Fault
 		}
@@ -321,13 +322,13 @@ func (r *replica) fault(ctx context.Context, namespace string) string {
 	return ""
 }
 
-// answer is what became of a registration.
+// answer is the answer to a registration.
 type answer struct {
 	status         int
 	action, reason string
 }
 
-// register lets somebody register with an address and by a source.
+// register makes a registration with an address from a source.
 func (r *replica) register(ctx context.Context, source, address string) answer {
 	body := fmt.Sprintf(`{"eventType":"com.okta.user.pre-registration","source":%q,"requestType":"self.service.registration",`+
 		`"data":{"userProfile":{"login":%[2]q,"email":%[2]q}}}`, source, address)
@@ -360,8 +361,8 @@ func (r *replica) register(ctx context.Context, source, address string) answer {
 	return a
 }
 
-// memory returns how many bytes the replica has resident, now and at most so far.
-func (r *replica) memory() (now, most int64) {
+// memory returns the current and the peak resident bytes of the replica.
+func (r *replica) memory() (now, peak int64) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.process.Process.Pid))
 	return kibibytes(text, "VmRSS:") << 10, kibibytes(text, "VmHWM:") << 10
 }

@@ -12,23 +12,23 @@ import (
 	"text/tabwriter"
 )
 
-// watchList is the verb of a watch that begins with a list of what there is (sendInitialEvents). To the API server it is a
-// watch; it costs what a list costs.
+// watchList is the verb of a watch with sendInitialEvents. To the API server it is a watch, but it costs as much as a
+// list.
 const watchList = "watch-list"
 
-// request is what one request asks of an API server, in the API server's own words: see RequestInfo of k8s.io/apiserver.
+// request describes a request as RequestInfo of k8s.io/apiserver does.
 type request struct {
 	client string // the replica
 	verb   string // list, watch, watch-list, get, create, update, patch, delete, deletecollection
-	// resource holds the subresource after a slash. It is the path of a request that is about no resource.
+	// resource includes the subresource after a slash. It is the URL path if the request is not for a resource.
 	resource  string
 	namespace string
 }
 
-// lists says whether all objects of a kind and namespace are read.
+// lists reports whether the request reads all objects of a kind in a namespace.
 func (r request) lists() bool { return r.verb == "list" || r.verb == watchList }
 
-// parseRequest reads the method, the path and the query of a request.
+// parseRequest describes a request by its method, path and query.
 func parseRequest(client string, r *http.Request) request {
 	parsed := request{client: client, verb: strings.ToLower(r.Method), resource: r.URL.Path}
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
@@ -74,14 +74,14 @@ func parseRequest(client string, r *http.Request) request {
 	return parsed
 }
 
-// counts are how many requests there were of each kind. All methods may be called at the same time.
+// counts counts requests. Its methods are safe for concurrent use.
 type counts struct {
 	mu      sync.Mutex
 	made    map[request]int
 	refused map[refusal]int // of those made
 }
 
-// refusal is a request and the status that it was answered with, 400 or more.
+// refusal is a request with its status, 400 or more.
 type refusal struct {
 	request
 
@@ -102,16 +102,16 @@ func (c *counts) refuse(r request, status int) {
 	c.refused[refusal{r, status}]++
 }
 
-// reading returns the counts of this moment.
-func (c *counts) reading() *counts {
+// snapshot returns a copy of the current counts.
+func (c *counts) snapshot() *counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return &counts{made: maps.Clone(c.made), refused: maps.Clone(c.refused)}
 }
 
-// since returns what was counted from an earlier reading until now.
+// since returns the requests since an earlier snapshot.
 func (c *counts) since(earlier *counts) *counts {
-	now := c.reading()
+	now := c.snapshot()
 	subtract(now.made, earlier.made)
 	subtract(now.refused, earlier.refused)
 	return now
@@ -125,7 +125,7 @@ func subtract[Key comparable](from, less map[Key]int) {
 	}
 }
 
-// lists returns how many of the requests listed.
+// lists returns the number of lists.
 func (c *counts) lists() int {
 	sum := 0
 	for r, n := range c.made {
@@ -136,7 +136,7 @@ func (c *counts) lists() int {
 	return sum
 }
 
-// of returns how many requests with a verb of a resource were not refused.
+// of returns the number of requests with a verb for a resource that were not refused.
 func (c *counts) of(verb, resource string) int {
 	sum := 0
 	for r, n := range c.made {
@@ -152,7 +152,7 @@ func (c *counts) of(verb, resource string) int {
 	return sum
 }
 
-// print writes how many requests there were by verb and resource, and of how many namespaces and clients.
+// print prints the number of requests, namespaces and clients for each verb and resource.
 func (c *counts) print(to io.Writer) {
 	type kind struct{ verb, resource string }
 	type sum struct {

@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// samples are how long the calls of one turn took.
+// samples are the latencies of the calls of a turn.
 type samples struct {
 	answered, shed []time.Duration
-	lost           int // calls without an answer: the server closes a connection on which it is too late for one
+	lost           int // calls without an answer: the server closes the connection if it is too late to answer
 }
 
-// load has so many callers call until the turn ends. An answer that is neither a 200 nor a 503 that says when to come back is
-// an error.
+// load makes calls from concurrent callers until the turn ends. Any answer other than a 200 or a 503 with Retry-After
+// is an error.
 func load(ctx context.Context, address string, callers int, turn time.Duration) (samples, error) {
 	ctx, cancel := context.WithTimeout(ctx, turn+grace)
 	defer cancel()
@@ -42,7 +42,7 @@ func load(ctx context.Context, address string, callers int, turn time.Duration) 
 
 const body = `{"eventType":"com.okta.user.pre-registration","source":"rul1bufGk5dJdRYw50g4","data":{"userProfile":{"login":"jo@acme.com","email":"jo@acme.com"}}}`
 
-// call calls on one kept connection until the end.
+// call makes calls on one keep-alive connection until the end.
 func (s *samples) call(ctx context.Context, address string, end time.Time) error {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp4", address)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *samples) call(ctx context.Context, address string, end time.Time) error
 		default:
 			s.answered = append(s.answered, took)
 		}
-		if closes { // the next call needs another connection
+		if closes { // the next call needs a new connection
 			conn.Close()
 			if ctx.Err() != nil {
 				return nil
@@ -84,9 +84,9 @@ func (s *samples) call(ctx context.Context, address string, end time.Time) error
 	}
 }
 
-// readAnswer reads one answer by hand: net/http's client costs more than the server.
+// readAnswer reads an answer without net/http's client, which costs more CPU than the server.
 func readAnswer(r *bufio.Reader) (shed, closes bool, _ error) {
-	length, comesBack := -1, false
+	length, hasRetryAfter := -1, false
 	for first := true; ; first = false {
 		line, err := r.ReadSlice('\n')
 		if err != nil {
@@ -109,13 +109,13 @@ func readAnswer(r *bufio.Reader) (shed, closes bool, _ error) {
 				return false, false, err
 			}
 		case "Retry-After":
-			comesBack = true
+			hasRetryAfter = true
 		case "Connection":
 			closes = string(value) == "close"
 		}
 	}
-	if shed && !comesBack {
-		return false, false, errors.New("a 503 that does not say when to come back")
+	if shed && !hasRetryAfter {
+		return false, false, errors.New("a 503 without Retry-After")
 	}
 	_, err := r.Discard(length)
 	return shed, closes, err

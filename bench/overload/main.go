@@ -1,7 +1,8 @@
-// Command overload measures the operator's program under more calls at once than an org can make, with its limit and without.
+// Command overload measures the operator under more concurrent calls than an Okta org can make, with and without its
+// limit.
 //
-// The program runs as in a pod, its log read to nowhere; the load comes from this one. Callers keep their connections and make
-// their next call when they have an answer, a refusal included: nobody backs off. It stops by itself.
+// The operator runs in its own process with a pipe for its log, as in a pod. The callers in this process keep their
+// connections, and make the next call after each answer, without back-off even after a 503. The program ends by itself.
 package main
 
 import (
@@ -21,10 +22,10 @@ func main() {
 }
 
 const (
-	// maxRounds and maxTurn bound the time that a run takes.
+	// maxRounds and maxTurn limit the duration of a run.
 	maxRounds = 20
 	maxTurn   = time.Minute
-	// grace is the time for a turn to start and to end, beyond its length.
+	// grace is the time for the start and end of a turn, beyond its length.
 	grace = 10 * time.Second
 )
 
@@ -32,7 +33,7 @@ func run() error {
 	var m measurement
 	flag.IntVar(&m.rounds, "rounds", 5, "turns for each number of callers, at most 20")
 	flag.DurationVar(&m.turn, "turn", 2*time.Second, "length of one turn, at most 1m")
-	flag.IntVar(&m.lines, "log-lines", 0, "lines of its log that the program gets rid of a second; 0: all")
+	flag.IntVar(&m.lines, "log-lines", 0, "log lines that are read per second; 0: all")
 	flag.Parse()
 	switch {
 	case flag.NArg() > 0:

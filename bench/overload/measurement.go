@@ -16,32 +16,32 @@ type measurement struct {
 }
 
 const (
-	// org is how many calls Okta lets an org make at once: what every other number is held against.
-	org = 75
-	// none is a limit that is never reached.
-	none = 1_000_000
-	// oktaWaits is how long Okta waits for an answer.
-	oktaWaits = 3 * time.Second
+	// orgCalls is the maximum number of concurrent calls of an Okta org. Results are relative to it.
+	orgCalls = 75
+	// unlimited is a limit that is never reached.
+	unlimited = 1_000_000
+	// oktaTimeout is how long Okta waits for an answer.
+	oktaTimeout = 3 * time.Second
 )
 
 var (
-	limits = []int{org, 0, none} // 0: the operator's own
-	// callers are at most as many as the server has connections.
-	callers = []int{org, 2 * org, 512, 2000}
+	limits = []int{orgCalls, 0, unlimited} // 0: the operator's default
+	// callers has at most the server's maximum number of connections.
+	callers = []int{orgCalls, 2 * orgCalls, 512, 2000}
 )
 
 func name(limit int) string {
 	switch limit {
 	case 0:
 		return "its own"
-	case none:
+	case unlimited:
 		return "none"
 	default:
 		return fmt.Sprint(limit)
 	}
 }
 
-// turnResult is what one turn comes to.
+// turnResult is the result of a turn.
 type turnResult struct {
 	rate, shedShare float64
 	p50, p99, most  time.Duration
@@ -58,11 +58,11 @@ func (m measurement) run(ctx context.Context, out io.Writer) error {
 	if err := build(ctx, dir); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d turns of %s each; medians; times as ratios to those of %d callers under the operator's own limit\n", m.rounds, m.turn, org)
+	fmt.Fprintf(out, "%d turns of %s each; medians; times as ratios to those of %d callers under the operator's own limit\n", m.rounds, m.turn, orgCalls)
 	results := map[[2]int][]turnResult{}
 	for round := range m.rounds {
 		order := slices.Clone(limits)
-		if round%2 == 1 { // none always comes last
+		if round%2 == 1 { // alternate the order
 			slices.Reverse(order)
 		}
 		for _, limit := range order {
@@ -81,8 +81,8 @@ func (m measurement) run(ctx context.Context, out io.Writer) error {
 			op.stop()
 		}
 	}
-	base := results[[2]int{0, org}]
-	fmt.Fprintf(out, "%d callers: %.0f answers/s, p50 %s, p99 %s\n\n", org, medianOf(base, rateOf), middle(base, p50Of), middle(base, p99Of))
+	base := results[[2]int{0, orgCalls}]
+	fmt.Fprintf(out, "%d callers: %.0f answers/s, p50 %s, p99 %s\n\n", orgCalls, medianOf(base, rateOf), medianTime(base, p50Of), medianTime(base, p99Of))
 	fmt.Fprintln(out, "limit    callers  answers/s  shed   p50     p99     the longest  p99 of the shed  lost or later than 3 s")
 	for _, limit := range limits {
 		for _, n := range callers {
@@ -93,9 +93,9 @@ func (m measurement) run(ctx context.Context, out io.Writer) error {
 			}
 			fmt.Fprintf(out, "%-8s %7d  %9.2f  %3.0f %%  %6.2f  %6.2f  %11s  %15s  %d\n", name(limit), n,
 				medianOf(r, rateOf)/medianOf(base, rateOf), 100*medianOf(r, func(t turnResult) float64 { return t.shedShare }),
-				float64(middle(r, p50Of))/float64(middle(base, p50Of)), float64(middle(r, p99Of))/float64(middle(base, p99Of)),
-				middle(r, func(t turnResult) time.Duration { return t.most }).Round(time.Millisecond),
-				middle(r, func(t turnResult) time.Duration { return t.shedP99 }).Round(time.Millisecond), late)
+				float64(medianTime(r, p50Of))/float64(medianTime(base, p50Of)), float64(medianTime(r, p99Of))/float64(medianTime(base, p99Of)),
+				medianTime(r, func(t turnResult) time.Duration { return t.most }).Round(time.Millisecond),
+				medianTime(r, func(t turnResult) time.Duration { return t.shedP99 }).Round(time.Millisecond), late)
 		}
 	}
 	return nil
@@ -113,7 +113,7 @@ func summarise(s samples, turn time.Duration) turnResult {
 	slices.Sort(s.answered)
 	slices.Sort(s.shed)
 	for _, took := range s.answered {
-		if took > oktaWaits {
+		if took > oktaTimeout {
 			r.lates++
 		}
 	}
@@ -126,7 +126,7 @@ func summarise(s samples, turn time.Duration) turnResult {
 	return r
 }
 
-// medianOf returns the median of one value of the turns.
+// medianOf returns the median of a value of the turns.
 func medianOf(turns []turnResult, value func(turnResult) float64) float64 {
 	var values []float64
 	for _, t := range turns {
@@ -136,7 +136,7 @@ func medianOf(turns []turnResult, value func(turnResult) float64) float64 {
 	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }
 
-// middle is the same of a time.
-func middle(turns []turnResult, value func(turnResult) time.Duration) time.Duration {
+// medianTime is medianOf for a duration.
+func medianTime(turns []turnResult, value func(turnResult) time.Duration) time.Duration {
 	return time.Duration(medianOf(turns, func(t turnResult) float64 { return float64(value(t)) }))
 }

@@ -33,7 +33,7 @@ type operator struct {
 	hook    string // host:port
 }
 
-// start starts the program in dir with this limit, and reads its log at so many lines a second.
+// start starts the program in dir with a limit of concurrent calls, and reads its log at a number of lines per second.
 func start(ctx context.Context, dir string, limit, lines int) (*operator, error) {
 	for name, text := range map[string]string{"policies/acme.yaml": policy, "credentials/okta": credential} {
 		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700); err != nil {
@@ -69,13 +69,13 @@ func start(ctx context.Context, dir string, limit, lines int) (*operator, error)
 	return op, nil
 }
 
-// readLog takes so many lines a second from a log, as a container runtime that has other things to do; 0: all.
+// readLog reads a number of lines per second from a log, like a busy container runtime. 0 reads all lines at once.
 func readLog(log *bufio.Reader, lines int) {
 	if lines == 0 {
 		_, _ = io.Copy(io.Discard, log)
 		return
 	}
-	const parts = 20 // of a second
+	const parts = 20 // reads per second
 	for {
 		for range max(1, lines/parts) {
 			if _, err := log.ReadSlice('\n'); err != nil {
@@ -86,7 +86,7 @@ func readLog(log *bufio.Reader, lines int) {
 	}
 }
 
-// stop ends it.
+// stop kills the operator.
 func (op *operator) stop() {
 	_ = op.process.Process.Signal(syscall.SIGKILL)
 	_ = op.process.Wait()

@@ -17,22 +17,22 @@ import (
 	"registrationpolicy.dev/operator/internal/usage"
 )
 
-// previewAddress is who signs up where no address is given. Nobody has it (RFC 2606).
+// previewAddress is the default address. Its domain is reserved for examples (RFC 2606).
 const previewAddress = "preview@example.com"
 
-// callOptions are the flags of call.
+// callOptions holds the flags of call.
 type callOptions struct {
-	url       string
-	address   string
-	byAddress bool
-	request   string
-	login     string
-	source    string
-	shape     string
+	url        string
+	address    string
+	hasAddress bool
+	request    string
+	login      string
+	source     string
+	shape      string
 
 	header         string
 	credentialFile string
-	authorities    string
+	caFile         string
 	resolve        []string
 	plainHTTP      bool
 	timeout        time.Duration
@@ -46,28 +46,28 @@ func newCall(s streams) *cobra.Command {
 	o := &callOptions{}
 	command := &cobra.Command{
 		Use:   "call URL [ADDRESS]",
-		Short: "Call a running hook as Okta would, and find what is wrong with it",
-		Long: `Call a running hook, anyone's, as Okta would: over IPv4 and HTTP/1.1, within 3 seconds, with one retry and without following
-redirects. Say what Okta would do, what the person would read, and name every fault on the way with its fix.
+		Short: "Call a running hook as Okta would, and report its faults",
+		Long: `Call a running hook, of this operator or any other, as Okta would: over IPv4 and HTTP/1.1, within 3 seconds, with one retry
+and without following redirects. Print what Okta would do, what the person would read, and every fault with its fix.
 
-The credential comes from a file or from the environment variable REGPOL_CREDENTIAL, and is never shown. Where one is given, the
-hook is called twice more, without it and with a wrong one, to see that it refuses both; --no-probe leaves that out.
+The credential comes from a file or from the environment variable REGPOL_CREDENTIAL, and is never shown. If there is one, the hook
+is called twice more, without it and with a wrong one, to check that it refuses both calls; --no-probe skips that.
 
 Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of level error, whatever the outcome.`,
 		Example: `  # As Okta would call it, with the credential in a file
   regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential
 
-  # In a header of your own
+  # In another header
   regpol call https://hooks.example.com/okta/registration jo@acme.com --header X-Registration-Hook-Key --credential-file credential
 
-  # Before DNS points there, and with a certificate of your own CA
+  # Before DNS points there, and with a certificate of a private CA
   regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential \
     --resolve hooks.example.com:443:192.0.2.10 --ca-file ca.crt
 
-  # Inside the cluster, before the proxy; any healthy answer will do
+  # Inside the cluster, without the proxy; succeed on any valid answer
   regpol call http://hooks.example.com:8080/okta/registration --plain-http --credential-file credential --accept-denial
 
-  # A change of a profile; on Classic; with a user name for a login
+  # A change of a profile; a sign-up on Classic with a user name as login
   regpol call https://hooks.example.com/okta/registration jo@acme.com --shape progressive --credential-file credential
   regpol call https://hooks.example.com/okta/registration jo@acme.com --shape classic --login jo.doe --credential-file credential
 
@@ -88,7 +88,7 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of
 			}
 			o.url = args[0]
 			if len(args) == 2 {
-				o.address, o.byAddress = args[1], true
+				o.address, o.hasAddress = args[1], true
 			}
 			return o.run(command.Context(), s)
 		},
@@ -102,36 +102,36 @@ func (o *callOptions) flags(command *cobra.Command) {
 	flags.SortFlags = false
 	flags.StringVarP(&o.request, "filename", "f", "", "post this file's JSON, unchanged; - is standard input")
 	flags.StringVar(&o.login, "login", "", "the login; default: the address in a sign-up, unchanged in a change of a profile")
-	flags.StringVar(&o.source, "source", "", "id of the enrolment policy or rule of Okta that calls; default: a made-up one")
+	flags.StringVar(&o.source, "source", "", "id of Okta's enrolment policy or rule that calls; default: an invented one")
 	flags.StringVar(&o.shape, "shape", shapeEngine, strings.Join(shapes, ", "))
 
 	flags.StringVar(&o.header, "header", hookserver.DefaultAuthHeader, "name of the header that holds the credential")
 	flags.StringVar(&o.credentialFile, "credential-file", "",
-		"file with the header's value, one final line break left out; - is standard input; default: $"+credentialVariable)
-	flags.StringVar(&o.authorities, "ca-file", "", "PEM file with further CAs to believe; Okta believes public ones only")
+		"file with the header's value, without a final line break; - is standard input; default: $"+credentialVariable)
+	flags.StringVar(&o.caFile, "ca-file", "", "PEM file with more CAs to trust; Okta trusts only public ones")
 	flags.StringArrayVar(&o.resolve, "resolve", nil, "HOST:PORT:ADDRESS[:PORT]: connect there instead of looking the host up; repeatable")
-	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow an http URL, for a check behind the proxy; for this machine it is not needed")
-	flags.DurationVar(&o.timeout, "timeout", oktasim.DefaultTimeout, "time for each attempt; Okta's is the default")
+	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow an http URL, for a check behind the proxy; a loopback URL does not need it")
+	flags.DurationVar(&o.timeout, "timeout", oktasim.DefaultTimeout, "time for each attempt; default: Okta's")
 	flags.BoolVar(&o.noProbe, "no-probe", false, "do not check that the hook refuses callers without the right credential")
 
-	flags.BoolVar(&o.acceptDenial, "accept-denial", false, "exit with 0 for a denial too, if the hook has no fault of level error")
+	flags.BoolVar(&o.acceptDenial, "accept-denial", false, "exit with 0 after a denial too, if the hook has no fault of level error")
 	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
 
-	completeWords(command, map[string][]string{"shape": shapes, "output": outputs})
+	completeChoices(command, map[string][]string{"shape": shapes, "output": outputs})
 }
 
 func (o *callOptions) validate() error {
 	switch {
-	case o.byAddress && o.request != "":
+	case o.hasAddress && o.request != "":
 		return errors.New("give an ADDRESS or -f REQUEST.json, not both")
 	case o.request == "-" && o.credentialFile == "-":
 		return errors.New("-f and --credential-file cannot both read standard input")
-	case !httpguts.ValidHeaderFieldName(o.header): // which may be a whole line, with the value
-		return errors.New("--header: give the header's name alone; its value comes from --credential-file")
+	case !httpguts.ValidHeaderFieldName(o.header): // not quoted in the error: it may include the credential
+		return errors.New("--header: give only the header's name; its value comes from --credential-file")
 	case o.timeout <= 0:
 		return errors.New("--timeout: write a duration above 0s, such as 3s")
 	}
-	return cmp.Or(validWord("--shape", o.shape, shapes), validWord("-o", o.output, outputs))
+	return cmp.Or(validChoice("--shape", o.shape, shapes), validChoice("-o", o.output, outputs))
 }
 
 func (o *callOptions) run(ctx context.Context, s streams) error {
@@ -150,7 +150,7 @@ func (o *callOptions) run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	r := newHookReport(o, call, examined, mirror(options.Call.Credential))
+	r := newHookReport(o, call, examined, redactor(options.Call.Credential))
 	if err := r.write(s, o.output); err != nil {
 		return &exitError{exitFault, err}
 	}
@@ -163,11 +163,11 @@ func (o *callOptions) run(ctx context.Context, s streams) error {
 	return nil
 }
 
-// registration returns what the person typed into the form.
+// registration returns the registration that the flags describe.
 func (o *callOptions) registration() oktasim.Registration {
 	r := oktasim.Registration{Source: o.source}
 	address := o.address
-	if !o.byAddress {
+	if !o.hasAddress {
 		address = previewAddress
 	}
 	switch o.shape {

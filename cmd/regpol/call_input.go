@@ -17,15 +17,14 @@ import (
 )
 
 const (
-	// credentialVariable is the environment variable with the credential: what stands on a command line, others can
-	// read.
+	// credentialVariable is the environment variable with the credential. There is no flag for it, because other users
+	// can read a command line.
 	credentialVariable = "REGPOL_CREDENTIAL"
-	// maxInput is the length of the longest file that is read, in bytes: far more than a call, a credential or a CA
-	// has.
-	maxInput = 1 << 20
+	// maxInputBytes limits what is read from a file. It is far more than a call, a credential or a CA needs.
+	maxInputBytes = 1 << 20
 )
 
-// hook returns how the hook is called.
+// hook returns the options for the calls of the hook.
 func (o *callOptions) hook(stdin io.Reader) (hookcheck.Options, error) {
 	options := hookcheck.Options{PlainHTTP: o.plainHTTP, NoProbe: o.noProbe}
 	credential, dropped, err := o.credential(stdin)
@@ -34,15 +33,15 @@ func (o *callOptions) hook(stdin io.Reader) (hookcheck.Options, error) {
 	}
 	options.LineBreakDropped = dropped
 	options.Call = oktasim.Options{URL: o.url, Header: o.header, Credential: credential, Timeout: o.timeout}
-	if options.Authorities, err = readAuthorities(o.authorities); err != nil {
+	if options.Authorities, err = readAuthorities(o.caFile); err != nil {
 		return options, err
 	}
 	options.Resolve, err = parseResolve(o.resolve)
 	return options, err
 }
 
-// credential reads the credential as the operator reads a file of its --hook-auth-dir, and reports whether it left out
-// a final line break. The errors show nothing of it.
+// credential reads the credential in the way the operator reads a file of its --hook-auth-dir, and reports whether it
+// dropped a final line break. Its errors contain no part of the credential.
 func (o *callOptions) credential(stdin io.Reader) (_ string, dropped bool, _ error) {
 	text, from := os.Getenv(credentialVariable), "$"+credentialVariable
 	if o.credentialFile != "" {
@@ -50,7 +49,7 @@ func (o *callOptions) credential(stdin io.Reader) (_ string, dropped bool, _ err
 		body, err := readInput(o.credentialFile, stdin)
 		if err != nil {
 			if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
-				err = wrapped.Err // without the name, which is the credential itself where somebody took the flag for one for that
+				err = wrapped.Err // without the file name: a user may have given the credential in its place
 			}
 			return "", false, fmt.Errorf("%s: the file cannot be read: %w", from, err)
 		}
@@ -62,9 +61,9 @@ func (o *callOptions) credential(stdin io.Reader) (_ string, dropped bool, _ err
 	}
 	switch {
 	case value == "" && o.credentialFile != "":
-		return "", false, fmt.Errorf("%s: it is empty", from)
+		return "", false, fmt.Errorf("%s: the file is empty", from)
 	case strings.ContainsAny(value, "\r\n"):
-		return "", false, fmt.Errorf("%s: there are line breaks in it, other than one at the end: a header's value is one line", from)
+		return "", false, fmt.Errorf("%s: the credential has a line break before its end: write it in one line", from)
 	}
 	return value, dropped, nil
 }
@@ -72,12 +71,12 @@ func (o *callOptions) credential(stdin io.Reader) (_ string, dropped bool, _ err
 // readInput reads a file, or standard input.
 func readInput(name string, stdin io.Reader) ([]byte, error) {
 	if name == "-" {
-		return io.ReadAll(io.LimitReader(stdin, maxInput))
+		return io.ReadAll(io.LimitReader(stdin, maxInputBytes))
 	}
-	return readUpTo(name, maxInput)
+	return readUpTo(name, maxInputBytes)
 }
 
-// call makes the call, or reads one.
+// call returns the call that the flags describe, or reads the one of -f.
 func (o *callOptions) call(stdin io.Reader) (oktasim.Call, error) {
 	if o.request == "" {
 		call, err := o.registration().Call()
@@ -92,7 +91,7 @@ func (o *callOptions) call(stdin io.Reader) (oktasim.Call, error) {
 	}
 	call, err := oktasim.ParseCall(body)
 	if err != nil {
-		return oktasim.Call{}, fmt.Errorf("%s is not a call of Okta's: %w", o.request, err)
+		return oktasim.Call{}, fmt.Errorf("%s is not a call from Okta: %w", o.request, err)
 	}
 	return call, nil
 }
@@ -102,11 +101,11 @@ func readAuthorities(name string) ([]*x509.Certificate, error) {
 	if name == "" {
 		return nil, nil
 	}
-	rest, err := readUpTo(name, maxInput)
+	rest, err := readUpTo(name, maxInputBytes)
 	if err != nil {
 		return nil, fmt.Errorf("--ca-file: %w", err)
 	}
-	var found []*x509.Certificate
+	var certificates []*x509.Certificate
 	for {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
@@ -119,22 +118,22 @@ func readAuthorities(name string) ([]*x509.Certificate, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--ca-file: %w", err)
 		}
-		found = append(found, certificate)
+		certificates = append(certificates, certificate)
 	}
-	if len(found) == 0 {
-		return nil, errors.New("--ca-file: no PEM certificate in it")
+	if len(certificates) == 0 {
+		return nil, errors.New("--ca-file: the file has no PEM certificate")
 	}
-	return found, nil
+	return certificates, nil
 }
 
-// parseResolve reads entries HOST:PORT:ADDRESS[:PORT]; the first PORT may be http or https.
+// parseResolve parses HOST:PORT:ADDRESS[:PORT]. The first PORT may be http or https.
 func parseResolve(entries []string) (map[string]netip.AddrPort, error) {
 	resolve := map[string]netip.AddrPort{}
 	for _, entry := range entries {
-		fault := fmt.Errorf("--resolve: %q: write HOST:PORT:ADDRESS or HOST:PORT:ADDRESS:PORT", entry)
+		invalid := fmt.Errorf("--resolve: %q: write HOST:PORT:ADDRESS or HOST:PORT:ADDRESS:PORT", entry)
 		parts := strings.SplitN(entry, ":", 3)
 		if len(parts) < 3 || parts[0] == "" {
-			return nil, fault
+			return nil, invalid
 		}
 		if number, known := map[string]string{"http": "80", "https": "443"}[parts[1]]; known {
 			parts[1] = number
@@ -144,11 +143,11 @@ func parseResolve(entries []string) (map[string]netip.AddrPort, error) {
 		if err != nil {
 			address, err := netip.ParseAddr(strings.Trim(parts[2], "[]"))
 			if err != nil {
-				return nil, fault
+				return nil, invalid
 			}
 			port, err := netip.ParseAddrPort("0.0.0.0:" + parts[1])
 			if err != nil {
-				return nil, fault
+				return nil, invalid
 			}
 			to = netip.AddrPortFrom(address, port.Port())
 		}

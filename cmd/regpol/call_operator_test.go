@@ -78,7 +78,7 @@ func startOperator(t *testing.T) runningOperator {
 	return op
 }
 
-// flags lead a call of hookURL to the operator, and let it be believed.
+// flags are the flags with which a call of hookURL reaches the operator, and trusts its certificate.
 func (op runningOperator) flags() []string {
 	return []string{
 		"--resolve", hookHost + ":443:" + op.address, "--ca-file", op.ca, "--credential-file", op.credential,

@@ -23,51 +23,52 @@ var shapeNames = map[oktasim.Shape]string{
 	oktasim.SignUp: shapeEngine, oktasim.ClassicSignUp: shapeClassic, oktasim.ProgressiveProfile: shapeProgressive,
 }
 
-// hookReport is what -o json writes.
+// hookReport is the output of -o json, described in docs/reference/regpol-call.md.
 type hookReport struct {
-	// Verdict is allowed, denied, or failed where Okta denies because it cannot use the hook.
+	// Verdict is allowed, denied, or failed if Okta denies because it cannot use the hook.
 	Verdict string `json:"verdict"`
-	// ByDefault: allowed because the answer holds no action, and Okta allows then.
+	// ByDefault says that Okta allows because the answer has no action.
 	ByDefault bool `json:"byDefault,omitempty"`
-	// URL is without the query, which may hold a secret.
+	// URL is the hook's URL without the query, which may hold a secret.
 	URL string `json:"url"`
-	// Address is who signs up; absent with -f.
+	// Address is the address that signs up. It is absent with -f.
 	Address string `json:"address,omitempty"`
 	// Shape is classic, identity-engine or progressive.
 	Shape string `json:"shape"`
-	// RequestID is the header X-Okta-Request-Id.
+	// RequestID is the value of the header X-Okta-Request-Id.
 	RequestID string `json:"requestID,omitempty"`
 
-	// Status is the HTTP status of the last answer; 0: none.
+	// Status is the HTTP status of the last answer, or 0 if there was none.
 	Status int `json:"status"`
-	// Attempts is how often the hook was called, without probes.
+	// Attempts is the number of calls, without probes.
 	Attempts int `json:"attempts"`
-	// LatencyMilliseconds is the time of all attempts.
+	// LatencyMilliseconds is the time of all attempts together.
 	LatencyMilliseconds float64 `json:"latencyMilliseconds"`
 
-	// DecisionID, Reason and Policy are read from debugContext, as this project's operator writes it.
+	// DecisionID, Reason and Policy come from debugContext, where this operator writes them.
 	DecisionID string `json:"decisionID,omitempty"`
 	Reason     string `json:"reason,omitempty"`
 	Policy     string `json:"policy,omitempty"`
-	// DebugContext is what reaches Okta's System Log.
+	// DebugContext is the part of the answer that Okta writes to its System Log.
 	DebugContext json.RawMessage `json:"debugContext,omitempty"`
 
-	// Person is what the person reads.
+	// Person has the lines that the person reads.
 	Person struct {
 		Classic        []lineReport `json:"classic"`
 		IdentityEngine []lineReport `json:"identityEngine"`
 	} `json:"person"`
-	// Profile is what Okta sets on the user.
+	// Profile has the attributes that Okta sets on the user.
 	Profile []updateReport `json:"profile,omitempty"`
-	// Faults are those found, in the order in which the call met them.
+	// Faults are the hook's faults, in the order in which the call met them.
 	Faults []hookcheck.Fault `json:"faults"`
 
 	shape  oktasim.Shape
 	called bool
 }
 
-// newHookReport puts an examination into words; what the hook sent passes through the mirror.
-func newHookReport(o *callOptions, call oktasim.Call, examined *hookcheck.Report, m mirror) *hookReport {
+// newHookReport makes the report of an examination. The redactor removes the credential from everything that the hook
+// sent.
+func newHookReport(o *callOptions, call oktasim.Call, examined *hookcheck.Report, m redactor) *hookReport {
 	result := &examined.Result
 	r := &hookReport{
 		Verdict: verdicts[result.Outcome], ByDefault: result.ByDefault, URL: withoutQuery(o.url), Shape: shapeNames[call.Shape],
@@ -77,7 +78,7 @@ func newHookReport(o *callOptions, call oktasim.Call, examined *hookcheck.Report
 	}
 	if o.request == "" {
 		r.Address = previewAddress
-		if o.byAddress {
+		if o.hasAddress {
 			r.Address = o.address
 		}
 	}
@@ -96,8 +97,7 @@ func newHookReport(o *callOptions, call oktasim.Call, examined *hookcheck.Report
 	return r
 }
 
-// readDebugContext takes out of debugContext what an operator of this project puts there; of another hook's, what it
-// can.
+// readDebugContext reads the members of debugContext that this operator writes. Another hook may not have them.
 func (r *hookReport) readDebugContext() {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(r.DebugContext, &members) != nil {
@@ -110,7 +110,7 @@ func (r *hookReport) readDebugContext() {
 	}
 }
 
-func linesOf(page oktasim.Page, m mirror) []lineReport {
+func linesOf(page oktasim.Page, m redactor) []lineReport {
 	lines := []lineReport{}
 	for _, line := range page {
 		lines = append(lines, lineReport{m.text(line.Text), m.text(line.Place())})
@@ -118,7 +118,8 @@ func linesOf(page oktasim.Page, m mirror) []lineReport {
 	return lines
 }
 
-// withoutQuery returns a URL without what may hold a secret.
+// withoutQuery returns a URL without user, query and fragment, which may hold a secret. It returns "" for an invalid
+// URL.
 func withoutQuery(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {

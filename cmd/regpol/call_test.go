@@ -190,7 +190,7 @@ func TestCallWorksOnOthersHooks(t *testing.T) {
 		},
 		"a typed hook whose text nobody reads": {
 			typed, "jo@other.example", exitDenied, verdictDenied, []hookcheck.Name{hookcheck.CauseElsewhere},
-			[]string{"  Identity Engine  nothing that says why", "  warning  CauseElsewhere: "},
+			[]string{"  Identity Engine  nothing about the reason", "  warning  CauseElsewhere: "},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -312,11 +312,11 @@ func TestWrongUsageOfCallIsSaid(t *testing.T) {
 		"--shape":                                 {hookURL, "--shape", "okta"},
 		"-o:":                                     {hookURL, "-o", "xml"},
 		"--resolve":                               {hookURL, "--resolve", "hooks.example.com:192.0.2.1"},
-		"--header: give the header":               {hookURL, "--header", "Authorization: s3cret"},
+		"--header: give only the header's name":   {hookURL, "--header", "Authorization: s3cret"},
 		"file cannot be read":                     {hookURL, "--credential-file", "Basic s3cret"},
-		"it is empty":                             {hookURL, "--credential-file", empty},
-		"there are line breaks":                   {hookURL, "--credential-file", two},
-		"no PEM certificate":                      {hookURL, "--ca-file", empty},
+		"the file is empty":                       {hookURL, "--credential-file", empty},
+		"the credential has a line break":         {hookURL, "--credential-file", two},
+		"the file has no PEM certificate":         {hookURL, "--ca-file", empty},
 		"read the call":                           {hookURL, "-f", "missing.json"},
 		"is not a call":                           {hookURL, "-f", empty},
 		"is the address UTF-8":                    {hookURL, "jo\xff@acme.com"},

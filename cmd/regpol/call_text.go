@@ -11,12 +11,12 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// write writes the report as the user asked for it.
+// write writes the report in the format of --output.
 func (r *hookReport) write(s streams, output string) error {
 	return writeReport(s, output, r, func() []byte { return r.text(s.coloured()) })
 }
 
-// text is the report for people.
+// text returns the report as text.
 func (r *hookReport) text(coloured bool) []byte {
 	var w bytes.Buffer
 	ink := inkDenied
@@ -25,36 +25,36 @@ func (r *hookReport) text(coloured bool) []byte {
 	}
 	fmt.Fprintln(&w, ink.paint(r.Verdict, coloured))
 	row := func(name, text string) { fmt.Fprintf(&w, "  %-16s %s\n", name, text) }
-	who := r.shape.String()
+	call := r.shape.String()
 	if r.Address != "" {
-		who += " of " + printable(r.Address)
+		call += " of " + quoteIfNeeded(r.Address)
 	}
-	row("call", who)
-	row("url", printable(r.URL))
-	row("okta", r.means())
+	row("call", call)
+	row("url", quoteIfNeeded(r.URL))
+	row("okta", r.oktaAction())
 	if r.called {
 		row("answer", r.answer())
 	}
-	for _, said := range []struct{ name, text string }{
+	for _, member := range []struct{ name, text string }{
 		{"decision", r.DecisionID}, {"reason", r.Reason}, {"policy", r.Policy},
 	} {
-		if said.text != "" {
-			row(said.name, printable(said.text))
+		if member.text != "" {
+			row(member.name, quoteIfNeeded(member.text))
 		}
 	}
 	if len(r.DebugContext) > 0 {
-		row("debugContext", harmless(string(r.DebugContext)))
+		row("debugContext", escapeControl(string(r.DebugContext)))
 	}
 	for _, update := range r.Profile {
-		row("sets", printable(update.Attribute)+" to "+harmless(string(update.Value)))
+		row("sets", quoteIfNeeded(update.Attribute)+" to "+escapeControl(string(update.Value)))
 	}
 	r.writePages(&w, coloured)
 	r.writeFaults(&w, coloured)
 	return w.Bytes()
 }
 
-// means says what Okta does.
-func (r *hookReport) means() string {
+// oktaAction says what Okta would do.
+func (r *hookReport) oktaAction() string {
 	switch {
 	case r.Verdict == verdictFailed && !r.called:
 		return "would get no answer, and turns everybody away"
@@ -81,8 +81,9 @@ func (r *hookReport) answer() string {
 	return text
 }
 
-// harmless returns a text of the hook's as no terminal takes it for an order, in one line.
-func harmless(text string) string {
+// escapeControl escapes unprintable characters, so that a text from the hook is one line and cannot control the
+// terminal.
+func escapeControl(text string) string {
 	var w strings.Builder
 	for _, c := range text {
 		if strconv.IsPrint(c) {
@@ -101,14 +102,14 @@ func (r *hookReport) writePages(w io.Writer, coloured bool) {
 	fmt.Fprintf(w, "\n%s\n", inkHeading.paint("The person reads", coloured))
 	page := func(engine string, lines []lineReport) {
 		if len(lines) == 0 {
-			fmt.Fprintf(w, "  %-16s nothing that says why\n", engine)
+			fmt.Fprintf(w, "  %-16s nothing about the reason\n", engine)
 		}
 		for _, line := range lines {
-			fmt.Fprintf(w, "  %-16s %s: %s\n", engine, harmless(line.Place), harmless(line.Text))
+			fmt.Fprintf(w, "  %-16s %s: %s\n", engine, escapeControl(line.Place), escapeControl(line.Text))
 			engine = ""
 		}
 	}
-	if r.shape != oktasim.ProgressiveProfile { // which Classic does not have
+	if r.shape != oktasim.ProgressiveProfile { // Classic has no progressive profiles
 		page("Classic", r.Person.Classic)
 	}
 	page("Identity Engine", r.Person.IdentityEngine)
@@ -126,7 +127,7 @@ func (r *hookReport) writeFaults(w io.Writer, coloured bool) {
 		}
 		level := string(fault.Level)
 		pad := strings.Repeat(" ", max(0, len(hookcheck.LevelWarning)-len(level)))
-		fmt.Fprintf(w, "  %s%s  %s: %s\n", ink.paint(level, coloured), pad, fault.Name, harmless(fault.What))
+		fmt.Fprintf(w, "  %s%s  %s: %s\n", ink.paint(level, coloured), pad, fault.Name, escapeControl(fault.What))
 		fmt.Fprintf(w, "  %*s  fix: %s\n", len(hookcheck.LevelWarning), "", fault.Fix)
 	}
 }

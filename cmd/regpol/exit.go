@@ -1,19 +1,19 @@
 package main
 
-// Exit codes, part of the interface: scripts branch on them.
+// Exit codes. They are part of the interface, because scripts branch on them.
 const (
-	// exitAllowed: the person may come in; of lists: done, or nothing to do.
+	// exitAllowed: the person may register. Lists: done, or nothing to do.
 	exitAllowed = 0
-	// exitDenied: the person may not come in, by decision; of lists: refused by the guard.
+	// exitDenied: the person may not register. Lists: refused by the guard.
 	exitDenied = 1
-	// exitUsage: wrong flags, or input that cannot be read; nothing was decided.
+	// exitUsage: wrong flags, or unreadable input; nothing was decided.
 	exitUsage = 2
-	// exitFault: something is wrong with the policies or the hook, whatever the outcome; it is named. Of lists: with the source or
-	// the API server.
+	// exitFault: the policies or the hook have a fault, which is printed, even if the person may register. Lists: the
+	// source or the API server failed.
 	exitFault = 3
 )
 
-// exitError ends the program with a code. Its text, if any, goes to standard error.
+// exitError ends the program with an exit code. Its text, if any, goes to standard error.
 type exitError struct {
 	code int
 	err  error

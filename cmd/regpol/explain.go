@@ -17,60 +17,60 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// exampleID stands for the id that every decision of an operator has, so that the same explanation is always the same
-// text.
+// exampleID takes the place of the random id of a decision, so that equal explanations are equal texts.
 const exampleID = "ID-OF-THE-DECISION"
 
-// explainOptions are the flags of explain.
+// explainOptions holds the flags of explain.
 type explainOptions struct {
-	address   string
-	byAddress bool
-	request   string
-	login     string
-	source    string
-	shape     string
+	address    string
+	hasAddress bool
+	request    string
+	login      string
+	source     string
+	shape      string
 
-	policies []string
-	cluster  clusterOptions
-	watched  []string
+	policies        []string
+	cluster         clusterOptions
+	watchNamespaces []string
 
-	attributes []string
-	scopes     []string
-	texts      rules.Texts
-	observe    bool
-	strict     bool
-	output     string
+	attributes       []string
+	namespaceSources []string
+	texts            rules.Texts
+	observe          bool
+	strict           bool
+	output           string
 }
 
 func newExplain(s streams) *cobra.Command {
 	o := &explainOptions{}
 	command := &cobra.Command{
 		Use:   "explain (ADDRESS | -f REQUEST.json)",
-		Short: "Say whether a person may sign up, and why",
-		Long: `Say whether a person may sign up, which policy decides by which entry, why the others do not, what the person reads, and what
-Okta gets. The policies come from files, or from a cluster, which is asked as kubectl asks it. Nothing is called or changed.
+		Short: "Explain whether a person may sign up, and why",
+		Long: `Explain whether a person may sign up, which policy decides by which entry, why the others do not, what the person reads, and
+what Okta gets. The policies come from files, or from a cluster that is found as kubectl finds it. Neither a hook nor Okta is
+called, and nothing is changed.
 
 Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 with --strict if a part of a policy is not in force.`,
-		Example: `  # By a file, or by all files in a directory
+		Example: `  # With the policies of a file, or of all files in a directory
   regpol explain jo@acme.com --policies config/samples/one-company.yaml
   regpol explain jo@contractors.acme.com --policies config/samples/quickstart
 
   # With a login that is not the address
   regpol explain jo@acme.com --login jo.doe --policies config/samples/quickstart
 
-  # A change of a profile, under one of Okta's rules
+  # A change of a profile, with the id of the calling rule in Okta
   regpol explain jo@acme.com --shape progressive --source rul1bufGk5dJdRYw50g4 --policies config/samples/progressive-profile.yaml
 
   # A call that Okta made, for example from its Preview
   regpol explain -f test/vectors/okta/requests/oie-ssr.json --policies config/samples/quickstart
 
-  # What an operator that only observes would answer
+  # The answer of an operator with --observe
   regpol explain jo@other.example --policies config/samples/quickstart --observe
 
   # For a script
   regpol explain jo@acme.com --policies config/samples/quickstart --strict -o json
 
-  # By the policies of a cluster, as the operator there sees them
+  # With the policies of a cluster, as its operator sees them
   regpol explain jo@acme.com -n okta-registration
   kubectl get regpol -n okta-registration -o yaml | regpol explain jo@acme.com --policies -`,
 		Args: func(command *cobra.Command, args []string) error {
@@ -81,13 +81,13 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 with --str
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
-			for _, flags := range oneOf {
+			for _, flags := range exclusiveFlags {
 				if err := usage.OneOf(command.Flags(), flags...); err != nil {
 					return err
 				}
 			}
 			if len(args) == 1 {
-				o.address, o.byAddress = args[0], true
+				o.address, o.hasAddress = args[0], true
 			}
 			return o.run(command.Context(), s)
 		},
@@ -96,8 +96,8 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 with --str
 	return command
 }
 
-// oneOf are flags of explain of which only one can be given.
-var oneOf = [][]string{
+// exclusiveFlags are groups of flags of which explain takes only one.
+var exclusiveFlags = [][]string{
 	{"filename", "login"}, {"filename", "shape"}, {"policies", "kubeconfig"}, {"policies", "context"}, {"policies", "namespace"},
 	{"policies", "watch-namespaces"}, {"namespace", "watch-namespaces"},
 }
@@ -106,43 +106,43 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.SortFlags = false
 	defaults := rules.DefaultTexts()
-	flags.StringVarP(&o.request, "filename", "f", "", "explain this call: a file with the JSON that Okta posts; - is standard input")
+	flags.StringVarP(&o.request, "filename", "f", "", "file with the JSON of a call from Okta to explain; - is standard input")
 	flags.StringVar(&o.login, "login", "", "the login; default: the address in a sign-up, unchanged in a change of a profile")
-	flags.StringVar(&o.source, "source", "", "id of the enrolment policy or rule of Okta that calls; default: none that a policy can name")
+	flags.StringVar(&o.source, "source", "", "id of Okta's enrolment policy or rule that calls; default: none, which no policy can name")
 	flags.StringVar(&o.shape, "shape", shapeEngine, strings.Join(shapes, ", "))
 
-	flags.StringArrayVar(&o.policies, "policies", nil, "file or directory with policies, in place of a cluster; repeatable; - is standard input")
+	flags.StringArrayVar(&o.policies, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
 	flags.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl")
 	flags.StringVar(&o.cluster.context, "context", "", "context of the kubeconfig; default: the current one")
 	flags.StringVarP(&o.cluster.namespace, "namespace", "n", "", "namespace of the policies; default: that of the context")
-	flags.StringSliceVar(&o.watched, "watch-namespaces", nil, "namespaces of the policies, if the operator watches several")
+	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces of the policies, if the operator watches several")
 
 	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
-	flags.StringArrayVar(&o.scopes, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
+	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
 	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed, "as the operator's flag")
 	flags.StringVar(&o.texts.Invalid, "text-invalid", defaults.Invalid, "as the operator's flag")
 	flags.StringVar(&o.texts.Blank, "text-blank", defaults.Blank, "as the operator's flag")
 	flags.StringVar(&o.texts.Unavailable, "text-unavailable", defaults.Unavailable, "as the operator's flag")
-	flags.BoolVar(&o.observe, "observe", false, "as the operator's flag: what an operator that only observes answers")
+	flags.BoolVar(&o.observe, "observe", false, "as the operator's flag: answer as an operator that only observes")
 	flags.BoolVar(&o.strict, "strict", false, "exit with 3 if a part of any policy is not in force")
 	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
 
-	completeWords(command, map[string][]string{"shape": shapes, "output": outputs})
+	completeChoices(command, map[string][]string{"shape": shapes, "output": outputs})
 }
 
 func (o *explainOptions) validate() error {
 	switch {
-	case o.byAddress && o.request != "":
+	case o.hasAddress && o.request != "":
 		return errors.New("give an ADDRESS or -f REQUEST.json, not both")
-	case !o.byAddress && o.request == "":
-		return errors.New("give an ADDRESS, or a call of Okta's with -f REQUEST.json; see regpol explain --help")
+	case !o.hasAddress && o.request == "":
+		return errors.New("give an ADDRESS, or a call from Okta with -f REQUEST.json; see regpol explain --help")
 	case o.request == "-" && slices.Contains(o.policies, "-"):
 		return errors.New("-f and --policies cannot both read standard input")
 	}
-	return cmp.Or(validWord("--shape", o.shape, shapes), validWord("-o", o.output, outputs))
+	return cmp.Or(validChoice("--shape", o.shape, shapes), validChoice("-o", o.output, outputs))
 }
 
-// optionFlags are the flags that set the options of the hook server.
+// optionFlags maps options of the hook server to the flags that set them.
 var optionFlags = map[string]string{
 	"Texts.NotAllowed": "--text-not-allowed", "Texts.Invalid": "--text-invalid", "Texts.Unavailable": "--text-unavailable",
 	"Texts.Blank": "--text-blank", "AddressAttributes": "--address-attributes",
@@ -152,7 +152,7 @@ func (o *explainOptions) run(ctx context.Context, s streams) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	scopes, err := policyobject.ParseScopes(o.scopes)
+	scopes, err := policyobject.ParseScopes(o.namespaceSources)
 	if err != nil {
 		return fmt.Errorf("--namespace-sources: %w", err)
 	}
@@ -183,7 +183,7 @@ func (o *explainOptions) run(ctx context.Context, s streams) error {
 		fmt.Fprintln(s.err, "regpol: warning: "+warning)
 	}
 	switch {
-	case o.strict && r.faulty():
+	case o.strict && r.hasRejections():
 		return &exitError{exitFault, errors.New("a part of a policy is not in force (--strict)")}
 	case preview.Decision.Answer() == rules.Deny:
 		return &exitError{code: exitDenied}

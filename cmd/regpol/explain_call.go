@@ -12,7 +12,7 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// The words of --shape.
+// The values of --shape.
 const (
 	shapeClassic     = "classic"
 	shapeEngine      = "identity-engine"
@@ -27,18 +27,18 @@ type explainedCall struct {
 	shape   oktasim.Shape
 }
 
-// readCall makes the call of an address as Okta would, or reads one.
+// readCall returns the call that Okta would make for the address, or reads the call of -f.
 func (o *explainOptions) readCall(stdin io.Reader) (explainedCall, error) {
-	if o.byAddress {
+	if o.hasAddress {
 		call, err := o.registration().Call()
 		if err != nil {
 			return explainedCall{}, fmt.Errorf("%w: is the address UTF-8?", err)
 		}
 		request, err := okta.Decode(call.Body, o.attributes)
 		if err != nil {
-			return explainedCall{}, fmt.Errorf("not a call that Okta could make: %w", err)
+			return explainedCall{}, fmt.Errorf("not a call that Okta can make: %w", err)
 		}
-		request.Source = o.source // not one that is made up, which a policy might name
+		request.Source = o.source // replaces the invented source, which a policy might name
 		return explainedCall{request, call.Shape}, nil
 	}
 	name := o.request
@@ -55,11 +55,11 @@ func (o *explainOptions) readCall(stdin io.Reader) (explainedCall, error) {
 	}
 	request, err := okta.Decode(body, o.attributes)
 	if err != nil {
-		return explainedCall{}, fmt.Errorf("%s: %w: the hook does not read this as JSON and answers with an error status, so that "+
-			"Okta denies with a text of its own", name, err)
+		return explainedCall{}, fmt.Errorf("%s: %w: the hook answers such a call with an error status, and Okta denies with its own text",
+			name, err)
 	}
 	shape := oktasim.SignUp
-	if call, err := oktasim.ParseCall(body); err == nil { // a body of a strange shape is a sign-up to Okta's texts
+	if call, err := oktasim.ParseCall(body); err == nil { // any other body is shown as a sign-up
 		shape = call.Shape
 	}
 	if o.source != "" {
@@ -68,32 +68,32 @@ func (o *explainOptions) readCall(stdin io.Reader) (explainedCall, error) {
 	return explainedCall{request, shape}, nil
 }
 
-// readUpTo reads at most so many bytes of a file.
-func readUpTo(path string, most int64) ([]byte, error) {
+// readUpTo reads at most limit bytes of a file.
+func readUpTo(path string, limit int64) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(file, most))
+	body, err := io.ReadAll(io.LimitReader(file, limit))
 	return body, errors.Join(err, file.Close())
 }
 
-// registration returns what the person typed into the form.
+// registration returns the registration that the flags describe.
 func (o *explainOptions) registration() oktasim.Registration {
-	typed := map[string]any{"email": o.address}
+	profile := map[string]any{"email": o.address}
 	if len(o.attributes) > 0 && !slices.Contains([]string{"email", "login"}, o.attributes[0]) {
-		typed[o.attributes[0]] = o.address // the attribute that this org has for the address
+		profile[o.attributes[0]] = o.address // the org's own attribute for the address
 	}
 	if o.shape == shapeProgressive {
 		if o.login != "" {
-			typed["login"] = o.login
+			profile["login"] = o.login
 		}
-		return oktasim.Registration{Shape: oktasim.ProgressiveProfile, Update: typed}
+		return oktasim.Registration{Shape: oktasim.ProgressiveProfile, Update: profile}
 	}
-	typed["login"] = cmp.Or(o.login, o.address)
+	profile["login"] = cmp.Or(o.login, o.address)
 	shape := oktasim.SignUp
 	if o.shape == shapeClassic {
 		shape = oktasim.ClassicSignUp
 	}
-	return oktasim.Registration{Shape: shape, Profile: typed}
+	return oktasim.Registration{Shape: shape, Profile: profile}
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -101,7 +103,7 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 
 	t.Run("without a policy, it says that everybody is denied", func(t *testing.T) {
 		got := explain("--kubeconfig", c.kubeconfig)
-		if got.code != exitDenied || !strings.Contains(got.out, "NoPolicyApplies: there is no policy, and without one everybody is denied") ||
+		if got.code != exitDenied || !strings.Contains(got.out, "NoPolicyApplies: there is no policy, and every registration is denied") ||
 			!strings.Contains(got.err, "no policy in namespace default") {
 			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 		}
@@ -131,7 +133,7 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 	})
 	t.Run("of all namespaces that the operator watches", func(t *testing.T) {
 		got := explain("--kubeconfig", c.kubeconfig, "--watch-namespaces", "team-a,okta-registration")
-		if got.code != exitAllowed || !strings.Contains(got.out, "so does okta-registration/acme, which is named first") {
+		if got.code != exitAllowed || !strings.Contains(got.out, "so does okta-registration/acme, which is first by name") {
 			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 		}
 	})
@@ -150,7 +152,7 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 			}
 		}
 		got := explain("--kubeconfig", c.kubeconfig, "-n", "later")
-		if got.code != exitDenied || !strings.Contains(got.out, "PolicyNotEnforceable: later/new applies, and cannot be enforced") ||
+		if got.code != exitDenied || !strings.Contains(got.out, "PolicyNotEnforceable: later/new applies and cannot be enforced") ||
 			!strings.Contains(got.out, "not in force: spec.quota: unknown field") {
 			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 		}
@@ -181,7 +183,7 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 					config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: "stale"}
 				}
 			},
-			"does not know you: log in anew",
+			"rejects your credentials: log in again",
 		},
 		"an API server that is away": {
 			func(config *clientcmdapi.Config) {

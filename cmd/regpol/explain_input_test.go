@@ -24,7 +24,7 @@ func TestExplainReadsWhatKubectlAndHelmWrite(t *testing.T) {
 				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 			}
 			others := strings.Contains(sentence, "other")
-			if left := strings.Contains(got.err, "left out, for it is no policy: stdin:") && strings.Contains(got.err, "ConfigMap"); left != others {
+			if left := strings.Contains(got.err, "ignored, because it is not a policy: stdin:") && strings.Contains(got.err, "ConfigMap"); left != others {
 				t.Errorf("standard error: %s", got.err)
 			}
 		})
@@ -70,7 +70,7 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 		"a list whose items are no list":  {"apiVersion: v1\nkind: List\nitems: 3\n", []string{"jo@acme.com", "--policies", "-"}, "stdin:1: not a list of objects"},
 		"nothing":                         {"", []string{"jo@acme.com", "--policies", "-"}, "stdin:1: empty"},
 		"a file that is not there":        {"", []string{"jo@acme.com", "--policies", "nowhere.yaml"}, "nowhere.yaml: no such file or directory"},
-		"neither an address nor a call":   {"", []string{"--policies", "config/samples"}, "give an ADDRESS, or a call of Okta's with -f"},
+		"neither an address nor a call":   {"", []string{"--policies", "config/samples"}, "give an ADDRESS, or a call from Okta with -f"},
 		"two addresses":                   {"", []string{"jo@acme.com", "eve@acme.com"}, "give one address; see regpol explain --help"},
 		"a misspelt flag":                 {"", []string{"jo@acme.com", "--polices", "x"}, "there is no flag --polices; see regpol explain --help"},
 		"both an address and a call":      {"", []string{"jo@acme.com", "-f", "x"}, "not both"},
@@ -81,7 +81,7 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 		"a bound without a source":        {"", []string{"jo@acme.com", "--namespace-sources", "a"}, "--namespace-sources: "},
 		"an attribute that cannot be one": {"", []string{"jo@acme.com", "--policies", "config/samples", "--address-attributes", "e-mail"}, "--address-attributes: "},
 		"a text that browsers would mind": {"", []string{"jo@acme.com", "--policies", "config/samples", "--text-invalid", "<b>"}, "--text-invalid: "},
-		"a call that is not JSON":         {"x", []string{"-f", "-", "--policies", "config/samples"}, "stdin: NotJSON: the hook does not read this"},
+		"a call that is not JSON":         {"x", []string{"-f", "-", "--policies", "config/samples"}, "stdin: NotJSON: the hook answers such a call with an error status"},
 		"a call with a member twice":      {`{"a":1,"a":2}`, []string{"-f", "-", "--policies", "config/samples"}, "stdin: DuplicateMember: "},
 		"a call that is too large":        {strings.Repeat(" ", 65<<10), []string{"-f", "-", "--policies", "config/samples"}, "stdin: TooLarge: "},
 		"an address that is not UTF-8":    {"", []string{"\xff@acme.com", "--policies", "config/samples"}, "is the address UTF-8?"},

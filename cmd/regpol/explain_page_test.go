@@ -42,7 +42,7 @@ func TestThePageShowsWhatExplainPrints(t *testing.T) {
 	}
 }
 
-// firstCells returns what stands in backquotes in the first cells of the page's tables.
+// firstCells returns the backquoted texts in the first cells of the page's tables.
 func firstCells(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
@@ -85,7 +85,7 @@ func TestThePageHasEveryFlagMemberAndStanding(t *testing.T) {
 	}
 }
 
-// members adds the paths of a report's members, down to those that the page tells in a sentence.
+// members adds the paths of a report's members, except those that the page only describes in a sentence.
 func members(to map[string]bool, path string, of reflect.Type) {
 	for field := range of.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")

@@ -21,17 +21,17 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// listTimeout is how long an API server may take for the policies of a namespace: long for a person who waits.
-const listTimeout = 15 * time.Second
+// apiTimeout limits each API request. It is long for a person who waits.
+const apiTimeout = 15 * time.Second
 
-// foundPolicies are the policies to explain by.
-type foundPolicies struct {
-	all    []policyfile.ReadPolicy // by name
-	where  string                  // where policies were looked for, for the warning that there are none
-	others []string                // objects that are no policies, each with its place
+// policySet holds the policies for an explanation.
+type policySet struct {
+	all          []policyfile.ReadPolicy // by name
+	origin       string                  // files or namespaces, for the warning that they have no policy
+	otherObjects []string                // objects of other kinds, each with its file and line
 }
 
-func (f *foundPolicies) rules() []rules.Policy {
+func (f *policySet) rules() []rules.Policy {
 	policies := make([]rules.Policy, len(f.all))
 	for i := range f.all {
 		policies[i] = f.all[i].Policy
@@ -39,18 +39,18 @@ func (f *foundPolicies) rules() []rules.Policy {
 	return policies
 }
 
-func (o *explainOptions) readPolicies(ctx context.Context, stdin io.Reader) (*foundPolicies, error) {
+func (o *explainOptions) readPolicies(ctx context.Context, stdin io.Reader) (*policySet, error) {
 	reader, err := policyfile.NewOffline()
 	if err != nil {
 		return nil, err
 	}
-	found := &foundPolicies{}
+	found := &policySet{}
 	if len(o.policies) > 0 {
-		found.where = strings.Join(o.policies, ", ")
+		found.origin = strings.Join(o.policies, ", ")
 		if found.all, err = reader.ReadFiles(ctx, o.policies, stdin); err != nil {
 			return nil, err
 		}
-		found.others = reader.Others()
+		found.otherObjects = reader.Others()
 	} else if err := o.readCluster(ctx, reader, found); err != nil {
 		return nil, err
 	}
@@ -58,19 +58,19 @@ func (o *explainOptions) readPolicies(ctx context.Context, stdin io.Reader) (*fo
 	return found, nil
 }
 
-// readCluster lists policies as the operator does.
-func (o *explainOptions) readCluster(ctx context.Context, reader *policyfile.Offline, found *foundPolicies) error {
+// readCluster reads policies and their lists from a cluster, as the operator does.
+func (o *explainOptions) readCluster(ctx context.Context, reader *policyfile.Offline, found *policySet) error {
 	config, namespace, err := o.cluster.load(
 		errors.New("no policies: give files with --policies, or a cluster with --kubeconfig or KUBECONFIG"))
 	if err != nil {
 		return err
 	}
-	namespaces := o.watched
+	namespaces := o.watchNamespaces
 	if len(namespaces) == 0 {
 		namespaces = []string{namespace}
 	}
 	namespaces = slices.Compact(slices.Sorted(slices.Values(namespaces)))
-	found.where = "namespace " + strings.Join(namespaces, ", ")
+	found.origin = "namespace " + strings.Join(namespaces, ", ")
 	cluster, err := client.New(config, client.Options{Mapper: policyobject.Mapper()})
 	if err != nil {
 		return fmt.Errorf("kubeconfig: %w", err)
@@ -94,7 +94,7 @@ func (o *explainOptions) readCluster(ctx context.Context, reader *policyfile.Off
 	return nil
 }
 
-// listError says what to do about an API server that does not list policies, or the ConfigMaps with their lists.
+// listError turns an API error into a message with the fix. The resource is that of policies, or configmaps.
 func listError(err error, resource, namespace, host string) error {
 	switch {
 	case apierrors.IsNotFound(err):
@@ -102,12 +102,12 @@ func listError(err error, resource, namespace, host string) error {
 			"(kubectl apply -k config/crd), or choose another --context", host)
 	case apierrors.IsForbidden(err) && resource == "configmaps":
 		return fmt.Errorf("you may not list configmaps in namespace %s, and its policies use lists that are kept there: "+
-			"nothing is explained without them; ask for the right to list configmaps", namespace)
+			"ask for the right to list configmaps", namespace)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("you may not list %s in namespace %s: ask for the viewer role of policies there, "+
 			"or choose another --context or --namespace", resource, namespace)
 	case apierrors.IsUnauthorized(err):
-		return fmt.Errorf("the API server at %s does not know you: log in anew, or choose another --context", host)
+		return fmt.Errorf("the API server at %s rejects your credentials: log in again, or choose another --context", host)
 	case apierrors.ReasonForError(err) != "":
 		return fmt.Errorf("the API server at %s does not list the %s of namespace %s: %w", host, resource, namespace, err)
 	default:

@@ -11,18 +11,18 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// explanation is all that was found out about a call.
+// explanation has the decision about a call, and everything that led to it.
 type explanation struct {
 	call       explainedCall
-	policies   *foundPolicies
-	bounded    []rules.Policy // what --namespace-sources leaves of them
+	policies   *policySet
+	bounded    []rules.Policy // the policies within --namespace-sources
 	snapshot   *rules.Snapshot
 	rejections []rules.Rejection
 	preview    hookserver.Preview
 }
 
-// The report is what -o json and -o yaml print: part of the interface, and described in
-// docs/reference/regpol-explain.md. Members are left out where they say nothing.
+// The report is the output of -o json and -o yaml, a part of the interface that docs/reference/regpol-explain.md
+// describes. Empty members are left out.
 type (
 	report struct {
 		Answer   string          `json:"answer"` // ALLOW or DENY
@@ -47,12 +47,12 @@ type (
 		Digest    string       `json:"digest"`
 	}
 
-	// entryReport is an entry by its place, with its text as its author wrote it.
+	// entryReport is an entry of a policy.
 	entryReport struct {
 		Path string `json:"path"`
-		Text string `json:"text"`
+		Text string `json:"text"`         // as the author wrote it
 		At   string `json:"at,omitempty"` // file:line
-		// Listed is what matches in the list that Text names, but for whole addresses.
+		// Listed is the matching entry of the list that Text names. It is empty for a whole address.
 		Listed string `json:"listed,omitempty"`
 	}
 
@@ -67,7 +67,7 @@ type (
 
 	attributeReport struct {
 		Attribute string `json:"attribute"`
-		Text      string `json:"text"` // "" for what is no string
+		Text      string `json:"text"` // "" if the value is not a string
 	}
 
 	policyReport struct {
@@ -81,7 +81,7 @@ type (
 		NotInForce   []rejectionReport `json:"notInForce,omitempty"`
 	}
 
-	// traceReport is the part that a policy has in the decision, as one type of request.
+	// traceReport is the role of a policy in the decision of one request.
 	traceReport struct {
 		RequestType rules.RequestType `json:"requestType,omitempty"`
 		Role        rules.Role        `json:"role"`
@@ -98,7 +98,7 @@ type (
 		NearMisses []entryReport `json:"nearMisses,omitempty"`
 	}
 
-	// wouldBeReport is the outcome had this one Audit policy been in mode Enforce.
+	// wouldBeReport is the outcome if this one Audit policy were in mode Enforce.
 	wouldBeReport struct {
 		Outcome string       `json:"outcome"`
 		Reason  rules.Reason `json:"reason"`
@@ -110,7 +110,7 @@ type (
 		At      string `json:"at,omitempty"` // file:line
 	}
 
-	// personReport is what the person reads on each engine, from the top of the page.
+	// personReport has the lines that the person reads on each engine, from the top of the page.
 	personReport struct {
 		Classic        []lineReport   `json:"classic,omitempty"`
 		IdentityEngine []lineReport   `json:"identityEngine,omitempty"`
@@ -142,7 +142,7 @@ func (e *explanation) report() *report {
 		Okta:     e.preview.Body,
 		Warnings: []string{},
 	}
-	if i := e.find(d.Policy); i >= 0 {
+	if i := e.policyIndex(d.Policy); i >= 0 {
 		r.Decision.Entry = e.entry(i, d.Entry, d.Domain)
 	}
 	e.addPolicies(r)
@@ -165,8 +165,8 @@ func (e *explanation) callReport() callReport {
 	return callReport{c.Shape.String(), c.Source, c.Contradictory, texts(c.Profile), texts(c.Update), e.call.shape}
 }
 
-// find returns the place of a policy among those found, or -1.
-func (e *explanation) find(name rules.PolicyName) int {
+// policyIndex returns the index of a policy in e.policies.all, or -1.
+func (e *explanation) policyIndex(name rules.PolicyName) int {
 	for i := range e.policies.all {
 		if e.policies.all[i].PolicyName == name {
 			return i
@@ -248,7 +248,7 @@ func (e *explanation) verdict(policy int, v rules.Verdict) verdictReport {
 	}
 	for _, near := range v.NearMisses {
 		if e.preview.Decision.Reason != rules.ReasonNotAllowed {
-			break // to fix it would help nobody
+			break // with any other reason, fixing a near miss would not change the decision
 		}
 		report.NearMisses = append(report.NearMisses, *e.entry(policy, near, domain))
 	}
@@ -267,7 +267,7 @@ func (e *explanation) domainOf(attribute string) rules.Domain {
 	return rules.Domain{}
 }
 
-// addPerson reads the answer as Okta would.
+// addPerson adds what Okta would show of the answer.
 func (e *explanation) addPerson(r *report) {
 	read := oktasim.Read(e.call.shape, oktasim.Answer{
 		Status: http.StatusOK, ContentType: "application/json", Body: e.preview.Body,
@@ -284,34 +284,34 @@ func (e *explanation) addPerson(r *report) {
 		r.Person.Profile = append(r.Person.Profile, updateReport{update.Attribute, json.RawMessage(update.Value)})
 	}
 	for _, fault := range read.Faults {
-		r.Warnings = append(r.Warnings, fmt.Sprint("Okta would find fault with the answer: ", fault))
+		r.Warnings = append(r.Warnings, fmt.Sprint("the answer to Okta has a fault: ", fault))
 	}
 }
 
 func (e *explanation) addWarnings(r *report) {
 	warn := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
 	if len(e.policies.all) == 0 {
-		warn("no policy in %s: without one, everybody is denied", e.policies.where)
+		warn("no policy in %s: every registration is denied", e.policies.origin)
 	}
 	for i := range r.Policies {
 		if p := &r.Policies[i]; len(p.NotInForce) > 0 {
-			warn("%s is not wholly in force: %s", p.Policy, p.NotInForce[0].inWords())
+			warn("a part of %s is not in force: %s", p.Policy, p.NotInForce[0].describe())
 		}
 	}
-	for _, other := range e.policies.others {
-		warn("left out, for it is no policy: %s", other)
+	for _, other := range e.policies.otherObjects {
+		warn("ignored, because it is not a policy: %s", other)
 	}
 	if r.Call.Contradictory {
-		warn("the call's requestType is unknown or contradicts its data: the data count, and no profile attribute is sent")
+		warn("the call's requestType is unknown or contradicts its data: the decision follows the data, and sets no profile attributes")
 	}
 }
 
-// faulty says that a part of some policy is not in force.
-func (r *report) faulty() bool {
+// hasRejections reports whether a part of any policy is not in force.
+func (r *report) hasRejections() bool {
 	return slices.ContainsFunc(r.Policies, func(p policyReport) bool { return len(p.NotInForce) > 0 })
 }
 
-func (n rejectionReport) inWords() string {
+func (n rejectionReport) describe() string {
 	text := n.Message
 	if n.Path != "" {
 		text = n.Path + ": " + text

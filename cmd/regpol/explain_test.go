@@ -11,10 +11,10 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// root is the work tree. It is told before any test leaves this package's folder.
+// root is the work tree. It is set before any test changes the working directory.
 var root, _ = filepath.Abs("../..")
 
-// ran is what came of a run of the program.
+// ran is the result of a run of the program.
 type ran struct {
 	code     int
 	out, err string
@@ -67,10 +67,10 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 				`reason   Allowed: default/one-company allows by spec.allow.domains[0] "acme.com"`,
 				"at       config/samples/one-company.yaml:8",
 				`  default/one-company  decides: allows email and login by spec.allow.domains[0] "acme.com"`,
-				"  nothing: Okta goes on",
+				"  nothing: the registration continues",
 			},
 		},
-		"a deny of one policy beats the allows of all others": {
+		"a deny of one policy overrules the allows of all others": {
 			[]string{"jo@contractors.acme.com", "--policies", samples}, exitDenied, rules.ReasonDenied,
 			[]string{
 				"denied   jo@contractors.acme.com",
@@ -83,7 +83,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 				"  Identity Engine  next to email: Contractors get their account from the person they work for.",
 			},
 		},
-		"an Audit policy is told with what it would change": {
+		"an Audit policy is shown with what it would change": {
 			[]string{"jo@free-mail.example", "--policies", samples}, exitAllowed, rules.ReasonAllowed,
 			[]string{`  default/audit-first             Audit, decides nothing: denies email and login by spec.deny.domains[0] ` +
 				`"free-mail.example"; enforced it would make this DENY (Denied)`},
@@ -91,13 +91,13 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 		"two policies allow, and the first by name is said to decide": {
 			[]string{"jo@acme.com", "--policies", samples}, exitAllowed, rules.ReasonAllowed,
 			[]string{`  default/one-company             allows email and login by spec.allow.domains[0] "acme.com"; ` +
-				"so does default/company-and-subdomains, which is named first"},
+				"so does default/company-and-subdomains, which is first by name"},
 		},
-		"within a policy the lower rung beats the higher": {
+		"within a policy the more specific entry takes precedence": {
 			[]string{"mallory@partner.example", "--policies", samples + "/partners-by-address.yaml"}, exitDenied, rules.ReasonDenied,
 			[]string{
 				`  default/partners-by-address  decides: denies email and login by spec.deny.addresses[0] "mallory@partner.example"`,
-				`                                 stands before its own spec.allow.domains[0] "partner.example" for email`,
+				`                                 takes precedence over its own spec.allow.domains[0] "partner.example" for email`,
 			},
 		},
 		"a policy that allows only the login": {
@@ -108,11 +108,11 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 				`  default/one-company  allows login by spec.allow.domains[0] "acme.com" only: one policy must allow every address`,
 			},
 		},
-		"an entry that just misses is named": {
+		"a near miss is named": {
 			[]string{"jo@uk.acme.com", "--policies", samples + "/one-company.yaml"}, exitDenied, rules.ReasonNotAllowed,
 			[]string{
 				"  default/one-company  no entry matches",
-				`                         just misses: spec.allow.domains[0] "acme.com" is that domain alone, not what is below it`,
+				`                         near miss: spec.allow.domains[0] "acme.com" matches only that domain, not its subdomains`,
 			},
 		},
 		"a login that is a user name is no address": {
@@ -137,7 +137,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 			[]string{"jo", "--policies", samples}, exitDenied, rules.ReasonInvalidAddress,
 			[]string{
 				"reason   InvalidAddress: email is not an address (NoAtSign)",
-				"  none of 11 policies is asked: the call is decided before that",
+				"  11 policies are not asked: the call is decided before any policy",
 				"  Identity Engine  next to email: Please enter a valid email address.",
 			},
 		},
@@ -168,13 +168,13 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 			exitDenied, rules.ReasonNoPolicyApplies,
 			[]string{"  default/one-company  does not apply: it is for the source rul1", "                         not in force: spec.appliesTo.sources: "},
 		},
-		"a policy that is wholly outside of its namespace's sources": {
+		"a policy with only sources outside of its namespace's": {
 			[]string{
 				"jo@acme.com", "--shape", "progressive", "--source", "rul1bufGk5dJdRYw50g4", "--namespace-sources", "default=rul9",
 				"--policies", samples + "/progressive-profile.yaml",
 			},
 			exitDenied, rules.ReasonNoPolicyApplies,
-			[]string{"  default/progressive-profile  left out: it is for other sources than --namespace-sources gives its namespace"},
+			[]string{"  default/progressive-profile  not used: --namespace-sources gives its namespace none of its sources"},
 		},
 		"a call of Okta's from a file": {
 			[]string{"-f", "test/vectors/okta/requests/classic-docs.json", "--policies", samples + "/one-company.yaml"},
@@ -216,7 +216,7 @@ func TestExplainNamesEntriesThatAreNotInForce(t *testing.T) {
 	if got.code != exitAllowed || !strings.Contains(got.out, "not in force: "+fix) || !strings.Contains(got.out, path+":6)") {
 		t.Errorf("exit code %d\n%s", got.code, got.out)
 	}
-	if !strings.Contains(got.err, "warning: default/p is not wholly in force: "+fix) {
+	if !strings.Contains(got.err, "warning: a part of default/p is not in force: "+fix) {
 		t.Errorf("standard error: %s", got.err)
 	}
 	if got := runRegpol(t, "", "explain", "jo@acme.com", "--policies", path, "--strict"); got.code != exitFault {
@@ -229,8 +229,8 @@ func TestExplainNamesEntriesThatAreNotInForce(t *testing.T) {
 
 func TestWithoutAnyPolicyEverybodyIsDenied(t *testing.T) {
 	got := runRegpol(t, "# none yet\n", "explain", "jo@acme.com", "--policies", "-")
-	if got.code != exitDenied || !strings.Contains(got.out, "there is no policy, and without one everybody is denied") ||
-		!strings.Contains(got.err, "warning: no policy in -: without one, everybody is denied") {
+	if got.code != exitDenied || !strings.Contains(got.out, "there is no policy, and every registration is denied") ||
+		!strings.Contains(got.err, "warning: no policy in -: every registration is denied") {
 		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 	}
 }
@@ -243,7 +243,7 @@ func TestPoliciesThatHaveNothingToSayDoNotFillTheScreen(t *testing.T) {
 	text.WriteString("---\n" + header + "z}\nspec: {allow: {domains: [acme.com]}}\n")
 	got := runRegpol(t, text.String(), "explain", "jo@acme.com", "--policies", "-")
 	if !strings.Contains(got.out, "default/z    decides: ") || !strings.Contains(got.out, "and 20 more that do not apply or do not match") ||
-		strings.Count(got.out, "no entry matches") != quietPolicies {
+		strings.Count(got.out, "no entry matches") != maxIrrelevant {
 		t.Errorf("%s", got.out)
 	}
 	if _, r := explained(t, "jo@acme.com", "--policies", writePolicies(t, text.String())); len(r.Policies) != 31 {

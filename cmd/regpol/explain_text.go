@@ -13,28 +13,27 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// quietPolicies is how many policies that have nothing to say are told one by one: as many as fit a screen beside the
-// rest.
-const quietPolicies = 10
+// maxIrrelevant is how many irrelevant policies are printed, so that the report fits a screen. The others are counted.
+const maxIrrelevant = 10
 
-// write writes the report as the user asked for it.
+// write writes the report in the format of --output.
 func (r *report) write(s streams, output string) error {
 	return writeReport(s, output, r, func() []byte { return r.text(s.coloured()) })
 }
 
-// text is the report for people.
+// text returns the report as text.
 func (r *report) text(coloured bool) []byte {
 	var w bytes.Buffer
 	word := inkAllowed.paint("allowed", coloured)
 	if r.Answer == rules.Deny.String() {
 		word = inkDenied.paint("denied", coloured) + " "
 	}
-	fmt.Fprintf(&w, "%s  %s\n", word, r.Call.who())
-	fmt.Fprintf(&w, "reason   %s\n", r.Decision.why(len(r.Policies)))
+	fmt.Fprintf(&w, "%s  %s\n", word, r.Call.addresses())
+	fmt.Fprintf(&w, "reason   %s\n", r.Decision.describe(len(r.Policies)))
 	if entry := r.Decision.Entry; entry != nil && entry.At != "" {
 		fmt.Fprintf(&w, "at       %s\n", entry.At)
 	}
-	fmt.Fprintf(&w, "call     %s\n", r.Call.inWords())
+	fmt.Fprintf(&w, "call     %s\n", r.Call.describe())
 
 	if len(r.Policies) > 0 {
 		fmt.Fprintf(&w, "\n%s\n", inkHeading.paint("Policies", coloured))
@@ -43,39 +42,37 @@ func (r *report) text(coloured bool) []byte {
 	fmt.Fprintf(&w, "\n%s\n", inkHeading.paint("The person reads", coloured))
 	r.writePerson(&w)
 	fmt.Fprintf(&w, "\n%s\n  ", inkHeading.paint("Okta gets", coloured))
-	_ = json.Indent(&w, r.Okta, "  ", "  ") // it is JSON: the encoder made it
+	_ = json.Indent(&w, r.Okta, "  ", "  ") // cannot fail: the encoder wrote this JSON
 	w.WriteByte('\n')
 	return w.Bytes()
 }
 
-// who names the addresses of the call.
-func (c *callReport) who() string {
-	var names []string
+// addresses lists the addresses of the call. It leaves out a login that equals the email.
+func (c *callReport) addresses() string {
+	var texts []string
 	for _, attributes := range [][]attributeReport{c.Profile, c.Update} {
-		var said []string // of attributes with the same text
 		for i, a := range attributes {
 			if i > 0 && attributes[i-1].Text == a.Text {
 				continue
 			}
-			said = append(said, printable(a.Text))
+			texts = append(texts, quoteIfNeeded(a.Text))
 		}
-		names = append(names, said...)
 	}
-	if len(names) == 0 {
+	if len(texts) == 0 {
 		return "(no address in the call)"
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(texts, ", ")
 }
 
-// printable returns text as it is, or quoted where a terminal would not show it as it is.
-func printable(text string) string {
+// quoteIfNeeded quotes a text that is empty, has spaces at an end or has characters that are not printable.
+func quoteIfNeeded(text string) string {
 	if quoted := strconv.Quote(text); strings.TrimSpace(text) != text || text == "" || quoted != `"`+text+`"` {
 		return quoted
 	}
 	return text
 }
 
-func (c *callReport) inWords() string {
+func (c *callReport) describe() string {
 	shape := c.in.String()
 	if c.RequestType == rules.Both.String() {
 		shape = "sign-up and progressive profile at once"
@@ -86,30 +83,30 @@ func (c *callReport) inWords() string {
 	if c.Source == "" {
 		return shape + ", no source given"
 	}
-	return shape + ", source " + printable(c.Source)
+	return shape + ", source " + quoteIfNeeded(c.Source)
 }
 
-// why says in one line why the decision is as it is.
-func (d *decisionReport) why(policies int) string {
+// describe gives the reason of the decision in one line.
+func (d *decisionReport) describe(policies int) string {
 	if d.Observed {
-		return fmt.Sprintf("observed only; enforced it would be %s: %s", d.Outcome, d.bare(policies))
+		return fmt.Sprintf("observed only; enforced it would be %s: %s", d.Outcome, d.text(policies))
 	}
-	return d.bare(policies)
+	return d.text(policies)
 }
 
-func (d *decisionReport) bare(policies int) string {
+func (d *decisionReport) text(policies int) string {
 	because := ""
 	switch d.Reason {
 	case rules.ReasonAllowed:
-		because = d.Policy + " allows by " + d.Entry.inWords()
+		because = d.Policy + " allows by " + d.Entry.describe()
 	case rules.ReasonDenied:
-		because = d.Policy + " denies by " + d.Entry.inWords()
+		because = d.Policy + " denies by " + d.Entry.describe()
 	case rules.ReasonNotAllowed:
-		because = fmt.Sprintf("%s, and none allows every address", tookPart(d.TookPart))
+		because = fmt.Sprintf("%s, and none allows every address", policiesApply(d.TookPart))
 	case rules.ReasonNoPolicyApplies:
 		because = "no policy in mode Enforce applies to this call"
 		if policies == 0 {
-			because = "there is no policy, and without one everybody is denied"
+			because = "there is no policy, and every registration is denied"
 		}
 	case rules.ReasonInvalidAddress:
 		because = fmt.Sprintf("%s is not an address (%s)", d.Attribute, d.Invalid)
@@ -121,66 +118,66 @@ func (d *decisionReport) bare(policies int) string {
 	case rules.ReasonUnrecognisedCall:
 		because = "another eventType, or data without a profile"
 	case rules.ReasonPolicyNotEnforceable:
-		because = d.Policy + " applies, and cannot be enforced"
+		because = d.Policy + " applies and cannot be enforced"
 	case rules.ReasonNoAddressChanged:
 		because = "the call changes no address"
 	}
 	return fmt.Sprintf("%s: %s", d.Reason, because)
 }
 
-func tookPart(policies int) string {
+func policiesApply(policies int) string {
 	if policies == 1 {
 		return "one policy applies"
 	}
 	return fmt.Sprintf("%d policies apply", policies)
 }
 
-func (e *entryReport) inWords() string {
+func (e *entryReport) describe() string {
 	if e.Listed != "" {
 		return e.Path + " " + strconv.Quote(e.Text) + ", which lists " + e.Listed
 	}
 	return e.Path + " " + strconv.Quote(e.Text)
 }
 
-// writePolicies tells the policies one by one, but for those that would only fill the screen.
+// writePolicies writes the relevant policies, and the first of the irrelevant ones.
 func (r *report) writePolicies(w io.Writer, coloured bool) {
-	width, quiet, unasked := 0, 0, 0
-	var told []*policyReport
+	width, irrelevant, notAsked := 0, 0, 0
+	var shown []*policyReport
 	for i := range r.Policies {
 		p := &r.Policies[i]
-		if p.quiet() {
+		if p.irrelevant() {
 			if p.Traces[0].Role == rules.RoleNotAsked {
-				unasked++
+				notAsked++
 				continue
 			}
-			if quiet++; quiet > quietPolicies {
+			if irrelevant++; irrelevant > maxIrrelevant {
 				continue
 			}
 		}
-		told = append(told, p)
+		shown = append(shown, p)
 		width = max(width, len(p.Policy))
 	}
-	for _, p := range told {
+	for _, p := range shown {
 		name := p.Policy
 		for _, line := range r.linesOf(p, coloured) {
 			fmt.Fprintf(w, "  %-*s  %s\n", width, name, line)
 			name = ""
 		}
 	}
-	if more := quiet - quietPolicies; more > 0 {
+	if more := irrelevant - maxIrrelevant; more > 0 {
 		fmt.Fprintf(w, "  and %d more that do not apply or do not match (-o json has them)\n", more)
 	}
-	if unasked > 0 {
-		asked := "the policy is not asked"
-		if unasked > 1 {
-			asked = fmt.Sprintf("none of %d policies is asked", unasked)
+	if notAsked > 0 {
+		subject := "the policy is"
+		if notAsked > 1 {
+			subject = fmt.Sprintf("%d policies are", notAsked)
 		}
-		fmt.Fprintf(w, "  %s: the call is decided before that\n", asked)
+		fmt.Fprintf(w, "  %s not asked: the call is decided before any policy\n", subject)
 	}
 }
 
-// quiet says that the policy has nothing to do with the decision.
-func (p *policyReport) quiet() bool {
+// irrelevant reports whether the policy has no part in the decision, no near miss and no rejections.
+func (p *policyReport) irrelevant() bool {
 	if len(p.Traces) == 0 || len(p.NotInForce) > 0 {
 		return false
 	}
@@ -198,26 +195,26 @@ func (p *policyReport) quiet() bool {
 }
 
 func (r *report) linesOf(p *policyReport, coloured bool) []string {
-	var told [][]string
+	var traces [][]string
 	for i := range p.Traces {
-		told = append(told, p.linesOfTrace(&p.Traces[i], r.Call.Source))
+		traces = append(traces, p.linesOfTrace(&p.Traces[i], r.Call.Source))
 	}
-	// A call that is decided as two requests is told as one where both came out alike.
-	if len(told) > 1 && slices.Equal(told[0], told[1]) {
-		told = told[:1]
+	// A call that is two requests at once has two traces. Equal ones are printed once.
+	if len(traces) > 1 && slices.Equal(traces[0], traces[1]) {
+		traces = traces[:1]
 	}
 	var lines []string
-	for i := range told {
-		if len(told) > 1 {
-			told[i][0] = "as " + string(p.Traces[i].RequestType) + ": " + told[i][0]
+	for i := range traces {
+		if len(traces) > 1 {
+			traces[i][0] = "as " + string(p.Traces[i].RequestType) + ": " + traces[i][0]
 		}
-		lines = append(lines, told[i]...)
+		lines = append(lines, traces[i]...)
 	}
 	if len(p.Traces) == 0 {
-		lines = append(lines, "left out: it is for other sources than --namespace-sources gives its namespace")
+		lines = append(lines, "not used: --namespace-sources gives its namespace none of its sources")
 	}
 	for _, rejection := range p.NotInForce {
-		lines = append(lines, inkFault.paint("  not in force: ", coloured)+rejection.inWords())
+		lines = append(lines, inkFault.paint("  not in force: ", coloured)+rejection.describe())
 	}
 	return lines
 }
@@ -226,14 +223,14 @@ func (p *policyReport) linesOfTrace(a *traceReport, source string) []string {
 	lines := []string{p.role(a, source)}
 	for _, v := range a.Verdicts {
 		for _, overridden := range v.Overridden {
-			lines = append(lines, fmt.Sprintf("  stands before its own %s for %s", overridden.inWords(), v.Attribute))
+			lines = append(lines, fmt.Sprintf("  takes precedence over its own %s for %s", overridden.describe(), v.Attribute))
 		}
 		for _, near := range v.NearMisses {
-			line := "  just misses: " + near.inWords() + " is that domain alone, not what is below it"
+			line := "  near miss: " + near.describe() + " matches only that domain, not its subdomains"
 			if strings.HasPrefix(near.Text, "*.") {
-				line = "  just misses: " + near.inWords() + " is what is below, not that domain itself"
+				line = "  near miss: " + near.describe() + " matches only subdomains, not that domain itself"
 			}
-			if !slices.Contains(lines, line) { // for email and login alike
+			if !slices.Contains(lines, line) { // email and login often have the same near miss
 				lines = append(lines, line)
 			}
 		}
@@ -241,38 +238,39 @@ func (p *policyReport) linesOfTrace(a *traceReport, source string) []string {
 	return lines
 }
 
-// role says in one line what part a policy had, and why it was no other.
+// role describes the role of the policy in one line.
 func (p *policyReport) role(a *traceReport, source string) string {
-	says := a.says()
+	verdict := a.verdictText()
 	switch a.Role {
 	case rules.RoleDecides:
-		if says == "" {
+		if verdict == "" {
 			return "decides: it cannot be enforced, so all calls that it applies to are denied"
 		}
-		return "decides: " + says
+		return "decides: " + verdict
 	case rules.RoleDenies:
-		return says + "; so does " + a.By + ", which is named first"
+		return verdict + "; so does " + a.By + ", which is first by name"
 	case rules.RoleAllows:
-		return says + "; so does " + a.By + ", which is named first"
+		return verdict + "; so does " + a.By + ", which is first by name"
 	case rules.RoleOverruled:
 		if a.blockedBy {
-			return says + ", but " + a.By + " cannot be enforced, and blocks the call"
+			return verdict + ", but " + a.By + " cannot be enforced and blocks the call"
 		}
-		return says + ", but loses to the deny of " + a.By
+		return verdict + ", but loses to the deny of " + a.By
 	case rules.RoleAllowsPart:
-		return says + " only: one policy must allow every address"
+		return verdict + " only: one policy must allow every address"
 	case rules.RoleNoMatch:
 		return "no entry matches"
 	case rules.RoleNotEnforceable:
-		return "cannot be enforced, and blocks the call; " + a.By + " is named first"
+		return "cannot be enforced and blocks the call; so does " + a.By + ", which is first by name"
 	case rules.RoleAudit:
-		if says == "" {
-			says = "no entry matches"
+		if verdict == "" {
+			verdict = "no entry matches"
 		}
 		if p.WouldBe != nil {
-			return fmt.Sprintf("Audit, decides nothing: %s; enforced it would make this %s (%s)", says, p.WouldBe.Outcome, p.WouldBe.Reason)
+			return fmt.Sprintf("Audit, decides nothing: %s; enforced it would make this %s (%s)",
+				verdict, p.WouldBe.Outcome, p.WouldBe.Reason)
 		}
-		return "Audit, decides nothing: " + says
+		return "Audit, decides nothing: " + verdict
 	case rules.RoleOtherRequestType:
 		return "does not apply: it is for " + strings.Join(p.RequestTypes, ", ")
 	case rules.RoleOtherSource:
@@ -287,14 +285,14 @@ func (p *policyReport) role(a *traceReport, source string) string {
 	return string(a.Role)
 }
 
-// says tells the verdicts, those by one entry together.
-func (a *traceReport) says() string {
+// verdictText describes the verdicts. Verdicts by the same entry are one part of the text.
+func (a *traceReport) verdictText() string {
 	var parts []string
 	for i := 0; i < len(a.Verdicts); {
 		v := &a.Verdicts[i]
 		names := []string{v.Attribute}
-		for i++; i < len(a.Verdicts) && v.sameAs(&a.Verdicts[i]); i++ {
-			if name := a.Verdicts[i].Attribute; !slices.Contains(names, name) { // both profiles may have it
+		for i++; i < len(a.Verdicts) && v.sameEntry(&a.Verdicts[i]); i++ {
+			if name := a.Verdicts[i].Attribute; !slices.Contains(names, name) { // profile and update may both have it
 				names = append(names, name)
 			}
 		}
@@ -303,19 +301,19 @@ func (a *traceReport) says() string {
 			if v.Verdict == rules.Deny.String() {
 				verb = "denies "
 			}
-			parts = append(parts, verb+strings.Join(names, " and ")+" by "+v.Entry.inWords())
+			parts = append(parts, verb+strings.Join(names, " and ")+" by "+v.Entry.describe())
 		}
 	}
 	return strings.Join(parts, ", ")
 }
 
-func (v *verdictReport) sameAs(o *verdictReport) bool {
+func (v *verdictReport) sameEntry(o *verdictReport) bool {
 	return v.Entry != nil && o.Entry != nil && *v.Entry == *o.Entry
 }
 
 func (r *report) writePerson(w io.Writer) {
 	if r.Answer == rules.Allow.String() {
-		fmt.Fprintln(w, "  nothing: Okta goes on")
+		fmt.Fprintln(w, "  nothing: the registration continues")
 		for _, update := range r.Person.Profile {
 			fmt.Fprintf(w, "  Okta sets %s to %s\n", update.Attribute, update.Value)
 		}

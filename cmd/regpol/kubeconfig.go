@@ -10,12 +10,12 @@ import (
 	"registrationpolicy.dev/operator/internal/usage"
 )
 
-// clusterOptions are the flags that name a cluster, and a namespace in it.
+// clusterOptions holds the flags that select a cluster and a namespace.
 type clusterOptions struct{ kubeconfig, context, namespace string }
 
-// load returns the configuration of the cluster, and the namespace. It fails with none where neither flags nor the environment name a
-// cluster.
-func (o clusterOptions) load(none error) (_ *rest.Config, namespace string, _ error) {
+// load returns the client configuration of the cluster, and the namespace. It fails with noCluster if neither flags nor
+// the environment select a cluster.
+func (o clusterOptions) load(noCluster error) (_ *rest.Config, namespace string, _ error) {
 	loading := clientcmd.NewDefaultClientConfigLoadingRules()
 	loading.ExplicitPath = o.kubeconfig
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: o.context}
@@ -24,7 +24,7 @@ func (o clusterOptions) load(none error) (_ *rest.Config, namespace string, _ er
 	config, err := kubeconfig.ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
-		return nil, "", none
+		return nil, "", noCluster
 	case err != nil:
 		return nil, "", fmt.Errorf("kubeconfig: %w", usage.Kubeconfig(err))
 	}
@@ -32,6 +32,6 @@ func (o clusterOptions) load(none error) (_ *rest.Config, namespace string, _ er
 		return nil, "", fmt.Errorf("kubeconfig: %w", err)
 	}
 	config = policyobject.ClientConfig(config)
-	config.Timeout = listTimeout
+	config.Timeout = apiTimeout
 	return config, namespace, nil
 }

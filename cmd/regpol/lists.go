@@ -13,15 +13,16 @@ import (
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
-// newLists is the parent of the verbs about lists.
+// newLists returns the parent command of the verbs about lists.
 func newLists(s streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "lists",
-		Short: "Bring lists of domains into a cluster, and back",
-		Long: `Bring lists of domains into a cluster, for policies that name them in spec.allow.lists and spec.deny.lists.
+		Short: "Write lists of domains into a cluster, and roll them back",
+		Long: `Write lists of domains into a cluster, for policies that name them in spec.allow.lists and spec.deny.lists.
 
-Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a source that is none; 3 a fault on the way.`,
-		Args: verbs,
+Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or an invalid source; 3 the source or the API server
+failed.`,
+		Args: requireVerb,
 		RunE: func(command *cobra.Command, _ []string) error {
 			_ = command.Help()
 			return &exitError{code: exitUsage}
@@ -31,7 +32,7 @@ Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a
 	return command
 }
 
-// targetOptions are the flags that say which cluster and how: of every verb about lists.
+// targetOptions holds the flags that all verbs about lists have.
 type targetOptions struct {
 	name    string
 	cluster clusterOptions
@@ -41,32 +42,33 @@ type targetOptions struct {
 }
 
 func (o *targetOptions) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl, or the pod's own account")
+	flags.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl, or the pod's service account")
 	flags.StringVar(&o.cluster.context, "context", "", "context of the kubeconfig; default: the current one")
 	flags.StringVarP(&o.cluster.namespace, "namespace", "n", "", "namespace of the list, and of the policies that name it; default: that of the context")
 	flags.DurationVar(&o.keep, "keep", defaultKeep,
-		"how long what is replaced stays, for a roll-back; at least "+listsync.MinKeep.String())
-	flags.BoolVar(&o.dryRun, "dry-run", false, "say what would be done, and write nothing")
+		"how long replaced content is kept for a roll-back; at least "+listsync.MinKeep.String())
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, and write nothing")
 	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
 }
 
-// defaultKeep is long enough for somebody to notice, and for one run of a daily CronJob to come after.
+// defaultKeep is long enough for somebody to notice a bad list, and for a daily CronJob to run once more.
 const defaultKeep = 24 * time.Hour
 
-// maxListName leaves room for the digest that the names of shards and revisions end in.
+// maxListName leaves space for the digest at the end of the names of shards and revisions.
 const maxListName = 200
 
 func (o *targetOptions) validate() error {
 	switch {
-	case len(o.name) > maxListName || !configMapName.MatchString(o.name):
-		return fmt.Errorf("%q is no name for a ConfigMap: write small letters, digits, - and ., at most %d, with a letter or digit at both ends", o.name, maxListName)
+	case len(o.name) > maxListName || !configMapNamePattern.MatchString(o.name):
+		return fmt.Errorf("%q is not a valid name of a list: write at most %d lower-case letters, digits, - and ., "+
+			"with a letter or digit at both ends", o.name, maxListName)
 	case o.keep < listsync.MinKeep:
 		return fmt.Errorf("--keep: %s is too short: write at least %s", o.keep, listsync.MinKeep)
 	}
-	return validWord("-o", o.output, outputs)
+	return validChoice("-o", o.output, outputs)
 }
 
-// syncer returns one for the cluster, and the namespace.
+// syncer returns a Syncer for the cluster, and the namespace of the list.
 func (o *targetOptions) syncer() (*listsync.Syncer, string, error) {
 	config, namespace, err := o.cluster.load(errNoCluster)
 	if err != nil {
@@ -81,10 +83,10 @@ func (o *targetOptions) syncer() (*listsync.Syncer, string, error) {
 
 var errNoCluster = errors.New("no cluster: give one with --kubeconfig or KUBECONFIG")
 
-// finish prints a report and returns what the program ends with.
+// finish prints the report and returns an error with the exit code, or nil for 0.
 func (o *targetOptions) finish(s streams, r *listsync.Report, err error) error {
 	if err != nil {
-		return &exitError{listsFault(err), err}
+		return &exitError{listsExitCode(err), err}
 	}
 	if err := writeListReport(s, r, o.output); err != nil {
 		return &exitError{exitFault, err}
@@ -98,26 +100,27 @@ func (o *targetOptions) finish(s streams, r *listsync.Report, err error) error {
 	return nil
 }
 
-// listsFault tells errors that another command line fixes from those that may be gone the next time.
-func listsFault(err error) int {
+// listsExitCode returns exitUsage for an error that needs another command line, and exitFault for one that a retry may
+// fix.
+func listsExitCode(err error) int {
 	if errors.Is(err, listsync.ErrSource) || errors.Is(err, listsync.ErrNotOurs) || errors.Is(err, listsync.ErrNoRevision) {
 		return exitUsage
 	}
 	return exitFault
 }
 
-// newListsRollback makes the verb that brings back what was in force before.
+// newListsRollback returns the verb that restores old content.
 func newListsRollback(s streams) *cobra.Command {
 	o := &targetOptions{}
 	command := &cobra.Command{
 		Use:   "rollback NAME [DIGEST]",
-		Short: "Bring back what a list held before",
-		Long: `Bring back what a list held before: the content that was replaced last, or that of a digest. It must still be kept (--keep of
-regpol lists sync). The guard is not asked: this content was in force. The next synchronisation writes its own source again;
-suspend the CronJob first.
+		Short: "Restore old content of a list",
+		Long: `Restore old content of a list: the content that was replaced last, or the content with DIGEST. It must still be kept (--keep
+of regpol lists sync). The guard does not check it again, because it was in force before. The next synchronisation writes its own
+source again: suspend the CronJob first.
 
-Exit codes: 0 done, 2 wrong usage or no such content is kept, 3 a fault on the way.`,
-		Example: `  # What the last synchronisation replaced
+Exit codes: 0 done, 2 wrong usage or no such content is kept, 3 the API server failed.`,
+		Example: `  # The content that the last synchronisation replaced
   regpol lists rollback disposable-domains -n okta-registration`,
 		Args: func(command *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -9,20 +11,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-
-	"registrationpolicy.dev/operator/internal/listsync"
 )
-
-// The pages about lists: what a reader runs there, runs here, in the order of the page.
-var listsPages = []string{"docs/lists-sync.md", "docs/reference/regpol-lists-sync.md"}
 
 // listsFiles are the files of that reader. Tests change the working directory.
 var listsFiles, _ = filepath.Abs(filepath.Join("testdata", "lists"))
@@ -83,8 +77,8 @@ func (r *listsReader) run(t *testing.T, script string) string {
 	return string(out)
 }
 
-// startLists serves testdata/lists as the host of the lists, behind a proxy that leads there. It returns the proxy's URL
-// and a file with the authority.
+// startLists serves testdata/lists as the host of the lists, behind a proxy that leads there. It returns the proxy's
+// URL and a file with the authority.
 func startLists(t *testing.T) (proxy, ca string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -137,7 +131,7 @@ func tunnel(from net.Conn, address string) {
 	_, _ = io.Copy(from, to)
 }
 
-// followPages runs what the pages about lists show.
+// followPages runs the commands of the pages about lists, in the order of each page.
 func (c *testCluster) followPages(t *testing.T) {
 	for i, page := range listsPages {
 		t.Run(page, func(t *testing.T) {
@@ -164,34 +158,6 @@ func (c *testCluster) followPages(t *testing.T) {
 				t.Errorf("%d commands", shown)
 			}
 		})
-	}
-}
-
-func TestThePageHasEveryFlagMemberAndObjectionOfLists(t *testing.T) {
-	want := map[string]bool{}
-	for _, command := range []*cobra.Command{newListsSync(streams{}), newListsRollback(streams{})} {
-		command.Flags().VisitAll(func(flag *pflag.Flag) { want["--"+flag.Name] = true })
-	}
-	paths := map[string]string{}
-	addMembers(paths, "", reflect.TypeFor[listsync.Report]())
-	for path := range paths {
-		want[path] = true
-	}
-	for _, kind := range listsync.Kinds() {
-		want[string(kind)] = true
-	}
-	for _, reason := range listsync.EventReasons() {
-		want[reason] = true
-	}
-	got := map[string]bool{}
-	for line := range strings.Lines(readText(t, filepath.Join(root, listsPages[1]))) {
-		if row, isRow := strings.CutPrefix(line, "| `"); isRow {
-			name, _, _ := strings.Cut(row, "`")
-			got[name] = true
-		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the page (-code +page):\n%s", diff)
 	}
 }
 

@@ -19,60 +19,64 @@ import (
 )
 
 const (
-	// defaultMaxEntries is what the operator is sized for, of all lists together.
+	// defaultMaxEntries is the number of entries, in all lists together, for which the operator is sized.
 	defaultMaxEntries = 1_000_000
-	// defaultMaxSize is room for so many entries of twice the usual length, in bytes.
+	// defaultMaxSize is enough for defaultMaxEntries of twice the usual length.
 	defaultMaxSize = "32Mi"
-	// defaultTimeout is for reading the source: a slow mirror sends the largest list in less.
+	// defaultTimeout is enough for the largest list from a slow mirror.
 	defaultTimeout = time.Minute
-	// defaultMaxChange is far more than a list that is kept by hand changes in a month, in percent.
+	// defaultMaxChange is far more than a list maintained by hand changes in a month.
 	defaultMaxChange = "20%"
 )
 
 var (
-	uses          = []string{string(listsync.Deny), string(listsync.Allow)}
-	configMapName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
-	digestForm    = regexp.MustCompile(`^(sha256:)?[0-9a-f]{64}$`)
+	uses                 = []string{string(listsync.Deny), string(listsync.Allow)}
+	configMapNamePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	digestPattern        = regexp.MustCompile(`^(sha256:)?[0-9a-f]{64}$`)
 )
 
-// listsSyncOptions are the flags of lists sync.
+// listsSyncOptions holds the flags of lists sync.
 type listsSyncOptions struct {
 	targetOptions
-	source      string
-	use         string
-	pinned      string
-	accept      string
-	maxChange   string
-	maxSize     string
-	maxEntries  int
-	timeout     time.Duration
-	authorities string
-	redirects   []string
-	adopt       bool
+	source     string
+	use        string
+	pinned     string
+	accept     string
+	maxChange  string
+	maxSize    string
+	maxEntries int
+	timeout    time.Duration
+	caFile     string
+	redirects  []string
+	adopt      bool
 }
 
 func newListsSync(s streams) *cobra.Command {
 	o := &listsSyncOptions{}
 	command := &cobra.Command{
 		Use:   "sync NAME (FILE|-|URL)",
-		Short: "Bring a list from a file, standard input or an HTTPS URL into ConfigMaps",
-		Long: `Bring a list from a file, standard input or an HTTPS URL into the ConfigMap NAME, and into shards beside it where it is
-large. Nothing is written where nothing changed. Policies see the old list or the new one, and never a part.
+		Short: "Write a list from a file, standard input or an HTTPS URL into ConfigMaps",
+		Long: `Write a list from a file, standard input or an HTTPS URL into the ConfigMap NAME, and a large one into shards beside it.
+Nothing is written if nothing changed. Policies see the old list or the new one, never a part.
 
-The guard refuses, and names the entries, where the new content is not a list; where it denies what the old one did not, and a
-policy of the namespace allows by name, a mailbox provider or privacy relay, or a public suffix such as com.ar; and where more of
-it changes than --max-change; and where the namespace may not take so much of the operator's memory, as the status of its policies says.
-Have a look at it then, and say --accept with the digest that the refusal names. With --for allow it refuses public suffixes and
-mailbox providers that the old content did not have.
+A guard checks the new content first, and names the entries that it refuses. It refuses
+  - content that is not a list,
+  - with --for deny: entries that newly deny a name that a policy of the namespace allows, a mailbox provider or privacy relay,
+    or a public suffix such as com.ar,
+  - with --for allow: new entries that are public suffixes or mailbox providers,
+  - a change of more than --max-change,
+  - a list beyond the memory limit of the namespace, which the status of its policies has.
+After a look at the entries, write the content in spite of a refusal: give --accept with the digest that the refusal names.
 
-Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a source that is none; 3 a fault on the way.`,
-		Example: `  # From a URL, and only the content that was looked at
+Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or an invalid source; 3 the source or the API server
+failed.`,
+		Example: `  # From a URL, and only the reviewed content
   regpol lists sync disposable-domains https://lists.example.com/disposable.txt --sha256 DIGEST -n okta-registration
 
-  # What would change? Without a cluster: is it a list, and what is in it that should not be?
+  # Show what would change; without a cluster, only check the file
   regpol lists sync disposable-domains disposable.txt --dry-run -n okta-registration
 
-  # The domains of our customers, as the CRM tells them, for spec.allow.lists
+  # The domains of our customers, from the CRM, for spec.allow.lists
   ./crm-domains | regpol lists sync customers - --for allow -n okta-registration
 
   # After a refusal, and a look at the entries
@@ -96,33 +100,30 @@ Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or a
 	}
 	flags := command.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&o.use, "for", uses[0], "deny or allow: what policies use the list for")
+	flags.StringVar(&o.use, "for", uses[0], "deny or allow: whether policies deny or allow by the list")
 	flags.StringVar(&o.pinned, "sha256", "", "digest that the content must have")
-	flags.StringVar(&o.accept, "accept", "", "digest of the content to write whatever the guard says")
-	flags.StringVar(&o.maxChange, "max-change", defaultMaxChange, "how much may change at once: entries that come and go, of those before")
-	flags.StringVar(&o.maxSize, "max-size", defaultMaxSize, "size of the largest source, such as 500k or 32Mi")
-	flags.IntVar(&o.maxEntries, "max-entries", defaultMaxEntries, "number of entries of the largest source")
-	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time for reading the source")
-	flags.StringVar(&o.authorities, "ca-file", "", "PEM file with further CAs to believe of the URL")
-	flags.StringSliceVar(&o.redirects, "redirect-host", nil, "host that the URL may redirect to beside its own; may be repeated")
+	flags.StringVar(&o.accept, "accept", "", "digest of content to write in spite of the guard's refusals")
+	flags.StringVar(&o.maxChange, "max-change", defaultMaxChange, "limit of added and removed entries together, in percent of the old list")
+	flags.StringVar(&o.maxSize, "max-size", defaultMaxSize, "maximum size of the source, such as 500k or 32Mi")
+	flags.IntVar(&o.maxEntries, "max-entries", defaultMaxEntries, "maximum number of entries")
+	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "time limit for reading the source")
+	flags.StringVar(&o.caFile, "ca-file", "", "PEM file with more CAs to trust for the URL")
+	flags.StringSliceVar(&o.redirects, "redirect-host", nil, "another host that the URL may redirect to; repeatable")
 	flags.BoolVar(&o.adopt, "adopt", false, "take over a ConfigMap that this command did not make")
 	o.flags(flags)
-	for flag, words := range map[string][]string{"for": uses, "output": outputs} {
-		// It fails only for a flag that is not there.
-		_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
-	}
+	completeChoices(command, map[string][]string{"for": uses, "output": outputs})
 	return command
 }
 
-// parseDigest returns a digest as lists have it; the name of the algorithm may be left out.
+// parseDigest parses a digest with or without its prefix sha256:, and returns it with the prefix.
 func parseDigest(text string) (string, error) {
-	if !digestForm.MatchString(text) {
+	if !digestPattern.MatchString(text) {
 		return "", errors.New("not a digest: write sha256: and 64 hexadecimal digits, as sha256sum prints them")
 	}
 	return "sha256:" + strings.TrimPrefix(text, "sha256:"), nil
 }
 
-// parsePercent reads 20% or 20.
+// parsePercent parses 20% or 20.
 func parsePercent(text string) (float64, error) {
 	percent, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
 	if err != nil || !(percent >= 0) {
@@ -131,17 +132,17 @@ func parsePercent(text string) (float64, error) {
 	return percent, nil
 }
 
-// request returns what the flags ask for, without the content, and who fetches that.
+// request returns the request that the flags describe, without its text, and the fetcher for the text.
 func (o *listsSyncOptions) request(s streams) (*listsync.Fetcher, listsync.Request, error) {
 	r := listsync.Request{
-		Name: o.name, Source: listsync.Shown(o.source), Use: listsync.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
+		Name: o.name, Source: listsync.DisplaySource(o.source), Use: listsync.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
 		Adopt: o.adopt, DryRun: o.dryRun,
 	}
 	fetcher := &listsync.Fetcher{Stdin: s.in, Timeout: o.timeout, RedirectHosts: o.redirects}
 	if err := o.validate(); err != nil {
 		return nil, r, err
 	}
-	if err := listsync.Check(o.source); err != nil {
+	if err := listsync.CheckSource(o.source); err != nil {
 		return nil, r, err
 	}
 	switch {
@@ -173,7 +174,7 @@ func (o *listsSyncOptions) request(s streams) (*listsync.Fetcher, listsync.Reque
 		return nil, r, fmt.Errorf("--max-size: %q is not a size: write it as 500k or 32Mi", o.maxSize)
 	}
 	fetcher.MaxBytes = size.Value()
-	fetcher.Authorities, err = readAuthorities(o.authorities)
+	fetcher.Authorities, err = readAuthorities(o.caFile)
 	return fetcher, r, err
 }
 
@@ -196,8 +197,8 @@ func (o *listsSyncOptions) run(ctx context.Context, s streams) error {
 	progress.step("reading " + request.Source)
 	text, err := fetcher.Fetch(ctx, o.source)
 	if err != nil {
-		syncer.Failed(ctx, request, err)
-		return &exitError{listsFault(err), err}
+		syncer.RecordFetchError(ctx, request, err)
+		return &exitError{listsExitCode(err), err}
 	}
 	request.Text = text
 	report, err := syncer.Sync(ctx, request)

@@ -8,19 +8,19 @@ import (
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
-// writeListReport writes a report as -o asks.
+// writeListReport writes a report in the format of --output.
 func writeListReport(s streams, r *listsync.Report, output string) error {
 	return writeReport(s, output, r, func() []byte { return listText(r, s.coloured()) })
 }
 
-// listText is the report for people.
+// listText returns the report as text.
 func listText(r *listsync.Report, coloured bool) []byte {
 	var w strings.Builder
 	ink := inkAllowed
 	if r.Outcome == listsync.Refused {
 		ink = inkDenied
 	}
-	fmt.Fprintf(&w, "%s  %s/%s%s\n", ink.paint(string(r.Outcome), coloured), r.Namespace, r.Name, dryRunInWords(r))
+	fmt.Fprintf(&w, "%s  %s/%s%s\n", ink.paint(string(r.Outcome), coloured), r.Namespace, r.Name, dryRunSuffix(r))
 	line := func(name, text string) { fmt.Fprintf(&w, "  %-9s  %s\n", name, text) }
 	line("source", r.Source)
 	line("digest", r.Digest)
@@ -29,25 +29,25 @@ func listText(r *listsync.Report, coloured bool) []byte {
 	}
 	line("entries", fmt.Sprintf("%d (%d new, %d gone)", r.Entries, r.Added, r.Removed))
 	if r.SkippedLines > 0 {
-		line("skipped", skippedInWords(r))
+		line("skipped", skippedText(r))
 	}
 	if r.Memory != nil {
-		line("memory", memoryInWords(r.Memory))
+		line("memory", memoryText(r.Memory))
 	}
 	if r.Outcome == listsync.Done {
-		line("in", inMaps(r))
+		line("in", storedAs(r))
 	}
 	if len(r.Deleted) > 0 {
 		line("deleted", strings.Join(r.Deleted, ", "))
 	}
-	if len(r.Objections) > 0 {
+	if len(r.Refusals) > 0 {
 		heading := "Why"
 		if r.Outcome != listsync.Refused {
 			heading = "Accepted all the same"
 		}
 		fmt.Fprintf(&w, "\n%s\n", inkHeading.paint(heading, coloured))
-		for _, objection := range r.Objections {
-			fmt.Fprintf(&w, "  %-15s  %s\n", objection.Kind, objection.Text)
+		for _, refusal := range r.Refusals {
+			fmt.Fprintf(&w, "  %-15s  %s\n", refusal.Kind, refusal.Text)
 		}
 	}
 	if r.Accept != "" {
@@ -56,37 +56,37 @@ func listText(r *listsync.Report, coloured bool) []byte {
 	return []byte(w.String())
 }
 
-func dryRunInWords(r *listsync.Report) string {
+func dryRunSuffix(r *listsync.Report) string {
 	if r.DryRun {
 		return " (dry run)"
 	}
 	return ""
 }
 
-func memoryInWords(m *listsync.Memory) string {
+func memoryText(m *listsync.Memory) string {
 	if m.LimitBytes == 0 {
-		return budget.Size(m.ListBytes) + "; no policy's status says how much the namespace may take"
+		return budget.Size(m.ListBytes) + "; the limit of the namespace is not known: no policy's status has it"
 	}
 	return fmt.Sprintf("%s; policies and other lists take %s, and the namespace may take %s",
 		budget.Size(m.ListBytes), budget.Size(m.OtherBytes), budget.Size(m.LimitBytes))
 }
 
-func skippedInWords(r *listsync.Report) string {
+func skippedText(r *listsync.Report) string {
 	numbers := make([]string, len(r.FirstSkippedLines))
 	for i, number := range r.FirstSkippedLines {
 		numbers[i] = fmt.Sprint(number)
 	}
 	if r.SkippedLines == 1 {
-		return "line " + strings.Join(numbers, "") + ", which is no entry"
+		return "line " + strings.Join(numbers, "") + ", which is not an entry"
 	}
-	text := fmt.Sprintf("%d lines, which are no entries: %s", r.SkippedLines, strings.Join(numbers, ", "))
+	text := fmt.Sprintf("%d lines, which are not entries: %s", r.SkippedLines, strings.Join(numbers, ", "))
 	if r.SkippedLines > len(numbers) {
 		text += ", …"
 	}
 	return text
 }
 
-func inMaps(r *listsync.Report) string {
+func storedAs(r *listsync.Report) string {
 	switch r.Shards {
 	case 0:
 		return "one ConfigMap"

@@ -1,5 +1,5 @@
-// Command regpol is the command line for people who write policies and who set up the hook. Installed as kubectl-regpol
-// on the PATH it is also `kubectl regpol`.
+// Command regpol is the command line for authors of policies and for administrators of the hook. As kubectl-regpol on
+// the PATH it is also `kubectl regpol`.
 package main
 
 import "os"

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The words of --output.
+// The values of --output.
 const (
 	outputText = "text"
 	outputJSON = "json"
@@ -20,23 +20,23 @@ const (
 
 var outputs = []string{outputText, outputJSON, outputYAML}
 
-// validWord returns what is wrong with the word of a flag that takes one of these.
-func validWord(flag, word string, words []string) error {
-	if !slices.Contains(words, word) {
-		return fmt.Errorf("%s: %q: write one of %s", flag, word, strings.Join(words, ", "))
+// validChoice returns an error if the value of a flag is not one of the choices.
+func validChoice(flag, value string, choices []string) error {
+	if !slices.Contains(choices, value) {
+		return fmt.Errorf("%s: %q: write one of %s", flag, value, strings.Join(choices, ", "))
 	}
 	return nil
 }
 
-// completeWords lets a shell complete the words of flags, which the command has.
-func completeWords(command *cobra.Command, words map[string][]string) {
-	for flag, words := range words {
-		// It fails only for a flag that is not there.
-		_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+// completeChoices registers the shell completion of flags by their choices. The command must have these flags.
+func completeChoices(command *cobra.Command, choices map[string][]string) {
+	for flag, values := range choices {
+		// The only possible error is an unknown flag.
+		_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 }
 
-// writeReport writes a report as --output asks: as the text for people, or encoded.
+// writeReport writes a report in the format of --output: text, JSON or YAML.
 func writeReport(s streams, output string, report any, text func() []byte) error {
 	var written []byte
 	if output == outputText {

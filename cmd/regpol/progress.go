@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// progressEvery is how often a line says what a verb is doing. What is over sooner says nothing.
-const progressEvery = 3 * time.Second
+// progressInterval is the time between two lines about progress. A run that is shorter prints none.
+const progressInterval = 3 * time.Second
 
-// progress says now and then what a verb is doing that takes its time.
+// progress prints the current step of a long run at intervals.
 type progress struct {
 	w     io.Writer
 	began time.Time
@@ -22,28 +22,28 @@ type progress struct {
 	doing string
 }
 
-// startProgress begins to write to w, until stop is called.
+// startProgress prints progress to w until stop is called.
 func startProgress(w io.Writer) *progress {
 	p := &progress{w: w, began: time.Now(), ended: make(chan struct{})}
 	p.done.Go(p.run)
 	return p
 }
 
-// step says what is being done from now on.
+// step sets the current step.
 func (p *progress) step(doing string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.doing = doing
 }
 
-// stop ends it: nothing is written after it returns.
+// stop ends the printing. Nothing is written after it returns.
 func (p *progress) stop() {
 	p.once.Do(func() { close(p.ended) })
 	p.done.Wait()
 }
 
 func (p *progress) run() {
-	tick := time.NewTicker(progressEvery)
+	tick := time.NewTicker(progressInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -53,7 +53,7 @@ func (p *progress) run() {
 			p.mu.Lock()
 			doing := p.doing
 			p.mu.Unlock()
-			_, _ = fmt.Fprintf(p.w, "regpol: %s (%s)\n", doing, time.Since(p.began).Round(time.Second)) // no place to say that it fails
+			_, _ = fmt.Fprintf(p.w, "regpol: %s (%s)\n", doing, time.Since(p.began).Round(time.Second)) // progress is optional
 		}
 	}
 }

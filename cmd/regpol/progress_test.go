@@ -32,7 +32,7 @@ func TestWhatIsOverSoonSaysNothing(t *testing.T) {
 		var out bytes.Buffer
 		p := startProgress(&out)
 		p.step("reading standard input")
-		time.Sleep(progressEvery - time.Millisecond)
+		time.Sleep(progressInterval - time.Millisecond)
 		p.stop()
 		if out.Len() > 0 {
 			t.Errorf("got %s", out.String())

@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	// pluginPrefix begins the names of kubectl's plugins.
+	// pluginPrefix is the prefix of the names of kubectl plugins.
 	pluginPrefix = "kubectl-"
-	// completerName is the name under which kubectl looks for the completion of this plugin.
+	// completerName is the program that kubectl runs to complete arguments of this plugin.
 	completerName = "kubectl_complete-regpol"
 )
 
-// run is the program: it returns its exit code.
+// run runs the program and returns its exit code.
 func run(args []string, s streams) int {
 	program := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
 	args = args[1:]
@@ -47,25 +47,25 @@ func run(args []string, s streams) int {
 	return code
 }
 
-// newRoot returns the command under the name it was called by: kubectl-regpol is spelt `kubectl regpol` in its help.
+// newRoot returns the root command. If the program is kubectl-regpol, the help says `kubectl regpol`.
 func newRoot(program string, s streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "regpol",
 		Short: "Explain and try decisions about who may sign up to an Okta org",
 		Long: `Explain and try decisions about who may sign up to an Okta org.
 
-Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of the policies or the hook, which is named. The
-verbs of lists: 0 done, 1 refused, 2 and 3 as above.`,
-		Example: `  # May this person sign up, by the policies in a directory? And why?
+Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of the policies or the hook, which is printed. The
+verbs of lists: 0 done, 1 refused, 2 as above, 3 the source or the API server failed.`,
+		Example: `  # Explain a decision with the policies in a directory
   regpol explain jo@acme.com --policies config/samples/quickstart
 
-  # The same by the policies of a cluster, in the namespace of the current context
+  # The same with the policies of a cluster, in the namespace of the current context
   regpol explain jo@acme.com
 
   # Call a running hook as Okta would
   regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential
 
-  # Bring a list of domains into a cluster
+  # Write a list of domains into a cluster
   regpol lists sync disposable-domains disposable.txt -n okta-registration`,
 		Version:       version.String(),
 		SilenceUsage:  true,
@@ -78,7 +78,7 @@ verbs of lists: 0 done, 1 refused, 2 and 3 as above.`,
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", usage.Flag(err), command.CommandPath())
 	})
-	root.Args = verbs
+	root.Args = requireVerb
 	root.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
 	root.AddCommand(newExplain(s), newCall(s), newLists(s))
 	if strings.HasPrefix(program, pluginPrefix) {
@@ -92,8 +92,8 @@ verbs of lists: 0 done, 1 refused, 2 and 3 as above.`,
 	return root
 }
 
-// verbs refuses arguments of a command that has verbs only.
-func verbs(command *cobra.Command, args []string) error {
+// requireVerb is the Args of a command that only has verbs: it returns an error for any other argument.
+func requireVerb(command *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}

@@ -123,7 +123,7 @@ func TestADryRunOfAFileNeedsNoCluster(t *testing.T) {
 	}
 	got = runRegpol(t, "acme.example\n", "lists", "sync", "disposable", "-", "--dry-run")
 	if got.code != exitAllowed || !strings.HasPrefix(got.out, "done  default/disposable (dry run)\n") ||
-		!strings.Contains(got.out, "  entries    1 (1 new, 0 gone)\n") || !strings.Contains(got.err, "warning: there is no cluster") {
+		!strings.Contains(got.out, "  entries    1 (1 new, 0 gone)\n") || !strings.Contains(got.err, "warning: without a cluster") {
 		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 	}
 	if got = runRegpol(t, "acme.example\n", "lists", "sync", "disposable", "-"); got.code != exitUsage ||
@@ -134,7 +134,7 @@ func TestADryRunOfAFileNeedsNoCluster(t *testing.T) {
 	for i := range 300 {
 		entry += "d" + strconv.Itoa(i) + ".example\n"
 	}
-	if got = runRegpol(t, entry, "lists", "sync", "disposable", "-", "--dry-run"); !strings.Contains(got.out, "  skipped    line 2, which is no entry\n") {
+	if got = runRegpol(t, entry, "lists", "sync", "disposable", "-", "--dry-run"); !strings.Contains(got.out, "  skipped    line 2, which is not an entry\n") {
 		t.Errorf("a line that is no entry:\n%s%s", got.out, got.err)
 	}
 }

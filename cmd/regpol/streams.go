@@ -7,22 +7,22 @@ import (
 	"golang.org/x/term"
 )
 
-// streams are what a verb reads and writes, so that a test can stand in for a terminal.
+// streams are the standard streams of a verb. Tests replace them.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// plainVariable is the environment variable that turns colour off, set to anything: https://no-color.org.
-const plainVariable = "NO_COLOR" //nolint:misspell // it is spelt so
+// noColorVariable is the environment variable that turns colour off with any value: https://no-color.org.
+const noColorVariable = "NO_COLOR" //nolint:misspell // it is spelt so
 
-// coloured says whether what is written to out may have colour: on a terminal, unless the environment says no.
+// coloured reports whether out is a terminal that shows colour, and the environment does not turn it off.
 func (s streams) coloured() bool {
 	file, isFile := s.out.(*os.File)
-	return isFile && os.Getenv(plainVariable) == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+	return isFile && os.Getenv(noColorVariable) == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
 }
 
-// ink is a colour of a terminal: an SGR parameter (ECMA-48 8.3.117). All of them are readable on light and on dark.
+// ink is a text style: an SGR parameter (ECMA-48 8.3.117). All inks are readable on light and dark backgrounds.
 type ink string
 
 const (
@@ -32,7 +32,7 @@ const (
 	inkFault   ink = "33"
 )
 
-// paint returns text in a colour, or as it is.
+// paint returns the text in the ink if coloured, else unchanged.
 func (i ink) paint(text string, coloured bool) string {
 	if !coloured {
 		return text

@@ -20,7 +20,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// NewClient returns a client for a Syncer. It never asks what kinds the cluster has: a Role cannot give that right.
+// NewClient returns a client for a Syncer. It does without API discovery, a right that a Role cannot grant.
 func NewClient(config *rest.Config) (client.Client, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, eventsv1.AddToScheme} {
@@ -31,19 +31,19 @@ func NewClient(config *rest.Config) (client.Client, error) {
 	return client.New(config, client.Options{Scheme: scheme, Mapper: policyobject.Mapper()})
 }
 
-// configMaps are the ConfigMaps of a list's namespace, as far as they were read.
+// configMaps reads ConfigMaps of a namespace, and caches them.
 type configMaps struct {
 	kube      client.Client
 	namespace string
-	read      map[string]*corev1.ConfigMap // nil: not there
-	err       error                        // the first that was not "not found"
+	read      map[string]*corev1.ConfigMap // nil: not found
+	err       error                        // read errors other than "not found"
 }
 
 func newConfigMaps(kube client.Client, namespace string) *configMaps {
 	return &configMaps{kube: kube, namespace: namespace, read: map[string]*corev1.ConfigMap{}}
 }
 
-// get returns a ConfigMap, from the API server the first time.
+// get returns a ConfigMap, or nil if it does not exist.
 func (m *configMaps) get(ctx context.Context, name string) (*corev1.ConfigMap, error) {
 	if m.kube == nil {
 		return nil, nil
@@ -57,13 +57,13 @@ func (m *configMaps) get(ctx context.Context, name string) (*corev1.ConfigMap, e
 	case apierrors.IsNotFound(err):
 		found = nil
 	case err != nil:
-		return nil, fault("read ConfigMap "+name, err)
+		return nil, apiError("read ConfigMap "+name, err)
 	}
 	m.read[name] = found
 	return found, nil
 }
 
-// reader returns get as the format wants it; the first error is kept in m.err.
+// reader returns get in the form that listconfigmap takes. Errors are collected in m.err.
 func (m *configMaps) reader(ctx context.Context) func(string) (*corev1.ConfigMap, bool) {
 	return func(name string) (*corev1.ConfigMap, bool) {
 		found, err := m.get(ctx, name)
@@ -72,16 +72,17 @@ func (m *configMaps) reader(ctx context.Context) func(string) (*corev1.ConfigMap
 	}
 }
 
-// ErrConflict is the error of a write that somebody else's came before.
+// ErrConflict reports a concurrent write by somebody else.
 var ErrConflict = errors.New("somebody else wrote the list at the same time: look at it, and run this again")
 
-// fault says what an API server did not do. What it quotes of an object is left out: entries may be addresses.
-func fault(doing string, err error) error {
+// apiError describes an error of the API server. It omits the server's message, which may quote entries that are
+// addresses.
+func apiError(doing string, err error) error {
 	switch reason := apierrors.ReasonForError(err); {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
 		return fmt.Errorf("%s: %w", doing, ErrConflict)
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("%s: you may not: see the Role in config/list-sync for the rights that this needs", doing)
+		return fmt.Errorf("%s: you do not have the right: see the Role in config/list-sync for the rights that this needs", doing)
 	case reason != "":
 		return fmt.Errorf("%s: the API server answers %s", doing, reason)
 	default:
@@ -89,7 +90,7 @@ func fault(doing string, err error) error {
 	}
 }
 
-// readPolicies returns the policies of a namespace, by name.
+// readPolicies returns the policies of a namespace, sorted by name.
 func readPolicies(ctx context.Context, kube client.Client, namespace string) ([]unstructured.Unstructured, error) {
 	if kube == nil {
 		return nil, nil
@@ -98,29 +99,29 @@ func readPolicies(ctx context.Context, kube client.Client, namespace string) ([]
 	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(policyobject.Kind + "List"))
 	if err := kube.List(ctx, list, client.InNamespace(namespace)); err != nil {
 		if apierrors.IsNotFound(err) {
-			return nil, errors.New("the cluster does not know RegistrationPolicies, which say what must not be denied: " +
+			return nil, errors.New("the cluster does not know RegistrationPolicies, which say what a list must not deny: " +
 				"install the CustomResourceDefinition first (kubectl apply -k config/crd)")
 		}
-		return nil, fault("list the policies of namespace "+namespace, err)
+		return nil, apiError("list the policies of namespace "+namespace, err)
 	}
 	slices.SortFunc(list.Items, func(a, b unstructured.Unstructured) int { return strings.Compare(a.GetName(), b.GetName()) })
 	return list.Items, nil
 }
 
-// allowedByName returns what policies allow by name, by policy and path.
-func allowedByName(policies []unstructured.Unstructured) []named {
-	var all []named
+// allowedByName returns the entries that policies allow by name.
+func allowedByName(policies []unstructured.Unstructured) []allowedEntry {
+	var all []allowedEntry
 	for i := range policies {
 		policy := &policies[i]
 		for _, field := range []string{"domains", "publicSuffixes", "addresses"} {
-			// Of a policy that is not understood, what can be read is protected all the same.
+			// The readable part of a policy that the operator does not understand is protected too.
 			entries, _, _ := unstructured.NestedSlice(policy.Object, "spec", "allow", field)
 			for at, entry := range entries {
 				text, _ := entry.(string)
 				path := fmt.Sprintf("spec.allow.%s[%d]", field, at)
-				// The reading of a list, for one entry: it knows every spelling that a policy may have. "*" is no name.
+				// CompileList accepts every spelling that a policy may have. It leaves out "*", which is not a name.
 				for canonical := range rules.CompileList([]byte(text)).All() {
-					all = append(all, named{canonical, policy.GetNamespace() + "/" + policy.GetName(), path})
+					all = append(all, allowedEntry{canonical, policy.GetNamespace() + "/" + policy.GetName(), path})
 				}
 			}
 		}
@@ -128,11 +129,11 @@ func allowedByName(policies []unstructured.Unstructured) []named {
 	return all
 }
 
-// ours says whether a ConfigMap was made by this package.
-func ours(object *corev1.ConfigMap) bool { return object.Labels[labelManagedBy] == managedBy }
+// managedByUs reports whether this package made a ConfigMap.
+func managedByUs(object *corev1.ConfigMap) bool { return object.Labels[labelManagedBy] == managedBy }
 
 const (
-	// labelManagedBy is the recommended label of Kubernetes for what keeps an object; managedBy is what we put there.
+	// labelManagedBy is a recommended label of Kubernetes. Its value names the tool that manages an object.
 	labelManagedBy = "app.kubernetes.io/managed-by"
 	managedBy      = "regpol"
 )

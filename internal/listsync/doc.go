@@ -1,9 +1,9 @@
-// Package listsync brings a list from where others keep it into ConfigMaps that policies name, and stands between the two:
-// a list is third-party content that decides who may register, so what it changes is judged before it is written.
+// Package listsync copies a list from an external source into ConfigMaps that policies name. A list is third-party
+// content that decides who may register, so a guard checks each change before it is written.
 //
 //   - [Fetcher] reads a source within limits.
-//   - [Syncer] compares it with what the cluster has, asks the guard, and writes: new shards first, then the index moves,
-//     what was replaced goes after a while.
+//   - [Syncer] compares the content with the cluster's, runs the guard, and writes: first new shards, then the index.
+//     It deletes replaced content after [Request.Keep].
 //
-// Nothing here returns or writes a local part of an address, or what a URL may hold of credentials.
+// This package never returns or writes the local part of an address, or credentials that a URL contains.
 package listsync

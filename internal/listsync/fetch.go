@@ -21,50 +21,49 @@ import (
 )
 
 const (
-	// Stdin is the source that stands for standard input.
+	// Stdin is the name of the source for standard input.
 	Stdin = "-"
-	// maxRedirects is how often a source may send us on: enough for a moved file behind a CDN.
+	// maxRedirects is enough for a moved file behind a CDN.
 	maxRedirects = 5
-	// maxHeader is the length of the longest header of an answer, in bytes. The body has a limit of its own.
-	maxHeader = 64 << 10
-	// pageBegin is how many bytes at the start of a text are searched for the marks of an HTML page.
-	pageBegin = 1024
-	// schemeHTTPS is the only one: what is read in the clear, anybody on the way can write.
+	// maxHeaderBytes limits the header of a response. The body has its own limit.
+	maxHeaderBytes = 64 << 10
+	// htmlPrefixBytes is the number of bytes at the start of a text in which isHTML looks for HTML.
+	htmlPrefixBytes = 1024
+	// schemeHTTPS is the only accepted scheme: content without TLS could be changed on the way.
 	schemeHTTPS = "https"
 )
 
 var (
-	// ErrSource is the error of a source that nothing can be read from as it is written: a file that is not there, a URL that
-	// is not HTTPS. Trying again does not help.
+	// ErrSource reports a source that a retry cannot read, such as a missing file or a URL that is not HTTPS.
 	ErrSource = errors.New("the source cannot be read")
-	// errRedirect is one that is not followed.
-	errRedirect = errors.New("it redirects to a URL that is not https")
-	// errRedirects is one too many.
-	errRedirects = fmt.Errorf("it redirects more than %d times", maxRedirects)
-	// errRedirectHost is one to a host that was not named: whoever holds the first must not choose what is read within our network.
+
+	errRedirectScheme   = errors.New("it redirects to a URL that is not https")
+	errTooManyRedirects = fmt.Errorf("it redirects more than %d times", maxRedirects)
+	// errRedirectHost prevents a source from choosing other hosts, such as one in the internal network.
 	errRedirectHost = errors.New("it redirects to another host")
-	// errNetworkClass is the same host at an address of another class: a name server can lead into our network, too.
+	// errNetworkClass prevents the same through DNS: a host name that resolves to an internal address.
 	errNetworkClass = errors.New("it redirects to another class of network, such as from a public address to a private one")
 
-	redirectErrors = []error{errRedirect, errRedirects, errRedirectHost, errNetworkClass}
+	redirectErrors = []error{errRedirectScheme, errTooManyRedirects, errRedirectHost, errNetworkClass}
 )
 
-// Fetcher reads a list from its source. The zero value of a limit is no limit at all: callers set them.
+// Fetcher reads a list from its source. MaxBytes and Timeout must be set.
 type Fetcher struct {
 	// Stdin is read for the source "-".
 	Stdin io.Reader
-	// Authorities are believed beside those of the system.
+	// Authorities are CAs to trust in addition to the system's.
 	Authorities []*x509.Certificate
-	// RedirectHosts are the hosts, with the port if it is not 443, that the source may redirect to beside its own.
+	// RedirectHosts are the hosts, with the port if it is not 443, to which the source may redirect in addition to its
+	// own.
 	RedirectHosts []string
-	// MaxBytes is the size of the largest source.
+	// MaxBytes is the maximum size of the source.
 	MaxBytes int64
-	// Timeout is for all of the reading, connecting and redirects included.
+	// Timeout limits the whole fetch, including connecting and redirects.
 	Timeout time.Duration
 }
 
-// Fetch returns what a file, standard input ("-") or an HTTPS URL holds, whole or not at all. The errors hold nothing of a
-// URL but its host.
+// Fetch returns the complete content of a file, of standard input ("-") or of an HTTPS URL. Its errors contain no part
+// of a URL except the host.
 func (f *Fetcher) Fetch(ctx context.Context, source string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
@@ -72,7 +71,7 @@ func (f *Fetcher) Fetch(ctx context.Context, source string) ([]byte, error) {
 		text []byte
 		err  error
 	}
-	// Neither a pipe nor a disk that hangs can be told to stop: the reading is left behind.
+	// A read from a pipe or a hanging disk cannot be cancelled, so the goroutine is abandoned on a timeout.
 	done := make(chan result, 1)
 	go func() {
 		text, err := f.read(ctx, source)
@@ -80,16 +79,16 @@ func (f *Fetcher) Fetch(ctx context.Context, source string) ([]byte, error) {
 	}()
 	select {
 	case <-ctx.Done():
-		return nil, f.late(ctx)
+		return nil, f.timeoutError(ctx)
 	case r := <-done:
 		if r.err != nil && ctx.Err() != nil {
-			return nil, f.late(ctx)
+			return nil, f.timeoutError(ctx)
 		}
 		return r.text, r.err
 	}
 }
 
-func (f *Fetcher) late(ctx context.Context) error {
+func (f *Fetcher) timeoutError(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("the source took longer than %s", f.Timeout)
 	}
@@ -99,7 +98,7 @@ func (f *Fetcher) late(ctx context.Context) error {
 func (f *Fetcher) read(ctx context.Context, source string) ([]byte, error) {
 	switch {
 	case source == Stdin:
-		return f.limited(f.Stdin)
+		return f.readLimited(f.Stdin)
 	case isURL(source):
 		return f.get(ctx, source)
 	}
@@ -108,15 +107,15 @@ func (f *Fetcher) read(ctx context.Context, source string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", ErrSource, err)
 	}
 	defer file.Close()
-	text, err := f.limited(file)
+	text, err := f.readLimited(file)
 	if pathError, ok := errors.AsType[*os.PathError](err); ok { // a directory
 		return nil, fmt.Errorf("%w: %w", ErrSource, pathError)
 	}
 	return text, err
 }
 
-// limited reads all of a source, and no more than it may have.
-func (f *Fetcher) limited(from io.Reader) ([]byte, error) {
+// readLimited reads a source. It fails if there are more than MaxBytes.
+func (f *Fetcher) readLimited(from io.Reader) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(from, f.MaxBytes+1))
 	switch {
 	case err != nil:
@@ -131,21 +130,21 @@ func (f *Fetcher) tooLarge() error {
 	return fmt.Errorf("the source is larger than %d bytes", f.MaxBytes)
 }
 
-// get reads a URL. The transport is this call's own: nothing of it outlives the call.
+// get reads a URL. Each call has its own transport, so no connection outlives it.
 func (f *Fetcher) get(ctx context.Context, source string) ([]byte, error) {
 	at, err := parseURL(source)
 	if err != nil {
 		return nil, err
 	}
-	networks := &networkClasses{told: len(f.RedirectHosts) > 0}
+	networks := &networkClassCheck{allowChange: len(f.RedirectHosts) > 0}
 	transport := &http.Transport{
 		DialContext:            (&net.Dialer{Control: networks.check}).DialContext,
 		Proxy:                  http.ProxyFromEnvironment,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:      true,
 		DisableKeepAlives:      true,
-		DisableCompression:     true, // the limit is of what comes over the wire
-		MaxResponseHeaderBytes: maxHeader,
+		DisableCompression:     true, // MaxBytes limits the bytes on the wire
+		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
 	if len(f.Authorities) > 0 {
 		if transport.TLSClientConfig.RootCAs, err = x509.SystemCertPool(); err != nil {
@@ -158,11 +157,11 @@ func (f *Fetcher) get(ctx context.Context, source string) ([]byte, error) {
 	defer transport.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the URL is not one", ErrSource)
+		return nil, fmt.Errorf("%w: the URL is invalid", ErrSource)
 	}
 	request.Header.Set("User-Agent", "regpol")
 	request.Header.Set("Accept", "text/plain, */*;q=0.5")
-	response, err := (&http.Client{Transport: transport, CheckRedirect: f.followed}).Do(request)
+	response, err := (&http.Client{Transport: transport, CheckRedirect: f.checkRedirect}).Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at.Host, withoutURL(err))
 	}
@@ -175,37 +174,38 @@ func (f *Fetcher) get(ctx context.Context, source string) ([]byte, error) {
 	case response.ContentLength > f.MaxBytes:
 		return nil, f.tooLarge()
 	}
-	text, err := f.limited(response.Body)
+	text, err := f.readLimited(response.Body)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", response.Request.URL.Host, withoutURL(err))
 	}
 	return text, nil
 }
 
-// followed says whether a redirect is followed.
-func (f *Fetcher) followed(to *http.Request, before []*http.Request) error {
-	// It would tell the next host the query of this one.
+// checkRedirect is the CheckRedirect of an http.Client.
+func (f *Fetcher) checkRedirect(to *http.Request, before []*http.Request) error {
+	// Referer would send the query of this URL, which may be a secret, to the next host.
 	to.Header.Del("Referer")
 	switch {
 	case to.URL.Scheme != schemeHTTPS:
-		return errRedirect
+		return errRedirectScheme
 	case to.URL.Host != before[0].URL.Host && !slices.Contains(f.RedirectHosts, to.URL.Host):
 		return fmt.Errorf("%w: if %s is right, name it with --redirect-host", errRedirectHost, to.URL.Host)
 	case len(before) > maxRedirects:
-		return errRedirects
+		return errTooManyRedirects
 	}
 	return nil
 }
 
-// networkClasses holds all connections of one reading to the class of the first: public, private, link-local or loopback.
-type networkClasses struct {
-	told  bool // that it may be led elsewhere
-	mu    sync.Mutex
-	first string
+// networkClassCheck requires all connections of a fetch to have the network class of the first: public, private,
+// link-local or loopback.
+type networkClassCheck struct {
+	allowChange bool // because of RedirectHosts
+	mu          sync.Mutex
+	first       string
 }
 
 // check is the Control of a net.Dialer.
-func (n *networkClasses) check(_, address string, _ syscall.RawConn) error {
+func (n *networkClassCheck) check(_, address string, _ syscall.RawConn) error {
 	host, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return err
@@ -216,7 +216,7 @@ func (n *networkClasses) check(_, address string, _ syscall.RawConn) error {
 	if n.first == "" {
 		n.first = class
 	}
-	if class != n.first && !n.told {
+	if class != n.first && !n.allowChange {
 		return errNetworkClass
 	}
 	return nil
@@ -235,17 +235,17 @@ func networkClass(address netip.Addr) string {
 	}
 }
 
-// quoted finds what an error quotes of an answer, the target of a redirect for one.
+// quoted matches the parts that an error quotes of a response, such as the target of a redirect.
 var quoted = regexp.MustCompile(`"[^"]*"`)
 
-// withoutURL returns an error of the HTTP client without the URL: its path, query or user may be a secret.
+// withoutURL returns an error of the HTTP client without the URL, whose path, query or user may be a secret.
 func withoutURL(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
 	isKnown := func(known error) bool { return errors.Is(err, known) }
 	if _, ok := errors.AsType[net.Error](err); ok || slices.ContainsFunc(redirectErrors, isKnown) {
-		return err // names hosts only
+		return err // names only hosts
 	}
 	if err, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return err
@@ -255,12 +255,12 @@ func withoutURL(err error) error {
 
 func isURL(source string) bool { return strings.Contains(source, "://") }
 
-// parseURL returns the URL of a source, which must be one of HTTPS.
+// parseURL parses a source that must be an HTTPS URL.
 func parseURL(source string) (*url.URL, error) {
 	at, err := url.Parse(source)
 	switch {
-	case err != nil: // which quotes it
-		return nil, fmt.Errorf("%w: the URL is not one", ErrSource)
+	case err != nil: // err quotes the URL, which may hold a secret
+		return nil, fmt.Errorf("%w: the URL is invalid", ErrSource)
 	case at.Scheme != schemeHTTPS:
 		return nil, fmt.Errorf("%w: give an https URL, a file, or - for standard input", ErrSource)
 	case at.Host == "":
@@ -269,8 +269,8 @@ func parseURL(source string) (*url.URL, error) {
 	return at, nil
 }
 
-// Check says what is wrong with a source before anything is read: of a URL, that it is not HTTPS.
-func Check(source string) error {
+// CheckSource returns an error if a source is a URL that is invalid or not HTTPS. It reads nothing.
+func CheckSource(source string) error {
 	if !isURL(source) {
 		return nil
 	}
@@ -278,8 +278,8 @@ func Check(source string) error {
 	return err
 }
 
-// Shown returns a source as people may see it: a URL without user, query and fragment.
-func Shown(source string) string {
+// DisplaySource returns a source for reports: a URL is without user, query and fragment.
+func DisplaySource(source string) string {
 	switch {
 	case source == Stdin:
 		return "standard input"
@@ -293,8 +293,8 @@ func Shown(source string) string {
 	return (&url.URL{Scheme: at.Scheme, Host: at.Host, Path: at.Path, RawPath: at.RawPath}).String()
 }
 
-// isPage tells a page of HTML, which is what many sites answer for a list that moved, or that wants a sign-in.
-func isPage(text []byte) bool {
-	begin := strings.ToLower(strings.TrimLeft(string(text[:min(len(text), pageBegin)]), " \t\r\n\ufeff"))
+// isHTML reports whether a text looks like an HTML page. Many sites send one if a list has moved or needs a sign-in.
+func isHTML(text []byte) bool {
+	begin := strings.ToLower(strings.TrimLeft(string(text[:min(len(text), htmlPrefixBytes)]), " \t\r\n\ufeff"))
 	return strings.HasPrefix(begin, "<!doctype html") || strings.HasPrefix(begin, "<html") || strings.HasPrefix(begin, "<head")
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// secret stands in every part of a URL that may hold one. No error may hold it.
+	// secret is in every part of a URL that may contain a secret. No error may contain it.
 	secret = "hunter2"
 	text   = "mailinator.example\nyopmail.example\n"
 )
@@ -78,7 +78,7 @@ func TestWhatIsNoSourceIsRefusedBeforeAnythingIsRead(t *testing.T) {
 		"http://jo:" + secret + "@lists.example.com/?key=" + secret: "give an https URL",
 		"ftp://lists.example.com/" + secret:                         "give an https URL",
 		"https:///" + secret:                                        "the URL has no host",
-		"https://%zz/" + secret:                                     "the URL is not one",
+		"https://%zz/" + secret:                                     "the URL is invalid",
 		filepath.Join(t.TempDir(), "away"):                          "no such file",
 		t.TempDir():                                                 "is a directory",
 	} {
@@ -147,7 +147,7 @@ func TestASourceThatMisbehavesIsAFaultThatNamesNoSecret(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("redirects to a host that was not named", func(t *testing.T) {
+	t.Run("redirects to a host that was not allowedEntry", func(t *testing.T) {
 		other := startSource(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) })
 		first := startSource(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, other.URL+"/list?key="+secret, http.StatusFound)
@@ -213,7 +213,7 @@ func TestAURLIsShownWithoutUserAndQuery(t *testing.T) {
 		"https://jo:" + secret + "@lists.example.com/a/b?key=" + secret + "#" + secret: "https://lists.example.com/a/b",
 		"lists/a.txt": "lists/a.txt", "-": "standard input", "https://%zz/" + secret: "",
 	} {
-		if got := Shown(source); got != want {
+		if got := DisplaySource(source); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
@@ -224,28 +224,28 @@ func TestAReadingStaysInTheClassOfNetworkThatItBeganIn(t *testing.T) {
 		"127.0.0.1:443": true, "[::1]:443": true, "[::ffff:127.0.0.1]:443": true, "10.1.2.3:443": true, "[fd00::1]:443": true,
 		"169.254.169.254:443": true, "0.0.0.0:443": true, "203.0.113.9:443": false, "[2001:db8::1]:443": false,
 	} {
-		n := &networkClasses{}
+		n := &networkClassCheck{}
 		if err := n.check("tcp", "198.51.100.1:443", nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := n.check("tcp", address, nil); (err != nil) != refused {
 			t.Errorf("from a public address to %s: %v", address, err)
 		}
-		told := &networkClasses{told: true, first: "public"}
+		told := &networkClassCheck{allowChange: true, first: "public"}
 		if err := told.check("tcp", address, nil); err != nil {
-			t.Errorf("to %s, as told: %v", address, err)
+			t.Errorf("to %s, as allowChange: %v", address, err)
 		}
 	}
 }
 
 func TestAPageOfHTMLIsSaidToBeOne(t *testing.T) {
 	for _, page := range []string{"<!DOCTYPE html>\n<title>Sign in</title>", "\n  <html lang=en>", "\ufeff<HTML>"} {
-		c := change{use: Deny, now: list(page), isPage: isPage([]byte(page))}
-		if said := c.judge(); len(said) != 1 || said[0].Kind != NotAList || !strings.Contains(said[0].Text, "page of HTML") {
+		c := change{use: Deny, newList: list(page), isHTML: isHTML([]byte(page))}
+		if said := c.refusals(); len(said) != 1 || said[0].Kind != NotAList || !strings.Contains(said[0].Text, "HTML page") {
 			t.Errorf("%q: %+v", page, said)
 		}
 	}
-	if isPage([]byte("acme.com\n<html>")) {
+	if isHTML([]byte("acme.com\n<html>")) {
 		t.Error("a list with a stray line is taken for a page")
 	}
 }

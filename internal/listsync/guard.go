@@ -10,14 +10,14 @@ import (
 	"registrationpolicy.dev/operator/rules/lint"
 )
 
-// maxNamed is how many entries the guard names of one class, or of a large change: enough to see what happened, and short
-// enough to read.
-const maxNamed = 20
+// maxReported limits the refusals of one kind that name an entry, and the entries that a large change names. More would
+// be too long to read.
+const maxReported = 20
 
-// Use is what a list is for.
+// Use says whether policies allow or deny by a list.
 type Use string
 
-// The uses.
+// The uses of a list.
 const (
 	// Deny is the use of a list in spec.deny.lists.
 	Deny Use = "deny"
@@ -25,133 +25,133 @@ const (
 	Allow Use = "allow"
 )
 
-// named is a domain or wildcard that a policy allows by name.
-type named struct {
-	entry  string // as it is written there
-	policy string
-	path   string
+// allowedEntry is a domain, wildcard or address that a policy allows by name.
+type allowedEntry struct {
+	text   string // in canonical form
+	policy string // NAMESPACE/NAME
+	path   string // of the entry in the policy
 }
 
-// change is what the guard judges: a content beside the one before it.
+// change is a change of a list's content for the guard to check.
 type change struct {
 	use       Use
-	old       *rules.List // nil: there is none that can be read
-	now       *rules.List
-	isPage    bool // the content looks like HTML
-	allowed   []named
+	oldList   *rules.List // nil if there is none, or it cannot be read
+	newList   *rules.List
+	isHTML    bool // the new content looks like HTML
+	allowed   []allowedEntry
 	providers []string
 	maxChange float64 // percent
 }
 
-// judge returns what is to be said against a change, each class in the order of the entries' names. What the old content did
-// as well is not said again: it was let pass once, by this guard or by a person.
-func (c *change) judge() []Objection {
-	if fault := c.now.Fault(); fault != "" {
-		if c.isPage {
-			fault = "it is a page of HTML; give the address of the text itself (on code hosts that of the raw file), or sign in where it is kept"
+// refusals returns the reasons against a change. It leaves out effects that the old content has too, because the guard
+// or a person accepted those before.
+func (c *change) refusals() []Refusal {
+	if fault := c.newList.Fault(); fault != "" {
+		if c.isHTML {
+			fault = "it is an HTML page: give the URL of the text itself (on code hosts, of the raw file), and check that it needs no sign-in"
 		}
-		return []Objection{{Kind: NotAList, Text: "this is not a list: " + fault}}
+		return []Refusal{{Kind: NotAList, Text: "this is not a list: " + fault}}
 	}
-	var all []Objection
+	var all []Refusal
 	if c.use == Deny {
-		all = append(all, limited(c.deniesNamed())...)
-		all = append(all, limited(c.deniesProviders())...)
-		all = append(all, limited(c.deniesNearProviders())...)
+		all = append(all, truncated(c.deniesAllowedNames())...)
+		all = append(all, truncated(c.deniesProviders())...)
+		all = append(all, truncated(c.deniesBelowProviders())...)
 		all = append(all, c.suffixes((*rules.List).Suffixes,
-			" is a public suffix of a registry: whoever has a name there is shut out, a country or a sector of it")...)
+			" is a public suffix of a registry: all names of a country or sector below it would be denied")...)
 	} else {
 		all = append(all, c.suffixes((*rules.List).Unusable,
-			" is, or covers, a public suffix: strangers can register names there, so that it allows nothing")...)
-		all = append(all, limited(c.allowsProviders())...)
+			" is, or covers, a public suffix: anybody can register names there, so the entry allows nothing")...)
+		all = append(all, truncated(c.allowsProviders())...)
 	}
-	return append(all, c.changesMuch()...)
+	return append(all, c.changesTooMuch()...)
 }
 
-// limited leaves what is too much to read to one last objection.
-func limited(found []Objection) []Objection {
-	if more := len(found) - maxNamed; more > 0 {
-		found = append(found[:maxNamed], Objection{Kind: found[0].Kind, Text: fmt.Sprintf("and %d more of this kind", more)})
+// truncated replaces the refusals beyond maxReported by one that counts them.
+func truncated(found []Refusal) []Refusal {
+	if more := len(found) - maxReported; more > 0 {
+		found = append(found[:maxReported], Refusal{Kind: found[0].Kind, Text: fmt.Sprintf("and %d more of this kind", more)})
 	}
 	return found
 }
 
-// deniesNamed finds what a policy of the namespace allows by name and the content denies. That a policy's own allow beats its
-// own list does not help where another policy names the list.
-func (c *change) deniesNamed() []Objection {
-	var found []Objection
-	below := map[string]named{} // the wildcards, by the name that they are below
+// deniesAllowedNames finds entries of policies in the namespace that the new content would deny. A policy's own allow
+// entry takes precedence over its own list, but another policy may name the list too.
+func (c *change) deniesAllowedNames() []Refusal {
+	var found []Refusal
+	wildcards := map[string]allowedEntry{} // by the name after "*."
 	for _, allowed := range c.allowed {
-		name, wildcard := strings.CutPrefix(allowed.entry, "*.")
-		_, domain, isAddress := strings.Cut(allowed.entry, "@")
+		name, wildcard := strings.CutPrefix(allowed.text, "*.")
+		_, domain, isAddress := strings.Cut(allowed.text, "@")
 		switch {
 		case isAddress:
-			if entry := c.denying(domain); entry != "" {
-				found = append(found, objectionTo(entry, "@"+domain, allowed))
-			} else if c.isNew(allowed.entry) {
-				found = append(found, objectionTo(allowed.entry, "@"+domain, allowed))
+			if entry := c.newlyDenies(domain); entry != "" {
+				found = append(found, allowedByNameRefusal(entry, "@"+domain, allowed))
+			} else if c.newlyHas(allowed.text) {
+				found = append(found, allowedByNameRefusal(allowed.text, "@"+domain, allowed))
 			}
 		case wildcard:
-			if _, is := below[name]; !is {
-				below[name] = allowed
+			if _, is := wildcards[name]; !is {
+				wildcards[name] = allowed
 			}
-			if entry := c.denyingBelow(name); entry != "" {
-				found = append(found, objectionTo(entry, allowed.entry, allowed))
+			if entry := c.newlyDeniesBelow(name); entry != "" {
+				found = append(found, allowedByNameRefusal(entry, allowed.text, allowed))
 			}
 		default:
-			if entry := c.denying(name); entry != "" {
-				found = append(found, objectionTo(entry, allowed.entry, allowed))
+			if entry := c.newlyDenies(name); entry != "" {
+				found = append(found, allowedByNameRefusal(entry, allowed.text, allowed))
 			}
 		}
 	}
-	// An entry below a wildcard takes a part of what is allowed.
-	var parts []Objection
+	// An entry below a wildcard denies a part of what the wildcard allows.
+	var belowWildcards []Refusal
 	for entry := range c.added() {
 		name := strings.TrimPrefix(entry, "*.")
-		if strings.Contains(name, "@") || len(below) == 0 {
+		if strings.Contains(name, "@") || len(wildcards) == 0 {
 			continue
 		}
 		for parent := range parents(name) {
-			if allowed, is := below[parent]; is && !deniesName(c.old, name) {
-				parts = append(parts, objectionTo(entry, allowed.entry, allowed))
+			if allowed, is := wildcards[parent]; is && !deniesName(c.oldList, name) {
+				belowWildcards = append(belowWildcards, allowedByNameRefusal(entry, allowed.text, allowed))
 				break
 			}
 		}
 	}
-	slices.SortFunc(parts, func(a, b Objection) int { return strings.Compare(a.Entry, b.Entry) })
-	return append(found, parts...)
+	slices.SortFunc(belowWildcards, func(a, b Refusal) int { return strings.Compare(a.Entry, b.Entry) })
+	return append(found, belowWildcards...)
 }
 
-func objectionTo(entry, of string, allowed named) Objection {
+func allowedByNameRefusal(entry, affected string, allowed allowedEntry) Refusal {
 	shown := withoutLocalPart(entry)
-	return Objection{
-		Kind: AllowedByName, Entry: shown, Of: of, Policy: allowed.policy, Path: allowed.path,
-		Text: fmt.Sprintf("%s denies %s, which %s allows by name (%s)", shown, of, allowed.policy, allowed.path),
+	return Refusal{
+		Kind: AllowedByName, Entry: shown, Affects: affected, Policy: allowed.policy, Path: allowed.path,
+		Text: fmt.Sprintf("%s denies %s, which %s allows by name (%s)", shown, affected, allowed.policy, allowed.path),
 	}
 }
 
-// deniesProviders finds mailbox providers and privacy relays that the content denies.
-func (c *change) deniesProviders() []Objection {
-	var found []Objection
+// deniesProviders finds mailbox providers and privacy relays that the new content would deny.
+func (c *change) deniesProviders() []Refusal {
+	var found []Refusal
 	for _, provider := range c.providers {
-		if entry := c.denying(provider); entry != "" {
-			found = append(found, Objection{
-				Kind: MailboxProvider, Entry: entry, Of: provider,
-				Text: fmt.Sprintf("%s denies %s, %s", entry, provider, inWords(provider)),
+		if entry := c.newlyDenies(provider); entry != "" {
+			found = append(found, Refusal{
+				Kind: MailboxProvider, Entry: entry, Affects: provider,
+				Text: fmt.Sprintf("%s denies %s, %s", entry, provider, providerKind(provider)),
 			})
 		}
 	}
 	return found
 }
 
-// allowsProviders finds those that the content allows: everybody can get an address there.
-func (c *change) allowsProviders() []Objection {
-	var found []Objection
+// allowsProviders finds mailbox providers that the new content would allow.
+func (c *change) allowsProviders() []Refusal {
+	var found []Refusal
 	for _, provider := range c.providers {
 		for _, entry := range []string{provider, "*." + provider} {
-			if c.isNew(entry) {
-				found = append(found, Objection{
-					Kind: MailboxProvider, Entry: entry, Of: provider,
-					Text: fmt.Sprintf("%s is allowed, %s: everybody can get an address there", entry, inWords(provider)),
+			if c.newlyHas(entry) {
+				found = append(found, Refusal{
+					Kind: MailboxProvider, Entry: entry, Affects: provider,
+					Text: fmt.Sprintf("%s allows %s: anybody can get an address there", entry, providerKind(provider)),
 				})
 			}
 		}
@@ -159,7 +159,8 @@ func (c *change) allowsProviders() []Objection {
 	return found
 }
 
-func inWords(provider string) string {
+// providerKind returns "a mailbox provider" or "a privacy relay".
+func providerKind(provider string) string {
 	if domain, err := rules.ParseDomain(provider); err == nil {
 		if kind, is := lint.MailboxProvider(domain); is {
 			return "a " + kind
@@ -168,56 +169,57 @@ func inWords(provider string) string {
 	return "a mailbox provider"
 }
 
-// suffixes finds what of the new entries is counted by of, and says it of each. An allow entry of that sort allows nothing; but
-// whoever wrote it expects something, or somebody else wrote it.
-func (c *change) suffixes(of func(*rules.List) (int, []int), text string) []Objection {
+// suffixes returns a refusal with the text for each added entry whose line find returns. In a list that allows, such an
+// entry has no effect, but its author expects one, or somebody tampered with the list.
+func (c *change) suffixes(find func(*rules.List) (int, []int), text string) []Refusal {
 	added := slices.Sorted(c.added())
-	count, lines := of(rules.CompileList([]byte(strings.Join(added, "\n"))))
-	var found []Objection
+	count, lines := find(rules.CompileList([]byte(strings.Join(added, "\n"))))
+	var found []Refusal
 	for _, line := range lines {
 		entry := withoutLocalPart(added[line-1])
-		found = append(found, Objection{Kind: PublicSuffix, Entry: entry, Text: entry + text})
+		found = append(found, Refusal{Kind: PublicSuffix, Entry: entry, Text: entry + text})
 	}
 	if more := count - len(lines); more > 0 {
-		found = append(found, Objection{Kind: PublicSuffix, Text: fmt.Sprintf("and %d more of this kind", more)})
+		found = append(found, Refusal{Kind: PublicSuffix, Text: fmt.Sprintf("and %d more of this kind", more)})
 	}
 	return found
 }
 
-// deniesNearProviders finds names below mailbox providers, and addresses at them. Addresses are as usual where the old content had
-// some, such as in a list of persons; in a list of domains they are somebody's slip, or worse.
-func (c *change) deniesNearProviders() []Objection {
-	var found []Objection
-	persons := map[string]int{}
+// deniesBelowProviders finds names below mailbox providers and addresses at them. It ignores addresses if the old
+// content had any, such as in a list of persons. In a list of domains they are a mistake or an attack.
+func (c *change) deniesBelowProviders() []Refusal {
+	var found []Refusal
+	addresses := map[string]int{} // by provider
 	for entry := range c.added() {
 		local, domain, isAddress := strings.Cut(entry, "@")
 		if isAddress {
-			if local != "" && slices.Contains(c.providers, domain) && !hasAddresses(c.old) {
-				persons[domain]++
+			if local != "" && slices.Contains(c.providers, domain) && !hasAddresses(c.oldList) {
+				addresses[domain]++
 			}
 			continue
 		}
 		for parent := range parents(strings.Replace(entry, "*.", "x.", 1)) {
 			if parent != entry && slices.Contains(c.providers, parent) {
-				found = append(found, Objection{
-					Kind: MailboxProvider, Entry: entry, Of: parent,
-					Text: fmt.Sprintf("%s denies names below %s, %s", entry, parent, inWords(parent)),
+				found = append(found, Refusal{
+					Kind: MailboxProvider, Entry: entry, Affects: parent,
+					Text: fmt.Sprintf("%s denies names below %s, %s", entry, parent, providerKind(parent)),
 				})
 				break
 			}
 		}
 	}
-	for domain, count := range persons {
+	for domain, count := range addresses {
 		words := "an address"
 		if count > 1 {
 			words = fmt.Sprintf("%d addresses", count)
 		}
-		found = append(found, Objection{
-			Kind: MailboxProvider, Entry: "@" + domain, Of: domain,
-			Text: fmt.Sprintf("%s at %s, %s, in a list that had no addresses: whole persons are denied", words, domain, inWords(domain)),
+		found = append(found, Refusal{
+			Kind: MailboxProvider, Entry: "@" + domain, Affects: domain,
+			Text: fmt.Sprintf("%s at %s, %s, in a list that had no addresses: these persons would be denied",
+				words, domain, providerKind(domain)),
 		})
 	}
-	slices.SortFunc(found, func(a, b Objection) int { return strings.Compare(a.Text, b.Text) })
+	slices.SortFunc(found, func(a, b Refusal) int { return strings.Compare(a.Text, b.Text) })
 	return found
 }
 
@@ -233,29 +235,30 @@ func hasAddresses(list *rules.List) bool {
 	return false
 }
 
-// changesMuch compares the number of entries that come and go with that of the old content.
-func (c *change) changesMuch() []Objection {
-	if c.old == nil || c.old.Entries() == 0 {
+// changesTooMuch returns a refusal if added and removed entries together are more than maxChange percent of the old
+// content.
+func (c *change) changesTooMuch() []Refusal {
+	if c.oldList == nil || c.oldList.Entries() == 0 {
 		return nil
 	}
-	added, removed := c.count()
-	percent := 100 * float64(added+removed) / float64(c.old.Entries())
+	added, removed := c.countChanges()
+	percent := 100 * float64(added+removed) / float64(c.oldList.Entries())
 	if percent <= c.maxChange {
 		return nil
 	}
-	text := fmt.Sprintf("%d added and %d removed, of %s: %.1f %%, more than --max-change lets pass (%g %%)",
-		added, removed, entries(c.old.Entries()), percent, c.maxChange)
+	text := fmt.Sprintf("%d added and %d removed, of %s: %.1f %%, more than --max-change allows (%g %%)",
+		added, removed, entries(c.oldList.Entries()), percent, c.maxChange)
 	if added > 0 {
-		text += "; added: " + some(c.added(), added)
+		text += "; added: " + firstEntries(c.added(), added)
 	}
 	if removed > 0 {
-		text += "; removed: " + some(without(c.old, c.now), removed)
+		text += "; removed: " + firstEntries(entriesNotIn(c.oldList, c.newList), removed)
 	}
-	return []Objection{{Kind: TooMuchChange, Text: text}}
+	return []Refusal{{Kind: TooMuchChange, Text: text}}
 }
 
-// some names the first few entries.
-func some(entries iter.Seq[string], count int) string {
+// firstEntries lists the first entries by name, and counts the rest.
+func firstEntries(entries iter.Seq[string], count int) string {
 	names := slices.Compact(slices.Sorted(func(yield func(string) bool) {
 		for entry := range entries {
 			if !yield(withoutLocalPart(entry)) {
@@ -263,28 +266,28 @@ func some(entries iter.Seq[string], count int) string {
 			}
 		}
 	}))
-	if len(names) <= maxNamed {
+	if len(names) <= maxReported {
 		return strings.Join(names, ", ")
 	}
-	return strings.Join(names[:maxNamed], ", ") + fmt.Sprintf(" and %d more", max(count, len(names))-maxNamed)
+	return strings.Join(names[:maxReported], ", ") + fmt.Sprintf(" and %d more", max(count, len(names))-maxReported)
 }
 
-// count returns how many entries come and go.
-func (c *change) count() (added, removed int) {
+// countChanges returns the numbers of added and removed entries.
+func (c *change) countChanges() (added, removed int) {
 	for range c.added() {
 		added++
 	}
-	for range without(c.old, c.now) {
+	for range entriesNotIn(c.oldList, c.newList) {
 		removed++
 	}
 	return added, removed
 }
 
 // added yields the entries that the old content does not have.
-func (c *change) added() iter.Seq[string] { return without(c.now, c.old) }
+func (c *change) added() iter.Seq[string] { return entriesNotIn(c.newList, c.oldList) }
 
-// without yields the entries of a list that another does not have; either may be nil.
-func without(list, other *rules.List) iter.Seq[string] {
+// entriesNotIn yields the entries of list that other does not have. Either may be nil.
+func entriesNotIn(list, other *rules.List) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if list == nil {
 			return
@@ -297,38 +300,39 @@ func without(list, other *rules.List) iter.Seq[string] {
 	}
 }
 
-// isNew says whether the new content alone has an entry.
-func (c *change) isNew(entry string) bool {
-	return c.now.Has(entry) && (c.old == nil || !c.old.Has(entry))
+// newlyHas reports whether only the new content has an entry.
+func (c *change) newlyHas(entry string) bool {
+	return c.newList.Has(entry) && (c.oldList == nil || !c.oldList.Has(entry))
 }
 
-// denying returns the entry by which the new content denies a name and the old one did not, or "".
-func (c *change) denying(name string) string {
-	if !deniesName(c.now, name) || deniesName(c.old, name) {
+// newlyDenies returns the entry by which the new content denies a name, or "" if it does not, or the old content did
+// too.
+func (c *change) newlyDenies(name string) string {
+	if !deniesName(c.newList, name) || deniesName(c.oldList, name) {
 		return ""
 	}
-	return c.by(name)
+	return c.denyingEntry(name)
 }
 
-// denyingBelow is denying for all that is below a name.
-func (c *change) denyingBelow(name string) string {
-	if !deniesBelow(c.now, name) || deniesBelow(c.old, name) {
+// newlyDeniesBelow is newlyDenies for all names below a name.
+func (c *change) newlyDeniesBelow(name string) string {
+	if !deniesBelow(c.newList, name) || deniesBelow(c.oldList, name) {
 		return ""
 	}
-	if wildcard := "*." + name; c.now.Has(wildcard) {
+	if wildcard := "*." + name; c.newList.Has(wildcard) {
 		return wildcard
 	}
-	return c.by(name)
+	return c.denyingEntry(name)
 }
 
-// by returns the entry of the new content that denies a name.
-func (c *change) by(name string) string {
-	if c.now.Has(name) {
+// denyingEntry returns the entry of the new content that denies a name.
+func (c *change) denyingEntry(name string) string {
+	if c.newList.Has(name) {
 		return name
 	}
 	for parent := range parents(name) {
 		for _, entry := range []string{parent, "*." + parent} {
-			if c.now.Has(entry) {
+			if c.newList.Has(entry) {
 				return entry
 			}
 		}
@@ -336,7 +340,7 @@ func (c *change) by(name string) string {
 	return name
 }
 
-// deniesName says whether a list denies a name.
+// deniesName reports whether a list denies a name.
 func deniesName(list *rules.List, name string) bool {
 	if list == nil {
 		return false
@@ -344,10 +348,10 @@ func deniesName(list *rules.List, name string) bool {
 	if domain, err := rules.ParseDomain(name); err == nil {
 		return list.Denies(domain)
 	}
-	return list.Has(name) // of one label, as a policy may name a public suffix; no address has it
+	return list.Has(name) // one label, such as a public suffix in a policy: not a domain that an address can have
 }
 
-// deniesBelow says whether a list denies all that is below a name.
+// deniesBelow reports whether a list denies all names below a name.
 func deniesBelow(list *rules.List, name string) bool {
 	return list != nil && (deniesName(list, name) || list.Has("*."+name))
 }
@@ -365,7 +369,7 @@ func parents(name string) iter.Seq[string] {
 	}
 }
 
-// withoutLocalPart returns an entry as people may see it.
+// withoutLocalPart removes the local part of an address. It returns any other entry unchanged.
 func withoutLocalPart(entry string) string {
 	if _, domain, isAddress := strings.Cut(entry, "@"); isAddress {
 		return "@" + domain

@@ -11,16 +11,16 @@ import (
 	"registrationpolicy.dev/operator/rules/lint"
 )
 
-// list compiles entries.
+// list compiles a list of entries.
 func list(entries ...string) *rules.List {
 	return rules.CompileList([]byte(strings.Join(entries, "\n") + "\n"))
 }
 
-// found shows objections in short: kind, entry and what it hits.
-func found(objections []Objection) []string {
+// found formats refusals: kind, entry and what it affects.
+func found(refusals []Refusal) []string {
 	var all []string
-	for _, o := range objections {
-		all = append(all, strings.TrimSpace(string(o.Kind)+" "+o.Entry+" "+o.Of))
+	for _, o := range refusals {
+		all = append(all, strings.TrimSpace(string(o.Kind)+" "+o.Entry+" "+o.Affects))
 	}
 	return all
 }
@@ -35,11 +35,13 @@ func TestTheGuard(t *testing.T) {
 	}
 	many := filler(100)
 	with := func(entries ...string) *rules.List { return list(append(entries, many...)...) }
-	byName := func(entry string) []named { return []named{{entry, "okta/partners", "spec.allow.domains[0]"}} }
+	byName := func(entry string) []allowedEntry {
+		return []allowedEntry{{entry, "okta/partners", "spec.allow.domains[0]"}}
+	}
 	for sentence, test := range map[string]struct {
 		use      Use
 		old, now *rules.List
-		allowed  []named
+		allowed  []allowedEntry
 		want     []string
 	}{
 		"lets pass what hits nobody": {now: with("mailinator.example"), allowed: byName("acme.com")},
@@ -114,10 +116,10 @@ func TestTheGuard(t *testing.T) {
 			if test.use == "" {
 				test.use = Deny
 			}
-			c := change{use: test.use, old: test.old, now: test.now, allowed: test.allowed, providers: lint.MailboxProviders(), maxChange: 20}
-			got := c.judge()
+			c := change{use: test.use, oldList: test.old, newList: test.now, allowed: test.allowed, providers: lint.MailboxProviders(), maxChange: 20}
+			got := c.refusals()
 			if diff := cmp.Diff(test.want, found(got)); diff != "" {
-				t.Errorf("objections (-want +got):\n%s", diff)
+				t.Errorf("refusals (-want +got):\n%s", diff)
 			}
 			for _, o := range got {
 				if strings.Contains(o.Text, "jo@") {
@@ -129,9 +131,9 @@ func TestTheGuard(t *testing.T) {
 }
 
 func TestALargeChangeNamesWhatComesAndGoes(t *testing.T) {
-	c := change{use: Deny, old: list("a.example", "b.example"), now: list("b.example", "c.example", "jo@d.example"), maxChange: 20}
-	got := c.judge()
-	const want = "2 added and 1 removed, of 2 entries: 150.0 %, more than --max-change lets pass (20 %); added: @d.example, c.example; removed: a.example"
+	c := change{use: Deny, oldList: list("a.example", "b.example"), newList: list("b.example", "c.example", "jo@d.example"), maxChange: 20}
+	got := c.refusals()
+	const want = "2 added and 1 removed, of 2 entries: 150.0 %, more than --max-change allows (20 %); added: @d.example, c.example; removed: a.example"
 	if len(got) != 1 || got[0].Text != want {
 		t.Errorf("got %+v, want %q", got, want)
 	}
@@ -139,14 +141,14 @@ func TestALargeChangeNamesWhatComesAndGoes(t *testing.T) {
 
 func TestTheGuardNamesNoMoreThanAPersonReads(t *testing.T) {
 	var entries []string
-	var allowed []named
+	var allowed []allowedEntry
 	for i := range 50 {
 		entries = append(entries, fmt.Sprintf("acme%d.com", i))
-		allowed = append(allowed, named{entries[i], "okta/partners", fmt.Sprintf("spec.allow.domains[%d]", i)})
+		allowed = append(allowed, allowedEntry{entries[i], "okta/partners", fmt.Sprintf("spec.allow.domains[%d]", i)})
 	}
-	c := change{use: Deny, now: list(entries...), allowed: allowed}
-	got := c.judge()
-	if len(got) != maxNamed+1 || got[maxNamed].Text != "and 30 more of this kind" {
-		t.Errorf("%d objections, the last %+v", len(got), got[len(got)-1])
+	c := change{use: Deny, newList: list(entries...), allowed: allowed}
+	got := c.refusals()
+	if len(got) != maxReported+1 || got[maxReported].Text != "and 30 more of this kind" {
+		t.Errorf("%d refusals, the last %+v", len(got), got[len(got)-1])
 	}
 }

@@ -20,97 +20,96 @@ import (
 	"registrationpolicy.dev/operator/internal/listconfigmap"
 )
 
-// Memory says how much memory a list takes in each replica of the operator, and how much its namespace may take.
+// Memory is the memory use of a list in each replica of the operator, and the limit of its namespace.
 type Memory struct {
-	// ListBytes is for the new content, and for a second version of it while one replaces the other.
+	// ListBytes is the memory for the new content, including a second version during a replacement.
 	ListBytes int64 `json:"listBytes"`
-	// LimitBytes is what the policies and lists of the namespace may take together; 0 if the status of no policy says it.
+	// LimitBytes limits all policies and lists of the namespace together. It is 0 if the status of no policy has it.
 	LimitBytes int64 `json:"limitBytes,omitempty"`
-	// OtherBytes is for the policies and the other lists that they name; 0 if the limit is not known.
+	// OtherBytes is the memory for the policies and the other lists that they name. It is 0 without a limit.
 	OtherBytes int64 `json:"otherBytes,omitempty"`
 }
 
-// reference is how policies name a list.
-type reference struct{ name, key string }
+// listReference names a list in a policy.
+type listReference struct{ configMap, key string }
 
-// size is what a list has of text and of lines. Zero: the operator reads nothing.
-type size struct{ text, lines int64 }
+// size is the size of a list that the operator reads, in bytes and lines. It is zero if the operator reads nothing.
+type size struct{ bytes, lines int64 }
 
-// measure notes what the new content takes in memory, and returns what the operator would refuse because of it: the list itself, or
-// another one that fits beside the old content and not beside the new one.
-func (r *run) measure(ctx context.Context, policies []unstructured.Unstructured, objects []*corev1.ConfigMap) []Objection {
-	own := size{int64(len(r.request.Text)), int64(bytes.Count(r.request.Text, []byte{'\n'}))}
+// checkMemory reports the memory that the new content takes. It returns refusals if the operator would refuse the list,
+// or another list that fits beside the old content and not beside the new one.
+func (r *run) checkMemory(ctx context.Context, policies []unstructured.Unstructured, objects []*corev1.ConfigMap) []Refusal {
+	newSize := size{int64(len(r.request.Text)), int64(bytes.Count(r.request.Text, []byte{'\n'}))}
 	limit := memoryLimit(policies)
-	r.report.Memory = &Memory{ListBytes: budget.ListCost(own.text, own.lines), LimitBytes: limit}
+	r.report.Memory = &Memory{ListBytes: newSize.cost(), LimitBytes: limit}
 	if limit == 0 {
 		return nil
 	}
 	references := referencesOf(policies)
-	before := map[reference]size{}
-	now := map[reference]size{}
-	for _, named := range references {
-		get, cause := r.reading(ctx, nil)
-		if before[named] = sizeOf(get, named, limit); named.name == r.request.Name {
-			get, _ = r.reading(ctx, objects)
-			if now[named] = sizeOf(get, named, limit); now[named] != (size{}) {
-				now[named] = own // all of it, also where the operator would not read on
+	oldSizes := map[listReference]size{}
+	newSizes := map[listReference]size{}
+	for _, ref := range references {
+		get, readError := r.configMapReader(ctx, nil)
+		if oldSizes[ref] = sizeOf(get, ref, limit); ref.configMap == r.request.Name {
+			get, _ = r.configMapReader(ctx, objects)
+			if newSizes[ref] = sizeOf(get, ref, limit); newSizes[ref] != (size{}) {
+				newSizes[ref] = newSize // the full size, even if the operator would stop reading at the limit
 			}
 		} else {
-			now[named] = before[named]
+			newSizes[ref] = oldSizes[ref]
 		}
-		if err := cause(); err != nil {
-			r.report.Warnings = append(r.report.Warnings,
-				fmt.Sprintf("what list %s takes in memory is not counted: %v", named.name, err))
+		if err := readError(); err != nil {
+			r.report.Warnings = append(r.report.Warnings, fmt.Sprintf("the memory of list %s is not counted: %v", ref.configMap, err))
 		}
 	}
-	// Somebody who syncs a list is about to name it.
-	if !slices.ContainsFunc(references, func(named reference) bool { return named.name == r.request.Name }) {
-		references = append(references, reference{name: r.request.Name})
-		now[references[len(references)-1]] = own
+	// A list that no policy names yet is counted too: a policy will probably name it soon.
+	if !slices.ContainsFunc(references, func(ref listReference) bool { return ref.configMap == r.request.Name }) {
+		references = append(references, listReference{configMap: r.request.Name})
+		newSizes[references[len(references)-1]] = newSize
 		slices.SortFunc(references, compareReferences)
 	}
-	earlier := open(r.request.Namespace, limit, policies)
-	fitted, _ := earlier.admit(references, before, r.request.Name)
-	account := open(r.request.Namespace, limit, policies)
-	_, refused := account.admit(references, now, r.request.Name)
-	r.report.Memory.OtherBytes = account.others
+	oldAccount := openAccount(r.request.Namespace, limit, policies)
+	fitted, _ := oldAccount.admit(references, oldSizes, r.request.Name)
+	account := openAccount(r.request.Namespace, limit, policies)
+	_, refused := account.admit(references, newSizes, r.request.Name)
+	r.report.Memory.OtherBytes = account.otherBytes
 	if refusal := account.Refusal(); refusal != "" {
-		return []Objection{{Kind: OverBudget, Text: "the operator would not read the list: " + refusal}}
+		return []Refusal{{Kind: OverBudget, Text: "the operator would not read the list: " + refusal}}
 	}
-	var objections []Objection
-	for _, named := range references {
-		switch left, is := refused[named]; {
+	var refusals []Refusal
+	for _, ref := range references {
+		switch left, is := refused[ref]; {
 		case !is:
-		case named.name == r.request.Name:
-			objections = append(objections, Objection{Kind: OverBudget, Text: fmt.Sprintf(
+		case ref.configMap == r.request.Name:
+			refusals = append(refusals, Refusal{Kind: OverBudget, Text: fmt.Sprintf(
 				"the operator would refuse the list: it takes %s of memory (%s of text, %d lines), and of the %s that namespace %s may take, "+
 					"%s are left for it: shorten the list, delete policies or other lists, or have --namespace-limits raised",
-				budget.Size(now[named].cost()), budget.Size(now[named].text), now[named].lines, budget.Size(limit), r.request.Namespace,
-				budget.Size(max(0, left)))})
-		case fitted[named]:
-			objections = append(objections, Objection{Kind: OverBudget, Of: named.name, Text: fmt.Sprintf(
+				budget.Size(newSizes[ref].cost()), budget.Size(newSizes[ref].bytes), newSizes[ref].lines,
+				budget.Size(limit), r.request.Namespace, budget.Size(max(0, left)))})
+		case fitted[ref]:
+			refusals = append(refusals, Refusal{Kind: OverBudget, Affects: ref.configMap, Text: fmt.Sprintf(
 				"the operator would refuse list %s, which takes %s of memory: beside the new content, which takes %s, %s are left for it of the "+
 					"%s that namespace %s may take: shorten one of the lists, delete policies, or have --namespace-limits raised",
-				named.name, budget.Size(now[named].cost()), budget.Size(budget.ListCost(own.text, own.lines)), budget.Size(max(0, left)),
+				ref.configMap, budget.Size(newSizes[ref].cost()), budget.Size(newSize.cost()), budget.Size(max(0, left)),
 				budget.Size(limit), r.request.Namespace)})
 		}
 	}
-	return objections
+	return refusals
 }
 
-func (s size) cost() int64 { return budget.ListCost(s.text, s.lines) }
+func (s size) cost() int64 { return budget.ListCost(s.bytes, s.lines) }
 
-// account is what a namespace takes, as the operator counts it.
+// account is the memory of a namespace, as the operator counts it.
 type account struct {
 	*budget.Account
-	others int64 // of policies and of lists besides the one that is synchronised
+	otherBytes int64 // of policies, and of lists other than the synchronised one
 }
 
-func open(namespace string, limit int64, policies []unstructured.Unstructured) *account {
+func openAccount(namespace string, limit int64, policies []unstructured.Unstructured) *account {
 	a := &account{}
 	specs := make([]int64, 0, len(policies))
 	for i := range policies {
-		// The operator counts the same bytes: what it caches is the spec as JSON.
+		// The operator caches the spec as JSON, and counts the same bytes.
 		text, err := json.Marshal(policies[i].Object["spec"])
 		if err == nil && policies[i].Object["spec"] != nil {
 			specs = append(specs, int64(len(text)))
@@ -119,54 +118,58 @@ func open(namespace string, limit int64, policies []unstructured.Unstructured) *
 		}
 	}
 	a.Account = budget.Limits{namespace: limit}.Open(namespace, specs)
-	a.others = a.Wanted()
+	a.otherBytes = a.Wanted()
 	return a
 }
 
-// admit takes lists in their order as long as they fit. It returns those that do, and of the others how much was left for them.
-func (a *account) admit(references []reference, sizes map[reference]size, own string) (fits map[reference]bool, left map[reference]int64) {
-	fits, left = map[reference]bool{}, map[reference]int64{}
-	for _, named := range references {
-		list, measured := sizes[named]
+// admit takes lists in order as long as they fit. It returns the lists that fit, and for each other list the memory
+// that was left. The list named synced does not count as other bytes.
+func (a *account) admit(
+	references []listReference, sizes map[listReference]size, synced string,
+) (fits map[listReference]bool, left map[listReference]int64) {
+	fits, left = map[listReference]bool{}, map[listReference]int64{}
+	for _, ref := range references {
+		list, measured := sizes[ref]
 		if !measured || list == (size{}) {
 			continue
 		}
-		if a.Check(list.text, list.lines) != "" {
-			left[named] = a.Left()
+		if a.Check(list.bytes, list.lines) != "" {
+			left[ref] = a.Left()
 			continue
 		}
-		fits[named] = true
-		a.Take(list.text, list.lines)
-		if named.name != own {
-			a.others += list.cost()
+		fits[ref] = true
+		a.Take(list.bytes, list.lines)
+		if ref.configMap != synced {
+			a.otherBytes += list.cost()
 		}
 	}
 	return fits, left
 }
 
-// memoryLimit returns how much memory a namespace may take, as the release says that decides by its policies: in their status. Of
-// several that differ, the last one written counts. 0: none says it.
+// memoryLimit returns the memory limit of a namespace from the status of its policies, where the operator writes it. If
+// the values differ, the one written last counts. It returns 0 if no status has one.
 func memoryLimit(policies []unstructured.Unstructured) (limit int64) {
 	var latest time.Time
 	for i := range policies {
 		status, _, _ := unstructured.NestedMap(policies[i].Object, "status")
-		says, _, _ := unstructured.NestedInt64(status, "namespaceMemoryLimitBytes")
+		value, _, _ := unstructured.NestedInt64(status, "namespaceMemoryLimitBytes")
 		uid, _, _ := unstructured.NestedString(status, "replicas", "uid")
-		if says <= 0 || uid != "" && uid != string(policies[i].GetUID()) { // restored from another cluster
+		if value <= 0 || uid != "" && uid != string(policies[i].GetUID()) { // a status restored from another cluster
 			continue
 		}
 		text, _, _ := unstructured.NestedString(status, "replicas", "observedTime")
 		written, _ := time.Parse(time.RFC3339, text)
 		if limit == 0 || written.After(latest) {
-			limit, latest = says, written
+			limit, latest = value, written
 		}
 	}
 	return limit
 }
 
-// referencesOf returns the lists that policies name, each once, in the order in which the operator counts them.
-func referencesOf(policies []unstructured.Unstructured) []reference {
-	var all []reference
+// referencesOf returns the lists that policies name, without duplicates, in the order in which the operator counts
+// them.
+func referencesOf(policies []unstructured.Unstructured) []listReference {
+	var all []listReference
 	for i := range policies {
 		if notUnderstood(&policies[i]) {
 			continue
@@ -177,7 +180,7 @@ func referencesOf(policies []unstructured.Unstructured) []reference {
 				fields, _ := list.(map[string]any)
 				name, _, _ := unstructured.NestedString(fields, "configMap", "name")
 				key, _, _ := unstructured.NestedString(fields, "configMap", "key")
-				all = append(all, reference{name, key})
+				all = append(all, listReference{name, key})
 			}
 		}
 	}
@@ -185,11 +188,12 @@ func referencesOf(policies []unstructured.Unstructured) []reference {
 	return slices.Compact(all)
 }
 
-func compareReferences(a, b reference) int {
-	return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.key, b.key))
+func compareReferences(a, b listReference) int {
+	return cmp.Or(strings.Compare(a.configMap, b.configMap), strings.Compare(a.key, b.key))
 }
 
-// notUnderstood says that the operator reads none of a policy's lists.
+// notUnderstood reports whether the policy's status has the reason NotUnderstood: the operator then ignores the
+// policy's lists.
 func notUnderstood(policy *unstructured.Unstructured) bool {
 	conditions, _, _ := unstructured.NestedSlice(policy.Object, "status", "conditions")
 	return slices.ContainsFunc(conditions, func(found any) bool {
@@ -199,9 +203,10 @@ func notUnderstood(policy *unstructured.Unstructured) bool {
 	})
 }
 
-// reading returns a reader of the namespace's ConfigMaps in which some objects are as they will be, and what tells afterwards whether
-// something could not be read. It keeps nothing but what was read before.
-func (r *run) reading(ctx context.Context, objects []*corev1.ConfigMap) (listconfigmap.Get, func() error) {
+// configMapReader returns a function that reads ConfigMaps of the namespace, and one that returns its first read error.
+// The given objects take the place of stored ones. It uses what the run has read before, and does not cache anything
+// else.
+func (r *run) configMapReader(ctx context.Context, objects []*corev1.ConfigMap) (listconfigmap.Get, func() error) {
 	var failed error
 	get := func(name string) (*corev1.ConfigMap, bool) {
 		for _, object := range objects {
@@ -209,23 +214,23 @@ func (r *run) reading(ctx context.Context, objects []*corev1.ConfigMap) (listcon
 				return object, true
 			}
 		}
-		if known, read := r.maps.read[name]; read {
+		if known, read := r.configMaps.read[name]; read {
 			return known, known != nil
 		}
 		found := &corev1.ConfigMap{}
 		err := r.Kube.Get(ctx, client.ObjectKey{Namespace: r.request.Namespace, Name: name}, found)
 		if err != nil && !apierrors.IsNotFound(err) && failed == nil {
-			failed = fault("read ConfigMap "+name, err)
+			failed = apiError("read ConfigMap "+name, err)
 		}
 		return found, err == nil
 	}
 	return get, func() error { return failed }
 }
 
-// sizeOf returns what the operator counts of a list. It stops where the list alone is beyond the limit.
-func sizeOf(get listconfigmap.Get, named reference, limit int64) size {
-	counted := &counter{limit: limit}
-	switch _, result := listconfigmap.Stream(get, named.name, named.key, counted); result {
+// sizeOf returns the size of a list as the operator counts it. It stops reading once the list alone exceeds the limit.
+func sizeOf(get listconfigmap.Get, ref listReference, limit int64) size {
+	counted := &sizeCounter{limit: limit}
+	switch _, result := listconfigmap.Stream(get, ref.configMap, ref.key, counted); result {
 	case listconfigmap.Found, listconfigmap.NotWanted:
 		return counted.size
 	default:
@@ -233,24 +238,24 @@ func sizeOf(get listconfigmap.Get, named reference, limit int64) size {
 	}
 }
 
-// counter counts the texts of a list.
-type counter struct {
+// sizeCounter adds up the size of a streamed list.
+type sizeCounter struct {
 	size
 	limit int64
 }
 
-// Begin takes the word of an index for the size of its list, if that is too large.
-func (c *counter) Begin(_ string, text int64) bool {
-	if text < 0 || budget.ListCost(text, 0) <= c.limit {
+// Begin stops a list whose index gives a size beyond the limit, and uses that size.
+func (c *sizeCounter) Begin(_ string, length int64) bool {
+	if length < 0 || budget.ListCost(length, 0) <= c.limit {
 		return true
 	}
-	c.text = text
+	c.bytes = length
 	return false
 }
 
-// Add counts a text.
-func (c *counter) Add(text []byte) bool {
-	c.text += int64(len(text))
+// Add adds a part of the list. It returns false once the list exceeds the limit.
+func (c *sizeCounter) Add(text []byte) bool {
+	c.bytes += int64(len(text))
 	c.lines += int64(bytes.Count(text, []byte{'\n'}))
 	return c.cost() <= c.limit
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package listsync
 
 import (
@@ -72,7 +74,7 @@ func (p *place) specCost(t *testing.T) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return open(p.namespace, 1, policies).Wanted()
+	return openAccount(p.namespace, 1, policies).Wanted()
 }
 
 func TestAListIsMeasuredWhateverIsKnownOfTheLimit(t *testing.T) {
@@ -110,12 +112,12 @@ func TestAListThatTheOperatorWouldRefuseIsRefused(t *testing.T) {
 
 	grown := p.request(text + "one-more.example\n")
 	report := p.sync(t, grown, Refused)
-	if len(report.Objections) != 1 || report.Objections[0].Kind != OverBudget || report.Accept != report.Digest {
+	if len(report.Refusals) != 1 || report.Refusals[0].Kind != OverBudget || report.Accept != report.Digest {
 		t.Fatalf("%+v", report)
 	}
 	for _, want := range []string{"3001 lines", budget.Size(costOf(string(grown.Text))), budget.Size(limit), "shorten the list"} {
-		if !strings.Contains(report.Objections[0].Text, want) {
-			t.Errorf("%q does not say %q", report.Objections[0].Text, want)
+		if !strings.Contains(report.Refusals[0].Text, want) {
+			t.Errorf("%q does not say %q", report.Refusals[0].Text, want)
 		}
 	}
 	p.wantEvent(t, "Warning ListRefused disposable: To write it after a look: --accept ", "--namespace-limits")
@@ -137,8 +139,8 @@ func TestAListThatLeavesNoRoomForAnotherIsRefused(t *testing.T) {
 	p.list(t, "more", map[string]string{"entries": more})
 	p.limited(t, "policy", p.specCost(t)+costOf(more)+costOf(text)-1, time.Now())
 	report := p.sync(t, p.request(text), Refused)
-	if len(report.Objections) != 1 || report.Objections[0].Of != "more" || !strings.Contains(report.Objections[0].Text, "would refuse list more") {
-		t.Errorf("%+v", report.Objections)
+	if len(report.Refusals) != 1 || report.Refusals[0].Affects != "more" || !strings.Contains(report.Refusals[0].Text, "would refuse list more") {
+		t.Errorf("%+v", report.Refusals)
 	}
 	p.sync(t, p.request(lines("one", 2999)), Done)
 }
@@ -201,8 +203,8 @@ func TestALargeListIsMeasured(t *testing.T) {
 	p.policy(t, "policy", "{deny: {lists: [{configMap: {name: disposable}}]}}")
 	p.limited(t, "policy", 1<<20, time.Now())
 	refused := p.sync(t, p.request(text), Refused)
-	if !strings.Contains(refused.Objections[0].Text, "100001 lines") || refused.Memory.ListBytes != costOf(text) {
-		t.Errorf("%+v, %+v", refused.Objections, refused.Memory)
+	if !strings.Contains(refused.Refusals[0].Text, "100001 lines") || refused.Memory.ListBytes != costOf(text) {
+		t.Errorf("%+v, %+v", refused.Refusals, refused.Memory)
 	}
 	p.limited(t, "policy", p.specCost(t)+costOf(text), time.Now())
 	p.sync(t, p.request(text), Done)
@@ -210,7 +212,7 @@ func TestALargeListIsMeasured(t *testing.T) {
 	p.limited(t, "policy", p.specCost(t)+costOf(text), time.Now())
 	second := p.request("one.example\n")
 	second.Name = "another"
-	if report, err := p.Sync(t.Context(), second); err != nil || report.Outcome != Refused || report.Objections[0].Of != "disposable" {
+	if report, err := p.Sync(t.Context(), second); err != nil || report.Outcome != Refused || report.Refusals[0].Affects != "disposable" {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
@@ -220,8 +222,8 @@ func TestPoliciesBeyondTheLimitAreNamed(t *testing.T) {
 	p.policy(t, "policy", "{allow: {domains: [acme.com]}}")
 	p.limited(t, "policy", 1024, time.Now())
 	report := p.sync(t, p.request(small), Refused)
-	if len(report.Objections) != 1 || !strings.Contains(report.Objections[0].Text, "the policies of namespace "+p.namespace+" take") {
-		t.Errorf("%+v", report.Objections)
+	if len(report.Refusals) != 1 || !strings.Contains(report.Refusals[0].Text, "the policies of namespace "+p.namespace+" take") {
+		t.Errorf("%+v", report.Refusals)
 	}
 }
 

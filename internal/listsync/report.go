@@ -2,62 +2,62 @@ package listsync
 
 import "fmt"
 
-// Outcome is what became of a synchronisation.
+// Outcome is the outcome of a synchronisation.
 type Outcome string
 
 // The outcomes.
 const (
-	// Done: the new content is in force, or with --dry-run would be.
+	// Done: the new content was written, or with --dry-run would be.
 	Done Outcome = "done"
 	// Unchanged: the cluster has this content already; nothing was written.
 	Unchanged Outcome = "unchanged"
-	// Refused: the guard objects; nothing was written.
+	// Refused: the guard refused the content; nothing was written.
 	Refused Outcome = "refused"
 )
 
-// Report says what was done, or would be. It holds domains, and never a local part.
+// Report says what a run did, or with --dry-run would do. It never contains the local part of an address.
 type Report struct {
 	// Outcome is done, unchanged or refused.
 	Outcome Outcome `json:"outcome"`
 	// DryRun: nothing was written.
 	DryRun bool `json:"dryRun,omitempty"`
-	// Namespace and Name are those of the ConfigMap.
+	// Namespace and Name identify the ConfigMap.
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
-	// Source is where the content comes from, a URL without user and query.
+	// Source is the source of the content; a URL is without user and query.
 	Source string `json:"source"`
 
-	// Digest is that of the new content, and Entries the number of its distinct entries.
+	// Digest is the digest of the new content, and Entries the number of its distinct entries.
 	Digest  string `json:"digest"`
 	Entries int    `json:"entries"`
-	// SkippedLines is the number of lines that are no entries, FirstSkippedLines the numbers of the first of them.
+	// SkippedLines is the number of lines that are not entries. FirstSkippedLines has the first of their line numbers.
 	SkippedLines      int   `json:"skippedLines"`
 	FirstSkippedLines []int `json:"firstSkippedLines,omitempty"`
 
-	// Previous is the digest of the content in force before; "" if there was none that could be read.
+	// Previous is the digest of the old content. It is empty if there was none, or it could not be read.
 	Previous string `json:"previous,omitempty"`
-	// Added and Removed are numbers of entries, against the content before.
+	// Added and Removed are the numbers of entries that were added to and removed from the old content.
 	Added   int `json:"added"`
 	Removed int `json:"removed"`
 
-	// Memory is what the content takes in the operator.
+	// Memory is the memory that the content takes in the operator.
 	Memory *Memory `json:"memory,omitempty"`
 
-	// Shards is the number of shards, 0 if one ConfigMap holds it all.
+	// Shards is the number of shards, or 0 if one ConfigMap holds the whole list.
 	Shards int `json:"shards"`
-	// Written, Deleted are the names of ConfigMaps that were made or changed, or are gone.
+	// Written has the names of ConfigMaps that were created or updated, Deleted of those that were deleted.
 	Written []string `json:"written,omitempty"`
 	Deleted []string `json:"deleted,omitempty"`
 
-	// Objections are what the guard has against the new content, also where they were released.
-	Objections []Objection `json:"objections,omitempty"`
-	// Accept releases a refusal: the digest for --accept. "" where nothing can release it.
+	// Refusals are the guard's reasons against the new content, including those that --accept overrode.
+	Refusals []Refusal `json:"refusals,omitempty"`
+	// Accept is the digest for --accept that overrides the refusals. It is empty if they cannot be overridden.
 	Accept string `json:"accept,omitempty"`
-	// Warnings are about what did not hinder the work.
+	// Warnings describe problems that did not stop the run.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// entries counts entries in words.
+// entries returns "1 entry" or "N entries".
 func entries(n int) string {
 	if n == 1 {
 		return "1 entry"
@@ -65,46 +65,50 @@ func entries(n int) string {
 	return fmt.Sprintf("%d entries", n)
 }
 
-// Kind is a class of objections.
+// Kind is a kind of refusal.
 type Kind string
 
-// The classes of objections.
+// The kinds of refusals.
 const (
-	// NotAList: the content as a whole is not a list. Nothing releases it.
+	// NotAList: the content as a whole is not a list. It cannot be overridden.
 	NotAList Kind = "NotAList"
-	// NotPinned: the content is not the one that --sha256 names. Nothing releases it but another --sha256.
+	// NotPinned: the digest of the content is not the one in --sha256. --accept cannot override it.
 	NotPinned Kind = "NotPinned"
-	// AllowedByName: a policy of the namespace allows by name what the content would deny.
+	// AllowedByName: the content would deny a name that a policy of the namespace allows by name.
 	AllowedByName Kind = "AllowedByName"
-	// MailboxProvider: the content would deny, or in a list for allowing would allow, a mailbox provider or a privacy relay.
+	// MailboxProvider: the content would deny a mailbox provider or privacy relay, or, in an allow list, would allow
+	// one.
 	MailboxProvider Kind = "MailboxProvider"
-	// PublicSuffix: the content would deny a country or a sector of it, or in a list for allowing, strangers can register names there.
+	// PublicSuffix: the content would deny a country or a sector of it, or, in an allow list, has a public suffix,
+	// below which anybody can register names.
 	PublicSuffix Kind = "PublicSuffix"
-	// TooMuchChange: more entries come and go than --max-change lets pass.
+	// TooMuchChange: more entries were added and removed than --max-change allows.
 	TooMuchChange Kind = "TooMuchChange"
-	// OverBudget: the operator would refuse the content, or another list beside it, because the namespace may not take so much memory.
+	// OverBudget: with the content, this list or another one would exceed the memory limit of the namespace, and the
+	// operator would refuse it.
 	OverBudget Kind = "OverBudget"
 )
 
-// Kinds returns all classes of objections.
+// Kinds returns all kinds of refusals.
 func Kinds() []Kind {
 	return []Kind{NotAList, NotPinned, AllowedByName, MailboxProvider, PublicSuffix, TooMuchChange, OverBudget}
 }
 
-// Objection is one thing that the guard has against a content.
-type Objection struct {
-	// Kind is its class.
+// Refusal is a reason of the guard against new content.
+type Refusal struct {
+	// Kind is the kind of the refusal.
 	Kind Kind `json:"kind"`
-	// Entry is the entry of the content; of an address, only the domain with its @.
+	// Entry is the refused entry. An address is without its local part: @ and the domain.
 	Entry string `json:"entry,omitempty"`
-	// Of is what the entry hits: a domain that is allowed, or a provider's. Of OverBudget, the other list that would not fit.
-	Of string `json:"of,omitempty"`
-	// Policy and Path say which policy allows it, and where.
+	// Affects is the allowed name or the provider that the entry denies. For OverBudget it is the other list that would
+	// no longer fit.
+	Affects string `json:"affects,omitempty"`
+	// Policy and Path identify the entry of a policy that allows Affects.
 	Policy string `json:"policy,omitempty"`
 	Path   string `json:"path,omitempty"`
-	// Text is all of it in words.
+	// Text describes the refusal for people.
 	Text string `json:"text"`
 }
 
-// releasable says whether --accept lets a content pass in spite of this.
-func (o *Objection) releasable() bool { return o.Kind != NotAList && o.Kind != NotPinned }
+// acceptable reports whether --accept overrides the refusal.
+func (r *Refusal) acceptable() bool { return r.Kind != NotAList && r.Kind != NotPinned }

@@ -10,10 +10,11 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Rollback brings back a content that was in force: of a digest, or, of "", the one that was replaced last. The guard is not
-// asked again. Of the request it takes Namespace, Name, Keep and DryRun.
+// Rollback restores the old content with a digest, or, if digest is "", the content that was replaced last. The guard
+// only checks that it is a list. Rollback uses the request's Namespace, Name, Keep and DryRun, and ignores its other
+// fields. It returns ErrNoRevision if that content is not kept.
 func (s *Syncer) Rollback(ctx context.Context, request Request, digest string) (*Report, error) {
-	found, err := kept(ctx, s.Kube, request.Namespace, request.Name)
+	found, err := storedParts(ctx, s.Kube, request.Namespace, request.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +24,7 @@ func (s *Syncer) Rollback(ctx context.Context, request Request, digest string) (
 	name, latest := "", time.Time{}
 	for i := range found {
 		revision := found[i].Annotations[annotationRevision]
-		since, _ := time.Parse(time.RFC3339, found[i].Annotations[annotationSuperseded]) // not marked yet: long ago
+		since, _ := time.Parse(time.RFC3339, found[i].Annotations[annotationSuperseded]) // zero if it is not marked yet
 		switch {
 		case found[i].Labels[labelManagedBy] != managedBy, revision == "":
 		case digest != "" && revision == digest, digest == "" && revision != inForce && !since.Before(latest):
@@ -37,20 +38,20 @@ func (s *Syncer) Rollback(ctx context.Context, request Request, digest string) (
 	switch {
 	case err != nil:
 		return nil, err
-	case revision == nil: // gone since
+	case revision == nil: // deleted since it was listed
 		return nil, fmt.Errorf("%s/%s: %w", request.Namespace, request.Name, ErrNoRevision)
 	}
-	revision.Labels[listconfigmap.Label] = listconfigmap.LabelTrue // to be read as one; the operator has no use for it
+	revision.Labels[listconfigmap.Label] = listconfigmap.LabelTrue // in memory only: listconfigmap reads labelled objects only
 	text, missing, whole := maps.text(ctx, name)
 	switch {
 	case maps.err != nil:
 		return nil, maps.err
 	case !whole:
-		return nil, fmt.Errorf("%s/%s: %w whole: %s", request.Namespace, name, ErrNoRevision, missing)
+		return nil, fmt.Errorf("%s/%s: %w: it is incomplete: %s", request.Namespace, name, ErrNoRevision, missing)
 	}
 	if got := rules.CompileList(text).Digest(); got != request.Source {
-		return nil, fmt.Errorf("%s/%s: %w: it holds %s", request.Namespace, name, ErrNoRevision, got)
+		return nil, fmt.Errorf("%s/%s: %w: its digest is %s", request.Namespace, name, ErrNoRevision, got)
 	}
-	request.Text, request.judged, request.MaxEntries = text, true, math.MaxInt // as it was in force before
+	request.Text, request.wasInForce, request.MaxEntries = text, true, math.MaxInt
 	return s.Sync(ctx, request)
 }

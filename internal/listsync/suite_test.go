@@ -1,3 +1,5 @@
+//go:build unix
+
 package listsync
 
 import (
@@ -57,7 +59,7 @@ func (p *place) sync(t *testing.T, request Request, want Outcome) *Report {
 		t.Fatal(err)
 	}
 	if report.Outcome != want {
-		t.Fatalf("%s, want %s: %+v", report.Outcome, want, report.Objections)
+		t.Fatalf("%s, want %s: %+v", report.Outcome, want, report.Refusals)
 	}
 	if len(report.Warnings) > 0 {
 		t.Errorf("warnings: %q", report.Warnings)

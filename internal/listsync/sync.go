@@ -17,60 +17,60 @@ import (
 )
 
 const (
-	// MinKeep is the least that Request.Keep may be. It is longer than any run, so that no run deletes what another one is
-	// about to name.
+	// MinKeep is the minimum of Request.Keep. It is longer than any run, so a run cannot delete a shard that a
+	// concurrent run is about to reference.
 	MinKeep = 10 * time.Minute
-	// runTimeout is for all that a run asks of the API server: some seconds for the largest list.
+	// runTimeout limits all API requests of a run together. The largest list takes some seconds.
 	runTimeout = 5 * time.Minute
 )
 
 var (
-	// ErrNotOurs is the error of a ConfigMap that somebody else keeps.
+	// ErrNotOurs reports that a ConfigMap does not have this command's managed-by label.
 	ErrNotOurs = errors.New("was not made by this command")
-	// ErrTooMany is the error of a list with more entries than it may have.
+	// ErrTooMany reports a list with more than Request.MaxEntries entries.
 	ErrTooMany = errors.New("too many entries")
-	// ErrNoRevision is the error of a roll-back to what is not there.
+	// ErrNoRevision reports that the content to roll back to does not exist.
 	ErrNoRevision = errors.New("no such content is kept")
 )
 
-// Request is what a list is to hold.
+// Request is the wanted content of a list.
 type Request struct {
 	// Namespace and Name are those of the ConfigMap.
 	Namespace, Name string
-	// Source is shown in reports: see [Shown].
+	// Source is shown in reports, see [DisplaySource].
 	Source string
 	// Text is the content.
 	Text []byte
 
-	// Use says what the list is for.
+	// Use says whether policies allow or deny by the list.
 	Use Use
-	// Pinned is the digest that the content must have; "": any.
+	// Pinned is the digest that the content must have. Empty means any.
 	Pinned string
-	// Accept is the digest of the content that is written whatever the guard says.
+	// Accept is the digest of content to write despite the guard's refusals.
 	Accept string
-	// MaxChange is how much of the list may change at once, in percent of the entries before.
+	// MaxChange limits added and removed entries together, in percent of the entries in the old content.
 	MaxChange float64
-	// MaxEntries is how many entries there may be.
+	// MaxEntries is the maximum number of entries.
 	MaxEntries int
-	// Keep is how long what was replaced stays: at least MinKeep.
+	// Keep is how long replaced content is kept, at least MinKeep.
 	Keep time.Duration
-	// Adopt takes over a ConfigMap that somebody else made.
+	// Adopt takes over a ConfigMap without this command's managed-by label.
 	Adopt bool
 	// DryRun writes nothing.
 	DryRun bool
 
-	// judged: this content has been in force before.
-	judged bool
+	// wasInForce says that this content was in force before, so the guard only checks that it is a list.
+	wasInForce bool
 }
 
 // Syncer writes lists.
 type Syncer struct {
-	// Kube reaches the API server: see NewClient. nil: there is none, and a content is compared with nothing; it needs
-	// Request.DryRun.
+	// Kube is a client of the cluster, see NewClient. Without one, content is compared with no list and no policy, and
+	// Request.DryRun must be set.
 	Kube client.Client
-	// Now is the time.
+	// Now returns the current time.
 	Now func() time.Time
-	// Step is told what is done next, in words. Optional.
+	// Step, if set, is called with a description of each step before it begins.
 	Step func(doing string)
 }
 
@@ -83,25 +83,25 @@ func (s *Syncer) step(format string, args ...any) {
 // run is one synchronisation.
 type run struct {
 	*Syncer
-	request Request
-	maps    *configMaps
-	report  *Report
-	head    *corev1.ConfigMap // what policies name; nil: not there
-	old     *rules.List       // what it holds; nil: nothing that can be read whole
-	oldText []byte
-	now     *rules.List
+	request    Request
+	configMaps *configMaps
+	report     *Report
+	primary    *corev1.ConfigMap // the ConfigMap that policies name; nil if it does not exist
+	oldList    *rules.List       // its content; nil if it cannot be read completely
+	oldText    []byte
+	newList    *rules.List
 }
 
-// Sync brings a content into the cluster. A report of a refusal is no error. It writes an Event of what it did, and none where
-// there was nothing to do.
+// Sync writes the content of a request into the cluster. A refusal by the guard is in the report and is not an error.
+// Sync records an Event, unless nothing changed.
 func (s *Syncer) Sync(ctx context.Context, request Request) (*Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
-	r := &run{Syncer: s, request: request, maps: newConfigMaps(s.Kube, request.Namespace), report: &Report{
+	r := &run{Syncer: s, request: request, configMaps: newConfigMaps(s.Kube, request.Namespace), report: &Report{
 		Namespace: request.Namespace, Name: request.Name, Source: request.Source, DryRun: request.DryRun,
 	}}
 	err := r.sync(ctx)
-	r.announce(ctx, err)
+	r.recordEvent(ctx, err)
 	if err != nil {
 		return nil, err
 	}
@@ -113,18 +113,18 @@ func (r *run) sync(ctx context.Context) error {
 		return err
 	}
 	r.step("reading the new content")
-	r.now = rules.CompileList(r.request.Text)
-	r.report.Digest, r.report.Entries = r.now.Digest(), r.now.Entries()
-	r.report.SkippedLines, r.report.FirstSkippedLines = r.now.Skipped()
+	r.newList = rules.CompileList(r.request.Text)
+	r.report.Digest, r.report.Entries = r.newList.Digest(), r.newList.Entries()
+	r.report.SkippedLines, r.report.FirstSkippedLines = r.newList.Skipped()
 	if r.report.Entries > r.request.MaxEntries {
 		return fmt.Errorf("%w: %d, and --max-entries allows %d", ErrTooMany, r.report.Entries, r.request.MaxEntries)
 	}
-	r.step("comparing %s with what was there", entries(r.report.Entries))
+	r.step("comparing %s with the content in force", entries(r.report.Entries))
 	objects, err := listconfigmap.Write(r.request.Name, r.request.Namespace, r.request.Text)
 	if err != nil {
 		return err
 	}
-	if err := r.judge(ctx, objects); err != nil || r.report.Outcome == Refused {
+	if err := r.runGuard(ctx, objects); err != nil || r.report.Outcome == Refused {
 		return err
 	}
 	for _, object := range objects {
@@ -132,7 +132,7 @@ func (r *run) sync(ctx context.Context) error {
 	}
 	r.report.Shards = len(objects) - 1
 	r.report.Outcome = Done
-	if r.isThere() {
+	if r.upToDate() {
 		r.report.Outcome = Unchanged
 	} else if err := r.write(ctx, objects); err != nil {
 		return err
@@ -140,40 +140,42 @@ func (r *run) sync(ctx context.Context) error {
 	return r.sweep(ctx, objects)
 }
 
-// readOld reads what the cluster has.
+// readOld reads the list's current content from the cluster.
 func (r *run) readOld(ctx context.Context) (err error) {
 	if r.Kube == nil {
 		r.report.Warnings = append(r.report.Warnings,
-			"there is no cluster: the content was compared with no list and no policy (--kubeconfig names one)")
+			"without a cluster, the content was compared with no list and no policy: give one with --kubeconfig")
 		return nil
 	}
-	r.step("reading what ConfigMap %s/%s holds", r.request.Namespace, r.request.Name)
-	if r.head, err = r.maps.get(ctx, r.request.Name); err != nil || r.head == nil {
+	r.step("reading ConfigMap %s/%s", r.request.Namespace, r.request.Name)
+	if r.primary, err = r.configMaps.get(ctx, r.request.Name); err != nil || r.primary == nil {
 		return err
 	}
-	if !ours(r.head) && !r.request.Adopt {
-		return fmt.Errorf("ConfigMap %s/%s %w: --adopt replaces all that is in it", r.request.Namespace, r.request.Name, ErrNotOurs)
+	if !managedByUs(r.primary) && !r.request.Adopt {
+		return fmt.Errorf("ConfigMap %s/%s %w: choose another name, or replace its content with --adopt",
+			r.request.Namespace, r.request.Name, ErrNotOurs)
 	}
-	text, missing, found := r.maps.text(ctx, r.request.Name)
+	text, missing, found := r.configMaps.text(ctx, r.request.Name)
 	switch {
-	case r.maps.err != nil:
-		return r.maps.err
-	case !found && missing == "": // adopted, and no list so far
+	case r.configMaps.err != nil:
+		return r.configMaps.err
+	case !found && missing == "": // an adopted ConfigMap that was not a list
 		return nil
 	case !found:
-		r.report.Warnings = append(r.report.Warnings, "what is there cannot be read: "+missing)
+		r.report.Warnings = append(r.report.Warnings, "the old content cannot be read: "+missing)
 		return nil
 	}
 	list := rules.CompileList(text)
-	if list.Fault() != "" { // as missing, to the operator too
-		r.report.Warnings = append(r.report.Warnings, "what is there is not a list: "+list.Fault())
+	if list.Fault() != "" { // the operator treats it as missing too
+		r.report.Warnings = append(r.report.Warnings, "the old content is not a list: "+list.Fault())
 		return nil
 	}
-	r.old, r.oldText, r.report.Previous = list, text, list.Digest()
+	r.oldList, r.oldText, r.report.Previous = list, text, list.Digest()
 	return nil
 }
 
-// text returns what a ConfigMap and its shards hold, or why it is as missing: "" where it is none of the operator's lists.
+// text returns the content of a list. If the list is incomplete, missing says why. missing is "" if the ConfigMap does
+// not exist or is not a list.
 func (m *configMaps) text(ctx context.Context, name string) (text []byte, missing string, found bool) {
 	texts, missing, result := listconfigmap.Read(m.reader(ctx), name, "")
 	for i, part := range texts {
@@ -185,60 +187,62 @@ func (m *configMaps) text(ctx context.Context, name string) (text []byte, missin
 	return text, missing, result == listconfigmap.Found
 }
 
-// isThere says whether the cluster has the content, whole, and as this package writes it.
-func (r *run) isThere() bool {
-	return r.old != nil && r.report.Previous == r.report.Digest && ours(r.head) && listconfigmap.IsList(r.head)
+// upToDate reports whether the cluster has the complete new content, with this package's labels.
+func (r *run) upToDate() bool {
+	return r.oldList != nil && r.report.Previous == r.report.Digest && managedByUs(r.primary) && listconfigmap.IsList(r.primary)
 }
 
-// judge asks the guard about the content, which is in these objects.
-func (r *run) judge(ctx context.Context, objects []*corev1.ConfigMap) error {
+// runGuard adds the guard's refusals to the report and sets its outcome if one stands. The objects hold the new
+// content.
+func (r *run) runGuard(ctx context.Context, objects []*corev1.ConfigMap) error {
 	policies, err := readPolicies(ctx, r.Kube, r.request.Namespace)
 	if err != nil {
 		return err
 	}
 	c := change{
-		use: r.request.Use, old: r.old, now: r.now, maxChange: r.request.MaxChange,
-		providers: lint.MailboxProviders(), isPage: isPage(r.request.Text), allowed: allowedByName(policies),
+		use: r.request.Use, oldList: r.oldList, newList: r.newList, maxChange: r.request.MaxChange,
+		providers: lint.MailboxProviders(), isHTML: isHTML(r.request.Text), allowed: allowedByName(policies),
 	}
-	r.report.Added, r.report.Removed = c.count()
+	r.report.Added, r.report.Removed = c.countChanges()
 	if r.request.Pinned != "" && r.request.Pinned != r.report.Digest {
-		r.report.Objections = append(r.report.Objections, Objection{
-			Kind: NotPinned, Text: fmt.Sprintf("the content is %s, and --sha256 names %s", r.report.Digest, r.request.Pinned),
+		r.report.Refusals = append(r.report.Refusals, Refusal{
+			Kind: NotPinned, Text: fmt.Sprintf("the digest of the content is %s: --sha256 requires %s", r.report.Digest, r.request.Pinned),
 		})
 	}
-	tooBig := r.measure(ctx, policies, objects)
-	switch known := r.judgedBefore(); {
+	overBudget := r.checkMemory(ctx, policies, objects)
+	switch known := r.acceptedBefore(); {
 	case !known:
-		r.report.Objections = append(append(r.report.Objections, c.judge()...), tooBig...)
-	case r.now.Fault() != "":
-		r.report.Objections = append(r.report.Objections, c.judge()...)
+		r.report.Refusals = append(append(r.report.Refusals, c.refusals()...), overBudget...)
+	case r.newList.Fault() != "":
+		r.report.Refusals = append(r.report.Refusals, c.refusals()...)
 	default:
-		for i := range tooBig {
-			r.report.Warnings = append(r.report.Warnings, tooBig[i].Text)
+		for i := range overBudget {
+			r.report.Warnings = append(r.report.Warnings, overBudget[i].Text)
 		}
 	}
-	released := r.request.Accept == r.report.Digest
-	for i := range r.report.Objections {
-		if !r.report.Objections[i].releasable() {
+	accepted := r.request.Accept == r.report.Digest
+	for i := range r.report.Refusals {
+		if !r.report.Refusals[i].acceptable() {
 			r.report.Outcome = Refused
 			return nil
 		}
 	}
-	if len(r.report.Objections) > 0 && !released {
+	if len(r.report.Refusals) > 0 && !accepted {
 		r.report.Outcome, r.report.Accept = Refused, r.report.Digest
 	}
 	return nil
 }
 
-// judgedBefore says whether the content is the one that the cluster has, or names: a lost shard is put back without a question.
-func (r *run) judgedBefore() bool {
-	if r.request.judged || r.report.Previous == r.report.Digest {
+// acceptedBefore reports whether the cluster already has the content, or its index names it. So a lost shard is
+// restored without a refusal.
+func (r *run) acceptedBefore() bool {
+	if r.request.wasInForce || r.report.Previous == r.report.Digest {
 		return true
 	}
 	var index struct {
 		Digest string `json:"digest"`
 	}
-	if r.head == nil || !ours(r.head) || json.Unmarshal([]byte(r.head.Data[listconfigmap.KeyIndex]), &index) != nil {
+	if r.primary == nil || !managedByUs(r.primary) || json.Unmarshal([]byte(r.primary.Data[listconfigmap.KeyIndex]), &index) != nil {
 		return false
 	}
 	return index.Digest == r.report.Digest

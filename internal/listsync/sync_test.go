@@ -1,3 +1,5 @@
+//go:build unix
+
 package listsync
 
 import (
@@ -76,23 +78,23 @@ func TestOnlyTheShardsThatChangeAreWritten(t *testing.T) {
 	}
 }
 
-// A large list takes its time, and whoever waits is told where it is.
+// A large list takes a while, so its steps are reported.
 func TestTheStepsOfALargeListAreTold(t *testing.T) {
 	p := newPlace(t)
 	var steps []string
 	p.Step = func(doing string) { steps = append(steps, doing) }
 	report := p.sync(t, p.request(large("one")), Done)
 	for _, want := range []string{
-		"reading what ConfigMap " + p.namespace + "/disposable holds", "reading the new content", "comparing 100001 entries with what was there",
+		"reading ConfigMap " + p.namespace + "/disposable", "reading the new content", "comparing 100001 entries with the content in force",
 		"writing shard 1 of " + strconv.Itoa(report.Shards), fmt.Sprintf("writing shard %d of %d", report.Shards, report.Shards),
-		"writing ConfigMap " + p.namespace + "/disposable", "tidying up what nothing names any more",
+		"writing ConfigMap " + p.namespace + "/disposable", "tidying up unused shards and revisions",
 	} {
 		if !slices.Contains(steps, want) {
 			t.Errorf("no step %q in %q", want, steps)
 		}
 	}
 	p.sync(t, p.request("one.example\n"), Refused)
-	if !slices.Contains(steps, "comparing 1 entry with what was there") {
+	if !slices.Contains(steps, "comparing 1 entry with the content in force") {
 		t.Errorf("the steps are %q", steps)
 	}
 }
@@ -115,14 +117,14 @@ func TestADryRunNeedsNoCluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if report.Outcome != want.outcome || want.kind != "" && (len(report.Objections) == 0 || report.Objections[0].Kind != want.kind) {
+		if report.Outcome != want.outcome || want.kind != "" && (len(report.Refusals) == 0 || report.Refusals[0].Kind != want.kind) {
 			t.Errorf("%q: %+v", text, report)
 		}
-		if len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0], "there is no cluster") {
+		if len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0], "without a cluster") {
 			t.Errorf("%q: warnings %q", text, report.Warnings)
 		}
 	}
-	syncer.Failed(t.Context(), request, ErrSource) // tells nobody
+	syncer.RecordFetchError(t.Context(), request, ErrSource) // must not fail without a cluster
 }
 
 func TestADryRunWritesNothing(t *testing.T) {
@@ -154,10 +156,10 @@ func TestAPoisonedSourceIsRefusedAndTheOldListStays(t *testing.T) {
 		"AllowedByName acme.com acme.com", "AllowedByName partner.example @partner.example", "AllowedByName spam.ac.uk *.ac.uk",
 		"AllowedByName xn--bcher-kva.example *.xn--bcher-kva.example", "MailboxProvider gmail.com gmail.com",
 	}
-	got := found(report.Objections)
+	got := found(report.Refusals)
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("objections (-want +got):\n%s", diff)
+		t.Errorf("refusals (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(before, p.versions(t)); diff != "" || report.Accept != digest(poisoned) {
 		t.Errorf("accept %s, resource versions (-before +after):\n%s", report.Accept, diff)
@@ -172,8 +174,8 @@ func TestAPoisonedSourceIsRefusedAndTheOldListStays(t *testing.T) {
 	p.sync(t, other, Refused) // the digest of another content releases nothing
 	accepted := p.request(poisoned)
 	accepted.Accept = report.Accept
-	if report := p.sync(t, accepted, Done); len(report.Objections) != 5 {
-		t.Errorf("released without saying what: %+v", report.Objections)
+	if report := p.sync(t, accepted, Done); len(report.Refusals) != 5 {
+		t.Errorf("released without saying what: %+v", report.Refusals)
 	}
 	p.sync(t, p.request(poisoned+"new.example\n"), Done) // what was accepted is not asked again
 }
@@ -192,7 +194,7 @@ func TestWhatNobodyCanAcceptIsRefused(t *testing.T) {
 			request := p.request(test.text)
 			request.Pinned, request.Accept = test.pinned, digest(test.text)
 			report := p.sync(t, request, Refused)
-			if len(report.Objections) != 1 || report.Objections[0].Kind != test.want || report.Accept != "" || len(p.versions(t)) > 0 {
+			if len(report.Refusals) != 1 || report.Refusals[0].Kind != test.want || report.Accept != "" || len(p.versions(t)) > 0 {
 				t.Errorf("%+v", report)
 			}
 			p.wantEvent(t, "Warning ListRefused disposable: ")

@@ -18,19 +18,19 @@ import (
 )
 
 const (
-	// annotationSuperseded says since when nothing names a shard, or a revision is not in force: RFC 3339.
+	// annotationSuperseded is the time (RFC 3339) at which a shard or revision was found unused.
 	annotationSuperseded = "registrationpolicy.dev/superseded-at"
-	// annotationRevision is the digest of a whole content, on the ConfigMap that keeps it for a roll-back.
+	// annotationRevision marks a ConfigMap that keeps old content for a roll-back. Its value is the content's digest.
 	annotationRevision = "registrationpolicy.dev/list-revision"
-	// digestInName is how many hexadecimal digits of a digest a name has, as the names of shards.
+	// digestInName is the number of hexadecimal digits of the digest in the name of a revision, as in names of shards.
 	digestInName = 16
 )
 
-// write brings the objects into the cluster in the order in which a crash does no harm: what is replaced is kept, then come
-// the shards, which nothing names yet, then the one object that policies name moves.
+// write writes the objects in an order in which a crash leaves a complete list: first the old content as a revision,
+// then the shards, which are not in use yet, then the ConfigMap that policies name.
 func (r *run) write(ctx context.Context, objects []*corev1.ConfigMap) error {
-	shards, head := objects[:len(objects)-1], objects[len(objects)-1]
-	if r.old != nil && r.report.Previous != r.report.Digest {
+	shards, primary := objects[:len(objects)-1], objects[len(objects)-1]
+	if r.oldList != nil && r.report.Previous != r.report.Digest {
 		if err := r.ensure(ctx, r.revision()); err != nil {
 			return err
 		}
@@ -41,20 +41,20 @@ func (r *run) write(ctx context.Context, objects []*corev1.ConfigMap) error {
 			return err
 		}
 	}
-	r.step("writing ConfigMap %s/%s", head.Namespace, head.Name)
-	return r.move(ctx, head)
+	r.step("writing ConfigMap %s/%s", primary.Namespace, primary.Name)
+	return r.writePrimary(ctx, primary)
 }
 
-// revision returns the ConfigMap that keeps the content in force for a roll-back: a plain list as it is, of an index the index,
-// whose shards stay as long. It is none of the operator's lists: nothing caches it.
+// revision returns a ConfigMap that keeps the old content for a roll-back: the text of a plain list, or only the index
+// of a sharded one, whose shards are kept as long. It lacks the label of lists, so the operator does not cache it.
 func (r *run) revision() *corev1.ConfigMap {
 	kept := &corev1.ConfigMap{Immutable: new(true), Data: map[string]string{}}
 	kept.Namespace, kept.Name = r.request.Namespace, revisionName(r.request.Name, r.report.Previous)
 	kept.Labels = map[string]string{listconfigmap.LabelShardOf: listconfigmap.ShardOf(r.request.Name), labelManagedBy: managedBy}
 	kept.Annotations = map[string]string{annotationRevision: r.report.Previous}
-	if format, isIndex := r.head.Annotations[listconfigmap.AnnotationFormat]; isIndex {
+	if format, isIndex := r.primary.Annotations[listconfigmap.AnnotationFormat]; isIndex {
 		kept.Annotations[listconfigmap.AnnotationFormat] = format
-		kept.Data[listconfigmap.KeyIndex] = r.head.Data[listconfigmap.KeyIndex]
+		kept.Data[listconfigmap.KeyIndex] = r.primary.Data[listconfigmap.KeyIndex]
 	} else if utf8.Valid(r.oldText) {
 		kept.Data[listconfigmap.KeyEntries] = string(r.oldText)
 	} else {
@@ -67,20 +67,21 @@ func revisionName(list, digest string) string {
 	return list + "-" + strings.TrimPrefix(digest, "sha256:")[:digestInName]
 }
 
-// ensure makes a shard or revision, or uses the one that is there: their names are those of their content.
+// ensure creates a shard or revision, or reuses the existing one: its name is derived from its content.
 func (r *run) ensure(ctx context.Context, wanted *corev1.ConfigMap) error {
-	there, err := r.maps.get(ctx, wanted.Name)
+	existing, err := r.configMaps.get(ctx, wanted.Name)
 	if err != nil {
 		return err
 	}
-	if there == nil {
+	if existing == nil {
 		return r.put(ctx, wanted, true)
 	}
-	same := equality.Semantic.DeepEqual(there.Data, wanted.Data) && equality.Semantic.DeepEqual(there.BinaryData, wanted.BinaryData)
-	if !ours(there) || !same {
-		return fmt.Errorf("ConfigMap %s/%s %w, and its name is needed: delete it", wanted.Namespace, wanted.Name, ErrNotOurs)
+	same := equality.Semantic.DeepEqual(existing.Data, wanted.Data) &&
+		equality.Semantic.DeepEqual(existing.BinaryData, wanted.BinaryData)
+	if !managedByUs(existing) || !same {
+		return fmt.Errorf("ConfigMap %s/%s %w, and the list needs its name: delete it", wanted.Namespace, wanted.Name, ErrNotOurs)
 	}
-	updated := there.DeepCopy()
+	updated := existing.DeepCopy()
 	updated.Immutable = wanted.Immutable
 	maps.Copy(updated.Labels, wanted.Labels)
 	if updated.Annotations == nil {
@@ -88,21 +89,21 @@ func (r *run) ensure(ctx context.Context, wanted *corev1.ConfigMap) error {
 	}
 	maps.Copy(updated.Annotations, wanted.Annotations)
 	delete(updated.Annotations, annotationSuperseded)
-	if equality.Semantic.DeepEqual(there, updated) {
+	if equality.Semantic.DeepEqual(existing, updated) {
 		return nil
 	}
 	return r.put(ctx, updated, false)
 }
 
-// move makes policies see the new content. What others put on the object, labels of theirs for one, stays.
-func (r *run) move(ctx context.Context, wanted *corev1.ConfigMap) error {
-	if r.head == nil {
+// writePrimary writes the ConfigMap that policies name. It keeps labels and annotations that others set.
+func (r *run) writePrimary(ctx context.Context, wanted *corev1.ConfigMap) error {
+	if r.primary == nil {
 		return r.put(ctx, wanted, true)
 	}
-	if r.head.Immutable != nil && *r.head.Immutable {
+	if r.primary.Immutable != nil && *r.primary.Immutable {
 		return fmt.Errorf("ConfigMap %s/%s is immutable: delete it, or choose another name", wanted.Namespace, wanted.Name)
 	}
-	updated := r.head.DeepCopy()
+	updated := r.primary.DeepCopy()
 	updated.Data, updated.BinaryData = wanted.Data, wanted.BinaryData
 	delete(updated.Annotations, listconfigmap.AnnotationFormat)
 	metav1.SetMetaDataLabel(&updated.ObjectMeta, labelManagedBy, managedBy)
@@ -112,10 +113,10 @@ func (r *run) move(ctx context.Context, wanted *corev1.ConfigMap) error {
 	for name, value := range wanted.Annotations {
 		metav1.SetMetaDataAnnotation(&updated.ObjectMeta, name, value)
 	}
-	return r.put(ctx, updated, false) // the resource version it was read at: a write in between is a conflict
+	return r.put(ctx, updated, false) // with the resourceVersion that was read: a concurrent write is a conflict
 }
 
-// put writes one ConfigMap.
+// put creates or updates a ConfigMap.
 func (r *run) put(ctx context.Context, object *corev1.ConfigMap, isNew bool) error {
 	r.report.Written = append(r.report.Written, object.Name)
 	if r.request.DryRun {
@@ -128,26 +129,26 @@ func (r *run) put(ctx context.Context, object *corev1.ConfigMap, isNew bool) err
 		err = r.Kube.Update(ctx, object)
 	}
 	if err != nil {
-		return fault("write ConfigMap "+object.Namespace+"/"+object.Name, err)
+		return apiError("write ConfigMap "+object.Namespace+"/"+object.Name, err)
 	}
 	if object.Name == r.request.Name {
-		r.head = object
+		r.primary = object
 	}
 	return nil
 }
 
-// sweep marks what nothing names any more, and deletes what has been marked for long enough. It finds also what a run left
-// that came to no end.
+// sweep marks unused shards and revisions as superseded, and deletes those that were marked longer ago than Keep. This
+// includes leftovers of interrupted runs.
 func (r *run) sweep(ctx context.Context, objects []*corev1.ConfigMap) error {
 	if r.request.DryRun {
 		return nil
 	}
-	r.step("tidying up what nothing names any more")
+	r.step("tidying up unused shards and revisions")
 	inUse := map[string]bool{}
 	for _, object := range objects {
 		inUse[object.Name] = true
 	}
-	found, err := kept(ctx, r.Kube, r.request.Namespace, r.request.Name)
+	found, err := storedParts(ctx, r.Kube, r.request.Namespace, r.request.Name)
 	if err != nil {
 		return err
 	}
@@ -167,18 +168,18 @@ func (r *run) sweep(ctx context.Context, objects []*corev1.ConfigMap) error {
 				r.report.Deleted = append(r.report.Deleted, object.Name)
 			}
 		default:
-			err = r.mark(ctx, object, !inUse[object.Name])
+			err = r.setSuperseded(ctx, object, !inUse[object.Name])
 		}
-		// Somebody else was faster, and the next run sees what he did.
+		// After a concurrent write, the next run decides again.
 		if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
-			return fault("tidy up ConfigMap "+object.Name, err)
+			return apiError("tidy up ConfigMap "+object.Name, err)
 		}
 	}
 	return nil
 }
 
-// mark writes since when a ConfigMap is of no use, or takes that off.
-func (r *run) mark(ctx context.Context, object *metav1.PartialObjectMetadata, superseded bool) error {
+// setSuperseded adds the annotation with the current time, or removes it.
+func (r *run) setSuperseded(ctx context.Context, object *metav1.PartialObjectMetadata, superseded bool) error {
 	patch := client.MergeFromWithOptions(object.DeepCopy(), client.MergeFromWithOptimisticLock{})
 	if superseded {
 		metav1.SetMetaDataAnnotation(&object.ObjectMeta, annotationSuperseded, r.Now().UTC().Format(time.RFC3339Nano))
@@ -188,14 +189,14 @@ func (r *run) mark(ctx context.Context, object *metav1.PartialObjectMetadata, su
 	return r.Kube.Patch(ctx, object, patch)
 }
 
-// kept returns the shards and revisions of a list, without what they hold.
-func kept(ctx context.Context, kube client.Client, namespace, name string) ([]metav1.PartialObjectMetadata, error) {
+// storedParts returns the metadata of a list's shards and revisions.
+func storedParts(ctx context.Context, kube client.Client, namespace, name string) ([]metav1.PartialObjectMetadata, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
 	ofList := client.MatchingLabels{listconfigmap.LabelShardOf: listconfigmap.ShardOf(name)}
 	err := kube.List(ctx, list, client.InNamespace(namespace), ofList)
 	if err != nil {
-		return nil, fault("list the shards of "+namespace+"/"+name, err)
+		return nil, apiError("list the shards of "+namespace+"/"+name, err)
 	}
 	for i := range list.Items {
 		list.Items[i].SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))

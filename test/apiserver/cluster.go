@@ -23,16 +23,16 @@ import (
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// Cluster is a kube-apiserver with its etcd, and no controllers.
+// Cluster is a kube-apiserver with etcd, without controllers.
 type Cluster struct {
-	// Env is what runs them.
+	// Env runs kube-apiserver and etcd.
 	Env *envtest.Environment
-	// Config and Kube are those of an administrator.
+	// Config and Kube have the rights of an administrator.
 	Config *rest.Config
 	Kube   client.Client
 }
 
-// Start starts one. The caller stops its Env.
+// Start starts a cluster. The caller must stop its Env.
 func Start(env *envtest.Environment) (*Cluster, error) {
 	if err := assets.Provide(); err != nil {
 		return nil, err
@@ -53,13 +53,13 @@ func Start(env *envtest.Environment) (*Cluster, error) {
 	return &Cluster{Env: env, Config: config, Kube: kube}, nil
 }
 
-// Scheme returns the types of Kubernetes and ours.
+// Scheme returns a scheme with the types of Kubernetes and of this operator.
 func Scheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	return scheme, cmp.Or(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
 }
 
-// DirectClient returns a client without a cache, and without a call to find out what the API server serves.
+// DirectClient returns a client without a cache and without API discovery.
 func DirectClient(t *testing.T, config *rest.Config) client.Client {
 	t.Helper()
 	scheme, err := Scheme()
@@ -73,7 +73,8 @@ func DirectClient(t *testing.T, config *rest.Config) client.Client {
 	return direct
 }
 
-// Namespace makes a namespace for one test. It stays: its Events and conditions are searched for local parts at the end.
+// Namespace creates a namespace for one test. It is not deleted, because its Events and conditions are searched for
+// local parts at the end.
 func (c *Cluster) Namespace(t *testing.T) string {
 	t.Helper()
 	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
@@ -83,13 +84,13 @@ func (c *Cluster) Namespace(t *testing.T) string {
 	return object.Name
 }
 
-// Apply applies a policy whose spec is written in YAML, as kubectl would.
+// Apply applies a policy with a spec in YAML.
 func (c *Cluster) Apply(t *testing.T, namespace, name, spec string) {
 	t.Helper()
 	c.ApplyObject(t, fixture.Policy(t, namespace, name, spec))
 }
 
-// ApplyObject applies a policy.
+// ApplyObject applies a policy with server-side apply.
 func (c *Cluster) ApplyObject(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
 	configuration := client.ApplyConfigurationFromUnstructured(object)
@@ -109,7 +110,7 @@ func (c *Cluster) Remove(t *testing.T, namespace, name string) {
 	}
 }
 
-// Stored returns a policy as the API server has it now.
+// Stored returns the current state of a policy from the API server.
 func (c *Cluster) Stored(t *testing.T, namespace, name string) *unstructured.Unstructured {
 	t.Helper()
 	object := policyobject.New()
@@ -119,14 +120,15 @@ func (c *Cluster) Stored(t *testing.T, namespace, name string) *unstructured.Uns
 	return object
 }
 
-// Endpoint is what a Service's EndpointSlice says of a pod.
+// Endpoint is the endpoint of a pod in an EndpointSlice.
 type Endpoint struct {
-	// Name is that of the pod, and Serving what its condition says; nil for nothing.
-	Name    string
+	// Name is the name of the pod.
+	Name string
+	// Serving is the condition serving of the endpoint. nil leaves it out.
 	Serving *bool
 }
 
-// Endpoints makes the Service's EndpointSlice say this, as the controller that is not there would.
+// Endpoints creates or updates the EndpointSlice of a Service, in place of the EndpointSlice controller.
 func (c *Cluster) Endpoints(t *testing.T, namespace, service string, endpoints ...Endpoint) {
 	t.Helper()
 	slice := &discoveryv1.EndpointSlice{
@@ -155,7 +157,7 @@ func (c *Cluster) Endpoints(t *testing.T, namespace, service string, endpoints .
 	}
 }
 
-// List returns a ConfigMap with the label of a list.
+// List returns a ConfigMap with the labels of a list.
 func List(namespace, name string, texts map[string]string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: listconfigmap.Labels()}, Data: texts,

@@ -1,2 +1,2 @@
-// Package apiserver is the kube-apiserver of tests: a namespace for each, and objects put into it.
+// Package apiserver runs a kube-apiserver for tests, with a namespace for each test.
 package apiserver

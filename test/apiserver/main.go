@@ -15,8 +15,8 @@ import (
 	"registrationpolicy.dev/operator/config/crd"
 )
 
-// Main runs the tests of a package that needs an API server, which it puts into cluster before, and returns the exit code. Each test takes
-// a namespace of its own. Nothing is logged.
+// Main starts an API server, stores it in cluster, runs the tests of a package and returns the exit code. Each test
+// should use a namespace of its own. Logging is off.
 func Main(m *testing.M, cluster **Cluster) (code int) {
 	code, err := run(m, cluster)
 	if err != nil {

@@ -18,17 +18,17 @@ import (
 )
 
 const (
-	// oktaTime is what Okta gives a registration, its own retry included.
-	oktaTime = 3 * time.Second
-	// oktaSlots is how many calls an org makes at once at most.
+	// oktaTimeout is the time that Okta gives a registration, including its retry.
+	oktaTimeout = 3 * time.Second
+	// oktaSlots is the maximum number of concurrent calls of an Okta org.
 	oktaSlots = 75
-	// digestHeader names the rules of an answer.
+	// digestHeader is the header with the digest of the rules.
 	digestHeader = "X-Registration-Policy-Digest"
-	// replicaHeader is written by the proxy of a run.
+	// replicaHeader is the header in which the proxy writes the replica's address.
 	replicaHeader = "X-Replica"
 )
 
-// kinds are the calls that are made, and calls the same as a decision sees them.
+// kinds are the different calls of a run, and kindCalls are the same calls as rules decide them.
 var kinds, kindCalls = makeKinds()
 
 func makeKinds() (made []oktasim.Registration, calls []rules.Call) {
@@ -55,22 +55,22 @@ func makeKinds() (made []oktasim.Registration, calls []rules.Call) {
 	for _, kind := range made {
 		call, err := kind.Call()
 		if err != nil {
-			panic(err) // made up above
+			panic(err) // impossible for the kinds above
 		}
 		request, err := okta.Decode(call.Body, hookserver.DefaultAddressAttributes())
 		if err != nil {
 			panic(err)
 		}
-		rehearsed, err := hookserver.DryRun(&request, nobody, "", options)
+		dryRun, err := hookserver.DryRun(&request, nobody, "", options)
 		if err != nil {
 			panic(err)
 		}
-		calls = append(calls, rehearsed.Call)
+		calls = append(calls, dryRun.Call)
 	}
 	return made, calls
 }
 
-// deciderOf returns what rules say to each kind of call, each decided once.
+// deciderOf returns a function that decides each kind of call by the policies, and caches the decisions.
 func deciderOf(policies []*rules.Compiled) func(kind int) history.Answer {
 	var snapshot *rules.Snapshot
 	decided := make([]*history.Answer, len(kindCalls))
@@ -86,12 +86,12 @@ func deciderOf(policies []*rules.Compiled) func(kind int) history.Answer {
 	}
 }
 
-// inScope returns which kinds of calls are in the scope of a namespace; nil means all.
+// inScope returns a function that reports whether a kind of call is in a scope. A nil scope contains all calls.
 func inScope(scope []string) func(kind int) bool {
 	return func(kind int) bool { return scope == nil || slices.Contains(scope, kinds[kind].Source) }
 }
 
-// Okta calls the hook without end, at a steady rate, and keeps what came of it.
+// Okta simulates Okta: it calls the hook at a steady rate, and records the results.
 type Okta struct {
 	hook     *oktasim.Hook
 	timeline *fleet.Timeline
@@ -99,20 +99,20 @@ type Okta struct {
 
 	mu      sync.Mutex
 	calls   []history.Call
-	names   map[string]string // each text once
+	names   map[string]string // interns repeated texts, to save memory
 	retried int
 	behind  time.Duration
 }
 
 func newOkta(url string, timeline *fleet.Timeline, rate int) (*Okta, error) {
-	hook, err := oktasim.New(oktasim.Options{URL: url, Credential: credential, Timeout: oktaTime})
+	hook, err := oktasim.New(oktasim.Options{URL: url, Credential: credential, Timeout: oktaTimeout})
 	if err != nil {
 		return nil, err
 	}
 	return &Okta{hook: hook, timeline: timeline, rate: rate, names: map[string]string{}}, nil
 }
 
-// Run calls until ctx ends, and waits for the answers.
+// Run makes calls until ctx ends, and then waits for the pending answers.
 func (o *Okta) Run(ctx context.Context) {
 	due := make(chan time.Time)
 	var slots sync.WaitGroup
@@ -143,8 +143,8 @@ func (o *Okta) register(ctx context.Context) {
 	result, err := o.hook.Register(ctx, registration)
 	end := o.timeline.Now()
 	call := history.Call{
-		// On a busy machine, time passes between the lines of this function too: a call is taken to be sent no later than it was, and
-		// answered no earlier.
+		// This function itself may be delayed on a busy machine. Both times are therefore bounds: the call was sent at
+		// LastBegin or later, and answered at End or earlier.
 		ID: registration.RequestID, Kind: kind, Begin: begin, LastBegin: begin + result.Latency - result.LastLatency, End: end,
 		Attempts: result.Attempts, Answered: err == nil && result.Outcome != oktasim.Failed,
 		Answer: history.Answer{Allow: result.Outcome == oktasim.Registered}, Pod: result.Header.Get(replicaHeader),
@@ -154,10 +154,10 @@ func (o *Okta) register(ctx context.Context) {
 		err = json.Unmarshal([]byte(result.DebugContext), &debug)
 	}
 	if err != nil {
-		call.Trouble = err.Error()
+		call.Faults = err.Error()
 	}
 	for _, fault := range result.Faults {
-		call.Trouble += fault.Text + "; "
+		call.Faults += fault.Text + "; "
 		call.Unusual = call.Unusual || !fault.Earlier
 	}
 	call.Unusual = call.Unusual || result.ByDefault || err != nil

@@ -22,16 +22,16 @@ import (
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 )
 
-// hookName is the name of the operators' Service.
+// hookName is the name of the operator's Service.
 const hookName = "hook"
 
-// podLabels are what the Service selects replicas by.
+// podLabels is the selector of the Service.
 var podLabels = map[string]string{"app.kubernetes.io/name": "registration-policy-operator"}
 
-// install puts into a new cluster what `config` installs: the CustomResourceDefinition, the operator's namespace with its Service, and
-// its rights in each namespace.
+// install creates in a new cluster what `config` installs: the CustomResourceDefinition, the operator's namespace with
+// its Service, and its rights in each namespace.
 func install(ctx context.Context, plane *fleet.Plane) (client.Client, *rbacv1.Role, error) {
-	ctrllog.SetLogger(logr.Discard()) // what the stand-ins cannot do while the API server is away is no news
+	ctrllog.SetLogger(logr.Discard()) // the simulated controllers fail as expected while the API server is unreachable
 	klog.SetLogger(logr.Discard())
 	if _, err := envtest.InstallCRDs(plane.Config, envtest.CRDInstallOptions{
 		Paths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfPathMissing: true,
@@ -82,7 +82,7 @@ func roleIn(namespace string, role *rbacv1.Role) *rbacv1.Role {
 	return role
 }
 
-// bindingIn returns what gives the operators their rights in a namespace.
+// bindingIn returns the RoleBinding of the operator in a namespace.
 func bindingIn(namespace string, role *rbacv1.Role) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: role.Name},

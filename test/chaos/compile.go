@@ -21,7 +21,7 @@ import (
 	"registrationpolicy.dev/operator/test/chaos/history"
 )
 
-// compiler makes the rules of a namespace from what is stored there, by the way that the operator's own objects go.
+// compiler compiles the rules of a namespace from its stored objects, with the same code as the operator.
 type compiler struct {
 	namespace string
 	reader    *policyfile.Offline
@@ -31,13 +31,14 @@ type compiler struct {
 	denied    *rules.Compiled
 }
 
-// part is what a namespace contributes to the rules: its policies, sorted by name, or what denies all calls of its scope.
+// part is the part of a namespace in the rules: its policies, sorted by name, or a policy that denies all calls in its
+// scope.
 type part struct {
 	policies []*rules.Compiled
 	denied   bool
 	// uses says which of the lists the policies name.
 	uses [history.ListCount]bool
-	// digest tells it from others of its namespace.
+	// digest identifies the part within its namespace.
 	digest string
 }
 
@@ -57,12 +58,12 @@ func newCompiler(namespace string) (*compiler, error) {
 	return c, nil
 }
 
-// refusal returns what denies all calls of the namespace's scope.
-func (c *compiler) refusal() part {
+// denyAll returns the part that denies all calls in the namespace's scope.
+func (c *compiler) denyAll() part {
 	return part{policies: []*rules.Compiled{c.denied}, denied: true, digest: rules.DigestOf([]*rules.Compiled{c.denied})}
 }
 
-// compile returns what a state of the policies and states of the lists make together.
+// compile returns the part of a state of the policies with states of the lists.
 func (c *compiler) compile(ctx context.Context, policies *policyState, lists lists) (part, error) {
 	var sizes []int64
 	var read []rules.Policy
@@ -77,7 +78,7 @@ func (c *compiler) compile(ctx context.Context, policies *policyState, lists lis
 	}
 	account := limits().Open(c.namespace, sizes)
 	if account.Refusal() != "" {
-		return c.refusal(), nil
+		return c.denyAll(), nil
 	}
 	resolved, err := c.lists.Resolve(ctx, c.namespace, storedLists{c.namespace, lists}, account, read)
 	if err != nil {
@@ -116,25 +117,25 @@ func (c *compiler) readPolicy(ctx context.Context, name string, written writtenS
 		return rules.Policy{}, err
 	}
 	if why := read[0].NotUnderstood; why != "" {
-		return rules.Policy{}, errors.New("a policy that was made up is not understood: " + why)
+		return rules.Policy{}, errors.New("a random policy is not understood: " + why)
 	}
 	c.read[key] = read[0].Policy
 	return read[0].Policy, nil
 }
 
-// compilePolicy compiles what of a policy is within the scope of its namespace; nil if nothing is.
+// compilePolicy compiles the part of a policy within the scope of its namespace. It returns nil if there is none.
 func (c *compiler) compilePolicy(policy *rules.Policy, number int) *rules.Compiled {
-	words := []any{policy.Name, number}
+	identity := []any{policy.Name, number}
 	for _, uses := range [][]rules.ListUse{policy.Allow.Lists, policy.Deny.Lists} {
 		for i := range uses {
 			digest := "none"
 			if uses[i].List != nil {
 				digest = uses[i].List.Digest()
 			}
-			words = append(words, digest, uses[i].Broken)
+			identity = append(identity, digest, uses[i].Broken)
 		}
 	}
-	key := fmt.Sprintln(words...)
+	key := fmt.Sprintln(identity...)
 	if compiled, known := c.compiled[key]; known {
 		return compiled
 	}
@@ -146,13 +147,13 @@ func (c *compiler) compilePolicy(policy *rules.Policy, number int) *rules.Compil
 	return compiled
 }
 
-// storedLists are the lists of a namespace as they are stored.
+// storedLists gives the operator's list code access to states of lists.
 type storedLists struct {
 	namespace string
 	lists     lists
 }
 
-// Version returns a version that tells a list from all others.
+// Version returns a version that is different for each text of a list.
 func (l storedLists) Version(name types.NamespacedName) publish.Version {
 	list := l.lists[slices.Index(listNames, name.Name)]
 	if !list.stored {
@@ -170,5 +171,5 @@ func (l storedLists) Get(_ context.Context, name types.NamespacedName, _ publish
 	}, nil
 }
 
-// uid tells the texts of lists apart.
+// uid returns a UID that is different for each text.
 func (l *listState) uid() types.UID { return types.UID(listconfigmap.DigestOf([]byte(l.text))) }

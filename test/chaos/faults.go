@@ -18,21 +18,23 @@ import (
 )
 
 const (
-	// settleWithin is how long a fleet may take to be well enough for the next fault: an API server has to come back first.
+	// settleWithin is how long the fleet may take to be healthy enough for the next fault, including a restart of the
+	// API server.
 	settleWithin = 90 * time.Second
-	// settled is how long a fleet must have been well.
+	// settled is how long the fleet must have been healthy.
 	settled = time.Second
-	// lookEvery is how often that is looked at.
-	lookEvery = 200 * time.Millisecond
+	// pollInterval is the interval between polls of a condition.
+	pollInterval = 200 * time.Millisecond
 	// readyWithin is how long a new pod may take to be ready.
 	readyWithin = 90 * time.Second
-	// unfencedEvery: one in so many replicas never fences itself, and answers from its stored snapshot when it starts alone.
+	// One in unfencedEvery replicas has no --fence-after. It answers from its stored snapshot if it starts without the
+	// API server.
 	unfencedEvery = 3
-	// minReady is minReadySeconds of the Deployment: as long as the drain delay, as in the chart.
+	// minReady is minReadySeconds of the Deployment. As in the chart, it equals the drain delay.
 	minReady = drainDelay
 )
 
-// Faults carries out a script.
+// Faults makes the faults of a script.
 type Faults struct {
 	settings *fleet.Settings
 	proxy    *fleet.Proxy
@@ -45,23 +47,23 @@ type Faults struct {
 	// network is the first three bytes of the pods' addresses.
 	network string
 
-	// hitting is held while a replica is hit: no two are at once.
+	// hitting is locked during a fault of a replica, so that there is only one at a time.
 	hitting sync.Mutex
 
 	mu   sync.Mutex
 	pods []*fleet.Pod // by name
-	// hitTenants are the authors of the namespaces of which faults are made.
+	// hitTenants are the authors of the namespaces that currently have a fault.
 	hitTenants map[*Author]bool
 	created    int
 	counts     map[script.Fault]int
 	errors     []string
-	// unsettled counts faults that were left out because the fleet was not well before.
+	// unsettled counts faults that were skipped because the fleet was not healthy.
 	unsettled int
-	// alone counts the replicas that are not fenced and started without the API server and with a good stored snapshot, and byStored
-	// those that were ready so.
+	// alone counts restarts of replicas without a fence that had a good stored snapshot and no API server. byStored
+	// counts the replicas that became ready so.
 	alone, byStored int
-	// old is every pod there was, and unfenced has the addresses of those that never fence themselves.
-	old      []*fleet.Pod
+	// allPods has every pod of the run, and unfenced the addresses of those without --fence-after.
+	allPods  []*fleet.Pod
 	unfenced map[string]bool
 }
 
@@ -84,11 +86,11 @@ func (f *Faults) create(ctx context.Context, binary string) (*fleet.Pod, error) 
 	defer f.mu.Unlock()
 	f.unfenced[address] = len(flags) == 0
 	f.pods = append(f.pods, pod)
-	f.old = append(f.old, pod)
+	f.allPods = append(f.allPods, pod)
 	return pod, nil
 }
 
-// remove takes a pod out of the fleet and deletes it.
+// remove removes a pod from the fleet and deletes it.
 func (f *Faults) remove(ctx context.Context, pod *fleet.Pod) error {
 	f.mu.Lock()
 	f.pods = slices.DeleteFunc(f.pods, func(p *fleet.Pod) bool { return p == pod })
@@ -102,11 +104,11 @@ func (f *Faults) all() []*fleet.Pod {
 	return slices.Clone(f.pods)
 }
 
-// Replicas hits replicas, one after another, until ctx ends. Each fault waits until two other replicas get calls: a fleet of
-// which every replica is hit at once answers nobody, and no proxy can help that.
+// Replicas makes faults of replicas, one at a time, until ctx ends. Each fault waits until two other replicas get
+// calls, because a fleet with faults in all replicas cannot answer.
 func (f *Faults) Replicas(ctx context.Context, steps iter.Seq[script.Step]) {
 	for step := range steps {
-		sleep(ctx, step.Rest)
+		sleep(ctx, step.Delay)
 		f.hitting.Lock()
 		if ctx.Err() == nil {
 			f.hitReplica(ctx, step)
@@ -118,7 +120,7 @@ func (f *Faults) Replicas(ctx context.Context, steps iter.Seq[script.Step]) {
 	}
 }
 
-// hitReplica makes one fault of a replica. It is called with hitting locked.
+// hitReplica makes a fault of a replica. It must be called with hitting locked.
 func (f *Faults) hitReplica(ctx context.Context, step script.Step) {
 	pods := f.all()
 	target := pods[step.Target%len(pods)]
@@ -134,7 +136,7 @@ func (f *Faults) hitReplica(ctx context.Context, step script.Step) {
 		return
 	}
 	f.note(step, target.Name)
-	// What is begun is ended and undone, whenever the script ends.
+	// A fault that has begun is completed and undone, even if ctx ends.
 	if err := f.hit(context.WithoutCancel(ctx), step, target); err != nil {
 		f.fail("%s of %s: %v", step.Fault, target.Name, err)
 	}
@@ -145,7 +147,7 @@ func (f *Faults) note(step script.Step, target string) {
 	f.mu.Lock()
 	f.counts[step.Fault]++
 	f.mu.Unlock()
-	f.timeline.Note("%s of %s, lasts %s", step.Fault, target, step.Lasts)
+	f.timeline.Note("%s of %s, lasts %s", step.Fault, target, step.Duration)
 }
 
 func (f *Faults) fail(format string, arguments ...any) {
@@ -156,12 +158,12 @@ func (f *Faults) fail(format string, arguments ...any) {
 	f.errors = append(f.errors, text)
 }
 
-// settle waits until two replicas beside the target get calls, by the proxy's checks and by the pods' own. It reports false where
+// settle waits until two replicas other than the target are ready and get calls from the proxy. It returns false if
 // that takes too long.
 func (f *Faults) settle(ctx context.Context, target *fleet.Pod) bool {
 	const others = 2
 	since := time.Now()
-	for begin := since; ; sleep(ctx, lookEvery) {
+	for begin := since; ; sleep(ctx, pollInterval) {
 		well := 0
 		up, err := f.proxy.Up()
 		if err == nil {
@@ -183,13 +185,13 @@ func (f *Faults) settle(ctx context.Context, target *fleet.Pod) bool {
 			f.mu.Lock()
 			f.unsettled++
 			f.mu.Unlock()
-			f.timeline.Note("the fleet is not well for %s: a fault is left out", settleWithin)
+			f.timeline.Note("the fleet is not healthy within %s: a fault is skipped", settleWithin)
 			return false
 		}
 	}
 }
 
-// hit does one fault, and undoes what is to be undone.
+// hit makes a fault, and undoes it.
 func (f *Faults) hit(ctx context.Context, step script.Step, target *fleet.Pod) error {
 	switch step.Fault {
 	case script.Kill, script.KillLeader:
@@ -198,21 +200,21 @@ func (f *Faults) hit(ctx context.Context, step script.Step, target *fleet.Pod) e
 		target.RestartInPlace()
 	case script.Freeze:
 		target.Freeze()
-		sleep(ctx, step.Lasts)
+		sleep(ctx, step.Duration)
 		target.Thaw()
 	case script.FreezeNode:
 		target.SuspendKubelet(true)
 		target.Freeze()
-		sleep(ctx, step.Lasts)
+		sleep(ctx, step.Duration)
 		target.Thaw()
 		target.SuspendKubelet(false)
 	case script.Cut:
 		target.Line.Cut()
-		sleep(ctx, step.Lasts)
+		sleep(ctx, step.Duration)
 		target.Line.Restore()
 	case script.Silence:
 		target.Line.Silence()
-		sleep(ctx, step.Lasts)
+		sleep(ctx, step.Duration)
 		target.Line.Restore()
 	case script.Evict:
 		return f.replace(ctx, target, target.Binary, false)
@@ -229,7 +231,7 @@ func (f *Faults) hit(ctx context.Context, step script.Step, target *fleet.Pod) e
 	case script.Corrupt:
 		release := target.Hold()
 		target.End()
-		err := f.damage(target, step.Flavour)
+		err := f.damage(target, step.Variant)
 		release()
 		return err
 	case script.RestartAlone, script.CorruptAlone:
@@ -238,9 +240,9 @@ func (f *Faults) hit(ctx context.Context, step script.Step, target *fleet.Pod) e
 		if err := target.Volume.Fill(); err != nil {
 			return err
 		}
-		sleep(ctx, step.Lasts)
-		target.Kill() // while its disk is full
-		sleep(ctx, step.Lasts)
+		sleep(ctx, step.Duration)
+		target.Kill() // it restarts with a full disk
+		sleep(ctx, step.Duration)
 		return target.Volume.Clear()
 	default:
 		return fmt.Errorf("no such fault: %s", step.Fault)
@@ -255,7 +257,8 @@ func (f *Faults) other(pod *fleet.Pod) string {
 	return f.binaries[0]
 }
 
-// replace creates a pod in place of another. A rolling update waits until the new one is ready; an eviction does not.
+// replace creates a pod in place of another. With first, as in a rolling update, it waits until the new pod is ready
+// before it deletes the other.
 func (f *Faults) replace(ctx context.Context, target *fleet.Pod, binary string, first bool) error {
 	pod, err := f.create(ctx, binary)
 	if err != nil {
@@ -278,12 +281,12 @@ func (f *Faults) scale(ctx context.Context, step script.Step, target *fleet.Pod)
 	if err := f.awaitReady(ctx, pod); err != nil {
 		return err
 	}
-	sleep(ctx, step.Lasts)
+	sleep(ctx, step.Duration)
 	return f.remove(ctx, target)
 }
 
 func (f *Faults) awaitReady(ctx context.Context, pod *fleet.Pod) error {
-	for begin := time.Now(); !pod.Ready(); sleep(ctx, lookEvery) {
+	for begin := time.Now(); !pod.Ready(); sleep(ctx, pollInterval) {
 		if time.Since(begin) > readyWithin {
 			return fmt.Errorf("%s is not ready within %s", pod.Name, readyWithin)
 		}
@@ -308,27 +311,27 @@ var damages = []struct {
 	{"doubled", func(content []byte) []byte { return append(content, content...) }},
 }
 
-func (f *Faults) damage(target *fleet.Pod, flavour int) error {
-	damage := damages[flavour%len(damages)]
+func (f *Faults) damage(target *fleet.Pod, variant int) error {
+	damage := damages[variant%len(damages)]
 	files, err := target.Volume.Damage(damage.of)
 	f.timeline.Note("%s: %d stored files %s", target.Name, files, damage.name)
 	return err
 }
 
-// restartAlone has a container start again while it cannot reach the API server.
+// restartAlone restarts a container that cannot reach the API server.
 func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fleet.Pod) error {
 	release := target.Hold()
 	target.Line.Cut()
 	target.End()
-	// One that has never read a namespace has stored nothing: its rules would lack that one.
+	// A replica that has never read one of its namespaces has not stored a snapshot.
 	stored, err := target.Volume.Damage(func(content []byte) []byte { return content })
 	if step.Fault == script.CorruptAlone {
-		err = errors.Join(err, f.damage(target, step.Flavour))
+		err = errors.Join(err, f.damage(target, step.Variant))
 	}
 	release()
-	sleep(ctx, step.Lasts)
+	sleep(ctx, step.Duration)
 	ready := target.Ready()
-	f.timeline.Note("%s, alone, is ready: %t", target.Name, ready)
+	f.timeline.Note("%s, without the API server, is ready: %t", target.Name, ready)
 	f.mu.Lock()
 	if step.Fault == script.RestartAlone && f.unfenced[target.Address] && stored > 0 {
 		f.alone++
@@ -341,8 +344,8 @@ func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fle
 	return err
 }
 
-// unfencedOf returns a replica that is not fenced, where there is one, or the target: alone, a fenced one answers nobody whatever it
-// has stored.
+// unfencedOf returns a replica without a fence, or the target if there is none. A fenced replica without the API server
+// does not become ready.
 func (f *Faults) unfencedOf(pods []*fleet.Pod, target *fleet.Pod) *fleet.Pod {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -354,18 +357,18 @@ func (f *Faults) unfencedOf(pods []*fleet.Pod, target *fleet.Pod) *fleet.Pod {
 	return target
 }
 
-// awaitLeader waits for a leader; nil if there is none for long, or ctx ends.
+// awaitLeader waits for a leader. It returns nil if there is none within settleWithin, or ctx ends.
 func (f *Faults) awaitLeader(ctx context.Context) *fleet.Pod {
-	for begin := time.Now(); time.Since(begin) < settleWithin && ctx.Err() == nil; sleep(ctx, lookEvery) {
+	for begin := time.Now(); time.Since(begin) < settleWithin && ctx.Err() == nil; sleep(ctx, pollInterval) {
 		if leader := f.leader(ctx, f.all()); leader != nil {
 			return leader
 		}
 	}
-	f.timeline.Note("nobody leads: a fault is left out")
+	f.timeline.Note("there is no leader: a fault is skipped")
 	return nil
 }
 
-// leader returns the replica that writes status, by its own word.
+// leader returns the replica whose metrics say that it leads.
 func (f *Faults) leader(ctx context.Context, pods []*fleet.Pod) *fleet.Pod {
 	const leads = "registration_policy_leader 1"
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
@@ -397,7 +400,7 @@ func (f *Faults) end() {
 	}
 }
 
-// names returns the faults that were done, by name.
+// names returns the faults that were made, sorted by name.
 func (f *Faults) names() []script.Fault {
 	var names []script.Fault
 	for fault := range f.counts {
@@ -407,7 +410,7 @@ func (f *Faults) names() []script.Fault {
 	return names
 }
 
-// sleep waits, or until ctx ends.
+// sleep waits for a time, or until ctx ends.
 func sleep(ctx context.Context, wait time.Duration) {
 	select {
 	case <-ctx.Done():

@@ -1,7 +1,7 @@
-// Command chaos does to a fleet of operators what can happen to it, and checks that every answer that Okta got, and all that
-// status said, is what the product promises. The last line says how many checks passed and failed; with failures it exits 1.
+// Command chaos makes faults in a fleet of operators, and checks every answer to Okta and every status against what the
+// product promises. The last line has the numbers of passed and failed checks. If a check failed, it exits with 1.
 //
-// It is run in the work tree, by `make chaos`, which provides kube-apiserver, etcd (KUBEBUILDER_ASSETS) and haproxy
+// `make chaos` runs it in the work tree and provides kube-apiserver, etcd (KUBEBUILDER_ASSETS) and haproxy
 // (PROXIES_DIR).
 package main
 
@@ -24,12 +24,12 @@ func main() {
 	defer stop()
 	o := options{out: os.Stdout}
 	flag.DurationVar(&o.duration, "duration", 2*time.Minute, "how long faults are made")
-	flag.Uint64Var(&o.seed, "seed", 0, "of the script and the policies; 0: a random one, which is printed")
-	flag.IntVar(&o.replicas, "replicas", 3, "replicas of the fleet")
-	flag.IntVar(&o.rate, "rate", 450, "calls a second")
-	flag.StringVar(&o.keep, "keep", "", "directory for logs and everything else, kept; unset: one that is removed unless something failed")
-	flag.BoolVar(&o.checks, "checks", true, "the proxy has health checks of its own; without, no replica is frozen")
-	flag.Func("only", "faults, with commas between; there are no others then", func(text string) error {
+	flag.Uint64Var(&o.seed, "seed", 0, "seed of the script and the policies; 0: a random seed, which is printed")
+	flag.IntVar(&o.replicas, "replicas", 3, "number of replicas")
+	flag.IntVar(&o.rate, "rate", 450, "calls per second")
+	flag.StringVar(&o.keep, "keep", "", "directory for logs and other files; default: a temporary one, kept only after a failure")
+	flag.BoolVar(&o.checks, "checks", true, "use health checks in the proxy; without them no replica is frozen")
+	flag.Func("only", "comma-separated faults; no others are made", func(text string) error {
 		for name := range strings.SplitSeq(text, ",") {
 			o.only = append(o.only, script.Fault(name))
 		}

@@ -8,8 +8,8 @@ import (
 	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
-// own is the operator's own namespace. The others are those of tenants: each is bounded to the calls of a source of its own, and to an
-// amount of memory. From one the rights are taken, one is deleted and flooded, and one is left alone.
+// own is the operator's own namespace. The others are namespaces of tenants, each bounded to its own source and to a
+// memory budget. Faults remove the rights in withdrawn, delete and flood unsteady, and do not touch leftAlone.
 const (
 	own       = "registration"
 	withdrawn = "team-a"
@@ -17,18 +17,18 @@ const (
 	leftAlone = "team-c"
 )
 
-// tenants are the namespaces of tenants, and ownSources the sources that no tenant has.
+// tenants are the namespaces of tenants. ownSources are sources that belong to no tenant.
 var (
 	tenants    = []string{withdrawn, unsteady, leftAlone}
 	ownSources = []string{"rulAlpha1", "rulBeta1"}
 )
 
-// tenantBudget is what each tenant may take in memory.
+// tenantBudget is the memory budget of each tenant, in bytes.
 const tenantBudget = 1 << 20
 
 func namespaces() []string { return append([]string{own}, tenants...) }
 
-// scopeOf returns the sources that a namespace decides for; nil means all.
+// scopeOf returns the sources to which a namespace is bounded. nil means all.
 func scopeOf(namespace string) []string {
 	if namespace == own {
 		return nil
@@ -36,7 +36,7 @@ func scopeOf(namespace string) []string {
 	return []string{fmt.Sprintf("rulTenant%d", slices.Index(tenants, namespace)+1)}
 }
 
-// sources are those of the calls that are made.
+// sources returns the sources of all calls.
 func sources() []string {
 	all := slices.Clone(ownSources)
 	for _, tenant := range tenants {
@@ -45,7 +45,7 @@ func sources() []string {
 	return all
 }
 
-// scopes and limits are what the operators are told of the namespaces, and namespaceFlags how.
+// scopes returns the bounds of the namespaces, as in --namespace-sources.
 func scopes() policyobject.Scopes {
 	scopes := policyobject.Scopes{}
 	for _, tenant := range tenants {
@@ -54,6 +54,7 @@ func scopes() policyobject.Scopes {
 	return scopes
 }
 
+// limits returns the budgets of the namespaces, as in --namespace-limits.
 func limits() budget.Limits {
 	limits := budget.Limits{}
 	for _, tenant := range tenants {
@@ -62,6 +63,7 @@ func limits() budget.Limits {
 	return limits
 }
 
+// namespaceFlags returns the operator's flags for the namespaces.
 func namespaceFlags() []string {
 	var flags []string
 	for _, namespace := range namespaces() {

@@ -6,8 +6,8 @@ import (
 	"net"
 )
 
-// freeNetwork returns the first three bytes of addresses that nobody else listens on: each pod of a run has an address of the
-// loopback network for itself, as it would have in a cluster.
+// freeNetwork returns the first three bytes of an unused /24 network in 127.0.0.0/8. Each pod gets its own address in
+// it, as it would in a cluster.
 func freeNetwork() string {
 	for {
 		const bytes = 254

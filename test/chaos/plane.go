@@ -10,13 +10,13 @@ import (
 	"registrationpolicy.dev/operator/test/chaos/script"
 )
 
-// slowness is what a slow line takes each way.
-const slowness = 150 * time.Millisecond
+// addedLatency is the latency of a slow connection in each direction.
+const addedLatency = 150 * time.Millisecond
 
-// Plane hits the control plane, one after another, until ctx ends.
+// Plane makes faults of the control plane, one at a time, until ctx ends.
 func (f *Faults) Plane(ctx context.Context, steps iter.Seq[script.Step]) {
 	for step := range steps {
-		sleep(ctx, step.Rest)
+		sleep(ctx, step.Delay)
 		if ctx.Err() != nil {
 			return
 		}
@@ -28,7 +28,8 @@ func (f *Faults) Plane(ctx context.Context, steps iter.Seq[script.Step]) {
 	}
 }
 
-// hitPlane makes one fault of the control plane, or of the lines to it, and returns once it serves again.
+// hitPlane makes one fault of the control plane or the connections to it. It returns when the API server is ready
+// again.
 func (f *Faults) hitPlane(ctx context.Context, step script.Step) error {
 	if step.Fault == script.Slow || step.Fault == script.SlowAll {
 		return f.slow(ctx, step)
@@ -42,7 +43,7 @@ func (f *Faults) hitPlane(ctx context.Context, step script.Step) error {
 		if err := program.Signal(syscall.SIGSTOP); err != nil {
 			return err
 		}
-		sleep(ctx, step.Lasts)
+		sleep(ctx, step.Duration)
 		if err := program.Signal(syscall.SIGCONT); err != nil {
 			return err
 		}
@@ -51,17 +52,17 @@ func (f *Faults) hitPlane(ctx context.Context, step script.Step) error {
 			return err
 		}
 		for program.Running() {
-			sleep(ctx, lookEvery)
+			sleep(ctx, pollInterval)
 		}
-		sleep(ctx, step.Lasts)
+		sleep(ctx, step.Duration)
 		if _, err := program.Start(); err != nil {
 			return err
 		}
 	default:
 		return fmt.Errorf("no such fault: %s", step.Fault)
 	}
-	for begin := time.Now(); !f.plane.Serves(ctx); sleep(ctx, lookEvery) {
-		if !f.plane.APIServer.Running() { // it ends when it starts without etcd
+	for begin := time.Now(); !f.plane.Serves(ctx); sleep(ctx, pollInterval) {
+		if !f.plane.APIServer.Running() { // kube-apiserver exits if it starts without etcd
 			if _, err := f.plane.APIServer.Start(); err != nil {
 				return err
 			}
@@ -73,7 +74,7 @@ func (f *Faults) hitPlane(ctx context.Context, step script.Step) error {
 	return nil
 }
 
-// slow slows the lines to the API server, until edits were ready meanwhile.
+// slow adds latency to connections to the API server. It ends when edits made meanwhile were Ready.
 func (f *Faults) slow(ctx context.Context, step script.Step) error {
 	pods := f.all()
 	if step.Fault == script.Slow {
@@ -81,9 +82,9 @@ func (f *Faults) slow(ctx context.Context, step script.Step) error {
 	}
 	since := f.timeline.Now()
 	for _, pod := range pods {
-		pod.Line.Slow(slowness)
+		pod.Line.Slow(addedLatency)
 		defer pod.Line.Slow(0)
 	}
-	sleep(ctx, step.Lasts)
+	sleep(ctx, step.Duration)
 	return f.awaitReadyEdits(ctx, since)
 }

@@ -24,32 +24,33 @@ import (
 )
 
 const (
-	// ownPolicies and tenantPolicies are how many policies there are at most in a namespace; the first is always there and uses both
-	// lists, so that every state has a digest of its own.
+	// ownPolicies and tenantPolicies are the maximum numbers of policies in a namespace. The first policy always exists
+	// and uses both lists, so that every state has its own digest.
 	ownPolicies, tenantPolicies = 7, 3
-	// leastPause and mostPause are between two changes: long enough, now and then, that a generation comes into force everywhere.
-	leastPause, mostPause = 50 * time.Millisecond, 1500 * time.Millisecond
-	// longPauseEvery and longPause: one in so many pauses is that long.
+	// minPause and maxPause limit the pause between two changes.
+	minPause, maxPause = 50 * time.Millisecond, 1500 * time.Millisecond
+	// One in longPauseEvery pauses is longPause, in which a generation can come into force everywhere.
 	longPauseEvery, longPause = 6, 5 * time.Second
-	// afterDoubt is the time given to a request whose answer was lost, to be carried out or not.
+	// afterDoubt is the wait after a write with a lost response, in which a pending request may still be carried out.
 	afterDoubt = time.Second
-	// apiTimeout is the time for one call to the API server, and apiRetry when the next is made.
+	// apiTimeout is the timeout of one API request, and apiRetry the pause before the next attempt.
 	apiTimeout, apiRetry = 3 * time.Second, 200 * time.Millisecond
 )
 
-// policyState is all policies of a namespace as they are stored from one moment to another; listState the same for a list.
+// policyState is a state of all policies of a namespace, with the period in which it was stored.
 type policyState struct {
 	specs map[string]writtenSpec
 	span  history.Span
 }
 
+// listState is a state of a list, with the period in which it was stored.
 type listState struct {
 	text   string
 	stored bool
 	span   history.Span
 }
 
-// lists are the lists of a namespace at a moment, in the order of listNames.
+// lists has a state of each list of a namespace, in the order of listNames.
 type lists [history.ListCount]*listState
 
 // writtenSpec is the spec of a policy, the number of the change that wrote it, and its size as JSON.
@@ -59,12 +60,12 @@ type writtenSpec struct {
 	size   int64
 }
 
-// Author changes policies and lists of a namespace without end, and keeps what it has stored when. It is the only one that writes them.
+// Author changes the policies and lists of a namespace, and records what it stored when. Nothing else writes them.
 type Author struct {
 	client    client.Client
 	timeline  *fleet.Timeline
 	namespace string
-	scope     []string // the sources that the namespace decides for; nil means all
+	scope     []string // the sources to which the namespace is bounded; nil means all
 	names     int      // of policies
 	chance    *rand.Rand
 	compiler  *compiler
@@ -74,20 +75,20 @@ type Author struct {
 	lists    [history.ListCount][]listState
 	known    map[string]bool // digests of the states
 	changes  int
-	doubts   int                  // changes whose answer was lost, or refused for the time being
-	uids     map[string]types.UID // of what is stored, by type and name
+	doubts   int                  // changes with a lost or failed response
+	uids     map[string]types.UID // of stored objects, by type and name
 
 	noting sync.Mutex
 	stored map[history.Generation]firstStored
 }
 
-// firstStored is the state of the policies that first had a generation, and when the write of it was sent.
+// firstStored is the first state of the policies that contains a generation, and the time at which its write was sent.
 type firstStored struct {
 	state int
 	begin history.Moment
 }
 
-// newAuthor returns the author of a namespace. The namespace has to be there, without policies and lists.
+// newAuthor returns the author of a namespace, which must exist without policies and lists.
 func newAuthor(c client.Client, timeline *fleet.Timeline, namespace string, seed uint64) (*Author, error) {
 	compiler, err := newCompiler(namespace)
 	if err != nil {
@@ -104,20 +105,20 @@ func newAuthor(c client.Client, timeline *fleet.Timeline, namespace string, seed
 	if namespace == own {
 		a.names = ownPolicies
 	}
-	lane := slices.Index(namespaces(), namespace) // tells the random numbers of the authors apart
-	a.chance = rand.New(rand.NewPCG(seed, authorLane+uint64(lane)))
+	stream := slices.Index(namespaces(), namespace) // each author has its own stream of random numbers
+	a.chance = rand.New(rand.NewPCG(seed, authorStream+uint64(stream)))
 	return a, nil
 }
 
-// authorLane is the first of the streams of random numbers that authors take. The script has those before.
-const authorLane = 10
+// authorStream is the first stream of random numbers of authors. The script uses lower ones.
+const authorStream = 10
 
-// Run makes changes until ctx ends. A change that is begun is ended, for as long as it takes.
+// Run makes changes until ctx ends. It completes the last change, however long that takes.
 func (a *Author) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		var pause time.Duration
 		if err := a.exclusively(func() error {
-			if pause = leastPause + time.Duration(a.chance.Int64N(int64(mostPause-leastPause))); a.chance.IntN(longPauseEvery) == 0 {
+			if pause = minPause + time.Duration(a.chance.Int64N(int64(maxPause-minPause))); a.chance.IntN(longPauseEvery) == 0 {
 				pause = longPause
 			}
 			return a.change(context.WithoutCancel(ctx))
@@ -129,14 +130,14 @@ func (a *Author) Run(ctx context.Context) error {
 	return nil
 }
 
-// exclusively calls a function that makes changes, while nobody else makes any.
+// exclusively calls change while no other change is made.
 func (a *Author) exclusively(change func() error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return change()
 }
 
-// fill stores the policies and lists that a run begins with.
+// fill stores the initial policies and lists.
 func (a *Author) fill(ctx context.Context) error {
 	for i := range listNames {
 		if err := a.writeList(ctx, i); err != nil {
@@ -153,7 +154,7 @@ func (a *Author) fill(ctx context.Context) error {
 
 func policyName(i int) string { return fmt.Sprintf("policy-%d", i) }
 
-// change makes one change, of one object.
+// change makes a random change of one object.
 func (a *Author) change(ctx context.Context) error {
 	const listsOf, deletionsOf, all = 15, 12, 100
 	if a.chance.IntN(all) < listsOf {
@@ -170,7 +171,7 @@ func (a *Author) change(ctx context.Context) error {
 	return a.writePolicy(ctx, policyName(i))
 }
 
-// writePolicy gives a policy a new spec. No state of the policies was there before.
+// writePolicy gives a policy a new spec, which is unique in the namespace.
 func (a *Author) writePolicy(ctx context.Context, name string) error {
 	a.changes++
 	return a.putPolicy(ctx, name, randomSpec(a.chance, a.scope, name == policyName(0), a.changes))
@@ -197,8 +198,8 @@ func (a *Author) removePolicy(ctx context.Context, name string) error {
 	return a.changePolicies(ctx, name, next)
 }
 
-// changePolicies stores the next state of the policies, which differs in one of that name. A state that was there before would have an
-// answer's age in doubt: it is left out.
+// changePolicies stores the next state of the policies, which differs in the policy with that name. It skips a state
+// that existed before, because the age of an answer by it would be ambiguous.
 func (a *Author) changePolicies(ctx context.Context, name string, next policyState) error {
 	written, stays := next.specs[name]
 	_, existed := a.policies[len(a.policies)-1].specs[name]
@@ -219,7 +220,7 @@ func (a *Author) changePolicies(ctx context.Context, name string, next policySta
 	if err != nil {
 		return err
 	}
-	if stays { // what the API server adds counts
+	if stays { // the stored spec includes defaults that the API server adds
 		written.spec = object.Spec
 		if written.size, err = specSize(object); err != nil {
 			return err
@@ -245,7 +246,7 @@ func (a *Author) removeList(ctx context.Context, list int) error {
 	return a.changeList(ctx, list, listState{})
 }
 
-// newestLists returns the lists as they are stored.
+// newestLists returns the newest state of each list.
 func (a *Author) newestLists() lists {
 	var newest lists
 	for i, states := range a.lists {
@@ -274,8 +275,9 @@ func (a *Author) changeList(ctx context.Context, list int, next listState) error
 	return nil
 }
 
-// repeats reports whether the rules of a state were there before, and notes them. Those of a namespace that goes or comes, which has no
-// first policy, or that is beyond its budget, are the same again and again.
+// repeats reports whether an earlier state had the same rules, and records the rules. It returns false for a namespace
+// that is being deleted or created, which has no first policy, and for one beyond its budget: their rules always
+// repeat.
 func (a *Author) repeats(ctx context.Context, policies *policyState, lists lists) (bool, error) {
 	if _, stays := policies.specs[policyName(0)]; !stays {
 		return false, nil
@@ -299,7 +301,7 @@ func specSize(policy *v1alpha1.RegistrationPolicy) (int64, error) {
 	return int64(len(text)), err
 }
 
-// newest returns the generation that was written last.
+// newest returns the generation of the last write.
 func (a *Author) newest() []history.Generation {
 	a.noting.Lock()
 	defer a.noting.Unlock()
@@ -326,9 +328,9 @@ func (a *Author) storedSince(since history.Moment) []history.Generation {
 	return generations
 }
 
-// store makes one object be as set makes it, or be gone, and returns only when that is certain. Whoever asks for the same
-// thing again does not make it twice: each write says which version it replaces.
-// isNew says that there is no such object, as far as is known.
+// store writes an object as set makes it, or removes it, and returns when the result is certain. A repeated attempt
+// cannot write twice, because each write names the version that it replaces. isNew says that the object does not exist
+// yet, as far as known.
 func (a *Author) store(ctx context.Context, object client.Object, remove, isNew bool, set func()) (history.Generation, error) {
 	doubt, key := false, fmt.Sprintf("%T %s", object, object.GetName())
 	for {
@@ -360,7 +362,7 @@ func (a *Author) store(ctx context.Context, object client.Object, remove, isNew 
 		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) {
 			return history.Generation{}, fmt.Errorf("store %s: %w", object.GetName(), err)
 		}
-		doubt = doubt || !apierrors.IsConflict(err) // that is a write of status in between
+		doubt = doubt || !apierrors.IsConflict(err) // a conflict is certain: the operator wrote the status in between
 		time.Sleep(apiRetry)
 	}
 }
@@ -392,14 +394,14 @@ func (a *Author) storeOnce(ctx context.Context, object client.Object, remove boo
 	if err != nil {
 		return false, err
 	}
-	if same(before, after) { // an earlier attempt was carried out
+	if same(before, after) { // an earlier attempt succeeded
 		return true, nil
 	}
 	err = a.client.Update(ctx, object)
 	return err == nil, err
 }
 
-// same tells whether two objects say the same, but for defaults that the API server has written.
+// same reports whether spec and data of two objects are equal.
 func same(stored, wanted map[string]any) bool {
 	for _, member := range []string{"spec", "data"} {
 		if fmt.Sprint(stored[member]) != fmt.Sprint(wanted[member]) {

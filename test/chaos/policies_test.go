@@ -21,8 +21,8 @@ import (
 	"registrationpolicy.dev/operator/test/chaos/history"
 )
 
-// The history is what everything is held against: whatever happens to the API server in between, its newest version has to be
-// what is stored.
+// The history is what everything is held against: whatever happens to the API server in between, its newest version has
+// to be what is stored.
 func TestWhatIsNotedIsWhatIsStoredWhateverHappensToTheAPIServer(t *testing.T) {
 	t.Chdir("../..")
 	dir := t.TempDir()
@@ -76,7 +76,7 @@ func TestWhatIsNotedIsWhatIsStoredWhateverHappensToTheAPIServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			for !plane.Serves(ctx) {
-				time.Sleep(lookEvery)
+				time.Sleep(pollInterval)
 			}
 		}
 	}

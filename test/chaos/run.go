@@ -18,32 +18,33 @@ import (
 
 const (
 	credential = "Basic Y2hhb3M6YS1zZWNyZXQtb2YtdGhlLXRlc3Q="
-	// fenceAfter is what most of the operators are told: without it, a replica that is cut off answers by what it knows for as long as
-	// it is cut off, and there is no bound but that.
-	fenceAfter = script.LongestProof
-	// staleness is the bound on the age of rules of a fenced replica. They are as new as a report that was sent no longer ago than
-	// that: whatever had been stored by then is in them.
+	// fenceAfter is the --fence-after of most replicas. A replica without it answers by its last rules for as long as
+	// it is cut off.
+	fenceAfter = script.FenceAfter
+	// staleness is the maximum age of the rules of a fenced replica: they include everything that was stored at the
+	// time of its last proof, which is at most --fence-after old.
 	staleness = fenceAfter
-	// reconnection is the time from when an API server can be reached again to rules by what it has: an informer waits up to 30 s,
-	// and up to as much again by chance, between two tries. The rest is for the build.
+	// reconnection is the time from a reachable API server to current rules: an informer waits up to 30 s plus jitter
+	// of up to 30 s between two attempts. The rest is for the build.
 	reconnection = time.Minute + 3*time.Second
-	// unfencedStaleness is the bound for a replica without --fence-after: it is cut off for no longer than the script says.
+	// unfencedStaleness is the maximum age of the rules of a replica without --fence-after.
 	unfencedStaleness = script.LongestCut + outage + reconnection
-	// again is the time from when a namespace may be read again to when a replica finds out: it asks every few seconds.
-	again = 10 * time.Second
-	// outage is how long the API server may be away just then: a fault of its own, and its start on a busy machine.
+	// readableAgainWithin is how long a replica may take to find out that a namespace is readable again. It tries every
+	// few seconds.
+	readableAgainWithin = 10 * time.Second
+	// outage is how long a fault of the API server may last at the same time, including its start on a busy machine.
 	outage = 30 * time.Second
-	// drainDelay is half of the chart's: the stand-ins spread endpoints within half a second.
+	// drainDelay is half of the chart's, because the simulated controllers update endpoints within half a second.
 	drainDelay = 5 * time.Second
-	// grace is the grace period of a pod: drain delay, shutdown timeout and a margin.
+	// grace is the termination grace period of a pod: drain delay, shutdown timeout and a margin.
 	grace = 15 * time.Second
-	// snapshotOctets is the size of a volume for a snapshot.
-	snapshotOctets = 1 << 20
-	// calmWithin is how long a fleet may take after the last fault until every policy is ready.
+	// snapshotBytes is the size of a volume for a snapshot.
+	snapshotBytes = 1 << 20
+	// calmWithin is how long the fleet may take after the last fault until every policy is Ready.
 	calmWithin = 2 * time.Minute
 )
 
-// ports are where every replica listens, on an address of its own.
+// ports are the ports of every replica.
 var ports = fleet.Ports{Hook: 18080, Probes: 18081, Metrics: 18082}
 
 type options struct {
@@ -62,28 +63,28 @@ type chaos struct {
 	dir      string
 	timeline *fleet.Timeline
 
-	plane     *fleet.Plane
-	proxy     *fleet.Proxy
-	endpoints *fleet.Endpoints
-	faults    *Faults
-	authors   []*Author
-	okta      *Okta
-	watcher   *Watcher
-	heart     *heart
+	plane         *fleet.Plane
+	proxy         *fleet.Proxy
+	endpoints     *fleet.Endpoints
+	faults        *Faults
+	authors       []*Author
+	okta          *Okta
+	watcher       *Watcher
+	stallDetector *stallDetector
 }
 
-// run makes a run, reports it, and says whether everything held.
+// run makes a run, prints its report, and reports whether all checks passed.
 func run(ctx context.Context, o options) (passed bool, err error) {
 	fmt.Fprintf(o.out, "chaos: seed %d, %s, %d replicas, %d calls a second, fence after %s, rules at most %s old, or %s unfenced\n",
 		o.seed, o.duration, o.replicas, o.rate, fenceAfter, staleness, unfencedStaleness)
 	if !o.checks {
-		fmt.Fprintln(o.out, "chaos: the proxy has no health checks, and repeats connections that are refused; nothing is frozen")
+		fmt.Fprintln(o.out, "chaos: the proxy has no health checks, and repeats refused connections; nothing is frozen")
 		if len(o.only) == 0 {
-			o.only = script.Answered()
+			o.only = script.NeverHanging()
 		}
 	}
 	c := &chaos{options: o, dir: o.keep, timeline: fleet.NewTimeline()}
-	c.heart = &heart{timeline: c.timeline}
+	c.stallDetector = &stallDetector{timeline: c.timeline}
 	if c.dir == "" {
 		if c.dir, err = os.MkdirTemp("", "chaos"); err != nil {
 			return false, err
@@ -119,13 +120,13 @@ func run(ctx context.Context, o options) (passed bool, err error) {
 	return c.report(calm)
 }
 
-// start starts everything, and returns once the fleet answers.
+// start starts everything, and returns when the fleet is ready.
 func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	binaries, err := build(ctx, c.dir)
 	if err != nil {
 		return err
 	}
-	fleet.Ahead()
+	fleet.RaisePriority()
 	if c.plane, err = fleet.StartPlane(ctx, os.Getenv("KUBEBUILDER_ASSETS"), c.dir); err != nil {
 		return err
 	}
@@ -154,7 +155,7 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 		Client: admin, Timeline: c.timeline, Proxy: c.proxy, Ports: ports, Namespace: own, Service: hookName,
 	}
 	collector := &fleet.Collector{Client: admin, Timeline: c.timeline, Namespace: own}
-	for _, standIn := range []interface{ Run(ctx context.Context) }{c.endpoints, ingress, collector, c.heart} {
+	for _, standIn := range []interface{ Run(ctx context.Context) }{c.endpoints, ingress, collector, c.stallDetector} {
 		standIns.Go(func() { standIn.Run(ctx) })
 	}
 	credentials := filepath.Join(c.dir, "hook-auth")
@@ -165,7 +166,7 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	c.faults = &Faults{
 		settings: &fleet.Settings{
 			Client: admin, Timeline: c.timeline, Plane: c.plane, Ports: ports, Namespace: own, Labels: podLabels,
-			Dir: c.dir, DrainDelay: drainDelay, Grace: grace, SnapshotOctets: snapshotOctets,
+			Dir: c.dir, DrainDelay: drainDelay, Grace: grace, SnapshotBytes: snapshotBytes,
 			Flags: append([]string{"--hook-auth-dir", credentials, "--service-name", hookName}, namespaceFlags()...),
 		},
 		tenancy: &Tenancy{client: admin, role: role, unreadable: map[string][]history.Span{}}, authors: c.authors, watcher: c.watcher,
@@ -191,15 +192,15 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	return nil
 }
 
-// act makes calls, changes and faults, and then waits for calm: it reports whether every policy became ready.
+// act makes calls, changes and faults for the duration. Then it waits, and reports whether every policy became Ready.
 func (c *chaos) act(ctx context.Context) (calm bool, err error) {
 	c.timeline.Note("calls, changes and faults begin")
-	calling, hangUp := context.WithCancel(ctx)
-	watching, lookAway := context.WithCancel(ctx)
-	faulting, spare := context.WithTimeout(ctx, c.duration)
-	defer spare()
-	changing, hold := context.WithCancel(ctx)
-	defer hold()
+	calling, stopCalls := context.WithCancel(ctx)
+	watching, stopWatching := context.WithCancel(ctx)
+	faulting, stopFaults := context.WithTimeout(ctx, c.duration)
+	defer stopFaults()
+	changing, stopChanges := context.WithCancel(ctx)
+	defer stopChanges()
 	var calls, changes, faults, watch sync.WaitGroup
 	calls.Go(func() { c.okta.Run(calling) })
 	watch.Go(func() { c.watcher.Run(watching) })
@@ -211,31 +212,31 @@ func (c *chaos) act(ctx context.Context) (calm bool, err error) {
 	for i, author := range c.authors {
 		changes.Go(func() { failed[i] = author.Run(changing) })
 	}
-	faults.Wait() // for edits that are ready, too
-	hold()
+	faults.Wait() // some faults wait for Ready edits, so changes must go on
+	stopChanges()
 	changes.Wait()
 	c.timeline.Note("changes and faults are over")
-	lookAway()
+	stopWatching()
 	watch.Wait()
-	for begin := time.Now(); ; sleep(ctx, lookEvery) {
-		c.watcher.look(ctx)
-		calm = c.watcher.all
+	for begin := time.Now(); ; sleep(ctx, pollInterval) {
+		c.watcher.observe(ctx)
+		calm = c.watcher.allReady
 		if calm || time.Since(begin) > calmWithin || ctx.Err() != nil {
 			break
 		}
 	}
-	c.timeline.Note("every policy is ready: %t", calm)
-	sleep(ctx, settled) // calls by which calm is seen
-	hangUp()
+	c.timeline.Note("every policy is Ready: %t", calm)
+	sleep(ctx, settled) // for some calls in this state
+	stopCalls()
 	calls.Wait()
 	return calm, errors.Join(errors.Join(failed...), ctx.Err())
 }
 
-// history returns what happened.
+// history returns the history of the run.
 func (c *chaos) history(ctx context.Context) (*history.History, *Versions, error) {
 	calls := c.okta.calls
 	starts := map[string][]history.Moment{}
-	for _, pod := range c.faults.old {
+	for _, pod := range c.faults.allPods {
 		starts[pod.Address] = pod.Starts()
 	}
 	for i := range calls {
@@ -246,7 +247,7 @@ func (c *chaos) history(ctx context.Context) (*history.History, *Versions, error
 			}
 		}
 	}
-	versions, err := settle(ctx, c.authors, calls, unfencedStaleness)
+	versions, err := findVersions(ctx, c.authors, calls, unfencedStaleness)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -258,8 +259,9 @@ func (c *chaos) history(ctx context.Context) (*history.History, *Versions, error
 		namespaces[name].Unreadable = spans
 	}
 	return &history.History{
-		Versions: versions.byDigest, Namespaces: namespaces, Calls: calls, Sights: c.watcher.sights, Terms: c.endpoints.Terms(),
-		Unfenced: c.faults.unfenced, Standstills: c.heart.standstills(),
+		Versions: versions.byDigest, Namespaces: namespaces, Calls: calls, Observations: c.watcher.observations,
+		ServingPeriods: c.endpoints.ServingPeriods(),
+		Unfenced:       c.faults.unfenced, Stalls: c.stallDetector.stalls(),
 	}, versions, nil
 }
 
@@ -275,7 +277,7 @@ func (c *chaos) stop() {
 	}
 }
 
-// build builds the operator twice, as two versions.
+// build builds the operator in two versions.
 func build(ctx context.Context, dir string) (binaries [2]string, err error) {
 	for i, version := range []string{"v0.0.0-chaos.1", "v0.0.0-chaos.2"} {
 		binaries[i] = filepath.Join(dir, "operator-"+version)

@@ -9,27 +9,27 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 )
 
-// The things that policies are made of. Calls are made of the same, so that each change matters to some.
+// The values in random policies. Calls use the same values, so that each change of a policy affects some calls.
 var (
 	domains   = []string{"alpha.example", "beta.example", "gamma.example", "delta.example", "sub.alpha.example", "deep.sub.beta.example"}
 	people    = []string{"jo", "mia", "eve"}
 	listNames = []string{"list-a", "list-b"}
 )
 
-// allowList and denyList number the lists of each namespace: one that its policies allow by, and one that they deny by.
+// allowList and denyList are the indexes of a namespace's lists: policies allow by one and deny by the other.
 const allowList, denyList = 0, 1
 
 func pick[T any](chance *rand.Rand, from []T) T { return from[chance.IntN(len(from))] }
 
-// some returns a few of them, without repetition, and at least one.
-func some[T any](chance *rand.Rand, from []T, most int) []T {
-	mixed := slices.Clone(from)
-	chance.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
-	return mixed[:1+chance.IntN(min(most, len(mixed)))]
+// pickSome returns between one and limit random elements, without repetition.
+func pickSome[T any](chance *rand.Rand, from []T, limit int) []T {
+	shuffled := slices.Clone(from)
+	chance.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	return shuffled[:1+chance.IntN(min(limit, len(shuffled)))]
 }
 
-// randomSpec returns a spec like no other of its namespace: its message has the number. A namespace with a scope names all of it, as a
-// policy must that is to be accepted, but for a few that name nothing.
+// randomSpec returns a spec that is unique in its namespace, because its message has the number. In a namespace with a
+// scope, most specs name the whole scope, as an accepted policy must. A few name no sources.
 func randomSpec(chance *rand.Rand, scope []string, bothLists bool, number int) v1alpha1.RegistrationPolicySpec {
 	one := func(in int) bool { return chance.IntN(in) == 0 }
 	spec := v1alpha1.RegistrationPolicySpec{Mode: v1alpha1.ModeEnforce, Message: v1alpha1.Message(fmt.Sprintf("Change %d.", number))}
@@ -38,12 +38,12 @@ func randomSpec(chance *rand.Rand, scope []string, bothLists bool, number int) v
 	}
 	switch {
 	case scope == nil && one(3):
-		spec.AppliesTo = &v1alpha1.AppliesTo{Sources: sourcesOf(some(chance, ownSources, 2))}
+		spec.AppliesTo = &v1alpha1.AppliesTo{Sources: sourcesOf(pickSome(chance, ownSources, 2))}
 	case scope != nil && !one(8):
 		spec.AppliesTo = &v1alpha1.AppliesTo{Sources: sourcesOf(scope)}
 	}
 	allow, deny := &v1alpha1.Allow{}, &v1alpha1.Deny{}
-	for _, domain := range some(chance, domains, 3) {
+	for _, domain := range pickSome(chance, domains, 3) {
 		if one(4) {
 			domain = "*." + domain
 		}
@@ -78,7 +78,7 @@ func randomSpec(chance *rand.Rand, scope []string, bothLists bool, number int) v
 	return spec
 }
 
-// floodSpec returns a small spec like no other of its namespace.
+// floodSpec returns a small spec that is unique in its namespace.
 func floodSpec(scope []string, number int) v1alpha1.RegistrationPolicySpec {
 	return v1alpha1.RegistrationPolicySpec{
 		Mode: v1alpha1.ModeEnforce, Message: v1alpha1.Message(fmt.Sprintf("Change %d.", number)),
@@ -102,13 +102,13 @@ func listReference(name string, optional bool) v1alpha1.ListReference {
 	return reference
 }
 
-// randomList returns a list like no other of the run.
+// randomList returns the text of a list that is unique in the run.
 func randomList(chance *rand.Rand, number int) string {
-	entries := append(some(chance, domains, 3), fmt.Sprintf("change-%d.example", number))
+	entries := append(pickSome(chance, domains, 3), fmt.Sprintf("change-%d.example", number))
 	return strings.Join(entries, "\n") + "\n"
 }
 
-// bigList returns a list like no other of the run, of so many lines.
+// bigList returns the text of a list with a number of lines that is unique in the run.
 func bigList(number, lines int) string {
 	var text strings.Builder
 	for i := range lines {

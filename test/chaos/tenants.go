@@ -23,22 +23,23 @@ import (
 )
 
 const (
-	// readyEditWithin is how long it may take until an edit is ready, while replicas are frozen or cut off one after another: one that is
-	// not fenced counts for as long as it is cut off.
+	// readyEditWithin is how long an edit may take to become Ready while replicas are frozen or cut off one after
+	// another. A replica without a fence delays Ready for as long as it is cut off.
 	readyEditWithin = 2*script.LongestCut + outage
-	// wellWithin is how long a fleet may take to have all of its replicas ready while none is hit.
-	wellWithin = time.Minute
-	// toldWithin is how long status may take to say that policies are more than their budget.
-	toldWithin = time.Minute
-	// floodPrefix begins the names of policies of a flood, and floodLines is how many lines its list has: more than a tenant's budget.
+	// healthyWithin is how long all replicas may take to become ready while none has a fault.
+	healthyWithin = time.Minute
+	// refusalWithin is how long status may take to refuse policies for their budget.
+	refusalWithin = time.Minute
+	// floodPrefix is the prefix of the names of a flood's policies. floodLines is the number of lines of its list,
+	// which is beyond a tenant's budget.
 	floodPrefix = "flood-"
 	floodLines  = 20_000
 )
 
-// floodPolicies is how many policies of a flood are more than a tenant's budget, whatever is in them.
+// floodPolicies is the number of policies that is beyond a tenant's budget even if they are empty.
 var floodPolicies = tenantBudget/int(budget.PolicyCost(0)) + 1
 
-// Tenancy is what tenants' namespaces are made of.
+// Tenancy manages the operator's rights in the tenants' namespaces, and records when they were unreadable.
 type Tenancy struct {
 	client client.Client
 	role   *rbacv1.Role
@@ -47,28 +48,29 @@ type Tenancy struct {
 	unreadable map[string][]history.Span
 }
 
-// hide notes that a namespace may be unreadable from now on, show that it no longer is.
-func (t *Tenancy) hide(namespace string, now history.Moment) {
+// markUnreadable records that a namespace may be unreadable from now on.
+func (t *Tenancy) markUnreadable(namespace string, now history.Moment) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.unreadable[namespace] = append(t.unreadable[namespace], history.Span{Begin: now, End: history.Never})
 }
 
-func (t *Tenancy) show(namespace string, now history.Moment) {
+// markReadable records that a namespace is readable again.
+func (t *Tenancy) markReadable(namespace string, now history.Moment) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	spans := t.unreadable[namespace]
 	spans[len(spans)-1].End = now
 }
 
-// Tenants makes faults of a tenant, one after another, until the deadline of ctx. Each is made once, however slow the machine is; after
-// that none is begun that would outlast it.
+// Tenants makes faults of a tenant, one at a time, until the deadline of ctx. Each kind is made at least once, even on
+// a slow machine. After that it begins no fault that would outlast the deadline.
 func (f *Faults) Tenants(ctx context.Context, namespace string, steps iter.Seq[script.Step]) {
 	author := f.authorOf(namespace)
 	for step := range steps {
-		sleep(ctx, step.Rest)
+		sleep(ctx, step.Delay)
 		deadline, _ := ctx.Deadline()
-		if errors.Is(ctx.Err(), context.Canceled) || f.made(step.Fault) && time.Until(deadline) < step.Lasts {
+		if errors.Is(ctx.Err(), context.Canceled) || f.made(step.Fault) && time.Until(deadline) < step.Duration {
 			return
 		}
 		f.note(step, namespace)
@@ -81,7 +83,7 @@ func (f *Faults) Tenants(ctx context.Context, namespace string, steps iter.Seq[s
 	}
 }
 
-// setHit notes whether a fault is made of a tenant now.
+// setHit records whether a tenant currently has a fault.
 func (f *Faults) setHit(author *Author, hit bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -109,7 +111,7 @@ func (f *Faults) authorOf(namespace string) *Author {
 	return nil
 }
 
-// hitTenant makes one fault of a tenant, and undoes it.
+// hitTenant makes a fault of a tenant, and undoes it.
 func (f *Faults) hitTenant(ctx context.Context, step script.Step, author *Author) error {
 	switch step.Fault {
 	case script.TakeRights:
@@ -123,20 +125,20 @@ func (f *Faults) hitTenant(ctx context.Context, step script.Step, author *Author
 	}
 }
 
-// takeRights takes the operators' rights in a namespace away. They come back once another replica was started, all replicas were ready, and
-// so were late edits in other namespaces.
+// takeRights removes the operator's rights in a namespace. It restores them when a replica was restarted, all replicas
+// were ready, and later edits in other namespaces became Ready.
 func (f *Faults) takeRights(ctx context.Context, step script.Step, author *Author) error {
 	begin := f.timeline.Now()
 	if err := f.unbind(ctx, author.namespace); err != nil {
 		return err
 	}
-	err := f.killOne(ctx, step.Flavour)
-	sleep(ctx, step.Lasts-(f.timeline.Now()-begin))
+	err := f.killOne(ctx, step.Variant)
+	sleep(ctx, step.Duration-(f.timeline.Now()-begin))
 	late := f.timeline.Now()
-	return errors.Join(err, f.awaitWell(ctx), f.awaitReadyEdits(ctx, late), f.bind(ctx, author.namespace))
+	return errors.Join(err, f.awaitHealthy(ctx), f.awaitReadyEdits(ctx, late), f.bind(ctx, author.namespace))
 }
 
-// killOne kills a replica as soon as no other is hit.
+// killOne kills a replica as soon as no other has a fault.
 func (f *Faults) killOne(ctx context.Context, number int) error {
 	f.hitting.Lock()
 	defer f.hitting.Unlock()
@@ -150,26 +152,26 @@ func (f *Faults) killOne(ctx context.Context, number int) error {
 	return nil
 }
 
-// awaitWell returns once every replica is ready while none is hit, and gets calls for a moment.
-func (f *Faults) awaitWell(ctx context.Context) error {
+// awaitHealthy waits until every replica is ready while none has a fault, and then lets them take calls for a moment.
+func (f *Faults) awaitHealthy(ctx context.Context) error {
 	f.hitting.Lock()
 	defer f.hitting.Unlock()
-	for begin := time.Now(); ; sleep(ctx, lookEvery) {
+	for begin := time.Now(); ; sleep(ctx, pollInterval) {
 		unready := slices.DeleteFunc(f.all(), (*fleet.Pod).Ready)
 		if len(unready) == 0 {
 			sleep(ctx, 2*settled)
 			return nil
 		}
-		if time.Since(begin) > wellWithin {
-			return fmt.Errorf("%s is not ready within %s", unready[0].Name, wellWithin)
+		if time.Since(begin) > healthyWithin {
+			return fmt.Errorf("%s is not ready within %s", unready[0].Name, healthyWithin)
 		}
 	}
 }
 
-// awaitReadyEdits returns once edits that were made after a moment were seen to be ready in every namespace, but for those of
-// tenants that are hit.
+// awaitReadyEdits waits until an edit made after a moment is Ready in every namespace, except those of tenants with a
+// fault.
 func (f *Faults) awaitReadyEdits(ctx context.Context, since history.Moment) error {
-	for begin := time.Now(); ; sleep(ctx, lookEvery) {
+	for begin := time.Now(); ; sleep(ctx, pollInterval) {
 		waiting := slices.DeleteFunc(slices.Clone(f.authors), func(author *Author) bool {
 			return f.isHit(author) || f.watcher.sawReady(author.storedSince(since))
 		})
@@ -182,9 +184,9 @@ func (f *Faults) awaitReadyEdits(ctx context.Context, since history.Moment) erro
 	}
 }
 
-// unbind takes the operators' rights in a namespace away, bind gives them back.
+// unbind removes the operator's rights in a namespace, and bind restores them.
 func (f *Faults) unbind(ctx context.Context, namespace string) error {
-	f.tenancy.hide(namespace, f.timeline.Now())
+	f.tenancy.markUnreadable(namespace, f.timeline.Now())
 	return persist(ctx, func(ctx context.Context) error {
 		return client.IgnoreNotFound(f.tenancy.client.Delete(ctx, bindingIn(namespace, f.tenancy.role)))
 	})
@@ -192,28 +194,28 @@ func (f *Faults) unbind(ctx context.Context, namespace string) error {
 
 func (f *Faults) bind(ctx context.Context, namespace string) error {
 	err := f.put(ctx, bindingIn(namespace, f.tenancy.role))
-	f.tenancy.show(namespace, f.timeline.Now())
+	f.tenancy.markReadable(namespace, f.timeline.Now())
 	return err
 }
 
-// deleteNamespace deletes a namespace as a cluster does, and makes it again with other policies and lists.
+// deleteNamespace deletes a namespace as a cluster does, and creates it again with other policies and lists.
 func (f *Faults) deleteNamespace(ctx context.Context, step script.Step, author *Author) error {
-	order := rand.New(rand.NewPCG(uint64(step.Flavour), 0))
+	order := rand.New(rand.NewPCG(uint64(step.Variant), 0))
 	return author.exclusively(func() error {
 		if err := f.terminate(ctx, order, author); err != nil {
 			return err
 		}
 		f.timeline.Note("%s is gone", author.namespace)
 		since := f.timeline.Now()
-		sleep(ctx, step.Lasts)
+		sleep(ctx, step.Duration)
 		return errors.Join(f.awaitReadyEdits(ctx, since), f.remake(ctx, order, author))
 	})
 }
 
-// terminate deletes a namespace. What is in it goes one after another, in whatever order, as the namespace controller, which a control
-// plane without controllers lacks, would have it; then the namespace itself.
+// terminate deletes a namespace in place of the namespace controller: first its objects in random order, then the
+// namespace.
 func (f *Faults) terminate(ctx context.Context, order *rand.Rand, author *Author) error {
-	// No state on the way was there before: see changePolicies.
+	// A new first policy makes all states on the way unique, see changePolicies.
 	if err := author.writePolicy(ctx, policyName(0)); err != nil {
 		return err
 	}
@@ -241,7 +243,7 @@ func (f *Faults) terminate(ctx context.Context, order *rand.Rand, author *Author
 	for i := range listNames {
 		contents = append(contents, func() error { return author.removeList(ctx, i) })
 	}
-	if err := inSomeOrder(ctx, order, contents); err != nil {
+	if err := inRandomOrder(ctx, order, contents); err != nil {
 		return err
 	}
 	return persist(ctx, func(ctx context.Context) error {
@@ -253,7 +255,7 @@ func (f *Faults) terminate(ctx context.Context, order *rand.Rand, author *Author
 	})
 }
 
-// remake makes a namespace again, with the operators' rights, policies and lists in whatever order.
+// remake creates a namespace again, with the operator's rights, policies and lists in random order.
 func (f *Faults) remake(ctx context.Context, order *rand.Rand, author *Author) error {
 	if err := f.put(ctx, namespaceObject(author.namespace)); err != nil {
 		return err
@@ -268,41 +270,41 @@ func (f *Faults) remake(ctx context.Context, order *rand.Rand, author *Author) e
 	for i := range listNames {
 		contents = append(contents, func() error { return author.writeList(ctx, i) })
 	}
-	return inSomeOrder(ctx, order, contents)
+	return inRandomOrder(ctx, order, contents)
 }
 
-// inSomeOrder calls functions one after another, with a moment between: replicas see some of the states on the way.
-func inSomeOrder(ctx context.Context, order *rand.Rand, calls []func() error) error {
-	const most = 200 * time.Millisecond
+// inRandomOrder calls functions in random order, with pauses in which replicas see some of the states on the way.
+func inRandomOrder(ctx context.Context, order *rand.Rand, calls []func() error) error {
+	const maxPause = 200 * time.Millisecond
 	order.Shuffle(len(calls), func(i, j int) { calls[i], calls[j] = calls[j], calls[i] })
 	for _, call := range calls {
 		if err := call(); err != nil {
 			return err
 		}
-		sleep(ctx, time.Duration(order.Int64N(int64(most))))
+		sleep(ctx, time.Duration(order.Int64N(int64(maxPause))))
 	}
 	return nil
 }
 
-// flood stores a list that is more than a tenant's budget, then policies that are, each until status says so, and takes them away once
-// edits in all other namespaces were ready.
+// flood stores a list beyond a tenant's budget, then policies beyond it, and waits each time until status refuses them.
+// It removes them when edits in all other namespaces were Ready.
 func (f *Faults) flood(ctx context.Context, step script.Step, author *Author) error {
 	return author.exclusively(func() error {
-		// A list beyond its budget counts as one that is missing: this one must not have been so.
+		// A list beyond the budget counts as missing, so neither list may be missing before.
 		err := errors.Join(author.writeList(ctx, allowList), author.writeList(ctx, denyList))
 		err = errors.Join(err, f.writeFlooded(ctx, author))
 		author.changes++
-		err = errors.Join(err, author.putList(ctx, denyList, bigList(author.changes, floodLines)), f.awaitTold(ctx, author))
+		err = errors.Join(err, author.putList(ctx, denyList, bigList(author.changes, floodLines)), f.awaitRefusal(ctx, author))
 		f.timeline.Note("%s has a list beyond its budget", author.namespace)
-		sleep(ctx, step.Lasts/2)
+		sleep(ctx, step.Duration/2)
 		for i := range floodPolicies {
 			author.changes++
 			err = errors.Join(err, author.putPolicy(ctx, floodName(i), floodSpec(author.scope, author.changes)))
 		}
-		err = errors.Join(err, f.writeFlooded(ctx, author), f.awaitTold(ctx, author))
+		err = errors.Join(err, f.writeFlooded(ctx, author), f.awaitRefusal(ctx, author))
 		f.timeline.Note("%s has policies beyond its budget", author.namespace)
 		since := f.timeline.Now()
-		sleep(ctx, step.Lasts/2)
+		sleep(ctx, step.Duration/2)
 		err = errors.Join(err, f.awaitReadyEdits(ctx, since))
 		for i := range floodPolicies {
 			err = errors.Join(err, author.removePolicy(ctx, floodName(i)))
@@ -313,8 +315,8 @@ func (f *Faults) flood(ctx context.Context, step script.Step, author *Author) er
 
 func floodName(i int) string { return fmt.Sprintf("%s%03d", floodPrefix, i) }
 
-// writeFlooded writes the first policy anew, so that nothing but its namespace's budget keeps it from being accepted. No state after it
-// was there before.
+// writeFlooded writes the first policy so that only the budget can keep it from being accepted. It also makes later
+// states unique.
 func (f *Faults) writeFlooded(ctx context.Context, author *Author) error {
 	author.changes++
 	spec := randomSpec(author.chance, author.scope, true, author.changes)
@@ -322,12 +324,12 @@ func (f *Faults) writeFlooded(ctx context.Context, author *Author) error {
 	return author.putPolicy(ctx, policyName(0), spec)
 }
 
-// awaitTold returns once the status of the newest policy of a namespace says that it is more than the budget.
-func (f *Faults) awaitTold(ctx context.Context, author *Author) error {
+// awaitRefusal waits until the status of a namespace's newest policy has the reason OverBudget.
+func (f *Faults) awaitRefusal(ctx context.Context, author *Author) error {
 	newest := author.newest()
-	for begin := time.Now(); !f.watcher.sawOverBudget(newest); sleep(ctx, lookEvery) {
-		if time.Since(begin) > toldWithin {
-			return fmt.Errorf("status does not say within %s that %v is more than the budget of its namespace", toldWithin, newest)
+	for begin := time.Now(); !f.watcher.sawOverBudget(newest); sleep(ctx, pollInterval) {
+		if time.Since(begin) > refusalWithin {
+			return fmt.Errorf("the status of %v does not have the reason OverBudget within %s", newest, refusalWithin)
 		}
 	}
 	return nil
@@ -339,11 +341,11 @@ func (f *Faults) put(ctx context.Context, object client.Object) error {
 		if err := f.tenancy.client.Create(ctx, object); !apierrors.IsAlreadyExists(err) {
 			return err
 		}
-		return nil // an answer was lost on its way
+		return nil // an earlier attempt succeeded and its response was lost
 	})
 }
 
-// persist calls the API server until it takes what it is told.
+// persist repeats a request until it succeeds or the API server rejects it for good.
 func persist(ctx context.Context, call func(ctx context.Context) error) error {
 	for {
 		once, cancel := context.WithTimeout(ctx, apiTimeout)

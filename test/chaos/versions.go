@@ -11,42 +11,43 @@ import (
 )
 
 const (
-	// mostUnknown is how many digests are searched for in vain before no more are: something is wrong then.
-	mostUnknown = 5
-	// nearMoments is how many of the moments before a call are searched around.
+	// maxUnknown is the number of unknown digests after which the search stops, because the run has failed anyway.
+	maxUnknown = 5
+	// nearMoments is the number of moments before a call from which a search starts.
 	nearMoments = 30
-	// slack is how many changes a namespace may be behind what the replica answered by last: answers overlap.
+	// slack is how many changes a namespace may be behind the replica's last answer, because answers overlap.
 	slack = 3
-	// farthest is how many changes a list in a mixture is from the oldest or from now; farthestPolicies is the same for policies, of which
-	// a flood makes hundreds of states.
-	farthest, farthestPolicies = 12, 300
-	// mostStates bounds the states of a namespace that are tried.
-	mostStates = 4000
+	// maxListDistance limits the distance, in changes, of a list in a mixture from its oldest or its current state.
+	// maxPolicyDistance is the same for policies: a flood makes hundreds of states.
+	maxListDistance, maxPolicyDistance = 12, 300
+	// maxStates limits the states of a namespace that are tried.
+	maxStates = 4000
 )
 
-// Versions finds out by which rules answers were given. Policies, each list and namespaces are read apart: a replica may know a newer
-// state of one with an older one of another for a moment, and of a namespace that it cannot read for as long as that lasts.
+// Versions finds the version of the rules for the digest of each answer. A replica reads policies, lists and namespaces
+// separately. So it may have a newer state of one with an older state of another for a moment, and as long as a
+// namespace is unreadable.
 type Versions struct {
 	authors []*Author // by namespace
 	moments []history.Moment
 	parts   []map[history.Part]part // of each author
-	// whole are the states of each namespace as they were stored, one after another.
-	whole [][]history.Part
-	// deniable says which namespaces' scopes may be denied as a whole.
+	// stored are the states of each namespace that were stored, oldest first.
+	stored [][]history.Part
+	// deniable says for each namespace whether all calls in its scope may be denied.
 	deniable []bool
 
 	byDigest map[string]*history.Version
 	vectors  map[*history.Version]vector
-	// mixed counts those that were never stored as a whole, and unknown the digests that were searched for in vain.
+	// mixed counts versions that were never stored, and unknown has the digests without a version.
 	mixed   int
 	unknown map[string]bool
 }
 
-// vector has the part of each author.
+// vector has the part of each author's namespace.
 type vector []history.Part
 
-// settle returns the versions after a run, by their digest: those that were stored as a whole, and those by which a call was answered.
-func settle(ctx context.Context, authors []*Author, calls []history.Call, staleness time.Duration) (*Versions, error) {
+// findVersions returns the versions of a run: all that were stored, and mixtures by which calls were answered.
+func findVersions(ctx context.Context, authors []*Author, calls []history.Call, staleness time.Duration) (*Versions, error) {
 	v := &Versions{
 		authors: authors, byDigest: map[string]*history.Version{}, vectors: map[*history.Version]vector{}, unknown: map[string]bool{},
 	}
@@ -64,12 +65,12 @@ func settle(ctx context.Context, authors []*Author, calls []history.Call, stalen
 	}
 	slices.Sort(v.moments)
 	v.moments = slices.Compact(v.moments)
-	v.whole = make([][]history.Part, len(authors))
+	v.stored = make([][]history.Part, len(authors))
 	for _, moment := range v.moments {
 		stored := v.storedAt(moment)
 		for i, part := range stored {
-			if of := v.whole[i]; len(of) == 0 || of[len(of)-1] != part {
-				v.whole[i] = append(of, part)
+			if of := v.stored[i]; len(of) == 0 || of[len(of)-1] != part {
+				v.stored[i] = append(of, part)
 			}
 		}
 		if err := v.add(ctx, stored); err != nil {
@@ -82,7 +83,7 @@ func settle(ctx context.Context, authors []*Author, calls []history.Call, stalen
 		if !call.Answered {
 			continue
 		}
-		if v.byDigest[call.Digest] == nil && !v.unknown[call.Digest] && len(v.unknown) < mostUnknown {
+		if v.byDigest[call.Digest] == nil && !v.unknown[call.Digest] && len(v.unknown) < maxUnknown {
 			if err := v.search(ctx, call, last[call.Pod], staleness); err != nil {
 				return nil, err
 			}
@@ -96,7 +97,7 @@ func settle(ctx context.Context, authors []*Author, calls []history.Call, stalen
 	return v, nil
 }
 
-// storedAt returns what was stored at a moment: a write counts from when it was sent.
+// storedAt returns the state at a moment. A write counts from the time at which it was sent.
 func (v *Versions) storedAt(moment history.Moment) vector {
 	whole := make(vector, len(v.authors))
 	for i, author := range v.authors {
@@ -108,11 +109,11 @@ func (v *Versions) storedAt(moment history.Moment) vector {
 	return whole
 }
 
-// part returns what a namespace contributes, and whether there are such states.
+// part compiles the part of a namespace. It returns false if the states do not exist.
 func (v *Versions) part(ctx context.Context, author int, of history.Part) (part, bool, error) {
 	a := v.authors[author]
 	if of.Denied {
-		return a.compiler.refusal(), a.scope != nil, nil
+		return a.compiler.denyAll(), a.scope != nil, nil
 	}
 	if of.Policies < 0 || of.Policies >= len(a.policies) {
 		return part{}, false, nil
@@ -132,7 +133,7 @@ func (v *Versions) part(ctx context.Context, author int, of history.Part) (part,
 	return compiled, true, err
 }
 
-// add adds the version that the parts make together, unless its digest is known.
+// add adds the version of a vector, unless its digest is known.
 func (v *Versions) add(ctx context.Context, of vector) error {
 	version := &history.Version{Parts: map[string]history.Part{}}
 	var policies []*rules.Compiled
@@ -160,8 +161,9 @@ func (v *Versions) add(ctx context.Context, of vector) error {
 	return nil
 }
 
-// search looks for the version of an answer among what differs in no namespace, in one, and so on, from what the replica answered by
-// before or from what was stored at a moment before: by states of a namespace that were stored together, or by mixtures of them.
+// search looks for the version of an answer. It starts from the replica's last version and from states stored before
+// the call, and tries versions that differ from them in no namespace, in one, and so on: first by stored states of a
+// namespace, then by mixtures.
 func (v *Versions) search(ctx context.Context, call *history.Call, last vector, staleness time.Duration) error {
 	latest := sort.Search(len(v.moments), func(i int) bool { return v.moments[i] > call.End }) - 1
 	if latest < 0 {
@@ -181,8 +183,8 @@ func (v *Versions) search(ctx context.Context, call *history.Call, last vector, 
 	for i := latest - 1; i >= max(0, latest-nearMoments); i-- {
 		bases = append(bases, v.storedAt(v.moments[i]))
 	}
-	// What a namespace may have is found out where it is needed: the first states that were stored together are nearly always enough.
-	kinds := []func(author int, oldest, now history.Part) []history.Part{v.together, v.mixtures}
+	// The candidates are computed on demand, because the stored states are nearly always enough.
+	kinds := []func(author int, oldest, now history.Part) []history.Part{v.storedStates, v.mixtures}
 	known := make([][][]history.Part, len(kinds))
 	statesOf := func(kind int) [][]history.Part {
 		for i := len(known[kind]); i < len(v.authors); i++ {
@@ -194,14 +196,14 @@ func (v *Versions) search(ctx context.Context, call *history.Call, last vector, 
 		}
 		return known[kind]
 	}
-	for _, effort := range []int{8, 64, 512, mostStates} {
+	for _, effort := range []int{8, 64, 512, maxStates} {
 		for kind := range kinds {
 			for differ := range len(v.authors) + 1 {
-				around := bases
+				shownBefore := bases
 				if differ > 1 {
-					around = bases[:min(len(bases), 2)]
+					shownBefore = bases[:min(len(bases), 2)]
 				}
-				for _, base := range around {
+				for _, base := range shownBefore {
 					if found, err := v.find(ctx, call.Digest, base, statesOf(kind), differ, effort); found || err != nil {
 						return err
 					}
@@ -212,13 +214,13 @@ func (v *Versions) search(ctx context.Context, call *history.Call, last vector, 
 	return nil
 }
 
-// find adds the version with a digest that differs from a base in so many namespaces, if there is one. states are what each namespace may
-// have, the likely ones first. The product of the places of those that are chosen is at most the effort: one may be unlikely if the others
-// are not.
+// find looks for a version with a digest that differs from a base in the given number of namespaces, and adds it. The
+// states are the candidates of each namespace, likely ones first. The product of the indexes of the chosen ones is at
+// most effort, so one may be unlikely if the others are likely.
 func (v *Versions) find(
 	ctx context.Context, digest string, base vector, states [][]history.Part, differ, effort int,
 ) (bool, error) {
-	options := make([][]option, len(base)) // of each namespace, first what it has in the base
+	options := make([][]option, len(base)) // by namespace; the first option is the part in the base
 	for i, of := range base {
 		var err error
 		if options[i], err = v.options(ctx, i, append([]history.Part{of}, states[i][:min(effort, len(states[i]))]...)); err != nil {
@@ -256,13 +258,13 @@ func (v *Versions) find(
 	return true, v.add(ctx, chosen)
 }
 
-// option is a part that a namespace may have, and what it makes.
+// option is a candidate part of a namespace with its compiled policies.
 type option struct {
 	part     history.Part
 	policies []*rules.Compiled
 }
 
-// options returns what parts of a namespace make, as far as there are such; each once.
+// options compiles the parts that exist, and removes those with the same digest.
 func (v *Versions) options(ctx context.Context, author int, parts []history.Part) ([]option, error) {
 	var all []option
 	seen := map[string]bool{}
@@ -279,22 +281,22 @@ func (v *Versions) options(ctx context.Context, author int, parts []history.Part
 	return all, nil
 }
 
-// together returns the states of a namespace as they were stored together, from now back to a bit before the oldest.
-func (v *Versions) together(author int, oldest, now history.Part) []history.Part {
-	states := v.whole[author]
+// storedStates returns the stored states of a namespace, from now back to slightly before the oldest.
+func (v *Versions) storedStates(author int, oldest, now history.Part) []history.Part {
+	states := v.stored[author]
 	var back []history.Part
-	for i := v.stateOf(author, now); i >= max(0, v.stateOf(author, oldest)-slack) && len(back) < mostStates; i-- {
+	for i := v.stateOf(author, now); i >= max(0, v.stateOf(author, oldest)-slack) && len(back) < maxStates; i-- {
 		back = append(back, states[i])
 	}
 	return back
 }
 
-// stateOf returns the index of the last of the states of a namespace of which nothing is newer than a part.
+// stateOf returns the index of the last stored state of a namespace that has nothing newer than a part.
 func (v *Versions) stateOf(author int, of history.Part) int {
-	return sort.Search(len(v.whole[author]), func(i int) bool { return isNewer(of, v.whole[author][i]) }) - 1
+	return sort.Search(len(v.stored[author]), func(i int) bool { return isNewer(of, v.stored[author][i]) }) - 1
 }
 
-// isNewer tells whether anything of a later state is newer.
+// isNewer reports whether the policies or any list of the later state are newer.
 func isNewer(earlier, later history.Part) bool {
 	newer := later.Policies > earlier.Policies
 	for i, state := range later.Lists {
@@ -303,48 +305,50 @@ func isNewer(earlier, later history.Part) bool {
 	return newer
 }
 
-// mixtures returns what the states of a namespace make that were stored between the oldest and now, newer ones of its policies or of one
-// of its lists with older ones of the others. Those come first whose states are near the oldest or now, each.
+// mixtures returns combinations of states of the policies and the lists of a namespace between the oldest and now.
+// Those whose states are near the oldest or now come first.
 //
-// Where the namespace was denied, its policies may be of any moment: they may have been read while its lists were still forbidden.
+// If the namespace was denied before, its policies may be of any moment, because they may have been read while its
+// lists were still forbidden.
 func (v *Versions) mixtures(_ int, oldest, now history.Part) []history.Part {
 	type mixture struct {
-		part history.Part
-		far  int
+		part     history.Part
+		distance int
 	}
 	var all []mixture
-	backFrom := func(oldest, now, most int, call func(state, far int)) {
+	backFrom := func(oldest, now, most int, call func(state, distance int)) {
 		for state := now; state >= max(0, oldest-slack); state-- {
-			if far := min(now-state, max(oldest-state, state-oldest)); far <= most {
-				call(state, far)
+			if distance := min(now-state, max(oldest-state, state-oldest)); distance <= most {
+				call(state, distance)
 			}
 		}
 	}
-	most := farthestPolicies
+	most := maxPolicyDistance
 	if oldest.Denied {
-		oldest.Lists, most = now.Lists, mostStates
+		oldest.Lists, most = now.Lists, maxStates
 	}
-	backFrom(oldest.Policies, now.Policies, most, func(policies, far int) {
+	backFrom(oldest.Policies, now.Policies, most, func(policies, distance int) {
 		if oldest.Denied {
-			far = 0
+			distance = 0
 		}
-		backFrom(oldest.Lists[0], now.Lists[0], farthest, func(first, farFirst int) {
-			backFrom(oldest.Lists[1], now.Lists[1], farthest, func(second, farSecond int) {
+		backFrom(oldest.Lists[0], now.Lists[0], maxListDistance, func(first, firstDistance int) {
+			backFrom(oldest.Lists[1], now.Lists[1], maxListDistance, func(second, secondDistance int) {
 				all = append(all, mixture{
-					history.Part{Policies: policies, Lists: [history.ListCount]int{first, second}}, far + farFirst + farSecond,
+					history.Part{Policies: policies, Lists: [history.ListCount]int{first, second}},
+					distance + firstDistance + secondDistance,
 				})
 			})
 		})
 	})
-	slices.SortStableFunc(all, func(a, b mixture) int { return a.far - b.far })
+	slices.SortStableFunc(all, func(a, b mixture) int { return a.distance - b.distance })
 	var parts []history.Part
-	for _, one := range all[:min(len(all), mostStates)] {
+	for _, one := range all[:min(len(all), maxStates)] {
 		parts = append(parts, one.part)
 	}
 	return parts
 }
 
-// namespaces returns what was stored in each namespace.
+// namespaces returns the record of each namespace.
 func (v *Versions) namespaces(ctx context.Context) (map[string]*history.Namespace, error) {
 	all := map[string]*history.Namespace{}
 	for i, author := range v.authors {
@@ -357,9 +361,9 @@ func (v *Versions) namespaces(ctx context.Context) (map[string]*history.Namespac
 			}
 			last := len(namespace.Refused) - 1
 			switch {
-			case !compiled.denied: // whatever the lists are
+			case !compiled.denied: // the budget of policies does not depend on lists
 			case last >= 0 && namespace.Refused[last].End >= state.span.Begin:
-				namespace.Refused[last].End = state.span.End // a flood is many states
+				namespace.Refused[last].End = state.span.End // join the many states of a flood
 			default:
 				namespace.Refused = append(namespace.Refused, state.span)
 			}

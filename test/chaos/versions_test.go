@@ -48,7 +48,7 @@ func digestAt(t *testing.T, authors []*Author, parts map[string]history.Part) st
 	for _, author := range authors {
 		of := parts[author.namespace]
 		if of.Denied {
-			policies = append(policies, author.compiler.refusal().policies...)
+			policies = append(policies, author.compiler.denyAll().policies...)
 			continue
 		}
 		compiled, err := author.compiler.compile(t.Context(), &author.policies[of.Policies],
@@ -85,7 +85,7 @@ func TestTheRulesOfAnAnswerAreFoundByTheirDigest(t *testing.T) {
 			call := history.Call{
 				Answered: true, LastBegin: newest*time.Second + 1, End: newest*time.Second + 2, Digest: digestAt(t, authors, parts), Pod: "pod",
 			}
-			versions, err := settle(t.Context(), authors, []history.Call{call}, time.Minute)
+			versions, err := findVersions(t.Context(), authors, []history.Call{call}, time.Minute)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +109,7 @@ func TestAListThatNoPolicyNamesMakesNoDifference(t *testing.T) {
 		spec.spec.Allow.Lists, spec.spec.Deny = nil, nil
 		authors[0].policies[i].specs[policyName(0)] = spec
 	}
-	versions, err := settle(t.Context(), authors, nil, time.Minute)
+	versions, err := findVersions(t.Context(), authors, nil, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestTheRulesOfANamespaceThatIsLongUnreadableAreFound(t *testing.T) {
 			Answered: true, LastBegin: moment, End: moment, Digest: digestAt(t, authors, parts), Pod: "pod",
 		})
 	}
-	versions, err := settle(t.Context(), authors, calls, time.Minute)
+	versions, err := findVersions(t.Context(), authors, calls, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestTheRulesOfANamespaceThatWasReadInTwoPartsAreFound(t *testing.T) {
 	const later = 18
 	apart := history.Part{Policies: 5, Lists: [history.ListCount]int{later, later}}
 	calls := []history.Call{call(4, parts(4, history.Part{Denied: true})), call(later, parts(later, apart))}
-	versions, err := settle(t.Context(), authors, calls, time.Minute)
+	versions, err := findVersions(t.Context(), authors, calls, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,8 @@ func TestTheRulesOfANamespaceThatWasReadInTwoPartsAreFound(t *testing.T) {
 	}
 }
 
-// While a flood is taken away, a replica that was behind comes by a state of long ago, and something else has changed as well.
+// While a flood is taken away, a replica that was behind comes by a state of long ago, and something else has changed
+// as well.
 func TestAStateOfLongAgoIsFoundBesideAnotherChange(t *testing.T) {
 	authors := madeUpAuthors(t)
 	parts := map[string]history.Part{}
@@ -186,7 +187,7 @@ func TestAStateOfLongAgoIsFoundBesideAnotherChange(t *testing.T) {
 	parts[unsteady] = history.Part{Policies: 4, Lists: [history.ListCount]int{4, 4}}
 	parts[own] = history.Part{Policies: 18, Lists: [history.ListCount]int{18, 18}}
 	calls = append(calls, call(18))
-	versions, err := settle(t.Context(), authors, calls, time.Minute)
+	versions, err := findVersions(t.Context(), authors, calls, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

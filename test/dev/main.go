@@ -1,6 +1,6 @@
-// Command dev runs what the operator lives in, for trying it by hand: a control plane, the CustomResourceDefinition, the warnings
-// at kubectl apply, the samples with a list, and the operator beside them. It prints a kubeconfig and what to type, and stops
-// everything on SIGINT or SIGTERM.
+// Command dev runs an environment to try the operator by hand: a control plane, the CustomResourceDefinition, the
+// admission policy with its warnings, the samples with a list, and the operator. It prints a kubeconfig and example
+// commands, and stops everything on SIGINT or SIGTERM.
 package main
 
 import (
@@ -26,14 +26,14 @@ import (
 
 const (
 	credential  = "demo-credential-not-a-secret"
-	namespace   = "registration-policy" // that of the manual and of the warnings' binding
+	namespace   = "registration-policy" // as in the manual and in the binding of the admission policy
 	samples     = "config/samples"
 	readyWithin = 30 * time.Second
 )
 
-// options are what the Makefile gives.
+// options are the flags that the Makefile passes.
 type options struct {
-	dir                   string // for what is made: ignored by git
+	dir                   string // for generated files; git ignores it
 	hook, probes, metrics string // addresses of the operator
 }
 
@@ -41,7 +41,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	var o options
-	flag.StringVar(&o.dir, "dir", ".dev", "folder for what is made")
+	flag.StringVar(&o.dir, "dir", ".dev", "folder for generated files")
 	flag.StringVar(&o.hook, "hook", "127.0.0.1:8180", "address of the hook")
 	flag.StringVar(&o.probes, "probes", "127.0.0.1:8181", "address of the probes")
 	flag.StringVar(&o.metrics, "metrics", "127.0.0.1:9190", "address of the metrics")
@@ -52,7 +52,7 @@ func main() {
 	}
 }
 
-// run runs everything until ctx ends. What would fail in the end fails before the control plane is started.
+// run runs everything until ctx ends. It checks the folder and the addresses before it starts the control plane.
 func (o *options) run(ctx context.Context, out io.Writer) error {
 	credentials := filepath.Join(o.dir, "hook-auth")
 	if err := os.MkdirAll(credentials, 0o700); err != nil {
@@ -64,7 +64,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	}
 	defer unlock()
 	for _, address := range []string{o.hook, o.probes, o.metrics} {
-		if err := free(ctx, address); err != nil {
+		if err := checkFree(ctx, address); err != nil {
 			return err
 		}
 	}
@@ -102,7 +102,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	}
 
 	fmt.Fprintln(out, "Building and starting the operator…")
-	binary := filepath.Join(o.dir, "operator-dev") // not that of make run, which may run
+	binary := filepath.Join(o.dir, "operator-dev") // not the binary of make run, which may be running
 	if err := command(ctx, out, "go", "build", "-o", binary, "./cmd/operator").Run(); err != nil {
 		return fmt.Errorf("build the operator: %w", err)
 	}
@@ -120,10 +120,10 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- operator.Wait() }()
-	if err := o.ready(ctx, exited); err != nil {
+	if err := o.waitUntilReady(ctx, exited); err != nil {
 		return fmt.Errorf("%w: see %s", err, logs.Name())
 	}
-	fmt.Fprintf(out, lines, kubeconfig, kubectl, samples, "http://"+o.hook+"/okta/registration", credential, logs.Name())
+	fmt.Fprintf(out, instructions, kubeconfig, kubectl, samples, "http://"+o.hook+"/okta/registration", credential, logs.Name())
 	err = <-exited
 	if ctx.Err() != nil {
 		return nil
@@ -131,7 +131,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	return fmt.Errorf("the operator ended: %w: see %s", err, logs.Name())
 }
 
-// lock keeps a second one out of the folder, until the returned function is called or the process ends.
+// lock locks the folder against a second process, until the returned function is called or the process ends.
 func (o *options) lock() (func(), error) {
 	file, err := os.OpenFile(filepath.Join(o.dir, "dev.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -145,8 +145,8 @@ func (o *options) lock() (func(), error) {
 	return func() { _ = file.Close() }, nil
 }
 
-// free says whether somebody listens at an address already.
-func free(ctx context.Context, address string) error {
+// checkFree returns an error if an address is in use.
+func checkFree(ctx context.Context, address string) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("%w (make dev HOOK=… PROBES=… METRICS=…)", usage.Listen(address, err))
@@ -154,7 +154,7 @@ func free(ctx context.Context, address string) error {
 	return listener.Close()
 }
 
-// command is one that ends with ctx, politely.
+// command returns a command that gets SIGTERM at the end of ctx.
 func command(ctx context.Context, out io.Writer, name string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
@@ -162,7 +162,8 @@ func command(ctx context.Context, out io.Writer, name string, args ...string) *e
 	return c
 }
 
-func (o *options) ready(ctx context.Context, exited <-chan error) error {
+// waitUntilReady waits until the operator's readiness probe succeeds.
+func (o *options) waitUntilReady(ctx context.Context, exited <-chan error) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	client := &http.Client{Timeout: readyWithin}
@@ -187,8 +188,8 @@ func (o *options) ready(ctx context.Context, exited <-chan error) error {
 	}
 }
 
-const lines = `
-The operator answers. In another terminal:
+const instructions = `
+The operator is ready. In another terminal:
 
   export KUBECONFIG=%[1]s
   alias kubectl=%[2]s
@@ -197,11 +198,11 @@ The operator answers. In another terminal:
   kubectl apply --filename %[3]s/one-company.yaml
   kubectl edit regpol
 
-  # what is legal and usually wrong is warned of
+  # a policy that is valid and probably a mistake gets a warning
   kubectl create --dry-run=server --filename - <<<'{"apiVersion": "registrationpolicy.dev/v1alpha1", "kind": "RegistrationPolicy",
     "metadata": {"name": "everybody"}, "spec": {"allow": {"domains": ["*"]}}}'
 
-  # the list that the policy disposable-domains names, from a file of yours
+  # replace the list that the policy disposable-domains names by your own file
   go run ./cmd/regpol lists sync disposable-domains FILE --adopt
 
   curl -sS %[4]s -H 'Authorization: %[5]s' -H 'Content-Type: application/json' \

@@ -146,7 +146,7 @@ func post(t *testing.T, hook, body string) string {
 	return text.String()
 }
 
-// freeAddress returns one that nobody listens at.
+// freeAddress returns a free address.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -61,7 +61,7 @@ func TestTheSyncOfAListAndTheOperatorAgreeOnWhatFits(t *testing.T) {
 	})
 
 	report = sync("grown", refused, false, "")
-	if report.Outcome != listsync.Refused || report.Objections[0].Kind != listsync.OverBudget {
+	if report.Outcome != listsync.Refused || report.Refusals[0].Kind != listsync.OverBudget {
 		t.Fatalf("%+v", report)
 	}
 	sync("grown", refused, false, report.Accept)

@@ -53,7 +53,9 @@ func TestHostileClientsNeitherFillTheMemoryNorLockOktaOut(t *testing.T) {
 			run  func(s *hostileClients)
 		}{
 			{"10,000 connections on which nothing is said", "plain", func(s *hostileClients) { s.each(idleConnections, func(conn net.Conn) { s.hold(conn) }) }},
-			{"headers that come byte by byte", "plain", func(s *hostileClients) { s.each(busyConnections, s.dribble("POST /okta/registration HTTP/1.1\r\nX-Long: ")) }},
+			{"headers that come byte by byte", "plain", func(s *hostileClients) {
+				s.each(busyConnections, s.dribble("POST /okta/registration HTTP/1.1\r\nX-Long: "))
+			}},
 			{"bodies that come byte by byte", "plain", func(s *hostileClients) {
 				s.each(busyConnections, s.dribble("POST /okta/registration HTTP/1.1\r\nHost: hook\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"))
 			}},
@@ -71,7 +73,9 @@ func TestHostileClientsNeitherFillTheMemoryNorLockOktaOut(t *testing.T) {
 			}},
 			{"connections that come and go", "", func(s *hostileClients) { s.churn() }},
 			{"handshakes that are not begun", "TLS", func(s *hostileClients) { s.each(idleConnections/4, func(conn net.Conn) { s.hold(conn) }) }},
-			{"handshakes that end in the middle", "TLS", func(s *hostileClients) { s.each(busyConnections, s.write("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")) }},
+			{"handshakes that end in the middle", "TLS", func(s *hostileClients) {
+				s.each(busyConnections, s.write("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"))
+			}},
 			{"connections closed by half", "TLS", func(s *hostileClients) { s.each(busyConnections, s.halfClose) }},
 		} {
 			if attack.only != "" && attack.only != server.name {

@@ -17,27 +17,28 @@ import (
 )
 
 const (
-	// source is the enrolment policy whose calls the policies of a case decide; the calls of otherSource are decided by the
-	// policies of the other namespace alone.
+	// source is the Okta source of calls that the policies of a case decide. Only the policies of the other namespace
+	// decide calls of otherSource.
 	source      = "rul1"
 	otherSource = "rul2"
-	// marker is the policy of a case whose answer says which version of the case is in force.
+	// marker is the policy that shows which version of a case is in force.
 	marker = "marker"
-	// listName is the list of a case that has one.
+	// listName is the name of the list of a case.
 	listName = "names"
 )
 
-// load is something big that a namespace holds.
+// load is a large set of objects in a namespace.
 type load struct {
 	name, sentence string
-	// bounded says that the namespace is bounded to the calls of source; if not, it is the operator's own.
+	// bounded says that the load is in a tenant's namespace, bounded to source. Otherwise it is in the operator's own.
 	bounded bool
-	// put writes the version of the case: 0 before the start, then one more with each change.
+	// put writes a version of the objects: 0 before the start, then one more with each change.
 	put func(ctx context.Context, n *namespace, version int) error
-	// address is one that the version decides, and reason what it decides where the case is within the budget.
+	// address returns an address that only this version decides. reason is the expected decision if the load is within
+	// the budget.
 	address func(version int) string
 	reason  rules.Reason
-	// refused says that the case is beyond the budget: its calls are denied, and the condition Accepted says why.
+	// refused says that the load is beyond the budget: its calls are denied, and the condition Accepted is False.
 	refused bool
 }
 
@@ -102,7 +103,8 @@ func cases() []load {
 func allowedMarker(version int) string { return fmt.Sprintf("jo@version-%d.example", version) }
 func listedMarker(version int) string  { return fmt.Sprintf("jo@listed-%d.example", version) }
 
-// putPolicies writes so many policies at the start; each change writes the first of them, and the marker.
+// putPolicies returns a put that writes count policies at the start, and with each change the first policy and the
+// marker.
 func putPolicies(count int, spec func(i, version int) map[string]any) func(context.Context, *namespace, int) error {
 	return func(ctx context.Context, n *namespace, version int) error {
 		var objects []client.Object
@@ -118,7 +120,7 @@ func putPolicies(count int, spec func(i, version int) map[string]any) func(conte
 	}
 }
 
-// putMarker writes the policy that says which version is in force; it comes last.
+// putMarker writes the policy that shows which version is in force. It must be written last.
 func putMarker(ctx context.Context, n *namespace, version int) error {
 	return n.put(ctx, policy(marker, map[string]any{
 		"allow": map[string]any{"domains": []any{fmt.Sprintf("version-%d.example", version)}},
@@ -146,7 +148,7 @@ func putUnnamed(ctx context.Context, n *namespace, version int) error {
 	return putMarker(ctx, n, version)
 }
 
-// putAnnotated writes objects that are small but for what is written beside them.
+// putAnnotated writes small objects with large annotations.
 func putAnnotated(ctx context.Context, n *namespace, version int) error {
 	const each, changed, size = 500, 10, 250 << 10
 	annotations := map[string]string{"large": fmt.Sprint(version, strings.Repeat("x", size))}
@@ -172,12 +174,12 @@ func putAnnotated(ctx context.Context, n *namespace, version int) error {
 	return putMarker(ctx, n, version)
 }
 
-// putListed writes a list of so many lines and, at first, a policy that denies by it.
+// putListed returns a put that writes a list of count lines and a policy that denies by it.
 func putListed(count int, line func(i int) string) func(context.Context, *namespace, int) error {
 	return func(ctx context.Context, n *namespace, version int) error {
 		var text bytes.Buffer
 		fmt.Fprintf(&text, "listed-%d.example\n", version)
-		const moved = 1000 // lines that come and go with each version, at the beginning and the end: every shard is another
+		const moved = 1000 // lines removed at the beginning and added at the end, so that every shard changes
 		for i := range count - 1 {
 			text.WriteString(line(i + moved*version))
 		}
@@ -203,7 +205,7 @@ func putFlood(ctx context.Context, n *namespace, version int) error {
 	if version == 0 {
 		from = 0
 	}
-	for i := from; i < to; i++ { // one after the other: they are large
+	for i := from; i < to; i++ { // one at a time, because they are large
 		spec := map[string]any{
 			"allow": map[string]any{
 				"domains":        names(1000, "a%04d."+long+"f%03d.example", i),
@@ -222,7 +224,7 @@ func putFlood(ctx context.Context, n *namespace, version int) error {
 	return putMarker(ctx, n, version)
 }
 
-// names returns count entries; the format has the number of the entry, then that of the policy.
+// names returns count entries. The format takes the number of the entry, then the number of the policy.
 func names(count int, format string, policy int) []any {
 	all := make([]any, count)
 	for i := range all {
@@ -231,7 +233,7 @@ func names(count int, format string, policy int) []any {
 	return all
 }
 
-// policy returns a policy that decides the calls of source.
+// policy returns a policy that decides calls of source.
 func policy(name string, spec map[string]any) *unstructured.Unstructured {
 	return scoped(name, source, spec)
 }

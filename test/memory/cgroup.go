@@ -16,36 +16,37 @@ const (
 	mountV2 = "/sys/fs/cgroup"
 )
 
-// cgroup is a memory cgroup of its own for one case, of version 1 or 2.
+// cgroup is a memory cgroup for one case, of version 1 or 2.
 type cgroup struct {
 	path string
 	v2   bool
 }
 
-// newCgroup makes a cgroup whose processes get at most limit bytes, and none by swapping. Another run on the same machine has others.
+// newCgroup creates a cgroup with a limit in bytes and without swap. The process id in its name separates concurrent
+// runs.
 func newCgroup(name string, limit int64) (*cgroup, error) {
-	g, err := placeCgroup(fmt.Sprintf("%s-%d", name, os.Getpid()))
+	g, err := makeCgroup(fmt.Sprintf("%s-%d", name, os.Getpid()))
 	if err != nil {
-		return nil, fmt.Errorf("no memory cgroup can be made (%w): run this as root, where /sys/fs/cgroup is writable and has the "+
+		return nil, fmt.Errorf("a memory cgroup cannot be created (%w): run this as root, where /sys/fs/cgroup is writable and has the "+
 			"memory controller: in a container, with --privileged", err)
 	}
-	most, swap := "memory.limit_in_bytes", "memory.memsw.limit_in_bytes" // swap: of memory and swap together
+	maxFile, swapFile := "memory.limit_in_bytes", "memory.memsw.limit_in_bytes" // v1: memsw is memory and swap together
 	noSwap := strconv.FormatInt(limit, 10)
 	if g.v2 {
-		most, swap, noSwap = "memory.max", "memory.swap.max", "0"
+		maxFile, swapFile, noSwap = "memory.max", "memory.swap.max", "0"
 	}
-	if err := g.write(most, strconv.FormatInt(limit, 10)); err != nil {
+	if err := g.write(maxFile, strconv.FormatInt(limit, 10)); err != nil {
 		return nil, errors.Join(err, g.remove())
 	}
-	if err := g.write(swap, noSwap); err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without accounting of swap
+	if err := g.write(swapFile, noSwap); err != nil && !errors.Is(err, os.ErrNotExist) { // kernels without swap accounting
 		return nil, errors.Join(err, g.remove())
 	}
 	return g, nil
 }
 
-// placeCgroup makes a directory below the cgroup that this process is in; with version 2, below the nearest one that hands the
-// memory controller down.
-func placeCgroup(name string) (*cgroup, error) {
+// makeCgroup creates a cgroup below the one of this process. With version 2 it is below the nearest ancestor that
+// enables the memory controller for its children.
+func makeCgroup(name string) (*cgroup, error) {
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return nil, err
@@ -70,8 +71,8 @@ func placeCgroup(name string) (*cgroup, error) {
 		return &cgroup{path: path}, os.Mkdir(path, 0o755)
 	}
 	for parent := filepath.Join(mountV2, v2); strings.HasPrefix(parent, mountV2); parent = filepath.Dir(parent) {
-		handed, err := os.ReadFile(filepath.Join(parent, "cgroup.subtree_control"))
-		if err == nil && slices.Contains(strings.Fields(string(handed)), "memory") {
+		controllers, err := os.ReadFile(filepath.Join(parent, "cgroup.subtree_control"))
+		if err == nil && slices.Contains(strings.Fields(string(controllers)), "memory") {
 			path := filepath.Join(parent, name)
 			return &cgroup{path: path, v2: true}, os.Mkdir(path, 0o755)
 		}
@@ -83,7 +84,7 @@ func (g *cgroup) write(file, text string) error {
 	return os.WriteFile(filepath.Join(g.path, file), []byte(text), 0o644)
 }
 
-// remove needs a cgroup without processes.
+// remove removes the cgroup, which must have no processes.
 func (g *cgroup) remove() error { return os.Remove(g.path) }
 
 // wrap returns the command line that runs a program in the cgroup from its first instruction.
@@ -92,8 +93,8 @@ func (g *cgroup) wrap(program string, args ...string) []string {
 	return append([]string{"/bin/sh", "-c", enter, g.path, program}, args...)
 }
 
-// kills returns how often the kernel has killed a process of the cgroup for want of memory.
-func (g *cgroup) kills() (int64, error) {
+// oomKills returns how many processes of the cgroup the OOM killer has killed.
+func (g *cgroup) oomKills() (int64, error) {
 	if g.v2 {
 		return g.field("memory.events", "oom_kill")
 	}

@@ -24,7 +24,7 @@ import (
 	"registrationpolicy.dev/operator/internal/listconfigmap"
 )
 
-// writers is how many objects are written at once.
+// writers is the number of concurrent writes.
 const writers = 8
 
 // plane is a control plane with the CustomResourceDefinition.
@@ -69,7 +69,7 @@ func startPlane(dir string) (*plane, error) {
 
 func (p *plane) stop() { _ = p.env.Stop() }
 
-// namespace is where a case puts its objects.
+// namespace is a namespace for the objects of a case.
 type namespace struct {
 	plane *plane
 	name  string
@@ -80,7 +80,7 @@ func (p *plane) namespace(ctx context.Context, name string) (*namespace, error) 
 	return &namespace{p, name}, p.client.Create(ctx, object)
 }
 
-// put creates objects, or replaces the spec or data of those that are there.
+// put creates objects, or replaces existing ones.
 func (n *namespace) put(ctx context.Context, objects ...client.Object) error {
 	queue := make(chan client.Object)
 	errs := make(chan error, writers)
@@ -120,10 +120,10 @@ func (n *namespace) putOne(ctx context.Context, object client.Object) error {
 	if !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	if shard, is := object.(*corev1.ConfigMap); is && shard.Immutable != nil { // its name is that of its content
+	if shard, is := object.(*corev1.ConfigMap); is && shard.Immutable != nil { // the name is derived from the content
 		return nil
 	}
-	return retry.RetryOnConflict(retry.DefaultRetry, func() error { // the leader writes its status
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error { // the leader writes the status at the same time
 		before, _ := object.DeepCopyObject().(client.Object)
 		if err := n.plane.client.Get(ctx, client.ObjectKeyFromObject(object), before); err != nil {
 			return err
@@ -133,22 +133,22 @@ func (n *namespace) putOne(ctx context.Context, object client.Object) error {
 	})
 }
 
-// putList writes a list as `regpol lists sync` does: its shards, then its index. Those of earlier versions stay.
+// putList writes a list as `regpol lists sync` does: its shards, then its index. Shards of earlier versions stay.
 func (n *namespace) putList(ctx context.Context, name string, text []byte) error {
 	objects, err := listconfigmap.Write(name, n.name, text)
 	if err != nil {
 		return err
 	}
-	shards, head := objects[:len(objects)-1], objects[len(objects)-1]
+	shards, index := objects[:len(objects)-1], objects[len(objects)-1]
 	for _, shard := range shards {
 		if err := n.put(ctx, shard); err != nil {
 			return err
 		}
 	}
-	return n.put(ctx, head)
+	return n.put(ctx, index)
 }
 
-// accepted returns the condition Accepted of a policy; nil if there is none yet.
+// accepted returns the condition Accepted of a policy's newest generation, or nil if there is none yet.
 func (n *namespace) accepted(ctx context.Context, name string) (*metav1.Condition, error) {
 	policy := &v1alpha1.RegistrationPolicy{}
 	if err := n.plane.client.Get(ctx, client.ObjectKey{Namespace: n.name, Name: name}, policy); err != nil {
@@ -156,12 +156,12 @@ func (n *namespace) accepted(ctx context.Context, name string) (*metav1.Conditio
 	}
 	condition := meta.FindStatusCondition(policy.Status.Conditions, string(v1alpha1.ConditionAccepted))
 	if condition == nil || condition.ObservedGeneration != policy.Generation {
-		return nil, nil //nolint:nilnil // nil: asked too early, and no fault
+		return nil, nil //nolint:nilnil // nil is the documented result
 	}
 	return condition, nil
 }
 
-// clear deletes what a case has put: the next one's API server has enough to do.
+// clear deletes the objects of a case, so that they do not slow down the API server for the next one.
 func (n *namespace) clear(ctx context.Context) error {
 	for _, kind := range []client.Object{&v1alpha1.RegistrationPolicy{}, &corev1.ConfigMap{}} {
 		if err := n.plane.client.DeleteAllOf(ctx, kind, client.InNamespace(n.name)); err != nil {

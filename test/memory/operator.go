@@ -22,10 +22,10 @@ import (
 
 const (
 	credential = "Basic bWVtb3J5OmEtc2VjcmV0LW9mLXRoZS10ZXN0"
-	// patience is how long anything may take that is expected at all: a bound against a hang, not a promise.
-	patience = 3 * time.Minute
-	// look is the time between two looks at what is awaited, and so the error of each time measured.
-	look = 10 * time.Millisecond
+	// waitTimeout limits each wait. It only guards against a hang.
+	waitTimeout = 3 * time.Minute
+	// pollInterval is the interval between polls, and so the error of all measured times.
+	pollInterval = 10 * time.Millisecond
 )
 
 var errEnded = errors.New("the operator has ended")
@@ -39,7 +39,8 @@ type operator struct {
 	probes  string
 }
 
-// logFile keeps the first line that says where the operator listens, and writes all to a file if there is one.
+// logFile keeps the beginning of the operator's log, which has its addresses, and copies the log to a file if it is
+// set.
 type logFile struct {
 	mu   sync.Mutex
 	head bytes.Buffer
@@ -47,10 +48,10 @@ type logFile struct {
 }
 
 func (l *logFile) Write(p []byte) (int, error) {
-	const most = 1 << 20
+	const maxKept = 1 << 20
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.head.Len() < most {
+	if l.head.Len() < maxKept {
 		l.head.Write(p)
 	}
 	if l.file != nil {
@@ -65,7 +66,7 @@ func (l *logFile) lines() []string {
 	return strings.Split(l.head.String(), "\n")
 }
 
-// startOperator starts the program in a cgroup and waits until it says where it listens.
+// startOperator starts the program and waits until its log has the addresses on which it listens.
 func startOperator(ctx context.Context, command []string, logTo string) (*operator, error) {
 	op := &operator{log: &logFile{}, exited: make(chan struct{})}
 	op.process = exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...)
@@ -86,7 +87,7 @@ func startOperator(ctx context.Context, command []string, logTo string) (*operat
 		close(op.exited)
 	}()
 	var line struct{ Msg, Hook, Probes string }
-	if err := op.await(ctx, "the line that says where the operator listens", func() (bool, error) {
+	if err := op.await(ctx, "the log line with the operator's addresses", func() (bool, error) {
 		for _, text := range op.log.lines() {
 			if json.Unmarshal([]byte(text), &line) == nil && line.Msg == "Starting" {
 				return true, nil
@@ -107,30 +108,30 @@ func startOperator(ctx context.Context, command []string, logTo string) (*operat
 	return op, nil
 }
 
-// await looks until what is awaited is there, the operator has ended, or patience has.
-func (op *operator) await(ctx context.Context, what string, there func() (bool, error)) error {
-	deadline := time.Now().Add(patience)
+// await polls a condition until it is true. It fails if the operator has ended, or after waitTimeout.
+func (op *operator) await(ctx context.Context, what string, condition func() (bool, error)) error {
+	deadline := time.Now().Add(waitTimeout)
 	for {
-		found, err := there()
+		done, err := condition()
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", what, err)
-		case found:
+		case done:
 			return nil
 		case time.Now().After(deadline):
-			return fmt.Errorf("%s: not within %s", what, patience)
+			return fmt.Errorf("%s: not within %s", what, waitTimeout)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-op.exited:
 			return fmt.Errorf("%s: %w", what, errEnded)
-		case <-time.After(look):
+		case <-time.After(pollInterval):
 		}
 	}
 }
 
-// probeTimeout is how long a probe may take, as in the chart.
+// probeTimeout is the timeout of the readiness probe in the chart.
 const probeTimeout = time.Second
 
 func (op *operator) awaitReady(ctx context.Context) error {
@@ -141,7 +142,7 @@ func (op *operator) awaitReady(ctx context.Context) error {
 		}
 		response, err := (&http.Client{Timeout: probeTimeout}).Do(request)
 		if err != nil {
-			return false, nil //nolint:nilerr // it may not listen yet
+			return false, nil //nolint:nilerr // the operator may not listen yet
 		}
 		_ = response.Body.Close()
 		return response.StatusCode == http.StatusOK, nil
@@ -164,7 +165,7 @@ func (op *operator) decide(ctx context.Context, source, address string) (rules.R
 	return debug.Reason, nil
 }
 
-// kill ends the operator as the kernel does when memory is short.
+// kill ends the operator by SIGKILL, as the OOM killer does.
 func (op *operator) kill() {
 	_ = op.process.Process.Kill()
 	<-op.exited
@@ -176,15 +177,15 @@ func (op *operator) kill() {
 	}
 }
 
-// resident returns the most that the process has had resident at once, in bytes.
-func (op *operator) resident() (int64, error) {
-	if most := op.memory("VmHWM"); most > 0 {
-		return most, nil
+// peakResident returns the peak resident set size of the process, in bytes.
+func (op *operator) peakResident() (int64, error) {
+	if peak := op.memory("VmHWM"); peak > 0 {
+		return peak, nil
 	}
 	return 0, errEnded
 }
 
-// memory returns a figure of /proc/PID/status in bytes; 0 if the process has ended.
+// memory returns a field of /proc/PID/status in bytes, or 0 if the process has ended.
 func (op *operator) memory(field string) int64 {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/status", op.process.Process.Pid))
 	if err != nil {

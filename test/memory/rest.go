@@ -16,24 +16,25 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// settled is how long replicas are left alone before their memory is read: the collector returns what it does not need within it.
-const settled = 30 * time.Second
+// idleTime is how long replicas are idle before their memory is read: enough for the garbage collector to return free
+// memory.
+const idleTime = 30 * time.Second
 
-// resting is something that the operator's own namespace holds while nothing changes.
-type resting struct {
+// restingCase is a set of objects in the operator's own namespace for a measurement at rest.
+type restingCase struct {
 	name, sentence string
 	put            func(ctx context.Context, n *namespace, version int) error
 	address        func(version int) string
 	reason         rules.Reason
 }
 
-func restingCases() []resting {
+func restingCases() []restingCase {
 	few := func(count int) func(context.Context, *namespace, int) error {
 		return putPolicies(count, func(i, version int) map[string]any {
 			return map[string]any{"allow": map[string]any{"domains": names(10, "a%02d.company-%04d.example", i*10+version)}}
 		})
 	}
-	return []resting{
+	return []restingCase{
 		{"rest-1", "1 policy", few(0), allowedMarker, rules.ReasonAllowed},
 		{"rest-policies-1000", "1,000 policies of 10 domains", few(1000), allowedMarker, rules.ReasonAllowed},
 		{"rest-list-100000", "a list of 100,000 domains", putListed(100_000, domainLine), listedMarker, rules.ReasonDenied},
@@ -41,11 +42,12 @@ func restingCases() []resting {
 	}
 }
 
-// restAll prints what a leader and another replica take while nothing changes, and at most while a new version of everything came.
-func restAll(ctx context.Context, o options, plane *plane, dir string) error {
+// measureAtRest prints the memory of a leader and of another replica while nothing changes, and the leader's peak
+// during one change of the whole case.
+func measureAtRest(ctx context.Context, o options, plane *plane, dir string) error {
 	fmt.Printf("| in %d MiB, at rest | leader | another replica | live heap | peak of the leader, with one change |\n|---|---|---|---|---|\n", o.limit>>20)
 	for _, c := range restingCases() {
-		if !o.wanted(c.name) {
+		if !o.selected(c.name) {
 			continue
 		}
 		row, err := c.measure(ctx, o, plane, filepath.Join(dir, c.name))
@@ -57,7 +59,7 @@ func restAll(ctx context.Context, o options, plane *plane, dir string) error {
 	return nil
 }
 
-func (c *resting) measure(ctx context.Context, o options, plane *plane, dir string) (row string, err error) {
+func (c *restingCase) measure(ctx context.Context, o options, plane *plane, dir string) (row string, err error) {
 	n, err := plane.namespace(ctx, c.name)
 	if err != nil {
 		return "", err
@@ -76,26 +78,26 @@ func (c *resting) measure(ctx context.Context, o options, plane *plane, dir stri
 		if replicas[i], err = c.start(ctx, o, plane, n, group, filepath.Join(dir, strconv.Itoa(i))); err != nil {
 			return "", err
 		}
-		defer replicas[i].kill() // before its cgroup goes
+		defer replicas[i].kill() // before its cgroup is removed
 	}
 	if err := c.settle(ctx, replicas[:], 0); err != nil {
 		return "", err
 	}
-	time.Sleep(settled)
-	leader, another, live := replicas[0].memory("VmRSS"), replicas[1].memory("VmRSS"), replicas[0].live(ctx)
+	time.Sleep(idleTime)
+	leader, another, live := replicas[0].memory("VmRSS"), replicas[1].memory("VmRSS"), replicas[0].liveHeap(ctx)
 	if err := c.put(ctx, n, 1); err != nil {
 		return "", err
 	}
 	if err := c.settle(ctx, replicas[:], 1); err != nil {
 		return "", err
 	}
-	time.Sleep(time.Second) // the snapshot is being stored
+	time.Sleep(time.Second) // for the snapshot to be stored
 	return fmt.Sprintf("| %s | %d MiB | %d MiB | %d MiB | %d MiB |",
 		c.sentence, leader>>20, another>>20, live>>20, replicas[0].memory("VmHWM")>>20), nil
 }
 
-// start starts a replica with the flags that the chart gives it.
-func (c *resting) start(ctx context.Context, o options, plane *plane, n *namespace, group *cgroup, dir string) (*operator, error) {
+// start starts a replica with the flags of the chart.
+func (c *restingCase) start(ctx context.Context, o options, plane *plane, n *namespace, group *cgroup, dir string) (*operator, error) {
 	for _, part := range []string{"auth", "snapshot"} {
 		if err := os.MkdirAll(filepath.Join(dir, part), 0o700); err != nil {
 			return nil, err
@@ -119,8 +121,8 @@ func (c *resting) start(ctx context.Context, o options, plane *plane, n *namespa
 	return op, nil
 }
 
-// settle waits until a version decides on every replica.
-func (c *resting) settle(ctx context.Context, replicas []*operator, version int) error {
+// settle waits until a version is in force on every replica.
+func (c *restingCase) settle(ctx context.Context, replicas []*operator, version int) error {
 	for _, op := range replicas {
 		err := op.await(ctx, fmt.Sprintf("version %d: %s", version, c.reason), func() (bool, error) {
 			reason, _ := op.decide(ctx, source, c.address(version))
@@ -133,8 +135,9 @@ func (c *resting) settle(ctx context.Context, replicas []*operator, version int)
 	return nil
 }
 
-// live returns how much of the heap the last garbage collection left in use, in bytes; 0 if the replica does not say it.
-func (op *operator) live(ctx context.Context) int64 {
+// liveHeap returns the heap in use after the last garbage collection, in bytes, from the replica's metrics. It returns
+// 0 if they are not available.
+func (op *operator) liveHeap(ctx context.Context) int64 {
 	var line struct{ Msg, Metrics string }
 	for _, text := range op.log.lines() {
 		if json.Unmarshal([]byte(text), &line) == nil && line.Msg == "Starting" {
@@ -145,7 +148,7 @@ func (op *operator) live(ctx context.Context) int64 {
 	if err != nil {
 		return 0
 	}
-	response, err := (&http.Client{Timeout: patience}).Do(request)
+	response, err := (&http.Client{Timeout: waitTimeout}).Do(request)
 	if err != nil {
 		return 0
 	}

@@ -16,19 +16,19 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// changes is how often a case changes while the operator runs.
+// changes is the number of changes of a case.
 const changes = 5
 
-// run runs the cases and says whether all of them passed.
+// run runs the cases and reports whether all of them passed.
 func run(ctx context.Context, o options) (passed bool, err error) {
 	dir, err := os.MkdirTemp("", "memory")
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	probe, err := newCgroup("registration-policy-probe", o.limit) // before minutes are spent
+	probe, err := newCgroup("registration-policy-probe", o.limit) // fail before the slow start of the control plane
 	if err != nil && o.optional {
-		fmt.Println("memory: left out:", err)
+		fmt.Println("memory: skipped:", err)
 		return true, nil
 	}
 	if err != nil {
@@ -53,14 +53,14 @@ func run(ctx context.Context, o options) (passed bool, err error) {
 		return false, err
 	}
 	if o.rest {
-		return true, restAll(ctx, o, plane, dir)
+		return true, measureAtRest(ctx, o, plane, dir)
 	}
 	passed = true
 	fmt.Printf("| in %d MiB | peak at start | peak in five changes | peak at restart | ready again | change | other edits, most | calls, slowest |\n",
 		o.limit>>20)
 	fmt.Println("|---|---|---|---|---|---|---|---|")
 	for _, c := range cases() {
-		if !o.wanted(c.name) {
+		if !o.selected(c.name) {
 			continue
 		}
 		trial := &trial{options: o, load: c, plane: plane, dir: filepath.Join(dir, c.name)}
@@ -77,7 +77,7 @@ func run(ctx context.Context, o options) (passed bool, err error) {
 	return passed, nil
 }
 
-// trial is one case on one operator.
+// trial is the run of one case.
 type trial struct {
 	options options
 	load    load
@@ -90,9 +90,9 @@ type trial struct {
 	tenant  *namespace
 	watcher watcher
 
-	peaks      []int64         // resident, of each phase
-	took       []time.Duration // until each change was in force, or refused
-	readyAgain time.Duration
+	peaks       []int64         // resident bytes, by phase
+	changeTimes []time.Duration // until each change was in force, or refused
+	restartTime time.Duration
 }
 
 func (t *trial) run(ctx context.Context) (err error) {
@@ -122,23 +122,23 @@ func (t *trial) run(ctx context.Context) (err error) {
 			return t.explain(err)
 		}
 	}
-	if err := t.refusal(ctx, op); err != nil {
+	if err := t.awaitRefusal(ctx, op); err != nil {
 		return err
 	}
 	if err := t.peak(op); err != nil {
 		return t.explain(err)
 	}
-	time.Sleep(time.Second) // the snapshot is being stored
+	time.Sleep(time.Second) // for the snapshot to be stored
 	op.kill()
 	began := time.Now()
 	if op, err = t.start(ctx); err != nil {
 		return err
 	}
-	t.readyAgain = time.Since(began)
+	t.restartTime = time.Since(began)
 	if err := t.watcher.during(ctx, op, func() error { return t.settle(ctx, op, changes) }); err != nil {
 		return t.explain(err)
 	}
-	time.Sleep(time.Second) // what the start goes on with
+	time.Sleep(time.Second) // for the work after readiness
 	if err := t.peak(op); err != nil {
 		return t.explain(err)
 	}
@@ -181,7 +181,7 @@ func (t *trial) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
-// loaded returns the namespace that holds the load.
+// loaded returns the namespace with the load.
 func (t *trial) loaded() *namespace {
 	if t.load.bounded {
 		return t.tenant
@@ -211,11 +211,11 @@ func (t *trial) change(ctx context.Context, op *operator, version int) error {
 	}
 	began := time.Now()
 	err := t.settle(ctx, op, version)
-	t.took = append(t.took, time.Since(began))
+	t.changeTimes = append(t.changeTimes, time.Since(began))
 	return err
 }
 
-// settle waits until the version decides or, if the case is beyond the budget, until its calls are denied.
+// settle waits until a version is in force or, if the case is beyond the budget, until its calls are denied.
 func (t *trial) settle(ctx context.Context, op *operator, version int) error {
 	wanted := t.load.reason
 	if t.load.refused {
@@ -232,8 +232,8 @@ func (t *trial) settle(ctx context.Context, op *operator, version int) error {
 	return nil
 }
 
-// refusal waits until the condition of a case beyond the budget says so, with the figure.
-func (t *trial) refusal(ctx context.Context, op *operator) error {
+// awaitRefusal waits until the condition Accepted of a case beyond the budget refuses it.
+func (t *trial) awaitRefusal(ctx context.Context, op *operator) error {
 	if !t.load.refused {
 		return nil
 	}
@@ -244,21 +244,21 @@ func (t *trial) refusal(ctx context.Context, op *operator) error {
 	})
 }
 
-// overBudget is the reason of the condition Accepted of what is beyond the budget.
+// overBudget is the reason of the condition Accepted of a policy beyond the budget.
 const overBudget = "OverBudget"
 
 func (t *trial) peak(op *operator) error {
-	peak, err := op.resident()
+	peak, err := op.peakResident()
 	t.peaks = append(t.peaks, peak)
 	return err
 }
 
-// explain adds to the error of a phase what the kernel has done, and what the watcher has seen.
+// explain adds OOM kills and the watcher's failures to the error of a phase.
 func (t *trial) explain(err error) error {
-	kills, readErr := t.cgroup.kills()
+	kills, readErr := t.cgroup.oomKills()
 	err = errors.Join(err, readErr)
 	if kills > 0 {
-		err = errors.Join(fmt.Errorf("killed for want of memory, %d times", kills), err)
+		err = errors.Join(fmt.Errorf("killed %d times by the OOM killer", kills), err)
 	}
 	for _, failure := range t.watcher.failures[:min(3, len(t.watcher.failures))] {
 		err = errors.Join(err, errors.New(failure))
@@ -273,12 +273,12 @@ func (t *trial) row() string {
 		peaks[i] = fmt.Sprintf("%d MiB", peak>>20)
 	}
 	w := &t.watcher
-	most := time.Duration(0)
+	slowestEdit := time.Duration(0)
 	for _, edit := range w.edits {
-		most = max(most, edit)
+		slowestEdit = max(slowestEdit, edit)
 	}
 	return fmt.Sprintf("| %s | %s | %s | %s | %s | %d: %s |", t.load.sentence, strings.Join(peaks, " | "),
-		seconds(t.readyAgain), seconds(slices.Max(append(t.took, 0))), seconds(most), w.calls, seconds(w.slowest))
+		seconds(t.restartTime), seconds(slices.Max(append(t.changeTimes, 0))), seconds(slowestEdit), w.calls, seconds(w.slowest))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }

@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// callInterval is the time between two calls of the other namespace's people.
+	// callInterval is the time between two calls that the other namespace decides.
 	callInterval = 20 * time.Millisecond
-	// editInterval is the time between an edit of the other namespace that is in force and the next.
+	// editInterval is the time from an edit in force to the next edit of the other namespace.
 	editInterval = 250 * time.Millisecond
 )
 
-// watcher calls an operator all the time about what the other namespace decides, and edits the other namespace's policy all
-// the time, while a case goes on.
+// watcher checks the other namespace during a case: it repeatedly calls the operator, and repeatedly edits that
+// namespace's policy.
 type watcher struct {
 	other *namespace
 
@@ -29,19 +29,19 @@ type watcher struct {
 	version  int // of the other namespace's policy
 }
 
-// during watches while f runs. What the last edit is, is known to no other: they follow one another.
+// during calls and edits while f runs. It must not be called concurrently.
 func (w *watcher) during(ctx context.Context, op *operator, f func() error) error {
 	ctx, stop := context.WithCancel(ctx)
 	var watching sync.WaitGroup
-	watching.Go(func() { w.callAllTheTime(ctx, op) })
-	watching.Go(func() { w.editAllTheTime(ctx, op) })
+	watching.Go(func() { w.callRepeatedly(ctx, op) })
+	watching.Go(func() { w.editRepeatedly(ctx, op) })
 	err := f()
 	stop()
 	watching.Wait()
 	return err
 }
 
-func (w *watcher) callAllTheTime(ctx context.Context, op *operator) {
+func (w *watcher) callRepeatedly(ctx context.Context, op *operator) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		reason, err := op.decide(ctx, otherSource, "jo@always.example")
@@ -57,14 +57,14 @@ func (w *watcher) callAllTheTime(ctx context.Context, op *operator) {
 		}
 		failed := len(w.failures)
 		w.mu.Unlock()
-		if failed > 10 { // enough to know
+		if failed > 10 { // enough to report
 			return
 		}
 		time.Sleep(callInterval)
 	}
 }
 
-func (w *watcher) editAllTheTime(ctx context.Context, op *operator) {
+func (w *watcher) editRepeatedly(ctx context.Context, op *operator) {
 	for ctx.Err() == nil {
 		w.version++
 		began := time.Now()

@@ -1,4 +1,4 @@
-// Package tcpproxy stands between two programs under test, so that a test can cut the line, make it silent, or slow.
+// Package tcpproxy is a TCP proxy between two programs under test. It can cut, silence or slow down their connections.
 package tcpproxy
 
 import (
@@ -10,26 +10,26 @@ import (
 )
 
 const (
-	// pieceBytes is how much is passed on at a time, and pieces how many may be on their way.
-	pieceBytes = 32 << 10
-	pieces     = 1024
+	// chunkBytes is the maximum size of a chunk, and maxQueued the maximum number of chunks in transit per direction.
+	chunkBytes = 32 << 10
+	maxQueued  = 1024
 )
 
-// Proxy passes connections on, until it is cut: then every connection ends, and new ones are closed at once. Silenced, it keeps
-// connections, takes up new ones, and passes nothing on. Slowed, it passes everything on later.
+// Proxy forwards connections to a target. Cut closes all connections and rejects new ones. Silence keeps connections
+// and accepts new ones, but forwards nothing. Slow delays everything.
 type Proxy struct {
-	ctx      context.Context // the test's
+	ctx      context.Context // of the test
 	target   string
 	listener net.Listener
 
-	mu      sync.Mutex
-	cut     bool
-	latency time.Duration // each way
-	loud    chan struct{} // closed unless the line is silent
-	conns   map[net.Conn]bool
+	mu        sync.Mutex
+	cut       bool
+	latency   time.Duration // in each direction
+	unsilence chan struct{} // closed unless the proxy is silenced
+	conns     map[net.Conn]bool
 }
 
-// Start returns a proxy before target, a host:port. It ends with the test.
+// Start returns a proxy to target, a host:port. It ends with the test.
 func Start(t testing.TB, target string) *Proxy {
 	t.Helper()
 	p, err := New(t.Context(), target)
@@ -40,15 +40,15 @@ func Start(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// New returns a proxy before target, a host:port, for a program that is no test. It ends by [Proxy.Close]; with ctx, it opens no
-// more connections.
+// New returns a proxy to target, a host:port, for a program that is not a test. The caller must call [Proxy.Close].
+// After the end of ctx it opens no connections.
 func New(ctx context.Context, target string) (*Proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{ctx: ctx, target: target, listener: listener, loud: make(chan struct{}), conns: map[net.Conn]bool{}}
-	close(p.loud)
+	p := &Proxy{ctx: ctx, target: target, listener: listener, unsilence: make(chan struct{}), conns: map[net.Conn]bool{}}
+	close(p.unsilence)
 	go p.serve()
 	return p, nil
 }
@@ -64,80 +64,81 @@ func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
 func (p *Proxy) serve() {
 	for {
-		caller, err := p.listener.Accept()
+		client, err := p.listener.Accept()
 		if err != nil {
 			return
 		}
-		go p.join(caller)
+		go p.forward(client)
 	}
 }
 
-func (p *Proxy) join(caller net.Conn) {
-	defer func() { _ = caller.Close() }()
+// forward connects a client to the target, until either closes the connection.
+func (p *Proxy) forward(client net.Conn) {
+	defer func() { _ = client.Close() }()
 	server, err := (&net.Dialer{}).DialContext(p.ctx, "tcp", p.target)
 	if err != nil {
 		return
 	}
 	defer func() { _ = server.Close() }()
-	if !p.add(caller, server) {
+	if !p.add(client, server) {
 		return
 	}
-	defer p.remove(caller, server)
+	defer p.remove(client, server)
 	ended := make(chan struct{}, 2)
-	for _, way := range [][2]net.Conn{{caller, server}, {server, caller}} {
+	for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
 		go func() {
-			p.pass(way[0], way[1])
+			p.copy(pair[0], pair[1])
 			ended <- struct{}{}
 		}()
 	}
 	<-ended
 }
 
-// delayed is what came by a connection, and when it is due at the other end.
-type delayed struct {
+// chunk is data in transit, with the time at which to deliver it.
+type chunk struct {
 	data []byte
 	due  time.Time
 }
 
-// pass passes on what comes from a connection until either ends.
-func (p *Proxy) pass(to, from net.Conn) {
-	onTheWay := make(chan delayed, pieces)
+// copy copies data from one connection to another until either ends.
+func (p *Proxy) copy(to, from net.Conn) {
+	inTransit := make(chan chunk, maxQueued)
 	go func() {
-		defer close(onTheWay)
-		piece := make([]byte, pieceBytes)
+		defer close(inTransit)
+		buf := make([]byte, chunkBytes)
 		for {
-			n, err := from.Read(piece)
+			n, err := from.Read(buf)
 			if n > 0 {
-				onTheWay <- delayed{append([]byte(nil), piece[:n]...), time.Now().Add(p.slowness())}
+				inTransit <- chunk{append([]byte(nil), buf[:n]...), time.Now().Add(p.currentLatency())}
 			}
 			if err != nil {
 				return
 			}
 		}
 	}()
-	for piece := range onTheWay {
-		time.Sleep(time.Until(piece.due))
-		<-p.speaking()
-		if _, err := to.Write(piece.data); err != nil {
+	for c := range inTransit {
+		time.Sleep(time.Until(c.due))
+		<-p.unsilenced()
+		if _, err := to.Write(c.data); err != nil {
 			break
 		}
 	}
-	_ = from.Close() // ends the reading
-	for range onTheWay {
+	_ = from.Close() // ends the reader
+	for range inTransit {
 	}
 }
 
-func (p *Proxy) slowness() time.Duration {
+func (p *Proxy) currentLatency() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.latency
 }
 
-// speaking returns a channel that is closed unless the line is silent.
-func (p *Proxy) speaking() <-chan struct{} {
+// unsilenced returns a channel that is closed unless the proxy is silenced.
+func (p *Proxy) unsilenced() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.loud
+	return p.unsilence
 }
 
 func (p *Proxy) add(conns ...net.Conn) bool {
@@ -160,7 +161,7 @@ func (p *Proxy) remove(conns ...net.Conn) {
 	}
 }
 
-// Cut cuts all connections, and those to come. A silent line is cut too, and no longer silent.
+// Cut closes all connections, and new ones at once. It ends a silence.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,37 +170,38 @@ func (p *Proxy) Cut() {
 		_ = conn.Close()
 	}
 	clear(p.conns)
-	p.speak()
+	p.endSilence()
 }
 
-// Silence passes nothing on any more, of connections that are and of those to come: neither end hears that the other is away.
+// Silence holds back all data of existing and new connections, so that neither end notices that the other is
+// unreachable.
 func (p *Proxy) Silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.speak()
-	p.loud = make(chan struct{})
+	p.endSilence()
+	p.unsilence = make(chan struct{})
 }
 
-// Slow passes on what comes from now on that much later, each way. 0 ends that.
+// Slow delays new data by a latency in each direction. 0 ends the delay.
 func (p *Proxy) Slow(latency time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.latency = latency
 }
 
-// Restore lets new connections through again, and passes on what was held back in silence.
+// Restore ends Cut and Silence. It delivers the data that a silence held back.
 func (p *Proxy) Restore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut = false
-	p.speak()
+	p.endSilence()
 }
 
-// speak is called with mu locked.
-func (p *Proxy) speak() {
+// endSilence must be called with mu locked.
+func (p *Proxy) endSilence() {
 	select {
-	case <-p.loud:
+	case <-p.unsilence:
 	default:
-		close(p.loud)
+		close(p.unsilence)
 	}
 }

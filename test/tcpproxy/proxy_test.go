@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// patience is how long anything may take that is expected, and quiet how long nothing has to come to be taken for silence.
+// patience is how long anything may take that is expected, and quiet how long nothing has to come to be taken for
+// silence.
 const (
 	patience = 20 * time.Second
 	quiet    = 100 * time.Millisecond

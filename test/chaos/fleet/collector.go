@@ -9,15 +9,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// collectPeriod is how often the stand-in for the garbage collector looks.
+// collectPeriod is the interval of the simulated garbage collector.
 const collectPeriod = time.Second
 
-// Collector stands in for the garbage collector: it deletes the Leases whose owner, a pod, is gone.
+// Collector simulates the garbage collector: it deletes Leases whose owner, a pod, no longer exists.
 type Collector struct {
-	// Client is the collector's, and Timeline takes a line for each.
+	// Client is the client to use. Timeline gets a note for each deleted Lease.
 	Client   client.Client
 	Timeline *Timeline
-	// Namespace is where it looks.
+	// Namespace is the namespace of the Leases and pods.
 	Namespace string
 }
 
@@ -30,14 +30,14 @@ func (c *Collector) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 			once, cancel := context.WithTimeout(ctx, apiTimeout)
-			_ = c.collect(once) // with the API server away, it is tried again
+			_ = c.collect(once) // retried at the next tick
 			cancel()
 		}
 	}
 }
 
 func (c *Collector) collect(ctx context.Context) error {
-	// Leases first: a pod that is created in between has none among these.
+	// List Leases first, so that no Lease of a pod created in between is in the list.
 	var leases coordinationv1.LeaseList
 	if err := c.Client.List(ctx, &leases, client.InNamespace(c.Namespace)); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (c *Collector) collect(ctx context.Context) error {
 				if err := c.Client.Delete(ctx, lease, client.Preconditions{UID: &lease.UID}); client.IgnoreNotFound(err) != nil {
 					return err
 				}
-				c.Timeline.Note("the Lease %s is collected: its pod is gone", lease.Name)
+				c.Timeline.Note("Lease %s is deleted: its pod no longer exists", lease.Name)
 			}
 		}
 	}

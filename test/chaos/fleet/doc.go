@@ -1,14 +1,14 @@
-// Package fleet runs replicas of the operator as a cluster would: a real etcd and kube-apiserver whose programs can be
-// stopped and killed, operators that each reach it over a line of their own, a real haproxy with health checks before them.
+// Package fleet runs replicas of the operator as a cluster would: with a real etcd and kube-apiserver that can be
+// stopped and killed, a TCP proxy between each replica and the API server, and a real haproxy with health checks before
+// the replicas.
 //
-// What the test control plane lacks is simulated, each by as little as is honest, and nothing else is:
+// It simulates only the controllers that the test control plane lacks:
 //
-//   - kubelet ([Pod]): starts the container and starts it again when it ends, probes as the chart's probes do, writes the pod's
-//     status, sends SIGTERM when the pod is deleted and SIGKILL after its grace period. It does not back off from a container
-//     that ends often.
-//   - the endpoint slice controller ([Endpoints]): writes one EndpointSlice of the Service from the pods.
-//   - the garbage collector ([Collector]): deletes the Leases of pods that are gone.
-//   - the Ingress controller ([Ingress]): tells haproxy which endpoints there are.
+//   - kubelet ([Pod]): starts the container and restarts it when it ends, runs the chart's probes, writes the pod's status, and
+//     sends SIGTERM when the pod is deleted and SIGKILL after its grace period. It has no crash-loop back-off.
+//   - the EndpointSlice controller ([Endpoints]): writes the Service's EndpointSlice from the pods.
+//   - the garbage collector ([Collector]): deletes the Leases of deleted pods.
+//   - the Ingress controller ([Ingress]): configures haproxy's servers from the EndpointSlice.
 //
-// The Deployment controller is the script: it creates and deletes pods.
+// The script takes the place of the Deployment controller: it creates and deletes pods.
 package fleet

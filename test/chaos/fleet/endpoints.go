@@ -18,23 +18,23 @@ import (
 	"registrationpolicy.dev/operator/test/chaos/history"
 )
 
-// endpointsPeriod is how often the stand-ins for the endpoint slice controller and the Ingress controller look: both of those
-// hear of a change within some such time.
+// endpointsPeriod is the interval of the simulated EndpointSlice and Ingress controllers, about the delay of the real
+// ones.
 const endpointsPeriod = 200 * time.Millisecond
 
-// Endpoints stands in for the endpoint slice controller: it writes which pods the Service leads to.
+// Endpoints simulates the EndpointSlice controller: it writes the EndpointSlice of a Service.
 type Endpoints struct {
-	// Client is the controller's, and Timeline has the times of the terms.
+	// Client is the client to use. Timeline is the clock of the serving periods.
 	Client   client.Client
 	Timeline *Timeline
 	Ports    Ports
-	// Namespace and Service are the Service's, and Labels what it selects pods by.
+	// Namespace and Service identify the Service, and Labels is its selector.
 	Namespace, Service string
 	Labels             map[string]string
 
-	mu     sync.Mutex
-	terms  []history.Term
-	latest map[string]int // the last of the terms of each pod that may be serving
+	mu      sync.Mutex
+	periods []history.ServingPeriod
+	latest  map[string]int // the last of the periods of each pod that may be serving
 }
 
 // Run keeps the EndpointSlice up to date until ctx ends.
@@ -80,8 +80,8 @@ func (e *Endpoints) reconcile(ctx context.Context) error {
 	return e.write(stored, func() error { return e.Client.Update(ctx, stored) })
 }
 
-// endpointsOf returns the endpoints that Kubernetes makes of pods: one that is deleted is not ready, and serves for as long as
-// its probe says so.
+// endpointsOf returns the endpoints of pods, as Kubernetes does: a terminating pod is not ready, and is serving as long
+// as its readiness probe succeeds.
 func endpointsOf(pods []corev1.Pod) []discoveryv1.Endpoint {
 	var endpoints []discoveryv1.Endpoint
 	for i := range pods {
@@ -106,7 +106,7 @@ func endpointsOf(pods []corev1.Pod) []discoveryv1.Endpoint {
 	return endpoints
 }
 
-// write writes the slice, and notes which pods may be serving by it, and which are known not to.
+// write writes the slice, and records the begin and end of serving periods.
 func (e *Endpoints) write(slice *discoveryv1.EndpointSlice, write func() error) error {
 	serving := map[string]bool{}
 	for _, endpoint := range slice.Endpoints {
@@ -116,41 +116,41 @@ func (e *Endpoints) write(slice *discoveryv1.EndpointSlice, write func() error) 
 	e.mu.Lock()
 	for pod, serves := range serving {
 		if _, already := e.latest[pod]; serves && !already {
-			e.latest[pod] = len(e.terms)
-			e.terms = append(e.terms, history.Term{Pod: pod, From: begin, Until: history.Never})
+			e.latest[pod] = len(e.periods)
+			e.periods = append(e.periods, history.ServingPeriod{Pod: pod, From: begin, Until: history.Never})
 		}
 	}
 	e.mu.Unlock()
 	if err := write(); err != nil {
-		return err // it may be stored or not: who was serving may still be
+		return err // the slice may be stored or not, so no period ends
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for pod, last := range e.latest {
 		if !serving[pod] {
-			e.terms[last].Until = e.Timeline.Now()
+			e.periods[last].Until = e.Timeline.Now()
 			delete(e.latest, pod)
 		}
 	}
 	return nil
 }
 
-// Terms returns the times in which pods may have been serving.
-func (e *Endpoints) Terms() []history.Term {
+// ServingPeriods returns the times in which pods may have been serving.
+func (e *Endpoints) ServingPeriods() []history.ServingPeriod {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.terms)
+	return slices.Clone(e.periods)
 }
 
-// Ingress stands in for the Ingress controller: it tells the proxy of the endpoints that are ready, or, where none is, of those
-// that still serve.
+// Ingress simulates the Ingress controller: it configures the proxy with the ready endpoints, or, if none is ready,
+// with the serving ones.
 type Ingress struct {
-	// Client is the controller's; Proxy is told of the endpoints, and Timeline when it does not take them.
+	// Client is the client to use. Timeline gets a note if Proxy, which gets the endpoints, rejects them.
 	Client   client.Client
 	Timeline *Timeline
 	Proxy    *Proxy
 	Ports    Ports
-	// Namespace and Service are the Service's.
+	// Namespace and Service identify the Service.
 	Namespace, Service string
 }
 
@@ -167,14 +167,14 @@ func (i *Ingress) Run(ctx context.Context) {
 			err := i.Client.Get(once, client.ObjectKey{Namespace: i.Namespace, Name: i.Service + "-1"}, &slice)
 			cancel()
 			if err != nil {
-				continue // what it knew last holds
+				continue // keep the last endpoints
 			}
 			ready, serving := addresses(slice.Endpoints)
 			if len(ready) == 0 {
 				ready = serving
 			}
 			if err := i.Proxy.Set(i.Ports.Hook, ready, serving); err != nil {
-				i.Timeline.Note("the proxy was not told of its endpoints: %v", err)
+				i.Timeline.Note("the proxy could not be configured: %v", err)
 			}
 		}
 	}
@@ -192,7 +192,7 @@ func addresses(endpoints []discoveryv1.Endpoint) (ready, serving []string) {
 	return ready, serving
 }
 
-// Kubernetes takes no address of the loopback network for an endpoint: in the API server, 127.1.2.3 is 10.1.2.3.
+// The API server rejects loopback addresses in endpoints, so objects have 10.1.2.3 in place of 127.1.2.3.
 const (
 	loopbackNetwork = "127."
 	clusterNetwork  = "10."

@@ -21,29 +21,31 @@ import (
 )
 
 const (
-	// adminToken and operatorToken are the credentials of the two users of a run's own API server.
+	// adminToken and operatorToken are the credentials of the two users of the API server, which only exists for this
+	// run.
 	adminToken    = "admin-of-this-run-only"
 	operatorToken = "operator-of-this-run-only"
-	// OperatorUser is the user that the operators are.
+	// OperatorUser is the user name of the operators.
 	OperatorUser = "operator"
-	// startWithin is how long the API server may take to start, on a busy machine.
+	// startWithin limits the start of the API server, which is slow on a busy machine.
 	startWithin = 2 * time.Minute
-	// endWithin is how long a program may take to end when told.
+	// endWithin is the time from SIGTERM to SIGKILL.
 	endWithin = 10 * time.Second
 )
 
-// Plane is a control plane: etcd and kube-apiserver, each a program that a fault may hit.
+// Plane is a control plane of etcd and kube-apiserver, two programs that faults may stop and kill.
 type Plane struct {
-	// Etcd and APIServer are the programs. What they store outlives them.
+	// Etcd and APIServer are the programs. Their data survives a restart.
 	Etcd, APIServer *Program
-	// Config is an administrator's.
+	// Config has the rights of an administrator.
 	Config *rest.Config
 
 	address string
 	probe   http.Client
 }
 
-// StartPlane starts a control plane from the programs in assets, with all that it keeps in dir. It serves when this returns.
+// StartPlane starts a control plane from the programs in assets, with its files in dir. It returns when the API server
+// is ready.
 func StartPlane(ctx context.Context, assets, dir string) (*Plane, error) {
 	certificates := filepath.Join(dir, "certificates")
 	if err := os.MkdirAll(certificates, 0o700); err != nil {
@@ -67,7 +69,7 @@ func StartPlane(ctx context.Context, assets, dir string) (*Plane, error) {
 			Arguments: []string{
 				"--data-dir=" + filepath.Join(dir, "etcd"), "--listen-client-urls=http://" + etcd, "--advertise-client-urls=http://" + etcd,
 				"--listen-peer-urls=http://127.0.0.1:0",
-				"--unsafe-no-fsync", // a killed program loses nothing that it has written, only a machine would
+				"--unsafe-no-fsync", // faster; data is only lost if the machine crashes, not the program
 			},
 		},
 		APIServer: &Program{
@@ -80,7 +82,8 @@ func StartPlane(ctx context.Context, assets, dir string) (*Plane, error) {
 				"--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
 			},
 		},
-		// Only for asking whether it serves: what it shows is the certificate that all others are then held to.
+		// Without verification, because the API server creates its certificate at the start. All other clients verify
+		// it.
 		probe: http.Client{Timeout: time.Second, Transport: &http.Transport{
 			DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 		}},
@@ -107,7 +110,7 @@ func StartPlane(ctx context.Context, assets, dir string) (*Plane, error) {
 	return p, nil
 }
 
-// Serves says whether the API server answers and is ready.
+// Serves reports whether the API server is ready.
 func (p *Plane) Serves(ctx context.Context) bool {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+p.address+"/readyz", nil)
 	if err != nil {
@@ -125,7 +128,7 @@ func (p *Plane) Serves(ctx context.Context) bool {
 // Address returns the host:port of the API server.
 func (p *Plane) Address() string { return p.address }
 
-// Stop ends both programs, stopped ones too.
+// Stop ends both programs, even if a fault has stopped them.
 func (p *Plane) Stop() {
 	for _, program := range []*Program{p.APIServer, p.Etcd} {
 		_ = program.Signal(syscall.SIGCONT)
@@ -133,7 +136,7 @@ func (p *Plane) Stop() {
 	}
 }
 
-// writeKubeconfig writes the operator's kubeconfig for an API server that is reached at address.
+// writeKubeconfig writes a kubeconfig of the operator for the API server at address.
 func (p *Plane) writeKubeconfig(file, address string) error {
 	return os.WriteFile(file, fmt.Appendf(nil, `apiVersion: v1
 kind: Config
@@ -156,11 +159,11 @@ func writeKey(file string) error {
 	return os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private}), 0o600)
 }
 
-// FreeAddress returns a host:port that was free a moment ago.
+// FreeAddress returns a host:port that was free at the time of the call.
 func FreeAddress() string {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
-		return "127.0.0.1:0" // whoever listens there says what is wrong
+		return "127.0.0.1:0" // the caller's Listen reports the error
 	}
 	defer func() { _ = listener.Close() }()
 	return listener.Addr().String()

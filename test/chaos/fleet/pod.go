@@ -23,74 +23,74 @@ import (
 	"registrationpolicy.dev/operator/test/tcpproxy"
 )
 
-// The chart's probes, and what a kubelet does by them.
+// The chart's probes, and the times of a kubelet.
 const (
 	readinessPeriod, readinessTimeout, readinessFailures = 5 * time.Second, 2 * time.Second, 2
 	livenessPeriod, livenessTimeout, livenessFailures    = 10 * time.Second, 5 * time.Second, 3
-	// firstProbe is when a container that was just started is first asked.
+	// firstProbe is the delay of the first probe after the start of a container.
 	firstProbe = time.Second
 	// restartDelay is the time from the end of a container to its next start.
 	restartDelay = time.Second
-	// inPlaceDelay is the same where a kubelet is quick: less than endpoints take to change.
+	// inPlaceDelay is the same for RestartInPlace: shorter than the endpoints take to change.
 	inPlaceDelay = 500 * time.Millisecond
-	// statusRetry is when a kubelet tries again to write what the API server has not taken.
+	// statusRetry is the time between two attempts of a request to the API server.
 	statusRetry = 500 * time.Millisecond
-	// apiTimeout is the time for one call to the API server.
+	// apiTimeout is the timeout of one request to the API server.
 	apiTimeout = 5 * time.Second
 )
 
-// Ports are where every replica listens, each on an address of its own: for Hook, Probes and Metrics.
+// Ports are the ports of every replica, for Hook, Probes and Metrics. Each replica has its own address.
 type Ports struct{ Hook, Probes, Metrics int }
 
-// Settings are what all pods of a fleet have in common.
+// Settings are the common settings of all pods of a fleet.
 type Settings struct {
-	// Client is the kubelet's; Timeline takes what happens to pods, and Plane is what replicas get a line to.
+	// Client is the kubelet's client, Timeline gets its log, and Plane is the control plane of the replicas.
 	Client   client.Client
 	Timeline *Timeline
 	Plane    *Plane
 	Ports    Ports
-	// Namespace holds the pods, and Labels are what the Service selects them by.
+	// Namespace is the namespace of the pods, and Labels are their labels, by which the Service selects them.
 	Namespace string
 	Labels    map[string]string
-	// Dir has a directory for each pod.
+	// Dir is the directory for the pods' files.
 	Dir string
-	// Flags are the operator's, beside those that differ from pod to pod.
+	// Flags are the operator flags that all pods have.
 	Flags []string
-	// DrainDelay is that of the operator, and Grace the pod's grace period.
+	// DrainDelay is the operator's --drain-delay, and Grace the pod's termination grace period.
 	DrainDelay, Grace time.Duration
-	// SnapshotOctets is the size of a pod's volume for its snapshot.
-	SnapshotOctets int
+	// SnapshotBytes is the size of the volume for a pod's snapshot.
+	SnapshotBytes int
 }
 
-// Pod is one replica: its object in the API server, its container, its volume, and its line to the API server.
+// Pod is a replica: its object in the API server, its container, its volume, and its connection to the API server.
 type Pod struct {
-	// Name, UID and Address are the pod's. No two of a run have the same address.
+	// Name, UID and Address identify the pod. Addresses are not reused in a run.
 	Name, UID, Address string
 	// Binary is the operator's program in the pod's image.
 	Binary string
-	// Line is its connection to the API server.
+	// Line is the proxy between the pod and the API server.
 	Line *tcpproxy.Proxy
-	// Volume holds its stored snapshot. It lives as long as the pod.
+	// Volume has the pod's stored snapshot. It exists as long as the pod.
 	Volume *Volume
 
 	settings  *Settings
 	container *Program
 	probe     http.Client
-	deleted   chan struct{} // closed when the pod is told to go
-	gone      chan struct{} // closed when it has
+	deleted   chan struct{} // closed when the pod is deleted
+	gone      chan struct{} // closed when its container has ended after that
 
-	suspended atomic.Bool // the kubelet
-	inPlace   atomic.Bool // the next restart changes no endpoint
+	suspended atomic.Bool // the kubelet does nothing
+	inPlace   atomic.Bool // the next restart does not change readiness
 
 	mu     sync.Mutex
 	ready  bool
 	starts []history.Moment
-	dirty  chan struct{} // holds one thing if the status is to be written
-	// held says that a container that ends is not started again until it is released.
+	dirty  chan struct{} // has an element if the status must be written
+	// held, if not nil, delays the restart of an ended container until it is closed.
 	held chan struct{}
 }
 
-// CreatePod creates a pod and starts it, with further flags of its own.
+// CreatePod creates a pod and starts it. The flags are added to those of the settings.
 func CreatePod(ctx context.Context, s *Settings, name, address, binary string, flags ...string) (*Pod, error) {
 	dir := filepath.Join(s.Dir, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -105,7 +105,7 @@ func CreatePod(ctx context.Context, s *Settings, name, address, binary string, f
 	}
 	if err := retry(ctx, func(ctx context.Context) error {
 		err := s.Client.Create(ctx, object)
-		if apierrors.IsAlreadyExists(err) { // an answer was lost on its way
+		if apierrors.IsAlreadyExists(err) { // an earlier attempt succeeded and its response was lost
 			return s.Client.Get(ctx, client.ObjectKeyFromObject(object), object)
 		}
 		return err
@@ -116,7 +116,7 @@ func CreatePod(ctx context.Context, s *Settings, name, address, binary string, f
 	if err != nil {
 		return nil, err
 	}
-	volume, err := newVolume(filepath.Join(dir, "snapshot"), s.SnapshotOctets)
+	volume, err := newVolume(filepath.Join(dir, "snapshot"), s.SnapshotBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -137,15 +137,15 @@ func CreatePod(ctx context.Context, s *Settings, name, address, binary string, f
 		"--replica-name", name, "--replica-uid", p.UID, "--snapshot-dir", volume.Dir,
 		"--drain-delay", s.DrainDelay.String(),
 	}, slices.Concat(s.Flags, flags)...)}
-	// A pod outlives what created it.
+	// The pod does not end with ctx.
 	background := context.WithoutCancel(ctx)
-	go p.live()
+	go p.run()
 	go p.reportStatus(background)
 	return p, nil
 }
 
-// live runs the container until the pod is deleted.
-func (p *Pod) live() {
+// run runs the container until the pod is deleted.
+func (p *Pod) run() {
 	defer close(p.gone)
 	for {
 		exited, err := p.start()
@@ -153,13 +153,13 @@ func (p *Pod) live() {
 			p.settings.Timeline.Note("%s does not start: %v", p.Name, err)
 			return
 		}
-		failing := p.ask("/healthz", livenessPeriod, livenessTimeout, livenessFailures, exited, nil)
-		p.ask("/readyz", readinessPeriod, readinessTimeout, readinessFailures, exited, p.setReady)
+		failing := p.runProbe("/healthz", livenessPeriod, livenessTimeout, livenessFailures, exited, nil)
+		p.runProbe("/readyz", readinessPeriod, readinessTimeout, readinessFailures, exited, p.setReady)
 		select {
 		case <-exited:
 			p.settings.Timeline.Note("%s: its container has ended", p.Name)
 		case <-failing:
-			p.settings.Timeline.Note("%s is not alive by its probe: its container is killed", p.Name)
+			p.settings.Timeline.Note("%s: its liveness probe failed, and its container is killed", p.Name)
 			p.container.Stop(p.settings.Grace)
 		case <-p.deleted:
 			p.container.Stop(p.settings.Grace)
@@ -171,7 +171,7 @@ func (p *Pod) live() {
 			continue
 		}
 		p.setReady(false)
-		if !p.rest() {
+		if !p.awaitRestart() {
 			return
 		}
 	}
@@ -184,8 +184,8 @@ func (p *Pod) start() (<-chan struct{}, error) {
 	return p.container.Start()
 }
 
-// rest waits until the container may be started again, and reports false if the pod is to go instead.
-func (p *Pod) rest() bool {
+// awaitRestart waits until the container may be started again. It returns false if the pod is deleted.
+func (p *Pod) awaitRestart() bool {
 	p.mu.Lock()
 	held := p.held
 	p.mu.Unlock()
@@ -204,7 +204,7 @@ func (p *Pod) rest() bool {
 	}
 }
 
-// Hold keeps a container that ends from being started again until release is called.
+// Hold delays the restart of an ended container until release is called.
 func (p *Pod) Hold() (release func()) {
 	held := make(chan struct{})
 	p.mu.Lock()
@@ -218,9 +218,12 @@ func (p *Pod) Hold() (release func()) {
 	}
 }
 
-// ask probes the container until it has exited. The channel is closed after so many failures in a row; where tell is given, it
-// is told of each change instead.
-func (p *Pod) ask(path string, period, timeout time.Duration, failures int, exited <-chan struct{}, tell func(bool)) <-chan struct{} {
+// runProbe probes the container until it has exited. If onResult is nil, it closes the channel after the given number
+// of consecutive failures. Otherwise it calls onResult with true after a success, and with false after that many
+// failures.
+func (p *Pod) runProbe(
+	path string, period, timeout time.Duration, failures int, exited <-chan struct{}, onResult func(bool),
+) <-chan struct{} {
 	failing := make(chan struct{})
 	go func() {
 		wait, failed := firstProbe, 0
@@ -234,29 +237,29 @@ func (p *Pod) ask(path string, period, timeout time.Duration, failures int, exit
 			if p.suspended.Load() {
 				continue
 			}
-			if answers := p.answers(path, timeout); p.suspended.Load() {
-				continue // a probe that the standing still fell into tells nothing
-			} else if answers {
+			if succeeded := p.probeOnce(path, timeout); p.suspended.Load() {
+				continue // the kubelet was suspended during the probe: ignore the result
+			} else if succeeded {
 				failed = 0
-				if tell != nil && p.container.Running() {
-					tell(true)
+				if onResult != nil && p.container.Running() {
+					onResult(true)
 				}
 				continue
 			}
 			if failed++; failed < failures {
 				continue
 			}
-			if tell == nil {
+			if onResult == nil {
 				close(failing)
 				return
 			}
-			tell(false)
+			onResult(false)
 		}
 	}()
 	return failing
 }
 
-func (p *Pod) answers(path string, timeout time.Duration) bool {
+func (p *Pod) probeOnce(path string, timeout time.Duration) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	url := fmt.Sprintf("http://%s:%d%s", p.Address, p.settings.Ports.Probes, path)
@@ -286,21 +289,21 @@ func (p *Pod) setReady(ready bool) {
 	}
 }
 
-// Ready says what the readiness probe says.
+// Ready reports the result of the readiness probe.
 func (p *Pod) Ready() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.ready
 }
 
-// Starts returns when the container was started, each time.
+// Starts returns the times of all starts of the container.
 func (p *Pod) Starts() []history.Moment {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]history.Moment{}, p.starts...)
 }
 
-// reportStatus writes the pod's status whenever it changes, for as long as the pod is.
+// reportStatus writes the pod's status whenever it changes, until the pod is gone.
 func (p *Pod) reportStatus(ctx context.Context) {
 	p.setReady(false)
 	var written []byte
@@ -347,7 +350,7 @@ func (p *Pod) status() corev1.PodStatus {
 	}
 }
 
-// Delete deletes the pod, lets its container drain and stop, and returns when it is gone.
+// Delete deletes the pod. It returns when the container has drained and ended, and the object is gone.
 func (p *Pod) Delete(ctx context.Context) error {
 	object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: p.settings.Namespace, Name: p.Name}}
 	if err := retry(ctx, func(ctx context.Context) error {
@@ -368,7 +371,7 @@ func (p *Pod) end(ctx context.Context, object *corev1.Pod) error {
 	return err
 }
 
-// Close kills what is left of the pod, without a word to the API server.
+// Close kills the container and releases the pod's resources. It does not call the API server.
 func (p *Pod) Close() {
 	_ = p.container.Signal(syscall.SIGKILL)
 	p.Line.Close()
@@ -378,7 +381,7 @@ func (p *Pod) Close() {
 // Kill kills the container.
 func (p *Pod) Kill() { _ = p.container.Signal(syscall.SIGKILL) }
 
-// RestartInPlace kills the container, which is started again before anybody is told: its endpoint stays as it is.
+// RestartInPlace kills the container, which starts again before the pod's readiness and endpoint change.
 func (p *Pod) RestartInPlace() {
 	p.inPlace.Store(true)
 	p.Kill()
@@ -392,16 +395,16 @@ func (p *Pod) End() {
 	}
 }
 
-// SuspendKubelet has the pod's kubelet look away, or look again, as it does while its node stands still.
+// SuspendKubelet suspends or resumes the pod's kubelet, as if its node were frozen.
 func (p *Pod) SuspendKubelet(suspended bool) { p.suspended.Store(suspended) }
 
-// Freeze stops the container where it is, and Thaw lets it go on.
+// Freeze stops the container by SIGSTOP.
 func (p *Pod) Freeze() { _ = p.container.Signal(syscall.SIGSTOP) }
 
-// Thaw lets a frozen container go on.
+// Thaw continues a frozen container.
 func (p *Pod) Thaw() { _ = p.container.Signal(syscall.SIGCONT) }
 
-// retry calls the API server until it takes what it is told, or ctx ends.
+// retry repeats a request until it succeeds, ctx ends, or the API server rejects it for good.
 func retry(ctx context.Context, call func(ctx context.Context) error) error {
 	for {
 		once, cancel := context.WithTimeout(ctx, apiTimeout)

@@ -10,31 +10,31 @@ import (
 	"time"
 )
 
-// ahead is how much sooner than others what belongs to a run gets the processor, where that may be set: what other programs
-// of a shared machine do is not what is under test. It is a nice value.
-const ahead = -10
+// niceValue gives a run priority over other programs of a shared machine.
+const niceValue = -10
 
-// Ahead gives the calling program, and all that it starts from now on, the processor sooner than others, where it may.
-func Ahead() {
+// RaisePriority raises the priority of this process and of the programs that it starts later. It does nothing without
+// root.
+func RaisePriority() {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return // not Linux
 	}
 	for _, thread := range threads {
 		if id, err := strconv.Atoi(thread.Name()); err == nil {
-			_ = syscall.Setpriority(syscall.PRIO_PROCESS, id, ahead) // only root may
+			_ = syscall.Setpriority(syscall.PRIO_PROCESS, id, niceValue) // only root may
 		}
 	}
 }
 
-// Program is a program that can be started again and again, and gets signals in between.
+// Program is a program that can be signalled, and started again after it has ended.
 type Program struct {
-	// Path and Arguments are what is started.
+	// Path and Arguments are the command line.
 	Path      string
 	Arguments []string
-	// Environment is all of it; nil means none.
+	// Environment is the complete environment. nil means none.
 	Environment []string
-	// Log is the file that takes its output, added to.
+	// Log is the file to which the output is appended.
 	Log string
 
 	mu      sync.Mutex
@@ -48,11 +48,11 @@ func (p *Program) Start() (exited <-chan struct{}, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }()              // the program has its own
-	command := exec.Command(p.Path, p.Arguments...) //nolint:noctx // its end is Stop's, or a fault's
+	defer func() { _ = log.Close() }()              // the program has its own descriptor
+	command := exec.Command(p.Path, p.Arguments...) //nolint:noctx // Stop or a fault ends it
 	command.Stdout, command.Stderr = log, log
 	command.Env = append([]string{}, p.Environment...)
-	// What is started ends with us, whatever we end by.
+	// The kernel kills the program when this process ends for any reason.
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := command.Start(); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (p *Program) Start() (exited <-chan struct{}, err error) {
 	return ended, nil
 }
 
-// Signal sends a signal. It fails where the program is not running.
+// Signal sends a signal. It fails if the program is not running.
 func (p *Program) Signal(signal syscall.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,7 +78,7 @@ func (p *Program) Signal(signal syscall.Signal) error {
 	return p.started.Process.Signal(signal)
 }
 
-// Running says whether the program has been started and has not ended. A stopped one is running.
+// Running reports whether the program has been started and has not ended. A program stopped by SIGSTOP is running.
 func (p *Program) Running() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,7 +93,7 @@ func (p *Program) Running() bool {
 	}
 }
 
-// Stop ends the program: by SIGTERM, and by SIGKILL if that takes longer than grace.
+// Stop ends the program by SIGTERM, and after grace by SIGKILL.
 func (p *Program) Stop(grace time.Duration) {
 	p.mu.Lock()
 	exited := p.exited

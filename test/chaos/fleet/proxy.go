@@ -19,16 +19,16 @@ import (
 //go:embed haproxy.cfg
 var proxyConfiguration string
 
-// slotCount is how many replicas haproxy has room for: those of a fleet, and those on their way out.
+// slotCount is the number of haproxy's server slots: enough for a fleet and its terminating pods.
 const slotCount = 12
 
-// tellWithin is how long haproxy may take to answer on its socket.
-const tellWithin = 10 * time.Second
+// commandTimeout is the timeout of a command on haproxy's socket.
+const commandTimeout = 10 * time.Second
 
-// acceptWithin is how long a replica may take to accept a connection.
-const acceptWithin = time.Second
+// acceptTimeout is the timeout for a replica to accept a connection.
+const acceptTimeout = time.Second
 
-// Proxy is a haproxy before the replicas.
+// Proxy is an haproxy before the replicas.
 type Proxy struct {
 	program *Program
 	address string
@@ -41,8 +41,8 @@ type Proxy struct {
 	states map[string]string // of the slots
 }
 
-// StartProxy starts the haproxy of that directory, with all that it keeps in dir. It serves when this returns. With checks it finds out
-// by itself which replicas are ready; without, it knows what it is told, and repeats connections that are refused.
+// StartProxy starts the haproxy in the directory programs, with its files in dir, and returns when it serves. With
+// checks, haproxy itself checks which replicas are ready. Without, it relies on Set, and repeats refused connections.
 func StartProxy(programs, dir string, ports Ports, checks bool) (*Proxy, error) {
 	p := &Proxy{
 		address: FreeAddress(), socket: filepath.Join(dir, "admin"), ports: ports, checks: checks,
@@ -76,7 +76,7 @@ func StartProxy(programs, dir string, ports Ports, checks bool) (*Proxy, error) 
 		if _, err := p.command("show version"); err == nil {
 			return p, nil
 		}
-		if !p.program.Running() || time.Since(begin) > tellWithin {
+		if !p.program.Running() || time.Since(begin) > commandTimeout {
 			return nil, fmt.Errorf("haproxy does not start: see %s", p.program.Log)
 		}
 	}
@@ -85,11 +85,11 @@ func StartProxy(programs, dir string, ports Ports, checks bool) (*Proxy, error) 
 // URL returns the hook's address behind the proxy.
 func (p *Proxy) URL() string { return "http://" + p.address + "/okta/registration" }
 
-// Stop ends it.
+// Stop ends haproxy.
 func (p *Proxy) Stop() { p.program.Stop(endWithin) }
 
-// Set makes these the replicas that get calls, by their address. Those of drained keep what they have and get no new ones; others
-// are gone.
+// Set configures the addresses of the replicas. Those in ready get calls. Those only in drained keep their connections
+// and get no new ones. All others are removed.
 func (p *Proxy) Set(port int, ready, drained []string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,12 +108,12 @@ func (p *Proxy) Set(port int, ready, drained []string) error {
 		held[pod] = true
 		state := wanted[pod]
 		if state == "" {
-			if err := p.tell("set server hook/%s state maint", slot); err != nil {
+			if err := p.change("set server hook/%s state maint", slot); err != nil {
 				return err
 			}
 			p.slots[slot], p.states[slot] = "", ""
 		} else if state != p.states[slot] {
-			if err := p.tell("set server hook/%s state %s", slot, state); err != nil {
+			if err := p.change("set server hook/%s state %s", slot, state); err != nil {
 				return err
 			}
 			p.states[slot] = state
@@ -127,10 +127,10 @@ func (p *Proxy) Set(port int, ready, drained []string) error {
 		if slot == "" {
 			return fmt.Errorf("more than %d replicas at once", slotCount)
 		}
-		if err := p.tell("set server hook/%s addr %s port %d", slot, pod, port); err != nil {
+		if err := p.change("set server hook/%s addr %s port %d", slot, pod, port); err != nil {
 			return err
 		}
-		if err := p.tell("set server hook/%s state ready", slot); err != nil {
+		if err := p.change("set server hook/%s state ready", slot); err != nil {
 			return err
 		}
 		p.slots[slot], p.states[slot] = pod, "ready"
@@ -147,7 +147,7 @@ func (p *Proxy) free() string {
 	return ""
 }
 
-// Up returns the addresses of the replicas that haproxy sends calls to at present, and that take them.
+// Up returns the addresses of the replicas that currently get and accept calls.
 func (p *Proxy) Up() (map[string]bool, error) {
 	if !p.checks {
 		return p.accepting(), nil
@@ -171,19 +171,19 @@ func (p *Proxy) Up() (map[string]bool, error) {
 	return up, nil
 }
 
-// accepting returns the addresses of the replicas that haproxy was told of and that accept connections.
+// accepting returns the addresses of the replicas that are set as ready and accept connections.
 func (p *Proxy) accepting() map[string]bool {
 	p.mu.Lock()
-	var told []string
+	var ready []string
 	for slot, pod := range p.slots {
 		if p.states[slot] == "ready" {
-			told = append(told, pod)
+			ready = append(ready, pod)
 		}
 	}
 	p.mu.Unlock()
 	up := map[string]bool{}
-	for _, pod := range told {
-		ctx, cancel := context.WithTimeout(context.Background(), acceptWithin)
+	for _, pod := range ready {
+		ctx, cancel := context.WithTimeout(context.Background(), acceptTimeout)
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(pod, strconv.Itoa(p.ports.Hook)))
 		cancel()
 		if err == nil {
@@ -194,8 +194,8 @@ func (p *Proxy) accepting() map[string]bool {
 	return up
 }
 
-// tell gives haproxy an order, which it must take.
-func (p *Proxy) tell(format string, arguments ...any) error {
+// change runs a command that changes haproxy's state, and fails if haproxy rejects it.
+func (p *Proxy) change(format string, arguments ...any) error {
 	order := fmt.Sprintf(format, arguments...)
 	answer, err := p.command(order)
 	if err != nil {
@@ -209,12 +209,12 @@ func (p *Proxy) tell(format string, arguments ...any) error {
 }
 
 func (p *Proxy) command(line string) (string, error) {
-	socket, err := (&net.Dialer{Timeout: tellWithin}).DialContext(context.Background(), "unix", p.socket)
+	socket, err := (&net.Dialer{Timeout: commandTimeout}).DialContext(context.Background(), "unix", p.socket)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = socket.Close() }()
-	if err := socket.SetDeadline(time.Now().Add(tellWithin)); err != nil {
+	if err := socket.SetDeadline(time.Now().Add(commandTimeout)); err != nil {
 		return "", err
 	}
 	if _, err := io.WriteString(socket, line+"\n"); err != nil {

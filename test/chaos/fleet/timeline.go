@@ -9,7 +9,7 @@ import (
 	"registrationpolicy.dev/operator/test/chaos/history"
 )
 
-// Timeline is a run's clock, and what it notes of what was done and what came of it.
+// Timeline is the clock of a run, and its log.
 type Timeline struct {
 	begin time.Time
 
@@ -22,10 +22,10 @@ type note struct {
 	text string
 }
 
-// NewTimeline returns one that begins now.
+// NewTimeline returns a timeline that begins now.
 func NewTimeline() *Timeline { return &Timeline{begin: time.Now()} }
 
-// Now returns the moment.
+// Now returns the time since the beginning.
 func (t *Timeline) Now() history.Moment { return time.Since(t.begin) }
 
 // Note adds a line.
@@ -35,7 +35,7 @@ func (t *Timeline) Note(format string, arguments ...any) {
 	t.notes = append(t.notes, note{t.Now(), fmt.Sprintf(format, arguments...)})
 }
 
-// Print writes the lines that begin in a time.
+// Print writes the lines between two moments.
 func (t *Timeline) Print(to io.Writer, from, until history.Moment) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

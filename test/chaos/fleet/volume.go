@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// Volume is where a replica stores its snapshot: a small file system of its own where one may be mounted, else a directory.
+// Volume is the volume of a replica's stored snapshot: a small tmpfs if the process may mount one, else a directory.
 type Volume struct {
 	// Dir is the directory.
 	Dir string
-	// Mounted says that it is a file system of its own, which can be full.
+	// Mounted says that the volume is a tmpfs, which can be filled.
 	Mounted bool
 }
 
@@ -28,7 +28,7 @@ func newVolume(dir string, bytes int) (*Volume, error) {
 	return &Volume{Dir: dir, Mounted: err == nil}, nil
 }
 
-// Fill leaves no room on the volume. Where it is no file system of its own, nothing in it can be created or removed instead.
+// Fill fills the volume. If it is a directory, Fill makes it read-only instead.
 func (v *Volume) Fill() error {
 	if !v.Mounted {
 		return os.Chmod(v.Dir, 0o500)
@@ -55,7 +55,7 @@ func (v *Volume) Clear() error {
 	return os.Remove(filepath.Join(v.Dir, filler))
 }
 
-// Damage changes every stored file by what damage makes of its content, and returns how many there are.
+// Damage replaces the content of every stored file by the result of damage, and returns the number of files.
 func (v *Volume) Damage(damage func(content []byte) []byte) (files int, err error) {
 	err = filepath.WalkDir(v.Dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || entry.Name() == filler {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// begin returns when the newest part of a version began: no replica can have had it before.
+// begin returns when the newest part of a version began. No replica can have had the version earlier.
 func (c *checker) begin(v *Version) Moment {
 	var begin Moment
 	for name, part := range v.Parts {
@@ -17,7 +17,7 @@ func (c *checker) begin(v *Version) Moment {
 	return begin
 }
 
-// span returns when the newest state of a part began, and when the first of its states was superseded.
+// span returns when the newest state of a part began, and when the first of its states to be superseded was.
 func (n *Namespace) span(part Part) (begin, superseded Moment) {
 	begin, superseded = n.Policies[part.Policies].Begin, n.Policies[part.Policies].End
 	for i, state := range part.Lists {
@@ -29,7 +29,7 @@ func (n *Namespace) span(part Part) (begin, superseded Moment) {
 	return begin, superseded
 }
 
-// age returns for how long an answer's oldest part had been superseded when the call was sent.
+// age returns how long the oldest part of a version had been superseded when the call was sent.
 func (c *checker) age(v *Version, call *Call) time.Duration {
 	var age time.Duration
 	for name, part := range v.Parts {
@@ -44,7 +44,8 @@ func (c *checker) age(v *Version, call *Call) time.Duration {
 	return age
 }
 
-// ageOfDenial returns for how long there had been no reason to deny the calls of a namespace's scope when a call was sent.
+// ageOfDenial returns how long the last reason to deny all calls in a namespace's scope had been over when a call was
+// sent. It returns Never if there was no reason.
 func (c *checker) ageOfDenial(n *Namespace, call *Call) time.Duration {
 	age := Never
 	for _, refused := range n.Refused {
@@ -60,8 +61,8 @@ func (c *checker) ageOfDenial(n *Namespace, call *Call) time.Duration {
 	return age
 }
 
-// readable returns the longest time without a break between two moments in which a replica could have read a namespace. Where it could
-// not before, the time to find out does not count.
+// readable returns the longest uninterrupted period between two moments in which a replica could read a namespace.
+// After an unreadable period, the time to find out that it is readable again does not count.
 func (c *checker) readable(n *Namespace, from, until Moment) time.Duration {
 	var longest time.Duration
 	for _, unreadable := range n.Unreadable {
@@ -77,8 +78,9 @@ func (c *checker) readable(n *Namespace, from, until Moment) time.Duration {
 	return max(longest, until-from)
 }
 
-// checkDenied checks that the calls of a namespace's scope are denied, whatever its policies say, only by replicas that never read it,
-// or for its budget. A replica that is fenced answers by nothing that was stored earlier, so that it has read what it answers by.
+// checkDenied checks that only a replica that never read a namespace, or one that refuses it for its budget, denies all
+// calls in its scope. A fenced replica does not answer from its stored snapshot, so it has read the namespaces by which
+// it answers.
 func (c *checker) checkDenied() {
 	type process struct {
 		pod       string
@@ -101,7 +103,7 @@ func (c *checker) checkDenied() {
 			inScope := namespace.InScope(call.Kind)
 			unreadable := during(namespace.Unreadable, call)
 			if !part.Denied {
-				c.hold(Unfounded, i, false, "")
+				c.record(UnfoundedDenial, i, false, "")
 				if inScope && unreadable {
 					c.report.LastKnown++
 				}
@@ -116,27 +118,27 @@ func (c *checker) checkDenied() {
 			}
 			since, known := read[of]
 			forgotten := known && since < call.LastBegin && !c.wasRefused(namespace, call)
-			c.hold(Unfounded, i, forgotten || c.ageOfDenial(namespace, call) == Never,
-				"all calls of %s are denied, which fits its budget and was read: %t", name, known)
+			c.record(UnfoundedDenial, i, forgotten || c.ageOfDenial(namespace, call) == Never,
+				"all calls of %s are denied, although it is within its budget; read by the replica before: %t", name, known)
 		}
 	}
 }
 
-// hasRead tells whether an answer by a part of a namespace shows that the process has read it from the API server. A replica that is not
-// fenced may have it from its stored snapshot.
+// hasRead reports whether an answer shows that the process has read the namespace from the API server. A replica
+// without a fence may have the part from its stored snapshot.
 func (c *checker) hasRead(n *Namespace, part Part, call *Call) bool {
 	begin, _ := n.span(part)
 	return !c.h.Unfenced[call.Pod] || begin > call.Started
 }
 
-// wasRefused tells whether a replica may still go by policies that were more than their budget.
+// wasRefused reports whether a replica may still refuse the namespace for its budget.
 func (c *checker) wasRefused(n *Namespace, call *Call) bool {
 	return slices.ContainsFunc(n.Refused, func(refused Span) bool {
 		return refused.Begin <= call.End && c.readable(n, refused.End, call.LastBegin) <= c.staleness(call)
 	})
 }
 
-// during tells whether a call was made within one of some times.
+// during reports whether a call was entirely within one of the periods.
 func during(spans []Span, call *Call) bool {
 	return slices.ContainsFunc(spans, func(s Span) bool { return s.Begin < call.LastBegin && call.End < s.End })
 }

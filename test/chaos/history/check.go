@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// Limits are what is promised in numbers.
+// Limits are the promised limits.
 type Limits struct {
-	// Answer is the time that Okta gives a registration, its own retry included.
+	// Answer is the time that Okta gives a registration, including its retry.
 	Answer time.Duration
-	// Staleness is how old the rules of an answer may be: the time from when they were superseded to when the call was sent.
+	// Staleness is the maximum age of the rules of an answer: the time from their replacement to the sending of the
+	// call.
 	Staleness time.Duration
-	// Unfenced is the same for replicas that are not told to fence themselves.
+	// Unfenced is the same for replicas without --fence-after.
 	Unfenced time.Duration
-	// Again is how long a replica may take to find out that it may read a namespace again.
+	// Again is how long a replica may take to find out that it can read a namespace again.
 	Again time.Duration
 }
 
@@ -27,72 +28,75 @@ func (c *checker) staleness(call *Call) time.Duration {
 	return c.limits.Staleness
 }
 
-// Name names a promise by what breaks it.
+// Name is the name of a check: the violation that it looks for.
 type Name string
 
-// The ways in which a promise can be broken.
+// The checks.
 const (
-	// Lost: a registration without an answer that Okta can use, after Okta's own retry.
+	// Lost: a registration without a usable answer, after Okta's retry.
 	Lost Name = "Lost"
-	// Late: an answer after Okta has left.
+	// Late: an answer after Okta's timeout.
 	Late Name = "Late"
-	// Unusual: an answer that Okta takes, and that should not have been sent so.
+	// Unusual: an answer that Okta accepts although it has a fault.
 	Unusual Name = "Unusual"
-	// UnknownDigest: an answer by rules that nobody had stored by then.
+	// UnknownDigest: an answer by rules that did not follow from any state stored by then.
 	UnknownDigest Name = "UnknownDigest"
-	// OtherDigest: header and debugContext name different rules.
+	// OtherDigest: header and debugContext have different digests.
 	OtherDigest Name = "OtherDigest"
-	// Stale: an answer by rules that were superseded for longer than the bound.
+	// Stale: an answer by rules that were superseded longer ago than the limit.
 	Stale Name = "Stale"
-	// WrongAllow: an allow that no version gave that was in force within the bound.
+	// WrongAllow: an allow that no version within the limit of staleness gives.
 	WrongAllow Name = "WrongAllow"
-	// WrongAnswer: an answer that its own version does not give.
+	// WrongAnswer: an answer that differs from the decision of its version.
 	WrongAnswer Name = "WrongAnswer"
-	// WentBack: an answer by older rules than the same replica had already answered by, before it was last started or since.
+	// WentBack: an answer by older rules than an earlier answer of the same replica, before or after a restart.
 	WentBack Name = "WentBack"
-	// Unfounded: a denial of all calls of a namespace's scope that is due neither to its budget nor to its being unreadable. Who has
-	// read a namespace decides by what it has read for as long as it cannot be read.
-	Unfounded Name = "Unfounded"
-	// PrematureReady: an answer by an older generation than the one for which Ready was seen to be True.
+	// UnfoundedDenial: all calls in a namespace's scope are denied although it is within its budget and was read
+	// before. A replica that has read a namespace must keep deciding by that while the namespace is unreadable.
+	UnfoundedDenial Name = "Unfounded"
+	// PrematureReady: an answer by an older generation than one observed as Ready=True.
 	PrematureReady Name = "PrematureReady"
 )
 
-// Names returns all of them, in the order of the report.
+// Names returns all names, in the order of the report.
 func Names() []Name {
 	return []Name{
-		Lost, Late, Unusual, UnknownDigest, OtherDigest, Stale, WrongAllow, WrongAnswer, WentBack, Unfounded, PrematureReady,
+		Lost, Late, Unusual, UnknownDigest, OtherDigest, Stale, WrongAllow, WrongAnswer, WentBack, UnfoundedDenial, PrematureReady,
 	}
 }
 
-// Violation is a promise broken by one call.
+// Violation is a failed check of a call.
 type Violation struct {
 	Name Name
 	// Call is the index in History.Calls.
 	Call int
-	// Text says what is wrong, for people.
+	// Text describes the violation.
 	Text string
 }
 
-// Report is what a check found.
+// Report is the result of Check.
 type Report struct {
-	// Held counts, for each promise, what it was held against.
-	Held map[Name]int
+	// Checked counts how often each check was made.
+	Checked map[Name]int
 	// Violations are sorted by the time of the call.
 	Violations []Violation
-	// Excused counts answers older than a generation seen to be ready, by replicas that the EndpointSlices said do not serve.
+	// Excused counts answers older than an observed Ready generation by replicas that were not serving by the
+	// EndpointSlices.
 	Excused int
-	// Stood counts registrations without an answer in time that had a standstill of the machine in them.
-	Stood int
-	// LastKnown counts answers to calls of an unreadable namespace's scope by what was last read of it, NeverRead those by replicas that
-	// had never read it, and OverBudget those by replicas that refuse its policies for their size.
+	// Stalled counts registrations that were late or lost because the test process stalled.
+	Stalled int
+	// LastKnown, NeverRead and OverBudget count answers to calls in the scope of a namespace: LastKnown by the last
+	// read policies while it is unreadable, NeverRead by a replica that has never read it, OverBudget while its
+	// policies are refused.
 	LastKnown, NeverRead, OverBudget int
-	// Stalest is the greatest age of rules that an answer was given by, and StalestUnfenced that of unfenced replicas.
+	// Stalest is the greatest age of the rules of an answer. StalestUnfenced is the same for replicas without
+	// --fence-after.
 	Stalest, StalestUnfenced time.Duration
 }
 
-// Check holds a history against the limits.
+// Check checks a history against the limits.
 func Check(h *History, limits Limits) Report {
-	c := &checker{h: h, limits: limits, report: Report{Held: map[Name]int{}}}
+	c := &checker{h: h, limits: limits, report: Report{Checked: map[Name]int{}}}
 	for _, version := range h.Versions {
 		c.byBegin = append(c.byBegin, begun{c.begin(version), version})
 	}
@@ -116,40 +120,41 @@ type checker struct {
 	report  Report
 }
 
-// begun is a version, and when the newest of its parts began.
+// begun is a version with the moment at which its newest part began.
 type begun struct {
 	at      Moment
 	version *Version
 }
 
-// hold notes that a promise was held against a call, and a violation if it is broken.
-func (c *checker) hold(name Name, call int, broken bool, format string, arguments ...any) {
-	c.report.Held[name]++
+// record counts a check of a call, and adds a violation if it failed.
+func (c *checker) record(name Name, call int, broken bool, format string, arguments ...any) {
+	c.report.Checked[name]++
 	if broken {
 		c.report.Violations = append(c.report.Violations, Violation{name, call, fmt.Sprintf(format, arguments...)})
 	}
 }
 
-// checkCall checks what can be told of one call alone.
+// checkCall makes the checks that need no other call.
 func (c *checker) checkCall(i int) {
 	call := &c.h.Calls[i]
-	took, stood := call.End-call.Begin, c.stood(call)
+	took, stood := call.End-call.Begin, c.stalledFor(call)
 	if !call.Answered && stood > 0 || took > c.limits.Answer && took-stood <= c.limits.Answer {
-		c.report.Stood++
+		c.report.Stalled++
 	}
-	c.hold(Lost, i, !call.Answered && stood == 0, "no answer after %d attempts: %s", call.Attempts, call.Trouble)
+	c.record(Lost, i, !call.Answered && stood == 0, "no answer after %d attempts: %s", call.Attempts, call.Faults)
 	if !call.Answered {
 		return
 	}
-	c.hold(Late, i, took-stood > c.limits.Answer, "answered after %s, in %d attempts: %s", took, call.Attempts, call.Trouble)
-	c.hold(Unusual, i, call.Unusual, "%s", call.Trouble)
-	c.hold(OtherDigest, i, call.Digest != call.HeaderDigest, "debugContext has %q, the header %q", call.Digest, call.HeaderDigest)
+	c.record(Late, i, took-stood > c.limits.Answer, "answered after %s, in %d attempts: %s", took, call.Attempts, call.Faults)
+	c.record(Unusual, i, call.Unusual, "%s", call.Faults)
+	c.record(OtherDigest, i, call.Digest != call.HeaderDigest, "debugContext has %q, the header %q", call.Digest, call.HeaderDigest)
 
 	version, known := c.h.Versions[call.Digest]
 	known = known && c.begin(version) <= call.End
-	c.hold(UnknownDigest, i, !known, "no state stored by then has the digest %q", call.Digest)
+	c.record(UnknownDigest, i, !known, "no state stored before the answer has the digest %q", call.Digest)
 	if call.Allow {
-		c.hold(WrongAllow, i, !c.allowedBySome(call, version), "no version in force since %s before the call allows it", c.staleness(call))
+		c.record(WrongAllow, i, !c.allowedBySome(call, version), "no version in force since %s before the call allows it",
+			c.staleness(call))
 	}
 	if !known {
 		return
@@ -160,21 +165,21 @@ func (c *checker) checkCall(i int) {
 	} else {
 		c.report.Stalest = max(c.report.Stalest, age)
 	}
-	c.hold(Stale, i, age > c.staleness(call), "answered by rules superseded %s before", age)
+	c.record(Stale, i, age > c.staleness(call), "answered by rules superseded %s before", age)
 	want := version.Decide(call.Kind)
-	c.hold(WrongAnswer, i, call.Answer != want, "answered %s, its version says %s", call.Answer, want)
+	c.record(WrongAnswer, i, call.Answer != want, "answered %s, its version says %s", call.Answer, want)
 }
 
-// stood returns how much of a call's time was standstill.
-func (c *checker) stood(call *Call) time.Duration {
+// stalledFor returns how long the test process was stalled during a call.
+func (c *checker) stalledFor(call *Call) time.Duration {
 	var stood time.Duration
-	for _, still := range c.h.Standstills {
+	for _, still := range c.h.Stalls {
 		stood += max(0, min(still.Until, call.End)-max(still.From, call.Begin))
 	}
 	return stood
 }
 
-// String returns the answer in words.
+// String returns ALLOW or DENY with the reason.
 func (a Answer) String() string {
 	if a.Allow {
 		return "ALLOW " + a.Reason
@@ -182,8 +187,8 @@ func (a Answer) String() string {
 	return "DENY " + a.Reason
 }
 
-// allowedBySome tells whether a version that was in force in the time of the bound allows the call. The one that is likely is
-// asked first.
+// allowedBySome reports whether a version within the limit of staleness allows the call. It tries the likely version
+// first.
 func (c *checker) allowedBySome(call *Call, likely *Version) bool {
 	allows := func(v *Version) bool {
 		return c.begin(v) <= call.End && c.age(v, call) <= c.staleness(call) && v.Decide(call.Kind).Allow
@@ -195,7 +200,7 @@ func (c *checker) allowedBySome(call *Call, likely *Version) bool {
 	return slices.ContainsFunc(c.byBegin[:count], func(b begun) bool { return allows(b.version) })
 }
 
-// sorted returns the indexes of the answered calls in the order of less.
+// sorted returns the indexes of the answered calls, sorted by a moment.
 func (c *checker) sorted(by func(call *Call) Moment) []int {
 	var order []int
 	for i := range c.h.Calls {
@@ -207,9 +212,8 @@ func (c *checker) sorted(by func(call *Call) Moment) []int {
 	return order
 }
 
-// checkOrder checks that no replica goes back: what it has answered by once, later calls are answered by too, or by newer; after
-// it was started anew as well, from what the API server has or from what it had stored. Of a namespace whose scope is denied, it
-// shows nothing.
+// checkOrder checks that a replica never answers by older rules than before, not even after a restart from the API
+// server or from its stored snapshot. It ignores namespaces whose scope is denied.
 func (c *checker) checkOrder() {
 	type place struct{ pod, namespace string }
 	floor := map[place]Part{}
@@ -232,14 +236,14 @@ func (c *checker) checkOrder() {
 		}
 		for namespace, part := range version.Parts {
 			if at := floor[place{call.Pod, namespace}]; !part.Denied {
-				c.hold(WentBack, i, wentBack(at, part), "states %d/%d of %s, after an answer by %d/%d",
+				c.record(WentBack, i, wentBack(at, part), "states %d/%d of %s, after an answer by %d/%d",
 					part.Policies, part.Lists, namespace, at.Policies, at.Lists)
 			}
 		}
 	}
 }
 
-// wentBack tells whether a state of a part is older than that of an earlier one.
+// wentBack reports whether any state of a part is older than in an earlier part.
 func wentBack(earlier, part Part) bool {
 	older := part.Policies < earlier.Policies
 	for i, state := range part.Lists {
@@ -248,7 +252,7 @@ func wentBack(earlier, part Part) bool {
 	return older
 }
 
-// newest returns the newer of the states of two parts of a namespace, each.
+// newest returns the newer state of each of policies and lists.
 func newest(a, b Part) Part {
 	of := Part{Policies: max(a.Policies, b.Policies)}
 	for i := range of.Lists {

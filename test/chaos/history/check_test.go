@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The calls of the tests: kind 0 is allowed by the odd versions, kind 1 by none, kind 2 by all; kind 3, which is in the scope of a tenant,
-// by none.
+// The calls of the tests: kind 0 is allowed by the odd versions, kind 1 by none, kind 2 by all; kind 3, which is in the
+// scope of a tenant, by none.
 const (
 	byOdd = iota
 	byNone
@@ -29,8 +29,8 @@ var (
 	denied     = Answer{Reason: "PolicyNotEnforceable"}
 )
 
-// good returns a history in which every promise is kept, and held against something: three versions, a minute apart, and in
-// each a call of each kind, of the newest version, by a pod that serves.
+// good returns a history in which every promise is kept, and held against something: three versions, a minute apart,
+// and in each a call of each kind, of the newest version, by a pod that serves.
 func good() *History {
 	always := []Span{{0, Never}}
 	lists := [ListCount][]Span{always, always}
@@ -70,12 +70,12 @@ func good() *History {
 				Answer: h.Versions[digest].Decide(kind), Digest: digest, HeaderDigest: digest, Pod: "pod", Start: 1,
 			})
 		}
-		h.Sights = append(h.Sights,
-			Sight{Generation: generation, Reason: "RollingOut", Asked: begin + time.Second, Seen: begin + 2*time.Second},
-			Sight{Generation: generation, Ready: true, Asked: begin + 20*time.Second, Seen: begin + 21*time.Second},
-			Sight{Generation: generation, Ready: true, Asked: begin + 40*time.Second, Seen: begin + 41*time.Second})
+		h.Observations = append(h.Observations,
+			Observation{Generation: generation, Reason: "RollingOut", Asked: begin + time.Second, Seen: begin + 2*time.Second},
+			Observation{Generation: generation, Ready: true, Asked: begin + 20*time.Second, Seen: begin + 21*time.Second},
+			Observation{Generation: generation, Ready: true, Asked: begin + 40*time.Second, Seen: begin + 41*time.Second})
 	}
-	h.Terms = []Term{{Pod: "pod", From: 0, Until: Never}}
+	h.ServingPeriods = []ServingPeriod{{Pod: "pod", From: 0, Until: Never}}
 	return h
 }
 
@@ -88,7 +88,7 @@ func TestAHistoryInWhichEveryPromiseIsKeptHasNoViolation(t *testing.T) {
 		t.Errorf("%v", report.Violations)
 	}
 	for _, name := range Names() {
-		if report.Held[name] == 0 {
+		if report.Checked[name] == 0 {
 			t.Errorf("%s was held against nothing", name)
 		}
 	}
@@ -152,11 +152,11 @@ func TestEveryPlantedViolationIsFoundByItsName(t *testing.T) {
 			back.rename("v0")
 			back.Start = 2
 		}, []Name{WentBack}},
-		"a scope that is denied for no reason": {func(h *History) { h.withoutTenant(1) }, []Name{Stale, Unfounded}},
+		"a scope that is denied for no reason": {func(h *History) { h.withoutTenant(1) }, []Name{Stale, UnfoundedDenial}},
 		"a scope that is denied for long after the policies fit again": {func(h *History) {
 			h.Namespaces[tenant].Refused = []Span{{60 * time.Second, 61 * time.Second}}
 			h.withoutTenant(1).move(59 * time.Second)
-		}, []Name{Stale, Unfounded}},
+		}, []Name{Stale, UnfoundedDenial}},
 		"a scope that is denied for long after it can be read again": {func(h *History) {
 			h.Namespaces[tenant].Unreadable = []Span{{60 * time.Second, 61 * time.Second}}
 			call := h.withoutTenant(1)
@@ -166,19 +166,19 @@ func TestEveryPlantedViolationIsFoundByItsName(t *testing.T) {
 		"a scope that is denied by a process that has read it": {func(h *History) {
 			h.Namespaces[tenant].Unreadable = []Span{{60 * time.Second, Never}}
 			h.withoutTenant(1)
-		}, []Name{Unfounded}},
+		}, []Name{UnfoundedDenial}},
 		"a scope that is denied by a process that started when it could be read again": {func(h *History) {
 			h.Namespaces[tenant].Unreadable = []Span{{60 * time.Second, 80 * time.Second}}
 			call := h.withoutTenant(1)
 			call.Pod, call.Started = "other", 85*time.Second
-		}, []Name{Stale, Unfounded}},
+		}, []Name{Stale, UnfoundedDenial}},
 		"rules of a tenant that are too old, with rights for longer than the bound between": {func(h *History) {
 			h.Namespaces[tenant].Policies = []Span{{0, 30 * time.Second}, {29 * time.Second, Never}}
 			h.Namespaces[tenant].Unreadable = []Span{{10 * time.Second, 45 * time.Second}, {80 * time.Second, Never}}
 			h.onlySecond()
 		}, []Name{Stale}},
 		"an older generation after Ready was seen": {func(h *History) {
-			h.Sights = slices.Insert(h.Sights, 4, Sight{
+			h.Observations = slices.Insert(h.Observations, 4, Observation{
 				Generation: Generation{own, "acme", "uid", 2}, Ready: true, Asked: 61 * time.Second, Seen: 62 * time.Second,
 			})
 			call := h.of(1, byNone)
@@ -186,7 +186,7 @@ func TestEveryPlantedViolationIsFoundByItsName(t *testing.T) {
 			call.rename("v0")
 		}, []Name{PrematureReady}},
 		"a generation that is ready before it is answered by, and after the last look": {func(h *History) {
-			h.Sights = append(h.Sights[:4], Sight{
+			h.Observations = append(h.Observations[:4], Observation{
 				Generation: Generation{own, "acme", "uid", 2}, Ready: true, Asked: 61 * time.Second, Seen: 62 * time.Second,
 			})
 			call := h.of(1, byNone)
@@ -243,14 +243,14 @@ func TestWhatIsNoViolationIsNotTakenForOne(t *testing.T) {
 			newer.move(5*time.Second + 500*time.Millisecond)
 		},
 		"an older generation of a replica that does not serve": func(h *History) {
-			h.Terms = []Term{{Pod: "pod", From: 0, Until: 70 * time.Second}}
+			h.ServingPeriods = []ServingPeriod{{Pod: "pod", From: 0, Until: 70 * time.Second}}
 			call := h.of(1, byNone)
 			call.old("v0", 29*time.Second)
 			call.Pod, call.Start = "pod", 2
 		},
 		"an older generation, where Ready was taken back": func(h *History) {
-			h.Sights[5].Ready = false
-			h.Sights[5].Reason = "ReplicaSilent"
+			h.Observations[5].Ready = false
+			h.Observations[5].Reason = "ReplicaSilent"
 			call := h.of(1, byNone)
 			call.old("v0", 29*time.Second)
 			call.Pod, call.Start = "pod", 2
@@ -283,10 +283,10 @@ func TestWhatIsNoViolationIsNotTakenForOne(t *testing.T) {
 			h.Namespaces[tenant].Unreadable = []Span{{10 * time.Second, 65 * time.Second}}
 			h.onlySecond()
 		},
-		"an answer that a standstill of the machine made late": func(h *History) {
+		"an answer that a stall of the machine made late": func(h *History) {
 			call := h.of(1, byAll)
 			call.End = call.Begin + 4*time.Second
-			h.Standstills = []Standstill{{call.Begin + time.Second, call.Begin + 3*time.Second}}
+			h.Stalls = []Stall{{call.Begin + time.Second, call.Begin + 3*time.Second}}
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -302,9 +302,9 @@ func TestWhatIsNoViolationIsNotTakenForOne(t *testing.T) {
 func TestAStandstillElsewhereExcusesNothing(t *testing.T) {
 	h := good()
 	h.of(1, byAll).Answered = false
-	h.Standstills = []Standstill{{0, time.Second}}
+	h.Stalls = []Stall{{0, time.Second}}
 	report := Check(h, limits)
-	if len(report.Violations) != 1 || report.Violations[0].Name != Lost || report.Stood != 0 {
+	if len(report.Violations) != 1 || report.Violations[0].Name != Lost || report.Stalled != 0 {
 		t.Errorf("%+v", report)
 	}
 }

@@ -1,5 +1,5 @@
-// Package history holds what happened in a run of the chaos suite, and checks that every answer, and every word of status,
-// is one that the product promises. It is pure: what happened goes in, what is wrong comes out.
+// Package history records a run of the chaos suite, and checks every answer and every status against what the product
+// promises. It does no I/O: Check takes a history and returns a report.
 package history
 
 import (
@@ -7,136 +7,138 @@ import (
 	"time"
 )
 
-// Moment is a time on the run's own clock: since its beginning, by the monotonic clock.
+// Moment is a time since the beginning of the run, by the monotonic clock.
 type Moment = time.Duration
 
-// Never is the moment of what has not happened.
+// Never is the moment of an event that has not happened.
 const Never Moment = math.MaxInt64
 
-// History is what happened.
+// History is the record of a run.
 type History struct {
-	// Versions are the rules that were in force by what the API server had stored, by their digest.
+	// Versions are the rules that follow from the states stored in the API server, by digest.
 	Versions map[string]*Version
-	// Namespaces are those that are watched, by name.
+	// Namespaces are the watched namespaces, by name.
 	Namespaces map[string]*Namespace
 	// Calls are the registrations, in any order.
 	Calls []Call
-	// Sights are what was seen of the condition Ready of each policy, in the order of Asked.
-	Sights []Sight
-	// Terms are the times in which a replica could be asked, by what the Service's EndpointSlices said.
-	Terms []Term
-	// Unfenced are the pods that answer by what they know for as long as they are cut off (no --fence-after).
+	// Observations are the observed conditions Ready of all policies, in the order of Asked.
+	Observations []Observation
+	// ServingPeriods are the periods in which a replica was serving according to the Service's EndpointSlices.
+	ServingPeriods []ServingPeriod
+	// Unfenced are the addresses of pods without --fence-after, which keep answering by their last rules while they are
+	// cut off.
 	Unfenced map[string]bool
-	// Standstills are the times in which the run itself did not run: neither Okta's clock nor what was to answer is to blame
-	// for them.
-	Standstills []Standstill
+	// Stalls are the periods in which the test process itself did not run, so late answers in them are excused.
+	Stalls []Stall
 }
 
-// Namespace is what was stored in a namespace, and when it could be read.
+// Namespace is the record of a namespace: what was stored in it, and when it could be read.
 type Namespace struct {
-	// Policies are the times of the states of its policies, Lists those of each of its lists, from the first. Policies are watched apart
-	// from lists, and lists are read one by one, so that a replica may know a newer policy with an older list, or a newer list with
-	// another older one.
+	// Policies has the period of each state of the policies, and Lists the period of each state of each list, oldest
+	// first. Policies and lists are separate because a replica watches policies apart from lists and reads lists one by
+	// one: it may know a newer policy with an older list, or a newer list with an older one.
 	Policies []Span
 	Lists    [ListCount][]Span
-	// Stored says which state of the policies was the first to have a generation.
+	// Stored maps each generation to the first state of the policies that contains it.
 	Stored map[Generation]int
-	// Refused are the times in which its policies were more than its budget.
+	// Refused are the periods in which its policies were beyond its budget.
 	Refused []Span
-	// Unreadable are the times in which the API server did not let replicas read it.
+	// Unreadable are the periods in which the API server refused reads by replicas.
 	Unreadable []Span
-	// InScope tells whether its policies decide calls of that kind.
+	// InScope reports whether its policies decide calls of a kind.
 	InScope func(kind int) bool
 }
 
-// ListCount is how many lists there are in a namespace.
+// ListCount is the number of lists in a namespace.
 const ListCount = 2
 
-// Unused is the number of a list's state that makes no difference.
+// Unused takes the place of the state of a list that no policy uses.
 const Unused = -1
 
-// Span is a time: from Begin, when the write was sent that began it, to End, when the one was known to be stored that ended it; Never
-// while there was none.
+// Span is the longest period in which a state may have been stored: from Begin, when the write of the state was sent,
+// to End, when the write of the next state was known to be stored, or Never.
 type Span struct{ Begin, End Moment }
 
-// Version is what a replica may decide by: a part of each namespace.
+// Version is a version of the rules by which a replica may decide. It has a part for each namespace.
 type Version struct {
-	// Parts are what is in force of each namespace.
+	// Parts are the parts, by namespace.
 	Parts map[string]Part
-	// Decide returns the answer to a call of that kind.
+	// Decide returns the answer to a call of a kind.
 	Decide func(kind int) Answer
 }
 
-// Part is what is in force of a namespace.
+// Part is the part of a namespace in a version.
 type Part struct {
-	// Policies and Lists number the states that it is made of; Unused stands for a list that no policy names.
+	// Policies and Lists are the indexes of the states from which the part was compiled. A list that no policy names is
+	// Unused.
 	Policies int
 	Lists    [ListCount]int
-	// Denied says that all calls of the namespace's scope are denied instead: a replica has never read it, or its policies are more
-	// than its budget.
+	// Denied says that all calls in the namespace's scope are denied instead, because the replica has never read the
+	// namespace, or its policies are beyond its budget.
 	Denied bool
 }
 
-// Answer is what Okta is told.
+// Answer is the answer to Okta.
 type Answer struct {
 	// Allow is false for a denial.
 	Allow bool
-	// Reason is the word in debugContext.
+	// Reason is the reason in debugContext.
 	Reason string
 }
 
-// Generation is one version of a policy's spec, as Kubernetes counts them.
+// Generation is a generation of a policy's spec.
 type Generation struct {
-	// Namespace and Policy are the policy's, and UID tells it from others of that name.
+	// Namespace, Policy and UID identify the policy.
 	Namespace, Policy, UID string
 	// Number is metadata.generation.
 	Number int64
 }
 
-// Call is one registration, with all that Okta tried for it.
+// Call is a registration, with all of Okta's attempts.
 type Call struct {
-	// ID is Okta's id of the call, by which it is found in a replica's log.
+	// ID is Okta's id of the call, which is in the replica's log.
 	ID string
-	// Kind is which of the run's calls it was.
+	// Kind is the index of the call in the run's list of kinds.
 	Kind int
-	// Begin is when Okta first called, LastBegin when it did for the last time, End when the last answer was whole.
+	// Begin and LastBegin are when the first and the last attempt were sent. End is when the last answer was complete.
 	Begin, LastBegin, End Moment
-	// Attempts is how often it called.
+	// Attempts is the number of attempts.
 	Attempts int
-	// Answered says that there was an answer that Okta can use.
+	// Answered says that Okta got an answer that it can use.
 	Answered bool
-	// Answer is the answer, and Digest the one in its debugContext, HeaderDigest the one in its header.
+	// Answer is the answer. Digest is the digest in its debugContext, and HeaderDigest the one in its header.
 	Answer
 	Digest, HeaderDigest string
-	// Pod is the address of the pod that answered, Start how often its container had been started, and Started when it last was.
+	// Pod is the address of the pod that answered. Start counts the starts of its container, and Started is the last of
+	// them.
 	Pod     string
 	Start   int
 	Started Moment
-	// Trouble is what Okta disliked about the attempts, each.
-	Trouble string
-	// Unusual says that Okta disliked something about the last answer.
+	// Faults lists the faults that Okta would find in the attempts.
+	Faults string
+	// Unusual says that the last answer has a fault.
 	Unusual bool
 }
 
-// Sight is what was read of a policy's condition Ready.
-type Sight struct {
-	// Generation is the policy's, as stored at that time.
+// Observation is an observation of a policy's condition Ready.
+type Observation struct {
+	// Generation is the policy's generation at that time.
 	Generation
-	// Ready says that the condition was True, and spoke of this generation.
+	// Ready says that the condition was True for this generation.
 	Ready bool
 	// Reason is the condition's reason.
 	Reason string
-	// Asked is when the read was sent, and Seen when its answer was there.
+	// Asked is when the read was sent, and Seen when its response arrived.
 	Asked, Seen Moment
 }
 
-// Term is a time in which the EndpointSlices said that a pod serves.
-type Term struct {
+// ServingPeriod is the longest period in which the EndpointSlices may have listed a pod as serving.
+type ServingPeriod struct {
 	// Pod is the address of the pod.
 	Pod string
-	// From is when the write was sent that said so, and Until when the one was stored that took it back; Never until then.
+	// From is when the write that lists it was sent. Until is when the write that ends it was stored, or Never.
 	From, Until Moment
 }
 
-// Standstill is a time, From and Until, in which a busy machine let nothing of the run have the processor.
-type Standstill struct{ From, Until Moment }
+// Stall is a period, From and Until, in which a busy machine gave the test process no CPU time.
+type Stall struct{ From, Until Moment }

@@ -2,21 +2,21 @@ package history
 
 import "sort"
 
-// checkReady checks that no call that was sent after Ready was seen to be True for a generation is answered by an older one.
+// checkReady checks that a call sent after an observed Ready=True is not answered by an older generation.
 //
-// Status lags behind by its nature: a sight is held against a call only if the next one, asked after the answer, does not say
-// that Ready has been taken back for the same generation. A replica of which the EndpointSlices said all the while that it does
-// not serve could not be asked: whoever sent the call there had not heard of that yet.
+// Status lags behind, so an observation only counts if the next one, read after the answer, does not withdraw Ready for
+// the same generation. An answer by a replica that was not serving according to the EndpointSlices is excused: the
+// proxy had not yet seen the change.
 func (c *checker) checkReady() {
 	type name struct{ namespace, policy string }
-	byPolicy := map[name][]Sight{}
-	for _, sight := range c.h.Sights {
-		of := name{sight.Namespace, sight.Policy}
-		byPolicy[of] = append(byPolicy[of], sight)
+	byPolicy := map[name][]Observation{}
+	for _, observation := range c.h.Observations {
+		of := name{observation.Namespace, observation.Policy}
+		byPolicy[of] = append(byPolicy[of], observation)
 	}
-	terms := map[string][]Term{}
-	for _, term := range c.h.Terms {
-		terms[term.Pod] = append(terms[term.Pod], term)
+	periods := map[string][]ServingPeriod{}
+	for _, period := range c.h.ServingPeriods {
+		periods[period.Pod] = append(periods[period.Pod], period)
 	}
 	for i := range c.h.Calls {
 		call := &c.h.Calls[i]
@@ -24,42 +24,42 @@ func (c *checker) checkReady() {
 		if !call.Answered || version == nil {
 			continue
 		}
-		for of, sights := range byPolicy {
+		for of, observations := range byPolicy {
 			part := version.Parts[of.namespace]
-			sight, claimed := claim(sights, call)
+			observation, claimed := claim(observations, call)
 			if !claimed || part.Denied {
-				continue // nobody can take Ready back in a namespace without rights
+				continue // without rights in the namespace, the leader cannot withdraw Ready
 			}
-			first, stored := c.h.Namespaces[of.namespace].Stored[sight.Generation]
+			first, stored := c.h.Namespaces[of.namespace].Stored[observation.Generation]
 			older := !stored || part.Policies < first
-			if older && !serves(terms[call.Pod], call) {
+			if older && !serves(periods[call.Pod], call) {
 				c.report.Excused++
 				continue
 			}
-			c.hold(PrematureReady, i, older, "Ready was True for %s/%s generation %d from %s on, answered by state %d, which is before %d",
-				sight.Namespace, sight.Policy, sight.Number, sight.Seen, part.Policies, first)
+			c.record(PrematureReady, i, older, "Ready was True for %s/%s generation %d from %s on, but state %d answered, which is older than %d",
+				observation.Namespace, observation.Policy, observation.Number, observation.Seen, part.Policies, first)
 		}
 	}
 }
 
-// claim returns the sight that says that a generation is in force when the call is sent.
-func claim(sights []Sight, call *Call) (Sight, bool) {
-	later := sort.Search(len(sights), func(i int) bool { return sights[i].Seen > call.LastBegin })
-	if later == 0 || !sights[later-1].Ready {
-		return Sight{}, false
+// claim returns the observation that says that a generation is in force when the call is sent.
+func claim(observations []Observation, call *Call) (Observation, bool) {
+	later := sort.Search(len(observations), func(i int) bool { return observations[i].Seen > call.LastBegin })
+	if later == 0 || !observations[later-1].Ready {
+		return Observation{}, false
 	}
-	sight := sights[later-1]
-	next := sort.Search(len(sights), func(i int) bool { return sights[i].Asked >= call.End })
-	if next < len(sights) && sights[next].Generation == sight.Generation && !sights[next].Ready {
-		return Sight{}, false
+	observation := observations[later-1]
+	next := sort.Search(len(observations), func(i int) bool { return observations[i].Asked >= call.End })
+	if next < len(observations) && observations[next].Generation == observation.Generation && !observations[next].Ready {
+		return Observation{}, false
 	}
-	return sight, true
+	return observation, true
 }
 
-// serves tells whether a pod may have been serving at any time of the call.
-func serves(terms []Term, call *Call) bool {
-	for _, term := range terms {
-		if term.From <= call.End && term.Until >= call.LastBegin {
+// serves reports whether a pod may have been serving at any time during the call.
+func serves(periods []ServingPeriod, call *Call) bool {
+	for _, period := range periods {
+		if period.From <= call.End && period.Until >= call.LastBegin {
 			return true
 		}
 	}

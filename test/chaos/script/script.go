@@ -1,4 +1,4 @@
-// Package script makes up what is done to a fleet. The same seed gives the same script.
+// Package script generates random faults for a fleet. The same seed gives the same script.
 package script
 
 import (
@@ -10,95 +10,95 @@ import (
 	"time"
 )
 
-// Fault is what is done.
+// Fault is a kind of fault.
 type Fault string
 
 // The faults of replicas.
 const (
 	// Kill ends a container by SIGKILL.
 	Kill Fault = "kill"
-	// RestartInPlace ends a container by SIGKILL and starts it again half a second later, under the same address: sooner than any
-	// endpoint changes.
+	// RestartInPlace ends a container by SIGKILL and starts it again half a second later at the same address, before
+	// the endpoints change.
 	RestartInPlace Fault = "restart-in-place"
-	// KillLeader does it to the replica that writes status.
+	// KillLeader kills the replica that writes status.
 	KillLeader Fault = "kill-leader"
-	// Freeze stops a container by SIGSTOP, for a time.
+	// Freeze stops a container by SIGSTOP, and continues it later.
 	Freeze Fault = "freeze"
-	// FreezeNode stops a container and its kubelet alike, for a time: nobody takes the pod out of the endpoints.
+	// FreezeNode freezes a container together with its kubelet, so that the pod stays in the endpoints.
 	FreezeNode Fault = "freeze-node"
-	// Cut cuts a replica's connections to the API server, and refuses new ones, for a time.
+	// Cut closes a replica's connections to the API server, and refuses new ones for a time.
 	Cut Fault = "cut"
-	// Silence keeps a replica's connections to the API server and passes nothing on, for a time.
+	// Silence keeps a replica's connections to the API server open and holds back all data for a time.
 	Silence Fault = "silence"
-	// Evict deletes a pod, with another one created at the same time.
+	// Evict deletes a pod and creates another at the same time.
 	Evict Fault = "evict"
-	// Upgrade replaces a pod by one of the other version: the new one is ready before the old one is deleted.
+	// Upgrade replaces a pod by one of the other version, which is ready before the old pod is deleted.
 	Upgrade Fault = "upgrade"
-	// Roll does that to all pods, one after another.
+	// Roll upgrades all pods, one after another.
 	Roll Fault = "roll"
-	// Scale adds a pod, and deletes one after a time.
+	// Scale adds a pod, and later deletes one.
 	Scale Fault = "scale"
 	// Corrupt kills a container and damages its stored snapshot before it starts again.
 	Corrupt Fault = "corrupt"
-	// RestartAlone kills a container whose line to the API server is cut, for a time.
+	// RestartAlone restarts a container that cannot reach the API server for a time.
 	RestartAlone Fault = "restart-alone"
-	// CorruptAlone is both.
+	// CorruptAlone combines Corrupt and RestartAlone.
 	CorruptAlone Fault = "corrupt-alone"
-	// FillDisk fills the volume of a replica's stored snapshot for a time, and kills its container at the end.
+	// FillDisk fills the volume of a replica's stored snapshot for a time, and kills its container meanwhile.
 	FillDisk Fault = "fill-disk"
 )
 
-// The faults of the control plane, and of the lines to it.
+// The faults of the control plane, and of the connections to it.
 const (
-	// StopAPIServer stops kube-apiserver by SIGSTOP, for a time.
+	// StopAPIServer stops kube-apiserver by SIGSTOP, and continues it later.
 	StopAPIServer Fault = "stop-apiserver"
-	// KillAPIServer kills it and starts it again after a time.
+	// KillAPIServer kills kube-apiserver, and starts it again later.
 	KillAPIServer Fault = "kill-apiserver"
 	// StopEtcd and KillEtcd are the same for etcd.
 	StopEtcd Fault = "stop-etcd"
 	KillEtcd Fault = "kill-etcd"
-	// Slow slows the line between a replica and the API server, for a time. SlowAll does it to every replica's.
+	// Slow adds latency between one replica and the API server, for a time. SlowAll does so for every replica.
 	Slow    Fault = "slow"
 	SlowAll Fault = "slow-all"
 )
 
 // The faults of tenants.
 const (
-	// TakeRights takes the operators' rights in a tenant's namespace away, for a time, and has a replica start meanwhile.
+	// TakeRights removes the operator's rights in a tenant's namespace for a time, and restarts a replica meanwhile.
 	TakeRights Fault = "take-rights"
-	// DeleteNamespace deletes a tenant's namespace with all that is in it, and makes it again after a time.
+	// DeleteNamespace deletes a tenant's namespace with its content, and creates it again later.
 	DeleteNamespace Fault = "delete-namespace"
-	// Flood stores a list and policies that are more than a tenant's budget, for a time.
+	// Flood stores a list, and then policies, beyond a tenant's budget for a time.
 	Flood Fault = "flood"
 )
 
-// Step is one fault.
+// Step is a fault to make.
 type Step struct {
 	Fault Fault
-	// Target says which replica: one counts through those that are there, by name.
+	// Target selects a replica: its index, modulo the number of replicas, by name.
 	Target int
-	// Lasts is how long what lasts does.
-	Lasts time.Duration
-	// Rest is the time before it.
-	Rest time.Duration
-	// Flavour chooses among the ways to do it.
-	Flavour int
+	// Duration is how long the fault lasts.
+	Duration time.Duration
+	// Delay is the delay before the fault.
+	Delay time.Duration
+	// Variant selects a variant of the fault.
+	Variant int
 }
 
-// String returns the step in words.
+// String describes the step.
 func (s Step) String() string {
-	return fmt.Sprintf("%s target %d, lasts %s, after %s", s.Fault, s.Target, s.Lasts, s.Rest)
+	return fmt.Sprintf("%s target %d, lasts %s, after %s", s.Fault, s.Target, s.Duration, s.Delay)
 }
 
-// times are the least and the most that a fault lasts.
-type times struct{ least, most time.Duration }
+// durationRange is a range of durations.
+type durationRange struct{ shortest, longest time.Duration }
 
-// replicaFaults, planeFaults, rightsFaults and tenantFaults are the decks. Each fault is dealt once before one is dealt again.
+// The faults with their durations. Each round makes every fault of a set once, in random order.
 //
-// A control plane that is away for longer than --fence-after, all replicas alike, would have all of them refuse calls, as they
-// are told to: no outage of the whole comes near it. One replica's may pass it.
+// A control plane that is unreachable for longer than --fence-after would make all replicas refuse calls, as
+// documented. So outages for all replicas are far shorter, and only those of single replicas may be longer.
 var (
-	replicaFaults = map[Fault]times{
+	replicaFaults = map[Fault]durationRange{
 		Kill: {}, KillLeader: {}, RestartInPlace: {}, Evict: {}, Upgrade: {}, Corrupt: {},
 		Freeze:  {2 * time.Second, 8 * time.Second},
 		Cut:     {4 * time.Second, 12 * time.Second},
@@ -106,28 +106,28 @@ var (
 		Scale:   {2 * time.Second, 5 * time.Second}, RestartAlone: {9 * time.Second, 14 * time.Second},
 		CorruptAlone: {6 * time.Second, 10 * time.Second}, FillDisk: {3 * time.Second, 6 * time.Second},
 	}
-	planeFaults = map[Fault]times{
+	planeFaults = map[Fault]durationRange{
 		StopAPIServer: {2 * time.Second, 10 * time.Second}, KillAPIServer: {0, 3 * time.Second},
 		StopEtcd: {2 * time.Second, 10 * time.Second}, KillEtcd: {0, 5 * time.Second},
 		Slow: {4 * time.Second, 8 * time.Second}, SlowAll: {4 * time.Second, 8 * time.Second},
 	}
-	// A replica without a proof of its rules is fenced after 30 s: rights are away for longer.
-	rightsFaults = map[Fault]times{TakeRights: {LongestProof + 5*time.Second, LongestProof + 8*time.Second}}
-	tenantFaults = map[Fault]times{DeleteNamespace: {4 * time.Second, 8 * time.Second}, Flood: {4 * time.Second, 8 * time.Second}}
-	// longFaults join the deck after the first round: a short run has no time for them.
-	longFaults = map[Fault]times{
+	// Longer than --fence-after: replicas must not fence themselves for one unreadable namespace.
+	rightsFaults = map[Fault]durationRange{TakeRights: {FenceAfter + 5*time.Second, FenceAfter + 8*time.Second}}
+	tenantFaults = map[Fault]durationRange{DeleteNamespace: {4 * time.Second, 8 * time.Second}, Flood: {4 * time.Second, 8 * time.Second}}
+	// longFaults are made from the second round on, because a short run has no time for them.
+	longFaults = map[Fault]durationRange{
 		Roll: {}, Freeze: {15 * time.Second, 50 * time.Second},
 		FreezeNode: {10 * time.Second, 45 * time.Second}, // after 50 s a node counts as gone
 		Cut:        {15 * time.Second, LongestCut}, Silence: {15 * time.Second, LongestCut},
 	}
 )
 
-// Answered returns the faults at which a replica answers or refuses connections, and never keeps a caller waiting: a proxy without
-// health checks can carry those and no others.
-func Answered() []Fault {
+// NeverHanging returns the faults during which a replica answers or refuses connections, and never leaves a caller
+// without a response. A proxy without health checks only tolerates those.
+func NeverHanging() []Fault {
 	var faults []Fault
-	for _, deck := range []map[Fault]times{replicaFaults, planeFaults, rightsFaults, tenantFaults, longFaults} {
-		for fault := range deck {
+	for _, faultsOf := range []map[Fault]durationRange{replicaFaults, planeFaults, rightsFaults, tenantFaults, longFaults} {
+		for fault := range faultsOf {
 			if fault != Freeze && fault != FreezeNode && !slices.Contains(faults, fault) {
 				faults = append(faults, fault)
 			}
@@ -137,70 +137,70 @@ func Answered() []Fault {
 	return faults
 }
 
-// LongestCut is how long a replica is without the API server at most, by any fault of its own.
+// LongestCut is the longest time that a fault separates a single replica from the API server.
 const LongestCut = time.Minute
 
-// LongestProof is for how long a replica that is fenced goes without a proof of its rules at most.
-const LongestProof = 30 * time.Second
+// FenceAfter is the operators' --fence-after.
+const FenceAfter = 30 * time.Second
 
-// The times of rest before a fault.
+// The delays before a fault.
 var (
-	replicaRest = times{500 * time.Millisecond, 3 * time.Second}
-	planeRest   = times{5 * time.Second, 12 * time.Second}
-	tenantRest  = times{2 * time.Second, 6 * time.Second}
+	replicaRest = durationRange{500 * time.Millisecond, 3 * time.Second}
+	planeRest   = durationRange{5 * time.Second, 12 * time.Second}
+	tenantRest  = durationRange{2 * time.Second, 6 * time.Second}
 )
 
-// Replicas returns the faults of replicas, without end. If only is not empty, there are no others.
+// Replicas returns an endless sequence of faults of replicas. If only is not empty, it has only those faults.
 func Replicas(seed uint64, only ...Fault) iter.Seq[Step] {
-	return deal(seed, 1, replicaFaults, longFaults, replicaRest, only)
+	return generate(seed, 1, replicaFaults, longFaults, replicaRest, only)
 }
 
-// Plane returns the faults of the control plane, without end, in the same way.
+// Plane returns an endless sequence of faults of the control plane, see Replicas.
 func Plane(seed uint64, only ...Fault) iter.Seq[Step] {
-	return deal(seed, 2, planeFaults, nil, planeRest, only)
+	return generate(seed, 2, planeFaults, nil, planeRest, only)
 }
 
-// Rights returns the faults of a tenant's rights, without end, in the same way.
+// Rights returns an endless sequence of faults of a tenant's rights, see Replicas.
 func Rights(seed uint64, only ...Fault) iter.Seq[Step] {
-	return deal(seed, 4, rightsFaults, nil, tenantRest, only)
+	return generate(seed, 4, rightsFaults, nil, tenantRest, only)
 }
 
-// Tenants returns the other faults of a tenant, without end, in the same way.
+// Tenants returns an endless sequence of the other faults of a tenant, see Replicas.
 func Tenants(seed uint64, only ...Fault) iter.Seq[Step] {
-	return deal(seed, 5, tenantFaults, nil, tenantRest, only)
+	return generate(seed, 5, tenantFaults, nil, tenantRest, only)
 }
 
-// Always returns the faults that a run of two minutes makes, each.
-func Always() []Fault {
+// Required returns the faults that every run of two minutes must make.
+func Required() []Fault {
 	return slices.Concat(slices.Sorted(maps.Keys(rightsFaults)), slices.Sorted(maps.Keys(tenantFaults)), []Fault{Slow, SlowAll})
 }
 
-func deal(seed, lane uint64, faults, later map[Fault]times, rest times, only []Fault) iter.Seq[Step] {
-	type card struct {
-		fault Fault
-		times times
+func generate(seed, stream uint64, faults, later map[Fault]durationRange, rest durationRange, only []Fault) iter.Seq[Step] {
+	type entry struct {
+		fault     Fault
+		durations durationRange
 	}
-	deck := func(of map[Fault]times) []card {
-		var cards []card
-		for fault, times := range of {
+	faultsOf := func(of map[Fault]durationRange) []entry {
+		var round []entry
+		for fault, durations := range of {
 			if len(only) == 0 || slices.Contains(only, fault) {
-				cards = append(cards, card{fault, times})
+				round = append(round, entry{fault, durations})
 			}
 		}
-		slices.SortFunc(cards, func(a, b card) int { return compare(a.fault, b.fault) })
-		return cards
+		slices.SortFunc(round, func(a, b entry) int { return compare(a.fault, b.fault) })
+		return round
 	}
 	return func(yield func(Step) bool) {
-		chance := rand.New(rand.NewPCG(seed, lane))
-		if len(deck(faults))+len(deck(later)) == 0 {
+		chance := rand.New(rand.NewPCG(seed, stream))
+		if len(faultsOf(faults))+len(faultsOf(later)) == 0 {
 			return
 		}
-		for cards := deck(faults); ; cards = slices.Concat(deck(faults), deck(later)) {
-			chance.Shuffle(len(cards), func(i, j int) { cards[i], cards[j] = cards[j], cards[i] })
-			for _, card := range cards {
+		for round := faultsOf(faults); ; round = slices.Concat(faultsOf(faults), faultsOf(later)) {
+			chance.Shuffle(len(round), func(i, j int) { round[i], round[j] = round[j], round[i] })
+			for _, entry := range round {
 				step := Step{
-					Fault: card.fault, Target: chance.IntN(1 << 16), Flavour: chance.IntN(1 << 16),
-					Lasts: between(chance, card.times), Rest: between(chance, rest),
+					Fault: entry.fault, Target: chance.IntN(1 << 16), Variant: chance.IntN(1 << 16),
+					Duration: between(chance, entry.durations), Delay: between(chance, rest),
 				}
 				if !yield(step) {
 					return
@@ -221,10 +221,10 @@ func compare(a, b Fault) int {
 	}
 }
 
-func between(chance *rand.Rand, t times) time.Duration {
-	span := t.most - t.least
+func between(chance *rand.Rand, t durationRange) time.Duration {
+	span := t.longest - t.shortest
 	if span == 0 {
-		return t.least
+		return t.shortest
 	}
-	return t.least + time.Duration(chance.Int64N(int64(span))).Round(time.Millisecond)
+	return t.shortest + time.Duration(chance.Int64N(int64(span))).Round(time.Millisecond)
 }

@@ -19,26 +19,26 @@ func take(steps iter.Seq[Step], n int) []Step {
 
 func TestTheSameSeedGivesTheSameScriptAndAnotherOneAnother(t *testing.T) {
 	const enough = 100
-	for name, lane := range map[string]func(uint64, ...Fault) iter.Seq[Step]{"replicas": Replicas, "plane": Plane, "rights": Rights, "tenants": Tenants} {
-		if diff := cmp.Diff(take(lane(7), enough), take(lane(7), enough)); diff != "" {
+	for name, stream := range map[string]func(uint64, ...Fault) iter.Seq[Step]{"replicas": Replicas, "plane": Plane, "rights": Rights, "tenants": Tenants} {
+		if diff := cmp.Diff(take(stream(7), enough), take(stream(7), enough)); diff != "" {
 			t.Errorf("%s: two scripts of one seed (-first +second):\n%s", name, diff)
 		}
-		if cmp.Equal(take(lane(7), enough), take(lane(8), enough)) {
+		if cmp.Equal(take(stream(7), enough), take(stream(8), enough)) {
 			t.Errorf("%s: two seeds give one script", name)
 		}
 	}
 }
 
 func TestEveryFaultIsDealtInTheFirstRound(t *testing.T) {
-	for _, deck := range []struct {
-		faults map[Fault]times
+	for _, faultsOf := range []struct {
+		faults map[Fault]durationRange
 		steps  iter.Seq[Step]
 	}{{replicaFaults, Replicas(3)}, {planeFaults, Plane(3)}, {rightsFaults, Rights(3)}, {tenantFaults, Tenants(3)}} {
 		dealt := map[Fault]bool{}
-		for _, step := range take(deck.steps, len(deck.faults)) {
+		for _, step := range take(faultsOf.steps, len(faultsOf.faults)) {
 			dealt[step.Fault] = true
 		}
-		for fault := range deck.faults {
+		for fault := range faultsOf.faults {
 			if !dealt[fault] {
 				t.Errorf("%s is not in the first round", fault)
 			}

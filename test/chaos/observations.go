@@ -15,26 +15,27 @@ import (
 	"registrationpolicy.dev/operator/test/chaos/history"
 )
 
-// lookPeriod is how often the status of all policies is read.
-const lookPeriod = 200 * time.Millisecond
+// observeInterval is the interval at which the status of all policies is read.
+const observeInterval = 200 * time.Millisecond
 
-// readyCondition is the type of the condition that says that a generation is in force on every replica that can be asked.
+// readyCondition is the type of the condition for a generation that is in force on every serving replica.
 const readyCondition = "Ready"
 
-// acceptedCondition is the type of the one that says whether all of a spec is in force, and overBudget a reason why it is not.
+// acceptedCondition is the type of the condition for a spec that is completely in force. overBudget is a reason for
+// False.
 const acceptedCondition, overBudget = "Accepted", "OverBudget"
 
-// Watcher reads what status says of Ready, again and again, as people do.
+// Watcher repeatedly reads the status of all policies.
 type Watcher struct {
 	client   client.Client
 	timeline *fleet.Timeline
 
-	sights []history.Sight
-	// all says whether all policies were ready when last read.
-	all bool
+	observations []history.Observation
+	// allReady says that all policies were Ready when last read.
+	allReady bool
 
 	mu sync.Mutex
-	// ready are the generations that were seen to be ready, and overBudget those that were seen to be too much for their namespace.
+	// ready and overBudget are the generations that have been observed as Ready, or with the reason OverBudget.
 	ready, overBudget map[history.Generation]bool
 }
 
@@ -42,33 +43,35 @@ func newWatcher(c client.Client, timeline *fleet.Timeline) *Watcher {
 	return &Watcher{client: c, timeline: timeline, ready: map[history.Generation]bool{}, overBudget: map[history.Generation]bool{}}
 }
 
-// sawReady tells whether any of some generations was seen to be ready, sawOverBudget whether any was seen to be too much.
+// sawReady reports whether any of the generations has been observed as Ready.
 func (w *Watcher) sawReady(generations []history.Generation) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(generations, func(g history.Generation) bool { return w.ready[g] })
 }
 
+// sawOverBudget reports whether any of the generations has been observed with the reason OverBudget.
+// sawOverBudget reports whether any of the generations has been observed with the reason OverBudget.
 func (w *Watcher) sawOverBudget(generations []history.Generation) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(generations, func(g history.Generation) bool { return w.overBudget[g] })
 }
 
-// Run looks until ctx ends.
+// Run observes until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
-	for tick := time.NewTicker(lookPeriod); ; {
+	for tick := time.NewTicker(observeInterval); ; {
 		select {
 		case <-ctx.Done():
 			tick.Stop()
 			return
 		case <-tick.C:
-			w.look(ctx)
+			w.observe(ctx)
 		}
 	}
 }
 
-func (w *Watcher) look(ctx context.Context) {
+func (w *Watcher) observe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	asked := w.timeline.Now()
@@ -77,35 +80,35 @@ func (w *Watcher) look(ctx context.Context) {
 		return
 	}
 	seen := w.timeline.Now()
-	w.all = len(list.Items) > 0
+	w.allReady = len(list.Items) > 0
 	for i := range list.Items {
 		policy := &list.Items[i]
 		if strings.HasPrefix(policy.Name, floodPrefix) {
-			continue // one of hundreds: whether they are all in force, others show
+			continue // there are hundreds of them, and the other policies show the same
 		}
-		sight := history.Sight{
+		observation := history.Observation{
 			Generation: history.Generation{
 				Namespace: policy.Namespace, Policy: policy.Name, UID: string(policy.UID), Number: policy.Generation,
 			},
 			Asked: asked, Seen: seen,
 		}
 		if condition := meta.FindStatusCondition(policy.Status.Conditions, readyCondition); condition != nil {
-			sight.Ready = condition.Status == "True" && condition.ObservedGeneration == policy.Generation
-			sight.Reason = condition.Reason
+			observation.Ready = condition.Status == "True" && condition.ObservedGeneration == policy.Generation
+			observation.Reason = condition.Reason
 		}
 		accepted := meta.FindStatusCondition(policy.Status.Conditions, acceptedCondition)
 		w.mu.Lock()
-		if sight.Ready {
-			w.ready[sight.Generation] = true
+		if observation.Ready {
+			w.ready[observation.Generation] = true
 		}
 		if accepted != nil && accepted.Reason == overBudget && accepted.ObservedGeneration == policy.Generation {
-			w.overBudget[sight.Generation] = true
+			w.overBudget[observation.Generation] = true
 		}
 		w.mu.Unlock()
-		w.all = w.all && (sight.Ready || sight.Reason == notAccepted)
-		w.sights = append(w.sights, sight)
+		w.allReady = w.allReady && (observation.Ready || observation.Reason == notAccepted)
+		w.observations = append(w.observations, observation)
 	}
 }
 
-// notAccepted is the reason why a policy that is in force in part is not Ready.
+// notAccepted is the reason of Ready=False for a policy that is only partly in force.
 const notAccepted = "NotAccepted"

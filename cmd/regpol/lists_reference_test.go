@@ -1,0 +1,45 @@
+package main
+
+import (
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"registrationpolicy.dev/operator/internal/listsync"
+)
+
+// listsPages are the pages about lists.
+var listsPages = []string{"docs/lists-sync.md", "docs/reference/regpol-lists-sync.md"}
+
+func TestThePageHasEveryFlagMemberAndRefusalOfLists(t *testing.T) {
+	want := map[string]bool{}
+	for _, command := range []*cobra.Command{newListsSync(streams{}), newListsRollback(streams{})} {
+		command.Flags().VisitAll(func(flag *pflag.Flag) { want["--"+flag.Name] = true })
+	}
+	paths := map[string]string{}
+	addMembers(paths, "", reflect.TypeFor[listsync.Report]())
+	for path := range paths {
+		want[path] = true
+	}
+	for _, kind := range listsync.Kinds() {
+		want[string(kind)] = true
+	}
+	for _, reason := range listsync.EventReasons() {
+		want[reason] = true
+	}
+	got := map[string]bool{}
+	for line := range strings.Lines(readText(t, filepath.Join(root, listsPages[1]))) {
+		if row, isRow := strings.CutPrefix(line, "| `"); isRow {
+			name, _, _ := strings.Cut(row, "`")
+			got[name] = true
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the page (-code +page):\n%s", diff)
+	}
+}
