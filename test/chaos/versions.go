@@ -15,7 +15,8 @@ const (
 	maxUnknown = 5
 	// nearMoments is the number of moments before a call from which a search starts.
 	nearMoments = 30
-	// slack is how many changes a namespace may be behind the replica's last answer, because answers overlap.
+	// slack is how many changes a namespace may be behind the replica's last answer: versions with the same digest may
+	// differ in a list that no policy uses.
 	slack = 3
 	// maxListDistance limits the distance, in changes, of a list in a mixture from its oldest or its current state.
 	// maxPolicyDistance is the same for policies: a flood makes hundreds of states.
@@ -77,24 +78,41 @@ func findVersions(ctx context.Context, authors []*Author, calls []history.Call, 
 			return nil, err
 		}
 	}
-	last := map[string]vector{} // of each pod
+	answers := map[string][]answer{} // by pod, in the order of their ends
 	for i := range calls {
 		call := &calls[i]
 		if !call.Answered {
 			continue
 		}
 		if v.byDigest[call.Digest] == nil && !v.unknown[call.Digest] && len(v.unknown) < maxUnknown {
-			if err := v.search(ctx, call, last[call.Pod], staleness); err != nil {
+			if err := v.search(ctx, call, lastBefore(call, answers[call.Pod]), staleness); err != nil {
 				return nil, err
 			}
 		}
 		if version := v.byDigest[call.Digest]; version != nil {
-			last[call.Pod] = v.vectors[version]
+			answers[call.Pod] = append(answers[call.Pod], answer{call.End, v.vectors[version]})
 		} else {
 			v.unknown[call.Digest] = true
 		}
 	}
 	return v, nil
+}
+
+// answer is when an answer ended, and by which version it was given.
+type answer struct {
+	end history.Moment
+	by  vector
+}
+
+// lastBefore returns the version of the last answer that ended before a call began; nil if there is none. One that
+// overlaps with the call may be by a newer version.
+func lastBefore(call *history.Call, answers []answer) vector {
+	for _, answer := range slices.Backward(answers) {
+		if answer.end <= call.LastBegin {
+			return answer.by
+		}
+	}
+	return nil
 }
 
 // storedAt returns the state at a moment. A write counts from the time at which it was sent.
@@ -175,8 +193,8 @@ func (v *Versions) search(ctx context.Context, call *history.Call, last vector, 
 	if last != nil {
 		bases = []vector{last, now}
 		for i := range last {
-			if oldest[i].Denied = last[i].Denied; !last[i].Denied {
-				oldest[i] = last[i]
+			if oldest[i] = last[i]; last[i].Denied {
+				oldest[i] = history.Part{Denied: true}
 			}
 		}
 	}
@@ -329,7 +347,9 @@ func (v *Versions) mixtures(_ int, oldest, now history.Part) []history.Part {
 	}
 	backFrom(oldest.Policies, now.Policies, most, func(policies, distance int) {
 		if oldest.Denied {
-			distance = 0
+			if distance = 0; len(all) >= maxStates {
+				return
+			}
 		}
 		backFrom(oldest.Lists[0], now.Lists[0], maxListDistance, func(first, firstDistance int) {
 			backFrom(oldest.Lists[1], now.Lists[1], maxListDistance, func(second, secondDistance int) {

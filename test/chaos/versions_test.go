@@ -195,3 +195,35 @@ func TestAStateOfLongAgoIsFoundBesideAnotherChange(t *testing.T) {
 		t.Errorf("found %+v", version)
 	}
 }
+
+// A replica that catches up publishes several versions within milliseconds: a call that is answered by an earlier one
+// may end after a call that is answered by a later one.
+func TestAnAnswerByAnEarlierVersionIsFoundAfterAnOverlappingAnswerByALaterOne(t *testing.T) {
+	authors := madeUpAuthors(t)
+	parts := func(unsteadyAt, ownAt int) map[string]history.Part {
+		all := map[string]history.Part{}
+		for _, namespace := range namespaces() {
+			all[namespace] = history.Part{Policies: 1, Lists: [history.ListCount]int{1, 1}}
+		}
+		all[unsteady] = history.Part{Policies: unsteadyAt, Lists: [history.ListCount]int{unsteadyAt, unsteadyAt}}
+		all[own] = history.Part{Policies: ownAt, Lists: [history.ListCount]int{ownAt, ownAt}}
+		return all
+	}
+	const now = 18*time.Second + time.Millisecond
+	call := func(begin, end history.Moment, parts map[string]history.Part) history.Call {
+		return history.Call{Answered: true, LastBegin: begin, End: end, Digest: digestAt(t, authors, parts), Pod: "pod"}
+	}
+	earlier := parts(4, 18)
+	calls := []history.Call{
+		call(time.Second, time.Second+time.Millisecond, parts(1, 1)),
+		call(now, now+2*time.Millisecond, parts(18, 18)),
+		call(now, now+3*time.Millisecond, earlier),
+	}
+	versions, err := findVersions(t.Context(), authors, calls, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version := versions.byDigest[calls[2].Digest]; version == nil || version.Parts[unsteady] != earlier[unsteady] {
+		t.Errorf("found %+v", version)
+	}
+}
