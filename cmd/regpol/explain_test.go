@@ -93,7 +93,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 			[]string{`  default/one-company             allows email and login by spec.allow.domains[0] "acme.com"; ` +
 				"so does default/company-and-subdomains, which is named first"},
 		},
-		"within a policy the lower rung beats the higher": {
+		"within a policy, one entry has precedence over another": {
 			[]string{"mallory@partner.example", "--policies", samples + "/partners-by-address.yaml"}, exitDenied, rules.ReasonDenied,
 			[]string{
 				`  default/partners-by-address  decides: denies email and login by spec.deny.addresses[0] "mallory@partner.example"`,
