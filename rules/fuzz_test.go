@@ -15,10 +15,6 @@ func seedAddresses(add func(string)) {
 	}
 }
 
-func isASCII(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0
-}
-
 // FuzzDecide compares with the reference: random policies by the seed, and the fuzzer's own addresses.
 func FuzzDecide(f *testing.F) {
 	seed := uint64(0)

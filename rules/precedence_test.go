@@ -16,9 +16,9 @@ var ignoreMatched = cmp.Options{
 	cmpopts.EquateEmpty(),
 }
 
-// The rungs of the ladder, one against the other, in one policy: the earlier one gives the verdict.
-func TestLadder(t *testing.T) {
-	rungs := []struct {
+// Each kind of entry against each later one, in one policy: the earlier one gives the verdict.
+func TestPrecedence(t *testing.T) {
+	kinds := []struct {
 		name  string
 		write func(*rules.Policy)
 		entry rules.Entry
@@ -41,21 +41,21 @@ func TestLadder(t *testing.T) {
 		{"allow *", func(p *rules.Policy) { p.Allow.Domains = append([]string{"*"}, p.Allow.Domains...) },
 			rules.Entry{Field: rules.AllowDomains}, rules.ReasonAllowed},
 	}
-	for i, lower := range rungs {
-		for _, higher := range rungs[i:] {
-			t.Run(lower.name+" decides before "+higher.name, func(t *testing.T) {
+	for i, first := range kinds {
+		for _, second := range kinds[i:] {
+			t.Run(first.name+" decides before "+second.name, func(t *testing.T) {
 				policy := rules.Policy{PolicyName: named("p")}
-				lower.write(&policy)
-				if higher.name != lower.name {
-					higher.write(&policy)
+				first.write(&policy)
+				if second.name != first.name {
+					second.write(&policy)
 				}
 				got := compile(t, policy).Decide(signUp("jo@a.acme.com"))
-				want := lower.entry
-				if lower.name == "allow.domains" && higher.name == "allow *" {
+				want := first.entry
+				if first.name == "allow.domains" && second.name == "allow *" {
 					want.Index = 1 // the star was written before it
 				}
-				if got.Reason != lower.want || got.Entry != want || got.Policy != named("p") {
-					t.Errorf("%s by %s, want %s by %s", got.Reason, got.Entry, lower.want, want)
+				if got.Reason != first.want || got.Entry != want || got.Policy != named("p") {
+					t.Errorf("%s by %s, want %s by %s", got.Reason, got.Entry, first.want, want)
 				}
 			})
 		}

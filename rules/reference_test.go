@@ -308,7 +308,7 @@ func refApplies(p *rules.Policy, request rules.RequestType, source string) bool 
 		(len(p.Sources) == 0 || slices.Contains(p.Sources, source))
 }
 
-// refVerdict goes down the ladder: the first entry that matches on the first rung that has one.
+// refVerdict returns the first entry that matches, by precedence.
 func refVerdict(p *rules.Policy, s refSubject) (rules.Entry, string) {
 	for i, entry := range p.Deny.Addresses {
 		local, domain, _ := strings.Cut(entry, "@")

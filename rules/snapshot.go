@@ -222,14 +222,14 @@ type snapshotEdit struct {
 	scopes   map[uint32]*scopeEdit
 	scopeOf  *mapEdit[uint32]
 	bySource *mapEdit[[]uint32]
-	owned    bool            // snapshot.scopes is a copy, not shared
+	copied   bool            // snapshot.scopes is a copy, not shared
 	sources  map[string]bool // the sources in snapshot.bySource whose numbers are copies
-	unused   int             // all scope numbers below are in use
+	nextFree int             // all scope numbers below are in use
 }
 
-func (e *snapshotEdit) own() {
-	if !e.owned {
-		e.snapshot.scopes, e.owned = slices.Clone(e.snapshot.scopes), true
+func (e *snapshotEdit) copyScopes() {
+	if !e.copied {
+		e.snapshot.scopes, e.copied = slices.Clone(e.snapshot.scopes), true
 	}
 }
 
@@ -253,14 +253,14 @@ func (e *snapshotEdit) scopeFor(c *Compiled) *scopeEdit {
 	}
 	e.editMaps()
 	s := e.snapshot
-	e.own()
-	for e.unused < len(s.scopes) && s.scopes[e.unused] != nil {
-		e.unused++
+	e.copyScopes()
+	for e.nextFree < len(s.scopes) && s.scopes[e.nextFree] != nil {
+		e.nextFree++
 	}
-	if e.unused == len(s.scopes) {
+	if e.nextFree == len(s.scopes) {
 		s.scopes = append(s.scopes, nil)
 	}
-	number := uint32(e.unused) //nolint:gosec // fewer than 2³² policies
+	number := uint32(e.nextFree) //nolint:gosec // fewer than 2³² policies
 	s.scopes[number] = &scope{requests: c.requests, sources: c.sources}
 	e.scopeOf.set(c.scope, number)
 	if len(c.sources) == 0 {
@@ -287,7 +287,7 @@ func (e *snapshotEdit) editMaps() {
 func (e *snapshotEdit) finish() {
 	s := e.snapshot
 	for number, edit := range e.scopes {
-		e.own()
+		e.copyScopes()
 		if edit.scope.policies == 0 {
 			e.drop(number, &edit.scope)
 			continue
@@ -303,13 +303,13 @@ func (e *snapshotEdit) finish() {
 func (e *snapshotEdit) drop(number uint32, dropped *scope) {
 	e.editMaps()
 	s := e.snapshot
-	is := func(other uint32) bool { return other == number }
+	isDropped := func(other uint32) bool { return other == number }
 	s.scopes[number] = nil
-	s.anySource = slices.DeleteFunc(slices.Clone(s.anySource), is)
+	s.anySource = slices.DeleteFunc(slices.Clone(s.anySource), isDropped)
 	e.scopeOf.delete(scopeKey(dropped.requests, dropped.sources))
 	for _, source := range dropped.sources {
 		numbers, _ := e.bySource.result.get(source)
-		numbers = slices.DeleteFunc(slices.Clone(numbers), is)
+		numbers = slices.DeleteFunc(slices.Clone(numbers), isDropped)
 		if len(numbers) == 0 {
 			e.bySource.delete(source)
 		} else {
@@ -322,7 +322,7 @@ func (e *snapshotEdit) drop(number uint32, dropped *scope) {
 type scopeEdit struct {
 	scope          scope
 	removed, added []slottedPolicy
-	owned          bool // scope.blocking is a copy, not shared
+	copied         bool // scope.blocking is a copy, not shared
 }
 
 func (e *scopeEdit) remove(p slottedPolicy) {
@@ -331,7 +331,7 @@ func (e *scopeEdit) remove(p slottedPolicy) {
 		e.removed = append(e.removed, p)
 		return
 	}
-	e.own()
+	e.copyBlocking()
 	e.scope.blocking = slices.DeleteFunc(e.scope.blocking, func(slot uint32) bool { return slot == p.slot })
 }
 
@@ -342,13 +342,13 @@ func (e *scopeEdit) add(p slottedPolicy) {
 		return
 	}
 	// Its rules do not count: its allow entries, and the exceptions from its deny entries, may be wrong.
-	e.own()
+	e.copyBlocking()
 	e.scope.blocking = append(e.scope.blocking, p.slot)
 }
 
-func (e *scopeEdit) own() {
-	if !e.owned {
-		e.scope.blocking, e.owned = slices.Clone(e.scope.blocking), true
+func (e *scopeEdit) copyBlocking() {
+	if !e.copied {
+		e.scope.blocking, e.copied = slices.Clone(e.scope.blocking), true
 	}
 }
 
