@@ -20,9 +20,9 @@ const (
 	// observeDelay is the time from a new generation to an observation: about as long as replicas take to build and
 	// report it.
 	observeDelay = 300 * time.Millisecond
-	// observeIntervalMin is the shortest time between two observations. While a generation waits, each interval is half
+	// shortestInterval is the shortest time between two observations. While a generation waits, each interval is half
 	// as long again as the one before, up to observeBackoffMax.
-	observeIntervalMin = 600 * time.Millisecond
+	shortestInterval = 600 * time.Millisecond
 	observeBackoffMax  = 15 * time.Second
 	// observeTimeout is the time limit of one observation.
 	observeTimeout = 10 * time.Second
@@ -105,7 +105,7 @@ func NewRollout(observer *Observer) *Rollout {
 // Run observes the fleet repeatedly until ctx ends, and enqueues the policies whose status changes. urgent: the policy
 // was edited recently, so that its author may be waiting for the status.
 func (o *Rollout) Run(ctx context.Context, enqueue func(name types.NamespacedName, urgent bool)) {
-	backoff := observeIntervalMin
+	backoff := shortestInterval
 	for ctx.Err() == nil {
 		began := time.Now()
 		changed := o.observe(ctx)
@@ -119,16 +119,16 @@ func (o *Rollout) Run(ctx context.Context, enqueue func(name types.NamespacedNam
 		if o.anyWaits() {
 			wait, backoff = backoff, min(backoff*3/2, observeBackoffMax)
 		} else {
-			backoff = observeIntervalMin
+			backoff = shortestInterval
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
 		case <-o.pending:
-			backoff = observeIntervalMin
+			backoff = shortestInterval
 			select {
 			case <-ctx.Done():
-			case <-time.After(max(observeDelay, observeIntervalMin-time.Since(began))):
+			case <-time.After(max(observeDelay, shortestInterval-time.Since(began))):
 			}
 		}
 	}

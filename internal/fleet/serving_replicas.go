@@ -96,7 +96,8 @@ func (o *Observer) observe(ctx context.Context) (view, error) {
 		reported.dropNewerThan(leases.ResourceVersion)
 		unchanged := time.Since(o.firstSeenAt(lease, observations))
 		replica := replicaView{
-			name: o.replicaName(lease), state: reporting, synced: reported.Synced, unreadable: reported.Unreadable, stopping: reported.Stopping,
+			name: o.replicaName(lease), state: reporting, synced: reported.Synced, unreadable: reported.Unreadable,
+			stopping: reported.Stopping,
 		}
 		if unchanged > reportDuration {
 			replica.state = silent

@@ -180,7 +180,7 @@ type StoredPolicy struct {
 }
 
 // ReadPolicy returns a policy with its spec, and reads it from the API server if the spec is not cached. It fails with
-// publish.ErrChanged if the policy has changed since: the watch then brings the new version soon.
+// publish.ErrChanged if the policy was changed or deleted since: the watch then brings that soon.
 func (w *Set) ReadPolicy(ctx context.Context, policy *unstructured.Unstructured) (StoredPolicy, error) {
 	if SpecHash(policy) == "" || hasSpec(policy) {
 		whole, err := WithSpec(policy)
@@ -188,7 +188,10 @@ func (w *Set) ReadPolicy(ctx context.Context, policy *unstructured.Unstructured)
 	}
 	name := policyobject.NameOf(policy)
 	whole := policyobject.New()
-	if err := w.content.Get(ctx, name, whole); err != nil {
+	switch err := w.content.Get(ctx, name, whole); {
+	case apierrors.IsNotFound(err):
+		return StoredPolicy{}, fmt.Errorf("read the policy %s: %w", name, publish.ErrChanged)
+	case err != nil:
 		return StoredPolicy{}, fmt.Errorf("read the policy %s: %w", name, policyobject.Unquoted(err))
 	}
 	cached := &unstructured.Unstructured{Object: maps.Clone(whole.Object)}

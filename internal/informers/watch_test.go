@@ -147,6 +147,30 @@ func TestACachedPolicyHasItsSpecAndItsStatus(t *testing.T) {
 	}
 }
 
+// The spec of a policy beyond the budget of its namespace is not cached, and is read when it is needed.
+func TestAPolicyIsReadInTheVersionThatTheWatchHasBrought(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.Namespace(t)
+	set := start(t, cluster.Config, namespace)
+	cluster.Apply(t, namespace, "p", `{allow: {domains: [acme.com]}}`)
+	uncached := cluster.Stored(t, namespace, "p")
+	if err := Compact(uncached); err != nil {
+		t.Fatal(err)
+	}
+	delete(uncached.Object, cachedSpec)
+	if read, err := set.ReadPolicy(t.Context(), uncached); err != nil || read.Whole.Object["spec"] == nil || !hasSpec(read.Cached) {
+		t.Errorf("as the watch has it: %v, %v", read, err)
+	}
+	cluster.Apply(t, namespace, "p", `{allow: {domains: [acme.org]}}`)
+	if _, err := set.ReadPolicy(t.Context(), uncached); !errors.Is(err, publish.ErrChanged) {
+		t.Errorf("changed: %v, want ErrChanged", err)
+	}
+	cluster.Remove(t, namespace, "p")
+	if _, err := set.ReadPolicy(t.Context(), uncached); !errors.Is(err, publish.ErrChanged) {
+		t.Errorf("deleted: %v, want ErrChanged", err)
+	}
+}
+
 // A list that was deleted and made again is read in the version that the watch has brought, or not at all: the watch brings its absence
 // next, and what had been in force of it would be gone again.
 func TestAListIsNotReadAheadOfItsWatch(t *testing.T) {

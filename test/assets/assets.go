@@ -25,7 +25,7 @@ func Provide() error {
 		return errors.New("the folder of test/controlplane is not known: set " + Variable)
 	}
 	script := filepath.Join(filepath.Dir(here), "..", "controlplane", "provide.sh")
-	command := exec.Command(script)
+	command := exec.Command(script) //nolint:noctx // before any test has a context
 	command.Stderr = os.Stderr
 	directory, err := command.Output()
 	if err != nil {
