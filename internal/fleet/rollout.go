@@ -22,8 +22,8 @@ const (
 	observeDelay = 300 * time.Millisecond
 	// shortestInterval is the shortest time between two observations. While a generation waits, each interval is half
 	// as long again as the one before, up to observeBackoffMax.
-	shortestInterval = 600 * time.Millisecond
-	observeBackoffMax  = 15 * time.Second
+	shortestInterval  = 600 * time.Millisecond
+	observeBackoffMax = 15 * time.Second
 	// observeTimeout is the time limit of one observation.
 	observeTimeout = 10 * time.Second
 	// observeFailureLimit is how long observations may fail before Ready of new generations is Unknown.
