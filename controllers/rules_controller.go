@@ -40,8 +40,9 @@ const (
 	retryIntervalMax = 10 * time.Second
 	// syncedInterval is the time between two checks of a namespace whose version is waited for.
 	syncedInterval = time.Second
-	// firstReadLimit is how long a namespace that was never read may be refused before the others come into force
-	// without it. A Role created together with the operator takes a moment.
+	// firstReadLimit is how long the operator waits for a namespace that it has never read and that the API server
+	// refuses to let it read. Then the rules of the other namespaces come into force without it. A Role that is created
+	// together with the operator takes a moment to apply.
 	firstReadLimit = 5 * time.Second
 	// buildFailureLimit is how long builds of a namespace may fail, although the API server answers, before the others
 	// no longer wait for it: a restarting API server may take that long.
@@ -208,8 +209,8 @@ func namespaceOf(object any) string {
 	return accessor.GetNamespace()
 }
 
-// watchFirstLists asks for a build of each namespace once its first lists are complete, since a namespace without
-// policies causes no event.
+// watchFirstLists asks for a build of each namespace once its informers have synced: a namespace without policies
+// causes no event that would ask for one.
 func (r *RulesReconciler) watchFirstLists(ctx context.Context, queue requestQueue) error {
 	for _, namespace := range r.tracker.Namespaces() {
 		go func() {
@@ -313,7 +314,7 @@ func (r *RulesReconciler) retryAfterFailure(namespace string, err error) (ctrl.R
 	}
 }
 
-// setFailing sets whether builds of a namespace fail, and returns since when they do; zero if they do not.
+// setFailing records whether builds of a namespace fail. It returns when they began to fail; zero if they do not.
 func (r *RulesReconciler) setFailing(namespace string, failing bool) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()

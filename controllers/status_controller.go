@@ -65,8 +65,8 @@ const (
 	statusWorkers = 4
 	// bulkPriority is the priority of requests for many policies at once: a policy that was just edited goes first.
 	bulkPriority = handler.LowPriority
-	// maxEdited is the greatest number of policies that a build may change by one edit: one policy, or those that share
-	// a list.
+	// maxEdited is the number of changed policies of a build above which their statuses are written at bulkPriority.
+	// One edit changes one policy, or the few that share a list.
 	maxEdited = 20
 )
 

@@ -19,8 +19,8 @@ const (
 // oauthHeader is the header of an access token (RFC 6750). Other credentials are in Options.AuthHeader.
 const oauthHeader = "Authorization"
 
-// oauthCredential and the client's id are the credential name of a token. Credential files cannot have such a name: it
-// has a colon.
+// oauthCredential, followed by the client's id, is the credential name of a token. Credential files cannot have such a
+// name: keys of a Secret have no colon.
 const oauthCredential = "oauth:"
 
 // authenticate returns the name of the request's credential, and whether it is accepted. It needs the headers only, and

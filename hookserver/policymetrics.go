@@ -42,7 +42,8 @@ type policyCount struct {
 	matched   atomic.Int64 // Unix time in nanoseconds; 0 means never
 }
 
-// tableFor returns the table of a snapshot. Policies that were in the previous table keep their counts.
+// tableFor returns the counters of the policies of a snapshot. Policies that were in the previous snapshot keep their
+// counts.
 func (p *policyCounts) tableFor(snapshot *rules.Snapshot) *policyTable {
 	if table := p.table.Load(); table != nil && table.snapshot == snapshot {
 		return table

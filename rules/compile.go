@@ -447,7 +447,7 @@ func mergeProfiles(attributes []ProfileAttribute) []ProfileAttribute {
 	return merged
 }
 
-// sendable returns the merged attributes that are not disputed.
+// sendable returns the merged attributes without the disputed ones, which are never sent.
 func sendable(merged []ProfileAttribute) []ProfileAttribute {
 	var sent []ProfileAttribute
 	for _, a := range merged {

@@ -28,7 +28,7 @@ type subject struct {
 	address   Address
 }
 
-// match is an entry of a policy that matches a subject.
+// match is an entry of a policy that matches a subject: one of the addresses in the call.
 type match struct {
 	policy     int32 // its index in Snapshot.policies
 	index      int32
@@ -115,7 +115,8 @@ func readProfile(subjects []subject, attributes []Attribute) ([]subject, Decisio
 	return subjects, Decision{}
 }
 
-// readUpdate appends the addresses that a progressive profile changes. It must not remove the first one.
+// readUpdate appends the addresses that a progressive profile changes. An update that empties the first attribute,
+// which is required, is denied.
 func readUpdate(subjects []subject, attributes []Attribute) ([]subject, Decision) {
 	for i := range attributes {
 		a := &attributes[i]

@@ -109,8 +109,8 @@ type Decision struct {
 	Message string
 	// Profile holds the attributes to set on the new user, sorted by name. It must not be changed.
 	Profile []ProfileAttribute
-	// TookPart is the number of policies in mode Enforce whose appliesTo matches the call. For shape Both it counts
-	// those of the request type that decided.
+	// TookPart is the number of policies in mode Enforce whose appliesTo matches the call. A call that is both a
+	// sign-up and an update of a profile is decided as each; TookPart then counts for the one that gave the outcome.
 	TookPart int
 	// Audit holds the policies in mode Audit that would each have changed the outcome if that policy alone were in mode
 	// Enforce.

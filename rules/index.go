@@ -100,7 +100,7 @@ func (s *Snapshot) keyOf(p *posting) []byte {
 	return s.policies[s.policyAt[p.slot]].rules.keyAt(p.offset)
 }
 
-// slottedPolicy is a policy with its slot.
+// slottedPolicy is a policy and its slot, the number by which postings refer to it.
 type slottedPolicy struct {
 	slot   uint32
 	policy *Compiled
@@ -192,8 +192,8 @@ func (x *index) resharded(count int) index {
 	return e
 }
 
-// mergedShard returns a shard without the postings of the removed slots, and with the added ones. All are sorted by
-// hash.
+// mergedShard returns old without the postings of removed policies, which are given by their slots, merged with added.
+// The input and the result are sorted by hash.
 func (s *Snapshot) mergedShard(old, added []posting, removed map[uint32]bool) []posting {
 	kept := 0
 	for i := range old {

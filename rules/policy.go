@@ -41,7 +41,7 @@ type RequestType string
 const (
 	// SelfServiceRegistration is the sign-up of a new user, in Okta Classic too.
 	SelfServiceRegistration RequestType = "SelfServiceRegistration"
-	// ProgressiveProfile is the update of an existing user's profile by the user.
+	// ProgressiveProfile is an existing user's update of their own profile.
 	ProgressiveProfile RequestType = "ProgressiveProfile"
 )
 

@@ -44,12 +44,12 @@ func (t traits) precedence() precedence {
 	}
 }
 
-// ruleBlock holds the rules of one policy, encoded one after the other in the order of its entries. A rule is a domain,
-// or an address, that an entry can be read as. A block takes a fraction of the memory of a struct and a string for each
-// rule.
+// ruleBlock holds the rules of one policy, encoded one after the other in the order of its entries. A rule is one
+// reading of an entry as a domain or an address; an entry can have several. A block takes a fraction of the memory of a
+// struct and a string for each rule.
 //
-// A rule is encoded as its traits, the difference of its index to that of the rule before as a varint, the length of
-// its key, and the key. At the start of a field, the difference is to -1. It is 0 for a further reading of the same
+// A rule is encoded as its traits, the index of its entry minus that of the previous rule as a varint, the length of
+// its key, and the key. The first rule of a field counts from -1. A difference of 0 is another reading of the same
 // entry.
 type ruleBlock []byte
 

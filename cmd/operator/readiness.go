@@ -45,8 +45,8 @@ type details struct {
 	PolicyError string `json:"policyError,omitempty"`
 	// Namespaces are the watched namespaces; absent with --policy-dir.
 	Namespaces []namespaceDetails `json:"namespaces,omitempty"`
-	// WatchProvenSecondsAgo is the time since the last sign of life of a watch, for the watch with the oldest one.
-	// Namespaces that cannot be read do not count. It is absent until all watches have shown a sign of life.
+	// WatchProvenSecondsAgo is the longest time for which a watch has shown no sign of life. Namespaces that cannot be
+	// read do not count. It is absent until all watches have shown a sign of life.
 	WatchProvenSecondsAgo *float64 `json:"watchProvenSecondsAgo,omitempty"`
 	// Stale means that this time is over --max-staleness.
 	Stale bool `json:"stale,omitempty"`

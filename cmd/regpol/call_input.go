@@ -76,7 +76,7 @@ func readInput(name string, stdin io.Reader) ([]byte, error) {
 	return readUpTo(name, maxInputBytes)
 }
 
-// call returns the call that the flags describe, or reads the one of -f.
+// call returns the call that the flags describe, or the call in the file of -f.
 func (o *callOptions) call(stdin io.Reader) (oktasim.Call, error) {
 	if o.request == "" {
 		call, err := o.registration().Call()

@@ -52,7 +52,7 @@ type hookReport struct {
 	// DebugContext is the part of the answer that Okta writes to its System Log.
 	DebugContext json.RawMessage `json:"debugContext,omitempty"`
 
-	// Person has the lines that the person reads.
+	// Person has the lines that Okta would show to the person, in Classic and in Identity Engine.
 	Person struct {
 		Classic        []lineReport `json:"classic"`
 		IdentityEngine []lineReport `json:"identityEngine"`

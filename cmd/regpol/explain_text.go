@@ -176,7 +176,8 @@ func (r *report) writePolicies(w io.Writer, coloured bool) {
 	}
 }
 
-// irrelevant reports whether the policy has no part in the decision, no near miss and no rejections.
+// irrelevant reports whether the policy has no part in the decision, no rejections, and no allow entry that nearly
+// matches.
 func (p *policyReport) irrelevant() bool {
 	if len(p.Traces) == 0 || len(p.NotInForce) > 0 {
 		return false

@@ -100,8 +100,8 @@ func (o *targetOptions) finish(s streams, r *listsync.Report, err error) error {
 	return nil
 }
 
-// listsExitCode returns exitUsage for an error that needs another command line, and exitFault for one that a retry may
-// fix.
+// listsExitCode returns exitUsage for an error that only another command line fixes, and exitFault for one that a retry
+// may fix.
 func listsExitCode(err error) int {
 	if errors.Is(err, listsync.ErrSource) || errors.Is(err, listsync.ErrNotOurs) || errors.Is(err, listsync.ErrNoRevision) {
 		return exitUsage

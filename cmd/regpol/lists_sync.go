@@ -132,7 +132,8 @@ func parsePercent(text string) (float64, error) {
 	return percent, nil
 }
 
-// request returns the request that the flags describe, without its text, and the fetcher for the text.
+// request returns the request that the flags describe, without the content of the list, and the fetcher that gets the
+// content.
 func (o *listsSyncOptions) request(s streams) (*listsync.Fetcher, listsync.Request, error) {
 	r := listsync.Request{
 		Name: o.name, Source: listsync.DisplaySource(o.source), Use: listsync.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,

@@ -140,10 +140,10 @@ func NewReplica(rules Rules, options ReplicaOptions) *Replica {
 
 // Start reports until ctx ends, then deletes the report, and returns nil. It retries a report that cannot be written.
 //
-// The first report says that the replica does not serve yet. Once the rules have reached its version, a second report
-// says that the replica serves, and the leader counts it. Once the rules have reached the version of the second report,
-// the replica serves. So every generation that the leader found in force everywhere without this replica is in force
-// here before the first call.
+// The first report says that the replica does not serve yet. When the rules have reached the resourceVersion of that
+// report, a second one says that the replica serves, and the leader counts it. When the rules have reached the
+// resourceVersion of the second report, the replica serves. So every generation that the leader found in force
+// everywhere without this replica is in force here before the first call.
 func (r *Replica) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
 		inForce, changed := r.rules.InForce()
@@ -248,8 +248,7 @@ func (r *Replica) awaitConfirmation(sent sentReport, inForce InForce) {
 	if last := len(r.unconfirmed) - 1; last >= 0 && freshness.Older(sent.version, r.unconfirmed[last].version) {
 		r.unconfirmed = nil // after an etcd restore, the rules never reach these versions
 	}
-	// Every change of the rules causes another report. If each asked for its confirmation, all namespaces would be
-	// compared continuously.
+	// Every change of the rules causes another report. To confirm each would keep the Advancer listing all namespaces.
 	if r.untilConfirmation(sent.sent) > 0 {
 		return
 	}
@@ -306,9 +305,9 @@ func (r *Replica) noteResult(ctx context.Context, err error) {
 	r.failed = err != nil
 }
 
-// Serving reports whether this replica may answer calls: its rules have reached the version at which it announced
-// itself, or could not in time. Once true it stays true, so that a fleet that started without an API server does not
-// stop serving when the API server is back.
+// Serving reports whether this replica may answer calls: its rules have reached the version of the report that
+// announced it, or the time limit for that has passed. Once true it stays true, so that a fleet that started without an
+// API server does not stop serving when the API server is back.
 //
 // loaded: the replica has rules, without which it does not serve. stored: the rules are from a stored snapshot, so the
 // API server does not answer and the replica need not wait for it.
@@ -332,8 +331,8 @@ func (r *Replica) Serving(loaded, stored bool) bool {
 	return true
 }
 
-// Fenced reports whether this replica must not answer calls: no report was confirmed for longer than FenceAfter. It
-// uses the monotonic clock, so that it is true as soon as a frozen process continues.
+// Fenced reports whether this replica must not answer calls: no report was confirmed within the last FenceAfter. It
+// uses the monotonic clock, so that a frozen process is fenced as soon as it continues.
 func (r *Replica) Fenced() bool { return r.unconfirmedFor(r.options.FenceAfter) }
 
 // FencedSoon reports whether this replica is fenced or soon may be. It is then unready, so that proxies stop sending

@@ -88,7 +88,7 @@ func (s firstSeen) observedBefore(v view) bool { return !v.startedAt.Before(s.at
 type Status struct {
 	// Replicas says which replicas decide by the generation; nil while that is unknown.
 	Replicas *v1alpha1.ReplicasStatus
-	// Ready is the condition without the fields that depend on the object's history.
+	// Ready is the condition. The caller sets lastTransitionTime and observedGeneration.
 	Ready metav1.Condition
 	// Settled: the stored status has the same Ready. A change of Replicas alone need not be written.
 	Settled bool

@@ -22,9 +22,9 @@ const (
 // ListFunc returns the metadata of all objects of a kind in a namespace, from the newest state of etcd.
 type ListFunc func(ctx context.Context, namespace string, kind Kind) (*metav1.PartialObjectMetadataList, error)
 
-// Advancer advances quiet watches to a version that is waited for. A watch without events stays at its version until
-// the next bookmark, up to a minute later. The Advancer instead lists the objects' versions: if the watch's store has
-// the same ones, it is current. All methods may be called concurrently.
+// Advancer brings quiet watches up to a version for which somebody waits. A watch without events stays at its version
+// until the next bookmark, up to a minute later. The Advancer instead lists the versions of the objects: if the store
+// of the watch has the same, it is current. All methods may be called concurrently.
 type Advancer struct {
 	tracker *Tracker
 	list    ListFunc
@@ -69,7 +69,7 @@ func (a *Advancer) Advance(namespace, version string) {
 	}
 }
 
-// Wants reports whether a later version of a namespace than synced is waited for.
+// Wants reports whether somebody waits for a version of the namespace later than synced.
 func (a *Advancer) Wants(namespace, synced string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -184,9 +184,9 @@ type waitingWatch struct {
 	faulty bool
 }
 
-// behind returns the watches that have not reached the version wanted of their namespace or of all. It includes
-// unreadable ones: a comparison shows when they are readable again. unlisted reports whether some watch has no first
-// list yet.
+// behind returns the watches that are older than the version wanted for their namespace, or than the one wanted for
+// all. It includes unreadable ones: a comparison shows when they are readable again. unlisted reports whether some
+// watch has no first list yet.
 func (t *Tracker) behind(wanted map[string]string, wantedOfAll string) (behind []waitingWatch, unlisted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -308,7 +308,7 @@ func (t *Tracker) faultBegan(id watchID, err error) {
 	onChange(id.namespace)
 }
 
-// SetContentsFault records why objects that the watches of a namespace name cannot be read; nil if they can. A
+// SetContentsFault records why objects that were seen by the watches of a namespace cannot be read; nil if they can. A
 // namespace with such a fault counts as unreadable. Otherwise its watches would look current while its rules are not,
 // and all other namespaces would wait for it.
 func (t *Tracker) SetContentsFault(namespace string, err error) {

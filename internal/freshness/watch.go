@@ -54,9 +54,9 @@ type trackedListWatch struct {
 	watch   *trackedWatch
 }
 
-// ListWithContext lists the newest state, whichever version the informer asks for. A replica that starts must not use
-// older rules than another replica already has, and an API server before 1.31 may not have reached the version of the
-// last list. A streamed first list is consistent anyway.
+// ListWithContext lists the newest state, whichever version the informer asks for: a replica that starts must not use
+// older rules than another replica already has. Before Kubernetes 1.31, a list from the cache of an API server may be
+// older than an earlier list. A first list that is streamed (sendInitialEvents) is consistent anyway.
 func (l trackedListWatch) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	options.ResourceVersion, options.ResourceVersionMatch = "", ""
 	list, err := retryUntilAllowed(ctx, l, func() (runtime.Object, error) {

@@ -108,7 +108,8 @@ func readPolicies(ctx context.Context, kube client.Client, namespace string) ([]
 	return list.Items, nil
 }
 
-// allowedByName returns the entries that policies allow by name.
+// allowedByName returns the entries of spec.allow of all policies: domains, public suffixes and addresses, but not
+// those of lists.
 func allowedByName(policies []unstructured.Unstructured) []allowedEntry {
 	var all []allowedEntry
 	for i := range policies {

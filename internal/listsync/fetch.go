@@ -34,7 +34,8 @@ const (
 )
 
 var (
-	// ErrSource reports a source that a retry cannot read, such as a missing file or a URL that is not HTTPS.
+	// ErrSource reports a source that cannot be read and that a retry cannot help, such as a missing file or a URL that
+	// is not HTTPS.
 	ErrSource = errors.New("the source cannot be read")
 
 	errRedirectScheme   = errors.New("it redirects to a URL that is not https")

@@ -24,7 +24,8 @@ import (
 type Memory struct {
 	// ListBytes is the memory for the new content, including a second version during a replacement.
 	ListBytes int64 `json:"listBytes"`
-	// LimitBytes limits all policies and lists of the namespace together. It is 0 if the status of no policy has it.
+	// LimitBytes limits all policies and lists of the namespace together. It is 0 if no status of a policy states a
+	// limit.
 	LimitBytes int64 `json:"limitBytes,omitempty"`
 	// OtherBytes is the memory for the policies and the other lists that they name. It is 0 without a limit.
 	OtherBytes int64 `json:"otherBytes,omitempty"`
@@ -244,7 +245,7 @@ type sizeCounter struct {
 	limit int64
 }
 
-// Begin stops a list whose index gives a size beyond the limit, and uses that size.
+// Begin stops the reading if the index of the list states a size over the limit, and records that size.
 func (c *sizeCounter) Begin(_ string, length int64) bool {
 	if length < 0 || budget.ListCost(length, 0) <= c.limit {
 		return true

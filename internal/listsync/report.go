@@ -79,8 +79,8 @@ const (
 	// MailboxProvider: the content would deny a mailbox provider or privacy relay, or, in an allow list, would allow
 	// one.
 	MailboxProvider Kind = "MailboxProvider"
-	// PublicSuffix: the content would deny a country or a sector of it, or, in an allow list, has a public suffix,
-	// below which anybody can register names.
+	// PublicSuffix: the content would deny a public suffix, such as a country (uk) or a kind of organization in it
+	// (ac.uk), or, in an allow list, has a public suffix, below which anyone can register names.
 	PublicSuffix Kind = "PublicSuffix"
 	// TooMuchChange: more entries were added and removed than --max-change allows.
 	TooMuchChange Kind = "TooMuchChange"

@@ -19,9 +19,9 @@ import (
 	"registrationpolicy.dev/operator/rules/lint"
 )
 
-// Directory keeps the snapshot in a store equal to the policies and lists in a directory, for an operator without a
-// cluster. It validates files as the API server validates objects, and compiles them as the operator compiles stored
-// objects.
+// Directory keeps the snapshot of a store up to date with the policies and lists in a directory, for an operator
+// without a cluster. It validates files as the API server validates objects, and compiles them as the operator compiles
+// stored objects.
 type Directory struct {
 	path      string
 	schema    *policyobject.Schema

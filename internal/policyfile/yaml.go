@@ -36,7 +36,7 @@ func onlyNode(name string, text []byte) (*yaml.Node, error) {
 
 var (
 	yamlLine = regexp.MustCompile(`line ([0-9]+): (.*)`)
-	// quotedAddress matches a quote of the file that may hold an address.
+	// quotedAddress matches text in double quotes, in a decoder's message, that may hold an address.
 	quotedAddress = regexp.MustCompile(`"[^"]*@[^"]*"`)
 )
 

@@ -27,8 +27,8 @@ type ConfigMaps interface {
 	Get(ctx context.Context, name types.NamespacedName, version Version) (*corev1.ConfigMap, error)
 }
 
-// ErrChanged means that an object is stored in another version than its watch has brought. Rules built from it would go
-// back when the watch brings the versions between: a list that was deleted and created again would be in force, then
+// ErrChanged means that the stored object is not the version that its watch has brought last. Rules built from it could
+// go back when the watch brings the versions between: a list that was deleted and created again would be in force, then
 // missing, then in force.
 var ErrChanged = errors.New("it has changed, and the watch has not brought that yet")
 
@@ -79,10 +79,11 @@ func NewLists(metrics *Metrics) *Lists {
 
 // Resolve returns the policies of a group, in the given order, with the lists that they name. It reads and compiles a
 // list again only if one of its ConfigMaps has changed, and forgets lists that the group no longer uses. It fails if a
-// ConfigMap cannot be read, which is not the same as a missing list, and keeps the earlier state; an ErrChanged passes
-// by itself. A group may be resolved by only one goroutine at a time.
+// ConfigMap cannot be read, which is not the same as a missing list, and keeps the earlier state; an ErrChanged goes
+// away once the watch has caught up. A group may be resolved by only one goroutine at a time.
 //
-// The lists are taken from the account in the order of their names; a list that does not fit counts as missing.
+// The lists are charged to the namespace's memory account in the order of their names. A list for which too little
+// memory is left counts as missing.
 func (l *Lists) Resolve(
 	ctx context.Context, group string, from ConfigMaps, account *budget.Account, policies []rules.Policy,
 ) ([]rules.Policy, error) {
@@ -132,8 +133,8 @@ func namedBy(policies []rules.Policy) []listKey {
 	})
 }
 
-// resolveList resolves a reference, and refuses a list that does not fit into the account. before is the previous
-// result; nil if there is none.
+// resolveList resolves a reference, and refuses a list for which the account has too little memory left. before is the
+// previous result; nil if there is none.
 func (l *Lists) resolveList(
 	ctx context.Context, key listKey, from ConfigMaps, account *budget.Account, before *resolvedList,
 ) (*resolvedList, error) {

@@ -230,9 +230,9 @@ func (p *Publisher) PublishAll(policies []rules.Policy) []rules.Rejection {
 	return rejections
 }
 
-// publish publishes parts once all are known and at least one namespace was read. If none can be read, the API server
-// may still be starting, and a stored snapshot must not be replaced by a denial of everything. The caller holds the
-// lock.
+// publish assembles and publishes the rules once every namespace was read or found unreadable, and at least one was
+// read. If none can be read, the API server may still be starting, and a stored snapshot must not be replaced by a
+// denial of everything. The caller holds the lock.
 func (p *Publisher) publish() {
 	began := time.Now()
 	var compiled []*rules.Compiled
@@ -277,7 +277,7 @@ func (p *Publisher) publish() {
 	p.options.Logger.Info("Rules published", "digest", digest, "policies", len(compiled), "rejections", rejections)
 }
 
-// updateInForce computes what is in force from snapshot and parts. The caller holds the lock.
+// updateInForce sets inForce from the snapshot and the contribution of each namespace. The caller holds the lock.
 func (p *Publisher) updateInForce() {
 	now := InForce{Digest: p.snapshot.Digest(), Synced: map[string]string{}}
 	for namespace, known := range p.parts {

@@ -154,9 +154,9 @@ func (d *Directory) Supersede() (epoch uint64) { return d.epoch.Add(1) }
 // Epoch returns the current epoch.
 func (d *Directory) Epoch() uint64 { return d.epoch.Load() }
 
-// Remove removes the file if it is from an epoch before this one, so that no later start reads it. Call it before later
-// rules come into force. If the file cannot be removed, Remove overwrites it. It fails only if the old file may still
-// be readable.
+// Remove removes the file unless it belongs to the given epoch or a later one, so that no later start reads it: each
+// set of rules has its epoch. Call it before later rules come into force. If the file cannot be removed, Remove
+// overwrites it. It fails only if the old file may still be readable.
 //
 // A power failure can undo the removal until the next Write has started.
 func (d *Directory) Remove(epoch uint64) error {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Cause is the reason for which a file is refused. The constants below are all causes.
+// Cause is why a file is refused. The constants below are the complete set.
 type Cause string
 
 // The causes of a refusal. Nothing of a refused file is used.

@@ -140,7 +140,7 @@ type readRequest struct {
 	streamsList bool // a watch that starts with a list (sendInitialEvents)
 }
 
-// parseRead returns false if the request does not read policies or ConfigMaps.
+// parseRead returns what a request reads; false if that is not policies or ConfigMaps.
 func parseRead(request *http.Request) (readRequest, bool) {
 	_, name, _ := strings.Cut(request.URL.Path, "/namespaces/")
 	parts := strings.Split(name, "/") // namespace, resource and perhaps an object

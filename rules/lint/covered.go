@@ -71,8 +71,8 @@ func (p *policy) coveredBy(index nameIndex, i int, effect effect) *entry {
 	return nil
 }
 
-// warnOfCoveredAddress does for an address what warnOfCovered does for a domain. An address that is an exception from
-// an entry with the opposite effect, or precedes one, is not redundant.
+// warnOfCoveredAddress does for an address what warnOfCovered does for a domain. An address that is an exception to an
+// entry with the opposite effect, or takes precedence over one, is not redundant.
 func (p *policy) warnOfCoveredAddress(i int, index nameIndex, byKey map[string][]int32) {
 	e := &p.entries[i]
 	candidates := byKey[e.keys[0]]

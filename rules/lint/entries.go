@@ -80,8 +80,9 @@ var openGenericSuffixes = []string{
 	"online", "org", "page", "pro", "shop", "site", "space", "store", "tech", "top", "vip", "website", "work", "world", "xyz",
 }
 
-// openCountryLabels are the second-level domains of countries that are for business, or for everybody. Those for
-// schools, authorities and the like (ac, edu, gov, sch) are not included: spec.allow.publicSuffixes is made for them.
+// openCountryLabels are second-level labels, such as co in co.uk, under which businesses or anyone can register
+// domains. Those for schools, authorities and the like (ac, edu, gov, sch) are not included: spec.allow.publicSuffixes
+// is made for them.
 var openCountryLabels = []string{
 	"biz", "co", "com", "firm", "gen", "id", "idv", "ind", "info", "me", "name", "ne", "net", "nom", "or", "org", "web",
 }
@@ -95,7 +96,8 @@ func isOpenSuffix(name string) bool {
 	label, parent, two := strings.Cut(name, ".")
 	switch {
 	case public != name:
-		// Public suffixes below it belong to a registry, if everything below is one (*.sch.uk), or to a company.
+		// The name is not a public suffix, but names below it are. If every name below it is one (*.sch.uk), they
+		// belong to a registry; otherwise to a company.
 		below, ofRegistry := publicsuffix.PublicSuffix("x." + name)
 		return suffix.CoversPublic(name) && (below != "x."+name || !ofRegistry)
 	case two && !icann:

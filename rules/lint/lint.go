@@ -94,8 +94,8 @@ type policy struct {
 	lists       []rules.UsedList         // those that can be used
 
 	entries []entry
-	// allowed has the keys of allowed addresses, as true. It has the key with all sub-addresses of each too, as false if that
-	// is not allowed as a whole.
+	// allowed maps the key of each allowed address to true. For each, it also has the key of the address with all its
+	// sub-addresses: true only if an entry allows that as a whole.
 	allowed        map[string]bool
 	allowedDomains *nameTree // the domains of allowed addresses; nil without any
 	warnings       []Warning
@@ -287,7 +287,7 @@ func newPolicy(c *compiledPolicy) policy {
 	return p
 }
 
-// readEntries groups the readings by the entry that they come from.
+// readEntries collects the readings of each entry: the domains or addresses that it can mean.
 func (p *policy) readEntries(compiled *rules.Compiled) {
 	p.allowed = map[string]bool{}
 	for r := range compiled.Readings() {

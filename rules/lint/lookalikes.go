@@ -93,8 +93,8 @@ func (l *linter) allowedNames() []allowedName {
 // groupsByKey returns groups of names that have a key in common, and may look alike. A group may also hold names whose
 // different keys have the same hash.
 func groupsByKey(names []allowedName) [][]int32 {
-	// There are about as many keys as letters, of up to maxLinted names. A number for each, the hash of the key above
-	// the index of the name, takes far less memory than a map from keys to names.
+	// There is about one key for each letter of up to maxLinted names. A number for each, with the hash of the key in
+	// the high bits and the index of the name in the low bits, takes far less memory than a map from keys to names.
 	const indexBits = 32
 	count := 0
 	for i := range names {

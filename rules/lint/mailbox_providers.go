@@ -34,7 +34,7 @@ var mailboxProviders = map[string]string{
 	"proton.me": mailboxProvider, "protonmail.com": mailboxProvider, "tuta.com": mailboxProvider, "tutanota.com": mailboxProvider,
 	"zoho.com": mailboxProvider, "zohomail.com": mailboxProvider,
 
-	// The large ones of single countries.
+	// Large providers of one country each.
 	"126.com": mailboxProvider, "163.com": mailboxProvider, "foxmail.com": mailboxProvider, "qq.com": mailboxProvider,
 	"daum.net": mailboxProvider, "hanmail.net": mailboxProvider, "naver.com": mailboxProvider,
 	"rediffmail.com": mailboxProvider,
@@ -46,8 +46,8 @@ var mailboxProviders = map[string]string{
 	"libero.it": mailboxProvider, "orange.fr": mailboxProvider, "seznam.cz": mailboxProvider,
 	"wp.pl": mailboxProvider,
 
-	// Further ones that public lists of disposable domains include by mistake, such as the names of mail.com and of
-	// Hushmail, and the national names of Microsoft and Yahoo.
+	// Providers that public lists of disposable domains include by mistake, such as the other domains of mail.com and
+	// Hushmail, and the national domains of Microsoft and Yahoo.
 	"freemail.hu": mailboxProvider, "sohu.com": mailboxProvider, "yeah.net": mailboxProvider,
 	"139.com": mailboxProvider, "189.cn": mailboxProvider, "consultant.com": mailboxProvider,
 	"hush.com": mailboxProvider, "hushmail.com": mailboxProvider, "hush.ai": mailboxProvider,

@@ -121,8 +121,8 @@ func (p *policy) allowsAddressOf(e *entry) bool {
 	return p.allowedDomains.anyMatches(e.patterns[0])
 }
 
-// warnOfDuplicates warns of entries that two policies in mode Enforce have in common: an author who removes one of them
-// still allows the same by the other.
+// warnOfDuplicates warns of entries that two policies in mode Enforce have in common: if the author of one removes it,
+// the other still allows the same addresses.
 func (l *linter) warnOfDuplicates() {
 	lists := map[string][]reference{}
 	for i := range l.policies {
