@@ -128,24 +128,6 @@ const (
 	allRequests = signUps | profileUpdates
 )
 
-// precedence orders the entries of a policy that match an address: the first gives the policy's verdict. An address
-// precedes a domain, deny precedes allow of the same kind, an entry of the policy precedes a list, and "*" is last.
-type precedence uint8
-
-const (
-	precedenceDenyAddress precedence = iota
-	precedenceAllowAddress
-	precedenceDenyDomain
-	precedenceAllowDomain
-	precedenceDenyList
-	precedenceAllowList
-	precedenceAllowAny
-)
-
-func (p precedence) denies() bool {
-	return p == precedenceDenyAddress || p == precedenceDenyDomain || p == precedenceDenyList
-}
-
 // compiler compiles one policy.
 type compiler struct {
 	Compiled

@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"bytes"
 	"encoding/base64"
 	"strings"
 
@@ -61,23 +60,6 @@ func parse(token string) (unverifiedToken, Cause) {
 		return unverifiedToken{}, CauseMalformed
 	}
 	return u, ""
-}
-
-// verify verifies the signature with go-jose, which parses the token again. It fails if go-jose read anything else than
-// parse did.
-func (u *unverifiedToken) verify(key any) Cause {
-	signed, err := jose.ParseSignedCompact(u.text, algorithms)
-	if err != nil {
-		return CauseMalformed
-	}
-	if read := signed.Signatures[0].Protected; read.Algorithm != string(u.key.algorithm) || read.KeyID != u.key.id {
-		return CauseMalformed
-	}
-	payload, err := signed.Verify(key)
-	if err != nil || !bytes.Equal(payload, u.payload) {
-		return CauseSignature
-	}
-	return ""
 }
 
 // decodeObject decodes a part that is a JSON object.

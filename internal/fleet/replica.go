@@ -45,9 +45,6 @@ const (
 	// confirmationsPerFence is how many reports should be confirmed within FenceAfter: one or two may fail, and each
 	// takes until all namespaces have been compared.
 	confirmationsPerFence = 4
-	// fenceLead is how long before its fence a replica becomes unready: the kubelet and proxies need that long to
-	// notice.
-	fenceLead = 10 * time.Second
 )
 
 // ReplicaOptions configure a Replica.
@@ -329,22 +326,4 @@ func (r *Replica) Serving(loaded, stored bool) bool {
 	r.state = serving
 	loglevel.Warn(r.options.Logger, "Replica serves without having joined the others")
 	return true
-}
-
-// Fenced reports whether this replica must not answer calls: no report was confirmed within the last FenceAfter. It
-// uses the monotonic clock, so that a frozen process is fenced as soon as it continues.
-func (r *Replica) Fenced() bool { return r.unconfirmedFor(r.options.FenceAfter) }
-
-// FencedSoon reports whether this replica is fenced or soon may be. It is then unready, so that proxies stop sending
-// calls before the replica stops answering.
-func (r *Replica) FencedSoon() bool {
-	return r.unconfirmedFor(r.options.FenceAfter - min(fenceLead, r.options.FenceAfter/3))
-}
-
-func (r *Replica) unconfirmedFor(limit time.Duration) bool {
-	if limit == 0 {
-		return false
-	}
-	confirmed := r.confirmedSent.Load()
-	return confirmed < 0 || time.Since(r.started)-time.Duration(confirmed) > limit
 }

@@ -1,7 +1,9 @@
 package listconfigmap
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -78,4 +80,100 @@ func mergeKeys(object *corev1.ConfigMap) map[string]struct{} {
 		keys[key] = struct{}{}
 	}
 	return keys
+}
+
+// Sink receives the texts of a list in order.
+type Sink interface {
+	// Begin is called first, with the digest and the size in bytes that the list claims to have, or "" and -1 if it
+	// claims none. If it returns false, Stream reads no text and returns NotWanted.
+	Begin(digest string, size int64) bool
+	// Add receives a text, which it must not keep or change. If it returns false, Stream stops and returns NotWanted.
+	Add(text []byte) bool
+}
+
+// Stream reads a list as Read does, but holds only one text at a time. Unless the result is Found, the caller must
+// discard the texts that the sink received.
+func Stream(get Get, name, key string, sink Sink) (missing string, _ Result) {
+	object, found := get(name)
+	if !found || !IsList(object) {
+		return "", NotFound
+	}
+	switch format, marked := object.Annotations[AnnotationFormat]; {
+	case marked && format != FormatIndex:
+		return fmt.Sprintf("its annotation %s names a format that this operator does not know", AnnotationFormat), Broken
+	case marked && key != "":
+		return "it is the index of a list of several ConfigMaps: leave the key out", Broken
+	case marked:
+		return streamIndex(get, object, sink)
+	}
+	keys := []string{key}
+	if key == "" {
+		keys = keysOf(object)
+	} else if _, found := textOf(object, key); !found {
+		return fmt.Sprintf("the ConfigMap has no key %s", key), NotFound
+	}
+	digest := ""
+	if len(keys) == 1 {
+		text, _ := textOf(object, keys[0])
+		digest = DigestOf(text)
+	}
+	if !sink.Begin(digest, -1) {
+		return "", NotWanted
+	}
+	for _, key := range keys {
+		if text, _ := textOf(object, key); !sink.Add(text) {
+			return "", NotWanted
+		}
+	}
+	return "", Found
+}
+
+func streamIndex(get Get, object *corev1.ConfigMap, sink Sink) (missing string, _ Result) {
+	text, _ := textOf(object, KeyIndex)
+	var named index
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&named); err != nil || len(named.Shards) == 0 || len(named.Shards) > maxShards {
+		return "its index cannot be read", Broken
+	}
+	if !sink.Begin(named.Digest, int64(named.Size)) {
+		return "", NotWanted
+	}
+	size := 0
+	whole := newDigest()
+	for i, part := range named.Shards {
+		of := fmt.Sprintf("ConfigMap %s, part %d of %d,", part.Name, i+1, len(named.Shards))
+		object, found := get(part.Name)
+		if !found || !IsList(object) {
+			return of + " is missing: write the list again, or point the index back to an earlier one", Broken
+		}
+		text, found := textOf(object, KeyEntries)
+		if !found || DigestOf(text) != part.Digest {
+			return of + " does not have the content that the index names", Broken
+		}
+		// Begin may have accepted the list because of its claimed size, so more must not reach the sink.
+		if size += len(text); size > named.Size {
+			break
+		}
+		whole.Write(text)
+		if !sink.Add(text) {
+			return "", NotWanted
+		}
+	}
+	if size != named.Size || sumOf(whole) != named.Digest {
+		return "its parts together do not have the size and digest that the index names", Broken
+	}
+	return "", Found
+}
+
+// collector is a Sink that keeps all texts.
+type collector [][]byte
+
+// Begin accepts every list.
+func (*collector) Begin(string, int64) bool { return true }
+
+// Add keeps a text.
+func (c *collector) Add(text []byte) bool {
+	*c = append(*c, text)
+	return true
 }
