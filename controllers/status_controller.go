@@ -316,6 +316,8 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	}
 	err = r.client.Status().Apply(ctx, configuration, fieldOwner, client.ForceOwnership)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctrl.Result{}, nil // the next leader writes it
 	case apierrors.IsNotFound(err):
 		return ctrl.Result{}, nil
 	case apierrors.IsConflict(err):

@@ -132,6 +132,23 @@ func (m liveMaps) Version(name types.NamespacedName) publish.Version {
 	return publish.Version{UID: object.UID, ResourceVersion: object.ResourceVersion}
 }
 
+// A leader that stops has many statuses in its queue: none of them is an error.
+func TestTheEndOfATermIsNoError(t *testing.T) {
+	t.Parallel()
+	namespace := cluster.Namespace(t)
+	f := newStatusFixture(t, cluster, false)
+	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
+	over, end := context.WithCancel(t.Context())
+	end()
+	if result, err := f.reconciler.Reconcile(over, requestFor(namespace, "acme")); err != nil || result != (ctrl.Result{}) {
+		t.Errorf("%+v, %v", result, err)
+	}
+	f.reconcile(t, namespace, "acme")
+	if got := cluster.Stored(t, namespace, "acme"); got.Object["status"] == nil {
+		t.Error("a later call writes no status")
+	}
+}
+
 func (f *statusFixture) reconcile(t *testing.T, namespace, name string) {
 	t.Helper()
 	if result, err := f.reconciler.Reconcile(t.Context(), requestFor(namespace, name)); err != nil || result != (ctrl.Result{}) {
