@@ -13,6 +13,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"registrationpolicy.dev/operator/test/assets"
 )
 
 // testCluster is an API server of its own, for one test.
@@ -24,8 +26,8 @@ type testCluster struct {
 // startCluster starts an API server that does not know policies yet.
 func startCluster(t *testing.T) *testCluster {
 	t.Helper()
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		t.Fatal("KUBEBUILDER_ASSETS is not set: run make test, which provides kube-apiserver, etcd and kubectl")
+	if err := assets.Provide(); err != nil {
+		t.Fatal(err)
 	}
 	c := &testCluster{env: &envtest.Environment{}}
 	if _, err := c.env.Start(); err != nil {
@@ -60,7 +62,7 @@ func (c *testCluster) kubectl(t *testing.T, args ...string) string {
 }
 
 func (c *testCluster) tryKubectl(t *testing.T, args ...string) (string, error) {
-	command := exec.CommandContext(t.Context(), filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), args...)
+	command := exec.CommandContext(t.Context(), filepath.Join(os.Getenv(assets.Variable), "kubectl"), args...)
 	command.Dir = root
 	command.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig)
 	out, err := command.CombinedOutput()

@@ -137,7 +137,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 			[]string{"jo", "--policies", samples}, exitDenied, rules.ReasonInvalidAddress,
 			[]string{
 				"reason   InvalidAddress: email is not an address (NoAtSign)",
-				"  11 policies are not asked: the call is decided before any policy",
+				"  11 policies were not consulted: the call was decided before",
 				"  Identity Engine  next to email: Please enter a valid email address.",
 			},
 		},
@@ -161,7 +161,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 		},
 		"an operator that observes allows, and says what it would decide": {
 			[]string{"jo@other.example", "--observe", "--policies", samples + "/one-company.yaml"}, exitAllowed, rules.ReasonNotAllowed,
-			[]string{"allowed  jo@other.example", "reason   observed only; enforced it would be DENY: NotAllowed: one policy applies"},
+			[]string{"allowed  jo@other.example", "reason   the operator only observes: the answer is ALLOW; enforced it would be DENY: NotAllowed: one policy applies"},
 		},
 		"a namespace that is bounded to other sources": {
 			[]string{"jo@acme.com", "--source", "rul9", "--namespace-sources", "default=rul1", "--policies", samples + "/one-company.yaml"},

@@ -89,7 +89,7 @@ func (c *callReport) describe() string {
 // describe gives the reason of the decision in one line.
 func (d *decisionReport) describe(policies int) string {
 	if d.Observed {
-		return fmt.Sprintf("observed only; enforced it would be %s: %s", d.Outcome, d.text(policies))
+		return fmt.Sprintf("the operator only observes: the answer is ALLOW; enforced it would be %s: %s", d.Outcome, d.text(policies))
 	}
 	return d.text(policies)
 }
@@ -168,11 +168,11 @@ func (r *report) writePolicies(w io.Writer, coloured bool) {
 		fmt.Fprintf(w, "  and %d more that do not apply or do not match (-o json has them)\n", more)
 	}
 	if notAsked > 0 {
-		subject := "the policy is"
+		subject := "the policy was"
 		if notAsked > 1 {
-			subject = fmt.Sprintf("%d policies are", notAsked)
+			subject = fmt.Sprintf("%d policies were", notAsked)
 		}
-		fmt.Fprintf(w, "  %s not asked: the call is decided before any policy\n", subject)
+		fmt.Fprintf(w, "  %s not consulted: the call was decided before\n", subject)
 	}
 }
 

@@ -96,7 +96,7 @@ func TestListsInACluster(t *testing.T) {
 		}
 		limit("null")
 		got = lists("", "sync", "large", file("disposable.txt"), "--dry-run")
-		if got.code != exitAllowed || !strings.Contains(got.out, "memory     65 KiB; the limit of the namespace is not known: no policy's status has it\n") {
+		if got.code != exitAllowed || !strings.Contains(got.out, "memory     65 KiB; the limit of the namespace is not known, because no status of a policy was read that states it\n") {
 			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 		}
 	})

@@ -16,6 +16,8 @@ import (
 
 	"github.com/spf13/cobra"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"registrationpolicy.dev/operator/test/assets"
 )
 
 // listsFiles are the files of that reader. Tests change the working directory.
@@ -38,7 +40,7 @@ func newListsReader(t *testing.T, c *testCluster, namespace string) *listsReader
 		t.Fatal(err)
 	}
 	bin, r := t.TempDir(), &listsReader{dir: t.TempDir()}
-	for name, target := range map[string]string{"regpol": self, "kubectl": filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")} {
+	for name, target := range map[string]string{"regpol": self, "kubectl": filepath.Join(os.Getenv(assets.Variable), "kubectl")} {
 		if err := os.Symlink(target, filepath.Join(bin, name)); err != nil {
 			t.Fatal(err)
 		}

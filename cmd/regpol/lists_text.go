@@ -51,7 +51,7 @@ func listText(r *listsync.Report, coloured bool) []byte {
 		}
 	}
 	if r.Accept != "" {
-		fmt.Fprintf(&w, "\nNothing was written. If that is what you want, after a look at it:\n  --accept %s\n", r.Accept)
+		fmt.Fprintf(&w, "\nNothing was written. To write the list all the same, once you have checked the refusals, add:\n  --accept %s\n", r.Accept)
 	}
 	return []byte(w.String())
 }
@@ -65,7 +65,7 @@ func dryRunSuffix(r *listsync.Report) string {
 
 func memoryText(m *listsync.Memory) string {
 	if m.LimitBytes == 0 {
-		return budget.Size(m.ListBytes) + "; the limit of the namespace is not known: no policy's status has it"
+		return budget.Size(m.ListBytes) + "; the limit of the namespace is not known, because no status of a policy was read that states it"
 	}
 	return fmt.Sprintf("%s; policies and other lists take %s, and the namespace may take %s",
 		budget.Size(m.ListBytes), budget.Size(m.OtherBytes), budget.Size(m.LimitBytes))

@@ -108,5 +108,5 @@ func requireVerb(command *cobra.Command, args []string) error {
 	if suggested := command.SuggestionsFor(args[0]); len(suggested) > 0 {
 		write = suggested[0]
 	}
-	return fmt.Errorf("%q is not a verb of %s: write %s; see %s --help", args[0], command.CommandPath(), write, command.CommandPath())
+	return fmt.Errorf("%q is not a command of %s: write %s; see %s --help", args[0], command.CommandPath(), write, command.CommandPath())
 }

@@ -90,8 +90,8 @@ func TestWrongUsageSaysWhatToWrite(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"foo"}, `"foo" is not a verb of regpol: write call, explain, lists; see regpol --help`},
-		{[]string{"lists", "synk"}, `"synk" is not a verb of regpol lists: write sync; see regpol lists --help`},
+		{[]string{"foo"}, `"foo" is not a command of regpol: write call, explain, lists; see regpol --help`},
+		{[]string{"lists", "synk"}, `"synk" is not a command of regpol lists: write sync; see regpol lists --help`},
 		{[]string{"lists", "sync"}, `give the NAME of a list, and then a FILE, a URL, or - for standard input; see regpol lists sync --help`},
 		{[]string{"lists", "sync", "a", "b", "c"}, `give the NAME of a list, and then a FILE, a URL, or - for standard input; see regpol lists sync --help`},
 		{[]string{"lists", "rollback"}, `give the NAME of a list, and at most one DIGEST; see regpol lists rollback --help`},
@@ -140,7 +140,7 @@ func TestADryRunOfAFileNeedsNoCluster(t *testing.T) {
 }
 
 func TestAnUnknownVerbIsWrongUsage(t *testing.T) {
-	if got := runAs(t, "regpol", "explian"); got.code != exitUsage || got.err != "regpol: \"explian\" is not a verb of regpol: write explain; see regpol --help\n" {
+	if got := runAs(t, "regpol", "explian"); got.code != exitUsage || got.err != "regpol: \"explian\" is not a command of regpol: write explain; see regpol --help\n" {
 		t.Errorf("exit code %d, %q", got.code, got.err)
 	}
 }

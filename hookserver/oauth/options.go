@@ -74,7 +74,7 @@ func (o *Options) validate() error {
 			"such as api://default of Okta's default authorization server", maxValue)
 	}
 	if len(o.ClientIDs) == 0 || len(o.ClientIDs) > maxClientIDs {
-		faults.Add("ClientIDs", "has %d: write 1 to %d", len(o.ClientIDs), maxClientIDs)
+		faults.Add("ClientIDs", "is required, with 1 to %d client ids; it has %d", maxClientIDs, len(o.ClientIDs))
 	}
 	for i, id := range o.ClientIDs {
 		switch {

@@ -44,7 +44,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		"a path below the issuer":             {issuer("https://acme.okta.com/oauth2/default/v1/token"), "is not the issuer of"},
 		"an issuer with a slash more":         {issuer("https://acme.okta.com/oauth2/default/"), "is not the issuer of"},
 		"no audience":                         {func(o *Options) { o.Audience = "" }, "Audience: is required"},
-		"no client":                           {func(o *Options) { o.ClientIDs = nil }, "ClientIDs: has 0"},
+		"no client":                           {func(o *Options) { o.ClientIDs = nil }, "ClientIDs: is required, with 1 to 8 client ids; it has 0"},
 		"an empty client":                     {func(o *Options) { o.ClientIDs = []string{""} }, `ClientIDs: ""`},
 		"a client twice":                      {func(o *Options) { o.ClientIDs = []string{"a", "a"} }, `has "a" twice`},
 		"too many clients":                    {func(o *Options) { o.ClientIDs = strings.Split("a,b,c,d,e,f,g,h,i", ",") }, "has 9"},

@@ -133,7 +133,7 @@ var connectionFaults = []Definition{
 	{ConnectionBroken, LevelError, "the connection broke before the answer was complete",
 		"Check the logs of the hook and of the proxy in front of it for a crash, a limit, or a protocol mismatch."},
 	{NotTLS, LevelError, "the port does not speak TLS",
-		"Call the port that does, or let the proxy terminate TLS there."},
+		"Call the port that speaks TLS, or let the proxy terminate TLS on this one."},
 	{TLSTooOld, LevelError, "the server does not support TLS 1.2 or later",
 		"Enable TLS 1.2 or 1.3."},
 	{ClientCertificateRequired, LevelError, "the server requires a client certificate, which Okta does not have",

@@ -263,7 +263,7 @@ func parseURL(source string) (*url.URL, error) {
 	case err != nil: // err quotes the URL, which may hold a secret
 		return nil, fmt.Errorf("%w: the URL is invalid", ErrSource)
 	case at.Scheme != schemeHTTPS:
-		return nil, fmt.Errorf("%w: give an https URL, a file, or - for standard input", ErrSource)
+		return nil, fmt.Errorf("%w: its scheme is not https: give an https URL, a file, or - for standard input", ErrSource)
 	case at.Host == "":
 		return nil, fmt.Errorf("%w: the URL has no host", ErrSource)
 	}

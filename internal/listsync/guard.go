@@ -129,6 +129,13 @@ func allowedByNameRefusal(entry, affected string, allowed allowedEntry) Refusal 
 	}
 }
 
+func deniesProvider(entry, provider string) string {
+	if entry == provider {
+		return fmt.Sprintf("%s is %s", entry, providerKind(provider))
+	}
+	return fmt.Sprintf("%s denies %s, %s", entry, provider, providerKind(provider))
+}
+
 // deniesProviders finds mailbox providers and privacy relays that the new content would deny.
 func (c *change) deniesProviders() []Refusal {
 	var found []Refusal
@@ -136,7 +143,7 @@ func (c *change) deniesProviders() []Refusal {
 		if entry := c.newlyDenies(provider); entry != "" {
 			found = append(found, Refusal{
 				Kind: MailboxProvider, Entry: entry, Affects: provider,
-				Text: fmt.Sprintf("%s denies %s, %s", entry, provider, providerKind(provider)),
+				Text: deniesProvider(entry, provider),
 			})
 		}
 	}

@@ -144,7 +144,7 @@ func (r *run) sync(ctx context.Context) error {
 func (r *run) readOld(ctx context.Context) (err error) {
 	if r.Kube == nil {
 		r.report.Warnings = append(r.report.Warnings,
-			"without a cluster, the content was compared with no list and no policy: give one with --kubeconfig")
+			"without a cluster, the content was not compared with the current list or with policies: give one with --kubeconfig")
 		return nil
 	}
 	r.step("reading ConfigMap %s/%s", r.request.Namespace, r.request.Name)

@@ -86,9 +86,9 @@ func domainFix(side, value string) string {
 	case problem == "" && numberAtTheEnd.MatchString(domain):
 		return fmt.Sprintf("%q ends in a number, which no domain of an address does: write a whole name such as acme.com", value)
 	case problem == "" && strings.Contains(domain, "_"):
-		return fmt.Sprintf("%q has an underscore, which no domain of an address has: write the domain after the @ of addresses", value)
+		return fmt.Sprintf("%q has an underscore, which the domain of an address cannot have: write the part of the address after the @", value)
 	case problem == "" && strings.Contains(domain, "*"):
-		return fmt.Sprintf("%q has a * that is not its first label: write each domain; \"*.acme.com\" covers all subdomains of acme.com", value)
+		return fmt.Sprintf("%q has a * that is not its whole first label, as in \"*.example.com\", or stands twice: write each domain", value)
 	}
 	if problem == "" || !entryDomain.MatchString(domain) {
 		return ""

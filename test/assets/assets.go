@@ -14,6 +14,9 @@ import (
 // Variable is the environment variable that names the directory of kube-apiserver, etcd and kubectl. envtest reads it.
 const Variable = "KUBEBUILDER_ASSETS"
 
+// environment is that of the process when it started: a test may set another HOME, in which nothing is cached.
+var environment = os.Environ()
+
 // Provide sets [Variable], unless it is set, to the directory that test/controlplane/provide.sh prints: `go test` of a package needs
 // nothing else. Without a cached directory the script downloads or builds one, which takes minutes.
 func Provide() error {
@@ -26,7 +29,7 @@ func Provide() error {
 	}
 	script := filepath.Join(filepath.Dir(here), "..", "controlplane", "provide.sh")
 	command := exec.Command(script) //nolint:noctx // before any test has a context
-	command.Stderr = os.Stderr
+	command.Env, command.Stderr = environment, os.Stderr
 	directory, err := command.Output()
 	if err != nil {
 		return fmt.Errorf("%s: %w: set %s to a directory with kube-apiserver, etcd and kubectl", script, err, Variable)

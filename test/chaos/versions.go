@@ -85,7 +85,7 @@ func findVersions(ctx context.Context, authors []*Author, calls []history.Call, 
 			continue
 		}
 		if v.byDigest[call.Digest] == nil && !v.unknown[call.Digest] && len(v.unknown) < maxUnknown {
-			if err := v.search(ctx, call, lastBefore(call, answers[call.Pod]), staleness); err != nil {
+			if err := v.search(ctx, call, answers[call.Pod], staleness); err != nil {
 				return nil, err
 			}
 		}
@@ -104,8 +104,7 @@ type answer struct {
 	by  vector
 }
 
-// lastBefore returns the version of the last answer that ended before a call began; nil if there is none. One that
-// overlaps with the call may be by a newer version.
+// lastBefore returns the version of the last answer that ended before a call began; nil if there is none.
 func lastBefore(call *history.Call, answers []answer) vector {
 	for _, answer := range slices.Backward(answers) {
 		if answer.end <= call.LastBegin {
@@ -179,25 +178,30 @@ func (v *Versions) add(ctx context.Context, of vector) error {
 	return nil
 }
 
-// search looks for the version of an answer. It starts from the replica's last version and from states stored before
+// search looks for the version of an answer. It starts from the replica's versions before and from states stored before
 // the call, and tries versions that differ from them in no namespace, in one, and so on: first by stored states of a
 // namespace, then by mixtures.
-func (v *Versions) search(ctx context.Context, call *history.Call, last vector, staleness time.Duration) error {
+func (v *Versions) search(ctx context.Context, call *history.Call, answers []answer, staleness time.Duration) error {
 	latest := sort.Search(len(v.moments), func(i int) bool { return v.moments[i] > call.End }) - 1
 	if latest < 0 {
 		return nil
 	}
 	earliest := sort.Search(len(v.moments), func(i int) bool { return call.LastBegin-v.moments[i] <= staleness })
 	now, oldest := v.storedAt(v.moments[latest]), v.storedAt(v.moments[max(0, min(earliest, latest-nearMoments))])
-	bases := []vector{now}
-	if last != nil {
-		bases = []vector{last, now}
+	var bases []vector
+	if len(answers) > 0 { // the last answer overlaps with the call, or not: its version is near, and may be newer
+		bases = append(bases, answers[len(answers)-1].by)
+	}
+	if last := lastBefore(call, answers); last != nil {
+		bases = append(bases, last)
 		for i := range last {
 			if oldest[i] = last[i]; last[i].Denied {
 				oldest[i] = history.Part{Denied: true}
 			}
 		}
 	}
+	bases = append(bases, now)
+	nearest := len(bases)
 	for i := latest - 1; i >= max(0, latest-nearMoments); i-- {
 		bases = append(bases, v.storedAt(v.moments[i]))
 	}
@@ -217,11 +221,11 @@ func (v *Versions) search(ctx context.Context, call *history.Call, last vector, 
 	for _, effort := range []int{8, 64, 512, maxStates} {
 		for kind := range kinds {
 			for differ := range len(v.authors) + 1 {
-				shownBefore := bases
+				around := bases
 				if differ > 1 {
-					shownBefore = bases[:min(len(bases), 2)]
+					around = bases[:nearest]
 				}
-				for _, base := range shownBefore {
+				for _, base := range around {
 					if found, err := v.find(ctx, call.Digest, base, statesOf(kind), differ, effort); found || err != nil {
 						return err
 					}

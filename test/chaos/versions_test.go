@@ -218,6 +218,7 @@ func TestAnAnswerByAnEarlierVersionIsFoundAfterAnOverlappingAnswerByALaterOne(t 
 		call(time.Second, time.Second+time.Millisecond, parts(1, 1)),
 		call(now, now+2*time.Millisecond, parts(18, 18)),
 		call(now, now+3*time.Millisecond, earlier),
+		call(now, now+4*time.Millisecond, parts(5, 18)),
 	}
 	versions, err := findVersions(t.Context(), authors, calls, time.Second)
 	if err != nil {

@@ -40,6 +40,12 @@ func IsPublic(name string) bool {
 	return suffix == name || IsShared(name)
 }
 
+// IsUnlistedTLD reports whether a name has one label and is not on the public suffix list.
+func IsUnlistedTLD(name string) bool {
+	_, listed := publicsuffix.PublicSuffix(name)
+	return !listed && !strings.Contains(name, ".")
+}
+
 // IsRegistry reports whether a name is the suffix of a registry: a top-level domain, com.ar, ac.uk, or a name of which
 // everything below is one (kawasaki.jp). A deny of it denies a country or a whole sector of it. Suffixes of companies,
 // such as github.io or a dynamic DNS, are not included: lists deny them on purpose.
