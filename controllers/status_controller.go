@@ -317,7 +317,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	err = r.client.Status().Apply(ctx, configuration, fieldOwner, client.ForceOwnership)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return ctrl.Result{}, nil // the next leader writes it
+		return ctrl.Result{}, nil //nolint:nilerr // this term has ended: the next leader writes it
 	case apierrors.IsNotFound(err):
 		return ctrl.Result{}, nil
 	case apierrors.IsConflict(err):

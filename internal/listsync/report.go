@@ -79,7 +79,7 @@ const (
 	// MailboxProvider: the content would deny a mailbox provider or privacy relay, or, in an allow list, would allow
 	// one.
 	MailboxProvider Kind = "MailboxProvider"
-	// PublicSuffix: the content would deny a public suffix, such as a country (uk) or a kind of organization in it
+	// PublicSuffix: the content would deny a public suffix, such as a country (uk) or a kind of organisation in it
 	// (ac.uk), or, in an allow list, has a public suffix, below which anyone can register names.
 	PublicSuffix Kind = "PublicSuffix"
 	// TooMuchChange: more entries were added and removed than --max-change allows.

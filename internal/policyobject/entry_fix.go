@@ -88,7 +88,7 @@ func domainFix(side, value string) string {
 	case problem == "" && strings.Contains(domain, "_"):
 		return fmt.Sprintf("%q has an underscore, which the domain of an address cannot have: write the part of the address after the @", value)
 	case problem == "" && strings.Contains(domain, "*"):
-		return fmt.Sprintf("%q has a * that is not its whole first label, as in \"*.example.com\", or stands twice: write each domain", value)
+		return fmt.Sprintf("%q has a * that is not the whole first label, as in \"*.example.com\": write each domain", value)
 	}
 	if problem == "" || !entryDomain.MatchString(domain) {
 		return ""

@@ -17,7 +17,7 @@ func TestTheFixIsForTheValueAsItIsWritten(t *testing.T) {
 		{allowDomain, "*acme.com", `"*acme.com" has a * that is not the whole first label: write "*.acme.com"`},
 		{allowDomain, "**.acme.com", `"**.acme.com" has a * that is not the whole first label: write "*.acme.com"`},
 		{allowDomain, "*.acme.com.", `"*.acme.com." ends in a dot: write "*.acme.com"`},
-		{allowDomain, "acme.*", `"acme.*" has a * that is not its whole first label, as in "*.example.com", or stands twice: write each domain`},
+		{allowDomain, "acme.*", `"acme.*" has a * that is not the whole first label, as in "*.example.com": write each domain`},
 		{allowDomain, "https://acme.com/login?x=1", `"https://acme.com/login?x=1" is a URL: write acme.com`},
 		{allowDomain, "acme.com/", `"acme.com/" has a path: write acme.com`},
 		{allowDomain, "acme.com:443", `"acme.com:443" has a port: write acme.com`},
