@@ -49,8 +49,8 @@ const (
 	buildFailureLimit = 30 * time.Second
 )
 
-// cacheSyncTimeout is how long a controller waits for its first list: without limit in effect. controller-runtime's
-// default of two minutes would end the process, and turn an unreachable API server into a crash loop.
+// cacheSyncTimeout is how long a controller waits for its first list: practically forever. controller-runtime's default
+// of two minutes would end the process, and turn an unreachable API server into a crash loop.
 const cacheSyncTimeout = 10 * 365 * 24 * time.Hour
 
 // RulesReconciler keeps the snapshot in a store up to date with the policies in a cluster. Every replica runs one. A

@@ -126,7 +126,7 @@ func acceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observ
 }
 
 // refusedCondition returns the condition Accepted for every policy of a namespace whose policies are together over its
-// budget. policy replaces them all.
+// budget. The parameter policy is the denial that is in force in place of them: see Publisher.RefuseNamespace.
 func refusedCondition(policy *publish.Policy, scopes policyobject.Scopes) metav1.Condition {
 	within, _, takesPart := scopes.Bound(policy.Written)
 	rest := "All calls are denied until they fit."

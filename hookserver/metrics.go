@@ -143,7 +143,7 @@ func newMetrics(s *Server) *metrics {
 	return m
 }
 
-// shapesOf returns the shapes of calls that can have a reason.
+// shapesOf returns the shapes of calls for which a decision can have this reason. Each pair is a series.
 func shapesOf(reason rules.Reason) []rules.Shape {
 	switch reason {
 	case rules.ReasonUnrecognisedCall:

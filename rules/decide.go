@@ -161,7 +161,7 @@ func (a *Attribute) read(subjects []subject) ([]subject, Decision) {
 	return nil, Decision{Reason: ReasonInvalidAddress, Attribute: a.Name, Invalid: invalid, InvalidLength: len(a.Text)}
 }
 
-// evaluate decides a call as one request type.
+// evaluate decides a call as one request type. A call that is both a sign-up and an update is decided as each.
 func (s *Snapshot) evaluate(request requestSet, source string, subjects []subject) Decision {
 	var scopeBuf [usualScopes]*scope
 	scopes := scopeBuf[:0]

@@ -10,6 +10,7 @@
 //     policy itself, not in a list.
 //   - A reading is a domain or an address that an entry can mean: an internationalized label may have two.
 //   - A subject is one of the addresses in a call.
+//   - A scope holds the rules of all policies with the same appliesTo.
 //   - A slot is the number of a policy in the index of a [Snapshot]; a posting refers to a policy by it.
 //   - A disputed attribute of a profile has several values, or an unusable one. It is never sent.
 //

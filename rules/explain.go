@@ -184,7 +184,8 @@ func (s *Snapshot) addNearMisses(in *scope, verdicts []Verdict, slot uint32, sub
 	}
 }
 
-// role derives the role of a policy that applies from its verdicts and the decision on the request.
+// role returns the part that a policy whose appliesTo matches has in the decision. It follows from the policy's
+// verdicts and from the decision on the call as one request type.
 func (t *Trace) role(decision *Decision) Role {
 	allowed, denied := 0, 0
 	for _, v := range t.Verdicts {

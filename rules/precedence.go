@@ -1,7 +1,8 @@
 package rules
 
 // precedence orders the entries of a policy that match an address: the first gives the policy's verdict. An address
-// precedes a domain, deny precedes allow of the same kind, an entry of the policy precedes a list, and "*" is last.
+// precedes a domain, deny precedes allow of the same kind, an entry of the policy precedes a list, and an allow of "*"
+// is last.
 type precedence uint8
 
 const (

@@ -318,7 +318,7 @@ func (e *snapshotEdit) drop(number uint32, dropped *scope) {
 	}
 }
 
-// scopeEdit edits a copy of a scope.
+// scopeEdit collects the policies to add to and to remove from a scope. finish returns the new scope.
 type scopeEdit struct {
 	scope          scope
 	removed, added []slottedPolicy

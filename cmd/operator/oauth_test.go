@@ -33,7 +33,7 @@ func TestAnOperatorThatCannotMeanItsOAuthFlagsIsRefusedInOneLineThatNamesThem(t 
 	}{
 		"an org server": {append(all[1:], "--hook-oauth-issuer=https://acme.okta.com"),
 			[]string{"--hook-oauth-issuer: https://acme.okta.com is an Okta org authorization server"}},
-		"an issuer alone": {all[:1], []string{"--hook-oauth-audience: is required", "--hook-oauth-client-id: has 0", "--hook-oauth-scope: is required"}},
+		"an issuer alone": {all[:1], []string{"--hook-oauth-audience: is required", "--hook-oauth-client-id: is required", "--hook-oauth-scope: is required"}},
 		"no issuer":       {all[1:], []string{"--hook-oauth-issuer: is required"}},
 		"no such file":    {append(all, "--hook-oauth-ca-file="+dir+"/none"), []string{"--hook-oauth-ca-file: open "}},
 		"an empty claim":  {append(all, "--hook-oauth-scope-claim=a b"), []string{`--hook-oauth-scope-claim: "a b"`}},

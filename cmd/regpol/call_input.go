@@ -24,7 +24,8 @@ const (
 	maxInputBytes = 1 << 20
 )
 
-// hook returns the options for the calls of the hook.
+// hook returns the options for calling the hook: its URL, credential, CAs and addresses, from the flags, files and the
+// environment.
 func (o *callOptions) hook(stdin io.Reader) (hookcheck.Options, error) {
 	options := hookcheck.Options{PlainHTTP: o.plainHTTP, NoProbe: o.noProbe}
 	credential, dropped, err := o.credential(stdin)

@@ -265,8 +265,9 @@ func (r *Replica) untilConfirmation(now time.Duration) time.Duration {
 	return last + min(ReportInterval, r.options.FenceAfter/confirmationsPerFence) - now
 }
 
-// confirm confirms the reports whose versions the rules in force have reached. A written report alone is not enough:
-// after a process was frozen or cut off, it can write a report before it receives the changes that it missed.
+// confirm marks the written reports whose versions the rules in force have reached; the fence counts from the newest of
+// them. That a report was written does not show that the rules are current: after a process was frozen or cut off, it
+// can write a report before it receives the changes that it missed.
 func (r *Replica) confirm(inForce InForce) {
 	if r.ahead {
 		return

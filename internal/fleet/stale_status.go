@@ -95,8 +95,8 @@ type refreshBudget struct {
 
 func newRefreshBudget(now time.Time) refreshBudget { return refreshBudget{refreshBurst, now} }
 
-// take returns the stale statuses that may be written now: outdated ones first, then the oldest. policies is how many
-// policies there are.
+// take returns the stale statuses that the budget lets be written now: the outdated ones first, which name other
+// replicas than there are, then the oldest. policies is the number of policies.
 func (b *refreshBudget) take(now time.Time, policies int, stale []staleStatus) []types.NamespacedName {
 	perSecond := max(1/refreshInterval.Seconds(), float64(policies)/(refreshWithin-refreshAfter).Seconds())
 	burst := max(refreshBurst, 1+perSecond*observeInterval.Seconds()) // at least as many as come due between two observations

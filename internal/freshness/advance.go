@@ -185,8 +185,8 @@ type waitingWatch struct {
 }
 
 // behind returns the watches that are older than the version wanted for their namespace, or than the one wanted for
-// all. It includes unreadable ones: a comparison shows when they are readable again. unlisted reports whether some
-// watch has no first list yet.
+// all. It includes unreadable ones, whatever their version: the Advancer lists them too, and so learns when they are
+// readable again. unlisted reports whether some watch has no first list yet.
 func (t *Tracker) behind(wanted map[string]string, wantedOfAll string) (behind []waitingWatch, unlisted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

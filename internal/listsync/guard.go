@@ -10,8 +10,8 @@ import (
 	"registrationpolicy.dev/operator/rules/lint"
 )
 
-// maxReported limits the refusals of one kind that name an entry, and the entries that a large change names. More would
-// be too long to read.
+// maxReported is how many refusals of one kind are listed, and how many entries the text of a large change names. More
+// would be too long to read.
 const maxReported = 20
 
 // Use says whether policies allow or deny by a list.

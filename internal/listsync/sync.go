@@ -233,8 +233,8 @@ func (r *run) runGuard(ctx context.Context, objects []*corev1.ConfigMap) error {
 	return nil
 }
 
-// acceptedBefore reports whether the cluster already has the content, or its index names it. So a lost shard is
-// restored without a refusal.
+// acceptedBefore reports whether the content needs no check: the cluster already has it, its index names it, or it was
+// in force before (a rollback). So a lost shard is restored without a refusal.
 func (r *run) acceptedBefore() bool {
 	if r.request.wasInForce || r.report.Previous == r.report.Digest {
 		return true

@@ -193,7 +193,8 @@ func (f *resolvedList) refused(why string) *resolvedList {
 	return &resolvedList{objects: f.objects, text: f.text, lines: f.lines, missing: why, broken: true, overBudget: true}
 }
 
-// listReader is the listconfigmap.Sink that compiles one list while it fits into the account.
+// listReader is the listconfigmap.Sink that compiles one list, and stops once the list does not fit into the
+// namespace's memory account.
 type listReader struct {
 	lists       *Lists
 	account     *budget.Account

@@ -74,7 +74,8 @@ func (p *policy) warnOfOpenEntries() {
 }
 
 // openGenericSuffixes are the large top-level domains under which anyone can register. Many of the others are for one
-// company or trade, so they have no warning. Top-level domains of countries have two letters.
+// company or trade, so they have no warning. Those of countries are not in the list: isOpenSuffix takes every one of
+// two letters as open.
 var openGenericSuffixes = []string{
 	"app", "biz", "click", "club", "cloud", "com", "dev", "email", "icu", "info", "life", "link", "live", "mobi", "name", "net",
 	"online", "org", "page", "pro", "shop", "site", "space", "store", "tech", "top", "vip", "website", "work", "world", "xyz",
