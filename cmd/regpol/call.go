@@ -17,18 +17,11 @@ import (
 	"registrationpolicy.dev/operator/internal/usage"
 )
 
-// previewAddress is the default address. Its domain is reserved for examples (RFC 2606).
-const previewAddress = "preview@example.com"
-
 // callOptions holds the flags of call.
 type callOptions struct {
-	url        string
-	address    string
-	hasAddress bool
-	request    string
-	login      string
-	source     string
-	shape      string
+	registrationOptions
+
+	url string
 
 	header         string
 	credentialFile string
@@ -101,9 +94,7 @@ func (o *callOptions) flags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&o.request, "filename", "f", "", "post this file's JSON, unchanged; - is standard input")
-	flags.StringVar(&o.login, "login", "", "the login; default: the address in a sign-up, unchanged in a change of a profile")
-	flags.StringVar(&o.source, "source", "", "id of Okta's enrolment policy or rule that calls; default: an invented one")
-	flags.StringVar(&o.shape, "shape", shapeEngine, strings.Join(shapes, ", "))
+	o.addFlags(flags, "an invented one")
 
 	flags.StringVar(&o.header, "header", hookserver.DefaultAuthHeader, "name of the header that holds the credential")
 	flags.StringVar(&o.credentialFile, "credential-file", "",
@@ -161,25 +152,4 @@ func (o *callOptions) run(ctx context.Context, s streams) error {
 		return &exitError{code: exitDenied}
 	}
 	return nil
-}
-
-// registration returns the registration that the flags describe.
-func (o *callOptions) registration() oktasim.Registration {
-	r := oktasim.Registration{Source: o.source}
-	address := o.address
-	if !o.hasAddress {
-		address = previewAddress
-	}
-	switch o.shape {
-	case shapeProgressive:
-		r.Shape, r.Update = oktasim.ProgressiveProfile, map[string]any{"email": address}
-		if o.login != "" {
-			r.Update["login"] = o.login
-		}
-		return r
-	case shapeClassic:
-		r.Shape = oktasim.ClassicSignUp
-	}
-	r.Profile = map[string]any{"email": address, "login": cmp.Or(o.login, address)}
-	return r
 }

@@ -80,7 +80,7 @@ func readInput(name string, stdin io.Reader) ([]byte, error) {
 // call returns the call that the flags describe, or the call in the file of -f.
 func (o *callOptions) call(stdin io.Reader) (oktasim.Call, error) {
 	if o.request == "" {
-		call, err := o.registration().Call()
+		call, err := o.registration(nil).Call()
 		if err != nil {
 			return oktasim.Call{}, fmt.Errorf("%w: is the address UTF-8?", err)
 		}

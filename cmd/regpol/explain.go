@@ -22,12 +22,7 @@ const exampleID = "ID-OF-THE-DECISION"
 
 // explainOptions holds the flags of explain.
 type explainOptions struct {
-	address    string
-	hasAddress bool
-	request    string
-	login      string
-	source     string
-	shape      string
+	registrationOptions
 
 	policies        []string
 	cluster         clusterOptions
@@ -107,9 +102,7 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	flags.SortFlags = false
 	defaults := rules.DefaultTexts()
 	flags.StringVarP(&o.request, "filename", "f", "", "file with the JSON of a call from Okta to explain; - is standard input")
-	flags.StringVar(&o.login, "login", "", "the login; default: the address in a sign-up, unchanged in a change of a profile")
-	flags.StringVar(&o.source, "source", "", "id of Okta's enrolment policy or rule that calls; default: none, which no policy can name")
-	flags.StringVar(&o.shape, "shape", shapeEngine, strings.Join(shapes, ", "))
+	o.addFlags(flags, "none, which no policy can name")
 
 	flags.StringArrayVar(&o.policies, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
 	flags.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl")

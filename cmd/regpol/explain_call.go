@@ -1,25 +1,14 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"registrationpolicy.dev/operator/hookserver/okta"
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
-
-// The values of --shape.
-const (
-	shapeClassic     = "classic"
-	shapeEngine      = "identity-engine"
-	shapeProgressive = "progressive"
-)
-
-var shapes = []string{shapeClassic, shapeEngine, shapeProgressive}
 
 // explainedCall is the call to explain.
 type explainedCall struct {
@@ -30,7 +19,7 @@ type explainedCall struct {
 // readCall returns the call that Okta would make for the address, or reads the call of -f.
 func (o *explainOptions) readCall(stdin io.Reader) (explainedCall, error) {
 	if o.hasAddress {
-		call, err := o.registration().Call()
+		call, err := o.registration(o.attributes).Call()
 		if err != nil {
 			return explainedCall{}, fmt.Errorf("%w: is the address UTF-8?", err)
 		}
@@ -76,24 +65,4 @@ func readUpTo(path string, limit int64) ([]byte, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(file, limit))
 	return body, errors.Join(err, file.Close())
-}
-
-// registration returns the registration that the flags describe.
-func (o *explainOptions) registration() oktasim.Registration {
-	profile := map[string]any{"email": o.address}
-	if len(o.attributes) > 0 && !slices.Contains([]string{"email", "login"}, o.attributes[0]) {
-		profile[o.attributes[0]] = o.address // the org's own attribute for the address
-	}
-	if o.shape == shapeProgressive {
-		if o.login != "" {
-			profile["login"] = o.login
-		}
-		return oktasim.Registration{Shape: oktasim.ProgressiveProfile, Update: profile}
-	}
-	profile["login"] = cmp.Or(o.login, o.address)
-	shape := oktasim.SignUp
-	if o.shape == shapeClassic {
-		shape = oktasim.ClassicSignUp
-	}
-	return oktasim.Registration{Shape: shape, Profile: profile}
 }
