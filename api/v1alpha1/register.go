@@ -26,12 +26,6 @@ var (
 	AddToScheme = schemeBuilder.AddToScheme
 )
 
-// GroupVersionResource is what dynamic and metadata clients ask for.
-func GroupVersionResource() schema.GroupVersionResource { return GroupVersion.WithResource(Resource) }
-
-// GroupVersionKind is the kind with its group and version.
-func GroupVersionKind() schema.GroupVersionKind { return GroupVersion.WithKind(Kind) }
-
 func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion, &RegistrationPolicy{}, &RegistrationPolicyList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)

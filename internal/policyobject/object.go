@@ -33,7 +33,7 @@ func Mapper() meta.RESTMapper {
 }
 
 // Kind is the kind of a policy object.
-const Kind = "RegistrationPolicy"
+const Kind = v1alpha1.Kind
 
 // New returns a policy object with only its kind and API version.
 func New() *unstructured.Unstructured {
@@ -43,7 +43,7 @@ func New() *unstructured.Unstructured {
 }
 
 // Resource is the API resource of policies.
-var Resource = v1alpha1.GroupVersion.WithResource("registrationpolicies")
+var Resource = v1alpha1.GroupVersion.WithResource(v1alpha1.Resource)
 
 // NameOf returns the namespace and name of a policy.
 func NameOf(object *unstructured.Unstructured) types.NamespacedName {

@@ -109,7 +109,6 @@ func Start(t testing.TB, kind Kind, options Options) *Proxy {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	p := &Proxy{kind: kind, options: options, dir: dir, slots: map[string]string{}}
-	p.write(t, "ca.pem", options.Certificate.Authority)
 	p.write(t, "tls.pem", append(bytes.Clone(options.Certificate.Chain), options.Certificate.Key...))
 	for attempt := 1; !p.start(t); attempt++ {
 		if attempt == startAttempts {
@@ -137,9 +136,6 @@ func (p *Proxy) CAs() *x509.CertPool {
 	pool.AppendCertsFromPEM(p.options.Certificate.Authority)
 	return pool
 }
-
-// CAFile returns the path of a file with that authority, as PEM.
-func (p *Proxy) CAFile() string { return filepath.Join(p.dir, "ca.pem") }
 
 // SetBackends makes these host:ports the only ones that get calls from now on, as an Ingress controller does when
 // endpoints change: nginx reloads its configuration, haproxy is told over its socket. Calls in flight are not
