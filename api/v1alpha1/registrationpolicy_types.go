@@ -73,7 +73,7 @@ type RegistrationPolicySpec struct {
 	// +optional
 	Deny *Deny `json:"deny,omitempty"`
 
-	// profile sets attributes in the Okta profile of the users whom the policy allows; at most 50. An attribute is
+	// profile sets attributes in the Okta profile of the users that the policy allows; at most 50. An attribute is
 	// not set if two policies that allow the user have different values for it.
 	// +optional
 	// +listType=map
@@ -90,7 +90,7 @@ type RegistrationPolicySpec struct {
 	// +kubebuilder:validation:MaxItems=2
 	ProfileOn []RequestType `json:"profileOn,omitempty"`
 
-	// message is the text that is shown to a person whom the policy denies: one line of plain text, at most 300
+	// message is the text that a person reads when the policy denies them: one line of plain text, at most 300
 	// characters, without "<" and control characters. {id} is replaced by the id of the decision, which is also in
 	// the operator's log. If omitted, the operator's own text is shown. For example: "Please sign up with your
 	// company's address. Reference: {id}."

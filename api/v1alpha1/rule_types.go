@@ -74,7 +74,7 @@ type DenyDomain string
 // +kubebuilder:validation:XValidation:rule=`!self.matches("[\u037A\u04C0\u10A0-\u10C5\u115F\u1160\u17B4\u17B5\u2132\u2183\u3164\uFC5E-\uFC63\uFDFA\uFDFB\uFE70\uFE72\uFE74\uFE76\uFE78\uFE7A\uFE7C\uFE7E\uFFA0\U0002F868\U0002F874\U0002F91F\U0002F95F\U0002F9BF]")`,message="write the letters that the domain is registered with, or its A-label (xn--…): one of these is invisible, or has no reading as a part of a domain"
 type MailAddress string
 
-// Message is one line of plain text for a person whom a policy denies, without control characters and <. {id} is
+// Message is one line of plain text for a person that a policy denies, without control characters and <. {id} is
 // replaced by the id of the decision, which is also in the operator's log.
 //
 // +kubebuilder:validation:MinLength=1

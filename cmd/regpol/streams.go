@@ -14,7 +14,7 @@ type streams struct {
 }
 
 // noColorVariable is the environment variable that turns colour off with any value: https://no-color.org.
-const noColorVariable = "NO_COLOR" //nolint:misspell // it is spelt so
+const noColorVariable = "NO_COLOR" //nolint:misspell // the name that https://no-color.org gives it
 
 // coloured reports whether out is a terminal that shows colour, and the environment does not turn it off.
 func (s streams) coloured() bool {
