@@ -10,16 +10,18 @@ import (
 )
 
 const (
-	// maxAddresses bounds the addresses of one call: both profiles, with the most attributes that the operator's flags
-	// permit.
+	// maxAddresses bounds the addresses of one call. The flag --address-attributes permits 10 attributes, and a call may
+	// have two profiles with each of them.
 	maxAddresses = 32
-	// usualAddresses, usualScopes and usualMatches are how many a decision can hold without allocating.
+	// usualAddresses, usualScopes and usualMatches are how many addresses, scopes and matches a decision holds on the
+	// stack. With more, it allocates.
 	usualAddresses = 4
 	usualScopes    = 16
 	usualMatches   = 16
 )
 
-// loginAttribute is the attribute that may hold a user name instead of an address, as Okta is configured.
+// loginAttribute is Okta's attribute for the name by which a user signs in. An Okta org can permit a user name in it
+// that is not an address.
 const loginAttribute = "login"
 
 // subject is one address of a call.
@@ -28,19 +30,19 @@ type subject struct {
 	address   Address
 }
 
-// match is an entry of a policy that matches a subject: one of the addresses in the call.
+// match is an entry of a policy that matches an address of the call.
 type match struct {
-	policy     int32 // its index in Snapshot.policies
-	index      int32
+	policy     int32 // the index of the policy in Snapshot.policies
+	index      int32 // of the entry in its field
 	field      EntryField
 	precedence precedence
-	subject    uint8
+	subject    uint8 // the number of the address in the call
 }
 
 func (m match) entry() Entry { return Entry{m.field, int(m.index)} }
 
-// Decide decides a call. The result depends on the snapshot and the call only. Decide never fails: a call that it
-// cannot read is denied.
+// Decide decides a call. The result depends on the snapshot and the call only. Decide denies a call whose addresses are
+// not valid.
 func (s *Snapshot) Decide(call Call) Decision {
 	var buf [usualAddresses]subject
 	subjects, denial := call.read(buf[:0])
@@ -69,7 +71,8 @@ func (s *Snapshot) Decide(call Call) Decision {
 	}
 }
 
-// read appends the addresses of a call, or returns the decision to deny it regardless of the policies.
+// read appends the addresses of a call to subjects. If the call must be denied whatever the policies say, read returns
+// that decision instead; its Reason is "" otherwise.
 func (c *Call) read(subjects []subject) ([]subject, Decision) {
 	switch c.Shape {
 	case SignUp, ProfileUpdate, Both:
@@ -93,7 +96,8 @@ func (c *Call) read(subjects []subject) ([]subject, Decision) {
 	return subjects, Decision{}
 }
 
-// readProfile appends the addresses of a sign-up. The first attribute is required.
+// readProfile appends the addresses of a sign-up to subjects. A call without an address in the first attribute is
+// denied.
 func readProfile(subjects []subject, attributes []Attribute) ([]subject, Decision) {
 	if len(attributes) == 0 {
 		return nil, Decision{Reason: ReasonMissingAddress}
@@ -115,8 +119,8 @@ func readProfile(subjects []subject, attributes []Attribute) ([]subject, Decisio
 	return subjects, Decision{}
 }
 
-// readUpdate appends the addresses that a progressive profile changes. An update that empties the first attribute,
-// which is required, is denied.
+// readUpdate appends the addresses that an update of a profile changes to subjects. The first attribute is required: an
+// update that makes it empty, or a user name, is denied.
 func readUpdate(subjects []subject, attributes []Attribute) ([]subject, Decision) {
 	for i := range attributes {
 		a := &attributes[i]
@@ -138,7 +142,8 @@ func readUpdate(subjects []subject, attributes []Attribute) ([]subject, Decision
 	return subjects, Decision{}
 }
 
-// isEmpty reports whether the attribute has no value. Forms send "" for a field that is left empty.
+// isEmpty reports whether the attribute has no value. "" counts as none: a form sends it for a field that the person
+// left empty.
 func (a *Attribute) isEmpty() bool {
 	return a.Kind == Absent || a.Kind == Null || a.Kind == Text && a.Text == ""
 }
@@ -161,7 +166,7 @@ func (a *Attribute) read(subjects []subject) ([]subject, Decision) {
 	return nil, Decision{Reason: ReasonInvalidAddress, Attribute: a.Name, Invalid: invalid, InvalidLength: len(a.Text)}
 }
 
-// evaluate decides a call as one request type. A call that is both a sign-up and an update is decided as each.
+// evaluate decides a call as one request type, sign-up or update, by the policies that apply to that type.
 func (s *Snapshot) evaluate(request requestSet, source string, subjects []subject) Decision {
 	var scopeBuf [usualScopes]*scope
 	scopes := scopeBuf[:0]
@@ -189,15 +194,15 @@ func (s *Snapshot) evaluate(request requestSet, source string, subjects []subjec
 	return d
 }
 
-// match appends the entries that match an address. In each scope, and in each list, it looks up the address, the entry
-// of its sub-addresses, and each parent of its domain.
+// match appends the entries that match an address. In each scope, it looks up the address, the entry that means the
+// address with all its sub-addresses (jo+*@acme.com), the domain, and each parent of the domain.
 func (s *Snapshot) match(matches []match, scopes []*scope, subject uint8, addr Address) []match {
 	if len(scopes) == 0 {
 		return matches
 	}
 	matches = s.matchWhole(matches, scopes, subject, addr)
 	side := matchesSelf
-	for name := addr.Domain().String(); ; _, name, _ = strings.Cut(name, ".") { // down to "", the root
+	for name := addr.Domain().String(); ; _, name, _ = strings.Cut(name, ".") { // up to the root "", which has the rules of "*"
 		hash := nameHash(s.seed, name)
 		for _, scope := range scopes {
 			if postings := find(s, &scope.index, hash, name); len(postings) > 0 {
@@ -233,7 +238,8 @@ func (s *Snapshot) matchWhole(matches []match, scopes []*scope, subject uint8, a
 	return matches
 }
 
-// matchLists looks the address up once in each list, also if several policies use the list.
+// matchLists appends the entries of the scope's lists that match an address. It looks the address up once in each list,
+// even if several policies use the list.
 func (s *Snapshot) matchLists(
 	matches []match, scope *scope, subject uint8, key, subAddressesKey []byte, name string,
 ) []match {
@@ -256,7 +262,8 @@ func (s *Snapshot) matchLists(
 	return matches
 }
 
-// appendMatches appends the postings that match on one side: the name itself, or the names below it.
+// appendMatches appends the postings that match a name. side is matchesSelf if the name is the domain of the address,
+// and matchesBelow if the name is a parent of that domain.
 func (s *Snapshot) appendMatches(matches []match, subject uint8, side traits, postings []posting) []match {
 	for i := range postings {
 		if ref := postings[i].ruleRef; ref.traits()&side != 0 {
@@ -271,36 +278,36 @@ func (s *Snapshot) matchOf(r ruleRef, subject uint8) match {
 	return match{int32(s.policyAt[r.slot]), r.index(), t.field(), t.precedence(), subject} //nolint:gosec // fewer than 2³¹ policies
 }
 
-// compare orders matches by policy, then by subject, then by precedence. The first match of each policy and subject is
-// the verdict.
+// compare orders matches by policy, then by address, then by precedence. Of the matches of one policy with one address,
+// the first is the verdict.
 func (m match) compare(o match) int {
 	return cmp.Or(cmp.Compare(m.policy, o.policy), cmp.Compare(m.subject, o.subject), cmp.Compare(m.precedence, o.precedence),
 		cmp.Compare(m.field, o.field), cmp.Compare(m.index, o.index))
 }
 
-// verdicts are those of the policies in mode Enforce on a call. It must not refer to the slices on the stack of
-// evaluate, which would then escape to the heap.
+// verdicts collects what the policies in mode Enforce say about a call. It must not refer to the slices on the stack of
+// Snapshot.evaluate: they would escape to the heap, and every decision would allocate.
 type verdicts struct {
 	snapshot *Snapshot
 	request  requestSet
-	all      subjectSet // of the subjects
+	all      subjectSet // every address of the call
 
-	tookPart      int
-	allowing      int    // policies that took part and have allow entries
-	allowingSlot  uint32 // its slot, if there is only one
-	blocking      int32  // the first policy that took part and is not enforceable, or -1
-	blockingAudit int32  // the same in mode Audit, or -1
+	tookPart      int    // how many policies apply to the call
+	allowing      int    // how many of them have allow entries
+	allowingSlot  uint32 // if allowing is 1, the slot of that policy
+	blocking      int32  // the first policy that applies and is not enforceable, or -1
+	blockingAudit int32  // the first such policy in mode Audit, or -1
 
-	denied, allowed subjectSet // the subjects that some policy denies, or allows
-	denial          match      // of the first policy that denies
+	denied, allowed subjectSet // the addresses that some policy denies, or allows
+	denial          match      // of the first policy that denies an address
 	denies          bool
-	allowance       match // of the first policy that allows all
+	allowance       match // of the first policy that allows every address
 	allows          bool
-	profiles        int // how many policies allow all and have a profile to send
+	profiles        int // how many policies allow every address and have a profile for this request type
 	profile, sent   []ProfileAttribute
 }
 
-// subjectSet is a set of subjects, as bits.
+// subjectSet is a set of addresses of a call: bit i is the i-th address.
 type subjectSet uint32
 
 func (v *verdicts) readScopes(scopes []*scope) {
@@ -346,8 +353,8 @@ func (v *verdicts) readMatches(matches []match) {
 	}
 }
 
-// countOfFirstPolicy returns how many of sorted matches belong to the policy of the first. An iterator would make every
-// decision allocate.
+// countOfFirstPolicy returns how many matches the first policy has, in matches that are sorted by policy. It is not an
+// iterator over policies, because an iterator would make every decision allocate.
 func countOfFirstPolicy(matches []match) int {
 	n := 1
 	for n < len(matches) && matches[n].policy == matches[0].policy {
@@ -356,8 +363,8 @@ func countOfFirstPolicy(matches []match) int {
 	return n
 }
 
-// verdictsOfPolicy returns the verdicts of one policy: which subjects it denies and allows, and the first match of
-// each.
+// verdictsOfPolicy returns which addresses one policy denies and which it allows, and the match that decides the first
+// denied and the first allowed one.
 func verdictsOfPolicy(matches []match) (denied, allowed subjectSet, denial, allowance match) {
 	for i, m := range matches {
 		if i > 0 && matches[i-1].subject == m.subject {
@@ -378,7 +385,8 @@ func verdictsOfPolicy(matches []match) (denied, allowed subjectSet, denial, allo
 	return denied, allowed, denial, allowance
 }
 
-// addProfile adds the attributes of a policy that allows. It copies only if there are several such policies.
+// addProfile adds the profile of a policy that allows the call. Since most calls have one such profile, it copies
+// nothing for the first.
 func (v *verdicts) addProfile(policy *Compiled) {
 	if len(policy.profile) == 0 || policy.profileOn&v.request == 0 {
 		return
@@ -392,7 +400,7 @@ func (v *verdicts) addProfile(policy *Compiled) {
 	v.sent = sendable(v.profile)
 }
 
-// outcome returns the outcome of the verdicts: the first reason that applies.
+// outcome returns the outcome, with the first reason that applies to the verdicts.
 func (v *verdicts) outcome() (Outcome, Reason) {
 	switch {
 	case v.tookPart == 0:
@@ -424,7 +432,7 @@ func (v *verdicts) decision(subjects []subject) Decision {
 		failed = v.denied.first()
 	case ReasonPolicyNotEnforceable:
 		d.decidedBy(v.snapshot, v.blocking)
-		d.Message = "" // the policy's message is about addresses, and the address is not the cause
+		d.Message = "" // the author wrote the message for denied addresses, and here the address is not the cause
 	case ReasonNotAllowed:
 		if v.allowing == 1 {
 			d.Message = v.snapshot.policies[v.snapshot.policyAt[v.allowingSlot]].message
@@ -432,7 +440,7 @@ func (v *verdicts) decision(subjects []subject) Decision {
 		if missed := v.all &^ v.allowed; missed != 0 {
 			failed = missed.first()
 		}
-	default: // ReasonNoPolicyApplies: no policy decided
+	default: // ReasonNoPolicyApplies: there is no policy to name
 	}
 	d.Domain = subjects[failed].address.Domain()
 	if d.Outcome == Deny {
@@ -448,9 +456,9 @@ func (d *Decision) decidedBy(s *Snapshot, policy int32) {
 
 func (s subjectSet) first() int { return bits.TrailingZeros32(uint32(s)) }
 
-// audit returns what each policy in mode Audit would have changed by itself. If it denies, an allow becomes a deny. If
-// it allows all subjects, a deny becomes an allow, unless something else denies. A policy without a verdict changes
-// nothing.
+// audit returns the outcomes that each policy in mode Audit would have changed by itself. A policy that denies an
+// address would turn an allow into a deny. A policy that allows every address would turn a deny into an allow, unless
+// another policy denies an address or is not enforceable.
 func (v *verdicts) audit(outcome Outcome, scopes []*scope, matches []match) []AuditOutcome {
 	var audits []AuditOutcome
 	add := func(policy int32, outcome Outcome, reason Reason) {
@@ -487,8 +495,8 @@ func (v *verdicts) audit(outcome Outcome, scopes []*scope, matches []match) []Au
 	return audits
 }
 
-// both joins the two decisions on a call that is a sign-up and a progressive profile: it is allowed only if both are. A
-// policy in mode Audit changes the outcome if its effects on both decisions together would.
+// both joins the decisions on a call of the shape Both. The call is allowed only if it is allowed as a sign-up and as
+// an update. A policy in mode Audit is reported if it would change the joined outcome.
 func both(signUp, update Decision) Decision {
 	d, other := signUp, update
 	if signUp.Outcome == Allow && update.Outcome == Deny {
@@ -512,7 +520,7 @@ func both(signUp, update Decision) Decision {
 	return d
 }
 
-// outcomeWith returns the outcome if a policy in mode Audit were in mode Enforce.
+// outcomeWith returns the outcome of the call if one policy in mode Audit were in mode Enforce.
 func (d *Decision) outcomeWith(policy PolicyName) AuditOutcome {
 	for _, audit := range d.Audit {
 		if audit.Policy == policy {

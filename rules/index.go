@@ -7,24 +7,25 @@ import (
 	"slices"
 )
 
-// index finds the rules of a scope by their keys. It is immutable: an edit makes a new one, which shares the unchanged
-// shards.
+// index finds the rules of a scope by their keys. It is immutable: edited returns a new index, which shares the
+// unchanged shards with the old one.
 //
-// A shard holds the postings whose hashes begin with the same bits, sorted by hash. The keys are in the rule blocks of
-// the policies, so a rule takes 16 bytes here, without a pointer that the garbage collector would follow.
+// A shard holds the postings whose hashes begin with the same bits, sorted by hash. The keys stay in the rule blocks of
+// the policies, so that a posting has 16 bytes and no pointer for the garbage collector to follow.
 type index struct {
 	shards [][]posting // their number is a power of two
 	shift  uint8       // hash >> shift is the number of a shard
 	count  int         // of postings
 }
 
-// shardSize is how many postings a shard should have. The average is at most twice that, so an edit copies little.
+// shardSize is how many postings a shard should have. The average is at most twice as many, so that an edit, which
+// copies the shards that it changes, copies little.
 const shardSize = 64
 
-// posting is a rule, under the hash of its key.
+// posting is one rule of a policy in an index.
 type posting struct {
-	hash   uint32
-	offset uint32 // of the key in the block of the policy
+	hash   uint32 // of the key
+	offset uint32 // for ruleBlock.keyAt, in the block of the policy
 	ruleRef
 }
 
@@ -50,13 +51,14 @@ func (p *posting) setContinues(continues bool) {
 	}
 }
 
-// keyHash returns the hash by which postings are ordered.
+// keyHash returns the hash of a key. Postings are sorted by it.
 func keyHash(seed maphash.Seed, key []byte) uint32 { return uint32(maphash.Bytes(seed, key) >> 32) }
 
 // nameHash is keyHash for a key in a string.
 func nameHash(seed maphash.Seed, name string) uint32 { return uint32(maphash.String(seed, name) >> 32) }
 
-// find returns the postings of a key. The caller passes the hash of the key.
+// find returns the postings of a key, in the order in which their policies were added. The caller passes the hash of
+// the key, so that the indexes of several scopes can be searched with one hash.
 func find[Key string | []byte](s *Snapshot, x *index, hash uint32, key Key) []posting {
 	if x.count == 0 {
 		return nil
@@ -76,8 +78,9 @@ func find[Key string | []byte](s *Snapshot, x *index, hash uint32, key Key) []po
 	return nil
 }
 
-// lowerBound returns the index of the first posting whose hash is not less than hash. Hashes are spread evenly, so it
-// first tries around the interpolated index. That fails if many postings have one key; then it searches.
+// lowerBound returns the position of the first posting whose hash is not less than hash. Since hashes are spread
+// evenly, it first tries the positions near the interpolated one. If many postings have the same key, the one that it
+// looks for is not near; it then does a binary search.
 func lowerBound(shard []posting, hash uint32, shift uint8) int {
 	const near = 16
 	at := int(uint64(hash<<(32-shift)) * uint64(len(shard)) >> 32)
@@ -100,14 +103,14 @@ func (s *Snapshot) keyOf(p *posting) []byte {
 	return s.policies[s.policyAt[p.slot]].rules.keyAt(p.offset)
 }
 
-// slottedPolicy is a policy and its slot, the number by which postings refer to it.
+// slottedPolicy is a policy with its slot, the number by which postings refer to the policy.
 type slottedPolicy struct {
 	slot   uint32
 	policy *Compiled
 }
 
 // edited returns the index without the rules of the removed policies, and with those of the added ones. s is the
-// snapshot that the result will be part of: it has the blocks of all policies except the removed ones.
+// snapshot that the result will be part of; it contains all policies except the removed ones.
 func (x *index) edited(s *Snapshot, removed, added []slottedPolicy) index {
 	newPostings := postingsOf(s, added)
 	count := x.count + len(newPostings)
@@ -162,8 +165,8 @@ func postingsOf(s *Snapshot, policies []slottedPolicy) []posting {
 	return postings
 }
 
-// resharded returns the index with as many shards as count postings need, and its own copy of the slice of shards.
-// Splitting a shard copies no postings.
+// resharded returns an index of the same postings with as many shards as count postings need. The result has its own
+// slice of shards, which the caller may change. Splitting a shard copies no postings.
 func (x *index) resharded(count int) index {
 	e := index{shards: slices.Clone(x.shards), shift: x.shift}
 	if len(e.shards) == 0 {
@@ -192,8 +195,8 @@ func (x *index) resharded(count int) index {
 	return e
 }
 
-// mergedShard returns old without the postings of removed policies, which are given by their slots, merged with added.
-// The input and the result are sorted by hash.
+// mergedShard returns the postings of old and added, sorted by hash, without those of the removed policies, which are
+// given by their slots. old and added are sorted by hash.
 func (s *Snapshot) mergedShard(old, added []posting, removed map[uint32]bool) []posting {
 	kept := 0
 	for i := range old {
@@ -232,10 +235,10 @@ func (s *Snapshot) mergedShard(old, added []posting, removed map[uint32]bool) []
 	return merged
 }
 
-// put inserts a posting at the end of the run of its key. All postings from begin on have its hash.
+// put inserts a posting behind those with the same key. All postings from begin on have the same hash as p.
 func (s *Snapshot) put(postings []posting, begin int, p posting) []posting {
 	if last := len(postings) - 1; last >= begin && bytes.Equal(s.keyOf(&postings[last]), s.keyOf(&p)) {
-		p.setContinues(true) // nearly always, since one key has the hash
+		p.setContinues(true) // nearly always: keys with the same hash are rare
 		return append(postings, p)
 	}
 	for from := begin; from < len(postings); {

@@ -5,7 +5,7 @@ import "slices"
 // usualPolicies is how many matching policies a decision can hold without allocating.
 const usualPolicies = 8
 
-// matchedPolicies is the set of policies that had a verdict on some address of a call.
+// matchedPolicies is the set of policies with an entry that matches some address of a call.
 type matchedPolicies struct {
 	snapshot *Snapshot
 	count    int
@@ -13,7 +13,7 @@ type matchedPolicies struct {
 	rest     []int32
 }
 
-// add adds the policies of sorted matches.
+// add adds each policy of the matches once. The matches are sorted by policy.
 func (m *matchedPolicies) add(s *Snapshot, matches []match) {
 	m.snapshot = s
 	for len(matches) > 0 {
@@ -31,7 +31,7 @@ func (m *matchedPolicies) put(policy int32) {
 	m.count++
 }
 
-// join adds the policies of o that are missing.
+// join adds the policies of o that m does not have.
 func (m *matchedPolicies) join(o *matchedPolicies) {
 	known := slices.Concat(m.first[:min(m.count, usualPolicies)], m.rest)
 	for _, policy := range slices.Concat(o.first[:min(o.count, usualPolicies)], o.rest) {

@@ -5,8 +5,8 @@ import "unsafe"
 // stringSize is the size in bytes of a string without its text.
 const stringSize = int(unsafe.Sizeof(""))
 
-// Size returns how many bytes the policy takes in memory while it is in force: itself, and its entries in the index of
-// a snapshot. The lists that it uses are not included.
+// Size returns how many bytes the policy takes in memory while it is in force: the Compiled itself, and the entries of
+// the policy in the index of a [Snapshot]. The lists that the policy uses are not included.
 func (c *Compiled) Size() int {
 	size := int(unsafe.Sizeof(*c)) + len(c.name.Namespace) + len(c.name.Name) + len(c.scope) + len(c.message)
 	size += sizeOfTexts(c.sources)

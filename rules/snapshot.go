@@ -10,24 +10,24 @@ import (
 // Snapshot is a compiled set of policies, ready to decide calls. It is immutable, and safe for concurrent use. Its zero
 // value has no policies.
 //
-// Policies that apply to the same calls share a scope. A decision looks only into the scopes of its call, and there
-// only at the entries that match, so its cost does not depend on policies that cannot match.
+// Policies that apply to the same calls share a scope. A decision searches only the scopes that apply to its call, and
+// finds the matching entries by a hash of the domain. Its cost therefore does not depend on policies that cannot match.
 //
-// [Assemble] derives a snapshot from an earlier one. A policy that stays keeps its slot, so the snapshots can share
-// everything that refers to policies by slots.
+// [Assemble] derives a snapshot from an earlier one. A policy that is in both has the same slot in both, so the
+// snapshots can share all data that refer to policies by their slots.
 type Snapshot struct {
 	policies  []*Compiled // by name
 	slots     []uint32    // the slot of each policy, in the same order
 	policyAt  []uint32    // for each slot the index of its policy in policies, or noPolicy
 	seed      maphash.Seed
-	scopes    []*scope             // by number; nil if the number is unused
+	scopes    []*scope             // by the number of the scope; nil if the number is unused
 	scopeOf   shardedMap[uint32]   // the numbers of scopes, by Compiled.scope
 	anySource []uint32             // the numbers of the scopes that apply to every source
-	bySource  shardedMap[[]uint32] // the numbers of the scopes that name the source
+	bySource  shardedMap[[]uint32] // for each source the numbers of the scopes that apply to it by name
 	digest    string
 }
 
-// noPolicy is in policyAt for an unused slot.
+// noPolicy is the value in policyAt of an unused slot.
 const noPolicy = 1<<32 - 1
 
 // PolicySummary describes one policy of a snapshot.
@@ -43,28 +43,29 @@ type scope struct {
 	requests requestSet
 	sources  []string // sorted; empty means all
 
-	policies      int
-	enforcing     int      // policies in mode Enforce
-	allowing      int      // those of them that have allow entries
-	allowingSlots uint32   // the sum of their slots; for one policy, its slot
-	blocking      []uint32 // the slots of policies that are not enforceable, in either mode
-	addresses     int      // how many rules of addresses there are
+	policies      int      // how many policies the scope has
+	enforcing     int      // how many of them are in mode Enforce
+	allowing      int      // how many are in mode Enforce and have allow entries
+	allowingSlots uint32   // the sum of the slots of those; if allowing is 1, the slot of that policy
+	blocking      []uint32 // the slots of the policies that are not enforceable, in either mode
+	addresses     int      // how many rules are about an address, not a domain
 
 	index index
 	lists []scopeList
 }
 
-// scopeList is a list, and the entries that name it in all policies of a scope.
+// scopeList is a list, and all entries of the policies of a scope that name this list.
 type scopeList struct {
 	list *List
 	refs []ruleRef
 }
 
-// Digest identifies the rules: "sha256:" and 64 hexadecimal digits. It is the same for the same policies in every
-// process of one version of the operator. It differs if a decision, or a text for a person, could differ.
+// Digest identifies the rules: "sha256:" and 64 hexadecimal digits. Every process of one version of the operator has
+// the same digest for the same policies. If a decision, or a policy's message to a person, could differ, the digest
+// differs.
 func (s *Snapshot) Digest() string { return s.digest }
 
-// Policies returns the policies of the snapshot, by name.
+// Policies returns the policies of the snapshot, sorted by name.
 func (s *Snapshot) Policies() []PolicySummary {
 	summaries := make([]PolicySummary, len(s.policies))
 	for i, c := range s.policies {
@@ -96,10 +97,12 @@ func DigestOf(policies []*Compiled) string {
 	return digestOf(policies)
 }
 
-// Assemble returns the snapshot of compiled policies. It has the same rules and digest as [Compile] returns for the
-// policies that they were compiled from, in any order. The result shares with an earlier snapshot, which may be nil and
-// is not changed, what both have in common: a policy that is the same *Compiled costs next to nothing. Policies that
-// are already sorted by name are not sorted again.
+// Assemble returns the snapshot of compiled policies, which may be in any order. It decides the same and has the same
+// digest as the snapshot that [Compile] returns for the policies that they were compiled from.
+//
+// before is an earlier snapshot, or nil; Assemble does not change it. The result shares with it the data of policies
+// that are in both as the same *Compiled, so that these policies cost next to nothing. Assemble takes less time if the
+// policies are already sorted by name.
 func Assemble(before *Snapshot, policies []*Compiled) *Snapshot {
 	sorted := slices.Clone(policies)
 	if !slices.IsSortedFunc(sorted, (*Compiled).compare) {
@@ -109,18 +112,19 @@ func Assemble(before *Snapshot, policies []*Compiled) *Snapshot {
 		return assembleFrom(&Snapshot{seed: maphash.MakeSeed()}, sorted, difference{added: indexes(len(sorted))})
 	}
 	d := differenceOf(before.policies, sorted)
-	// Making a new snapshot costs less than changing most of one, and leaves no unused slots.
+	// A whole new snapshot costs less than an edit of more than half of the policies, and has no unused slots.
 	if changed := len(d.added) + len(d.removed); changed > len(sorted)/2+1 || len(before.policyAt) > 2*len(sorted)+shardSize {
 		return assembleFrom(&Snapshot{seed: maphash.MakeSeed()}, sorted, difference{added: indexes(len(sorted))})
 	}
 	return assembleFrom(before, sorted, d)
 }
 
-// difference lists the changes from one sorted set of policies to another.
+// difference lists the changes from one sorted set of policies, the first, to another, the second. A changed policy is
+// in removed and in added.
 type difference struct {
 	removed  []int // indexes in the first set
 	added    []int // indexes in the second set
-	previous []int // for each index in the second set that in the first, or -1; nil if all names are the same
+	previous []int // for each policy of the second set, the index of its name in the first, or -1; nil if no name differs
 }
 
 // indexes returns the numbers from 0 to count-1.
@@ -186,7 +190,7 @@ func assembleFrom(before *Snapshot, sorted []*Compiled, d difference) *Snapshot 
 	return s
 }
 
-// assignSlots assigns a slot to each policy. Those that stay keep theirs.
+// assignSlots assigns a slot to each policy. A policy whose name was in the earlier snapshot keeps its slot.
 func (s *Snapshot) assignSlots(before *Snapshot, d difference) {
 	policyAt := make([]uint32, len(before.policyAt), max(len(before.policyAt), len(s.policies)))
 	for slot := range policyAt {
@@ -216,15 +220,16 @@ func (s *Snapshot) assignSlots(before *Snapshot, d difference) {
 	s.slots, s.policyAt = slots, policyAt
 }
 
-// snapshotEdit edits the scopes of a snapshot that is being assembled.
+// snapshotEdit edits the scopes of a snapshot while [Assemble] makes it. It copies what the snapshot shares with the
+// earlier one before it changes it.
 type snapshotEdit struct {
 	snapshot *Snapshot
 	scopes   map[uint32]*scopeEdit
 	scopeOf  *mapEdit[uint32]
 	bySource *mapEdit[[]uint32]
-	copied   bool            // snapshot.scopes is a copy, not shared
-	sources  map[string]bool // the sources in snapshot.bySource whose numbers are copies
-	nextFree int             // all scope numbers below are in use
+	copied   bool            // snapshot.scopes is a copy already
+	sources  map[string]bool // the sources whose numbers in bySource are a copy already
+	nextFree int             // all scope numbers below this one are in use
 }
 
 func (e *snapshotEdit) copyScopes() {
@@ -242,7 +247,7 @@ func (e *snapshotEdit) scope(number uint32) *scopeEdit {
 	return edit
 }
 
-// scopeFor returns the scope that a policy belongs to. It makes one if there is none.
+// scopeFor returns the edit of the scope that a policy belongs to. If there is no such scope, it makes one.
 func (e *snapshotEdit) scopeFor(c *Compiled) *scopeEdit {
 	known := e.snapshot.scopeOf
 	if e.scopeOf != nil {
@@ -283,7 +288,7 @@ func (e *snapshotEdit) editMaps() {
 	}
 }
 
-// finish stores the changed scopes.
+// finish stores the changed scopes in the snapshot.
 func (e *snapshotEdit) finish() {
 	s := e.snapshot
 	for number, edit := range e.scopes {
@@ -299,7 +304,7 @@ func (e *snapshotEdit) finish() {
 	}
 }
 
-// drop removes a scope without policies.
+// drop removes a scope that has no policies left.
 func (e *snapshotEdit) drop(number uint32, dropped *scope) {
 	e.editMaps()
 	s := e.snapshot
@@ -322,7 +327,7 @@ func (e *snapshotEdit) drop(number uint32, dropped *scope) {
 type scopeEdit struct {
 	scope          scope
 	removed, added []slottedPolicy
-	copied         bool // scope.blocking is a copy, not shared
+	copied         bool // scope.blocking is a copy already
 }
 
 func (e *scopeEdit) remove(p slottedPolicy) {
@@ -341,7 +346,7 @@ func (e *scopeEdit) add(p slottedPolicy) {
 		e.added = append(e.added, p)
 		return
 	}
-	// Its rules do not count: its allow entries, and the exceptions from its deny entries, may be wrong.
+	// The rules of a policy that is not enforceable stay out of the index: its allow entries may allow too much.
 	e.copyBlocking()
 	e.scope.blocking = append(e.scope.blocking, p.slot)
 }
@@ -376,11 +381,11 @@ func (e *scopeEdit) finish(s *Snapshot) *scope {
 		e.scope.index = e.scope.index.edited(s, e.removed, e.added)
 		e.editLists()
 	}
-	finished := e.scope // a copy: a pointer into the edit would keep the removed policies in memory
+	finished := e.scope // a copy: a pointer into the scopeEdit would keep the removed policies in memory
 	return &finished
 }
 
-// editLists edits the lists of the scope. Lists with the same digest are one list.
+// editLists adds and removes the references of policies to lists. Two lists with the same digest count as one.
 func (e *scopeEdit) editLists() {
 	usesLists := func(p slottedPolicy) bool { return len(p.policy.lists) > 0 }
 	if !slices.ContainsFunc(e.removed, usesLists) && !slices.ContainsFunc(e.added, usesLists) {
