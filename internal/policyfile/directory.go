@@ -97,10 +97,13 @@ func (d *Directory) load(ctx context.Context) error {
 	if policies, err = resolveFiles(ctx, d.lists, lists, policies); err != nil {
 		return err
 	}
-	for _, rejection := range d.publisher.PublishAll(policies) {
-		d.logRejection(documents, rejection)
+	published := d.publisher.PublishAll(policies)
+	for _, policy := range published {
+		for _, rejection := range policy.Rejections {
+			d.logRejection(documents, rejection)
+		}
 	}
-	d.logWarnings(documents, policies)
+	d.logWarnings(documents, published)
 	for _, namespace := range d.scopes.Namespaces() {
 		if !slices.ContainsFunc(policies, func(policy rules.Policy) bool { return policy.Namespace == namespace }) {
 			// If the name is misspelt, the intended namespace is not bounded.

@@ -113,12 +113,15 @@ func (s Scopes) BoundAll(policies []rules.Policy) (within []rules.Policy, outsid
 }
 
 // Warnings returns the warnings about policies, which have their lists, within their scopes: sorted by policy, those
-// about lists first.
-func (s Scopes) Warnings(policies []rules.Policy) []lint.Warning {
-	within, _ := s.BoundAll(policies)
+// about lists first. If a policy has a Compiled, it must be that of the policy within its scope.
+func (s Scopes) Warnings(policies []lint.Policy) []lint.Warning {
+	within := make([]lint.Policy, 0, len(policies))
 	var warnings []lint.Warning
-	for i := range within {
-		warnings = append(warnings, lint.ListWarnings(&within[i])...)
+	for i := range policies {
+		if bounded, _, ok := s.Bound(policies[i].Policy); ok {
+			within = append(within, lint.Policy{Policy: bounded, Compiled: policies[i].Compiled})
+			warnings = append(warnings, lint.ListWarnings(&bounded)...)
+		}
 	}
 	warnings = append(warnings, lint.Warnings(within)...)
 	slices.SortStableFunc(warnings, func(a, b lint.Warning) int { return a.Policy.Compare(b.Policy) })

@@ -216,18 +216,16 @@ func (p *Publisher) HasRead(namespace string) bool {
 	return known != nil && !known.unreadable
 }
 
-// PublishAll replaces all policies in force with these, which have their lists, and returns the rejected parts.
-func (p *Publisher) PublishAll(policies []rules.Policy) []rules.Rejection {
-	build := Build{}
-	var rejections []rules.Rejection
-	for _, policy := range policies {
-		compiled := p.Compile(policy)
-		build.Policies = append(build.Policies, compiled)
-		rejections = append(rejections, compiled.Rejections...)
+// PublishAll replaces all policies in force with these, which have their lists. It returns them compiled, sorted by
+// name.
+func (p *Publisher) PublishAll(policies []rules.Policy) []*Policy {
+	compiled := make([]*Policy, len(policies))
+	for i, policy := range policies {
+		compiled[i] = p.Compile(policy)
 	}
-	slices.SortStableFunc(rejections, func(a, b rules.Rejection) int { return a.Policy.Compare(b.Policy) })
-	p.Publish("", build)
-	return rejections
+	slices.SortStableFunc(compiled, func(a, b *Policy) int { return a.Written.Compare(b.Written.PolicyName) })
+	p.Publish("", Build{Policies: compiled})
+	return compiled
 }
 
 // publish assembles and publishes the rules once every namespace was read or found unreadable, and at least one was

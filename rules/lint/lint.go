@@ -36,13 +36,20 @@ type Warning struct {
 	Message string
 }
 
+// Policy is a policy to warn of.
+type Policy struct {
+	rules.Policy
+	// Compiled is what [rules.CompilePolicy] returned for the policy, or nil. [Warnings] compiles a policy without it.
+	Compiled *rules.Compiled
+}
+
 // Warnings returns what looks wrong in each policy and between policies, sorted by policy and path. For each policy, it
 // returns the first 50 warnings and then one that counts the others. The result does not depend on the order of the
 // policies. A policy that is not enforceable gets no warnings, since its rejections must be fixed first.
 //
 // A policy in mode Audit gets the warnings that it would get in mode Enforce. Other policies get no warnings because of
 // it, except for domains that look alike.
-func Warnings(policies []rules.Policy) []Warning {
+func Warnings(policies []Policy) []Warning {
 	l := newLinter(policies)
 	for i := range l.policies {
 		p := &l.policies[i]
@@ -191,9 +198,9 @@ func profileOn(requests []rules.RequestType) requestSet {
 	return set
 }
 
-func newLinter(policies []rules.Policy) *linter {
+func newLinter(policies []Policy) *linter {
 	l := &linter{policies: make([]policy, len(policies)), allow: nameIndex{}, deny: nameIndex{}, keys: map[string][]reference{}}
-	compiled := compile(policies)
+	compiled := sortedByName(policies)
 	left := lintShares(compiled)
 	for i := range compiled {
 		c := &compiled[i]
@@ -236,11 +243,14 @@ type compiledPolicy struct {
 	readings int // how many readings the entries have
 }
 
-// compile compiles the policies, and sorts them by name.
-func compile(policies []rules.Policy) []compiledPolicy {
+// sortedByName returns the policies sorted by name. It compiles those that are not compiled yet.
+func sortedByName(policies []Policy) []compiledPolicy {
 	compiled := make([]compiledPolicy, len(policies))
 	for i := range policies {
-		compiled[i] = compiledPolicy{Compiled: rules.CompilePolicy(policies[i]), source: &policies[i]}
+		compiled[i] = compiledPolicy{Compiled: policies[i].Compiled, source: &policies[i].Policy}
+		if compiled[i].Compiled == nil {
+			compiled[i].Compiled = rules.CompilePolicy(policies[i].Policy)
+		}
 		for range compiled[i].Readings() {
 			compiled[i].readings++
 		}
