@@ -76,6 +76,26 @@ func BenchmarkDecideByPoliciesThatMatch(b *testing.B) {
 	}
 }
 
+// BenchmarkDecideByOverlappingSources has policies with different lists of sources, which all have the source of the call.
+// In the worst case all of them allow the same domain.
+func BenchmarkDecideByOverlappingSources(b *testing.B) {
+	const n = 1_000
+	for name, allowed := range map[string]func(i int) string{
+		"one-matches": domain,
+		"all-match":   func(int) string { return domain(n / 2) },
+	} {
+		policies := make([]rules.Policy, n)
+		for i := range policies {
+			policies[i] = policyOf(i, []string{allowed(i)})
+			policies[i].Sources = []string{source, fmt.Sprintf("rulOther%d", i)}
+		}
+		snapshot := compile(b, policies...)
+		b.Run(fmt.Sprintf("policies=%d/%s", n, name), func(b *testing.B) {
+			decide(b, snapshot, signUp(domain(n/2)), rules.ReasonAllowed)
+		})
+	}
+}
+
 func BenchmarkCompile(b *testing.B) {
 	for _, n := range domainCounts {
 		policy := policyOf(0, domains(n))

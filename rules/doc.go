@@ -11,8 +11,8 @@
 //   - A reading is a domain or an address that an entry can mean: an internationalized label may have two.
 //   - A rule is one reading of an entry, in the compiled form of a policy.
 //   - A subject is one of the addresses in a call.
-//   - A scope holds the rules of all policies with the same appliesTo.
-//   - A posting is a rule in the index of a scope.
+//   - A scope is the appliesTo that one or more policies have in common.
+//   - A posting is a rule in the index of a [Snapshot].
 //   - A slot is the number by which a posting refers to its policy.
 //   - A disputed attribute of a profile has several values, or an invalid one. Okta never gets a value for it.
 //

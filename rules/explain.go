@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -106,8 +107,12 @@ func (s *Snapshot) traces(traces []Trace, request requestSet, source string, sub
 		requestType = ProgressiveProfile
 	}
 	decision := s.evaluate(request, source, subjects)
-	matches := map[*scope][]match{}
+	matches := s.matchAll(request, source, subjects)
 	for i, c := range s.policies {
+		n := 0
+		for n < len(matches) && int(matches[n].policy()) == i {
+			n++
+		}
 		t := Trace{PolicySummary: c.summary(), Request: requestType, By: decision.Policy}
 		switch {
 		case c.requests&request == 0:
@@ -116,48 +121,41 @@ func (s *Snapshot) traces(traces []Trace, request requestSet, source string, sub
 			t.Role = RoleOtherSource
 		default:
 			t.Applies = true
-			scope := s.scopeFor(c)
-			found, looked := matches[scope]
-			if !looked {
-				found = s.matchAll(scope, subjects)
-				matches[scope] = found
-			}
 			if c.enforceable {
-				t.Verdicts = verdictsOf(int32(i), found, subjects)
-				s.addNearMisses(scope, t.Verdicts, s.slots[i], subjects)
+				t.Verdicts = verdictsOf(matches[:n], subjects)
+				s.addNearMisses(t.Verdicts, s.slots[i], subjects)
 			}
 			t.Role = t.role(&decision)
 		}
+		matches = matches[n:]
 		traces = append(traces, t)
 	}
 	return traces
 }
 
-// matchAll returns the sorted matches of all addresses of a call in one scope.
-func (s *Snapshot) matchAll(in *scope, subjects []subject) []match {
+// matchAll returns the sorted matches of every address of a call with the policies that apply.
+func (s *Snapshot) matchAll(request requestSet, source string, subjects []subject) []match {
+	c := s.policiesFor(request, source)
 	var matches []match
 	for i := range subjects {
-		matches = s.match(matches, []*scope{in}, uint8(i), subjects[i].address)
+		matches = c.match(matches, uint8(i), subjects[i].address)
 	}
-	slices.SortFunc(matches, match.compare)
+	slices.Sort(matches)
 	return matches
 }
 
-// verdictsOf returns the verdict of one policy on each address of a call. The matches are sorted: the policy's first
-// match with an address is the verdict, and the others are overridden.
-func verdictsOf(policy int32, matches []match, subjects []subject) []Verdict {
+// verdictsOf returns the verdict of one policy on each address of a call. The policy's matches are sorted: the first
+// one with an address is the verdict, and the others are overridden.
+func verdictsOf(matches []match, subjects []subject) []Verdict {
 	verdicts := make([]Verdict, len(subjects))
 	for i := range subjects {
 		verdicts[i].Attribute = subjects[i].attribute
 	}
 	for _, m := range matches {
-		if m.policy != policy {
-			continue
-		}
-		v := &verdicts[m.subject]
+		v, denies := &verdicts[m.subject()], m.precedence().denies()
 		switch entry := m.entry(); {
 		case v.Entry.Field == NoEntry:
-			v.Entry, v.Denies, v.Allows = entry, m.precedence.denies(), !m.precedence.denies()
+			v.Entry, v.Denies, v.Allows = entry, denies, !denies
 		case entry != v.Entry && !slices.Contains(v.Overridden, entry):
 			v.Overridden = append(v.Overridden, entry)
 		}
@@ -166,7 +164,7 @@ func verdictsOf(policy int32, matches []match, subjects []subject) []Verdict {
 }
 
 // addNearMisses sets NearMisses in the verdicts of the policy in a slot, where no entry matched.
-func (s *Snapshot) addNearMisses(in *scope, verdicts []Verdict, slot uint32, subjects []subject) {
+func (s *Snapshot) addNearMisses(verdicts []Verdict, slot uint32, subjects []subject) {
 	for i := range verdicts {
 		v := &verdicts[i]
 		if v.Entry.Field != NoEntry {
@@ -176,8 +174,8 @@ func (s *Snapshot) addNearMisses(in *scope, verdicts []Verdict, slot uint32, sub
 		// mail.acme.com misses if it matches only the names below.
 		near := matchesBelow
 		for name := subjects[i].address.Domain().String(); ; _, name, _ = strings.Cut(name, ".") {
-			for _, p := range find(s, &in.index, nameHash(s.seed, name), name) {
-				if t := p.traits(); p.slot == slot && t&near != 0 && !t.precedence().denies() {
+			for _, p := range s.postingsAt(slot, find(s, nameHash(s.seed, name), name)) {
+				if t := p.traits(); t&near != 0 && !t.precedence().denies() {
 					v.NearMisses = append(v.NearMisses, Entry{t.field(), int(p.index())})
 				}
 			}
@@ -187,6 +185,19 @@ func (s *Snapshot) addNearMisses(in *scope, verdicts []Verdict, slot uint32, sub
 			near = matchesSelf
 		}
 	}
+}
+
+// postingsAt returns the postings of the policy in a slot, of all postings of one key.
+func (s *Snapshot) postingsAt(slot uint32, postings []posting) []posting {
+	compare := func(p posting, slot uint32) int {
+		return cmp.Or(cmp.Compare(s.scopeAt[p.slot], s.scopeAt[slot]), cmp.Compare(p.slot, slot))
+	}
+	begin, _ := slices.BinarySearchFunc(postings, slot, compare)
+	end := begin
+	for end < len(postings) && postings[end].slot == slot {
+		end++
+	}
+	return postings[begin:end]
 }
 
 // role returns the part that a policy whose appliesTo matches has in the decision. It follows from the policy's

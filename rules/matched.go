@@ -16,10 +16,26 @@ type matchedPolicies struct {
 // add adds each policy of the matches once. The matches are sorted by policy.
 func (m *matchedPolicies) add(s *Snapshot, matches []match) {
 	m.snapshot = s
-	for len(matches) > 0 {
-		m.put(matches[0].policy)
-		matches = matches[countOfFirstPolicy(matches):]
+	for i, match := range matches {
+		if i > 0 && match.policy() == matches[i-1].policy() {
+			continue
+		}
+		if m.count == usualPolicies {
+			m.rest = make([]int32, 0, countOfPolicies(matches[i:]))
+		}
+		m.put(match.policy())
 	}
+}
+
+// countOfPolicies returns how many policies there are in matches that are sorted by policy.
+func countOfPolicies(matches []match) int {
+	count := 0
+	for i := range matches {
+		if i == 0 || matches[i].policy() != matches[i-1].policy() {
+			count++
+		}
+	}
+	return count
 }
 
 func (m *matchedPolicies) put(policy int32) {

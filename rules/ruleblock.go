@@ -10,9 +10,6 @@ const (
 	matchesSelf  traits = 1 << 3   // the domain itself, or the address
 	matchesBelow traits = 1 << 4   // the names below the domain
 	matchesAny   traits = 1 << 5   // the entry is "*"
-
-	// continuesRun is set in postings only: the key is the same as that of the posting before.
-	continuesRun traits = 1 << 7
 )
 
 // maxPolicyRules bounds the rules of one policy in bytes, and maxEntryIndex the index of an entry. Both are far above

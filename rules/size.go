@@ -16,7 +16,8 @@ func (c *Compiled) Size() int {
 	for _, rejection := range c.rejections {
 		size += int(unsafe.Sizeof(rejection)) + len(rejection.Path) + len(rejection.Message)
 	}
-	size += cap(c.rules) + len(c.lists)*(int(unsafe.Sizeof(listRule{}))+int(unsafe.Sizeof(ruleRef{})))
+	refs := len(c.lists) * max(1, len(c.sources)) // see applicable.lists
+	size += cap(c.rules) + len(c.lists)*int(unsafe.Sizeof(listRule{})) + refs*int(unsafe.Sizeof(ruleRef{}))
 	return size + c.ruleCount*int(unsafe.Sizeof(posting{}))
 }
 

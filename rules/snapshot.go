@@ -10,21 +10,24 @@ import (
 // Snapshot is a compiled set of policies, ready to decide calls. It is immutable, and safe for concurrent use. Its zero
 // value has no policies.
 //
-// Policies that apply to the same calls share a scope. A decision searches only the scopes that apply to its call, and
-// finds the matching entries by a hash of the domain. Its cost therefore does not depend on policies that cannot match.
+// A decision finds the entries that match by a hash of the domain, in one index of all policies. It leaves out the
+// entries of policies that do not apply to its call. Policies that apply to the same calls share a scope, and the
+// entries of one domain are sorted by scope, so that a decision can skip those that do not apply without a look at each.
 //
 // [Assemble] derives a snapshot from an earlier one. A policy that is in both has the same slot in both, so the
 // snapshots can share all data that refer to policies by their slots.
 type Snapshot struct {
-	policies  []*Compiled // by name
-	slots     []uint32    // the slot of each policy, in the same order
-	policyAt  []uint32    // for each slot the index of its policy in policies, or noPolicy
-	seed      maphash.Seed
-	scopes    []*scope             // by the number of the scope; nil if the number is unused
-	scopeOf   shardedMap[uint32]   // the numbers of scopes, by Compiled.scope
-	anySource []uint32             // the numbers of the scopes that apply to every source
-	bySource  shardedMap[[]uint32] // for each source the numbers of the scopes that apply to it by name
-	digest    string
+	policies    []*Compiled // by name
+	slots       []uint32    // the slot of each policy, in the same order
+	policyAt    []uint32    // for each slot the index of its policy in policies, or noPolicy
+	scopeAt     []uint32    // for each slot the number of the scope of its policy
+	seed        maphash.Seed
+	index       index
+	scopes      []*scope                // by the number of the scope; nil if the number is unused
+	scopeOf     shardedMap[uint32]      // the numbers of scopes, by Compiled.scope
+	everySource *applicable             // the policies that name no source; nil if there are none
+	bySource    shardedMap[*applicable] // for each source, the policies that name it
+	digest      string
 }
 
 // noPolicy is the value in policyAt of an unused slot.
@@ -38,24 +41,35 @@ type PolicySummary struct {
 	Enforceable bool
 }
 
-// scope holds the rules of all policies with the same appliesTo. It is immutable.
+// scope is the appliesTo of some policies. It is immutable.
 type scope struct {
 	requests requestSet
 	sources  []string // sorted; empty means all
-
-	policies      int      // how many policies the scope has
-	enforcing     int      // how many of them are in mode Enforce
-	allowing      int      // how many are in mode Enforce and have allow entries
-	allowingSlots uint32   // the sum of the slots of those; if allowing is 1, the slot of that policy
-	blocking      []uint32 // the slots of the policies that are not enforceable, in either mode
-	addresses     int      // how many rules are about an address, not a domain
-
-	index index
-	lists []scopeList
+	policies int      // how many policies have this scope
 }
 
-// scopeList is a list, and all entries of the policies of a scope that name this list.
-type scopeList struct {
+// applicable holds what a decision needs to know of all policies that name one source, or of all policies that name
+// none, besides their entries in the index. It is immutable.
+type applicable struct {
+	scopes    []uint32   // the numbers of the scopes of these policies, sorted
+	totals    [2]totals  // for each request type: see applicable.of
+	addresses int        // how many rules are about an address, not a domain
+	blocking  []uint32   // the slots of the policies that are not enforceable, in either mode
+	lists     []listRefs // the lists that these policies name
+}
+
+// totals counts policies in mode Enforce.
+type totals struct {
+	enforcing     uint32
+	allowing      uint32 // how many of them have allow entries
+	allowingSlots uint32 // the sum of the slots of those; if allowing is 1, the slot of that policy
+}
+
+// of returns the totals of one request type.
+func (a *applicable) of(request requestSet) *totals { return &a.totals[request>>1] }
+
+// listRefs is a list, and the entries of policies that name it.
+type listRefs struct {
 	list *List
 	refs []ruleRef
 }
@@ -72,12 +86,6 @@ func (s *Snapshot) Policies() []PolicySummary {
 		summaries[i] = c.summary()
 	}
 	return summaries
-}
-
-// scopeFor returns the scope that a policy belongs to.
-func (s *Snapshot) scopeFor(c *Compiled) *scope {
-	number, _ := s.scopeOf.get(c.scope)
-	return s.scopes[number]
 }
 
 // digestOf hashes the digests of sorted policies.
@@ -169,24 +177,25 @@ func differenceOf(before, after []*Compiled) difference {
 }
 
 func assembleFrom(before *Snapshot, sorted []*Compiled, d difference) *Snapshot {
-	s := &Snapshot{
-		policies: sorted, slots: before.slots, policyAt: before.policyAt, seed: before.seed,
-		scopes: before.scopes, scopeOf: before.scopeOf, anySource: before.anySource, bySource: before.bySource,
-		digest: digestOf(sorted),
-	}
+	assembled := *before
+	s := &assembled
+	s.policies, s.digest = sorted, digestOf(sorted)
+	e := snapshotEdit{snapshot: s, scopes: map[uint32]*scope{}, bySource: map[string]*applicableEdit{}}
 	if len(before.policies) == 0 || d.previous != nil {
 		s.assignSlots(before, d)
+		e.ownsScopeAt = true
 	}
-	e := snapshotEdit{snapshot: s, scopes: map[uint32]*scopeEdit{}, sources: map[string]bool{}}
-	for _, i := range d.removed {
-		c := before.policies[i]
-		number, _ := before.scopeOf.get(c.scope)
-		e.scope(number).remove(slottedPolicy{before.slots[i], c})
+	removed, added := make([]slottedPolicy, len(d.removed)), make([]slottedPolicy, len(d.added))
+	for n, i := range d.removed {
+		removed[n] = slottedPolicy{before.slots[i], before.policies[i]}
+		e.remove(removed[n])
 	}
-	for _, j := range d.added {
-		e.scopeFor(sorted[j]).add(slottedPolicy{s.slots[j], sorted[j]})
+	for n, j := range d.added {
+		added[n] = slottedPolicy{s.slots[j], sorted[j]}
+		e.add(added[n])
 	}
 	e.finish()
+	s.index = before.index.edited(s, removed, added)
 	return s
 }
 
@@ -217,48 +226,78 @@ func (s *Snapshot) assignSlots(before *Snapshot, d difference) {
 		}
 		slots[j], policyAt[next] = uint32(next), uint32(j)
 	}
-	s.slots, s.policyAt = slots, policyAt
+	scopeAt := make([]uint32, len(policyAt))
+	copy(scopeAt, before.scopeAt)
+	s.slots, s.policyAt, s.scopeAt = slots, policyAt, scopeAt
 }
 
-// snapshotEdit edits the scopes of a snapshot while [Assemble] makes it. It copies what the snapshot shares with the
-// earlier one before it changes it.
+// snapshotEdit edits what a snapshot has besides the index, while [Assemble] makes it. It copies what the snapshot
+// shares with the earlier one before it changes it.
 type snapshotEdit struct {
-	snapshot *Snapshot
-	scopes   map[uint32]*scopeEdit
-	scopeOf  *mapEdit[uint32]
-	bySource *mapEdit[[]uint32]
-	copied   bool            // snapshot.scopes is a copy already
-	sources  map[string]bool // the sources whose numbers in bySource are a copy already
-	nextFree int             // all scope numbers below this one are in use
+	snapshot    *Snapshot
+	scopes      map[uint32]*scope // copies of the scopes of changed policies, by number
+	everySource *applicableEdit
+	bySource    map[string]*applicableEdit
+	scopeOf     *mapEdit[uint32]
+	ownsScopes  bool // snapshot.scopes is a copy already
+	ownsScopeAt bool // snapshot.scopeAt is a copy already
+	nextFree    int  // all scope numbers below this one are in use
 }
 
-func (e *snapshotEdit) copyScopes() {
-	if !e.copied {
-		e.snapshot.scopes, e.copied = slices.Clone(e.snapshot.scopes), true
+func (e *snapshotEdit) remove(p slottedPolicy) {
+	e.scope(e.snapshot.scopeAt[p.slot]).policies--
+	e.eachApplicable(p.policy.sources, func(a *applicableEdit) { a.remove(p) })
+}
+
+func (e *snapshotEdit) add(p slottedPolicy) {
+	s := e.snapshot
+	number := e.numberFor(p.policy)
+	e.scope(number).policies++
+	e.eachApplicable(p.policy.sources, func(a *applicableEdit) { a.add(p) })
+	if s.scopeAt[p.slot] != number {
+		if !e.ownsScopeAt {
+			s.scopeAt, e.ownsScopeAt = slices.Clone(s.scopeAt), true
+		}
+		s.scopeAt[p.slot] = number
 	}
 }
 
-func (e *snapshotEdit) scope(number uint32) *scopeEdit {
-	edit := e.scopes[number]
-	if edit == nil {
-		edit = &scopeEdit{scope: *e.snapshot.scopes[number]}
-		e.scopes[number] = edit
+// eachApplicable calls edit for each source of a policy, or once if the policy names none.
+func (e *snapshotEdit) eachApplicable(sources []string, edit func(*applicableEdit)) {
+	if len(sources) == 0 {
+		if e.everySource == nil {
+			e.everySource = editApplicable(e.snapshot.everySource)
+		}
+		edit(e.everySource)
 	}
-	return edit
+	for _, source := range sources {
+		if e.bySource[source] == nil {
+			known, _ := e.snapshot.bySource.get(source)
+			e.bySource[source] = editApplicable(known)
+		}
+		edit(e.bySource[source])
+	}
 }
 
-// scopeFor returns the edit of the scope that a policy belongs to. If there is no such scope, it makes one.
-func (e *snapshotEdit) scopeFor(c *Compiled) *scopeEdit {
+func (e *snapshotEdit) scope(number uint32) *scope {
+	if e.scopes[number] == nil {
+		edited := *e.snapshot.scopes[number]
+		e.scopes[number] = &edited
+	}
+	return e.scopes[number]
+}
+
+// numberFor returns the number of the scope of a policy. If there is no such scope, it makes one.
+func (e *snapshotEdit) numberFor(c *Compiled) uint32 {
 	known := e.snapshot.scopeOf
 	if e.scopeOf != nil {
 		known = e.scopeOf.result
 	}
 	if number, found := known.get(c.scope); found {
-		return e.scope(number)
+		return number
 	}
-	e.editMaps()
-	s := e.snapshot
 	e.copyScopes()
+	s := e.snapshot
 	for e.nextFree < len(s.scopes) && s.scopes[e.nextFree] != nil {
 		e.nextFree++
 	}
@@ -268,159 +307,54 @@ func (e *snapshotEdit) scopeFor(c *Compiled) *scopeEdit {
 	number := uint32(e.nextFree) //nolint:gosec // fewer than 2³² policies
 	s.scopes[number] = &scope{requests: c.requests, sources: c.sources}
 	e.scopeOf.set(c.scope, number)
-	if len(c.sources) == 0 {
-		s.anySource = append(slices.Clone(s.anySource), number)
-	}
-	for _, source := range c.sources {
-		numbers, _ := e.bySource.result.get(source)
-		if !e.sources[source] {
-			e.sources[source], numbers = true, slices.Clip(numbers)
-		}
-		e.bySource.set(source, append(numbers, number))
-	}
-	return e.scope(number)
+	e.eachApplicable(c.sources, func(a *applicableEdit) { a.addScope(number) })
+	return number
 }
 
-func (e *snapshotEdit) editMaps() {
-	if e.scopeOf == nil {
+func (e *snapshotEdit) copyScopes() {
+	if !e.ownsScopes {
+		e.snapshot.scopes, e.ownsScopes = slices.Clone(e.snapshot.scopes), true
 		e.scopeOf = editMap(e.snapshot.scopeOf, e.snapshot.seed)
-		e.bySource = editMap(e.snapshot.bySource, e.snapshot.seed)
 	}
 }
 
-// finish stores the changed scopes in the snapshot.
+// finish stores what has changed in the snapshot.
 func (e *snapshotEdit) finish() {
 	s := e.snapshot
-	for number, edit := range e.scopes {
-		e.copyScopes()
-		if edit.scope.policies == 0 {
-			e.drop(number, &edit.scope)
-			continue
+	for number, edited := range e.scopes {
+		switch {
+		case edited.policies == 0:
+			e.copyScopes()
+			s.scopes[number] = nil
+			e.scopeOf.delete(scopeKey(edited.requests, edited.sources))
+			e.eachApplicable(edited.sources, func(a *applicableEdit) { a.dropScope(number) })
+		case edited.policies != s.scopes[number].policies:
+			e.copyScopes()
+			s.scopes[number] = edited
 		}
-		s.scopes[number] = edit.finish(s)
 	}
 	if e.scopeOf != nil {
-		s.scopeOf, s.bySource = e.scopeOf.result, e.bySource.result
+		s.scopeOf = e.scopeOf.result
 	}
-}
-
-// drop removes a scope that has no policies left.
-func (e *snapshotEdit) drop(number uint32, dropped *scope) {
-	e.editMaps()
-	s := e.snapshot
-	isDropped := func(other uint32) bool { return other == number }
-	s.scopes[number] = nil
-	s.anySource = slices.DeleteFunc(slices.Clone(s.anySource), isDropped)
-	e.scopeOf.delete(scopeKey(dropped.requests, dropped.sources))
-	for _, source := range dropped.sources {
-		numbers, _ := e.bySource.result.get(source)
-		numbers = slices.DeleteFunc(slices.Clone(numbers), isDropped)
-		if len(numbers) == 0 {
-			e.bySource.delete(source)
+	if e.everySource != nil {
+		s.everySource = e.everySource.finish()
+	}
+	var bySource *mapEdit[*applicable]
+	for source, edit := range e.bySource {
+		finished := edit.finish()
+		if finished == edit.before {
+			continue
+		}
+		if bySource == nil {
+			bySource = editMap(s.bySource, s.seed)
+		}
+		if finished == nil {
+			bySource.delete(source)
 		} else {
-			e.bySource.set(source, numbers)
+			bySource.set(source, finished)
 		}
 	}
-}
-
-// scopeEdit collects the policies to add to and to remove from a scope. finish returns the new scope.
-type scopeEdit struct {
-	scope          scope
-	removed, added []slottedPolicy
-	copied         bool // scope.blocking is a copy already
-}
-
-func (e *scopeEdit) remove(p slottedPolicy) {
-	e.count(p, -1)
-	if p.policy.enforceable {
-		e.removed = append(e.removed, p)
-		return
+	if bySource != nil {
+		s.bySource = bySource.result
 	}
-	e.copyBlocking()
-	e.scope.blocking = slices.DeleteFunc(e.scope.blocking, func(slot uint32) bool { return slot == p.slot })
-}
-
-func (e *scopeEdit) add(p slottedPolicy) {
-	e.count(p, 1)
-	if p.policy.enforceable {
-		e.added = append(e.added, p)
-		return
-	}
-	// The rules of a policy that is not enforceable stay out of the index: its allow entries may allow too much.
-	e.copyBlocking()
-	e.scope.blocking = append(e.scope.blocking, p.slot)
-}
-
-func (e *scopeEdit) copyBlocking() {
-	if !e.copied {
-		e.scope.blocking, e.copied = slices.Clone(e.scope.blocking), true
-	}
-}
-
-// count adds a policy to the counts of the scope, or subtracts it.
-func (e *scopeEdit) count(p slottedPolicy, by int) {
-	e.scope.policies += by
-	if p.policy.mode == Audit {
-		return
-	}
-	e.scope.enforcing += by
-	if p.policy.hasAllow {
-		e.scope.allowing += by
-		e.scope.allowingSlots += uint32(by) * p.slot //nolint:gosec // a sum modulo 2³², which subtracting undoes
-	}
-}
-
-func (e *scopeEdit) finish(s *Snapshot) *scope {
-	for i := range e.removed {
-		e.scope.addresses -= e.removed[i].policy.addresses
-	}
-	for i := range e.added {
-		e.scope.addresses += e.added[i].policy.addresses
-	}
-	if len(e.removed)+len(e.added) > 0 {
-		e.scope.index = e.scope.index.edited(s, e.removed, e.added)
-		e.editLists()
-	}
-	finished := e.scope // a copy: a pointer into the scopeEdit would keep the removed policies in memory
-	return &finished
-}
-
-// editLists adds and removes the references of policies to lists. Two lists with the same digest count as one.
-func (e *scopeEdit) editLists() {
-	usesLists := func(p slottedPolicy) bool { return len(p.policy.lists) > 0 }
-	if !slices.ContainsFunc(e.removed, usesLists) && !slices.ContainsFunc(e.added, usesLists) {
-		return
-	}
-	lists := slices.Clone(e.scope.lists)
-	places := make(map[string]int, len(lists))
-	for i := range lists {
-		places[lists[i].list.Digest()] = i
-	}
-	copied := map[int]bool{}
-	refsOf := func(i int) *[]ruleRef {
-		if !copied[i] {
-			copied[i] = true
-			lists[i].refs = slices.Clone(lists[i].refs)
-		}
-		return &lists[i].refs
-	}
-	for _, p := range e.removed {
-		for _, rule := range p.policy.lists {
-			refs := refsOf(places[rule.list.Digest()])
-			*refs = slices.DeleteFunc(*refs, func(r ruleRef) bool { return r.slot == p.slot })
-		}
-	}
-	for _, p := range e.added {
-		for _, rule := range p.policy.lists {
-			i, known := places[rule.list.Digest()]
-			if !known {
-				i = len(lists)
-				places[rule.list.Digest()] = i
-				lists = append(lists, scopeList{list: rule.list})
-			}
-			refs := refsOf(i)
-			*refs = append(*refs, newRuleRef(p.slot, rule.entry.Index, traits(rule.entry.Field)))
-		}
-	}
-	e.scope.lists = slices.Clip(slices.DeleteFunc(lists, func(l scopeList) bool { return len(l.refs) == 0 }))
 }

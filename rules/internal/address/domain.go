@@ -225,10 +225,16 @@ var disallowed = &unicode.RangeTable{R16: []unicode.Range16{
 // isNumber reports whether inet_aton(3) reads a label as a part of an IPv4 address: digits, or 0x and hexadecimal
 // digits.
 func isNumber(label string) bool {
+	isDigit := func(c byte) bool { return '0' <= c && c <= '9' }
 	if hex, ok := strings.CutPrefix(label, "0x"); ok {
-		return strings.Trim(hex, "0123456789abcdef") == ""
+		label, isDigit = hex, func(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' }
 	}
-	return strings.Trim(label, "0123456789") == ""
+	for i := range len(label) {
+		if !isDigit(label[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func hasACEPrefix(label string) bool {
