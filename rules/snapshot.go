@@ -146,32 +146,29 @@ func indexes(count int) []int {
 
 func differenceOf(before, after []*Compiled) difference {
 	var d difference
-	same := len(before) == len(after)
-	previous := make([]int, len(after))
-	i := 0
-	for j := 0; j < len(after) || i < len(before); {
-		switch {
-		case j < len(after) && i < len(before) && before[i] == after[j]:
-			previous[j] = i
+	i, j := 0, 0
+	for j < len(after) || i < len(before) {
+		if j < len(after) && i < len(before) && before[i].name == after[j].name {
+			if before[i] != after[j] {
+				d.removed, d.added = append(d.removed, i), append(d.added, j)
+			}
+			if d.previous != nil {
+				d.previous[j] = i
+			}
 			i, j = i+1, j+1
 			continue
-		case j < len(after) && i < len(before) && before[i].name == after[j].name:
-			d.removed, d.added = append(d.removed, i), append(d.added, j)
-			previous[j] = i
-			i, j = i+1, j+1
-			continue
-		case j == len(after) || i < len(before) && before[i].name.Compare(after[j].name) < 0:
+		}
+		if d.previous == nil { // the first names that differ: up to here, both sets have the same indexes
+			d.previous = indexes(len(after))
+		}
+		if j == len(after) || i < len(before) && before[i].name.Compare(after[j].name) < 0 {
 			d.removed = append(d.removed, i)
 			i++
-		default:
+		} else {
 			d.added = append(d.added, j)
-			previous[j] = -1
+			d.previous[j] = -1
 			j++
 		}
-		same = false
-	}
-	if !same {
-		d.previous = previous
 	}
 	return d
 }

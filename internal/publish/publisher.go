@@ -233,8 +233,13 @@ func (p *Publisher) PublishAll(policies []rules.Policy) []*Policy {
 // denial of everything. The caller holds the lock.
 func (p *Publisher) publish() {
 	began := time.Now()
-	var compiled []*rules.Compiled
-	var policies []*Policy
+	count := 0
+	for _, known := range p.parts {
+		if known != nil {
+			count += len(known.build.Policies)
+		}
+	}
+	compiled, policies := make([]*rules.Compiled, 0, count), make([]*Policy, 0, count)
 	rejections, complete, anyRead := 0, true, false
 	for _, namespace := range slices.Sorted(maps.Keys(p.parts)) {
 		known := p.parts[namespace]
