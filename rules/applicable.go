@@ -5,6 +5,7 @@ import "slices"
 // applicableEdit edits a copy of an applicable. It copies a slice of it before the first change to the slice.
 type applicableEdit struct {
 	applicable
+	rare   rareParts   // a copy of applicable.rareParts
 	before *applicable // nil if the edit began with nothing
 
 	ownsScopes, ownsBlocking bool
@@ -15,7 +16,7 @@ type applicableEdit struct {
 func editApplicable(before *applicable) *applicableEdit {
 	e := &applicableEdit{before: before}
 	if before != nil {
-		e.applicable = *before
+		e.applicable, e.rare = *before, *before.rareParts
 	}
 	return e
 }
@@ -29,8 +30,12 @@ func (e *applicableEdit) finish() *applicable {
 		e.totals == e.before.totals && e.addresses == e.before.addresses {
 		return e.before
 	}
-	e.lists = slices.Clip(slices.DeleteFunc(e.lists, func(l listRefs) bool { return len(l.refs) == 0 }))
 	finished := e.applicable // a copy: a pointer into the edit would keep the maps of the edit in memory
+	finished.rareParts = noRareParts
+	e.rare.lists = slices.Clip(slices.DeleteFunc(e.rare.lists, func(l listRefs) bool { return len(l.refs) == 0 }))
+	if len(e.rare.blocking)+len(e.rare.lists) > 0 {
+		finished.rareParts = &rareParts{e.rare.blocking, e.rare.lists}
+	}
 	return &finished
 }
 
@@ -55,7 +60,7 @@ func (e *applicableEdit) remove(p slottedPolicy) {
 	e.count(p, -1)
 	if !p.policy.enforceable {
 		e.copyBlocking()
-		e.blocking = slices.DeleteFunc(e.blocking, func(slot uint32) bool { return slot == p.slot })
+		e.rare.blocking = slices.DeleteFunc(e.rare.blocking, func(slot uint32) bool { return slot == p.slot })
 	}
 	for _, rule := range p.policy.lists {
 		refs := e.refsOf(rule.list)
@@ -67,7 +72,7 @@ func (e *applicableEdit) add(p slottedPolicy) {
 	e.count(p, 1)
 	if !p.policy.enforceable {
 		e.copyBlocking()
-		e.blocking = append(e.blocking, p.slot)
+		e.rare.blocking = append(e.rare.blocking, p.slot)
 	}
 	for _, rule := range p.policy.lists {
 		refs := e.refsOf(rule.list)
@@ -77,13 +82,13 @@ func (e *applicableEdit) add(p slottedPolicy) {
 
 func (e *applicableEdit) copyBlocking() {
 	if !e.ownsBlocking {
-		e.blocking, e.ownsBlocking = slices.Clone(e.blocking), true
+		e.rare.blocking, e.ownsBlocking = slices.Clone(e.rare.blocking), true
 	}
 }
 
 // count adds a policy to the counts, or subtracts it.
 func (e *applicableEdit) count(p slottedPolicy, by int) {
-	e.addresses += by * p.policy.addresses
+	e.addresses += uint32(by * p.policy.addresses) //nolint:gosec // a sum modulo 2³², which subtracting undoes
 	if p.policy.mode == Audit {
 		return
 	}
@@ -92,7 +97,7 @@ func (e *applicableEdit) count(p slottedPolicy, by int) {
 			continue
 		}
 		t := e.of(request)
-		t.enforcing += uint32(by) //nolint:gosec // a sum modulo 2³², which subtracting undoes
+		t.enforcing += uint32(by) //nolint:gosec // as above
 		if p.policy.hasAllow {
 			t.allowing += uint32(by)               //nolint:gosec // as above
 			t.allowingSlots += uint32(by) * p.slot //nolint:gosec // as above
@@ -103,21 +108,21 @@ func (e *applicableEdit) count(p slottedPolicy, by int) {
 // refsOf returns the entries that name a list, for the caller to change. Two lists with the same digest count as one.
 func (e *applicableEdit) refsOf(list *List) *[]ruleRef {
 	if e.listAt == nil {
-		e.lists = slices.Clone(e.lists)
-		e.listAt, e.ownsRefs = make(map[string]int, len(e.lists)), map[int]bool{}
-		for i := range e.lists {
-			e.listAt[e.lists[i].list.Digest()] = i
+		e.rare.lists = slices.Clone(e.rare.lists)
+		e.listAt, e.ownsRefs = make(map[string]int, len(e.rare.lists)), map[int]bool{}
+		for i := range e.rare.lists {
+			e.listAt[e.rare.lists[i].list.Digest()] = i
 		}
 	}
 	i, known := e.listAt[list.Digest()]
 	if !known {
-		i = len(e.lists)
+		i = len(e.rare.lists)
 		e.listAt[list.Digest()] = i
-		e.lists = append(e.lists, listRefs{list: list})
+		e.rare.lists = append(e.rare.lists, listRefs{list: list})
 	}
 	if !e.ownsRefs[i] {
 		e.ownsRefs[i] = true
-		e.lists[i].refs = slices.Clone(e.lists[i].refs)
+		e.rare.lists[i].refs = slices.Clone(e.rare.lists[i].refs)
 	}
-	return &e.lists[i].refs
+	return &e.rare.lists[i].refs
 }

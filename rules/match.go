@@ -114,18 +114,18 @@ func (c *callPolicies) match(matches []match, subject uint8, addr Address) []mat
 
 // matchWhole appends the entries that match the whole address, and the lists that match it or its domain.
 func (c *callPolicies) matchWhole(matches []match, subject uint8, addr Address) []match {
-	addresses, lists := 0, 0
+	addresses, lists := false, false
 	for _, group := range c.groups {
 		if group != nil {
-			addresses, lists = addresses+group.addresses, lists+len(group.lists)
+			addresses, lists = addresses || group.addresses > 0, lists || len(group.lists) > 0
 		}
 	}
-	if addresses+lists == 0 {
+	if !addresses && !lists {
 		return matches
 	}
 	var keyBuf, subAddressesBuf [address.MaxKey]byte
 	key, subAddressesKey := address.AppendKey(keyBuf[:0], addr), address.AppendSubAddressesKey(subAddressesBuf[:0], addr)
-	if addresses > 0 {
+	if addresses {
 		s := c.snapshot
 		matches = c.appendMatches(matches, subject, matchesSelf, find(s, keyHash(s.seed, key), key))
 		if len(subAddressesKey) > 0 {

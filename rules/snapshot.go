@@ -12,7 +12,7 @@ import (
 //
 // A decision finds the entries that match by a hash of the domain, in one index of all policies. It leaves out the
 // entries of policies that do not apply to its call. Policies that apply to the same calls share a scope, and the
-// entries of one domain are sorted by scope, so that a decision can skip those that do not apply without a look at each.
+// entries of one domain are sorted by scope, so that a decision can skip whole ranges of them.
 //
 // [Assemble] derives a snapshot from an earlier one. A policy that is in both has the same slot in both, so the
 // snapshots can share all data that refer to policies by their slots.
@@ -51,12 +51,21 @@ type scope struct {
 // applicable holds what a decision needs to know of all policies that name one source, or of all policies that name
 // none, besides their entries in the index. It is immutable.
 type applicable struct {
-	scopes    []uint32   // the numbers of the scopes of these policies, sorted
-	totals    [2]totals  // for each request type: see applicable.of
-	addresses int        // how many rules are about an address, not a domain
-	blocking  []uint32   // the slots of the policies that are not enforceable, in either mode
-	lists     []listRefs // the lists that these policies name
+	scopes    []uint32  // the numbers of the scopes of these policies, sorted
+	totals    [2]totals // for each request type: see applicable.of
+	addresses uint32    // how many rules are about an address, not a domain
+	*rareParts
 }
+
+// rareParts are the parts of an applicable that are empty for most sources. They are behind a pointer, so that a source
+// without them takes less memory: a snapshot may have tens of thousands of sources.
+type rareParts struct {
+	blocking []uint32   // the slots of the policies that are not enforceable, in either mode
+	lists    []listRefs // the lists that the policies name
+}
+
+// noRareParts are the rareParts of every source without any.
+var noRareParts = &rareParts{}
 
 // totals counts policies in mode Enforce.
 type totals struct {
