@@ -2,7 +2,6 @@ package rules
 
 import (
 	"iter"
-	"slices"
 	"sort"
 	"strings"
 
@@ -207,7 +206,9 @@ func withRoom(matches []match, more int) []match {
 	if len(matches) < cap(matches) {
 		return matches
 	}
-	return slices.Grow(matches, min(more, max(1, factor*len(matches))))
+	grown := make([]match, len(matches), len(matches)+min(more, max(1, factor*len(matches))))
+	copy(grown, matches)
+	return grown
 }
 
 // countBefore returns how many of n sorted items come before some value. The first item must be one of them. It tries
