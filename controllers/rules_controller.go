@@ -85,8 +85,7 @@ type namespaceBuild struct {
 // builtPolicy is the result of building one version of a policy object.
 type builtPolicy struct {
 	// object is in the cached form, with its spec.
-	object    *unstructured.Unstructured
-	converted rules.Policy // without its lists
+	object *unstructured.Unstructured
 	*publish.Policy
 }
 
@@ -377,33 +376,35 @@ func (r *RulesReconciler) build(ctx context.Context, namespace string, before *n
 		r.lists.Forget(namespace)
 		return now, publish.Build{Policies: []*publish.Policy{now.refused}}, nil
 	}
-	now := &namespaceBuild{policies: map[string]*builtPolicy{}}
-	converted := make([]rules.Policy, len(objects))
+	now := &namespaceBuild{policies: make(map[string]*builtPolicy, len(objects))}
+	policies := make([]*rules.Policy, len(objects))
 	for i, object := range objects {
 		if known := before.policies[object.GetName()]; known.isBuiltFrom(object) {
-			objects[i], converted[i] = known.object, known.converted
+			policies[i] = &known.Written
 			continue
 		}
 		stored, err := r.watches.ReadPolicy(ctx, object)
 		if err != nil {
 			return nil, publish.Build{}, err
 		}
-		objects[i], converted[i] = stored.Cached, r.schema.Convert(ctx, stored.Whole)
+		converted := r.schema.Convert(ctx, stored.Whole)
+		objects[i], policies[i] = stored.Cached, &converted
 	}
-	resolved, err := r.lists.Resolve(ctx, namespace, r.listSource(namespace), account, converted)
+	resolved, err := r.lists.Refresh(ctx, namespace, r.listSource(namespace), account, policies)
 	if err != nil {
 		return nil, publish.Build{}, err
 	}
-	build := publish.Build{}
+	build := publish.Build{Policies: make([]*publish.Policy, len(objects))}
 	for i, object := range objects {
-		built := &builtPolicy{object: object, converted: converted[i]}
-		if known := before.policies[object.GetName()]; known.isBuiltFrom(object) && sameLists(&known.Written, &resolved[i]) {
-			built.Policy = known.Policy
-		} else {
-			built.Policy = r.publisher.Compile(resolved[i])
+		built := before.policies[object.GetName()]
+		switch {
+		case built == nil || policies[i] != &built.Written:
+			built = &builtPolicy{object, r.publisher.Compile(*resolved[i])}
+		case resolved[i] != &built.Written: // only its lists have changed
+			built = &builtPolicy{built.object, r.publisher.Compile(*resolved[i])}
 		}
 		now.policies[object.GetName()] = built
-		build.Policies = append(build.Policies, built.Policy)
+		build.Policies[i] = built.Policy
 	}
 	return now, build, nil
 }

@@ -30,3 +30,23 @@ func BenchmarkPublishOneChange(b *testing.B) {
 		f.Publish("ns", Build{Policies: policies, Synced: fmt.Sprint(i)})
 	}
 }
+
+// BenchmarkRefreshNothing is a build of 10,000 policies, of which every tenth names a list, and nothing has changed.
+func BenchmarkRefreshNothing(b *testing.B) {
+	lists, from := NewLists(nil), configMaps{"bad": listOf("1", "x.example")}
+	policies := make([]*rules.Policy, 10_000)
+	for i := range policies {
+		p := rules.Policy{PolicyName: rules.PolicyName{Namespace: "ns", Name: fmt.Sprintf("p%05d", i)}}
+		if i%10 == 0 {
+			p = denying("ns", "bad")
+		}
+		policies[i] = &p
+	}
+	var err error
+	b.ReportAllocs()
+	for b.Loop() {
+		if policies, err = lists.Refresh(b.Context(), "ns", from, nil, policies); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
