@@ -2,15 +2,17 @@ package rules
 
 import "slices"
 
-// applicableEdit edits a copy of an applicable. It copies a slice of it before the first change to the slice.
+// applicableEdit edits a copy of an applicable, which an earlier snapshot may use. The copy at first shares its slices
+// with the original; applicableEdit copies a slice before the first change to the slice.
 type applicableEdit struct {
 	applicable
 	rare   rareParts   // a copy of applicable.rareParts
-	before *applicable // nil if the edit began with nothing
+	before *applicable // the original; nil if there is none
 
-	ownsScopes, ownsBlocking bool
-	listAt                   map[string]int // the indexes in lists, by digest; nil while lists is not a copy
-	ownsRefs                 map[int]bool   // by index in lists
+	ownsScopes   bool           // applicable.scopes is not shared with the original
+	ownsBlocking bool           // rare.blocking is not shared with the original
+	listAt       map[string]int // for the digest of each list, its index in rare.lists; nil while rare.lists is shared
+	ownsRefs     map[int]bool   // for indexes in rare.lists: the refs are not shared with the original
 }
 
 func editApplicable(before *applicable) *applicableEdit {

@@ -380,7 +380,7 @@ func (c *compiler) usable(entry Entry, use *ListUse) bool {
 	return false
 }
 
-// setProfileOn sets the request types on which attributes are sent. An unknown one is rejected.
+// setProfileOn sets the request types for which Okta gets the policy's profile. It rejects an unknown one.
 func (c *compiler) setProfileOn(requests []RequestType) {
 	if len(requests) == 0 {
 		c.profileOn = signUps

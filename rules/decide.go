@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// maxAddresses bounds the addresses of one call. The flag --address-attributes permits 10 attributes, and a call may
-	// have two profiles with each of them.
+	// maxAddresses bounds the addresses of one call. The operator never reaches it: its flag --address-attributes
+	// permits 10 attributes, and a call may have two profiles with each of them.
 	maxAddresses = 32
 	// usualAddresses and usualMatches are how many addresses and matches a decision holds on the stack. With more, it
 	// allocates.
@@ -25,7 +25,7 @@ const loginAttribute = "login"
 // subject is one address of a call.
 type subject struct {
 	attribute string
-	text      string // of the attribute
+	text      string // the value of the attribute, from which address was parsed
 	address   Address
 }
 
@@ -206,9 +206,9 @@ type verdicts struct {
 	blockingAudit int32  // the first such policy in mode Audit, or -1
 
 	denied, allowed subjectSet // the addresses that some policy denies, or allows
-	denial          match      // of the first policy that denies an address
+	denial          match      // the deciding match of the first policy that denies an address
 	denies          bool
-	allowance       match // of the first policy that allows every address
+	allowance       match // the deciding match of the first policy that allows every address
 	allows          bool
 	matchesAudit    bool // some policy in mode Audit matches an address
 	profiles        int  // how many policies allow every address and have a profile for this request type
@@ -324,7 +324,7 @@ func (v *verdicts) changesProfile(a ProfileAttribute) bool {
 	return !found || v.profile[at].Value != a.Value && v.profile[at].Value != disputed
 }
 
-// outcome returns the outcome, with the first reason that applies to the verdicts.
+// outcome returns the outcome of the call and the reason: the first of its cases that applies.
 func (v *verdicts) outcome() (Outcome, Reason) {
 	switch {
 	case v.tookPart == 0:

@@ -52,7 +52,7 @@ type Trace struct {
 	Request RequestType
 	// Role is the part that the policy had in the decision on Request.
 	Role Role
-	// Applies: the policy's appliesTo matches.
+	// Applies: the policy's appliesTo includes Request and the call's source.
 	Applies bool
 	// By is the policy that decided the call as this request type, as in [Decision.Policy]; zero if no policy decided.
 	By PolicyName
@@ -69,8 +69,8 @@ type Verdict struct {
 	Denies, Allows bool
 	// Entry is the entry that gave the verdict; zero if no entry matches.
 	Entry Entry
-	// Overridden holds the policy's other entries that match the address, by precedence. Entry has precedence over
-	// them.
+	// Overridden holds the policy's other entries that match the address, highest precedence first. They have no effect
+	// on this address, because Entry has precedence over them.
 	Overridden []Entry
 	// NearMisses holds allow entries that do not match the address, for a reason that authors often overlook: an allowed
 	// domain does not match the names below it, and a wildcard does not match the domain itself. It is set only if no

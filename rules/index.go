@@ -14,9 +14,9 @@ import (
 // postings of one key follow each other, sorted by scope. The keys stay in the rule blocks of the policies, so that a
 // posting has 16 bytes and no pointer for the garbage collector to follow.
 type index struct {
-	shards [][]posting // their number is a power of two
-	shift  uint8       // hash >> shift is the number of a shard
-	count  int         // of postings
+	shards [][]posting // a power of two of them
+	shift  uint8       // hash >> shift is the index of the shard for a hash
+	count  int         // how many postings the shards have together
 }
 
 // shardSize is how many postings a shard should have. The average is at most twice as many, so that an edit, which
@@ -25,15 +25,15 @@ const shardSize = 64
 
 // posting is one rule of a policy in an index.
 type posting struct {
-	hash   uint32 // of the key
-	offset uint32 // for ruleBlock.keyAt, in the block of the policy
+	hash   uint32 // the hash of the rule's key: see keyHash
+	offset uint32 // the position in Compiled.rules at which ruleBlock.keyAt finds the key
 	ruleRef
 }
 
 // ruleRef refers to a rule of a policy.
 type ruleRef struct {
-	slot   uint32 // of the policy: see Snapshot.slots
-	packed uint32 // the index of its entry, and in the last byte its traits
+	slot   uint32 // the slot of the policy: see Snapshot.slots
+	packed uint32 // the index of the rule's entry in its field, and in the last byte the rule's traits
 }
 
 func newRuleRef(slot uint32, index int, t traits) ruleRef {

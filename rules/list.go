@@ -23,7 +23,7 @@ type ListBuilder = list.Builder
 // returns an error: [List.Fault] says whether the list can be used.
 func CompileList(texts ...[]byte) *List { return list.Compile(texts...) }
 
-// NewListBuilder returns a builder without texts.
+// NewListBuilder returns a builder of a list that is empty so far.
 func NewListBuilder() *ListBuilder { return list.NewBuilder() }
 
 // DecodeList reads a list that [List.Encode] has written, and no byte after it. The result decides as the original

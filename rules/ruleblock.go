@@ -50,12 +50,12 @@ func (t traits) precedence() precedence {
 // is the same as that of the previous rule.
 type ruleBlock []byte
 
-// blockRule is one rule of a block.
+// blockRule is one rule of a ruleBlock, decoded.
 type blockRule struct {
 	traits traits
 	index  int
 	key    []byte
-	offset uint32 // of the length of the key: see ruleBlock.keyAt
+	offset uint32 // the position in the block at which ruleBlock.keyAt finds the key
 }
 
 func (r *blockRule) entry() Entry { return Entry{r.traits.field(), r.index} }

@@ -11,12 +11,13 @@ func (c *Compiled) Size() int {
 	size := int(unsafe.Sizeof(*c)) + len(c.name.Namespace) + len(c.name.Name) + len(c.scope) + len(c.message)
 	size += sizeOfTexts(c.sources)
 	for _, attribute := range c.profile {
-		size += 2*int(unsafe.Sizeof(attribute)) + len(attribute.Name) + len(attribute.Value) // structs in profile and sent
+		const copies = 2 // of the struct, in profile and in sent; they share the texts
+		size += copies*int(unsafe.Sizeof(attribute)) + len(attribute.Name) + len(attribute.Value)
 	}
 	for _, rejection := range c.rejections {
 		size += int(unsafe.Sizeof(rejection)) + len(rejection.Path) + len(rejection.Message)
 	}
-	refs := len(c.lists) * max(1, len(c.sources)) // see applicable.lists
+	refs := len(c.lists) * max(1, len(c.sources)) // a snapshot has a ruleRef for each list and source: see rareParts
 	size += cap(c.rules) + len(c.lists)*int(unsafe.Sizeof(listRule{})) + refs*int(unsafe.Sizeof(ruleRef{}))
 	return size + c.ruleCount*int(unsafe.Sizeof(posting{}))
 }

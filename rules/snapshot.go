@@ -17,16 +17,16 @@ import (
 // [Assemble] derives a snapshot from an earlier one. A policy that is in both has the same slot in both, so the
 // snapshots can share all data that refer to policies by their slots.
 type Snapshot struct {
-	policies    []*Compiled // by name
-	slots       []uint32    // the slot of each policy, in the same order
-	policyAt    []uint32    // for each slot the index of its policy in policies, or noPolicy
-	scopeAt     []uint32    // for each slot the number of the scope of its policy
+	policies    []*Compiled // sorted by name
+	slots       []uint32    // for each index in policies, the slot: the number by which a posting refers to the policy
+	policyAt    []uint32    // for each slot, the index in policies, or noPolicy
+	scopeAt     []uint32    // for each slot, the number of the scope of its policy
 	seed        maphash.Seed
 	index       index
 	scopes      []*scope                // by the number of the scope; nil if the number is unused
-	scopeOf     shardedMap[uint32]      // the numbers of scopes, by Compiled.scope
+	scopeOf     shardedMap[uint32]      // for each Compiled.scope, the number of the scope
 	everySource *applicable             // the policies that name no source; nil if there are none
-	bySource    shardedMap[*applicable] // for each source, the policies that name it
+	bySource    shardedMap[*applicable] // for each source, the policies that name the source
 	digest      string
 }
 
@@ -41,7 +41,7 @@ type PolicySummary struct {
 	Enforceable bool
 }
 
-// scope is the appliesTo of some policies. It is immutable.
+// scope is the appliesTo that one or more policies have in common. It is immutable.
 type scope struct {
 	requests requestSet
 	sources  []string // sorted; empty means all
@@ -70,11 +70,11 @@ var noRareParts = &rareParts{}
 // totals counts policies in mode Enforce.
 type totals struct {
 	enforcing     uint32
-	allowing      uint32 // how many of them have allow entries
-	allowingSlots uint32 // the sum of the slots of those; if allowing is 1, the slot of that policy
+	allowing      uint32 // how many of the enforcing policies have allow entries
+	allowingSlots uint32 // the sum of the slots of the allowing policies; if there is one, its slot
 }
 
-// of returns the totals of one request type.
+// of returns the totals of one request type. request must not be a set of both types.
 func (a *applicable) of(request requestSet) *totals { return &a.totals[request>>1] }
 
 // listRefs is a list, and the entries of policies that name it.
@@ -245,8 +245,8 @@ type snapshotEdit struct {
 	everySource *applicableEdit
 	bySource    map[string]*applicableEdit
 	scopeOf     *mapEdit[uint32]
-	ownsScopes  bool // snapshot.scopes is a copy already
-	ownsScopeAt bool // snapshot.scopeAt is a copy already
+	ownsScopes  bool // snapshot.scopes is not shared with the earlier snapshot, so it may be changed
+	ownsScopeAt bool // the same for snapshot.scopeAt
 	nextFree    int  // all scope numbers below this one are in use
 }
 

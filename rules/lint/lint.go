@@ -36,7 +36,7 @@ type Warning struct {
 	Message string
 }
 
-// Policy is a policy to warn of.
+// Policy is a policy as its author wrote it, and as it was compiled.
 type Policy struct {
 	rules.Policy
 	// Compiled is what [rules.CompilePolicy] returned for the policy, or nil. [Warnings] compiles a policy without it.
@@ -99,7 +99,7 @@ type policy struct {
 	sources     []string   // sorted; empty means all
 	profileOn   requestSet
 	profile     []rules.ProfileAttribute // with canonical values
-	lists       []rules.UsedList         // the lists that are there and have no fault
+	lists       []rules.UsedList         // the lists that are not missing and have no fault
 
 	entries []entry
 	// allowed maps the key of each allowed address to true. For each, it also has the key of the address with all its
@@ -321,7 +321,7 @@ func (p *policy) readEntries(compiled *rules.Compiled) {
 	for i := range p.entries {
 		if e := &p.entries[i]; e.effect == allowAddress {
 			withSubAddresses := address.SubAddressesKey(e.keys[0])
-			if !p.allowed[withSubAddresses] { // an entry may have set it to true
+			if !p.allowed[withSubAddresses] { // true if an earlier entry is exactly this key
 				p.allowed[withSubAddresses] = false
 			}
 			p.allowed[e.keys[0]] = true

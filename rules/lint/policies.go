@@ -176,8 +176,8 @@ func (p *policy) warnOfDuplicate(entry rules.Entry, q *policy, other rules.Entry
 // warnOfUnlimitedAny warns of an allow of "*" if there are calls to which its policy applies, and in which no policy in
 // mode Enforce denies anything.
 func (l *linter) warnOfUnlimitedAny() {
-	denying := map[string]requestSet{} // by source
-	var always requestSet              // for every source
+	denying := map[string]requestSet{} // for each source, the request types in which some policy denies
+	var always requestSet              // the request types in which some policy denies for every source
 	for i := range l.policies {
 		p := &l.policies[i]
 		if p.audit || p.enforceable && !p.denies() {

@@ -19,8 +19,8 @@ const (
 	allowBelow                        // allows the names below the name
 	denySelf                          // denies the name itself, or the address
 	denyBelow                         // denies the names below the name
-	writtenPlain                      // as acme.com, or an address
-	writtenWildcard                   // as *.acme.com
+	writtenPlain                      // the list has a line such as acme.com, or an address
+	writtenWildcard                   // the list has a line such as *.acme.com
 
 	allowKinds   = allowSelf | allowBelow
 	denyKinds    = denySelf | denyBelow
@@ -36,7 +36,7 @@ type line struct {
 	kinds kinds
 	// allows: a policy that allows by the list can allow by this entry. Otherwise the entry can only deny.
 	allows bool
-	// suffix: the entry is a name for which suffix.IsRegistry is true, or a wildcard of one.
+	// suffix: the entry means a country or a sector of it, such as com.ar or *.com.ar: see suffix.IsRegistry.
 	suffix bool
 	// subAddresses: the entry is an address with its sub-addresses, such as jo+*@acme.com.
 	subAddresses bool

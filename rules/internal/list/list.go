@@ -78,12 +78,12 @@ type Builder struct {
 	table   table
 	digest  hash.Hash
 	size    int  // of the texts so far, in bytes
-	number  int  // of the last line
+	number  int  // the number of the last line that was read
 	lines   int  // how many lines are neither empty nor comments
 	unended bool // the last line of the texts so far lacks its newline
 }
 
-// NewBuilder returns a builder without texts.
+// NewBuilder returns a builder of a list that is empty so far.
 func NewBuilder() *Builder {
 	return &Builder{list: &List{}, table: newTable(), digest: sha256.New()}
 }
@@ -133,7 +133,7 @@ func (b *Builder) Finish() *List {
 	return l
 }
 
-// add adds one line. It reports whether the line is neither empty nor a comment.
+// add adds the entry of one line to the list. It returns false for an empty line and for a comment.
 func (l *List) add(table *table, number int, text string) bool {
 	entry, empty := readLine(text)
 	switch {

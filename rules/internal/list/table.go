@@ -21,7 +21,7 @@ import (
 type table struct {
 	seed   maphash.Seed
 	groups []group
-	pages  [][]byte // of entries, each its kinds, the length of its key, and its key; no entry spans two pages
+	pages  [][]byte // the entries: of each its kinds, the length of its key, and its key. No entry spans two pages
 	count  int
 }
 

@@ -215,7 +215,7 @@ func readings(name string, syntax address.Syntax) ([]string, address.Invalid) {
 		names = append(names, strict)
 	}
 	for _, mapping := range mappings {
-		mapped, err := mapping.ToASCII(strings.ReplaceAll(name, "\u1e9e", "ß")) // as newer Unicode tables than idna's map it
+		mapped, err := mapping.ToASCII(strings.ReplaceAll(name, "\u1e9e", "ß")) // newer versions of Unicode map ẞ so
 		if err != nil {
 			continue
 		}
