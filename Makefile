@@ -113,7 +113,7 @@ vulncheck: ## Look for known vulnerabilities that the programs can reach; skippe
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME
 	@hack/fuzz.sh $(FUZZTIME)
-	@go test -count=1 -run '^TestCompareFindsEveryChange' ./rules/diff -sets 100000
+	@go test -count=1 -run '^TestCompareFindsEveryChange' ./rules/analysis -sets 100000
 
 .PHONY: chaos
 chaos: ## Inject faults into a fleet behind two kinds of proxy, and check every answer against the guarantees

@@ -1,27 +1,26 @@
-package diff
+package analysis
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	"registrationpolicy.dev/operator/rules"
 )
 
-// context is a kind of call: a request type, and sources to which the same policies apply on both sides.
+// context is a kind of call: a request type, and sources to which the same policies of all sides apply.
 type context struct {
 	request rules.RequestType
 	sources []string // those that a policy names
 	others  bool     // and all that no policy names
 	// applies holds for each policy of each side whether it applies, and unrestricted whether it names no source.
-	applies, unrestricted [2][]bool
+	applies, unrestricted [][]bool
 	// sameFor is equal for contexts in which a call is decided alike, except by the policies that match its address.
 	sameFor string
 }
 
-// contextsOf returns all contexts of two sets of policies: first those of sign-ups.
-func contextsOf(sides *[2]side) []context {
-	var named []string
+// contextsOf returns all contexts of some sides: first those of sign-ups. The given sources count as named.
+func contextsOf(sides []side, sources []string) []context {
+	named := slices.Clone(sources)
 	for i := range sides {
 		for _, p := range sides[i].policies {
 			_, sources := p.AppliesTo()
@@ -39,13 +38,13 @@ func contextsOf(sides *[2]side) []context {
 	byKey := map[string]int{}
 	for _, request := range []rules.RequestType{rules.SelfServiceRegistration, rules.ProgressiveProfile} {
 		for _, source := range append(slices.Clone(named), other) {
-			c := context{request: request}
+			c := context{request: request, applies: make([][]bool, len(sides)), unrestricted: make([][]bool, len(sides))}
 			for i := range sides {
 				c.applies[i], c.unrestricted[i] = sides[i].applying(request, source)
 				c.sameFor += sides[i].withoutMatch(c.applies[i])
 			}
 			c.sameFor = fmt.Sprint(request, c.sameFor)
-			key := fmt.Sprint(request, c.applies)
+			key := fmt.Sprint(request, c.applies, slices.Contains(sources, source))
 			at, known := byKey[key]
 			if !known {
 				at = len(contexts)
@@ -121,52 +120,4 @@ func (c *context) call(witnesses []Witness) rules.Call {
 		call = rules.Call{Shape: rules.ProfileUpdate, Source: c.sources[0], Update: attributes}
 	}
 	return call
-}
-
-// callsOf describes contexts, which are given by their indexes.
-func (c *comparison) callsOf(contexts []int) []Calls {
-	var all []Calls
-	for _, request := range []rules.RequestType{rules.SelfServiceRegistration, rules.ProgressiveProfile} {
-		calls, found, missing := Calls{Request: request}, false, false
-		for i := range c.contexts {
-			switch context := &c.contexts[i]; {
-			case context.request != request:
-			case !slices.Contains(contexts, i):
-				missing = true
-			default:
-				found = true
-				named := context.sources
-				if context.others {
-					calls.OtherSources = true
-					named = named[:len(named)-1]
-				}
-				calls.Sources = append(calls.Sources, named...)
-			}
-		}
-		if !found {
-			continue
-		}
-		slices.Sort(calls.Sources)
-		if !missing {
-			calls = Calls{Request: request, AnySource: true}
-		}
-		all = append(all, calls)
-	}
-	return all
-}
-
-// profileText returns attributes as a JSON object. Their values are JSON texts.
-func profileText(attributes []rules.ProfileAttribute) string {
-	if len(attributes) == 0 {
-		return ""
-	}
-	members := map[string]json.RawMessage{}
-	for _, a := range attributes {
-		members[a.Name] = json.RawMessage(a.Value)
-	}
-	text, err := json.Marshal(members)
-	if err != nil {
-		panic(fmt.Sprintf("a compiled policy has a profile value that is not JSON: %v", err))
-	}
-	return string(text)
 }

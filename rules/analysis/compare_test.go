@@ -1,4 +1,4 @@
-package diff_test
+package analysis_test
 
 import (
 	"encoding/json"
@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/rules"
-	"registrationpolicy.dev/operator/rules/diff"
+	"registrationpolicy.dev/operator/rules/analysis"
 	"registrationpolicy.dev/operator/test/random"
 )
 
@@ -26,7 +26,7 @@ var (
 )
 
 // decided is the result of a decision, in the form of this package.
-func decided(s *rules.Snapshot, request rules.RequestType, source string, addresses ...string) diff.Result {
+func decided(s *rules.Snapshot, request rules.RequestType, source string, addresses ...string) analysis.Result {
 	var attributes []rules.Attribute
 	for i, address := range addresses {
 		attributes = append(attributes, rules.Attribute{Name: []string{"email", "login"}[i], Kind: rules.Text, Text: address})
@@ -36,7 +36,7 @@ func decided(s *rules.Snapshot, request rules.RequestType, source string, addres
 		call = rules.Call{Shape: rules.ProfileUpdate, Source: source, Update: attributes}
 	}
 	d := s.Decide(call)
-	result := diff.Result{Outcome: d.Outcome, Reason: d.Reason, Policy: d.Policy, Entry: d.Entry, Message: d.Message}
+	result := analysis.Result{Outcome: d.Outcome, Reason: d.Reason, Policy: d.Policy, Entry: d.Entry, Message: d.Message}
 	if len(d.Profile) > 0 {
 		members := map[string]json.RawMessage{}
 		for _, a := range d.Profile {
@@ -49,32 +49,32 @@ func decided(s *rules.Snapshot, request rules.RequestType, source string, addres
 }
 
 // kindOf is the definition of a change, without regard to how it is found.
-func kindOf(was, now diff.Result) diff.Kind {
+func kindOf(was, now analysis.Result) analysis.Kind {
 	was.Policy, was.Entry, now.Policy, now.Entry = rules.PolicyName{}, rules.Entry{}, rules.PolicyName{}, rules.Entry{}
 	switch {
 	case was == now:
 		return 0
 	case was.Outcome == rules.Deny && now.Outcome == rules.Allow:
-		return diff.Widened
+		return analysis.Widened
 	case was.Outcome == rules.Allow && now.Outcome == rules.Deny:
-		return diff.Narrowed
+		return analysis.Narrowed
 	case was.Outcome == rules.Deny:
-		return diff.OtherText
+		return analysis.OtherText
 	default:
-		return diff.OtherProfile
+		return analysis.OtherProfile
 	}
 }
 
 // includes reports whether a call of this type and source is one of those of a change.
-func includes(c diff.Change, request rules.RequestType, source string, named map[string]bool) bool {
-	return slices.ContainsFunc(c.Calls, func(calls diff.Calls) bool {
+func includes(c analysis.Change, request rules.RequestType, source string, named map[string]bool) bool {
+	return slices.ContainsFunc(c.Calls, func(calls analysis.Calls) bool {
 		return calls.Request == request &&
 			(calls.AnySource || slices.Contains(calls.Sources, source) || calls.OtherSources && !named[source])
 	})
 }
 
 // has reports whether a region has an address, by reading its parts one after the other.
-func has(r diff.Region, address string) bool {
+func has(r analysis.Region, address string) bool {
 	in := false
 	local, name, _ := strings.Cut(strings.ToLower(address), "@")
 	base, _, _ := strings.Cut(local, "+")
@@ -119,7 +119,7 @@ func someCalls(d random.Draw) calls {
 
 // verify compares the changes with the decisions on calls.
 func verify(t errorLog, before, after []rules.Policy, calls calls) {
-	changes, err := diff.Compare(before, after)
+	changes, err := analysis.Compare(before, after)
 	if err != nil {
 		t.Errorf("%v", err)
 	}
@@ -131,7 +131,7 @@ type errorLog interface {
 	Errorf(format string, args ...any)
 }
 
-func verifyChanges(t errorLog, changes []diff.Change, before, after []rules.Policy, calls calls) {
+func verifyChanges(t errorLog, changes []analysis.Change, before, after []rules.Policy, calls calls) {
 	was, _ := rules.Compile(before)
 	now, _ := rules.Compile(after)
 	named := map[string]bool{}
@@ -143,7 +143,7 @@ func verifyChanges(t errorLog, changes []diff.Change, before, after []rules.Poli
 	addresses := calls.addresses
 	for _, request := range types {
 		for _, source := range calls.sources {
-			kinds := make([]diff.Kind, len(addresses))
+			kinds := make([]analysis.Kind, len(addresses))
 			for i, address := range addresses {
 				a, b := decided(was, request, source, address), decided(now, request, source, address)
 				kinds[i] = kindOf(a, b)
@@ -168,7 +168,7 @@ func verifyChanges(t errorLog, changes []diff.Change, before, after []rules.Poli
 					if kind == 0 || kind == kinds[i] || kind == kinds[j] {
 						continue
 					}
-					if !slices.ContainsFunc(changes, func(c diff.Change) bool {
+					if !slices.ContainsFunc(changes, func(c analysis.Change) bool {
 						return len(c.Witness) == 2 && c.Kind == kind && includes(c, request, source, named) && kindOf(c.Was, a) == 0 && kindOf(c.Now, b) == 0
 					}) {
 						t.Errorf("%s of %q and %q from %q: no change of kind %d (%+v, %+v)", request, addresses[i], addresses[j], source, kind, a, b)
@@ -183,7 +183,7 @@ func verifyChanges(t errorLog, changes []diff.Change, before, after []rules.Poli
 }
 
 // verifyWitness decides the example of a change in each of its calls.
-func verifyWitness(t errorLog, was, now *rules.Snapshot, c diff.Change) {
+func verifyWitness(t errorLog, was, now *rules.Snapshot, c analysis.Change) {
 	var addresses []string
 	for _, w := range c.Witness {
 		addresses = append(addresses, w.Address)
@@ -263,12 +263,12 @@ type errorCount int
 func (c *errorCount) Errorf(string, ...any) { *c++ }
 
 func TestTheComparisonWithDecisionsFindsPlantedFaults(t *testing.T) {
-	faults := map[string]func(d random.Draw, changes []diff.Change) []diff.Change{
-		"a change is missing": func(d random.Draw, changes []diff.Change) []diff.Change {
+	faults := map[string]func(d random.Draw, changes []analysis.Change) []analysis.Change{
+		"a change is missing": func(d random.Draw, changes []analysis.Change) []analysis.Change {
 			i := d.IntN(len(changes))
 			return slices.Delete(changes, i, i+1)
 		},
-		"a part of a region is missing": func(d random.Draw, changes []diff.Change) []diff.Change {
+		"a part of a region is missing": func(d random.Draw, changes []analysis.Change) []analysis.Change {
 			c := &changes[d.IntN(len(changes))]
 			if n := len(c.Region.Parts); n > 0 {
 				i := d.IntN(n)
@@ -276,23 +276,23 @@ func TestTheComparisonWithDecisionsFindsPlantedFaults(t *testing.T) {
 			}
 			return changes
 		},
-		"a region does not reach the names below": func(d random.Draw, changes []diff.Change) []diff.Change {
+		"a region does not reach the names below": func(d random.Draw, changes []analysis.Change) []analysis.Change {
 			c := &changes[d.IntN(len(changes))]
 			for i := range c.Region.Parts {
 				c.Region.Parts[i].Below = false
 			}
 			return changes
 		},
-		"a change has no calls from other sources": func(d random.Draw, changes []diff.Change) []diff.Change {
+		"a change has no calls from other sources": func(d random.Draw, changes []analysis.Change) []analysis.Change {
 			c := &changes[d.IntN(len(changes))]
 			for i := range c.Calls {
 				c.Calls[i].AnySource, c.Calls[i].OtherSources = false, false
 			}
 			return changes
 		},
-		"what widens is said to narrow": func(d random.Draw, changes []diff.Change) []diff.Change {
+		"what widens is said to narrow": func(d random.Draw, changes []analysis.Change) []analysis.Change {
 			c := &changes[d.IntN(len(changes))]
-			c.Kind = diff.Widened + diff.Narrowed - min(c.Kind, diff.Narrowed)
+			c.Kind = analysis.Widened + analysis.Narrowed - min(c.Kind, analysis.Narrowed)
 			return changes
 		},
 	}
@@ -302,7 +302,7 @@ func TestTheComparisonWithDecisionsFindsPlantedFaults(t *testing.T) {
 			for seed := range uint64(100) {
 				d := random.New(seed)
 				before, after := twoSets(d)
-				if changes, err := diff.Compare(before, after); err == nil && len(changes) > 0 {
+				if changes, err := analysis.Compare(before, after); err == nil && len(changes) > 0 {
 					verifyChanges(&found, plant(d, changes), before, after, allCalls())
 				}
 			}
@@ -318,7 +318,7 @@ func TestASetIsNotDifferentFromItself(t *testing.T) {
 		policies := d.Policies()
 		after := slices.Clone(policies)
 		d.Shuffle(len(after), func(i, j int) { after[i], after[j] = after[j], after[i] })
-		if changes, err := diff.Compare(policies, after); err != nil || len(changes) > 0 {
+		if changes, err := analysis.Compare(policies, after); err != nil || len(changes) > 0 {
 			t.Errorf("%d changes, %v: %+v", len(changes), err, changes)
 		}
 	})

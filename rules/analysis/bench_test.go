@@ -1,4 +1,4 @@
-package diff_test
+package analysis_test
 
 import (
 	"bytes"
@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/rules"
-	"registrationpolicy.dev/operator/rules/diff"
+	"registrationpolicy.dev/operator/rules/analysis"
 )
 
 // largeSets returns policies with ten domains each and one deny list, and the same with a thousandth of the list
@@ -45,7 +45,7 @@ func BenchmarkCompare(b *testing.B) {
 			before, after := largeSets(size.policies, size.entries)
 			b.ReportAllocs()
 			for b.Loop() {
-				changes, err := diff.Compare(before, after)
+				changes, err := analysis.Compare(before, after)
 				if err != nil || len(changes) != 2 {
 					b.Fatalf("%d changes, %v", len(changes), err)
 				}

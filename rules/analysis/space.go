@@ -1,4 +1,4 @@
-package diff
+package analysis
 
 import (
 	"encoding/binary"
@@ -92,7 +92,7 @@ func nameOf(key string) string {
 	return strings.Join(labels, ".")
 }
 
-func newSpace(sides *[2]side) *space {
+func newSpace(sides []side) *space {
 	s := &space{addresses: map[int][]addressClass{}}
 	s.states.init()
 	mentions := s.mentionsOf(sides)
@@ -102,8 +102,8 @@ func newSpace(sides *[2]side) *space {
 	return s
 }
 
-// mentionsOf returns all names and addresses of both sides. A list that several policies use is read once.
-func (s *space) mentionsOf(sides *[2]side) []mention {
+// mentionsOf returns all names and addresses of all sides. A list that several policies use is read once.
+func (s *space) mentionsOf(sides []side) []mention {
 	type listUse struct {
 		digest string
 		denies bool

@@ -1,4 +1,4 @@
-package diff_test
+package analysis_test
 
 import (
 	"slices"
@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/rules"
-	"registrationpolicy.dev/operator/rules/diff"
+	"registrationpolicy.dev/operator/rules/analysis"
 )
 
 func policy(name string, allow ...string) rules.Policy {
@@ -20,7 +20,7 @@ func with(p rules.Policy, change func(*rules.Policy)) rules.Policy {
 	return p
 }
 
-var anySource = []diff.Calls{
+var anySource = []analysis.Calls{
 	{Request: rules.SelfServiceRegistration, AnySource: true}, {Request: rules.ProgressiveProfile, AnySource: true},
 }
 
@@ -28,61 +28,61 @@ func TestCompare(t *testing.T) {
 	denying := func(domains ...string) rules.Policy {
 		return with(policy("p", "*"), func(p *rules.Policy) { p.Deny.Domains = domains })
 	}
-	type parts = []diff.Part
+	type parts = []analysis.Part
 	for sentence, test := range map[string]struct {
 		before, after []rules.Policy
-		kind          diff.Kind
+		kind          analysis.Kind
 		parts         parts
 		witness       []string
-		calls         []diff.Calls
+		calls         []analysis.Calls
 	}{
 		"a domain more is allowed": {
 			[]rules.Policy{policy("p", "acme.com")}, []rules.Policy{policy("p", "acme.com", "beta.example")},
-			diff.Widened, parts{{Name: "beta.example", Self: true}}, []string{"user@beta.example"}, anySource,
+			analysis.Widened, parts{{Name: "beta.example", Self: true}}, []string{"user@beta.example"}, anySource,
 		},
 		"a domain less is allowed": {
 			[]rules.Policy{policy("p", "acme.com", "*.acme.com")}, []rules.Policy{policy("p", "acme.com")},
-			diff.Narrowed, parts{{Name: "acme.com", Below: true}}, []string{"user@a.acme.com"}, anySource,
+			analysis.Narrowed, parts{{Name: "acme.com", Below: true}}, []string{"user@a.acme.com"}, anySource,
 		},
 		"everybody is let in, with exceptions": {
 			nil, []rules.Policy{denying("evil.example")},
-			diff.Widened, parts{{Self: true, Below: true}, {Except: true, Name: "evil.example", Self: true, Below: true}},
+			analysis.Widened, parts{{Self: true, Below: true}, {Except: true, Name: "evil.example", Self: true, Below: true}},
 			[]string{"user@example.com"}, anySource,
 		},
 		"an exception inside of what is denied": {
 			[]rules.Policy{denying("acme.com")},
 			[]rules.Policy{with(denying("acme.com"), func(p *rules.Policy) { p.Allow.Addresses = []string{"Jo+*@acme.com"} })},
-			diff.Widened, parts{{Name: "acme.com", Local: "jo+*"}}, []string{"jo@acme.com"}, anySource,
+			analysis.Widened, parts{{Name: "acme.com", Local: "jo+*"}}, []string{"jo@acme.com"}, anySource,
 		},
 		"another text": {
 			[]rules.Policy{policy("p", "acme.com")},
 			[]rules.Policy{with(policy("p", "acme.com"), func(p *rules.Policy) { p.Message = "No." })},
-			diff.OtherText, parts{{Self: true, Below: true}, {Except: true, Name: "acme.com", Self: true}},
+			analysis.OtherText, parts{{Self: true, Below: true}, {Except: true, Name: "acme.com", Self: true}},
 			[]string{"user@a.acme.com"}, anySource,
 		},
 		"another source": {
 			[]rules.Policy{with(policy("p", "acme.com"), func(p *rules.Policy) { p.Sources = []string{"rul1"} })},
 			[]rules.Policy{with(policy("p", "acme.com"), func(p *rules.Policy) { p.Sources = []string{"rul1", "rul2"} })},
-			diff.Widened, parts{{Name: "acme.com", Self: true}}, []string{"user@acme.com"},
-			[]diff.Calls{
+			analysis.Widened, parts{{Name: "acme.com", Self: true}}, []string{"user@acme.com"},
+			[]analysis.Calls{
 				{Request: rules.SelfServiceRegistration, Sources: []string{"rul2"}}, {Request: rules.ProgressiveProfile, Sources: []string{"rul2"}},
 			},
 		},
 		"only a pair of addresses differs": {
 			[]rules.Policy{policy("p", "acme.com", "beta.example")}, []rules.Policy{policy("p", "acme.com"), policy("q", "beta.example")},
-			diff.Narrowed, nil, []string{"user@beta.example", "user@acme.com"}, anySource,
+			analysis.Narrowed, nil, []string{"user@beta.example", "user@acme.com"}, anySource,
 		},
 		"the longest names": {
 			[]rules.Policy{policy("p", "acme.com")}, []rules.Policy{policy("p", "acme.com", long(252))},
-			diff.Widened, parts{{Name: long(252), Self: true}}, []string{"a@" + long(252)}, anySource,
+			analysis.Widened, parts{{Name: long(252), Self: true}}, []string{"a@" + long(252)}, anySource,
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			changes, err := diff.Compare(test.before, test.after)
+			changes, err := analysis.Compare(test.before, test.after)
 			if err != nil {
 				t.Fatal(err)
 			}
-			at := slices.IndexFunc(changes, func(c diff.Change) bool { return c.Kind == test.kind })
+			at := slices.IndexFunc(changes, func(c analysis.Change) bool { return c.Kind == test.kind })
 			if at < 0 {
 				t.Fatalf("no change of kind %d in %+v", test.kind, changes)
 			}
@@ -98,7 +98,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-func sameCalls(a, b diff.Calls) bool {
+func sameCalls(a, b analysis.Calls) bool {
 	return a.Request == b.Request && a.AnySource == b.AnySource && a.OtherSources == b.OtherSources && slices.Equal(a.Sources, b.Sources)
 }
 
@@ -118,9 +118,9 @@ func TestANameThatNoAddressCanHaveIsNoChange(t *testing.T) {
 		"a domain of 253 bytes leaves no local part": policy("p", "acme.com", long(253)),
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			changes, err := diff.Compare([]rules.Policy{policy("p", "acme.com")}, []rules.Policy{after})
+			changes, err := analysis.Compare([]rules.Policy{policy("p", "acme.com")}, []rules.Policy{after})
 			for _, c := range changes {
-				if c.Kind == diff.Widened || c.Kind == diff.Narrowed {
+				if c.Kind == analysis.Widened || c.Kind == analysis.Narrowed {
 					t.Errorf("%+v, %v", c, err)
 				}
 			}

@@ -1,4 +1,4 @@
-package diff
+package analysis
 
 import (
 	"slices"
@@ -31,37 +31,36 @@ type Part struct {
 	Local string
 }
 
-// regions sets the regions of all changes of one address.
-func (c *comparison) regions() {
-	r := regionBuilder{space: c.space, changes: c.changes, of: map[stateID][]int{}}
-	for number, ch := range c.changes {
-		for _, state := range ch.states {
-			if in := r.of[state]; len(in) == 0 || in[len(in)-1] != number {
-				r.of[state] = append(in, number)
-			}
+// regionsOf returns the region of each set of states, built in one pass over the nodes.
+func (s *space) regionsOf(sets [][]stateID) []Region {
+	r := regionBuilder{space: s, regions: make([]Region, len(sets)), of: map[stateID][]int{}}
+	for number, states := range sets {
+		for _, state := range states {
+			r.of[state] = append(r.of[state], number)
 		}
 	}
 	if len(r.of) == 0 {
-		return
+		return r.regions
 	}
-	r.effective = make([]stateID, len(c.space.nodes))
-	for at := range c.space.nodes {
+	r.effective = make([]stateID, len(s.nodes))
+	for at := range s.nodes {
 		r.addNode(at)
 	}
+	return r.regions
 }
 
-// regionBuilder builds the regions of changes in one pass over the nodes.
+// regionBuilder builds regions.
 type regionBuilder struct {
 	space     *space
-	changes   []*change
-	of        map[stateID][]int // the sorted numbers of the changes of a state
+	regions   []Region
+	of        map[stateID][]int // the sorted numbers of the regions that a state is in
 	effective []stateID         // for each node the state of the names below it: that of a parent if there are no such names
 }
 
-// noState is the state around the root: no change has it.
+// noState is the state around the root: no region has it.
 const noState stateID = -1
 
-// addNode adds the parts of a node and of the addresses at it. A part is needed where a change begins or ends.
+// addNode adds the parts of a node and of the addresses at it. A part is needed where a region begins or ends.
 func (r *regionBuilder) addNode(at int) {
 	n := &r.space.nodes[at]
 	around := noState
@@ -132,7 +131,7 @@ func (r *regionBuilder) addAddresses(at int, domain stateID) {
 	}
 }
 
-// differ reports whether two states belong to different changes.
+// differ reports whether two states are in different regions.
 func (r *regionBuilder) differ(a, b stateID) bool { return a != b && !slices.Equal(r.of[a], r.of[b]) }
 
 func (r *regionBuilder) has(state stateID, number int) bool {
@@ -140,7 +139,7 @@ func (r *regionBuilder) has(state stateID, number int) bool {
 	return found
 }
 
-// among returns the numbers of the changes of some states.
+// among returns the numbers of the regions that have some of these states.
 func (r *regionBuilder) among(states ...stateID) map[int]bool {
 	var numbers map[int]bool
 	for _, state := range states {
@@ -155,7 +154,7 @@ func (r *regionBuilder) among(states ...stateID) map[int]bool {
 }
 
 func (r *regionBuilder) add(number int, part Part) {
-	region := &r.changes[number].Region
+	region := &r.regions[number]
 	if len(region.Parts) == maxParts {
 		region.More++
 		return

@@ -1,13 +1,4 @@
-// Package diff compares two sets of policies by their meaning: it finds every call that they decide differently.
-//
-// The result is complete, not sampled. The entries of both sets divide all addresses into a finite number of classes:
-// two addresses that the same entries match are decided alike. For each class the package decides one address, the
-// witness, under both sets with [rules.Snapshot.Decide]. Calls with two addresses follow from the verdicts of the
-// policies on each class, and each reported pair is decided in the same way.
-//
-// Data flows one way: policies → [space], the classes of addresses → [context], the kinds of calls → changes of one
-// address, changes of pairs → [Change] values, each with a [Region].
-package diff
+package analysis
 
 import (
 	"cmp"
@@ -45,52 +36,24 @@ type Change struct {
 	Witness []Witness
 }
 
-// Result is the meaning of a decision, and its cause.
-type Result struct {
-	// Outcome and Reason are as in [rules.Decision].
-	Outcome rules.Outcome
-	Reason  rules.Reason
-	// Policy and Entry are the cause: see [rules.Decision].
-	Policy rules.PolicyName
-	Entry  rules.Entry
-	// Message is the policy's text for the person; "" means the built-in text for the reason.
-	Message string
-	// Profile is the JSON object of the attributes that Okta sets, or "".
-	Profile string
-}
-
-// Calls are the calls of one request type from some sources.
-type Calls struct {
-	// Request is the request type.
-	Request rules.RequestType
-	// AnySource: all sources. Otherwise Sources are meant, and with OtherSources also those that no policy names.
-	AnySource    bool
-	Sources      []string
-	OtherSources bool
-}
-
-// Witness is an address of a class.
-type Witness struct {
-	// Address is one that a call can have.
-	Address string
-	// Personal: the local part comes from an entry of a policy or a list. Otherwise it is made up.
-	Personal bool
-}
-
 // Compare returns the changes from one set of policies to another: first those that widen, then those that narrow, then
 // the others. No change means that both sets decide every call with one or two addresses alike.
 //
 // It fails only if a decision contradicts the computed one, which is a fault of this package.
 func Compare(before, after []rules.Policy) ([]Change, error) {
-	c := newComparison(before, after)
+	c := &comparison{problem: newProblem(nil, before, after), kinds: map[stateInContext]uint8{}}
 	c.single()
 	if err := c.pairs(); err != nil {
 		return nil, err
 	}
-	c.regions()
-	changes := make([]Change, len(c.changes))
+	states := make([][]stateID, len(c.changes))
 	for i, found := range c.changes {
-		changes[i] = found.Change
+		states[i] = found.states
+	}
+	changes := make([]Change, len(c.changes))
+	for i, region := range c.space.regionsOf(states) {
+		changes[i] = c.changes[i].Change
+		changes[i].Region = region
 	}
 	slices.SortStableFunc(changes, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(len(a.Witness), len(b.Witness)),
@@ -110,18 +73,10 @@ func (c *Change) cause() *Result {
 
 // comparison is the state of one [Compare].
 type comparison struct {
-	sides    [2]side
-	space    *space
-	contexts []context
+	problem
 	// kinds are those of the changes found for a state of the space, in each context, as bits.
 	kinds   map[stateInContext]uint8
 	changes []*change
-}
-
-// side is one of the two sets of policies.
-type side struct {
-	snapshot *rules.Snapshot
-	policies []*rules.Compiled // those in mode Enforce, by name
 }
 
 // change is a Change while it is collected.
@@ -133,26 +88,6 @@ type change struct {
 type stateInContext struct {
 	state   stateID
 	context int
-}
-
-func newComparison(before, after []rules.Policy) *comparison {
-	c := &comparison{kinds: map[stateInContext]uint8{}}
-	for i, policies := range [2][]rules.Policy{before, after} {
-		compiled := make([]*rules.Compiled, len(policies))
-		for j := range policies {
-			compiled[j] = rules.CompilePolicy(policies[j])
-		}
-		c.sides[i].snapshot = rules.Assemble(nil, compiled)
-		for _, p := range compiled {
-			if p.Mode() == rules.Enforce {
-				c.sides[i].policies = append(c.sides[i].policies, p)
-			}
-		}
-		slices.SortStableFunc(c.sides[i].policies, func(a, b *rules.Compiled) int { return a.Name().Compare(b.Name()) })
-	}
-	c.space = newSpace(&c.sides)
-	c.contexts = contextsOf(&c.sides)
-	return c
 }
 
 // kindOf returns how the answer changes, or 0 if it does not.
@@ -218,13 +153,5 @@ func (c *comparison) single() {
 				ch.Witness[0] = witness
 			}
 		}
-	}
-}
-
-// decide decides a call with these addresses in a context, under one side.
-func (c *comparison) decide(side, context int, witnesses ...Witness) Result {
-	d := c.sides[side].snapshot.Decide(c.contexts[context].call(witnesses))
-	return Result{
-		Outcome: d.Outcome, Reason: d.Reason, Policy: d.Policy, Entry: d.Entry, Message: d.Message, Profile: profileText(d.Profile),
 	}
 }
