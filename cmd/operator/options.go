@@ -16,6 +16,7 @@ import (
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/internal/budget"
+	"registrationpolicy.dev/operator/internal/optionerror"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
@@ -227,10 +228,8 @@ func (o *options) setNamespaces() {
 }
 
 func (o *options) validate() error {
-	var errs []string // strings, because all errors go into one line
-	bad := func(flag, format string, args ...any) {
-		errs = append(errs, fmt.Sprintf("--%s: %s", flag, fmt.Sprintf(format, args...)))
-	}
+	var invalid optionerror.Errors
+	bad := func(flag, format string, args ...any) { invalid.Add("--"+flag, format, args...) }
 	switch {
 	case o.policyDir == "" && o.namespace == "":
 		bad("namespace", "required outside of a pod (or give --policy-dir to run without a cluster)")
@@ -294,8 +293,5 @@ func (o *options) validate() error {
 	if o.shutdownTimeout <= 0 {
 		bad("shutdown-timeout", "%s is not above 0s: write a duration such as 5s", o.shutdownTimeout)
 	}
-	if len(errs) > 0 {
-		return errors.New(strings.Join(errs, "; "))
-	}
-	return nil
+	return optionerror.ByFlag(invalid.Err(), nil)
 }

@@ -21,14 +21,41 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// apiTimeout limits each API request. It is long for a person who waits.
+// apiTimeout limits each request to the API server, so that a person does not wait longer for a server that is
+// unreachable.
 const apiTimeout = 15 * time.Second
 
 // policySet holds the policies for an explanation.
 type policySet struct {
-	all          []policyfile.ReadPolicy // by name
-	origin       string                  // files or namespaces, for the warning that they have no policy
-	otherObjects []string                // objects of other kinds, each with its file and line
+	all             []policyfile.ReadPolicy // sorted by name
+	files           []string                // the values of --policies, unless the policies come from a cluster
+	namespaces      []string                // the namespaces of the cluster
+	emptyNamespaces []string                // those of them that have no policy
+	otherObjects    []string                // file, line and kind of each object of the files that is not a policy or list
+}
+
+// noPolicy returns the error about files or namespaces without a policy.
+func (f *policySet) noPolicy() error {
+	if len(f.files) > 0 {
+		return fmt.Errorf("no policy in %s: give a file or directory that has RegistrationPolicies; "+
+			"an operator without a policy denies every registration", strings.Join(f.files, ", "))
+	}
+	return fmt.Errorf("no policy in namespace %s: apply one, or choose another --namespace or --context; "+
+		"an operator without a policy denies every registration", strings.Join(f.namespaces, ", "))
+}
+
+// warnings returns the warnings about what was read.
+func (f *policySet) warnings() []string {
+	var warnings []string
+	for _, other := range f.otherObjects {
+		warnings = append(warnings, "ignored, because it is not a policy: "+other)
+	}
+	if len(f.all) > 0 {
+		for _, namespace := range f.emptyNamespaces {
+			warnings = append(warnings, "no policy in namespace "+namespace)
+		}
+	}
+	return warnings
 }
 
 func (f *policySet) rules() []rules.Policy {
@@ -46,7 +73,7 @@ func (o *explainOptions) readPolicies(ctx context.Context, stdin io.Reader) (*po
 	}
 	found := &policySet{}
 	if len(o.policies) > 0 {
-		found.origin = strings.Join(o.policies, ", ")
+		found.files = o.policies
 		if found.all, err = reader.ReadFiles(ctx, o.policies, stdin); err != nil {
 			return nil, err
 		}
@@ -70,7 +97,7 @@ func (o *explainOptions) readCluster(ctx context.Context, reader *policyfile.Off
 		namespaces = []string{namespace}
 	}
 	namespaces = slices.Compact(slices.Sorted(slices.Values(namespaces)))
-	found.origin = "namespace " + strings.Join(namespaces, ", ")
+	found.namespaces = namespaces
 	cluster, err := client.New(config, client.Options{Mapper: policyobject.Mapper()})
 	if err != nil {
 		return fmt.Errorf("kubeconfig: %w", err)
@@ -89,12 +116,16 @@ func (o *explainOptions) readCluster(ctx context.Context, reader *policyfile.Off
 		if err != nil {
 			return listError(err, "configmaps", namespace, config.Host)
 		}
+		if len(policies) == 0 {
+			found.emptyNamespaces = append(found.emptyNamespaces, namespace)
+		}
 		found.all = append(found.all, policies...)
 	}
 	return nil
 }
 
-// listError turns an API error into a message with the fix. The resource is that of policies, or configmaps.
+// listError turns an error of the API server into a sentence with the fix. The resource is the one that could not be
+// listed: that of policies, or configmaps.
 func listError(err error, resource, namespace, host string) error {
 	switch {
 	case apierrors.IsNotFound(err):

@@ -8,17 +8,62 @@ import (
 
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/internal/policyfile"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
 
-// explanation has the decision about a call, and everything that led to it.
+// evaluation holds the compiled policies, for the explanation of any number of calls.
+type evaluation struct {
+	policies    *policySet
+	bounded     map[rules.PolicyName]rules.Policy // the policies as --namespace-sources limits them
+	snapshot    *rules.Snapshot
+	enforceable map[rules.PolicyName]bool
+	rejections  map[rules.PolicyName][]rules.Rejection // the parts of policies that are not in force
+}
+
+// evaluate compiles the policies within the scopes of --namespace-sources.
+func (o *explainOptions) evaluate(policies *policySet, scopes policyobject.Scopes) *evaluation {
+	bounded, rejections := scopes.BoundAll(policies.rules())
+	snapshot, rejected := rules.Compile(bounded)
+	e := &evaluation{
+		policies: policies, snapshot: snapshot, bounded: map[rules.PolicyName]rules.Policy{},
+		enforceable: map[rules.PolicyName]bool{}, rejections: map[rules.PolicyName][]rules.Rejection{},
+	}
+	for _, policy := range bounded {
+		e.bounded[policy.PolicyName] = policy
+	}
+	for _, summary := range snapshot.Policies() {
+		e.enforceable[summary.PolicyName] = summary.Enforceable
+	}
+	for _, rejection := range append(rejections, rejected...) {
+		e.rejections[rejection.Policy] = append(e.rejections[rejection.Policy], rejection)
+	}
+	return e
+}
+
+// notInForce describes the parts of a policy that are not in force.
+func (e *evaluation) notInForce(p *policyfile.ReadPolicy) []rejectionReport {
+	var reports []rejectionReport
+	if p.NotUnderstood != "" {
+		reports = append(reports, rejectionReport{Message: p.NotUnderstood})
+	}
+	for _, rejection := range e.rejections[p.PolicyName] {
+		reports = append(reports, rejectionReport{rejection.Path, rejection.Message, p.Place(rejection.Path)})
+	}
+	return reports
+}
+
+// hasRejections reports whether a part of any policy is not in force.
+func (e *evaluation) hasRejections() bool {
+	return slices.ContainsFunc(e.policies.all, func(p policyfile.ReadPolicy) bool { return len(e.notInForce(&p)) > 0 })
+}
+
+// explanation is the decision about a call, with the policies that led to it.
 type explanation struct {
-	call       explainedCall
-	policies   *policySet
-	bounded    []rules.Policy // the policies within --namespace-sources
-	snapshot   *rules.Snapshot
-	rejections []rules.Rejection
-	preview    hookserver.Preview
+	*evaluation
+	call    *explainedCall
+	preview hookserver.Preview
 }
 
 // The report is the output of -o json and -o yaml, a part of the interface that docs/reference/regpol-explain.md
@@ -189,10 +234,6 @@ func (e *explanation) addPolicies(r *report) {
 	for _, a := range traces {
 		byName[a.PolicyName] = append(byName[a.PolicyName], a)
 	}
-	enforceable := map[rules.PolicyName]bool{}
-	for _, summary := range e.snapshot.Policies() {
-		enforceable[summary.PolicyName] = summary.Enforceable
-	}
 	for i := range e.policies.all {
 		p := &e.policies.all[i]
 		report := policyReport{
@@ -201,8 +242,8 @@ func (e *explanation) addPolicies(r *report) {
 		if report.Mode == "" {
 			report.Mode = rules.Enforce
 		}
-		if at := slices.IndexFunc(e.bounded, func(b rules.Policy) bool { return b.PolicyName == p.PolicyName }); at >= 0 {
-			report.Sources = e.bounded[at].Sources
+		if bounded, found := e.bounded[p.PolicyName]; found {
+			report.Sources = bounded.Sources
 		}
 		for _, request := range p.RequestTypes {
 			report.RequestTypes = append(report.RequestTypes, string(request))
@@ -210,7 +251,7 @@ func (e *explanation) addPolicies(r *report) {
 		for _, a := range byName[p.PolicyName] {
 			trace := traceReport{
 				RequestType: a.Request, Role: a.Role, By: a.By.String(),
-				blockedBy: a.By != rules.PolicyName{} && !enforceable[a.By],
+				blockedBy: a.By != rules.PolicyName{} && !e.enforceable[a.By],
 			}
 			for _, v := range a.Verdicts {
 				trace.Verdicts = append(trace.Verdicts, e.verdict(i, v))
@@ -222,14 +263,7 @@ func (e *explanation) addPolicies(r *report) {
 				report.WouldBe = &wouldBeReport{would.Outcome.String(), would.Reason}
 			}
 		}
-		if p.NotUnderstood != "" {
-			report.NotInForce = append(report.NotInForce, rejectionReport{Message: p.NotUnderstood})
-		}
-		for _, rejection := range e.rejections {
-			if rejection.Policy == p.PolicyName {
-				report.NotInForce = append(report.NotInForce, rejectionReport{rejection.Path, rejection.Message, p.Place(rejection.Path)})
-			}
-		}
+		report.NotInForce = e.notInForce(p)
 		r.Policies = append(r.Policies, report)
 	}
 }
@@ -290,25 +324,15 @@ func (e *explanation) addPerson(r *report) {
 
 func (e *explanation) addWarnings(r *report) {
 	warn := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
-	if len(e.policies.all) == 0 {
-		warn("no policy in %s: every registration is denied", e.policies.origin)
-	}
 	for i := range r.Policies {
 		if p := &r.Policies[i]; len(p.NotInForce) > 0 {
 			warn("a part of %s is not in force: %s", p.Policy, p.NotInForce[0].describe())
 		}
 	}
-	for _, other := range e.policies.otherObjects {
-		warn("ignored, because it is not a policy: %s", other)
-	}
+	r.Warnings = append(r.Warnings, e.policies.warnings()...)
 	if r.Call.Contradictory {
 		warn("the call's requestType is unknown or contradicts its data: the decision follows the data, and sets no profile attributes")
 	}
-}
-
-// hasRejections reports whether a part of any policy is not in force.
-func (r *report) hasRejections() bool {
-	return slices.ContainsFunc(r.Policies, func(p policyReport) bool { return len(p.NotInForce) > 0 })
 }
 
 func (n rejectionReport) describe() string {

@@ -42,7 +42,9 @@ func run(args []string, s streams) int {
 		code = exit.code
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(s.err, "regpol: "+text)
+		for line := range strings.SplitSeq(text, "\n") { // several flags or files can be wrong
+			fmt.Fprintln(s.err, "regpol: "+line)
+		}
 	}
 	return code
 }
@@ -54,8 +56,9 @@ func newRoot(program string, s streams) *cobra.Command {
 		Short: "Explain and try decisions about who may sign up to an Okta org",
 		Long: `Explain and try decisions about who may sign up to an Okta org.
 
-Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of the policies or the hook, which is printed. The
-verbs of lists: 0 done, 1 refused, 2 as above, 3 the source or the API server failed.`,
+Exit codes: 0 allowed, 1 denied, 2 wrong usage, unreadable input or no policy, 3 a fault of the policies or the hook, which is
+printed. The verbs of lists: 0 done, 1 refused, 2 as above, 3 the source or the API server failed. "go run" makes 1 of all but 0:
+build the program (make build) for a script.`,
 		Example: `  # Explain a decision with the policies in a directory
   regpol explain jo@acme.com --policies config/samples/quickstart
 

@@ -96,7 +96,6 @@ func TestWrongUsageSaysWhatToWrite(t *testing.T) {
 		{[]string{"lists", "sync", "a", "b", "c"}, `give the NAME of a list, and then a FILE, a URL, or - for standard input; see regpol lists sync --help`},
 		{[]string{"lists", "rollback"}, `give the NAME of a list, and at most one DIGEST; see regpol lists rollback --help`},
 		{[]string{"lists", "rollback", "a", "b", "c"}, `give the NAME of a list, and at most one DIGEST; see regpol lists rollback --help`},
-		{[]string{"explain", "a", "b"}, `give one address; see regpol explain --help`},
 		{[]string{"explain", "a", "-q"}, `there is no flag -q; see regpol explain --help`},
 		{[]string{"explain", "a", "--policies"}, `--policies has no value: write --policies=VALUE; see regpol explain --help`},
 		{[]string{"explain", "a", "--observe=x"}, `--observe: "x" is not true or false: write --observe=true; see regpol explain --help`},
