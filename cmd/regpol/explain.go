@@ -27,9 +27,7 @@ type explainOptions struct {
 	arguments   []string // the addresses of the command line
 	addressFile string   // the file of --addresses
 
-	policies        []string
-	cluster         clusterOptions
-	watchNamespaces []string
+	policySource
 
 	attributes       []string
 	namespaceSources []string
@@ -108,11 +106,8 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	flags.StringVar(&o.addressFile, "addresses", "", "file with one address a line, # for comments; - is standard input")
 	o.addFlags(flags, "none, which no policy can name")
 
-	flags.StringArrayVar(&o.policies, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
-	flags.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl")
-	flags.StringVar(&o.cluster.context, "context", "", "context of the kubeconfig; default: the current one")
-	flags.StringVarP(&o.cluster.namespace, "namespace", "n", "", "namespace of the policies; default: that of the context")
-	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces of the policies, if the operator watches several")
+	flags.StringArrayVar(&o.paths, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
+	o.addClusterFlags(flags)
 
 	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
 	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
@@ -136,9 +131,9 @@ func (o *explainOptions) validate() error {
 		return errors.New("give an ADDRESS, a file of them with --addresses, or a call from Okta with -f REQUEST.json; see regpol explain --help")
 	case len(o.arguments) > 1 && o.login != "":
 		return errors.New("--login belongs to one address: give one ADDRESS with it")
-	case o.request == "-" && slices.Contains(o.policies, "-"):
+	case o.request == "-" && slices.Contains(o.paths, "-"):
 		return errors.New("-f and --policies cannot both read standard input")
-	case o.addressFile == "-" && slices.Contains(o.policies, "-"):
+	case o.addressFile == "-" && slices.Contains(o.paths, "-"):
 		return errors.New("--addresses and --policies cannot both read standard input")
 	}
 	return cmp.Or(validChoice("--shape", o.shape, shapes), validChoice("-o", o.output, outputs))
@@ -162,7 +157,7 @@ func (o *explainOptions) run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	policies, err := o.readPolicies(ctx, s.in)
+	policies, err := o.policySource.read(ctx, s.in)
 	if err != nil {
 		return err
 	}

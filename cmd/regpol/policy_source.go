@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -25,10 +26,25 @@ import (
 // unreachable.
 const apiTimeout = 15 * time.Second
 
-// policySet holds the policies for an explanation.
+// policySource holds the flags that say where policies come from.
+type policySource struct {
+	paths           []string // files and directories; without any, the cluster
+	cluster         clusterOptions
+	watchNamespaces []string
+}
+
+// addClusterFlags adds the flags that select a cluster and namespaces.
+func (o *policySource) addClusterFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl")
+	flags.StringVar(&o.cluster.context, "context", "", "context of the kubeconfig; default: the current one")
+	flags.StringVarP(&o.cluster.namespace, "namespace", "n", "", "namespace of the policies; default: that of the context")
+	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces of the policies, if the operator watches several")
+}
+
+// policySet holds the policies that a verb has read.
 type policySet struct {
 	all             []policyfile.ReadPolicy // sorted by name
-	files           []string                // the values of --policies, unless the policies come from a cluster
+	files           []string                // the files and directories, unless the policies come from a cluster
 	namespaces      []string                // the namespaces of the cluster
 	emptyNamespaces []string                // those of them that have no policy
 	otherObjects    []string                // file, line and kind of each object of the files that is not a policy or list
@@ -66,15 +82,15 @@ func (f *policySet) rules() []rules.Policy {
 	return policies
 }
 
-func (o *explainOptions) readPolicies(ctx context.Context, stdin io.Reader) (*policySet, error) {
+func (o *policySource) read(ctx context.Context, stdin io.Reader) (*policySet, error) {
 	reader, err := policyfile.NewOffline()
 	if err != nil {
 		return nil, err
 	}
 	found := &policySet{}
-	if len(o.policies) > 0 {
-		found.files = o.policies
-		if found.all, err = reader.ReadFiles(ctx, o.policies, stdin); err != nil {
+	if len(o.paths) > 0 {
+		found.files = o.paths
+		if found.all, err = reader.ReadFiles(ctx, o.paths, stdin); err != nil {
 			return nil, err
 		}
 		found.otherObjects = reader.Others()
@@ -86,7 +102,7 @@ func (o *explainOptions) readPolicies(ctx context.Context, stdin io.Reader) (*po
 }
 
 // readCluster reads policies and their lists from a cluster, as the operator does.
-func (o *explainOptions) readCluster(ctx context.Context, reader *policyfile.Offline, found *policySet) error {
+func (o *policySource) readCluster(ctx context.Context, reader *policyfile.Offline, found *policySet) error {
 	config, namespace, err := o.cluster.load(
 		errors.New("no policies: give files with --policies, or a cluster with --kubeconfig or KUBECONFIG"))
 	if err != nil {
