@@ -64,7 +64,7 @@ Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage,
   regpol diff config/samples/quickstart config/samples/one-company.yaml -o markdown
 
   # What applying the files would change in a cluster
-  regpol diff policies -n okta-registration`,
+  regpol diff config/samples/quickstart -n okta-registration`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
 			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil {
@@ -166,7 +166,8 @@ func notInForceOf(side string, set *policySet, bounded []rules.Policy, rejection
 		if i := slices.IndexFunc(set.all, func(p policyfile.ReadPolicy) bool { return p.PolicyName == rejection.Policy }); i >= 0 {
 			at = set.all[i].Place(rejection.Path)
 		}
-		warnings = append(warnings, fmt.Sprintf("%s: %s: not in force: %s", side, cmp.Or(at, rejection.Policy.String()+" "+rejection.Path), rejection.Message))
+		at = cmp.Or(at, rejection.Policy.String()+" "+rejection.Path)
+		warnings = append(warnings, fmt.Sprintf("%s: %s: not in force: %s", side, at, rejection.Message))
 	}
 	for i := range set.all {
 		if why := set.all[i].NotUnderstood; why != "" {

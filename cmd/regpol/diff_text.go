@@ -36,11 +36,15 @@ func (r *diffReport) summary() string {
 			counts = append(counts, fmt.Sprintf("%d %s", n, k.count))
 		}
 	}
-	changes := "changes"
-	if len(r.Changes) == 1 {
-		changes = "change"
+	return counted(len(r.Changes), "change", "changes") + ": " + strings.Join(counts, ", ")
+}
+
+// counted returns a number with its noun.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
 	}
-	return fmt.Sprintf("%d %s: %s", len(r.Changes), changes, strings.Join(counts, ", "))
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // text returns the report as text.
@@ -48,17 +52,21 @@ func (r *diffReport) text(coloured bool) []byte {
 	var w bytes.Buffer
 	fmt.Fprintln(&w, r.summary())
 	for _, k := range kindTexts {
-		heading := false
+		if r.Counts[kindNames[k.kind]] > 0 {
+			fmt.Fprintf(&w, "\n%s\n", k.ink.paint(k.heading, coloured))
+		}
+		left := 0
 		for i := range r.Changes {
-			c := &r.Changes[i]
-			if c.Kind != kindNames[k.kind] {
-				continue
+			switch c := &r.Changes[i]; {
+			case c.Kind != kindNames[k.kind]:
+			case k.kind == analysis.OtherText && len(c.Addresses) == 0 && !r.verbose:
+				left++ // these are many and matter least
+			default:
+				r.writeChange(&w, c)
 			}
-			if !heading {
-				heading = true
-				fmt.Fprintf(&w, "\n%s\n", k.ink.paint(k.heading, coloured))
-			}
-			r.writeChange(&w, c)
+		}
+		if left > 0 {
+			fmt.Fprintf(&w, "  %s with two addresses (-v prints them)\n", counted(left, "change of calls", "changes of calls"))
 		}
 	}
 	return w.Bytes()
@@ -69,8 +77,10 @@ func (r *diffReport) writeChange(w *bytes.Buffer, c *changeReport) {
 	fmt.Fprintf(w, "    before   %s\n", c.Before.describe())
 	fmt.Fprintf(w, "    after    %s\n", c.After.describe())
 	fmt.Fprintf(w, "    calls    %s\n", describeCalls(c.Calls))
-	fmt.Fprintf(w, "    example  %s\n", strings.Join(c.Example, " with login "))
+	fmt.Fprintf(w, "    example  %s\n", c.example())
 }
+
+func (c *changeReport) example() string { return strings.Join(c.Example, " with login ") }
 
 // maxParts is how many entries of a change the text has without -v.
 const maxParts = 8
@@ -78,7 +88,7 @@ const maxParts = 8
 // who describes the addresses of a change in one line.
 func (r *diffReport) who(c *changeReport) string {
 	if len(c.Addresses) == 0 {
-		return "calls with two addresses, each of which alone is decided as before, or changes in another way"
+		return "calls with two addresses; neither address alone changes in this way"
 	}
 	var with, without []string
 	shown := c.Addresses
@@ -186,9 +196,9 @@ func (r *diffReport) markdown() []byte {
 		fmt.Fprint(&w, "| addresses | before | after | calls | example |\n|---|---|---|---|---|\n")
 		for i := range r.Changes {
 			if c := &r.Changes[i]; c.Kind == kindNames[k.kind] {
-				cells := []string{r.who(c), c.Before.describe(), c.After.describe(), describeCalls(c.Calls), strings.Join(c.Example, " with login ")}
+				cells := []string{r.who(c), c.Before.describe(), c.After.describe(), describeCalls(c.Calls), c.example()}
 				for j := range cells {
-					cells[j] = markdownCell(cells[j])
+					cells[j] = escapeMarkdown.Replace(cells[j])
 				}
 				fmt.Fprintf(&w, "| %s |\n", strings.Join(cells, " | "))
 			}
@@ -198,7 +208,7 @@ func (r *diffReport) markdown() []byte {
 	return w.Bytes()
 }
 
-// markdownCell escapes what Markdown would take for markup in a cell of a table.
-func markdownCell(text string) string {
-	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "`", "\\`", "<", "&lt;", ">", "&gt;", "[", `\[`, "@", "@\u200b").Replace(text)
-}
+// escapeMarkdown escapes what Markdown would take for markup in a cell of a table. A space without width keeps an
+// address from becoming a mention of a user.
+var escapeMarkdown = strings.NewReplacer(
+	`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "`", "\\`", "<", "&lt;", ">", "&gt;", "[", `\[`, "@", "@\u200b")

@@ -157,7 +157,7 @@ func (o *explainOptions) run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	policies, err := o.policySource.read(ctx, s.in)
+	policies, err := o.read(ctx, s.in)
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,9 @@ build the program (make build) for a script.`,
   # The same with the policies of a cluster, in the namespace of the current context
   regpol explain jo@acme.com
 
+  # Who may newly sign up after a change of the policies
+  regpol diff config/samples/quickstart config/samples/one-company.yaml
+
   # Call a running hook as Okta would
   regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential
 
