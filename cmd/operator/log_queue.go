@@ -27,7 +27,7 @@ type logQueue struct {
 	to         io.Writer
 	lines      chan queuedLine
 	dropped    prometheus.Counter
-	unreported atomic.Int64 // dropped lines that have not been logged yet
+	unreported atomic.Int64 // the number of dropped lines that no log line has reported yet
 	logger     logr.Logger  // writes to the same writer, but not through the queue
 }
 
@@ -38,7 +38,7 @@ type queuedLine struct {
 }
 
 // newLogQueue returns a queue that writes to a writer until the process ends. It logs the number of dropped lines to
-// logger, which must write to the same writer directly.
+// logger, which must write to the same writer directly: through the queue, that line could be dropped too.
 func newLogQueue(to io.Writer, dropped prometheus.Counter, logger logr.Logger) *logQueue {
 	q := &logQueue{to: to, lines: make(chan queuedLine, maxQueuedLines), dropped: dropped, logger: logger}
 	go q.write()

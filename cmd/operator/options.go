@@ -36,7 +36,7 @@ type options struct {
 	scopeEntries    []string
 	scopes          policyobject.Scopes // parsed from scopeEntries
 	limitEntries    []string
-	limits          budget.Limits // parsed from limitEntries; shareMemory adds the other watched namespaces
+	limits          budget.Limits // parsed from limitEntries; shareMemory adds limits for the other watched namespaces
 	leaseName       string
 	replicaName     string
 	replicaUID      string
@@ -71,8 +71,8 @@ type options struct {
 	// version means that the operator only prints its version.
 	version bool
 
-	// unknownVariables are variables with envPrefix that belong to no flag. They are not an error, because Kubernetes
-	// sets some of that form for Services.
+	// unknownVariables are variables with envPrefix that belong to no flag. They are not an error: for a Service named
+	// registration-policy, Kubernetes sets REGISTRATION_POLICY_SERVICE_HOST in every pod of the namespace.
 	unknownVariables []string
 }
 
