@@ -27,7 +27,7 @@ var shapeNames = map[oktasim.Shape]string{
 type hookReport struct {
 	// Verdict is allowed, denied, or failed if Okta denies because it cannot use the hook.
 	Verdict string `json:"verdict"`
-	// ByDefault says that Okta allows because the answer has no action.
+	// ByDefault says that Okta allows although the answer has no command that allows or denies.
 	ByDefault bool `json:"byDefault,omitempty"`
 	// URL is the hook's URL without the query, which may hold a secret.
 	URL string `json:"url"`

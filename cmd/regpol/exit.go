@@ -6,7 +6,7 @@ const (
 	exitAllowed = 0
 	// exitDenied: the person may not register. Lists: refused by the guard.
 	exitDenied = 1
-	// exitUsage: wrong flags, or unreadable input; nothing was decided.
+	// exitUsage: wrong flags, unreadable input, or no policy; nothing was decided.
 	exitUsage = 2
 	// exitFault: the policies or the hook have a fault, which is printed, even if the person may register. Lists: the
 	// source or the API server failed.

@@ -336,7 +336,8 @@ func (p *policyReport) role(a *traceReport, source string) string {
 	return string(a.Role)
 }
 
-// verdictText describes the verdicts. Verdicts by the same entry are one part of the text.
+// verdictText describes the verdicts, for example: allows email and login by spec.allow.domains[0] "acme.com". It joins
+// the attributes that match the same entry.
 func (a *traceReport) verdictText() string {
 	var parts []string
 	for i := 0; i < len(a.Verdicts); {

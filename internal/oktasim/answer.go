@@ -10,7 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxAnswer is the size in bytes from which Okta refuses an answer: its 256 KB, taken as KiB.
+// MaxAnswer is a size in bytes: Okta refuses an answer of this size or more. Okta's documentation says 256 KB, which
+// this package takes as KiB.
 const MaxAnswer = 256 << 10
 
 // Commands of an answer.
