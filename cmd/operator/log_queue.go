@@ -21,8 +21,8 @@ const (
 )
 
 // logQueue writes log lines in the background, so that no call waits for the log. The reader of standard error can be
-// slow or can stop reading, for example a container runtime whose disk is full. Lines that do not fit are dropped and
-// counted, and their number is logged with the next line that is written.
+// slow or can stop reading, for example a container runtime whose disk is full. Lines that do not fit into the queue are
+// dropped and counted, and their number is logged with the next line that is written.
 type logQueue struct {
 	to         io.Writer
 	lines      chan queuedLine

@@ -139,7 +139,7 @@ func (o *options) flags() *pflag.FlagSet {
 	return flags
 }
 
-// hookFlags maps the options of the hook server to their flags.
+// hookFlags maps the fields of [hookserver.Options], which errors name, to their flags.
 var hookFlags = map[string]string{
 	"Texts.NotAllowed": "--text-not-allowed", "Texts.Invalid": "--text-invalid", "Texts.Unavailable": "--text-unavailable",
 	"Texts.Blank": "--text-blank", "Path": "--hook-path", "AuthHeader": "--hook-auth-header",
@@ -147,7 +147,7 @@ var hookFlags = map[string]string{
 }
 
 // parseOptions reads the arguments, and the environment for flags that are not among them, and checks the values.
-// Every error names its flag.
+// Every error names its flag or environment variable.
 func parseOptions(args, environ []string) (*options, error) {
 	o := &options{}
 	flags := o.flags()

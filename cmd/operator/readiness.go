@@ -46,8 +46,8 @@ type details struct {
 	PolicyError string `json:"policyError,omitempty"`
 	// Namespaces are the watched namespaces; absent with --policy-dir.
 	Namespaces []namespaceDetails `json:"namespaces,omitempty"`
-	// WatchProvenSecondsAgo is the longest time for which a watch has shown no sign of life. Namespaces that cannot be
-	// read do not count. It is absent until all watches have shown a sign of life.
+	// WatchProvenSecondsAgo is the time since the API server last sent something for the watch that has been silent for
+	// longest. Watches of namespaces that cannot be read do not count. It is absent until every watch has got something.
 	WatchProvenSecondsAgo *float64 `json:"watchProvenSecondsAgo,omitempty"`
 	// Stale means that WatchProvenSecondsAgo, or the age of the stored snapshot in force, is over --max-staleness.
 	Stale bool `json:"stale,omitempty"`
@@ -75,7 +75,7 @@ type namespaceDetails struct {
 	Synced string `json:"synced,omitempty"`
 	// Fault is the error with which the API server refuses reads; absent while it allows them.
 	Fault string `json:"fault,omitempty"`
-	// FaultSeconds is the time since the first such error.
+	// FaultSeconds is the time for which reads have been refused.
 	FaultSeconds float64 `json:"faultSeconds,omitempty"`
 }
 
@@ -99,7 +99,7 @@ const (
 type storedDetails struct {
 	// Since is the time at which the snapshot was written: when its rules came into force, before the process restarted.
 	Since time.Time `json:"since"`
-	// AgeSeconds is the time since then.
+	// AgeSeconds is the time since Since.
 	AgeSeconds float64 `json:"ageSeconds"`
 }
 

@@ -16,13 +16,13 @@ import (
 // evaluation holds the compiled policies, for the explanation of any number of calls.
 type evaluation struct {
 	policies    *policySet
-	bounded     map[rules.PolicyName]rules.Policy // the policies as --namespace-sources limits them
+	bounded     map[rules.PolicyName]rules.Policy // the policies, limited by --namespace-sources
 	snapshot    *rules.Snapshot
 	enforceable map[rules.PolicyName]bool
 	rejections  map[rules.PolicyName][]rules.Rejection // the parts of policies that are not in force
 }
 
-// evaluate compiles the policies within the scopes of --namespace-sources.
+// evaluate limits the policies by --namespace-sources (scopes), and compiles them.
 func (o *explainOptions) evaluate(policies *policySet, scopes policyobject.Scopes) *evaluation {
 	bounded, rejections := scopes.BoundAll(policies.rules())
 	snapshot, rejected := rules.Compile(bounded)
@@ -151,6 +151,7 @@ type (
 		Reason  rules.Reason `json:"reason"`
 	}
 
+	// rejectionReport is a part of a policy that is not in force.
 	rejectionReport struct {
 		Path    string `json:"path,omitempty"`
 		Message string `json:"message"`

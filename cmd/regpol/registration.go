@@ -10,7 +10,7 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// previewAddress is the address of a registration without one. Its domain is reserved for examples (RFC 2606).
+// previewAddress is the address of a call for which none was given. Its domain is reserved for examples (RFC 2606).
 const previewAddress = "preview@example.com"
 
 // The values of --shape.

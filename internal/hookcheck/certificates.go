@@ -85,7 +85,8 @@ func (t *trace) examineAuthority(report *Report, chain []*x509.Certificate, at t
 	case selfSigned(leaf):
 		report.add(SelfSigned, "%s is self-signed", subject(leaf))
 	case !selfSigned(top) && (len(top.IssuingCertificateURL) > 0 || len(chain) == 1 && len(t.options.Authorities) > 0):
-		// A certificate has a URL of its issuer's certificate if clients normally do not have that one already.
+		// A certificate has the URL of its issuer's certificate (RFC 5280 4.2.2.1) if the issuer is an intermediate CA, whose
+		// certificate clients do not have.
 		report.add(IncompleteChain, "the server sent %d of the chain's certificates, but not that of %s, which issued %s",
 			len(chain), name(top.Issuer.String()), subject(top))
 	default:

@@ -67,7 +67,7 @@ var byKind = map[oktasim.Kind]Name{
 	oktasim.KindCauseElsewhere:     CauseElsewhere,
 }
 
-// byStatus has the HTTP statuses for which there is a fault of their own.
+// byStatus maps each HTTP status that has a fault of its own to that fault.
 var byStatus = map[int]Name{
 	http.StatusBadRequest:            BadRequest,
 	http.StatusForbidden:             Forbidden,

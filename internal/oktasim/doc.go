@@ -5,7 +5,7 @@
 // without a call.
 //
 // The package follows Okta's documentation (https://developer.okta.com/docs/reference/registration-hook/ and the guides
-// that it links to). It shares no code with the operator's server: a test of one against the other fails if
-// either of them misreads the documentation. It was not tested against a live org. Comments mark with "inferred" what
-// the documentation does not say.
+// that it links to). It shares no code with the operator's server: a test of one against the other fails if either of
+// them misreads the documentation. It was not tested against a live org. Comments mark with "inferred" what the
+// documentation does not say.
 package oktasim

@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Defaults of a registration's identifiers. They are invented, in Okta's formats.
+// Default identifiers of a [Registration]. They are invented, in the formats of Okta.
 const (
 	defaultClassicSource = "reghawlks3zOkRrau0h7"
 	defaultSource        = "rul1bufGk5dJdRYw50g4"
@@ -23,7 +23,7 @@ const (
 // Registration is what the person typed into the form, and what Okta knows about the person. The zero value is a sign-up
 // on Identity Engine without login and email.
 type Registration struct {
-	// Shape says which of the three shapes the call has.
+	// Shape is the kind of the call.
 	Shape Shape
 	// Source is the id of Okta's enrolment policy or rule that calls. Unset: an invented id.
 	Source string
@@ -53,7 +53,7 @@ type Registration struct {
 	UserID string
 }
 
-// Call is an encoded call.
+// Call is a call as Okta sends it.
 type Call struct {
 	// Shape says how Okta reads the answer.
 	Shape Shape
@@ -146,9 +146,9 @@ func (r Registration) user() *user {
 	return u
 }
 
-// ParseCall returns the call with a recorded body, and reads its shape and request id. The shape follows from data,
+// ParseCall returns the call with a recorded body, and reads its shape and request id. It takes the shape from data,
 // because requestType is missing in Classic and wrong in one recorded call; the default is an Identity Engine sign-up.
-// It fails if the body is not a JSON object, or a member of another type stands where Okta has an object.
+// It fails if the body, or a member that is an object in Okta's calls, is not a JSON object.
 func ParseCall(body []byte) (Call, error) {
 	var e struct {
 		Body struct {
