@@ -1,7 +1,8 @@
 package v1alpha1
 
-// The form of an entry is checked by CEL rules, because only their messages can say what to write instead. The patterns
-// beside them are for editors and check the characters only. The maximal lengths bound the cost of the rules.
+// CEL rules check the form of an entry, because only their messages can say what to write instead. The patterns are for
+// editors and check only the characters. The maximum lengths keep the estimated cost of the CEL rules within the limit
+// of the API server.
 
 // Mode says whether a policy decides.
 //

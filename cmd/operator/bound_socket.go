@@ -12,8 +12,8 @@ import (
 const backlog = 1<<16 - 1
 
 // boundSocket is a TCP socket that is bound to an address but does not listen yet: the kernel refuses connections until
-// listen is called. If another process listens on the port, bindSocket fails. If it has only bound the port, bindSocket
-// succeeds and listen may fail.
+// listen is called. If another process listens on the port, bindSocket fails. If that process has only bound the port,
+// bindSocket succeeds and listen may fail.
 type boundSocket struct {
 	file *os.File // nil after listen
 	addr *net.TCPAddr

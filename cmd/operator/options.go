@@ -36,7 +36,7 @@ type options struct {
 	scopeEntries    []string
 	scopes          policyobject.Scopes // parsed from scopeEntries
 	limitEntries    []string
-	limits          budget.Limits // parsed from limitEntries; shareMemory adds the other watched namespaces
+	limits          budget.Limits // parsed from limitEntries; shareMemory adds limits for the other watched namespaces
 	leaseName       string
 	replicaName     string
 	replicaUID      string
@@ -71,8 +71,8 @@ type options struct {
 	// version means that the operator only prints its version.
 	version bool
 
-	// unknownVariables are variables with envPrefix that belong to no flag. They are not an error, because Kubernetes
-	// sets some of that form for Services.
+	// unknownVariables are variables with envPrefix that belong to no flag. They are not an error: for a Service named
+	// registration-policy, Kubernetes sets REGISTRATION_POLICY_SERVICE_HOST in every pod of the namespace.
 	unknownVariables []string
 }
 
@@ -139,7 +139,7 @@ func (o *options) flags() *pflag.FlagSet {
 	return flags
 }
 
-// hookFlags maps the options of the hook server to their flags.
+// hookFlags maps the fields of [hookserver.Options], which errors name, to their flags.
 var hookFlags = map[string]string{
 	"Texts.NotAllowed": "--text-not-allowed", "Texts.Invalid": "--text-invalid", "Texts.Unavailable": "--text-unavailable",
 	"Texts.Blank": "--text-blank", "Path": "--hook-path", "AuthHeader": "--hook-auth-header",
@@ -147,7 +147,7 @@ var hookFlags = map[string]string{
 }
 
 // parseOptions reads the arguments, and the environment for flags that are not among them, and checks the values.
-// Every error names its flag.
+// Every error names its flag or environment variable.
 func parseOptions(args, environ []string) (*options, error) {
 	o := &options{}
 	flags := o.flags()

@@ -69,7 +69,7 @@ func (o *callOptions) credential(stdin io.Reader) (_ string, dropped bool, _ err
 	return value, dropped, nil
 }
 
-// readInput reads a file, or standard input.
+// readInput reads at most maxInputBytes of a file, or of standard input if the name is -.
 func readInput(name string, stdin io.Reader) ([]byte, error) {
 	if name == "-" {
 		return io.ReadAll(io.LimitReader(stdin, maxInputBytes))
@@ -127,7 +127,8 @@ func readAuthorities(name string) ([]*x509.Certificate, error) {
 	return certificates, nil
 }
 
-// parseResolve parses HOST:PORT:ADDRESS[:PORT]. The first PORT may be http or https.
+// parseResolve parses the values of --resolve, HOST:PORT:ADDRESS[:PORT], and returns addresses by host:port. The first
+// PORT may be http or https.
 func parseResolve(entries []string) (map[string]netip.AddrPort, error) {
 	resolve := map[string]netip.AddrPort{}
 	for _, entry := range entries {

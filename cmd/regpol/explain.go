@@ -18,7 +18,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// exampleID takes the place of the random id of a decision, so that equal explanations are equal texts.
+// exampleID replaces the random id of a decision, so that two runs with the same input print the same text.
 const exampleID = "ID-OF-THE-DECISION"
 
 // explainOptions holds the flags of explain.
@@ -92,7 +92,7 @@ decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1
 	return command
 }
 
-// exclusiveFlags are groups of flags of which explain takes only one.
+// exclusiveFlags are pairs of flags that exclude each other.
 var exclusiveFlags = [][]string{
 	{"filename", "login"}, {"filename", "shape"}, {"filename", "addresses"}, {"login", "addresses"}, {"policies", "kubeconfig"},
 	{"policies", "context"}, {"policies", "namespace"}, {"policies", "watch-namespaces"}, {"namespace", "watch-namespaces"},
@@ -139,7 +139,7 @@ func (o *explainOptions) validate() error {
 	return cmp.Or(validChoice("--shape", o.shape, shapes), validChoice("-o", o.output, outputs))
 }
 
-// optionFlags maps options of the hook server to the flags that set them.
+// optionFlags maps the fields of [hookserver.Options], which errors name, to the flags that set them.
 var optionFlags = map[string]string{
 	"Texts.NotAllowed": "--text-not-allowed", "Texts.Invalid": "--text-invalid", "Texts.Unavailable": "--text-unavailable",
 	"Texts.Blank": "--text-blank", "AddressAttributes": "--address-attributes",

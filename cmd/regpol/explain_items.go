@@ -87,7 +87,7 @@ func (i *itemsWriter) end() error {
 	return err
 }
 
-// jsonItem returns an element of items. The first one follows the beginning of the object, and each other one a comma.
+// jsonItem returns an element of items, after the beginning of the object if it is the first, else after a comma.
 func jsonItem(r *report, first bool) ([]byte, error) {
 	var w bytes.Buffer
 	if first {
@@ -104,7 +104,7 @@ func jsonItem(r *report, first bool) ([]byte, error) {
 	return bytes.TrimSuffix(w.Bytes(), []byte("\n")), nil
 }
 
-// yamlItem returns an element of items. The first one follows the key of the list.
+// yamlItem returns an element of items, after the key items if it is the first.
 func yamlItem(r *report, first bool) ([]byte, error) {
 	text, err := yaml.Marshal(r)
 	if err != nil {

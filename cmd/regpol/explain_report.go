@@ -16,13 +16,13 @@ import (
 // evaluation holds the compiled policies, for the explanation of any number of calls.
 type evaluation struct {
 	policies    *policySet
-	bounded     map[rules.PolicyName]rules.Policy // the policies as --namespace-sources limits them
+	bounded     map[rules.PolicyName]rules.Policy // the policies, limited by --namespace-sources
 	snapshot    *rules.Snapshot
 	enforceable map[rules.PolicyName]bool
 	rejections  map[rules.PolicyName][]rules.Rejection // the parts of policies that are not in force
 }
 
-// evaluate compiles the policies within the scopes of --namespace-sources.
+// evaluate limits the policies by --namespace-sources (scopes), and compiles them.
 func (o *explainOptions) evaluate(policies *policySet, scopes policyobject.Scopes) *evaluation {
 	bounded, rejections := scopes.BoundAll(policies.rules())
 	snapshot, rejected := rules.Compile(bounded)
@@ -80,7 +80,7 @@ type (
 	}
 
 	decisionReport struct {
-		Outcome   string       `json:"outcome"` // ALLOW or DENY, observed or not
+		Outcome   string       `json:"outcome"` // ALLOW or DENY by the policies; --observe changes only report.Answer
 		Observed  bool         `json:"observed,omitempty"`
 		Reason    rules.Reason `json:"reason"`
 		Policy    string       `json:"policy,omitempty"`
@@ -97,7 +97,8 @@ type (
 		Path string `json:"path"`
 		Text string `json:"text"`         // as the author wrote it
 		At   string `json:"at,omitempty"` // file:line
-		// Listed is the matching entry of the list that Text names. It is empty for a whole address.
+		// Listed is the entry of the list that matches; Text is then the name of the list. It is empty if that entry is a
+		// whole address.
 		Listed string `json:"listed,omitempty"`
 	}
 
@@ -126,13 +127,14 @@ type (
 		NotInForce   []rejectionReport `json:"notInForce,omitempty"`
 	}
 
-	// traceReport is the role of a policy in the decision of one request.
+	// traceReport is the role of a policy in the decision. A policy has two of them for a call that is a sign-up and a
+	// profile change at once.
 	traceReport struct {
 		RequestType rules.RequestType `json:"requestType,omitempty"`
 		Role        rules.Role        `json:"role"`
 		By          string            `json:"by,omitempty"`
 		Verdicts    []verdictReport   `json:"verdicts,omitempty"`
-		blockedBy   bool              // By cannot be enforced
+		blockedBy   bool              // the policy By denies because it cannot be enforced
 	}
 
 	verdictReport struct {
@@ -149,6 +151,7 @@ type (
 		Reason  rules.Reason `json:"reason"`
 	}
 
+	// rejectionReport is a part of a policy that is not in force.
 	rejectionReport struct {
 		Path    string `json:"path,omitempty"`
 		Message string `json:"message"`
@@ -301,7 +304,7 @@ func (e *explanation) domainOf(attribute string) rules.Domain {
 	return rules.Domain{}
 }
 
-// addPerson adds what Okta would show of the answer.
+// addPerson adds what the person reads when Okta gets the answer.
 func (e *explanation) addPerson(r *report) {
 	read := oktasim.Read(e.call.shape, oktasim.Answer{
 		Status: http.StatusOK, ContentType: "application/json", Body: e.preview.Body,

@@ -21,7 +21,7 @@ func (r *report) write(s streams, output string, verbose bool) error {
 	return writeReport(s, output, r, func() []byte { return r.text(verbose, s.coloured()) })
 }
 
-// answer returns the answer in one word, padded to the length of the longer one.
+// answer returns the word allowed or denied, padded to the same length.
 func (r *report) answer(coloured bool) string {
 	if r.Answer == rules.Deny.String() {
 		return inkDenied.paint("denied", coloured) + " "
@@ -172,7 +172,7 @@ func (r *report) writePolicies(w io.Writer, verbose, coloured bool) {
 			continue
 		case verbose || kind == kindRelevant:
 		case kind == kindNotApplicable && r.Decision.Reason == rules.ReasonNoPolicyApplies && reasons < maxNames:
-			reasons++ // what each policy applies to is why the call is denied
+			reasons++ // the call is denied because of what these policies apply to
 		case kind == kindNoMatch:
 			noMatch = append(noMatch, p.Policy)
 			continue
@@ -217,7 +217,7 @@ func writeNames(w io.Writer, names []string, one, several string) {
 type policyKind int
 
 const (
-	kindRelevant      policyKind = iota // it has a part in the decision, a rejected entry or a near miss
+	kindRelevant      policyKind = iota // it has a part in the decision, a rejected entry, or an allow entry that nearly matches
 	kindNoMatch                         // none of its entries matches
 	kindNotApplicable                   // it is for other request types or sources
 	kindNotConsulted                    // the call was decided before any policy
@@ -250,7 +250,7 @@ func (r *report) linesOf(p *policyReport, coloured bool) []string {
 	for i := range p.Traces {
 		traces = append(traces, p.linesOfTrace(&p.Traces[i], r.Call.Source))
 	}
-	// A call that is two requests at once has two traces. Equal ones are printed once.
+	// A call that is a sign-up and a profile change at once has two traces. If they are equal, one is printed.
 	if len(traces) > 1 && slices.Equal(traces[0], traces[1]) {
 		traces = traces[:1]
 	}
@@ -336,14 +336,15 @@ func (p *policyReport) role(a *traceReport, source string) string {
 	return string(a.Role)
 }
 
-// verdictText describes the verdicts. Verdicts by the same entry are one part of the text.
+// verdictText describes the verdicts, for example: allows email and login by spec.allow.domains[0] "acme.com". It joins
+// the attributes that match the same entry.
 func (a *traceReport) verdictText() string {
 	var parts []string
 	for i := 0; i < len(a.Verdicts); {
 		v := &a.Verdicts[i]
 		names := []string{v.Attribute}
 		for i++; i < len(a.Verdicts) && v.sameEntry(&a.Verdicts[i]); i++ {
-			if name := a.Verdicts[i].Attribute; !slices.Contains(names, name) { // profile and update may both have it
+			if name := a.Verdicts[i].Attribute; !slices.Contains(names, name) { // both profiles of a call can have the attribute
 				names = append(names, name)
 			}
 		}

@@ -98,7 +98,8 @@ build the program (make build) for a script.`,
 	return root
 }
 
-// requireVerb is the Args of a command that only has verbs: it returns an error for any other argument.
+// requireVerb is the cobra Args function of a command that only has subcommands (verbs). For any other argument it
+// returns an error that suggests a verb.
 func requireVerb(command *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
