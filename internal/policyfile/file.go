@@ -29,6 +29,8 @@ import (
 const (
 	// maxFile is the largest file in bytes. An API server accepts objects of up to 1.5 MiB.
 	maxFile = 4 << 20
+	// TestExtension ends the names of the files with tests of policies. Such a file stands beside the policies.
+	TestExtension = ".regpol-test.yaml"
 	// fileNamespace is the namespace of a policy without metadata.namespace, as with kubectl.
 	fileNamespace = metav1.NamespaceDefault
 )
@@ -58,7 +60,7 @@ func (d *document) name() string {
 }
 
 // readFiles reads the YAML and JSON files of a directory, sorted by name. Other files are returned as ignored. It skips
-// directories and names that start with a dot.
+// directories, names that start with a dot, and tests.
 //
 // A kubelet puts the files of a volume into a directory that the symlink ..data points to, and each new version into a
 // new directory. readFiles resolves that symlink once, so that all files are of the same version.
@@ -74,7 +76,7 @@ func readFiles(dir string) ([]file, error) {
 	var files []file
 	for _, entry := range entries {
 		name := entry.Name()
-		if strings.HasPrefix(name, ".") {
+		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, TestExtension) {
 			continue
 		}
 		path := filepath.Join(dir, name)
