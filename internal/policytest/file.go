@@ -186,10 +186,10 @@ func unknown[T ~string](member string, value T, known ...T) []string {
 }
 
 var (
-	errorLine    = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
-	unknownField = regexp.MustCompile(`^field (.*) not found in type policytest\.(\w+)$`)
-	wrongKind    = regexp.MustCompile("^cannot unmarshal (?:!!)?(\\w+)(?: `.*`)? into (.*)$")
-	doubledKey   = regexp.MustCompile(`^mapping key (".*") already defined at line (\d+)$`)
+	errorLine    = regexp.MustCompile(`(?s)^(?:yaml: )?line (\d+): (.*)$`)
+	unknownField = regexp.MustCompile(`(?s)^field (.*) not found in type policytest\.(\w+)$`)
+	wrongKind    = regexp.MustCompile("(?s)^cannot unmarshal (?:!!)?(\\w+)(?: `.*`)? into (.*)$")
+	doubledKey   = regexp.MustCompile(`(?s)^mapping key (".*") already defined at line (\d+)$`)
 )
 
 // decodeError turns an error of the YAML decoder into sentences with the name of the file, the line and the fix.
@@ -208,7 +208,7 @@ func decodeError(name string, err error) error {
 	for _, text := range typeError.Errors {
 		match := errorLine.FindStringSubmatch(text)
 		if match == nil {
-			errs = append(errs, fmt.Errorf("%s: %s", name, text))
+			errs = append(errs, fmt.Errorf("%s: %s", name, decodeFault(text)))
 			continue
 		}
 		errs = append(errs, fmt.Errorf("%s:%s: %s", name, match[1], decodeFault(match[2])))
@@ -226,7 +226,7 @@ func decodeFault(text string) string {
 	if match := wrongKind.FindStringSubmatch(text); match != nil {
 		return fmt.Sprintf("this is a %s: write %s", kindNames[match[1]], kindOf(match[2]))
 	}
-	return text
+	return "not a value that this member can have" // the decoder's text may quote it
 }
 
 // kindNames are YAML's kinds of values in words.
