@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"registrationpolicy.dev/operator/internal/listsource"
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
@@ -103,7 +104,7 @@ func (o *targetOptions) finish(s streams, r *listsync.Report, err error) error {
 // listsExitCode returns exitUsage for an error that only another command line fixes, and exitFault for one that a retry
 // may fix.
 func listsExitCode(err error) int {
-	if errors.Is(err, listsync.ErrSource) || errors.Is(err, listsync.ErrNotOurs) || errors.Is(err, listsync.ErrNoRevision) {
+	if errors.Is(err, listsource.ErrInvalid) || errors.Is(err, listsync.ErrNotOurs) || errors.Is(err, listsync.ErrNoRevision) {
 		return exitUsage
 	}
 	return exitFault

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"registrationpolicy.dev/operator/internal/listsource"
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
@@ -134,16 +135,16 @@ func parsePercent(text string) (float64, error) {
 
 // request returns the request that the flags describe, without the content of the list, and the fetcher that gets the
 // content.
-func (o *listsSyncOptions) request(s streams) (*listsync.Fetcher, listsync.Request, error) {
+func (o *listsSyncOptions) request(s streams) (*listsource.Fetcher, listsync.Request, error) {
 	r := listsync.Request{
-		Name: o.name, Source: listsync.DisplaySource(o.source), Use: listsync.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
+		Name: o.name, Source: listsource.Display(o.source), Use: listsync.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
 		Adopt: o.adopt, DryRun: o.dryRun,
 	}
-	fetcher := &listsync.Fetcher{Stdin: s.in, Timeout: o.timeout, RedirectHosts: o.redirects}
+	fetcher := &listsource.Fetcher{Stdin: s.in, Timeout: o.timeout, RedirectHosts: o.redirects}
 	if err := o.validate(); err != nil {
 		return nil, r, err
 	}
-	if err := listsync.CheckSource(o.source); err != nil {
+	if err := listsource.Check(o.source); err != nil {
 		return nil, r, err
 	}
 	switch {

@@ -14,6 +14,9 @@ import (
 // would be too long to read.
 const maxReported = 20
 
+// htmlPrefixBytes is the number of bytes at the start of a text in which isHTML looks for HTML.
+const htmlPrefixBytes = 1024
+
 // Use says whether policies allow or deny by a list.
 type Use string
 
@@ -382,4 +385,10 @@ func withoutLocalPart(entry string) string {
 		return "@" + domain
 	}
 	return entry
+}
+
+// isHTML reports whether a text looks like an HTML page. Many sites send one if a list has moved or needs a sign-in.
+func isHTML(text []byte) bool {
+	begin := strings.ToLower(strings.TrimLeft(string(text[:min(len(text), htmlPrefixBytes)]), " \t\r\n\ufeff"))
+	return strings.HasPrefix(begin, "<!doctype html") || strings.HasPrefix(begin, "<html") || strings.HasPrefix(begin, "<head")
 }

@@ -152,3 +152,15 @@ func TestTheGuardNamesNoMoreThanAPersonReads(t *testing.T) {
 		t.Errorf("%d refusals, the last %+v", len(got), got[len(got)-1])
 	}
 }
+
+func TestAPageOfHTMLIsSaidToBeOne(t *testing.T) {
+	for _, page := range []string{"<!DOCTYPE html>\n<title>Sign in</title>", "\n  <html lang=en>", "\ufeff<HTML>"} {
+		c := change{use: Deny, newList: list(page), isHTML: isHTML([]byte(page))}
+		if said := c.refusals(); len(said) != 1 || said[0].Kind != NotAList || !strings.Contains(said[0].Text, "HTML page") {
+			t.Errorf("%q: %+v", page, said)
+		}
+	}
+	if isHTML([]byte("acme.com\n<html>")) {
+		t.Error("a list with a stray line is taken for a page")
+	}
+}

@@ -37,7 +37,7 @@ var (
 type Request struct {
 	// Namespace and Name are those of the ConfigMap.
 	Namespace, Name string
-	// Source is shown in reports, see [DisplaySource].
+	// Source is shown in reports, see listsource.Display.
 	Source string
 	// Text is the content.
 	Text []byte

@@ -124,7 +124,7 @@ func TestADryRunNeedsNoCluster(t *testing.T) {
 			t.Errorf("%q: warnings %q", text, report.Warnings)
 		}
 	}
-	syncer.RecordFetchError(t.Context(), request, ErrSource) // must not fail without a cluster
+	syncer.RecordFetchError(t.Context(), request, errors.New("no source")) // must not fail without a cluster
 }
 
 func TestADryRunWritesNothing(t *testing.T) {

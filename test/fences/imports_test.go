@@ -54,6 +54,7 @@ var reasons = map[string]string{
 	"internal/hookcheck":      "it looks at any hook, ours or anybody's",
 	"internal/informers":      "informers bring what is stored; what becomes of it is for others",
 	"internal/listconfigmap":  "it knows how a list is stored, not what an entry means",
+	"internal/listsource":     "it brings text, and does not know what an entry is",
 	"internal/listsync":       "whoever writes lists decides nobody's sign-up: it knows rules, the API, and the format of a list",
 	"internal/loglevel":       "a level knows nothing",
 	"internal/liststream":     "it reads bytes into objects; who asks for them, and what they mean, is for others",
