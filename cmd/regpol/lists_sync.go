@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"registrationpolicy.dev/operator/internal/listguard"
 	"registrationpolicy.dev/operator/internal/listsource"
 	"registrationpolicy.dev/operator/internal/listsync"
 )
@@ -31,7 +32,7 @@ const (
 )
 
 var (
-	uses                 = []string{string(listsync.Deny), string(listsync.Allow)}
+	uses                 = []string{string(listguard.Deny), string(listguard.Allow)}
 	configMapNamePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
 	digestPattern        = regexp.MustCompile(`^(sha256:)?[0-9a-f]{64}$`)
 )
@@ -137,7 +138,7 @@ func parsePercent(text string) (float64, error) {
 // content.
 func (o *listsSyncOptions) request(s streams) (*listsource.Fetcher, listsync.Request, error) {
 	r := listsync.Request{
-		Name: o.name, Source: listsource.Display(o.source), Use: listsync.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
+		Name: o.name, Source: listsource.Display(o.source), Use: listguard.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
 		Adopt: o.adopt, DryRun: o.dryRun,
 	}
 	fetcher := &listsource.Fetcher{Stdin: s.in, Timeout: o.timeout, RedirectHosts: o.redirects}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"registrationpolicy.dev/operator/internal/budget"
+	"registrationpolicy.dev/operator/internal/listmemory"
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
@@ -63,7 +64,7 @@ func dryRunSuffix(r *listsync.Report) string {
 	return ""
 }
 
-func memoryText(m *listsync.Memory) string {
+func memoryText(m *listmemory.Memory) string {
 	if m.LimitBytes == 0 {
 		return budget.Size(m.ListBytes) + "; the limit of the namespace is not known, because no status of a policy was read that states it"
 	}

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/listguard"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -48,6 +49,16 @@ func (m *configMaps) get(ctx context.Context, name string) (*corev1.ConfigMap, e
 	if m.kube == nil {
 		return nil, nil
 	}
+	found, err := m.getOnce(ctx, name)
+	if err == nil {
+		m.read[name] = found
+	}
+	return found, err
+}
+
+// getOnce does what get does, but does not cache what it reads, so that the lists of a whole namespace are not held in
+// memory together.
+func (m *configMaps) getOnce(ctx context.Context, name string) (*corev1.ConfigMap, error) {
 	if found, known := m.read[name]; known {
 		return found, nil
 	}
@@ -55,11 +66,10 @@ func (m *configMaps) get(ctx context.Context, name string) (*corev1.ConfigMap, e
 	err := m.kube.Get(ctx, client.ObjectKey{Namespace: m.namespace, Name: name}, found)
 	switch {
 	case apierrors.IsNotFound(err):
-		found = nil
+		return nil, nil
 	case err != nil:
 		return nil, apiError("read ConfigMap "+name, err)
 	}
-	m.read[name] = found
 	return found, nil
 }
 
@@ -110,8 +120,8 @@ func readPolicies(ctx context.Context, kube client.Client, namespace string) ([]
 
 // allowedByName returns the entries of spec.allow of all policies: domains, public suffixes and addresses, but not
 // those of lists.
-func allowedByName(policies []unstructured.Unstructured) []allowedEntry {
-	var all []allowedEntry
+func allowedByName(policies []unstructured.Unstructured) []listguard.AllowedEntry {
+	var all []listguard.AllowedEntry
 	for i := range policies {
 		policy := &policies[i]
 		for _, field := range []string{"domains", "publicSuffixes", "addresses"} {
@@ -122,7 +132,9 @@ func allowedByName(policies []unstructured.Unstructured) []allowedEntry {
 				path := fmt.Sprintf("spec.allow.%s[%d]", field, at)
 				// CompileList accepts every spelling that a policy may have. It leaves out "*", which is not a name.
 				for canonical := range rules.CompileList([]byte(text)).All() {
-					all = append(all, allowedEntry{canonical, policy.GetNamespace() + "/" + policy.GetName(), path})
+					all = append(all, listguard.AllowedEntry{
+						Entry: canonical, Policy: policy.GetNamespace() + "/" + policy.GetName(), Path: path,
+					})
 				}
 			}
 		}

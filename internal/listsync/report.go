@@ -1,6 +1,11 @@
 package listsync
 
-import "fmt"
+import (
+	"fmt"
+
+	"registrationpolicy.dev/operator/internal/listguard"
+	"registrationpolicy.dev/operator/internal/listmemory"
+)
 
 // Outcome is the outcome of a synchronisation.
 type Outcome string
@@ -41,7 +46,7 @@ type Report struct {
 	Removed int `json:"removed"`
 
 	// Memory is the memory that the content takes in the operator.
-	Memory *Memory `json:"memory,omitempty"`
+	Memory *listmemory.Memory `json:"memory,omitempty"`
 
 	// Shards is the number of shards, or 0 if one ConfigMap holds the whole list.
 	Shards int `json:"shards"`
@@ -50,7 +55,7 @@ type Report struct {
 	Deleted []string `json:"deleted,omitempty"`
 
 	// Refusals are the guard's reasons against the new content, including those that --accept overrode.
-	Refusals []Refusal `json:"refusals,omitempty"`
+	Refusals []listguard.Refusal `json:"refusals,omitempty"`
 	// Accept is the digest for --accept that overrides the refusals. It is empty if they cannot be overridden.
 	Accept string `json:"accept,omitempty"`
 	// Warnings describe problems that did not stop the run.
@@ -64,51 +69,3 @@ func entries(n int) string {
 	}
 	return fmt.Sprintf("%d entries", n)
 }
-
-// Kind is a kind of refusal.
-type Kind string
-
-// The kinds of refusals.
-const (
-	// NotAList: the content as a whole is not a list. It cannot be overridden.
-	NotAList Kind = "NotAList"
-	// NotPinned: the digest of the content is not the one in --sha256. --accept cannot override it.
-	NotPinned Kind = "NotPinned"
-	// AllowedByName: the content would deny a name that a policy of the namespace allows by name.
-	AllowedByName Kind = "AllowedByName"
-	// MailboxProvider: the content would deny a mailbox provider or privacy relay, or, in an allow list, would allow
-	// one.
-	MailboxProvider Kind = "MailboxProvider"
-	// PublicSuffix: the content would deny a public suffix, such as a country (uk) or a kind of organisation in it
-	// (ac.uk), or, in an allow list, has a public suffix, below which anyone can register names.
-	PublicSuffix Kind = "PublicSuffix"
-	// TooMuchChange: more entries were added and removed than --max-change allows.
-	TooMuchChange Kind = "TooMuchChange"
-	// OverBudget: with the content, this list or another one would exceed the memory limit of the namespace, and the
-	// operator would refuse it.
-	OverBudget Kind = "OverBudget"
-)
-
-// Kinds returns all kinds of refusals.
-func Kinds() []Kind {
-	return []Kind{NotAList, NotPinned, AllowedByName, MailboxProvider, PublicSuffix, TooMuchChange, OverBudget}
-}
-
-// Refusal is a reason of the guard against new content.
-type Refusal struct {
-	// Kind is the kind of the refusal.
-	Kind Kind `json:"kind"`
-	// Entry is the refused entry. An address is without its local part: @ and the domain.
-	Entry string `json:"entry,omitempty"`
-	// Affects is the allowed name or the provider that the entry denies. For OverBudget it is the other list that would
-	// no longer fit.
-	Affects string `json:"affects,omitempty"`
-	// Policy and Path identify the entry of a policy that allows Affects.
-	Policy string `json:"policy,omitempty"`
-	Path   string `json:"path,omitempty"`
-	// Text describes the refusal for people.
-	Text string `json:"text"`
-}
-
-// acceptable reports whether --accept overrides the refusal.
-func (r *Refusal) acceptable() bool { return r.Kind != NotAList && r.Kind != NotPinned }

@@ -12,8 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/internal/listconfigmap"
+	"registrationpolicy.dev/operator/internal/listguard"
+	"registrationpolicy.dev/operator/internal/listmemory"
 	"registrationpolicy.dev/operator/rules"
-	"registrationpolicy.dev/operator/rules/lint"
 )
 
 const (
@@ -43,7 +44,7 @@ type Request struct {
 	Text []byte
 
 	// Use says whether policies allow or deny by the list.
-	Use Use
+	Use listguard.Use
 	// Pinned is the digest that the content must have. Empty means any.
 	Pinned string
 	// Accept is the digest of content to write despite the guard's refusals.
@@ -199,30 +200,35 @@ func (r *run) runGuard(ctx context.Context, objects []*corev1.ConfigMap) error {
 	if err != nil {
 		return err
 	}
-	c := change{
-		use: r.request.Use, oldList: r.oldList, newList: r.newList, maxChange: r.request.MaxChange,
-		providers: lint.MailboxProviders(), isHTML: isHTML(r.request.Text), allowed: allowedByName(policies),
+	change := listguard.Change{
+		Use: r.request.Use, Old: r.oldList, New: r.newList, NewText: r.request.Text,
+		Allowed: allowedByName(policies), MaxChange: r.request.MaxChange,
 	}
-	r.report.Added, r.report.Removed = c.countChanges()
+	r.report.Added, r.report.Removed = change.Count()
 	if r.request.Pinned != "" && r.request.Pinned != r.report.Digest {
-		r.report.Refusals = append(r.report.Refusals, Refusal{
-			Kind: NotPinned, Text: fmt.Sprintf("the digest of the content is %s: --sha256 requires %s", r.report.Digest, r.request.Pinned),
+		r.report.Refusals = append(r.report.Refusals, listguard.Refusal{
+			Kind: listguard.NotPinned,
+			Text: fmt.Sprintf("the digest of the content is %s: --sha256 requires %s", r.report.Digest, r.request.Pinned),
 		})
 	}
-	overBudget := r.checkMemory(ctx, policies, objects)
+	memory := listmemory.Estimate(&listmemory.Input{
+		Namespace: r.request.Namespace, Name: r.request.Name, Text: r.request.Text, Objects: objects, Policies: policies,
+		Get: func(name string) (*corev1.ConfigMap, error) { return r.configMaps.getOnce(ctx, name) },
+	})
+	r.report.Memory, r.report.Warnings = &memory.Memory, append(r.report.Warnings, memory.Warnings...)
 	switch known := r.acceptedBefore(); {
 	case !known:
-		r.report.Refusals = append(append(r.report.Refusals, c.refusals()...), overBudget...)
+		r.report.Refusals = append(append(r.report.Refusals, change.Refusals()...), memory.Refusals...)
 	case r.newList.Fault() != "":
-		r.report.Refusals = append(r.report.Refusals, c.refusals()...)
+		r.report.Refusals = append(r.report.Refusals, change.Refusals()...)
 	default:
-		for i := range overBudget {
-			r.report.Warnings = append(r.report.Warnings, overBudget[i].Text)
+		for i := range memory.Refusals {
+			r.report.Warnings = append(r.report.Warnings, memory.Refusals[i].Text)
 		}
 	}
 	accepted := r.request.Accept == r.report.Digest
 	for i := range r.report.Refusals {
-		if !r.report.Refusals[i].acceptable() {
+		if !r.report.Refusals[i].Acceptable() {
 			r.report.Outcome = Refused
 			return nil
 		}

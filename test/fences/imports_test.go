@@ -54,6 +54,8 @@ var reasons = map[string]string{
 	"internal/hookcheck":      "it looks at any hook, ours or anybody's",
 	"internal/informers":      "informers bring what is stored; what becomes of it is for others",
 	"internal/listconfigmap":  "it knows how a list is stored, not what an entry means",
+	"internal/listguard":      "it compares lists and entries, wherever they are stored",
+	"internal/listmemory":     "it counts what it is given, and writes nothing",
 	"internal/listsource":     "it brings text, and does not know what an entry is",
 	"internal/listsync":       "whoever writes lists decides nobody's sign-up: it knows rules, the API, and the format of a list",
 	"internal/loglevel":       "a level knows nothing",
