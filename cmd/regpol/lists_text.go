@@ -30,7 +30,13 @@ func listText(r *listsync.Report, coloured bool) []byte {
 	}
 	line("entries", fmt.Sprintf("%d (%d new, %d gone)", r.Entries, r.Added, r.Removed))
 	if r.SkippedLines > 0 {
-		line("skipped", skippedText(r))
+		for i, text := range skippedTexts(r) {
+			name := ""
+			if i == 0 {
+				name = "skipped"
+			}
+			line(name, text)
+		}
 	}
 	if r.Memory != nil {
 		line("memory", memoryText(r.Memory))
@@ -72,19 +78,27 @@ func memoryText(m *listmemory.Memory) string {
 		budget.Size(m.ListBytes), budget.Size(m.OtherBytes), budget.Size(m.LimitBytes))
 }
 
-func skippedText(r *listsync.Report) string {
-	numbers := make([]string, len(r.FirstSkippedLines))
-	for i, number := range r.FirstSkippedLines {
-		numbers[i] = fmt.Sprint(number)
+// skippedTexts returns the number of skipped lines, then a text for each reason.
+func skippedTexts(r *listsync.Report) []string {
+	texts := []string{"1 line, which is not an entry"}
+	if r.SkippedLines > 1 {
+		texts[0] = fmt.Sprintf("%d lines, which are not entries", r.SkippedLines)
 	}
-	if r.SkippedLines == 1 {
-		return "line " + strings.Join(numbers, "") + ", which is not an entry"
+	for _, skipped := range r.SkippedReasons {
+		numbers := make([]string, len(skipped.FirstLines))
+		for i, number := range skipped.FirstLines {
+			numbers[i] = fmt.Sprint(number)
+		}
+		text := "line " + numbers[0]
+		if skipped.Lines > 1 {
+			text = "lines " + strings.Join(numbers, ", ")
+		}
+		if more := skipped.Lines - len(numbers); more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		texts = append(texts, text+": "+skipped.Reason)
 	}
-	text := fmt.Sprintf("%d lines, which are not entries: %s", r.SkippedLines, strings.Join(numbers, ", "))
-	if r.SkippedLines > len(numbers) {
-		text += ", …"
-	}
-	return text
+	return texts
 }
 
 func storedAs(r *listsync.Report) string {

@@ -1,10 +1,13 @@
 package listsync
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 
 	"registrationpolicy.dev/operator/internal/listguard"
 	"registrationpolicy.dev/operator/internal/listmemory"
+	"registrationpolicy.dev/operator/rules"
 )
 
 // Outcome is the outcome of a synchronisation.
@@ -38,6 +41,8 @@ type Report struct {
 	// SkippedLines is the number of lines that are not entries. FirstSkippedLines has the first of their line numbers.
 	SkippedLines      int   `json:"skippedLines"`
 	FirstSkippedLines []int `json:"firstSkippedLines,omitempty"`
+	// SkippedReasons are the reasons why the lines are not entries, in the order of the first line of each.
+	SkippedReasons []SkippedReason `json:"skippedReasons,omitempty"`
 
 	// Previous is the digest of the old content. It is empty if there was none, or it could not be read.
 	Previous string `json:"previous,omitempty"`
@@ -60,6 +65,45 @@ type Report struct {
 	Accept string `json:"accept,omitempty"`
 	// Warnings describe problems that did not stop the run.
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// SkippedReason is a reason why lines of a list are not entries.
+type SkippedReason struct {
+	// Reason says what is wrong with the lines, and what to write instead. It quotes nothing of them.
+	Reason string `json:"reason"`
+	// Lines is the number of lines with this reason. FirstLines has the first of their line numbers.
+	Lines      int   `json:"lines"`
+	FirstLines []int `json:"firstLines"`
+}
+
+// maxSkippedNumbers is how many line numbers are listed for each reason.
+const maxSkippedNumbers = 5
+
+// skippedReasons returns the reasons why lines of a text are not entries. count is the number of such lines.
+func skippedReasons(text []byte, count int) []SkippedReason {
+	var all []SkippedReason
+	number := 0
+	for line := range bytes.Lines(text) {
+		if count == 0 {
+			break
+		}
+		number++
+		reason := rules.SkippedLineReason(string(bytes.TrimSuffix(line, []byte("\n"))))
+		if reason == "" {
+			continue
+		}
+		count--
+		at := slices.IndexFunc(all, func(r SkippedReason) bool { return r.Reason == reason })
+		if at < 0 {
+			at = len(all)
+			all = append(all, SkippedReason{Reason: reason})
+		}
+		all[at].Lines++
+		if len(all[at].FirstLines) < maxSkippedNumbers {
+			all[at].FirstLines = append(all[at].FirstLines, number)
+		}
+	}
+	return all
 }
 
 // entries returns "1 entry" or "N entries".

@@ -117,6 +117,7 @@ func (r *run) sync(ctx context.Context) error {
 	r.newList = rules.CompileList(r.request.Text)
 	r.report.Digest, r.report.Entries = r.newList.Digest(), r.newList.Entries()
 	r.report.SkippedLines, r.report.FirstSkippedLines = r.newList.Skipped()
+	r.report.SkippedReasons = skippedReasons(r.request.Text, r.report.SkippedLines)
 	if r.report.Entries > r.request.MaxEntries {
 		return fmt.Errorf("%w: %d, and --max-entries allows %d", ErrTooMany, r.report.Entries, r.request.MaxEntries)
 	}
