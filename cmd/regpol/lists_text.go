@@ -63,6 +63,7 @@ func listText(r *listsync.Report, coloured bool) []byte {
 	return []byte(w.String())
 }
 
+// dryRunSuffix returns what follows the name of the list in the report of a dry run.
 func dryRunSuffix(r *listsync.Report) string {
 	if r.DryRun {
 		return " (dry run)"
@@ -101,6 +102,7 @@ func skippedTexts(r *listsync.Report) []string {
 	return texts
 }
 
+// storedAs describes the ConfigMaps that hold the list.
 func storedAs(r *listsync.Report) string {
 	switch r.Shards {
 	case 0:

@@ -80,8 +80,9 @@ func truncated(found []Refusal) []Refusal {
 	return found
 }
 
-// deniesAllowedNames finds the entries of Allowed that the new content would deny. In the policy of the entry itself the
-// entry would take precedence over the list. But another policy may name the list too, and would then deny the call.
+// deniesAllowedNames finds the entries of Allowed that the new content would deny. In the policy of the entry itself
+// the entry would take precedence over the list. But another policy may name the list too, and would then deny the
+// call.
 func (c *Change) deniesAllowedNames() []Refusal {
 	var found []Refusal
 	wildcards := map[string]AllowedEntry{} // by the name after "*."
@@ -135,8 +136,9 @@ func allowedByNameRefusal(entry, affected string, allowed AllowedEntry) Refusal 
 }
 
 // suffixes returns a refusal for each added entry that find selects: a method of rules.List that returns how many lines
-// it selects, and the numbers of the first of them. text is what to say after the entry. In a list that allows, a public
-// suffix allows nothing; it is refused, because its author expects an effect, or somebody tampered with the list.
+// it selects, and the numbers of the first of them. text is what to say after the entry. In a list that allows, a
+// public suffix allows nothing; it is refused, because its author expects an effect, or somebody tampered with the
+// list.
 func (c *Change) suffixes(find func(*rules.List) (int, []int), text string) []Refusal {
 	added := slices.Sorted(c.added())
 	count, lines := find(rules.CompileList([]byte(strings.Join(added, "\n"))))

@@ -57,9 +57,9 @@ func providerKind(provider string) string {
 	return "a mailbox provider"
 }
 
-// deniesBelowProviders finds names below mailbox providers, and addresses at providers, that the new content would deny.
-// If the old content has addresses, it is a list of persons, and new addresses are normal. In a list of domains they are
-// a mistake or an attack.
+// deniesBelowProviders finds names below mailbox providers, and addresses at providers, that the new content would
+// deny. If the old content has addresses, it is a list of persons, and new addresses are normal. In a list of domains
+// they are a mistake or an attack.
 func (c *Change) deniesBelowProviders() []Refusal {
 	var found []Refusal
 	providers := map[string]bool{}

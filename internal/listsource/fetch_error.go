@@ -20,8 +20,8 @@ import (
 const maxQuoted = 100
 
 // fetchError describes an error of the HTTP client or of reading a response: what is wrong, then the fix. Of the URL it
-// shows only the host, because path, query and user may be secrets. host is the host of the URL, unless err is about the
-// target of a redirect.
+// shows only the host, because path, query and user may be secrets. host is the host of the URL, unless err is about
+// the target of a redirect.
 func fetchError(host string, err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err

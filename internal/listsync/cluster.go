@@ -21,7 +21,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// NewClient returns a client for a Syncer. It does without API discovery, a right that a Role cannot grant.
+// NewClient returns a client for a Syncer. The client does not use API discovery, because a Role cannot grant the right
+// to it.
 func NewClient(config *rest.Config) (client.Client, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, eventsv1.AddToScheme} {
@@ -34,10 +35,10 @@ func NewClient(config *rest.Config) (client.Client, error) {
 
 // configMaps reads ConfigMaps of a namespace, and caches them.
 type configMaps struct {
-	kube      client.Client
+	kube      client.Client // nil: there are no ConfigMaps
 	namespace string
-	read      map[string]*corev1.ConfigMap // nil: not found
-	err       error                        // read errors other than "not found"
+	read      map[string]*corev1.ConfigMap // nil for a ConfigMap that does not exist
+	err       error                        // the errors of the function that reader returned
 }
 
 func newConfigMaps(kube client.Client, namespace string) *configMaps {
@@ -73,7 +74,7 @@ func (m *configMaps) getOnce(ctx context.Context, name string) (*corev1.ConfigMa
 	return found, nil
 }
 
-// reader returns get in the form that listconfigmap takes. Errors are collected in m.err.
+// reader returns get in the form that listconfigmap.Stream takes. Its errors are collected in m.err.
 func (m *configMaps) reader(ctx context.Context) func(string) (*corev1.ConfigMap, bool) {
 	return func(name string) (*corev1.ConfigMap, bool) {
 		found, err := m.get(ctx, name)
@@ -82,11 +83,11 @@ func (m *configMaps) reader(ctx context.Context) func(string) (*corev1.ConfigMap
 	}
 }
 
-// ErrConflict reports a concurrent write by somebody else.
+// ErrConflict reports that another client wrote one of the ConfigMaps during the run.
 var ErrConflict = errors.New("somebody else wrote the list at the same time: look at it, and run this again")
 
-// apiError describes an error of the API server. It omits the server's message, which may quote entries that are
-// addresses.
+// apiError describes an error of the API server by its reason. It omits the server's message, which may quote entries
+// of the list, and so addresses.
 func apiError(doing string, err error) error {
 	switch reason := apierrors.ReasonForError(err); {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
@@ -118,19 +119,21 @@ func readPolicies(ctx context.Context, kube client.Client, namespace string) ([]
 	return list.Items, nil
 }
 
-// allowedByName returns the entries of spec.allow of all policies: domains, public suffixes and addresses, but not
-// those of lists.
+// allowedByName returns the domains, public suffixes and addresses in spec.allow of all policies. It leaves out the
+// entries of the lists that a policy names.
 func allowedByName(policies []unstructured.Unstructured) []listguard.AllowedEntry {
 	var all []listguard.AllowedEntry
 	for i := range policies {
 		policy := &policies[i]
 		for _, field := range []string{"domains", "publicSuffixes", "addresses"} {
-			// The readable part of a policy that the operator does not understand is protected too.
+			// The field of a policy that the operator does not understand may have another type. Its readable entries
+			// are returned too.
 			entries, _, _ := unstructured.NestedSlice(policy.Object, "spec", "allow", field)
 			for at, entry := range entries {
 				text, _ := entry.(string)
 				path := fmt.Sprintf("spec.allow.%s[%d]", field, at)
-				// CompileList accepts every spelling that a policy may have. It leaves out "*", which is not a name.
+				// CompileList converts an entry to its canonical form, as the operator does. It skips "*", which names
+				// nothing.
 				for canonical := range rules.CompileList([]byte(text)).All() {
 					all = append(all, listguard.AllowedEntry{
 						Entry: canonical, Policy: policy.GetNamespace() + "/" + policy.GetName(), Path: path,

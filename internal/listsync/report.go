@@ -46,7 +46,7 @@ type Report struct {
 
 	// Previous is the digest of the old content. It is empty if there was none, or it could not be read.
 	Previous string `json:"previous,omitempty"`
-	// Added and Removed are the numbers of entries that were added to and removed from the old content.
+	// Added is the number of entries that only the new content has, Removed of those that only the old content has.
 	Added   int `json:"added"`
 	Removed int `json:"removed"`
 
@@ -55,13 +55,14 @@ type Report struct {
 
 	// Shards is the number of shards, or 0 if one ConfigMap holds the whole list.
 	Shards int `json:"shards"`
-	// Written has the names of ConfigMaps that were created or updated, Deleted of those that were deleted.
+	// Written has the names of the ConfigMaps that were created or updated, or with DryRun would be. Deleted has the
+	// names of those that were deleted.
 	Written []string `json:"written,omitempty"`
 	Deleted []string `json:"deleted,omitempty"`
 
 	// Refusals are the guard's reasons against the new content, including those that --accept overrode.
 	Refusals []listguard.Refusal `json:"refusals,omitempty"`
-	// Accept is the digest for --accept that overrides the refusals. It is empty if they cannot be overridden.
+	// Accept is the digest to give to --accept to override the refusals. It is empty if nothing can override them.
 	Accept string `json:"accept,omitempty"`
 	// Warnings describe problems that did not stop the run.
 	Warnings []string `json:"warnings,omitempty"`
