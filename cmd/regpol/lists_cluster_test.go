@@ -134,7 +134,7 @@ func TestListsInACluster(t *testing.T) {
 			}
 		})
 		got := runRegpol(t, "", "lists", "sync", "disposable", file("disposable.txt"), "-n", "exit", "--kubeconfig", away)
-		if got.code != exitFault || !strings.Contains(got.err, "127.0.0.1:1") {
+		if got.code != exitFault || !strings.Contains(got.err, "127.0.0.1:1 refuses connections: check --kubeconfig and --context") {
 			t.Errorf("exit code %d\n%s", got.code, got.err)
 		}
 	})

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+
+	"registrationpolicy.dev/operator/internal/neterror"
 )
 
 const (
@@ -163,5 +165,38 @@ func networkClass(address netip.Addr) string {
 		return "private"
 	default:
 		return "public"
+	}
+}
+
+// fetchError describes an error of the HTTP client or of reading a response. Of the URL it shows only the host.
+func fetchError(host string, err error) error {
+	if refused, ok := errors.AsType[proxyError](err); ok {
+		return refused
+	}
+	if slices.ContainsFunc(redirectErrors, func(known error) bool { return errors.Is(err, known) }) {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
+			err, host = wrapped.Err, neterror.HostOf(wrapped, host)
+		}
+		if operation, ok := errors.AsType[*net.OpError](err); ok {
+			err = operation.Err // of networkClassCheck, without the address
+		}
+		return fmt.Errorf("%s %w", host, err)
+	}
+	return neterror.Describe(host, err, neterror.Fix{
+		Address: "check the host and the port of the URL", Authority: "if it is right, give its CA with --ca-file",
+	})
+}
+
+// statusFix returns what to do about an HTTP status, with a colon before it, or "".
+func statusFix(status int) string {
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return ": check that the URL needs no sign-in, or has the right user and password"
+	case status == http.StatusNotFound, status == http.StatusGone:
+		return ": check the path of the URL"
+	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
+		return ": run this again later"
+	default:
+		return ""
 	}
 }

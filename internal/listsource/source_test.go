@@ -148,7 +148,7 @@ func TestASourceThatMisbehavesIsAFaultThatNamesNoSecret(t *testing.T) {
 		plain := httptest.NewServer(http.NotFoundHandler())
 		t.Cleanup(plain.Close)
 		_, err := fetcher(nil).Fetch(t.Context(), strings.Replace(plain.URL, "http:", "https:", 1)+"/?key="+secret)
-		if err == nil || !strings.Contains(err.Error(), "does not speak TLS on this port: check the port of the URL") || strings.Contains(err.Error(), secret) {
+		if err == nil || !strings.Contains(err.Error(), "does not speak TLS on this port: check the host and the port of the URL") || strings.Contains(err.Error(), secret) {
 			t.Errorf("got %v", err)
 		}
 	})

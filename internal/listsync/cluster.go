@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -17,6 +18,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listguard"
+	"registrationpolicy.dev/operator/internal/neterror"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -86,8 +88,8 @@ func (m *configMaps) reader(ctx context.Context) func(string) (*corev1.ConfigMap
 // ErrConflict reports that another client wrote one of the ConfigMaps during the run.
 var ErrConflict = errors.New("somebody else wrote the list at the same time: look at it, and run this again")
 
-// apiError describes an error of the API server by its reason. It omits the server's message, which may quote entries
-// of the list, and so addresses.
+// apiError describes an error of a request to the API server. It omits the server's message, which may quote entries of
+// the list, and so addresses.
 func apiError(doing string, err error) error {
 	switch reason := apierrors.ReasonForError(err); {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
@@ -96,9 +98,16 @@ func apiError(doing string, err error) error {
 		return fmt.Errorf("%s: you do not have the right: see the Role in config/list-sync for the rights that this needs", doing)
 	case reason != "":
 		return fmt.Errorf("%s: the API server answers %s", doing, reason)
-	default:
-		return fmt.Errorf("%s: %w", doing, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: the API server did not answer in time: run this again", doing)
 	}
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("%s: %w", doing, neterror.Describe("the API server", failed, neterror.Fix{
+			Address:   "check --kubeconfig and --context",
+			Authority: "check the certificate-authority of the kubeconfig",
+		}))
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // readPolicies returns the policies of a namespace, sorted by name.

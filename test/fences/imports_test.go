@@ -60,6 +60,7 @@ var reasons = map[string]string{
 	"internal/listsync":       "whoever writes lists decides nobody's sign-up: it knows rules, the API, and the format of a list",
 	"internal/loglevel":       "a level knows nothing",
 	"internal/liststream":     "it reads bytes into objects; who asks for them, and what they mean, is for others",
+	"internal/neterror":       "it knows errors, not what was asked for",
 	"internal/oktasim":        "it speaks to any hook, ours or anybody's",
 	"internal/optionerror":    "libraries use it, and they know no flags",
 	"internal/policyfile":     "files are a source of policies without a cluster",

@@ -1,4 +1,4 @@
-package listsource
+package neterror
 
 import (
 	"crypto/tls"
@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -19,74 +18,76 @@ import (
 // maxQuoted is the maximum length of a name that an error quotes from a certificate.
 const maxQuoted = 100
 
-// fetchError describes an error of the HTTP client or of reading a response: what is wrong, then the fix. Of the URL it
-// shows only the host, because path, query and user may be secrets. host is the host of the URL, unless err is about
-// the target of a redirect.
-func fetchError(host string, err error) error {
+// Fix says what to do about an error, for the person who gave the address of the host. Each text ends a message.
+type Fix struct {
+	// Address is what to do about a wrong or unreachable address, such as "check the URL".
+	Address string
+	// Authority is what to do if the CA of the certificate is not trusted.
+	Authority string
+}
+
+// Describe describes an error of the HTTP client, or of reading a response: what is wrong with host, then the fix. It
+// unwraps a *url.Error, and then shows the host of its URL instead, which differs after a redirect.
+func Describe(host string, err error, fix Fix) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err
-		if at, parseErr := url.Parse(wrapped.URL); parseErr == nil && at.Host != "" {
-			host = at.Host
-		}
-	}
-	if slices.ContainsFunc(redirectErrors, func(known error) bool { return errors.Is(err, known) }) {
-		if operation, ok := errors.AsType[*net.OpError](err); ok {
-			err = operation.Err // of the dialer's Control, without the address
-		}
-		return fmt.Errorf("%s %w", host, err)
-	}
-	if refused, ok := errors.AsType[proxyError](err); ok {
-		return refused
+		err, host = wrapped.Err, HostOf(wrapped, host)
 	}
 	if invalid, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return certificateError(host, invalid)
+		return certificateError(host, invalid, fix)
 	}
 	if operation, ok := errors.AsType[*net.OpError](err); ok {
-		return connectionError(host, operation)
+		return connectionError(host, operation, fix)
 	}
-	return responseError(host, err)
+	return responseError(host, err, fix)
+}
+
+// HostOf returns the host of the URL in an error, or otherwise if the error has none.
+func HostOf(err *url.Error, otherwise string) string {
+	if at, parseErr := url.Parse(err.URL); parseErr == nil && at.Host != "" {
+		return at.Host
+	}
+	return otherwise
 }
 
 // connectionError describes an error of a connection that is not about a certificate.
-func connectionError(host string, err *net.OpError) error {
-	where, fix := host, "check the host and the port of the URL"
+func connectionError(host string, err *net.OpError, fix Fix) error {
+	where, check := host, fix.Address
 	if err.Op == "proxyconnect" {
-		where, fix = "the proxy of "+host, "check HTTPS_PROXY, or add the host to NO_PROXY"
+		where, check = "the proxy of "+host, "check HTTPS_PROXY, or add the host to NO_PROXY"
 	}
 	name, isDNS := errors.AsType[*net.DNSError](err)
 	switch {
 	case isDNS && name.IsNotFound:
-		return fmt.Errorf("%s is not in DNS: %s", where, fix)
+		return fmt.Errorf("%s is not in DNS: %s", where, check)
 	case isDNS:
 		return fmt.Errorf("%s cannot be looked up, because DNS does not answer: run this again, or check the DNS server of this machine", where)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%s refuses connections: %s", where, fix)
+		return fmt.Errorf("%s refuses connections: %s", where, check)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fmt.Errorf("%s closed the connection before the end of the answer: run this again", where)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return fmt.Errorf("there is no route from this machine to %s: %s, and the network", where, fix)
+		return fmt.Errorf("there is no route from this machine to %s: %s, and the network", where, check)
 	case err.Timeout():
-		return fmt.Errorf("%s does not answer: %s, and firewalls on the way", where, fix)
+		return fmt.Errorf("%s does not answer: %s, and firewalls on the way", where, check)
 	case err.Op == "remote error": // a TLS alert
 		return fmt.Errorf("%s refuses the TLS connection (%s): check that it offers TLS 1.2 or later", where, withoutPrefix(err.Err))
 	default:
-		return fmt.Errorf("there is no connection to %s (%s): %s", where, withoutPrefix(err.Err), fix)
+		return fmt.Errorf("there is no connection to %s (%s): %s", where, withoutPrefix(err.Err), check)
 	}
 }
 
 // certificateError describes a certificate that is not accepted.
-func certificateError(host string, err *tls.CertificateVerificationError) error {
+func certificateError(host string, err *tls.CertificateVerificationError, fix Fix) error {
 	const day = "2006-01-02"
 	if unknown, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		issuer := "a CA"
 		if unknown.Cert != nil {
 			issuer = fmt.Sprintf("%.*q", maxQuoted, unknown.Cert.Issuer.String())
 		}
-		return fmt.Errorf("the certificate of %s is issued by %s, which this machine does not trust: if it is right, give its CA with --ca-file",
-			host, issuer)
+		return fmt.Errorf("the certificate of %s is issued by %s, which this machine does not trust: %s", host, issuer, fix.Authority)
 	}
 	if other, ok := errors.AsType[x509.HostnameError](err); ok {
-		return fmt.Errorf("the certificate of %s is not for this host%s: check the host of the URL", host, namesOf(other.Certificate))
+		return fmt.Errorf("the certificate of %s is not for this host%s: %s", host, namesOf(other.Certificate), fix.Address)
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired && invalid.Cert != nil {
 		if time.Now().Before(invalid.Cert.NotBefore) {
@@ -119,16 +120,16 @@ func namesOf(certificate *x509.Certificate) string {
 var quotedText = regexp.MustCompile(`"[^"]*"`)
 
 // responseError describes an answer that is not HTTP over TLS, or is cut off.
-func responseError(host string, err error) error {
+func responseError(host string, err error, fix Fix) error {
 	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
 	switch {
 	case errors.Is(err, http.ErrSchemeMismatch), notTLS:
-		return fmt.Errorf("%s does not speak TLS on this port: check the port of the URL", host)
+		return fmt.Errorf("%s does not speak TLS on this port: %s", host, fix.Address)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return fmt.Errorf("%s closed the connection before the end of the answer: run this again", host)
 	}
-	return fmt.Errorf("%s sends an answer that cannot be read (%s): check the URL",
-		host, quotedText.ReplaceAllLiteralString(withoutPrefix(err), `"…"`))
+	return fmt.Errorf("%s sends an answer that cannot be read (%s): %s",
+		host, quotedText.ReplaceAllLiteralString(withoutPrefix(err), `"…"`), fix.Address)
 }
 
 // withoutPrefix returns the text of an error without the name of the Go package that made it.
@@ -138,18 +139,4 @@ func withoutPrefix(err error) string {
 		text = strings.TrimPrefix(text, prefix)
 	}
 	return text
-}
-
-// statusFix returns what to do about an HTTP status, with a colon before it, or "".
-func statusFix(status int) string {
-	switch {
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return ": check that the URL needs no sign-in, or has the right user and password"
-	case status == http.StatusNotFound, status == http.StatusGone:
-		return ": check the path of the URL"
-	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
-		return ": run this again later"
-	default:
-		return ""
-	}
 }
