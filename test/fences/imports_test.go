@@ -61,6 +61,7 @@ var reasons = map[string]string{
 	"internal/policyfile":     "files are a source of policies without a cluster",
 	"internal/policyobject":   "a stored object is understood, or not, by itself",
 	"internal/publish":        "publishing knows compiled policies and lists, not where they are read or who is told",
+	"internal/snapshotfile":   "a file is read or refused by its bytes alone; where it lies and when it is used is for others",
 	"internal/storedsnapshot": "the stored snapshot knows compiled policies and lists, not the objects that they were made of",
 	"internal/usage":          "it knows words, not what they command",
 	"internal/version":        "a version knows nothing",
