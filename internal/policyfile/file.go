@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,6 +25,7 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/internal/violation"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -202,22 +205,15 @@ func (d *Directory) readPolicy(ctx context.Context, found *document, object map[
 // checkObject validates an object as an API server does with strict field validation. It returns the spec with
 // defaults.
 func (d *Directory) checkObject(ctx context.Context, object map[string]any) (spec map[string]any, errs field.ErrorList) {
-	for name := range object {
-		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "spec", "status"}, name) {
-			if !policyobject.IsFieldName(name) {
-				name = "…"
-			}
-			errs = append(errs, &field.Error{Type: field.ErrorTypeForbidden, Field: name, Detail: policyobject.UnknownField})
+	known := []string{"apiVersion", "kind", "metadata", "spec", "status"}
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if !slices.Contains(known, name) {
+			errs = append(errs, d.schema.UnknownField(name, known))
 		}
 	}
-	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Field, b.Field) })
-	if object["apiVersion"] != v1alpha1.GroupVersion.String() {
-		errs = append(errs, field.Invalid(field.NewPath("apiVersion"), nil, "write "+v1alpha1.GroupVersion.String()))
-	}
-	if object["kind"] != policyobject.Kind {
-		errs = append(errs, field.Invalid(field.NewPath("kind"), nil,
-			"write "+policyobject.Kind+", or ConfigMap with apiVersion v1 for a list; other objects do not belong here"))
-	}
+	errs = append(errs, checkType(object, "apiVersion", v1alpha1.GroupVersion.String(), "")...)
+	errs = append(errs, checkType(object, "kind", policyobject.Kind,
+		", or ConfigMap with apiVersion v1 for a list; other objects do not belong here")...)
 	errs = append(errs, checkMetadata(object["metadata"])...)
 	spec, isObject := object["spec"].(map[string]any)
 	if !isObject {
@@ -225,6 +221,30 @@ func (d *Directory) checkObject(ctx context.Context, object map[string]any) (spe
 	}
 	spec, violations := d.schema.Validate(ctx, spec)
 	return spec, append(errs, violations...)
+}
+
+// checkType checks one of the fields apiVersion and kind. alternative ends the fix for a field with another value.
+func checkType(object map[string]any, name, want, alternative string) field.ErrorList {
+	switch got, found := object[name]; {
+	case !found:
+		return field.ErrorList{field.Required(field.NewPath(name), "write "+want)}
+	case got != want:
+		return field.ErrorList{field.Invalid(field.NewPath(name), nil, "write "+want+alternative)}
+	default:
+		return nil
+	}
+}
+
+// unknownField matches the error of a strict JSON decoder about a field that the Go type does not have.
+var unknownField = regexp.MustCompile(`^unknown field "(.*)"$`)
+
+// strictViolation returns the violation for an error of a strict JSON decoder about an object. known are the fields that
+// people write there.
+func strictViolation(problem error, object *field.Path, known ...string) *field.Error {
+	if match := unknownField.FindStringSubmatch(problem.Error()); match != nil {
+		return violation.UnknownField(object.Child(match[1]).String(), known, nil)
+	}
+	return field.Forbidden(object, "write each field once") // a duplicate field
 }
 
 func checkMetadata(metadata any) field.ErrorList {
@@ -236,15 +256,11 @@ func checkMetadata(metadata any) field.ErrorList {
 	var typed metav1.ObjectMeta
 	unknown, err := strictjson.UnmarshalStrict(asJSON, &typed)
 	if err != nil {
-		return field.ErrorList{field.Invalid(path, nil, "write an object with a name; labels and annotations are maps of strings")}
+		return field.ErrorList{field.Invalid(path, nil, "write an object with a name, and put numbers, true and false among names, labels and annotations in quotes")}
 	}
 	var errs field.ErrorList
 	for _, problem := range unknown {
-		detail := problem.Error()
-		if strings.Contains(detail, "@") {
-			detail = policyobject.UnknownField
-		}
-		errs = append(errs, field.Forbidden(path, detail))
+		errs = append(errs, strictViolation(problem, path, "name", "namespace", "labels", "annotations"))
 	}
 	if typed.Namespace == "" {
 		typed.Namespace = fileNamespace

@@ -12,7 +12,6 @@ import (
 	strictjson "sigs.k8s.io/json"
 
 	"registrationpolicy.dev/operator/internal/listconfigmap"
-	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -40,24 +39,26 @@ func isConfigMap(object map[string]any) bool {
 // readList decodes the ConfigMap of a document. It fails if the label of a list is missing, because an operator in a
 // cluster would not read that ConfigMap.
 func (d *document) readList(object map[string]any) error {
-	errs := []error{d.violations(checkMetadata(object["metadata"]))}
+	violations := checkMetadata(object["metadata"])
 	asJSON, err := json.Marshal(object)
 	if err != nil {
 		return fmt.Errorf("%s: not a ConfigMap", d.place(""))
 	}
 	list := &corev1.ConfigMap{}
 	unknown, err := strictjson.UnmarshalStrict(asJSON, list)
-	if err != nil {
-		// err may quote an address.
+	switch {
+	case err != nil && len(violations) > 0: // the reason
+		return d.violations(violations)
+	case err != nil:
+		// The text of err may quote an address.
 		return fmt.Errorf("%s: not a ConfigMap: write data with a text under each key", d.place("data"))
 	}
 	for _, problem := range unknown {
-		detail := problem.Error()
-		if strings.Contains(detail, "@") {
-			detail = policyobject.UnknownField
+		if !strings.Contains(problem.Error(), `"metadata.`) { // checkMetadata has reported those
+			violations = append(violations, strictViolation(problem, nil, "apiVersion", "kind", "metadata", "data"))
 		}
-		errs = append(errs, fmt.Errorf("%s: %s", d.place(""), detail))
 	}
+	errs := []error{d.violations(violations)}
 	if !listconfigmap.IsList(list) {
 		errs = append(errs, fmt.Errorf("%s: a ConfigMap here must be a list: write the label %s: %q, or remove it",
 			d.place("metadata.labels"), listconfigmap.Label, listconfigmap.LabelTrue))

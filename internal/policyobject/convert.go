@@ -2,7 +2,6 @@ package policyobject
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/violation"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -36,19 +36,18 @@ func (s *Schema) Convert(ctx context.Context, object *unstructured.Unstructured)
 	return policyFromSpec(name, &typed)
 }
 
-var isListPath = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[[0-9]+\]$`).MatchString
-
 // leftToRules reports whether package rules handles a violation. Earlier schemas accepted addresses that are patterns,
 // letters that are invisible or invalid in a domain, and lists without names. Package rules rejects such an entry
 // alone: an allow entry allows nothing, a deny entry makes the policy not enforceable. So after an upgrade, a stored
 // entry that never matched does not deny all calls.
-func leftToRules(violation *field.Error) bool {
-	switch violation.Type {
+func leftToRules(err *field.Error) bool {
+	switch err.Type {
 	case field.ErrorTypeInvalid:
-		return isEntry(violation.Field) && (strings.HasPrefix(violation.Detail, "an address is no pattern") ||
-			strings.HasPrefix(violation.Detail, "write the letters that the domain is registered with"))
+		_, _, isEntry := violation.EntryAt(err.Field)
+		return isEntry && (strings.HasPrefix(err.Detail, "an address is no pattern") ||
+			strings.HasPrefix(err.Detail, "write the letters that the domain is registered with"))
 	case field.ErrorTypeDuplicate:
-		return isListPath(violation.Field)
+		return violation.IsListPath(err.Field)
 	default:
 		return false
 	}
