@@ -193,7 +193,7 @@ func (d *Directory) logRejection(documents []*document, rejection rules.Rejectio
 	for _, document := range documents {
 		if document.policy.PolicyName == rejection.Policy {
 			loglevel.Warn(d.logger, "Part of a policy is not in force", "policy", rejection.Policy.String(),
-				"at", document.place(rejection.Path), "path", rejection.Path, "why", rejection.Message)
+				"at", document.Place(rejection.Path), "path", rejection.Path, "why", rejection.Message)
 		}
 	}
 }
@@ -206,7 +206,7 @@ func unique(documents []*document) error {
 		name := document.name()
 		if other, found := first[name]; found {
 			errs = append(errs, fmt.Errorf("%s: there is another %s at %s; give it another name",
-				document.place("metadata.name"), name, other.place("metadata.name")))
+				document.Place("metadata.name"), name, other.Place("metadata.name")))
 			continue
 		}
 		first[name] = document

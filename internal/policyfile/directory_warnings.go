@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"slices"
 
-	"go.yaml.in/yaml/v3"
-
 	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/rules/lint"
@@ -26,7 +24,7 @@ func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) 
 		for _, document := range documents {
 			if document.policy.PolicyName == warning.Policy {
 				loglevel.Warn(d.logger, "Part of a policy looks wrong", "policy", warning.Policy.String(),
-					"at", document.place(warning.Path), "path", warning.Path, "why", warning.Message)
+					"at", document.Place(warning.Path), "path", warning.Path, "why", warning.Message)
 			}
 		}
 	}
@@ -48,17 +46,17 @@ func (d *document) valueWarnings() []lint.Warning {
 		return nil
 	}
 	var warnings []lint.Warning
-	for i, attribute := range items(member(member(d.node, "spec"), "profile")) {
-		value := member(attribute, "value")
-		for _, scalar := range append(items(value), value) {
-			if scalar == nil || scalar.Kind != yaml.ScalarNode || scalar.Style != 0 {
-				continue
-			}
+	for i, attribute := range d.Get("spec", "profile").Items() {
+		value := attribute.Get("value")
+		for _, scalar := range append(value.Items(), value) {
+			text, unquoted := scalar.Unquoted()
 			var message string
 			switch {
-			case rewrittenNumber(scalar.Value):
+			case !unquoted:
+				continue
+			case rewrittenNumber(text):
 				message = "YAML reads this as a number, which loses zeros, or is octal or hexadecimal; put it in quotes if it is text, such as a code"
-			case yaml11Boolean(scalar.Value):
+			case yaml11Boolean(text):
 				message = "YAML may read this as true or false; put it in quotes if it is text, else write true or false"
 			default:
 				continue
@@ -69,25 +67,4 @@ func (d *document) valueWarnings() []lint.Warning {
 		}
 	}
 	return slices.Compact(warnings)
-}
-
-// member returns the value of a field, or nil if node has no such field.
-func member(node *yaml.Node, name string) *yaml.Node {
-	if node == nil || node.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		if node.Content[i].Value == name {
-			return node.Content[i+1]
-		}
-	}
-	return nil
-}
-
-// items returns the items of a sequence, or nil if node is not a sequence.
-func items(node *yaml.Node) []*yaml.Node {
-	if node == nil || node.Kind != yaml.SequenceNode {
-		return nil
-	}
-	return node.Content
 }

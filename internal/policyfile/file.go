@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,11 +20,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	strictjson "sigs.k8s.io/json"
-	sigsyaml "sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/violation"
+	"registrationpolicy.dev/operator/internal/yamldoc"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -46,8 +45,8 @@ type file struct {
 
 // document is one object in a file: a policy, or a ConfigMap with a list.
 type document struct {
-	file   string
-	node   *yaml.Node
+	*yamldoc.Node
+
 	policy rules.Policy
 	list   *corev1.ConfigMap // nil for a policy
 }
@@ -129,7 +128,7 @@ func (d *Directory) parse(ctx context.Context, f file) ([]*document, error) {
 	}
 	var documents []*document
 	var errs []error
-	for _, text := range splitDocuments(f.text) {
+	for _, text := range yamldoc.Split(f.text) {
 		found, err := d.parseDocument(ctx, f.name, text)
 		if err != nil {
 			errs = append(errs, err)
@@ -141,40 +140,19 @@ func (d *Directory) parse(ctx context.Context, f file) ([]*document, error) {
 	return documents, errors.Join(errs...)
 }
 
-// splitDocuments splits a YAML stream where kubectl does: at lines with only --- and an optional comment. It puts empty
-// lines before each part, so that line numbers in a part are those in the file.
-func splitDocuments(text []byte) [][]byte {
-	var documents [][]byte
-	var current []byte
-	lines := 0
-	for line := range bytes.Lines(text) {
-		lines++
-		rest, marked := bytes.CutPrefix(line, []byte("---"))
-		if rest = bytes.TrimSpace(rest); marked && (len(rest) == 0 || rest[0] == '#') {
-			documents = append(documents, current)
-			current = bytes.Repeat([]byte("\n"), lines)
-			continue
-		}
-		current = append(current, line...)
-	}
-	return append(documents, current)
-}
-
 func (d *Directory) parseDocument(ctx context.Context, name string, text []byte) (*document, error) {
-	node, err := onlyNode(name, text)
+	node, err := yamldoc.Parse(name, text)
 	if node == nil || err != nil {
 		return nil, err
 	}
-	found := &document{file: name, node: node}
-
-	// The values are decoded by the package that kubectl uses, because YAML versions differ on the meaning of "yes".
-	asJSON, err := sigsyaml.YAMLToJSONStrict(text)
+	found := &document{Node: node}
+	asJSON, err := yamldoc.ToJSON(name, text)
 	if err != nil {
-		return nil, yamlError(name, text, err)
+		return nil, err
 	}
 	object := map[string]any{}
 	if err := json.Unmarshal(asJSON, &object); err != nil {
-		return nil, fmt.Errorf("%s: not an object; write apiVersion, kind, metadata and spec", found.place(""))
+		return nil, fmt.Errorf("%s: not an object; write apiVersion, kind, metadata and spec", found.Place(""))
 	}
 	if isConfigMap(object) {
 		err = found.readList(object)

@@ -42,7 +42,7 @@ func (d *document) readList(object map[string]any) error {
 	violations := checkMetadata(object["metadata"])
 	asJSON, err := json.Marshal(object)
 	if err != nil {
-		return fmt.Errorf("%s: not a ConfigMap", d.place(""))
+		return fmt.Errorf("%s: not a ConfigMap", d.Place(""))
 	}
 	list := &corev1.ConfigMap{}
 	unknown, err := strictjson.UnmarshalStrict(asJSON, list)
@@ -51,7 +51,7 @@ func (d *document) readList(object map[string]any) error {
 		return d.violations(violations)
 	case err != nil:
 		// The text of err may quote an address.
-		return fmt.Errorf("%s: not a ConfigMap: write data with a text under each key", d.place("data"))
+		return fmt.Errorf("%s: not a ConfigMap: write data with a text under each key", d.Place("data"))
 	}
 	for _, problem := range unknown {
 		if !strings.Contains(problem.Error(), `"metadata.`) { // checkMetadata has reported those
@@ -61,7 +61,7 @@ func (d *document) readList(object map[string]any) error {
 	errs := []error{d.violations(violations)}
 	if !listconfigmap.IsList(list) {
 		errs = append(errs, fmt.Errorf("%s: a ConfigMap here must be a list: write the label %s: %q, or remove it",
-			d.place("metadata.labels"), listconfigmap.Label, listconfigmap.LabelTrue))
+			d.Place("metadata.labels"), listconfigmap.Label, listconfigmap.LabelTrue))
 	}
 	if list.Namespace == "" {
 		list.Namespace = fileNamespace

@@ -11,17 +11,16 @@ import (
 	"strings"
 
 	"github.com/go-logr/logr"
-	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/json"
-	sigsyaml "sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/yamldoc"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -43,7 +42,7 @@ func (p *ReadPolicy) Place(path string) string {
 	if p.document == nil {
 		return ""
 	}
-	return p.document.place(path)
+	return p.document.Place(path)
 }
 
 // NewOffline returns a reader. It fails only if the schema of the policies cannot be built.
@@ -166,7 +165,7 @@ func (o *Offline) readFile(ctx context.Context, f file) ([]*document, error) {
 	}
 	var documents []*document
 	var errs []error
-	for _, text := range splitDocuments(f.text) {
+	for _, text := range yamldoc.Split(f.text) {
 		found, err := o.readDocument(ctx, f.name, text)
 		documents = append(documents, found...)
 		errs = append(errs, err)
@@ -177,12 +176,11 @@ func (o *Offline) readFile(ctx context.Context, f file) ([]*document, error) {
 // readDocument handles lists of objects and skips objects of other API groups. It reads all others as the operator
 // does.
 func (o *Offline) readDocument(ctx context.Context, name string, text []byte) ([]*document, error) {
-	if node, err := onlyNode(name, text); err == nil && node != nil {
-		if kind, apiVersion := scalar(node, "kind"), scalar(node, "apiVersion"); apiVersion == "v1" && kind == "List" ||
-			inGroup(apiVersion) && kind == policyobject.Kind+"List" {
+	if node, err := yamldoc.Parse(name, text); err == nil && node != nil {
+		switch apiVersion, kind := typeOf(node); {
+		case apiVersion == "v1" && kind == "List", inGroup(apiVersion) && kind == policyobject.Kind+"List":
 			return o.readList(ctx, name, text, node)
-		} else if apiVersion != "" && kind != "" && !inGroup(apiVersion) && !isListNode(node) {
-			o.skipped = append(o.skipped, (&document{file: name, node: node}).place("kind")+": "+kind)
+		case kind != "" && o.skip(node):
 			return nil, nil
 		}
 	}
@@ -193,28 +191,26 @@ func (o *Offline) readDocument(ctx context.Context, name string, text []byte) ([
 	return []*document{found}, nil
 }
 
-func (o *Offline) readList(ctx context.Context, name string, text []byte, node *yaml.Node) ([]*document, error) {
-	asJSON, err := sigsyaml.YAMLToJSONStrict(text)
+func (o *Offline) readList(ctx context.Context, name string, text []byte, node *yamldoc.Node) ([]*document, error) {
+	asJSON, err := yamldoc.ToJSON(name, text)
 	if err != nil {
-		return nil, yamlError(name, text, err)
+		return nil, err
 	}
 	var list struct {
 		Items []map[string]any `json:"items"`
 	}
 	if err := json.Unmarshal(asJSON, &list); err != nil {
-		return nil, fmt.Errorf("%s:%d: not a list of objects", name, node.Line)
+		return nil, fmt.Errorf("%s: not a list of objects", node.Place(""))
 	}
-	_, items := child(node, "items")
-	if len(list.Items) > 0 && (items == nil || len(items.Content) != len(list.Items)) {
-		return nil, fmt.Errorf("%s:%d: write the items of the list in place, not as an alias", name, node.Line)
+	items := node.Get("items").Items()
+	if len(items) != len(list.Items) {
+		return nil, fmt.Errorf("%s: write the items of the list in place, not by a merge key", node.Place(""))
 	}
 	var documents []*document
 	var errs []error
 	for i, item := range list.Items {
-		found := &document{file: name, node: items.Content[i]}
-		kind, apiVersion := scalar(found.node, "kind"), scalar(found.node, "apiVersion")
-		if apiVersion != "" && !inGroup(apiVersion) && !isListNode(found.node) {
-			o.skipped = append(o.skipped, found.place("kind")+": "+kind)
+		found := &document{Node: items[i]}
+		if o.skip(found.Node) {
 			continue
 		}
 		var err error
@@ -232,28 +228,32 @@ func (o *Offline) readList(ctx context.Context, name string, text []byte, node *
 	return documents, errors.Join(errs...)
 }
 
+// skip reports whether an object is of another API group, and adds it to those that Others returns.
+func (o *Offline) skip(object *yamldoc.Node) bool {
+	apiVersion, kind := typeOf(object)
+	if apiVersion == "" || inGroup(apiVersion) || isListNode(object) {
+		return false
+	}
+	o.skipped = append(o.skipped, object.Place("kind")+": "+kind)
+	return true
+}
+
+// typeOf returns apiVersion and kind of an object, "" if it lacks them.
+func typeOf(object *yamldoc.Node) (apiVersion, kind string) {
+	apiVersion, _ = object.Get("apiVersion").Text()
+	kind, _ = object.Get("kind").Text()
+	return apiVersion, kind
+}
+
+// inGroup reports whether an apiVersion is of the API group of policies.
 func inGroup(apiVersion string) bool {
 	group, _, _ := strings.Cut(apiVersion, "/")
 	return group == v1alpha1.GroupVersion.Group
 }
 
-// isListNode reports whether node is a ConfigMap with the label of a list. Other ConfigMaps are skipped.
-func isListNode(node *yaml.Node) bool {
-	if scalar(node, "apiVersion") != "v1" || scalar(node, "kind") != "ConfigMap" {
-		return false
-	}
-	_, metadata := child(node, "metadata")
-	if metadata == nil {
-		return false
-	}
-	_, labels := child(metadata, "labels")
-	return labels != nil && scalar(labels, listconfigmap.Label) == listconfigmap.LabelTrue
-}
-
-// scalar returns the text of a member, or "" if there is no such scalar.
-func scalar(node *yaml.Node, name string) string {
-	if _, value := child(node, name); value != nil && value.Kind == yaml.ScalarNode {
-		return value.Value
-	}
-	return ""
+// isListNode reports whether an object is a ConfigMap with the label of a list.
+func isListNode(object *yamldoc.Node) bool {
+	apiVersion, kind := typeOf(object)
+	label, _ := object.Get("metadata", "labels", listconfigmap.Label).Text()
+	return apiVersion == "v1" && kind == "ConfigMap" && label == listconfigmap.LabelTrue
 }

@@ -14,11 +14,11 @@ import (
 // with the value there, and the fix.
 func (d *document) violations(errs field.ErrorList) error {
 	errs = violation.Distinct(errs)
-	slices.SortStableFunc(errs, func(a, b *field.Error) int { return cmp.Compare(lineOf(d.node, a.Field), lineOf(d.node, b.Field)) })
+	slices.SortStableFunc(errs, func(a, b *field.Error) int { return cmp.Compare(d.Line(a.Field), d.Line(b.Field)) })
 	var joined []error
 	var texts []string
 	for _, err := range errs {
-		text := d.place(err.Field) + ": " + d.violation(err)
+		text := d.Place(err.Field) + ": " + d.violation(err)
 		if !slices.Contains(texts, text) {
 			joined, texts = append(joined, errors.New(text)), append(texts, text)
 		}
@@ -30,7 +30,7 @@ func (d *document) violation(err *field.Error) string {
 	if err.Field == "metadata.name" && err.Type == field.ErrorTypeRequired {
 		return "metadata.name: required: write a name" // Kubernetes also offers generateName, which only an API server has
 	}
-	if value, isScalar := d.scalar(err.Field); isScalar {
+	if value, isScalar := d.Find(err.Field).Text(); isScalar {
 		return violation.TextOf(err, value)
 	}
 	return violation.Text(err)
