@@ -10,7 +10,7 @@ import (
 	"registrationpolicy.dev/operator/rules/lint"
 )
 
-// logWarnings logs the warnings about policies and their lists, except those that it logged for the previous version of
+// logWarnings logs the warnings about policies and their lists. It does not log again those of the previous version of
 // the files.
 func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) {
 	warnings := d.scopes.Warnings(policies)
@@ -32,15 +32,15 @@ func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) 
 }
 
 var (
-	// rewrittenNumber matches numbers that YAML decoding changes: 01234 is read as octal, and 1.10 loses its last
-	// digit.
+	// rewrittenNumber matches numbers whose digits YAML does not keep: 01234 is read as octal, and 1.10 becomes 1.1.
 	rewrittenNumber = regexp.MustCompile(`^[-+]?(0[0-9_]+|0[xob][0-9a-fA-F_]+|[0-9]+_[0-9_]*|[0-9][0-9_]*\.[0-9_]*0)$`).MatchString
-	// yaml11Boolean matches words that are booleans only in YAML 1.1, the version that kubectl reads.
+	// yaml11Boolean matches words that are booleans in YAML 1.1, which kubectl reads, and text in YAML 1.2.
 	yaml11Boolean = regexp.MustCompile(`^([yY]|[nN]|[yY]es|YES|[nN]o|NO|[oO]n|ON|[oO]ff|OFF)$`).MatchString
 )
 
-// valueWarnings returns warnings about profile values whose spelling in YAML changes their meaning. The decoded object
-// no longer shows the spelling. No warning quotes a value.
+// valueWarnings returns warnings about values of the profile that are written without quotes, and that YAML reads as
+// something else than the same text. Only the YAML node shows the quotes: the decoded object does not. No warning
+// quotes a value, because it may be personal.
 func (d *document) valueWarnings() []lint.Warning {
 	if d.list != nil {
 		return nil

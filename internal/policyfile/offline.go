@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -24,11 +23,12 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Offline reads policies once, for programs that explain what the operator would decide. It reads and resolves them as
-// a running operator does.
+// Offline reads policies once, from files or from objects of a cluster, for a program such as `regpol explain`. It
+// reads policies and their lists by the same rules as a running operator, so that their decisions are the operator's.
 type Offline struct {
-	directory *Directory
-	skipped   []string
+	parser  *parser
+	lists   *publish.Lists
+	skipped []string // file:line and kind of the objects that the last ReadFiles skipped
 }
 
 // ReadPolicy is a policy that an [Offline] has read.
@@ -37,7 +37,8 @@ type ReadPolicy struct {
 	document *document // nil if it was not read from a file
 }
 
-// Place returns file:line of a path such as spec.allow.domains[3], or "" for a policy that was not read from a file.
+// Place returns file:line of the value at a path such as spec.allow.domains[3]. It returns "" if the policy was not
+// read from a file.
 func (p *ReadPolicy) Place(path string) string {
 	if p.document == nil {
 		return ""
@@ -51,20 +52,19 @@ func NewOffline() (*Offline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Offline{directory: &Directory{
-		schema: schema, lists: publish.NewLists(nil), logger: logr.Discard(),
-	}}, nil
+	return &Offline{parser: &parser{schema}, lists: publish.NewLists(nil)}, nil
 }
 
-// ReadObjects converts policies that are stored in a cluster, and resolves the lists that they name. It calls lists for
-// the ConfigMaps only if a policy names a list. As in the operator, a policy that does not match the schema is returned
-// as not understood. ReadObjects fails only if lists does.
+// ReadObjects converts the policy objects of a cluster, and reads the lists that they name from the ConfigMaps that the
+// function lists returns. It calls lists only if a policy names a list, so that other callers need no right to read
+// ConfigMaps. A policy that does not match the schema is returned with the reason in NotUnderstood, as in the operator.
+// ReadObjects fails only if lists does.
 func (o *Offline) ReadObjects(
 	ctx context.Context, objects []unstructured.Unstructured, lists func(context.Context) ([]corev1.ConfigMap, error),
 ) ([]ReadPolicy, error) {
 	policies := make([]ReadPolicy, len(objects))
 	for i := range objects {
-		policies[i] = ReadPolicy{Policy: o.directory.schema.Convert(ctx, &objects[i])}
+		policies[i] = ReadPolicy{Policy: o.parser.schema.Convert(ctx, &objects[i])}
 	}
 	if !slices.ContainsFunc(policies, func(policy ReadPolicy) bool { return len(policy.UsedLists()) > 0 }) {
 		return policies, nil
@@ -80,13 +80,13 @@ func (o *Offline) ReadObjects(
 	return policies, o.resolve(ctx, maps, policies)
 }
 
-// resolve sets the lists of the policies.
+// resolve sets the lists in the policies to the compiled content of maps.
 func (o *Offline) resolve(ctx context.Context, maps configMaps, policies []ReadPolicy) error {
 	unresolved := make([]rules.Policy, len(policies))
 	for i := range policies {
 		unresolved[i] = policies[i].Policy
 	}
-	resolved, err := resolveFiles(ctx, o.directory.lists, maps, unresolved)
+	resolved, err := resolveFiles(ctx, o.lists, maps, unresolved)
 	if err != nil {
 		return err
 	}
@@ -96,11 +96,13 @@ func (o *Offline) resolve(ctx context.Context, maps configMaps, policies []ReadP
 	return nil
 }
 
-// ReadFiles reads policies, and the ConfigMaps with their lists, from files and directories; "-" is stdin. In a
-// directory it reads the same files as the operator; a file in paths may have any name. It reads the items of a list of
-// objects, as kubectl writes it. The error joins all errors, each with file, line and fix.
+// ReadFiles reads policies, and the ConfigMaps with their lists, from files and directories; the path "-" is stdin. In
+// a directory it reads the same files as the operator; a path that names a file may end in any extension. A document
+// may be a list of objects, as `kubectl get -o yaml` prints it. The error joins one error for each mistake, each with
+// file, line and fix.
 //
-// It skips objects of other API groups, which are common in rendered charts and GitOps directories; see Others.
+// ReadFiles skips objects of other API groups, because rendered charts and GitOps directories often contain some.
+// [Offline.Others] returns them.
 func (o *Offline) ReadFiles(ctx context.Context, paths []string, stdin io.Reader) ([]ReadPolicy, error) {
 	o.skipped = nil
 	var documents []*document
@@ -132,6 +134,7 @@ func (o *Offline) ReadFiles(ctx context.Context, paths []string, stdin io.Reader
 // Others returns file:line and kind of the objects that the last ReadFiles skipped.
 func (o *Offline) Others() []string { return o.skipped }
 
+// openFiles reads the files of a path that was given to ReadFiles.
 func openFiles(path string, stdin io.Reader) ([]file, error) {
 	if path == "-" {
 		const name = "stdin"
@@ -173,8 +176,8 @@ func (o *Offline) readFile(ctx context.Context, f file) ([]*document, error) {
 	return documents, errors.Join(errs...)
 }
 
-// readDocument handles lists of objects and skips objects of other API groups. It reads all others as the operator
-// does.
+// readDocument reads the document in text. It differs from parser.parseDocument, which the operator uses, in two ways:
+// it reads the items of a list of objects, and it skips objects of other API groups.
 func (o *Offline) readDocument(ctx context.Context, name string, text []byte) ([]*document, error) {
 	if node, err := yamldoc.Parse(name, text); err == nil && node != nil {
 		switch apiVersion, kind := typeOf(node); {
@@ -184,13 +187,14 @@ func (o *Offline) readDocument(ctx context.Context, name string, text []byte) ([
 			return nil, nil
 		}
 	}
-	found, err := o.directory.parseDocument(ctx, name, text)
+	found, err := o.parser.parseDocument(ctx, name, text)
 	if found == nil || err != nil {
 		return nil, err
 	}
 	return []*document{found}, nil
 }
 
+// readList reads the items of a list of objects in text; node is its value.
 func (o *Offline) readList(ctx context.Context, name string, text []byte, node *yamldoc.Node) ([]*document, error) {
 	asJSON, err := yamldoc.ToJSON(name, text)
 	if err != nil {
@@ -217,7 +221,7 @@ func (o *Offline) readList(ctx context.Context, name string, text []byte, node *
 		if isConfigMap(item) {
 			err = found.readList(item)
 		} else {
-			err = o.directory.readPolicy(ctx, found, item)
+			err = o.parser.readPolicy(ctx, found, item)
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -228,7 +232,8 @@ func (o *Offline) readList(ctx context.Context, name string, text []byte, node *
 	return documents, errors.Join(errs...)
 }
 
-// skip reports whether an object is of another API group, and adds it to those that Others returns.
+// skip reports whether an object is neither of the API group of policies nor a list in a ConfigMap. It then adds the
+// object to those that [Offline.Others] returns.
 func (o *Offline) skip(object *yamldoc.Node) bool {
 	apiVersion, kind := typeOf(object)
 	if apiVersion == "" || inGroup(apiVersion) || isListNode(object) {

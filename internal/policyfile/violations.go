@@ -26,6 +26,7 @@ func (d *document) violations(errs field.ErrorList) error {
 	return errors.Join(joined...)
 }
 
+// violation returns the text for one mistake, without file and line.
 func (d *document) violation(err *field.Error) string {
 	if err.Field == "metadata.name" && err.Type == field.ErrorTypeRequired {
 		return "metadata.name: required: write a name" // Kubernetes also offers generateName, which only an API server has
