@@ -25,17 +25,17 @@ import (
 	"registrationpolicy.dev/operator/internal/violation"
 )
 
-// Schema validates a policy's spec as the API server does, with the API server's own packages. So a file is checked by
-// the same rules as an applied object, and an object stored under another version of the CustomResourceDefinition is
-// noticed. It is safe for concurrent use.
+// Schema validates the spec of a policy as the API server does, with the API server's own packages. So files are
+// validated by the same rules as applied objects, and the operator detects objects that were stored under another
+// version of the CustomResourceDefinition. A Schema is safe for concurrent use.
 type Schema struct {
 	structural *schema.Structural
 	openAPI    validation.SchemaValidator
 	cel        *cel.Validator
 }
 
-// NewSchema returns the schema of the CustomResourceDefinition that this operator was built with. It fails only if that
-// definition is invalid. The schema is compiled once, which takes tens of milliseconds.
+// NewSchema returns the schema of the CustomResourceDefinition that this operator was built with. All calls return the
+// same Schema, because compiling it takes tens of milliseconds. NewSchema fails only if the definition is invalid.
 var NewSchema = sync.OnceValues(compileSpecSchema)
 
 func compileSpecSchema() (*Schema, error) {
@@ -60,8 +60,8 @@ func compileSpecSchema() (*Schema, error) {
 	return &Schema{structural, openAPI, cel.NewValidator(structural, false, celconfig.PerCallLimit)}, nil
 }
 
-// Validate returns a copy of spec with the defaults, and all violations of the schema, including unknown fields. It
-// does not change spec.
+// Validate returns a copy of spec completed with the defaults, and all violations of the schema, including unknown
+// fields. One mistake can cause several: see [violation.Distinct]. Validate does not change spec.
 func (s *Schema) Validate(ctx context.Context, spec map[string]any) (completed map[string]any, _ field.ErrorList) {
 	path := field.NewPath("spec")
 	completed = runtime.DeepCopyJSON(spec)
@@ -76,18 +76,20 @@ func (s *Schema) Validate(ctx context.Context, spec map[string]any) (completed m
 	if slices.ContainsFunc(errs, preventsCEL) {
 		return completed, errs
 	}
-	// Not canceled when the process stops: an interrupted validation would look like a policy that is not understood.
+	// The validation is not interrupted when the process stops: the error would look like a mistake in the policy.
 	ctx = context.WithoutCancel(ctx)
 	violations, _ := s.cel.Validate(ctx, path, s.structural, completed, nil, celconfig.RuntimeCELCostBudget)
-	errs = slices.DeleteFunc(errs, func(err *field.Error) bool { // a CEL rule on the same field has the better message
+	// The message of a CEL rule says what to write; that of a pattern or of a number of properties does not.
+	errs = slices.DeleteFunc(errs, func(err *field.Error) bool {
 		return (strings.Contains(err.Detail, "should match") || strings.Contains(err.Detail, "properties")) &&
 			slices.ContainsFunc(violations, func(v *field.Error) bool { return v.Field == err.Field })
 	})
 	return completed, append(errs, violations...)
 }
 
-// nulls returns the paths of null fields. The API server drops them, but in a file a field is null if all of its
-// members are commented out. To drop such an appliesTo would apply the policy to every call.
+// nulls returns the paths of the fields and items in value that are null. The API server drops null fields. In a file,
+// a field is null if all lines below it are commented out, and dropping such an appliesTo would apply the policy to
+// every call.
 func nulls(path *field.Path, value any) []*field.Path {
 	var paths []*field.Path
 	switch value := value.(type) {
@@ -107,8 +109,8 @@ func nulls(path *field.Path, value any) []*field.Path {
 	return paths
 }
 
-// preventsCEL reports whether the CEL rules are skipped because of a violation: the object has other types than the rules
-// expect, or is too large for their cost limit.
+// preventsCEL reports whether the CEL rules are skipped because of a violation: the object has other types than the
+// rules expect, or is too large for their cost limit.
 func preventsCEL(violation *field.Error) bool {
 	switch violation.Type {
 	case field.ErrorTypeRequired, field.ErrorTypeTypeInvalid, field.ErrorTypeTooLong, field.ErrorTypeTooMany:
@@ -130,20 +132,22 @@ func (s *Schema) unknownFields(spec map[string]any) field.ErrorList {
 	return errs
 }
 
-// unknownField returns the violation of an unknown field in the spec.
+// unknownField returns the violation by an unknown field in the spec.
 func (s *Schema) unknownField(path string) *field.Error {
 	path, object := quotablePath(path, s.structural)
 	known := slices.Collect(maps.Keys(object.Properties))
 	return violation.UnknownField(path, known, s.fieldsNamed(path))
 }
 
-// UnknownField returns the violation of an unknown field outside of the spec. known are the fields of the same object.
+// UnknownField returns the violation by an unknown field outside of the spec. known are the fields of the same object.
+// The text says if the field belongs in the spec.
 func (s *Schema) UnknownField(path string, known []string) *field.Error {
 	return violation.UnknownField(path, known, s.fieldsNamed(path))
 }
 
-// fieldsNamed returns the paths of the objects in the spec that have a field with the name of the unknown field at path.
-// For a path in deny it returns no path in allow, and the reverse: moving an entry there would invert its meaning.
+// fieldsNamed returns the paths of the objects in the spec that have a field with the name of the unknown field at
+// path. For a path in deny it returns no path in allow, and the reverse: moving an entry there would invert its
+// meaning.
 func (s *Schema) fieldsNamed(path string) []string {
 	name := path[strings.LastIndex(path, ".")+1:]
 	var found []string
@@ -167,9 +171,9 @@ func (s *Schema) fieldsNamed(path string) []string {
 	return found
 }
 
-// quotablePath returns the path of an unknown field as a message may quote it, and the schema of the object that has the
-// field. If the path does not look like field names, it returns only the part that the schema knows: the rest may be the
-// local part of an address, which may itself hold dots.
+// quotablePath returns the path of an unknown field as a message may quote it, and the schema of the object that has
+// the field. If the path does not look like field names, it returns only the part that the schema knows: the rest may
+// be the local part of an address, which may itself hold dots.
 func quotablePath(path string, object *schema.Structural) (string, *schema.Structural) {
 	steps := strings.Split(path, ".")
 	known := 1 // spec
@@ -191,7 +195,8 @@ func quotablePath(path string, object *schema.Structural) (string, *schema.Struc
 	return strings.Join(steps[:known], ".") + ".…", object
 }
 
-// summary joins violations into one line, without the values, which may hold a local part.
+// summary returns the first mistakes behind violations in one line. It quotes no values: they may hold the local part
+// of an address.
 func summary(errs field.ErrorList) string {
 	const maxViolations = 3 // authors fix the first ones first
 	errs = violation.Distinct(errs)

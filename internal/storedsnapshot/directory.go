@@ -184,8 +184,8 @@ func (d *Directory) Remove(epoch uint64) error {
 	return nil
 }
 
-// overwrite empties the file or zeroes its first bytes, so that a later start refuses it. This works even in a read-only
-// directory, in which no file can be removed.
+// overwrite empties the file or zeroes its first bytes, so that a later start refuses it. This works even in a
+// read-only directory, in which no file can be removed.
 func (d *Directory) overwrite() error {
 	file, err := os.OpenFile(d.Path(), os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -202,8 +202,8 @@ func (k *Keeper) restore(ctx context.Context) {
 	}
 }
 
-// write writes the pending snapshot to the file, if there is one. It returns false if the caller must try again. It logs
-// only the first of several failures in a row.
+// write writes the pending snapshot to the file, if there is one. It returns false if the caller must try again. It
+// logs only the first of several failures in a row.
 func (k *Keeper) write() bool {
 	k.mu.Lock()
 	pending := k.pending

@@ -20,10 +20,10 @@ const silentAfter = 2 * time.Second
 // ResponseMonitor watches the requests that read policies and their lists. It distinguishes an API server that does not
 // answer from a slow one.
 //
-// An API server is silent if a read has been pending for silentAfter, and no successful response to any read has brought
-// a byte in that time. Error responses and refused connections bring no byte in this sense. If no read is pending, the
-// API server is not silent: the replica may still be compiling what it has received. A watch that starts with a list is
-// pending until that list is complete; any other watch is never pending.
+// An API server is silent if a read has been pending for silentAfter, and no successful response to any read has
+// brought a byte in that time. Error responses and refused connections bring no byte in this sense. If no read is
+// pending, the API server is not silent: the replica may still be compiling what it has received. A watch that starts
+// with a list is pending until that list is complete; any other watch is never pending.
 type ResponseMonitor struct {
 	mu       sync.Mutex
 	lastByte time.Time            // when a successful response last brought a byte
@@ -36,8 +36,8 @@ func NewResponseMonitor() *ResponseMonitor {
 	return &ResponseMonitor{pending: map[string]time.Time{}}
 }
 
-// start makes the first read pending from now on. Otherwise the API server would not count as silent while a client does
-// not get as far as sending a read.
+// start makes the first read pending from now on. Otherwise the API server would not count as silent while a client
+// does not get as far as sending a read.
 func (m *ResponseMonitor) start() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -39,8 +39,8 @@ func suggestRequired(violations field.ErrorList) {
 	}
 }
 
-// onePerValue returns for each value only the violation that explains the mistake best. Of the spec itself it returns all:
-// two CEL rules there are about different fields, so that both can be violated by different mistakes.
+// onePerValue returns for each value only the violation that explains the mistake best. Of the spec itself it returns
+// all: two CEL rules there are about different fields, so that both can be violated by different mistakes.
 func onePerValue(violations field.ErrorList) field.ErrorList {
 	type key struct{ path, detail string }
 	at := map[key]int{}

@@ -24,7 +24,8 @@ var (
 	domainCharacters = regexp.MustCompile(`^[\p{L}\p{M}\p{Nd}._-]+$`)
 )
 
-// entryLabel matches one label of a domain: letters with their marks, digits, and hyphens inside, at most 63 characters.
+// entryLabel matches one label of a domain: letters with their marks, digits, and hyphens inside, at most 63
+// characters.
 const entryLabel = `[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?`
 
 // maxLocalPart is the largest number of characters before the @ of an address (RFC 5321 4.5.3.1.1).
@@ -46,8 +47,8 @@ func inOneWord(value string) bool {
 	return !strings.ContainsFunc(strings.TrimFunc(value, rules.IsBlank), rules.IsBlank)
 }
 
-// EntryFix returns what is wrong with a value that the schema refuses as an entry, and what to write instead. It returns
-// "" if it knows no better text than that of the schema. It never quotes a local part.
+// EntryFix returns what is wrong with a value that the schema refuses as an entry, and what to write instead. It
+// returns "" if it knows no better text than that of the schema. It never quotes a local part.
 func EntryFix(path, value string) string {
 	side, in, isEntry := EntryAt(path)
 	switch {
@@ -114,8 +115,8 @@ func domainFix(side, value string) string {
 	return fmt.Sprintf("%q %s: write %s", value, problem, write)
 }
 
-// cleanDomain removes from a name what a domain cannot have, such as a port. It returns the rest, and in words the first
-// thing that it removed; problem is "" if it removed nothing.
+// cleanDomain removes from a name what a domain cannot have, such as a port. It returns the rest, and in words the
+// first thing that it removed; problem is "" if it removed nothing.
 func cleanDomain(name string) (domain, problem string) {
 	for _, step := range []struct {
 		problem string

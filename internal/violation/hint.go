@@ -8,8 +8,8 @@ import (
 // entryPath matches the path of an entry, such as spec.allow.domains[0].
 var entryPath = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|publicSuffixes|addresses)\[\d+\]$`)
 
-// EntryAt splits the path of an entry: side is allow or deny, and field is domains, publicSuffixes or addresses. found is
-// false if the path is not that of an entry.
+// EntryAt splits the path of an entry: side is allow or deny, and field is domains, publicSuffixes or addresses. found
+// is false if the path is not that of an entry.
 func EntryAt(path string) (side, field string, found bool) {
 	match := entryPath.FindStringSubmatch(path)
 	if match == nil {

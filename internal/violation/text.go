@@ -65,8 +65,8 @@ func TextOf(violation *field.Error, value string) string {
 // Text returns the path of a violation, what is wrong there, and the fix. It does not quote the value.
 func Text(violation *field.Error) string { return violation.Field + ": " + problem(violation) }
 
-// wrongProfileValue is the text about an object as the value of a profile attribute. For such a value the schema reports
-// only the number of its fields, of which it allows none.
+// wrongProfileValue is the text about an object as the value of a profile attribute. For such a value the schema
+// reports only the number of its fields, of which it allows none.
 const wrongProfileValue = "is of type object: write a string, number, boolean, or a list of strings"
 
 // problem returns what is wrong and the fix, without the path.
@@ -150,8 +150,8 @@ func isPattern(violation *field.Error) bool {
 	return strings.HasPrefix(detail, "should match ") || strings.Contains(detail, "regex used for validation")
 }
 
-// plainDetail returns the detail of a violation in words for the author of a file. The texts of Kubernetes repeat a part of
-// the path, mention the body of a request, show regular expressions, and give no fix.
+// plainDetail returns the detail of a violation in words for the author of a file. The texts of Kubernetes repeat a
+// part of the path, mention the body of a request, show regular expressions, and give no fix.
 func plainDetail(violation *field.Error) string {
 	detail := inBody.ReplaceAllLiteralString(violation.Detail, "")
 	switch {

@@ -97,8 +97,8 @@ func plainName(name string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(name))
 }
 
-// editDistance returns how many letters must be inserted, removed, replaced or swapped with the next to turn a into b, in
-// bytes (optimal string alignment distance).
+// editDistance returns how many letters must be inserted, removed, replaced or swapped with the next to turn a into b,
+// in bytes (optimal string alignment distance).
 func editDistance(a, b string) int {
 	rows := make([][]int, len(a)+1) // rows[i][j] is the distance of a[:i] and b[:j]
 	for i := range rows {

@@ -70,8 +70,8 @@ var (
 	quotedAddress = regexp.MustCompile(`"[^"]*@[^"]*"`)
 )
 
-// decodeError returns the error of a YAML decoder with file, line and fix. If the decoder names no line, it is the first
-// line of the document.
+// decodeError returns the error of a YAML decoder with file, line and fix. If the decoder names no line, it is the
+// first line of the document.
 func decodeError(file string, text []byte, err error) error {
 	var errs []error
 	for _, found := range yamlLine.FindAllStringSubmatch(err.Error(), -1) {

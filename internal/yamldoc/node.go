@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Node is a value in a YAML file. A nil Node stands for a value that does not exist; all methods but Line and Place accept
-// it.
+// Node is a value in a YAML file. A nil Node stands for a value that does not exist; all methods but Line and Place
+// accept it.
 type Node struct {
 	file string
 	node *yaml.Node // not an alias
@@ -22,8 +22,8 @@ func newNode(file string, node *yaml.Node) *Node {
 	return &Node{file, node}
 }
 
-// Get returns the value that the steps lead to, each the name of a field or the index of an item. It returns nil if there
-// is no such value.
+// Get returns the value that the steps lead to, each the name of a field or the index of an item. It returns nil if
+// there is no such value.
 func (n *Node) Get(steps ...string) *Node {
 	for _, step := range steps {
 		if n == nil {
