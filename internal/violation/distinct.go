@@ -24,8 +24,8 @@ func Distinct(violations field.ErrorList) field.ErrorList {
 	return distinct
 }
 
-// suggestRequired lets the violation by an unknown field suggest a required field that is missing in the same object,
-// unless it already has a suggestion.
+// suggestRequired adds a suggestion to each violation by an unknown field that has none: the required field that is
+// missing in the same object.
 func suggestRequired(violations field.ErrorList) {
 	for _, unknown := range violations {
 		if !isUnknownField(unknown) || unknown.BadValue != nil {
@@ -84,7 +84,7 @@ func rank(violation *field.Error) int {
 	}
 }
 
-// follows reports whether a violation goes away once the mistake behind another violation, cause, is fixed.
+// follows reports whether a violation goes away once the author fixes the mistake that the violation cause is about.
 func follows(violation, cause *field.Error) bool {
 	switch {
 	case violation == cause:
@@ -104,8 +104,8 @@ func follows(violation, cause *field.Error) bool {
 	}
 }
 
-// missesObject reports whether a violation says that object is missing, one in which the author of an unknown field may
-// have meant to write it.
+// missesObject reports whether a violation says that object is missing. object is the path of an object in which the
+// author of the unknown field may have meant to write the field.
 func missesObject(violation, unknown *field.Error, object string) bool {
 	switch violation.Type {
 	case field.ErrorTypeRequired:
@@ -117,7 +117,8 @@ func missesObject(violation, unknown *field.Error, object string) bool {
 	}
 }
 
-// missesMember reports whether a violation says that the object at path lacks the field name. "" stands for any field.
+// missesMember reports whether a violation says that the object at path lacks the field name. The name "" stands for any
+// field.
 func missesMember(violation *field.Error, path, name string) bool {
 	switch {
 	case violation.Type == field.ErrorTypeRequired:
