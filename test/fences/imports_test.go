@@ -66,9 +66,12 @@ var reasons = map[string]string{
 	"internal/policyfile":     "files are a source of policies without a cluster",
 	"internal/policyobject":   "a stored object is understood, or not, by itself",
 	"internal/publish":        "publishing knows compiled policies and lists, not where they are read or who is told",
+	"internal/snapshotfile":   "a file is read or refused by its bytes alone; where it lies and when it is used is for others",
 	"internal/storedsnapshot": "the stored snapshot knows compiled policies and lists, not the objects that they were made of",
 	"internal/usage":          "it knows words, not what they command",
+	"internal/violation":      "it explains a violation by its path and value alone, whatever was read",
 	"internal/version":        "a version knows nothing",
+	"internal/yamldoc":        "it knows lines and values, not what they mean",
 	"cmd/operator":            "what is shipped is made of nothing that is there for tests",
 	"cmd/regpol":              "what is shipped is made of nothing that is there for tests",
 }
