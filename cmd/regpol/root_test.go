@@ -133,7 +133,8 @@ func TestADryRunOfAFileNeedsNoCluster(t *testing.T) {
 	for i := range 300 {
 		entry += "d" + strconv.Itoa(i) + ".example\n"
 	}
-	if got = runRegpol(t, entry, "lists", "sync", "disposable", "-", "--dry-run"); !strings.Contains(got.out, "  skipped    line 2, which is not an entry\n") {
+	got = runRegpol(t, entry, "lists", "sync", "disposable", "-", "--dry-run")
+	if !strings.Contains(got.out, "  skipped    1 line, which is not an entry\n             line 2: a domain has") {
 		t.Errorf("a line that is no entry:\n%s%s", got.out, got.err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/listguard"
 	"registrationpolicy.dev/operator/internal/listsync"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -31,7 +32,7 @@ func TestTheSyncOfAListAndTheOperatorAgreeOnWhatFits(t *testing.T) {
 			fmt.Fprintf(&text, "%s%d.example\n", name, i)
 		}
 		report, err := syncer.Sync(t.Context(), listsync.Request{
-			Namespace: namespace, Name: name, Text: []byte(text.String()), Use: listsync.Deny, MaxChange: 1e9, MaxEntries: 1e6,
+			Namespace: namespace, Name: name, Text: []byte(text.String()), Use: listguard.Deny, MaxChange: 1e9, MaxEntries: 1e6,
 			Keep: time.Hour, DryRun: dryRun, Accept: accept,
 		})
 		if err != nil {
@@ -61,7 +62,7 @@ func TestTheSyncOfAListAndTheOperatorAgreeOnWhatFits(t *testing.T) {
 	})
 
 	report = sync("grown", refused, false, "")
-	if report.Outcome != listsync.Refused || report.Refusals[0].Kind != listsync.OverBudget {
+	if report.Outcome != listsync.Refused || report.Refusals[0].Kind != listguard.OverBudget {
 		t.Fatalf("%+v", report)
 	}
 	sync("grown", refused, false, report.Accept)

@@ -77,7 +77,7 @@ func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 	isAllowed := func() bool { return strings.Contains(asked("jo@elsewhere.example"), `"reason":"Allowed"`) }
 	eventually(t, "the answer has changed", isAllowed)
 	write(t, file, strings.Replace(edited, "allow:", "alow:", 1))
-	says(`error="config/samples/quickstart/acme.yaml:7: spec.alow: unknown field; look at its spelling and its place`)
+	says(`error="config/samples/quickstart/acme.yaml:7: spec.alow: unknown field; did you mean allow?`)
 	if !isAllowed() {
 		t.Error("the earlier rules are no longer in force")
 	}

@@ -1,4 +1,4 @@
-package policyobject
+package violation
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	// entryDomain matches a domain in an entry.
+	// entryDomain matches a domain without a wildcard that the schema accepts as an entry.
 	entryDomain      = regexp.MustCompile(`^(` + entryLabel + `\.)*` + entryLabel + `$`)
 	urlScheme        = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 	urlPath          = regexp.MustCompile(`[/?#].*$`)
@@ -19,29 +19,36 @@ var (
 	leadingWildcard  = regexp.MustCompile(`^\*+\.?`)
 	numberAtTheEnd   = regexp.MustCompile(`(^|\.)[0-9]+$`)
 	separator        = regexp.MustCompile(`[,;|]`)
+	longLabel        = regexp.MustCompile(`[^.]{64}`)
+	reservedLabel    = regexp.MustCompile(`(?i)(^|\.)([^x.][^.]|x[^n.])--`)
 	domainCharacters = regexp.MustCompile(`^[\p{L}\p{M}\p{Nd}._-]+$`)
 )
 
-// entryLabel matches one label of a domain.
+// entryLabel matches one label of a domain: letters with their marks, digits, and hyphens inside, at most 63
+// characters.
 const entryLabel = `[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?`
 
-// atSigns are texts that stand for an @. A local part may precede one, so no message quotes a value with one.
+// maxLocalPart is the largest number of characters before the @ of an address (RFC 5321 4.5.3.1.1).
+const maxLocalPart = 64
+
+// atSigns are the @ and texts that people write for it. The text before one may be a local part, so no message quotes a
+// value that contains one.
 var atSigns = []string{"@", "\uff20", "\ufe6b", "%40", "(at)", "[at]", " at "}
 
-// Quotable reports whether a message may quote a value of a file: it is short and cannot hold a local part.
-func Quotable(value string) bool {
+// quotable reports whether a message may quote a value of a file: the value is short and cannot hold a local part.
+func quotable(value string) bool {
 	const maxLength = 80 // bytes, so that a log line stays readable
 	return value != "" && len(value) <= maxLength &&
 		!slices.ContainsFunc(atSigns, func(at string) bool { return strings.Contains(value, at) })
 }
 
-// InOneWord reports whether a value has no blanks except at its ends.
-func InOneWord(value string) bool {
+// inOneWord reports whether a value has no blanks between other characters.
+func inOneWord(value string) bool {
 	return !strings.ContainsFunc(strings.TrimFunc(value, rules.IsBlank), rules.IsBlank)
 }
 
-// EntryFix returns what is wrong with a value that the schema refuses as an entry, and what to write instead; "" if the
-// schema's own message is as good. It never quotes a local part.
+// EntryFix returns what is wrong with a value that the schema refuses as an entry, and what to write instead. It
+// returns "" if it knows no better text than that of the schema. It never quotes a local part.
 func EntryFix(path, value string) string {
 	side, in, isEntry := EntryAt(path)
 	switch {
@@ -54,6 +61,7 @@ func EntryFix(path, value string) string {
 	}
 }
 
+// domainFix is EntryFix for a domain. side is allow or deny.
 func domainFix(side, value string) string {
 	if at := strings.LastIndex(value, "@"); at >= 0 {
 		domain, _ := cleanDomain(value[at+1:])
@@ -69,7 +77,7 @@ func domainFix(side, value string) string {
 	if separator.MatchString(value) {
 		return "it holds several domains: write each as an item of its own"
 	}
-	if !Quotable(value) || !InOneWord(value) {
+	if !quotable(value) || !inOneWord(value) {
 		return ""
 	}
 	if _, err := netip.ParseAddr(strings.Trim(value, "[]")); err == nil {
@@ -85,6 +93,10 @@ func domainFix(side, value string) string {
 		problem = "has a * that is not the whole first label"
 	case problem == "" && numberAtTheEnd.MatchString(domain):
 		return fmt.Sprintf("%q ends in a number, which no domain of an address does: write a whole name such as acme.com", value)
+	case problem == "" && longLabel.MatchString(domain):
+		return "has more than 63 characters between two dots: write the domain as in an address"
+	case problem == "" && reservedLabel.MatchString(domain):
+		return fmt.Sprintf("%q has -- as the third and fourth character of a label, which only labels with xn-- have: check its spelling", value)
 	case problem == "" && strings.Contains(domain, "_"):
 		return fmt.Sprintf("%q has an underscore, which the domain of an address cannot have: write the part of the address after the @", value)
 	case problem == "" && strings.Contains(domain, "*"):
@@ -103,7 +115,8 @@ func domainFix(side, value string) string {
 	return fmt.Sprintf("%q %s: write %s", value, problem, write)
 }
 
-// cleanDomain removes from a name what a domain cannot have. It returns the rest, and what the first removed part was.
+// cleanDomain removes from a name what a domain cannot have, such as a port. It returns the rest, and in words the
+// first thing that it removed; problem is "" if it removed nothing.
 func cleanDomain(name string) (domain, problem string) {
 	for _, step := range []struct {
 		problem string
@@ -142,7 +155,7 @@ func cleanDomain(name string) (domain, problem string) {
 	return name, problem
 }
 
-// addressFix is EntryFix for an address. It quotes only the part after the @.
+// addressFix is EntryFix for an address. side is allow or deny. Its texts quote only the part after the @.
 func addressFix(side, value string) string {
 	at := strings.LastIndex(value, "@")
 	if at < 0 {
@@ -151,7 +164,11 @@ func addressFix(side, value string) string {
 	local := value[:at]
 	domain, problem := cleanDomain(value[at+1:])
 	switch {
-	case !strings.Contains(domain, ".") || !entryDomain.MatchString(domain):
+	case strings.Contains(domain, "_"):
+		return "the part after its @ has an underscore, which no domain of an address has: check its spelling"
+	case !strings.Contains(domain, "."):
+		return "the part after its @ has no dot: write a whole domain, such as acme.com"
+	case !entryDomain.MatchString(domain):
 		return ""
 	case numberAtTheEnd.MatchString(domain):
 		return "the part after its @ ends in a number: write a domain name"
@@ -178,6 +195,17 @@ func addressFix(side, value string) string {
 		return fmt.Sprintf("\"…@%s\" %s: write …@%s", value[at+1:], problem, domain)
 	case problem != "":
 		return fmt.Sprintf("the part after its @ %s: write …@%s", problem, domain)
+	case len(local) > maxLocalPart:
+		return fmt.Sprintf("%s has %d characters before the @: write at most %d", shown, len(local), maxLocalPart)
+	case strings.HasPrefix(local, "."), strings.HasSuffix(local, "."):
+		return shown + " has a dot at an end of the part before the @: write it without"
+	case strings.Contains(local, ".."):
+		return shown + " has two dots in a row before the @: write one"
+	case strings.Contains(local, ".+"):
+		return shown + " has a + after a dot: write it without the dot"
+	case strings.ContainsAny(local, "*?{}|^$%"):
+		return fmt.Sprintf("%s has a character of a pattern before the @: write the whole address, or %s in spec.%s.domains "+
+			"for all of that domain; only +* is one, for all sub-addresses, as in jo+*@%s", shown, domain, side, domain)
 	default:
 		return ""
 	}

@@ -1,4 +1,4 @@
-package storedsnapshot
+package snapshotfile
 
 import (
 	"bytes"
@@ -16,8 +16,8 @@ import (
 // what it says. What is read can be written and read again as the same.
 func FuzzDecode(f *testing.F) {
 	good := encoded(f, testSnapshot())
-	header := int(binary.BigEndian.Uint32(good[headerAt:]))
-	f.Add(good[preamble:preamble+header], good[preamble+header:len(good)-sha256.Size], uint(0))
+	header := int(binary.BigEndian.Uint32(good[headerLengthAt:]))
+	f.Add(good[headerAt:headerAt+header], good[headerAt+header:len(good)-sha256.Size], uint(0))
 	f.Add(good, []byte(nil), uint(1))
 	f.Add([]byte("null"), []byte(nil), uint(0))
 	f.Add([]byte(`{"policies":1}`), []byte("\x00\x00\x00\x02{}"), uint(0))

@@ -1,4 +1,4 @@
-package listsync
+package listguard
 
 import (
 	"fmt"
@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"registrationpolicy.dev/operator/rules"
-	"registrationpolicy.dev/operator/rules/lint"
 )
 
 // list compiles a list of entries.
@@ -35,13 +34,13 @@ func TestTheGuard(t *testing.T) {
 	}
 	many := filler(100)
 	with := func(entries ...string) *rules.List { return list(append(entries, many...)...) }
-	byName := func(entry string) []allowedEntry {
-		return []allowedEntry{{entry, "okta/partners", "spec.allow.domains[0]"}}
+	byName := func(entry string) []AllowedEntry {
+		return []AllowedEntry{{entry, "okta/partners", "spec.allow.domains[0]"}}
 	}
 	for sentence, test := range map[string]struct {
 		use      Use
 		old, now *rules.List
-		allowed  []allowedEntry
+		allowed  []AllowedEntry
 		want     []string
 	}{
 		"lets pass what hits nobody": {now: with("mailinator.example"), allowed: byName("acme.com")},
@@ -116,8 +115,8 @@ func TestTheGuard(t *testing.T) {
 			if test.use == "" {
 				test.use = Deny
 			}
-			c := change{use: test.use, oldList: test.old, newList: test.now, allowed: test.allowed, providers: lint.MailboxProviders(), maxChange: 20}
-			got := c.refusals()
+			c := Change{Use: test.use, Old: test.old, New: test.now, Allowed: test.allowed, MaxChange: 20}
+			got := c.Refusals()
 			if diff := cmp.Diff(test.want, found(got)); diff != "" {
 				t.Errorf("refusals (-want +got):\n%s", diff)
 			}
@@ -131,8 +130,8 @@ func TestTheGuard(t *testing.T) {
 }
 
 func TestALargeChangeNamesWhatComesAndGoes(t *testing.T) {
-	c := change{use: Deny, oldList: list("a.example", "b.example"), newList: list("b.example", "c.example", "jo@d.example"), maxChange: 20}
-	got := c.refusals()
+	c := Change{Use: Deny, Old: list("a.example", "b.example"), New: list("b.example", "c.example", "jo@d.example"), MaxChange: 20}
+	got := c.Refusals()
 	const want = "2 added and 1 removed, of 2 entries: 150.0 %, more than --max-change allows (20 %); added: @d.example, c.example; removed: a.example"
 	if len(got) != 1 || got[0].Text != want {
 		t.Errorf("got %+v, want %q", got, want)
@@ -141,14 +140,26 @@ func TestALargeChangeNamesWhatComesAndGoes(t *testing.T) {
 
 func TestTheGuardNamesNoMoreThanAPersonReads(t *testing.T) {
 	var entries []string
-	var allowed []allowedEntry
+	var allowed []AllowedEntry
 	for i := range 50 {
 		entries = append(entries, fmt.Sprintf("acme%d.com", i))
-		allowed = append(allowed, allowedEntry{entries[i], "okta/partners", fmt.Sprintf("spec.allow.domains[%d]", i)})
+		allowed = append(allowed, AllowedEntry{entries[i], "okta/partners", fmt.Sprintf("spec.allow.domains[%d]", i)})
 	}
-	c := change{use: Deny, newList: list(entries...), allowed: allowed}
-	got := c.refusals()
+	c := Change{Use: Deny, New: list(entries...), Allowed: allowed}
+	got := c.Refusals()
 	if len(got) != maxReported+1 || got[maxReported].Text != "and 30 more of this kind" {
 		t.Errorf("%d refusals, the last %+v", len(got), got[len(got)-1])
+	}
+}
+
+func TestAPageOfHTMLIsSaidToBeOne(t *testing.T) {
+	for _, page := range []string{"<!DOCTYPE html>\n<title>Sign in</title>", "\n  <html lang=en>", "\ufeff<HTML>"} {
+		c := Change{Use: Deny, New: list(page), NewText: []byte(page)}
+		if said := c.Refusals(); len(said) != 1 || said[0].Kind != NotAList || !strings.Contains(said[0].Text, "HTML page") {
+			t.Errorf("%q: %+v", page, said)
+		}
+	}
+	if isHTML([]byte("acme.com\n<html>")) {
+		t.Error("a list with a stray line is taken for a page")
 	}
 }

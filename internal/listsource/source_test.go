@@ -1,4 +1,4 @@
-package listsync
+package listsource
 
 import (
 	"crypto/x509"
@@ -78,12 +78,17 @@ func TestWhatIsNoSourceIsRefusedBeforeAnythingIsRead(t *testing.T) {
 		"http://jo:" + secret + "@lists.example.com/?key=" + secret: "give an https URL",
 		"ftp://lists.example.com/" + secret:                         "give an https URL",
 		"https:///" + secret:                                        "the URL has no host",
-		"https://%zz/" + secret:                                     "the URL is invalid",
-		filepath.Join(t.TempDir(), "away"):                          "no such file",
-		t.TempDir():                                                 "is a directory",
+		"https://a^b/" + secret:                                     "the URL is invalid: its host",
+		"https://lists.example.com/%zz?key=" + secret:               "write % itself as %25",
+		"https://lists.example.com:port/" + secret:                  "the URL is invalid: check its port",
+		"https://lists.example.com/a b?key=" + secret:               "write a space as %20",
+		"a b":                              `there is no such file: "a b": give a file, a URL that begins with https://, or - for standard input`,
+		"lists.example.com/a.txt":          "give a file, a URL that begins with https://",
+		filepath.Join(t.TempDir(), "away"): "no such file",
+		t.TempDir():                        "is a directory",
 	} {
 		_, err := fetcher(nil).Fetch(t.Context(), from)
-		if !errors.Is(err, ErrSource) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secret) {
+		if !errors.Is(err, ErrInvalid) || isURL(from) != (Check(from) != nil) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: got %v, want %q", from, err, want)
 		}
 	}
@@ -95,7 +100,7 @@ func TestASourceThatMisbehavesIsAFaultThatNamesNoSecret(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		"another status":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, "answers with status 404"},
+		"another status":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, "answers with status 404: check the path of the URL"},
 		"no content at all": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, "answers with status 204"},
 		"more than the limit, announced": {func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, strings.Repeat(text, 100))
@@ -109,11 +114,11 @@ func TestASourceThatMisbehavesIsAFaultThatNamesNoSecret(t *testing.T) {
 		"compressed all the same": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			fmt.Fprint(w, text)
-		}, "sends a compressed answer"},
+		}, "sends a compressed answer, though none was asked for: give a URL of plain text"},
 		"ends in the middle": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			fmt.Fprint(w, text)
-		}, "unexpected EOF"},
+		}, "closed the connection before the end of the answer: run this again"},
 		"redirects to http": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://lists.example.com/?key="+secret, http.StatusFound)
 		}, "redirects to a URL that is not https"},
@@ -123,19 +128,19 @@ func TestASourceThatMisbehavesIsAFaultThatNamesNoSecret(t *testing.T) {
 		"redirects to what is no URL": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "https://%zz/"+secret)
 			w.WriteHeader(http.StatusFound)
-		}, "failed to parse Location header"},
+		}, `sends an answer that cannot be read (failed to parse Location header "…"`},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			s := startSource(t, test.answer)
 			got, err := fetcher(s).Fetch(t.Context(), s.withSecrets("/list.txt"))
-			if err == nil || got != nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), secret) || errors.Is(err, ErrSource) {
+			if err == nil || got != nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), secret) || errors.Is(err, ErrInvalid) {
 				t.Errorf("got %q, %v, want %q", got, err, test.want)
 			}
 		})
 	}
 	t.Run("is not believed", func(t *testing.T) {
 		_, err := fetcher(nil).Fetch(t.Context(), elsewhere.withSecrets("/"))
-		if err == nil || !strings.Contains(err.Error(), "certificate") || strings.Contains(err.Error(), secret) {
+		if err == nil || !strings.Contains(err.Error(), "which this machine does not trust: if it is right, give its CA with --ca-file") || strings.Contains(err.Error(), secret) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -143,11 +148,11 @@ func TestASourceThatMisbehavesIsAFaultThatNamesNoSecret(t *testing.T) {
 		plain := httptest.NewServer(http.NotFoundHandler())
 		t.Cleanup(plain.Close)
 		_, err := fetcher(nil).Fetch(t.Context(), strings.Replace(plain.URL, "http:", "https:", 1)+"/?key="+secret)
-		if err == nil || !strings.Contains(err.Error(), "HTTP response to HTTPS client") || strings.Contains(err.Error(), secret) {
+		if err == nil || !strings.Contains(err.Error(), "does not speak TLS on this port: check the host and the port of the URL") || strings.Contains(err.Error(), secret) {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("redirects to a host that was not allowedEntry", func(t *testing.T) {
+	t.Run("redirects to a host that was not allowed", func(t *testing.T) {
 		other := startSource(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) })
 		first := startSource(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, other.URL+"/list?key="+secret, http.StatusFound)
@@ -208,12 +213,18 @@ func TestAFileHasASizeLimit(t *testing.T) {
 	}
 }
 
+func TestAnEmptySourceIsRefused(t *testing.T) {
+	if err := Check(""); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "it is empty: give a file") {
+		t.Error(err)
+	}
+}
+
 func TestAURLIsShownWithoutUserAndQuery(t *testing.T) {
 	for source, want := range map[string]string{
 		"https://jo:" + secret + "@lists.example.com/a/b?key=" + secret + "#" + secret: "https://lists.example.com/a/b",
 		"lists/a.txt": "lists/a.txt", "-": "standard input", "https://%zz/" + secret: "",
 	} {
-		if got := DisplaySource(source); got != want {
+		if got := Display(source); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
@@ -235,17 +246,5 @@ func TestAReadingStaysInTheClassOfNetworkThatItBeganIn(t *testing.T) {
 		if err := told.check("tcp", address, nil); err != nil {
 			t.Errorf("to %s, as allowChange: %v", address, err)
 		}
-	}
-}
-
-func TestAPageOfHTMLIsSaidToBeOne(t *testing.T) {
-	for _, page := range []string{"<!DOCTYPE html>\n<title>Sign in</title>", "\n  <html lang=en>", "\ufeff<HTML>"} {
-		c := change{use: Deny, newList: list(page), isHTML: isHTML([]byte(page))}
-		if said := c.refusals(); len(said) != 1 || said[0].Kind != NotAList || !strings.Contains(said[0].Text, "HTML page") {
-			t.Errorf("%q: %+v", page, said)
-		}
-	}
-	if isHTML([]byte("acme.com\n<html>")) {
-		t.Error("a list with a stray line is taken for a page")
 	}
 }

@@ -1,4 +1,4 @@
-package storedsnapshot
+package snapshotfile
 
 import (
 	"bytes"
@@ -7,11 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"testing/iotest"
@@ -63,7 +59,7 @@ func testSnapshot() *Snapshot {
 func encoded(t testing.TB, s *Snapshot) []byte {
 	t.Helper()
 	var file bytes.Buffer
-	if err := s.encode(&file); err != nil {
+	if err := s.Encode(&file); err != nil {
 		t.Fatal(err)
 	}
 	return file.Bytes()
@@ -79,11 +75,11 @@ func causeOf(err error) Cause {
 // read decodes a file that is held in memory, and holds it to what its header says alone.
 func read(t testing.TB, file []byte) (*Snapshot, error) {
 	t.Helper()
-	s, err := decode(bytes.NewReader(file), int64(len(file)))
+	s, err := Decode(bytes.NewReader(file), int64(len(file)))
 	if err != nil && (causeOf(err) == "" || s != nil) {
 		t.Fatalf("refused without a cause, or not as a whole: %v", err)
 	}
-	header, headerErr := decodeHeader(bytes.NewReader(file), int64(len(file)))
+	header, headerErr := DecodeHeader(bytes.NewReader(file), int64(len(file)))
 	switch {
 	case err == nil && headerErr == nil:
 		if diff := cmp.Diff(s.Header, *header); diff != "" {
@@ -116,7 +112,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 // sealed returns a file as somebody would write it who knows the format: what is in it is not what an operator writes.
 func sealed(format uint32, headerLength int, content string) []byte {
 	file := binary.BigEndian.AppendUint32([]byte(magic), format)
-	file = binary.BigEndian.AppendUint64(file, uint64(shortest+len(content)))
+	file = binary.BigEndian.AppendUint64(file, uint64(minSize+len(content)))
 	file = binary.BigEndian.AppendUint32(file, uint32(headerLength))
 	file = append(file, content...)
 	sum := sha256.Sum256(file)
@@ -144,19 +140,19 @@ func TestAFileIsRefusedByName(t *testing.T) {
 	}{
 		"nothing":                                  {nil, CauseTruncated},
 		"a beginning":                              {good[:5], CauseTruncated},
-		"a preamble":                               {good[:preamble], CauseTruncated},
+		"a headerAt":                               {good[:headerAt], CauseTruncated},
 		"all but the last byte":                    {good[:len(good)-1], CauseTruncated},
 		"another sort of file":                     {[]byte("apiVersion: v1\n"), CauseNoSnapshot},
 		"one byte of another sort":                 {[]byte("a"), CauseNoSnapshot},
 		"an older format":                          {sealed(format-1, 2, "{}"), CauseOtherFormat},
 		"a newer format":                           {sealed(format+1, 2, "{}"), CauseOtherFormat},
-		"a newer format that is shorter":           {sealed(format+1, 2, "{}")[:lengthAt], CauseOtherFormat},
-		"a changed length":                         {changed(lengthAt), CauseTruncated},
-		"a changed header":                         {changed(preamble + 3), CauseDamaged},
+		"a newer format that is shorter":           {sealed(format+1, 2, "{}")[:fileLengthAt], CauseOtherFormat},
+		"a changed length":                         {changed(fileLengthAt), CauseTruncated},
+		"a changed header":                         {changed(headerAt + 3), CauseDamaged},
 		"a changed policy":                         {changed(len(good) - sha256.Size - 1), CauseDamaged},
 		"a changed sum":                            {changed(len(good) - 1), CauseDamaged},
 		"more than there should be":                {append(bytes.Clone(good), 0), CauseDamaged},
-		"a file over the bound":                    {make([]byte, maxFile+1), CauseTooBig},
+		"a file over the bound":                    {make([]byte, MaxSize+1), CauseTooBig},
 		"a good sum, a header that does not fit":   {sealed(format, 3, "{}"), CauseDamaged},
 		"a good sum, a member that is not known":   {sealed(format, 16, `{"compressed":1}`), CauseDamaged},
 		"a good sum, a member that is there twice": {sealed(format, 27, `{"digest":"a","digest":"b"}`), CauseDamaged},
@@ -184,10 +180,10 @@ func TestADiskThatFailsIsNoDamage(t *testing.T) {
 	good := encoded(t, testSnapshot())
 	for length := range good {
 		failing := iotest.TimeoutReader(io.MultiReader(bytes.NewReader(good[:length]), iotest.ErrReader(syscall.EIO)))
-		if _, err := decode(failing, int64(len(good))); causeOf(err) != CauseUnreadable {
+		if _, err := Decode(failing, int64(len(good))); causeOf(err) != CauseUnreadable {
 			t.Errorf("after %d bytes: %v, want %s", length, err, CauseUnreadable)
 		}
-		if _, err := decode(bytes.NewReader(good[:length]), int64(len(good))); causeOf(err) != CauseTruncated {
+		if _, err := Decode(bytes.NewReader(good[:length]), int64(len(good))); causeOf(err) != CauseTruncated {
 			t.Errorf("a file that becomes shorter, after %d bytes: %v, want %s", length, err, CauseTruncated)
 		}
 	}
@@ -207,158 +203,6 @@ func TestASnapshotOfAnotherBindingIsRefusedByName(t *testing.T) {
 		change(&binding)
 		if got := causeOf(testSnapshot().Check(binding)); got != want {
 			t.Errorf("refused as %q, want %q", got, want)
-		}
-	}
-}
-
-func always() bool { return true }
-
-func openTestDirectory(t *testing.T) *Directory {
-	t.Helper()
-	d, err := OpenDirectory(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
-func TestOnlyARegularFileOfOursIsRead(t *testing.T) {
-	for sentence, c := range map[string]struct {
-		make func(path string) error
-		want Cause
-	}{
-		"a good file":              {func(string) error { return nil }, ""},
-		"one that others may read": {func(path string) error { return os.Chmod(path, 0o644) }, ""}, // it holds what they may not see, and is good
-		"one that the group may write, as a volume may make it": {func(path string) error { return os.Chmod(path, 0o660) }, CauseNotOurs},
-		"a link": {func(path string) error {
-			return errors.Join(os.Rename(path, path+".good"), os.Symlink(path+".good", path))
-		}, CauseNotOurs},
-		"a directory": {func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }, CauseNotOurs},
-		"a pipe":      {func(path string) error { return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)) }, CauseNotOurs},
-		"a huge file": {func(path string) error { return os.Truncate(path, maxFile+1) }, CauseTooBig},
-	} {
-		d := openTestDirectory(t)
-		if err := errors.Join(d.Write(testSnapshot(), d.Supersede()), c.make(d.Path())); err != nil {
-			t.Fatal(err)
-		}
-		s, err := d.Read(always)
-		if got := causeOf(err); got != c.want || (s == nil) != (c.want != "") {
-			t.Errorf("%s: %v, want %q", sentence, err, c.want)
-		}
-	}
-	if os.Geteuid() == 0 { // only root can make somebody else the owner
-		d := openTestDirectory(t)
-		if err := errors.Join(d.Write(testSnapshot(), d.Supersede()), os.Chown(d.Path(), 1, -1)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := d.Read(always); causeOf(err) != CauseNotOurs {
-			t.Errorf("somebody else's: %v", err)
-		}
-	}
-	if s, err := openTestDirectory(t).Read(always); s != nil || err != nil {
-		t.Errorf("no file: %v, %v; want neither", s, err)
-	}
-}
-
-func TestADirectoryMustBeThere(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]error{file: syscall.ENOTDIR, file + "s": fs.ErrNotExist} {
-		if _, err := OpenDirectory(path); !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", path, err, want)
-		}
-	}
-}
-
-func TestAWriteOfAnEarlierEpochNeverGetsIn(t *testing.T) {
-	d := openTestDirectory(t)
-	earlier := d.Supersede()
-	later := d.Supersede()
-	if err := d.Write(testSnapshot(), earlier); !errors.Is(err, ErrSuperseded) {
-		t.Errorf("an earlier epoch: %v", err)
-	}
-	if s, err := d.Read(always); s != nil || err != nil {
-		t.Errorf("read %v, %v; want nothing", s, err)
-	}
-	if err := d.Write(testSnapshot(), later); err != nil {
-		t.Fatal(err)
-	}
-	// A removal that the disk held up comes after the file that it was to make room for.
-	if err := d.Remove(later); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := d.Read(always); s == nil || err != nil {
-		t.Errorf("a late removal took the newer file: %v", err)
-	}
-	if err := d.Remove(d.Supersede()); err != nil {
-		t.Fatal(err)
-	}
-	if entries, err := os.ReadDir(filepath.Dir(d.Path())); len(entries) > 0 || err != nil {
-		t.Errorf("left: %v, %v", entries, err)
-	}
-}
-
-func TestWhatAKilledProcessLeftIsNeverReadAndIsReplaced(t *testing.T) {
-	d := openTestDirectory(t)
-	if err := os.WriteFile(d.temporary(), encoded(t, testSnapshot()), 0o400); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := d.Read(always); s != nil || err != nil {
-		t.Errorf("read %v, %v; want nothing", s, err)
-	}
-	if err := d.Write(testSnapshot(), d.Supersede()); err != nil {
-		t.Fatal(err)
-	}
-	found, err := os.Stat(d.Path())
-	if err != nil || found.Mode() != mode {
-		t.Errorf("mode %v, %v", found.Mode(), err)
-	}
-}
-
-func TestAFileThatCannotBeRemovedIsSpoilt(t *testing.T) {
-	d := openTestDirectory(t)
-	if err := d.Write(testSnapshot(), d.Supersede()); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.overwrite(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := d.Read(always); causeOf(err) != CauseTruncated {
-		t.Errorf("read: %v", err)
-	}
-	// It is an error if the file cannot be overwritten either.
-	if err := errors.Join(os.Remove(d.Path()), os.MkdirAll(filepath.Join(d.Path(), "in the way"), 0o700)); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Remove(d.Supersede()); err == nil {
-		t.Error("nothing said of a file that stays")
-	}
-}
-
-func TestAFailedWriteLeavesNothing(t *testing.T) {
-	d := openTestDirectory(t)
-	s := testSnapshot()
-	s.Synced = map[string]string{"own": strings.Repeat("9", maxHeader)}
-	if err := d.Write(s, d.Supersede()); !errors.Is(err, errTooBig) {
-		t.Errorf("over the bound: %v", err)
-	}
-	if entries, err := os.ReadDir(filepath.Dir(d.Path())); len(entries) > 0 || err != nil {
-		t.Errorf("left: %v, %v", entries, err)
-	}
-}
-
-func TestAFileIsReadOnlyAsLongAsItIsWanted(t *testing.T) {
-	d := openTestDirectory(t)
-	if err := d.Write(testSnapshot(), d.Supersede()); err != nil {
-		t.Fatal(err)
-	}
-	for most := range 3 {
-		reads := 0
-		s, err := d.Read(func() bool { reads++; return reads <= most })
-		if s != nil || !errors.Is(err, errNoLongerNeeded) {
-			t.Errorf("not wanted after %d reads: %v, %v", most, s, err)
 		}
 	}
 }

@@ -1,12 +1,15 @@
-package policyobject
+package violation
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
-// entryPath matches the path of an entry: an item of a field of domains or addresses.
+// entryPath matches the path of an entry, such as spec.allow.domains[0].
 var entryPath = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|publicSuffixes|addresses)\[\d+\]$`)
 
-// EntryAt splits the path of an entry into side, allow or deny, and field, such as domains. found is false if the path
-// is not that of an entry.
+// EntryAt splits the path of an entry: side is allow or deny, and field is domains, publicSuffixes or addresses. found
+// is false if the path is not that of an entry.
 func EntryAt(path string) (side, field string, found bool) {
 	match := entryPath.FindStringSubmatch(path)
 	if match == nil {
@@ -15,9 +18,7 @@ func EntryAt(path string) (side, field string, found bool) {
 	return match[1], match[2], true
 }
 
-func isEntry(path string) bool { return entryPath.MatchString(path) }
-
-// patternHints say what to write into fields with a pattern, since a regular expression is hard to read.
+// patternHints say what to write into a field with a pattern. The regular expression of the schema is hard to read.
 var patternHints = []struct {
 	path  *regexp.Regexp
 	write string
@@ -39,10 +40,11 @@ var patternHints = []struct {
 	{regexp.MustCompile(`^metadata\.(labels|annotations)`),
 		"write names and values as in Kubernetes: letters, digits, -, _ and ., with a letter or digit at both ends; " +
 			"a name may have a domain and / in front"},
-	{entryPath, "write a domain such as acme.com, or, among addresses, a plain address such as jo@acme.com"},
+	{regexp.MustCompile(`\.addresses\[\d+\]$`), "write a plain address such as jo@acme.com"},
+	{entryPath, "write a domain such as acme.com"},
 }
 
-// patternHint returns what to write into a field whose value does not match its pattern.
+// patternHint returns what to write into a field whose value is empty or does not match its pattern.
 func patternHint(path string) string {
 	for _, hint := range patternHints {
 		if hint.path.MatchString(path) {
@@ -50,4 +52,34 @@ func patternHint(path string) string {
 		}
 	}
 	return "write it as docs/reference/policy.md says"
+}
+
+// requiredHint returns what to write into a field that is missing.
+func requiredHint(path string) string {
+	switch {
+	case strings.HasPrefix(path, "spec.profile[") && strings.HasSuffix(path, ".value"):
+		return "write a string, number, boolean, or a list of strings"
+	case strings.HasSuffix(path, ".configMap"):
+		return "write {name: …} with the name of a ConfigMap"
+	case strings.HasSuffix(path, ".configMap.name"), strings.HasSuffix(path, ".attribute"):
+		return patternHint(path)
+	default:
+		return ""
+	}
+}
+
+// objectExample returns how to write a field whose value is a list or an object, "" for other fields.
+func objectExample(path string) string {
+	switch {
+	case path == "spec.profile":
+		return "a list of attributes, each as {attribute: …, value: …}"
+	case profileItem.MatchString(path):
+		return "{attribute: …, value: …}"
+	case IsListPath(path):
+		return "{configMap: {name: …}} with the name of a ConfigMap"
+	case strings.HasSuffix(path, ".configMap"):
+		return "{name: …} with the name of a ConfigMap"
+	default:
+		return ""
+	}
 }
