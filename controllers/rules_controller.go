@@ -21,11 +21,11 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/budget"
-	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/freshness"
 	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/replica"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -466,9 +466,9 @@ func (r *RulesReconciler) requeueUntilSynced(namespace string, state freshness.S
 }
 
 // InForce returns what is in force, and a channel that is closed when that changes.
-func (r *RulesReconciler) InForce() (fleet.InForce, <-chan struct{}) {
+func (r *RulesReconciler) InForce() (replica.InForce, <-chan struct{}) {
 	now, changed := r.publisher.InForce()
-	return fleet.InForce(now), changed
+	return replica.InForce(now), changed
 }
 
 // firstSeenVersion returns the version at which the leader first saw a policy's generation, from its status; "" if
