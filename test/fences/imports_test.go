@@ -46,6 +46,7 @@ var reasons = map[string]string{
 	"hookserver/oauth":        "oauth knows tokens and their issuer; what a caller may then do is none of its business",
 	"controllers":             "controllers and server meet only in *rules.Store, and controllers speak to the API server by its client alone",
 	"internal/budget":         "what a namespace may take is counted from sizes alone",
+	"internal/build":          "a build reads and compiles; when to build, and what is then in force, is for others",
 	"internal/dirwatch":       "it knows files, not what is in them",
 	"internal/election":       "the election knows a lease, not what is done by who holds it",
 	"internal/fleet":          "the leader knows what replicas report in their Leases, not how they or their rules work",
