@@ -44,7 +44,7 @@ type Rollout struct {
 	observeErr   error
 	failingSince time.Time
 	tracked      map[types.NamespacedName]*trackedPolicy
-	byReady      map[metav1.ConditionStatus]int // counts the tracked policies
+	byReady      map[metav1.ConditionStatus]int // how many tracked policies have each status of Ready
 	budget       refreshBudget
 	// pending receives a value when a new generation of a policy is tracked.
 	pending chan struct{}
@@ -66,7 +66,7 @@ type trackedPolicy struct {
 	// behind: the last observation does not show that every replica decides by the generation. It is also set for
 	// policies that are not accepted.
 	behind bool
-	// refresh: the status may be written although Ready is unchanged.
+	// refresh: the status may be written although Ready is unchanged, so that its observedTime is recent.
 	refresh bool
 }
 
@@ -188,7 +188,7 @@ func (o *Rollout) changes(now time.Time) changes {
 			continue
 		}
 		switch {
-		case !policy.written.same(ready, policy.behind || policy.provisional):
+		case !policy.written.holds(ready, policy.behind || policy.provisional):
 			if now.Sub(policy.at) < recentGeneration {
 				all.urgent = append(all.urgent, name)
 			} else {
@@ -225,7 +225,7 @@ func (o *Rollout) Status(
 	object metav1.Object, stored v1alpha1.RegistrationPolicyStatus, accepted metav1.Condition, audit bool,
 ) Status {
 	if stored.Replicas != nil && stored.Replicas.UID != string(object.GetUID()) || stored.ObservedGeneration != object.GetGeneration() {
-		stored = v1alpha1.RegistrationPolicyStatus{} // of another generation, or restored from another cluster
+		stored = v1alpha1.RegistrationPolicyStatus{} // of another generation, or of the object in a cluster from which it was restored
 	}
 	previous := meta.FindStatusCondition(stored.Conditions, string(v1alpha1.ConditionReady))
 	o.mu.Lock()
@@ -242,7 +242,7 @@ func (o *Rollout) Status(
 		status.Replicas, status.Ready = stored.Replicas, *previous
 	}
 	status.Settled = previous != nil && stored.Replicas != nil && !policy.refresh &&
-		readyStatusOf(*previous, stored.Replicas).same(status.Ready, policy.behind || policy.provisional)
+		readyStatusOf(*previous, stored.Replicas).holds(status.Ready, policy.behind || policy.provisional)
 	policy.refresh = false
 	o.byReady[policy.written.status]--
 	if status.Settled {

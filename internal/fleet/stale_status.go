@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// outdatedAfter is how long a status may name other replicas than those that do not decide by the generation now.
+	// outdatedAfter is the age from which a status is written again if it names other replicas than those on which the
+	// generation is not in force now.
 	outdatedAfter = 15 * time.Second
 	// refreshAfter is the age at which a status is due for a refresh: it is written again with a new observedTime,
 	// although Ready is unchanged.
@@ -45,17 +46,17 @@ func readyStatusOf(ready metav1.Condition, replicas *v1alpha1.ReplicasStatus) re
 	return s
 }
 
-// isBehind reports whether it is unknown or untrue that every replica decides by a generation. It is true if no replica
+// isBehind reports whether some replica does not decide by a generation, or is not known to. It is true if no replica
 // serves.
 func isBehind(replicas *v1alpha1.ReplicasStatus) bool {
 	return replicas == nil || replicas.InForce == nil || replicas.Serving == nil || *replicas.Serving == 0 ||
 		*replicas.InForce < *replicas.Serving
 }
 
-// same reports whether the written status still holds for the given Ready. The messages may differ, since they count
-// replicas. The status no longer holds once the generation, which was behind, is in force everywhere: the Ready of a
-// policy that is not accepted does not change then, but its replicas must be written.
-func (s readyStatus) same(ready metav1.Condition, behind bool) bool {
+// holds reports whether the written status still holds, given the current condition Ready. The messages may differ, since
+// they count replicas. The written status no longer holds once a generation that was behind is in force everywhere. Its
+// number of replicas must then be written even for a policy that is not accepted, whose Ready does not change.
+func (s readyStatus) holds(ready metav1.Condition, behind bool) bool {
 	if s.behind && !behind {
 		return false
 	}
@@ -68,7 +69,7 @@ type staleness int
 const (
 	fresh    staleness = iota
 	aged               // it is older than refreshAfter
-	outdated           // for longer than outdatedAfter, it names other replicas than those that are behind now
+	outdated           // it is older than outdatedAfter and names other replicas than those that are behind now
 )
 
 // staleness returns why the status of a policy should be written again; ready is its unchanged condition Ready.
@@ -103,7 +104,7 @@ func newRefreshBudget(now time.Time) refreshBudget { return refreshBudget{refres
 // number of all policies.
 func (b *refreshBudget) take(now time.Time, policies int, stale []staleStatus) []types.NamespacedName {
 	perSecond := max(1/refreshInterval.Seconds(), float64(policies)/(refreshWithin-refreshAfter).Seconds())
-	burst := max(refreshBurst, 1+perSecond*observeInterval.Seconds()) // at least as many as become due between two observations
+	burst := max(refreshBurst, 1+perSecond*observeInterval.Seconds()) // at least as many as become due in one observeInterval
 	b.left = min(burst, b.left+now.Sub(b.filled).Seconds()*perSecond)
 	b.filled = now
 	slices.SortFunc(stale, func(a, b staleStatus) int {

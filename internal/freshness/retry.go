@@ -27,8 +27,8 @@ const (
 
 // retryUntilAllowed repeats a request while the API server does not answer, or refuses it for a missing right or a
 // missing CustomResourceDefinition. Informers would also retry, but they wait up to a minute, and treat both cases alike.
-// Any other answer goes to the informer at once. If the API server answers with a status
-// such as 500, that error goes to the informer after retryLimit.
+// Any other answer goes to the informer at once. If the API server answers with a status such as 500, that error goes to
+// the informer after retryLimit.
 func retryUntilAllowed[Answer any](ctx context.Context, l trackedListWatch, ask func() (Answer, error)) (Answer, error) {
 	began, hasLogged, refusedWait := time.Now(), false, refusedInterval
 	for {

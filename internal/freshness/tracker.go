@@ -17,10 +17,10 @@ type Kind string
 const (
 	// Policies are RegistrationPolicy objects.
 	Policies Kind = "policies"
-	// Lists are ConfigMaps with the label of a list.
+	// Lists are ConfigMaps with the label of those that hold lists of domains and addresses.
 	Lists Kind = "lists"
-	// contents are single objects that are read after a watch has named them: a ConfigMap with a list, or a policy whose
-	// spec is not cached. This kind has no watch, and is used in logs.
+	// contents are single objects that are read after a watch has sent their names: a ConfigMap, or a policy whose spec
+	// is not cached. This kind has no watch of its own. It stands in log lines.
 	contents Kind = "contents"
 )
 
@@ -50,7 +50,7 @@ type trackedWatch struct {
 	store toolscache.Store // of the informer; nil before NewInformer
 	// provenAt is when the watch was last known to be alive; zero: never.
 	provenAt time.Time
-	// freshList: no watch has started since the last complete list.
+	// freshList: no watch has started since the last complete list, so a watch may start from the version of that list.
 	freshList bool
 	// givenUp: the watchdog stopped the last watch. After an etcd restore that watch may have waited for a version that
 	// no longer exists.
@@ -119,7 +119,7 @@ func (t *Tracker) SetWatchdogLimit(limit time.Duration) { t.watchdogLimit = limi
 // Namespaces returns the namespaces, sorted.
 func (t *Tracker) Namespaces() []string {
 	var namespaces []string
-	for id := range t.watches { // the keys never change
+	for id := range t.watches { // without the lock, since the keys never change
 		if id.kind == Policies {
 			namespaces = append(namespaces, id.namespace)
 		}
@@ -132,7 +132,8 @@ func (t *Tracker) Namespaces() []string {
 type State struct {
 	// Synced is the resourceVersion up to which all of its watches are current; "" until each has its first list.
 	Synced string
-	// Proven is when its least recently heard watch was last known to be alive; zero if some watch never was.
+	// Proven is the earliest of the times when each of its watches was last known to be alive; zero if some watch never
+	// was.
 	Proven time.Time
 	// Fault is why the namespace cannot be read, for people; nil while it can.
 	Fault error
@@ -164,8 +165,8 @@ func (t *Tracker) state(namespace string) State {
 	return state
 }
 
-// Proven returns when the least recently heard watch was last known to be alive; zero if some watch never was. It
-// considers the readable namespaces, or all if none is readable.
+// Proven returns the earliest of the times when each watch was last known to be alive; zero if some watch never was. It
+// considers the watches of readable namespaces, or all watches if no namespace is readable.
 func (t *Tracker) Proven() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -206,8 +207,8 @@ func (w *trackedWatch) syncedVersion() string {
 	return version
 }
 
-// compare compares a list with the store of a watch. If both have the same objects, the store has reached the version
-// of the list without an event.
+// compare compares a list with the store of a watch. If both have the same objects, it records that the store has reached
+// the version of the list.
 func (t *Tracker) compare(id watchID, list *metav1.PartialObjectMetadataList) (same bool) {
 	t.mu.Lock()
 	w := t.watches[id]
@@ -314,9 +315,9 @@ func (t *Tracker) faultBegan(id watchID, err error) {
 	onChange(id.namespace)
 }
 
-// SetContentsFault records why objects that the watches of a namespace have named cannot be read; nil if they can. A
-// namespace with such a fault counts as unreadable. Otherwise its watches would look current while its rules are not,
-// and all other namespaces would wait for it.
+// SetContentsFault records why single objects cannot be read although the watches of a namespace have sent their names;
+// nil if they can be read. A namespace with such a fault counts as unreadable. Otherwise its watches would look current
+// while its rules are not, and all other namespaces would wait for it.
 func (t *Tracker) SetContentsFault(namespace string, err error) {
 	id := watchID{namespace, contents}
 	t.mu.Lock()

@@ -23,7 +23,7 @@ type lister struct{ client rest.Interface }
 
 func newLister(config *rest.Config) (lister, error) {
 	scheme := runtime.NewScheme()
-	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"}) // for the Status of an error
+	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"}) // decodes the Status that describes an error
 	config = rest.CopyConfig(config)
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	client, err := rest.UnversionedRESTClientFor(config)

@@ -1,5 +1,5 @@
 // Package replica reports in a Lease which rules this replica has in force, and stops its answers while they may be
-// outdated.
+// outdated: its fence.
 //
-// The leader reads the Leases of all replicas in package fleet.
+// On the leader, package fleet reads the Leases of all replicas.
 package replica

@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// fenceLead is how long before its fence a replica becomes unready. The kubelet and proxies need that long to stop
-	// sending calls to it.
+	// fenceLead is how long before its fence, when it stops answering calls, a replica becomes unready. The kubelet and
+	// proxies need that long to stop sending calls to it.
 	fenceLead = 10 * time.Second
-	// confirmationsPerFence is how many reports should be confirmed within Options.FenceAfter. With fewer, one or two
-	// lost reports would fence a healthy replica.
+	// confirmationsPerFence is how many reports should be confirmed (see Replica) within Options.FenceAfter. With fewer,
+	// one or two lost reports would fence a healthy replica.
 	confirmationsPerFence = 4
 	// maxUnconfirmed is how many unconfirmed reports are remembered. The oldest are dropped: among all, their
 	// confirmation would postpone the fence least.

@@ -84,8 +84,8 @@ func (r *Replica) fill(lease *coordinationv1.Lease, report replicalease.Report) 
 	return replicalease.Write(lease, r.options.LeaseName, report)
 }
 
-// deleteLease deletes the Lease: otherwise a stopped replica would count as silent for a while. It first reads the
-// Lease, since a write that was interrupted may have changed its version.
+// deleteLease deletes the Lease, unless another process has written it. Otherwise the stopped replica would count as
+// silent for a while. deleteLease reads the Lease first, since an interrupted write may have changed it.
 func (r *Replica) deleteLease() {
 	if !r.wrote {
 		return
