@@ -85,7 +85,7 @@ type Expect struct {
 	Audit map[string]string `yaml:"audit"`
 }
 
-// The values of Expect.Outcome.
+// The values of Expect.Outcome: Allow and Deny are the outcomes of a decision.
 const (
 	Allow = "Allow"
 	Deny  = "Deny"

@@ -17,7 +17,7 @@ func TestTheLogPageListsEveryMessageWithItsLevelAndKeys(t *testing.T) {
 	for _, folder := range []string{
 		"../../cmd/operator", "../../controllers", "../../hookserver", "../../hookserver/oauth", "../../internal/dirwatch", "../../internal/fleet",
 		"../../internal/election", "../../internal/freshness", "../../internal/informers", "../../internal/policyfile", "../../internal/policyobject",
-		"../../internal/publish", "../../internal/storedsnapshot",
+		"../../internal/publish", "../../internal/replica", "../../internal/storedsnapshot",
 	} {
 		for path := range sourcesOf(t, folder) {
 			for _, found := range messagesOf(t, path) {

@@ -1,8 +1,7 @@
-package fleet
+package replica
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -13,8 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"registrationpolicy.dev/operator/internal/replicalease"
 )
 
 // testReplica is a replica that reports on rules which a test sets.
@@ -30,7 +31,7 @@ type testReplica struct {
 func newReplica(t *testing.T, namespace, name string, inForce InForce) *testReplica {
 	t.Helper()
 	r := &testReplica{rules: newTestRules(inForce), log: &logLines{}}
-	r.Replica = NewReplica(r.rules, ReplicaOptions{
+	r.Replica = New(r.rules, Options{
 		Leases: leases(t), Namespace: namespace, LeaseName: leaseName, Name: name, Instance: name + "-instance", Version: "v0.0.0-test",
 		Metrics: NewMetrics(prometheus.NewRegistry()), Logger: logr.FromSlogHandler(slog.NewTextHandler(r.log, nil)),
 	})
@@ -56,17 +57,17 @@ func (r *testReplica) start(t *testing.T) {
 }
 
 // reportOf returns what a replica has reported, and the Lease that has it.
-func reportOf(t *testing.T, namespace, name string) (reported report, _ *coordinationv1.Lease, _ error) {
+func reportOf(t *testing.T, namespace, name string) (replicalease.Report, *coordinationv1.Lease, error) {
 	t.Helper()
 	stored := &coordinationv1.Lease{}
 	if err := cluster.Kube.Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: leaseName + "." + name}, stored); err != nil {
-		return report{}, nil, err
+		return replicalease.Report{}, nil, err
 	}
-	return reported, stored, json.Unmarshal([]byte(stored.Annotations[reportAnnotation]), &reported)
+	return replicalease.Read(stored), stored, nil
 }
 
 // eventuallyReports waits until a replica has reported what a test looks for.
-func eventuallyReports(t *testing.T, namespace, name, what string, as func(report) bool) {
+func eventuallyReports(t *testing.T, namespace, name, what string, as func(replicalease.Report) bool) {
 	t.Helper()
 	eventually(t, func() string {
 		switch reported, _, err := reportOf(t, namespace, name); {
@@ -79,7 +80,7 @@ func eventuallyReports(t *testing.T, namespace, name, what string, as func(repor
 	})
 }
 
-func serves(r report) bool { return r.Serving }
+func serves(r replicalease.Report) bool { return r.Serving }
 
 func eventuallyServes(t *testing.T, r *testReplica) {
 	t.Helper()
@@ -94,7 +95,7 @@ func eventuallyServes(t *testing.T, r *testReplica) {
 func TestTheReportOfAReplicaComesAndGoesWithIt(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
-	uid := pod(t, namespace, "first", corev1.PodRunning)
+	const uid = "a13f"
 	r := newReplica(t, namespace, "first", InForce{
 		Digest: "sha256:0123", Synced: map[string]string{"team-a": "1", "team-b": "1"}, Unreadable: []string{"team-d", "team-b"},
 	})
@@ -106,7 +107,7 @@ func TestTheReportOfAReplicaComesAndGoesWithIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	reported.Synced["team-a"] = "changing"
-	if diff := cmp.Diff(report{
+	if diff := cmp.Diff(replicalease.Report{
 		Digest: "sha256:0123", Synced: map[string]string{"team-a": "changing", "team-b": "1"}, Unreadable: []string{"team-b", "team-d"},
 		Serving: true, Version: "v0.0.0-test", FenceAfterSeconds: 60,
 	}, reported); diff != "" {
@@ -125,10 +126,17 @@ func TestTheReportOfAReplicaComesAndGoesWithIt(t *testing.T) {
 func TestAReplicaTakesOverTheReportThatAnEarlierProcessLeft(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
-	lease(t, namespace, "first", "", 0, report{Synced: map[string]string{"team": "999999999"}, Serving: true})
+	earlier := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: replicalease.Name(leaseName, "first")}}
+	report := replicalease.Report{Synced: map[string]string{"team": "999999999"}, Serving: true}
+	if err := replicalease.Write(earlier, leaseName, report); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.Kube.Create(t.Context(), earlier); err != nil {
+		t.Fatal(err)
+	}
 	r := newReplica(t, namespace, "first", InForce{})
 	r.start(t)
-	eventuallyReports(t, namespace, "first", "what is true of this process", func(reported report) bool {
+	eventuallyReports(t, namespace, "first", "what is true of this process", func(reported replicalease.Report) bool {
 		return !reported.Serving && len(reported.Synced) == 0
 	})
 }
@@ -141,7 +149,7 @@ func TestProcessesUnderOneNameReportApart(t *testing.T) {
 	one, other := newReplica(t, namespace, "same", synced), newReplica(t, namespace, "same", synced)
 	other.options.Instance = "other-instance"
 	one.start(t)
-	eventuallyReports(t, namespace, "same", "anything", func(report) bool { return true })
+	eventuallyReports(t, namespace, "same", "anything", func(replicalease.Report) bool { return true })
 	other.start(t)
 	eventually(t, func() string {
 		_, _, errOne := reportOf(t, namespace, "same-same-ins")
@@ -164,12 +172,12 @@ func TestAReplicaJoinsByTheNamespacesThatItCanRead(t *testing.T) {
 		Synced: map[string]string{"own": "1", "team-a": "1", "team-b": "1"}, Unreadable: []string{"team-b", "never-read"},
 	})
 	r.start(t)
-	eventuallyReports(t, namespace, "first", "its namespaces", func(reported report) bool { return len(reported.Synced) == 3 })
+	eventuallyReports(t, namespace, "first", "its namespaces", func(reported replicalease.Report) bool { return len(reported.Synced) == 3 })
 	// The Lease is written at a version that the rules have not reached.
 	r.rules.set(InForce{
 		Synced: map[string]string{"own": "999999998", "team-a": "1", "team-b": "1"}, Unreadable: []string{"team-b", "never-read"},
 	})
-	eventuallyReports(t, namespace, "first", "that one namespace is synced", func(reported report) bool {
+	eventuallyReports(t, namespace, "first", "that one namespace is synced", func(reported replicalease.Report) bool {
 		return reported.Synced["own"] == "999999998"
 	})
 	if reported, _, err := reportOf(t, namespace, "first"); err != nil || reported.Serving || r.Serving(true, false) {
@@ -216,7 +224,7 @@ func TestAReplicaIsFencedWithoutAProofOfLife(t *testing.T) {
 		t.Error("not fenced before the first report")
 	}
 	r.start(t)
-	eventuallyReports(t, namespace, "first", "anything", func(report) bool { return true })
+	eventuallyReports(t, namespace, "first", "anything", func(replicalease.Report) bool { return true })
 	if !r.Fenced() {
 		t.Error("that a report got through was taken for a proof: the rules are older")
 	}
@@ -270,12 +278,12 @@ func TestTheReportOfManyNamespacesFitsIntoALease(t *testing.T) {
 		name := fmt.Sprint("with-", c.namespaces)
 		r := newReplica(t, namespace, name, InForce{Digest: "sha256:" + strings.Repeat("0", 64), Synced: synced})
 		r.start(t)
-		eventuallyReports(t, namespace, name, "all namespaces", func(reported report) bool { return len(reported.Synced) == c.namespaces })
+		eventuallyReports(t, namespace, name, "all namespaces", func(reported replicalease.Report) bool { return len(reported.Synced) == c.namespaces })
 		_, stored, err := reportOf(t, namespace, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		size := len(stored.Annotations[reportAnnotation])
+		size := len(stored.Annotations["registrationpolicy.dev/replica"])
 		t.Logf("%d namespaces with names of %d characters: %d bytes", c.namespaces, c.nameLength, size)
 		if size > c.maxKiB<<10 {
 			t.Errorf("%d bytes, want at most %d KiB", size, c.maxKiB)
