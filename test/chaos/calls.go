@@ -20,15 +20,16 @@ import (
 const (
 	// oktaTimeout is the time that Okta gives a registration, including its retry.
 	oktaTimeout = 3 * time.Second
-	// oktaSlots is the maximum number of concurrent calls of an Okta org.
+	// oktaSlots is the maximum number of concurrent inline hook calls of an Okta org.
 	oktaSlots = 75
-	// digestHeader is the header with the digest of the rules.
+	// digestHeader is the header of an answer with the digest of the rules that decided it.
 	digestHeader = "X-Registration-Policy-Digest"
-	// replicaHeader is the header in which the proxy writes the replica's address.
+	// replicaHeader is the header of an answer in which the proxy writes the replica's address.
 	replicaHeader = "X-Replica"
 )
 
-// kinds are the different calls of a run, and kindCalls are the same calls as rules decide them.
+// kinds are the registrations from which the run picks at random. kindCalls are the same registrations, decoded for
+// [rules.Snapshot.Decide]. Both have the same indexes.
 var kinds, kindCalls = makeKinds()
 
 func makeKinds() (made []oktasim.Registration, calls []rules.Call) {
@@ -70,7 +71,8 @@ func makeKinds() (made []oktasim.Registration, calls []rules.Call) {
 	return made, calls
 }
 
-// deciderOf returns a function that decides each kind of call by the policies, and caches the decisions.
+// deciderOf returns a function that decides a call, named by its index in kindCalls, by the policies. It caches the
+// decisions.
 func deciderOf(policies []*rules.Compiled) func(kind int) history.Answer {
 	var snapshot *rules.Snapshot
 	decided := make([]*history.Answer, len(kindCalls))
@@ -86,7 +88,8 @@ func deciderOf(policies []*rules.Compiled) func(kind int) history.Answer {
 	}
 }
 
-// inScope returns a function that reports whether a kind of call is in a scope. A nil scope contains all calls.
+// inScope returns a function that reports whether a call, named by its index in kinds, comes from an Okta source in the
+// scope. A nil scope contains all sources.
 func inScope(scope []string) func(kind int) bool {
 	return func(kind int) bool { return scope == nil || slices.Contains(scope, kinds[kind].Source) }
 }
@@ -101,7 +104,7 @@ type Okta struct {
 	calls   []history.Call
 	names   map[string]string // interns repeated texts, to save memory
 	retried int
-	behind  time.Duration
+	behind  time.Duration // the longest delay of a call behind its schedule
 }
 
 func newOkta(url string, timeline *fleet.Timeline, rate int) (*Okta, error) {
@@ -143,8 +146,8 @@ func (o *Okta) register(ctx context.Context) {
 	result, err := o.hook.Register(ctx, registration)
 	end := o.timeline.Now()
 	call := history.Call{
-		// This function itself may be delayed on a busy machine. Both times are therefore bounds: the call was sent at
-		// LastBegin or later, and answered at End or earlier.
+		// This function may be delayed on a busy machine, so both times are bounds: the call was sent at LastBegin or
+		// later, and answered at End or earlier.
 		ID: registration.RequestID, Kind: kind, Begin: begin, LastBegin: begin + result.Latency - result.LastLatency, End: end,
 		Attempts: result.Attempts, Answered: err == nil && result.Outcome != oktasim.Failed,
 		Answer: history.Answer{Allow: result.Outcome == oktasim.Registered}, Pod: result.Header.Get(replicaHeader),

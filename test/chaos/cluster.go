@@ -29,9 +29,9 @@ const hookName = "hook"
 var podLabels = map[string]string{"app.kubernetes.io/name": "registration-policy-operator"}
 
 // install creates in a new cluster what `config` installs: the CustomResourceDefinition, the operator's namespace with
-// its Service, and its rights in each namespace.
+// its Service, and its rights in each namespace. It returns an administrator's client, and the operator's Role.
 func install(ctx context.Context, plane *fleet.Plane) (client.Client, *rbacv1.Role, error) {
-	ctrllog.SetLogger(logr.Discard()) // the simulated controllers fail as expected while the API server is unreachable
+	ctrllog.SetLogger(logr.Discard()) // hides the errors of the simulated controllers while the API server is unreachable
 	klog.SetLogger(logr.Discard())
 	if _, err := envtest.InstallCRDs(plane.Config, envtest.CRDInstallOptions{
 		Paths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfPathMissing: true,

@@ -21,14 +21,14 @@ const (
 	// settleWithin is how long the fleet may take to be healthy enough for the next fault, including a restart of the
 	// API server.
 	settleWithin = 90 * time.Second
-	// settled is how long the fleet must have been healthy.
+	// settled is how long the fleet must have been healthy before the next fault.
 	settled = time.Second
 	// pollInterval is the interval between polls of a condition.
 	pollInterval = 200 * time.Millisecond
 	// readyWithin is how long a new pod may take to be ready.
 	readyWithin = 90 * time.Second
-	// One in unfencedEvery replicas has no --fence-after. It answers from its stored snapshot if it starts without the
-	// API server.
+	// One in unfencedEvery replicas has no --fence-after. If such a replica starts without the API server, it answers
+	// from its stored snapshot.
 	unfencedEvery = 3
 	// minReady is minReadySeconds of the Deployment. As in the chart, it equals the drain delay.
 	minReady = drainDelay
@@ -59,8 +59,8 @@ type Faults struct {
 	errors     []string
 	// unsettled counts faults that were skipped because the fleet was not healthy.
 	unsettled int
-	// alone counts restarts of replicas without a fence that had a good stored snapshot and no API server. byStored
-	// counts the replicas that became ready so.
+	// alone counts restarts of replicas without --fence-after that had an undamaged stored snapshot and could not reach
+	// the API server. byStored counts the restarts without the API server after which a replica became ready.
 	alone, byStored int
 	// allPods has every pod of the run, and unfenced the addresses of those without --fence-after.
 	allPods  []*fleet.Pod
@@ -158,8 +158,8 @@ func (f *Faults) fail(format string, arguments ...any) {
 	f.errors = append(f.errors, text)
 }
 
-// settle waits until two replicas other than the target are ready and get calls from the proxy. It returns false if
-// that takes too long.
+// settle waits until two replicas other than the target have been ready and have got calls from the proxy for a moment.
+// It returns false if that takes longer than settleWithin.
 func (f *Faults) settle(ctx context.Context, target *fleet.Pod) bool {
 	const others = 2
 	since := time.Now()
@@ -257,8 +257,8 @@ func (f *Faults) other(pod *fleet.Pod) string {
 	return f.binaries[0]
 }
 
-// replace creates a pod in place of another. With first, as in a rolling update, it waits until the new pod is ready
-// before it deletes the other.
+// replace creates a pod and deletes target. If first is set, it waits until the new pod is ready before it deletes
+// target, as a rolling update does.
 func (f *Faults) replace(ctx context.Context, target *fleet.Pod, binary string, first bool) error {
 	pod, err := f.create(ctx, binary)
 	if err != nil {
@@ -323,7 +323,7 @@ func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fle
 	release := target.Hold()
 	target.Line.Cut()
 	target.End()
-	// A replica that has never read one of its namespaces has not stored a snapshot.
+	// There is no file if the replica has never read one of its namespaces: it then stores no snapshot.
 	stored, err := target.Volume.Damage(func(content []byte) []byte { return content })
 	if step.Fault == script.CorruptAlone {
 		err = errors.Join(err, f.damage(target, step.Variant))
@@ -344,8 +344,8 @@ func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fle
 	return err
 }
 
-// unfencedOf returns a replica without a fence, or the target if there is none. A fenced replica without the API server
-// does not become ready.
+// unfencedOf returns a replica without --fence-after, or the target if there is none. With the flag, a replica that
+// starts without the API server does not become ready.
 func (f *Faults) unfencedOf(pods []*fleet.Pod, target *fleet.Pod) *fleet.Pod {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -357,7 +357,7 @@ func (f *Faults) unfencedOf(pods []*fleet.Pod, target *fleet.Pod) *fleet.Pod {
 	return target
 }
 
-// awaitLeader waits for a leader. It returns nil if there is none within settleWithin, or ctx ends.
+// awaitLeader waits for a leader. It returns nil if there is none within settleWithin or until ctx ends.
 func (f *Faults) awaitLeader(ctx context.Context) *fleet.Pod {
 	for begin := time.Now(); time.Since(begin) < settleWithin && ctx.Err() == nil; sleep(ctx, pollInterval) {
 		if leader := f.leader(ctx, f.all()); leader != nil {

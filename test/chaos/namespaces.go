@@ -8,8 +8,9 @@ import (
 	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
-// own is the operator's own namespace. The others are namespaces of tenants, each bounded to its own source and to a
-// memory budget. Faults remove the rights in withdrawn, delete and flood unsteady, and do not touch leftAlone.
+// own is the operator's own namespace. The other three are namespaces of tenants: the policies of each decide only
+// calls of one Okta source (--namespace-sources), and may take at most tenantBudget bytes (--namespace-limits). Faults
+// remove the operator's rights in withdrawn, and delete unsteady or fill it beyond its budget. leftAlone has no faults.
 const (
 	own       = "registration"
 	withdrawn = "team-a"
@@ -17,7 +18,7 @@ const (
 	leftAlone = "team-c"
 )
 
-// tenants are the namespaces of tenants. ownSources are sources that belong to no tenant.
+// tenants are the namespaces of tenants. ownSources are Okta sources that belong to no tenant.
 var (
 	tenants    = []string{withdrawn, unsteady, leftAlone}
 	ownSources = []string{"rulAlpha1", "rulBeta1"}
@@ -28,7 +29,8 @@ const tenantBudget = 1 << 20
 
 func namespaces() []string { return append([]string{own}, tenants...) }
 
-// scopeOf returns the sources to which a namespace is bounded. nil means all.
+// scopeOf returns the scope of a namespace: the Okta sources whose calls its policies may decide. nil means all
+// sources.
 func scopeOf(namespace string) []string {
 	if namespace == own {
 		return nil
@@ -36,7 +38,7 @@ func scopeOf(namespace string) []string {
 	return []string{fmt.Sprintf("rulTenant%d", slices.Index(tenants, namespace)+1)}
 }
 
-// sources returns the sources of all calls.
+// sources returns all Okta sources from which the run makes calls.
 func sources() []string {
 	all := slices.Clone(ownSources)
 	for _, tenant := range tenants {
@@ -45,7 +47,7 @@ func sources() []string {
 	return all
 }
 
-// scopes returns the bounds of the namespaces, as in --namespace-sources.
+// scopes returns the scopes of the tenants' namespaces, as in --namespace-sources.
 func scopes() policyobject.Scopes {
 	scopes := policyobject.Scopes{}
 	for _, tenant := range tenants {
@@ -54,7 +56,7 @@ func scopes() policyobject.Scopes {
 	return scopes
 }
 
-// limits returns the budgets of the namespaces, as in --namespace-limits.
+// limits returns the memory budgets of the tenants' namespaces, as in --namespace-limits.
 func limits() budget.Limits {
 	limits := budget.Limits{}
 	for _, tenant := range tenants {
@@ -63,7 +65,7 @@ func limits() budget.Limits {
 	return limits
 }
 
-// namespaceFlags returns the operator's flags for the namespaces.
+// namespaceFlags returns the operator's flags that name the namespaces, their scopes and their budgets.
 func namespaceFlags() []string {
 	var flags []string
 	for _, namespace := range namespaces() {

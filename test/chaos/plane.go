@@ -74,7 +74,8 @@ func (f *Faults) hitPlane(ctx context.Context, step script.Step) error {
 	return nil
 }
 
-// slow adds latency to connections to the API server. It ends when edits made meanwhile were Ready.
+// slow adds latency between replicas and the API server. It removes the latency when an edit made in that time has
+// become Ready in each namespace.
 func (f *Faults) slow(ctx context.Context, step script.Step) error {
 	pods := f.all()
 	if step.Fault == script.Slow {

@@ -21,8 +21,8 @@ import (
 	"registrationpolicy.dev/operator/test/chaos/history"
 )
 
-// The history is what everything is held against: whatever happens to the API server in between, its newest version has
-// to be what is stored.
+// The checks of a run rely on what an author recorded. So its newest state must be what is stored, although the API
+// server was unreachable during some writes.
 func TestWhatIsNotedIsWhatIsStoredWhateverHappensToTheAPIServer(t *testing.T) {
 	t.Chdir("../..")
 	dir := t.TempDir()
@@ -66,7 +66,7 @@ func TestWhatIsNotedIsWhatIsStoredWhateverHappensToTheAPIServer(t *testing.T) {
 			if err := program.Signal(signals[0]); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(apiTimeout + moment) // requests give up
+			time.Sleep(apiTimeout + moment) // pending requests time out
 			if signals[1] != 0 {
 				err = program.Signal(signals[1])
 			} else {
@@ -134,7 +134,7 @@ func checkStored(t *testing.T, admin client.Client, author *Author) {
 	}
 }
 
-// storedSize returns the size of a policy's spec as an operator counts it.
+// storedSize returns the size of a policy's spec as the operator counts it for the budget.
 func storedSize(t *testing.T, admin client.Client, policy *v1alpha1.RegistrationPolicy) int64 {
 	t.Helper()
 	object := &unstructured.Unstructured{}

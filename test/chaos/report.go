@@ -15,9 +15,10 @@ const (
 	maxShown = 5
 	// shownBefore is the length of the timeline that is printed before a violation.
 	shownBefore = 45 * time.Second
-	// requiredAfter is the duration from which a run must have made all required faults.
+	// A run of at least requiredAfter fails unless it has made every fault of [script.Required].
 	requiredAfter = 2 * time.Minute
-	// callsPerStalled: at most one call in so many may be excused by a stall.
+	// At most one call in callsPerStalled may be late or lost because the machine stalled. A run with more such calls
+	// fails, because it shows too little.
 	callsPerStalled = 200
 )
 
@@ -74,7 +75,8 @@ func (c *chaos) report(calm bool) (passed bool, err error) {
 	return failures == 0, nil
 }
 
-// triedStored reports whether a replica without a fence was restarted while it could not reach the API server.
+// triedStored reports whether the run restarted a replica without --fence-after that had a stored snapshot and could
+// not reach the API server.
 func (c *chaos) triedStored() bool {
 	return c.faults.counts[script.RestartAlone] > 0 && c.faults.alone > 0
 }

@@ -24,22 +24,22 @@ import (
 
 const (
 	// readyEditWithin is how long an edit may take to become Ready while replicas are frozen or cut off one after
-	// another. A replica without a fence delays Ready for as long as it is cut off.
+	// another. A replica without --fence-after delays Ready for as long as it is cut off.
 	readyEditWithin = 2*script.LongestCut + outage
 	// healthyWithin is how long all replicas may take to become ready while none has a fault.
 	healthyWithin = time.Minute
-	// refusalWithin is how long status may take to refuse policies for their budget.
+	// refusalWithin is how long the status of a policy may take to have the reason OverBudget.
 	refusalWithin = time.Minute
 	// floodPrefix is the prefix of the names of a flood's policies. floodLines is the number of lines of its list,
-	// which is beyond a tenant's budget.
+	// which takes more than a tenant's memory budget.
 	floodPrefix = "flood-"
 	floodLines  = 20_000
 )
 
-// floodPolicies is the number of policies that is beyond a tenant's budget even if they are empty.
+// floodPolicies is so many policies that they exceed a tenant's memory budget even if each is empty.
 var floodPolicies = tenantBudget/int(budget.PolicyCost(0)) + 1
 
-// Tenancy manages the operator's rights in the tenants' namespaces, and records when they were unreadable.
+// Tenancy manages the operator's rights in the tenants' namespaces, and records when replicas could not read them.
 type Tenancy struct {
 	client client.Client
 	role   *rbacv1.Role
@@ -63,8 +63,9 @@ func (t *Tenancy) markReadable(namespace string, now history.Moment) {
 	spans[len(spans)-1].End = now
 }
 
-// Tenants makes faults of a tenant, one at a time, until the deadline of ctx. Each kind is made at least once, even on
-// a slow machine. After that it begins no fault that would outlast the deadline.
+// Tenants makes the faults of steps in a tenant's namespace, one at a time, until the deadline of ctx. It makes each
+// kind of fault at least once, on a slow machine even after the deadline. After that, it begins no fault that would end
+// after the deadline.
 func (f *Faults) Tenants(ctx context.Context, namespace string, steps iter.Seq[script.Step]) {
 	author := f.authorOf(namespace)
 	for step := range steps {
@@ -125,8 +126,8 @@ func (f *Faults) hitTenant(ctx context.Context, step script.Step, author *Author
 	}
 }
 
-// takeRights removes the operator's rights in a namespace. It restores them when a replica was restarted, all replicas
-// were ready, and later edits in other namespaces became Ready.
+// takeRights removes the operator's rights in a namespace, and kills a replica, which has then never read the
+// namespace. It restores the rights when all replicas are ready, and edits in the other namespaces have become Ready.
 func (f *Faults) takeRights(ctx context.Context, step script.Step, author *Author) error {
 	begin := f.timeline.Now()
 	if err := f.unbind(ctx, author.namespace); err != nil {
@@ -147,12 +148,13 @@ func (f *Faults) killOne(ctx context.Context, number int) error {
 	if !f.settle(ctx, target) {
 		return fmt.Errorf("%s could not be killed: the others were not ready", target.Name)
 	}
-	f.timeline.Note("%s is killed meanwhile", target.Name)
+	f.timeline.Note("%s is killed", target.Name)
 	target.Kill()
 	return nil
 }
 
-// awaitHealthy waits until every replica is ready while none has a fault, and then lets them take calls for a moment.
+// awaitHealthy waits until all replicas are ready. In that time, and for a moment after it in which they get calls, no
+// replica has a fault.
 func (f *Faults) awaitHealthy(ctx context.Context) error {
 	f.hitting.Lock()
 	defer f.hitting.Unlock()
@@ -187,7 +189,7 @@ func (f *Faults) awaitReadyEdits(ctx context.Context, since history.Moment) erro
 // unbind removes the operator's rights in a namespace, and bind restores them.
 func (f *Faults) unbind(ctx context.Context, namespace string) error {
 	f.tenancy.markUnreadable(namespace, f.timeline.Now())
-	return persist(ctx, func(ctx context.Context) error {
+	return fleet.Retry(ctx, func(ctx context.Context) error {
 		return client.IgnoreNotFound(f.tenancy.client.Delete(ctx, bindingIn(namespace, f.tenancy.role)))
 	})
 }
@@ -212,17 +214,18 @@ func (f *Faults) deleteNamespace(ctx context.Context, step script.Step, author *
 	})
 }
 
-// terminate deletes a namespace in place of the namespace controller: first its objects in random order, then the
+// terminate deletes a namespace as the namespace controller would: first its objects, in random order, then the
 // namespace.
 func (f *Faults) terminate(ctx context.Context, order *rand.Rand, author *Author) error {
-	// A new first policy makes all states on the way unique, see changePolicies.
+	// A new first policy makes the following states unique. Otherwise changePolicies would skip deletions that lead to an
+	// earlier state.
 	if err := author.writePolicy(ctx, policyName(0)); err != nil {
 		return err
 	}
 	namespace, c := namespaceObject(author.namespace), f.tenancy.client
 	remove := func(object client.Object) func() error {
 		return func() error {
-			return persist(ctx, func(ctx context.Context) error { return client.IgnoreNotFound(c.Delete(ctx, object)) })
+			return fleet.Retry(ctx, func(ctx context.Context) error { return client.IgnoreNotFound(c.Delete(ctx, object)) })
 		}
 	}
 	if err := remove(namespace)(); err != nil {
@@ -232,7 +235,7 @@ func (f *Faults) terminate(ctx context.Context, order *rand.Rand, author *Author
 		func() error { return f.unbind(ctx, author.namespace) },
 		remove(roleIn(author.namespace, f.tenancy.role)),
 		func() error {
-			return persist(ctx, func(ctx context.Context) error {
+			return fleet.Retry(ctx, func(ctx context.Context) error {
 				return c.DeleteAllOf(ctx, &corev1.Event{}, client.InNamespace(author.namespace))
 			})
 		},
@@ -246,7 +249,7 @@ func (f *Faults) terminate(ctx context.Context, order *rand.Rand, author *Author
 	if err := inRandomOrder(ctx, order, contents); err != nil {
 		return err
 	}
-	return persist(ctx, func(ctx context.Context) error {
+	return fleet.Retry(ctx, func(ctx context.Context) error {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(namespace), namespace); err != nil {
 			return client.IgnoreNotFound(err)
 		}
@@ -273,7 +276,7 @@ func (f *Faults) remake(ctx context.Context, order *rand.Rand, author *Author) e
 	return inRandomOrder(ctx, order, contents)
 }
 
-// inRandomOrder calls functions in random order, with pauses in which replicas see some of the states on the way.
+// inRandomOrder calls functions in random order, with pauses, so that replicas see some of the states in between.
 func inRandomOrder(ctx context.Context, order *rand.Rand, calls []func() error) error {
 	const maxPause = 200 * time.Millisecond
 	order.Shuffle(len(calls), func(i, j int) { calls[i], calls[j] = calls[j], calls[i] })
@@ -286,11 +289,13 @@ func inRandomOrder(ctx context.Context, order *rand.Rand, calls []func() error) 
 	return nil
 }
 
-// flood stores a list beyond a tenant's budget, then policies beyond it, and waits each time until status refuses them.
-// It removes them when edits in all other namespaces were Ready.
+// flood stores a list that exceeds a tenant's memory budget, and then so many policies that they exceed it too. Each
+// time it waits until a policy's status has the reason OverBudget. It removes them when edits in all other namespaces
+// have become Ready.
 func (f *Faults) flood(ctx context.Context, step script.Step, author *Author) error {
 	return author.exclusively(func() error {
-		// A list beyond the budget counts as missing, so neither list may be missing before.
+		// The operator treats a list beyond the budget as missing. Both lists must exist before, or else the large list
+		// would not change the rules, and changeList would not store it.
 		err := errors.Join(author.writeList(ctx, allowList), author.writeList(ctx, denyList))
 		err = errors.Join(err, f.writeFlooded(ctx, author))
 		author.changes++
@@ -315,8 +320,8 @@ func (f *Faults) flood(ctx context.Context, step script.Step, author *Author) er
 
 func floodName(i int) string { return fmt.Sprintf("%s%03d", floodPrefix, i) }
 
-// writeFlooded writes the first policy so that only the budget can keep it from being accepted. It also makes later
-// states unique.
+// writeFlooded gives the first policy a spec that names the whole scope, so that the budget can be the only reason for
+// Accepted=False. The spec is new, which makes the following states unique, see changePolicies.
 func (f *Faults) writeFlooded(ctx context.Context, author *Author) error {
 	author.changes++
 	spec := randomSpec(author.chance, author.scope, true, author.changes)
@@ -324,7 +329,7 @@ func (f *Faults) writeFlooded(ctx context.Context, author *Author) error {
 	return author.putPolicy(ctx, policyName(0), spec)
 }
 
-// awaitRefusal waits until the status of a namespace's newest policy has the reason OverBudget.
+// awaitRefusal waits until the status of the policy that was written last has the reason OverBudget.
 func (f *Faults) awaitRefusal(ctx context.Context, author *Author) error {
 	newest := author.newest()
 	for begin := time.Now(); !f.watcher.sawOverBudget(newest); sleep(ctx, pollInterval) {
@@ -337,23 +342,10 @@ func (f *Faults) awaitRefusal(ctx context.Context, author *Author) error {
 
 // put creates an object.
 func (f *Faults) put(ctx context.Context, object client.Object) error {
-	return persist(ctx, func(ctx context.Context) error {
+	return fleet.Retry(ctx, func(ctx context.Context) error {
 		if err := f.tenancy.client.Create(ctx, object); !apierrors.IsAlreadyExists(err) {
 			return err
 		}
 		return nil // an earlier attempt succeeded and its response was lost
 	})
-}
-
-// persist repeats a request until it succeeds or the API server rejects it for good.
-func persist(ctx context.Context, call func(ctx context.Context) error) error {
-	for {
-		once, cancel := context.WithTimeout(ctx, apiTimeout)
-		err := call(once)
-		cancel()
-		if err == nil || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) {
-			return err
-		}
-		sleep(ctx, apiRetry)
-	}
 }

@@ -12,7 +12,8 @@ import (
 	"registrationpolicy.dev/operator/test/chaos/history"
 )
 
-// madeUpAuthors returns authors that have written a policy and a list every second, without an API server.
+// madeUpAuthors returns authors whose record says that they wrote a policy and both lists every second. It needs no API
+// server.
 func madeUpAuthors(t *testing.T) []*Author {
 	t.Helper()
 	const changes = 20
@@ -120,7 +121,8 @@ func TestAListThatNoPolicyNamesMakesNoDifference(t *testing.T) {
 	}
 }
 
-// What was last read of a namespace stays in force while others go on: the replica's own earlier answers lead there.
+// While a namespace is unreadable, its last read state stays in force and other namespaces change. The search finds
+// such a version from the replica's earlier answers.
 func TestTheRulesOfANamespaceThatIsLongUnreadableAreFound(t *testing.T) {
 	authors := madeUpAuthors(t)
 	var calls []history.Call
@@ -145,7 +147,7 @@ func TestTheRulesOfANamespaceThatIsLongUnreadableAreFound(t *testing.T) {
 	}
 }
 
-// The policies of a namespace were read while its lists could not be, and these much later.
+// A replica read the policies of a namespace while it could not read the lists, and the lists much later.
 func TestTheRulesOfANamespaceThatWasReadInTwoPartsAreFound(t *testing.T) {
 	authors := madeUpAuthors(t)
 	parts := func(second int, of history.Part) map[string]history.Part {
@@ -171,8 +173,8 @@ func TestTheRulesOfANamespaceThatWasReadInTwoPartsAreFound(t *testing.T) {
 	}
 }
 
-// While a flood is taken away, a replica that was behind comes by a state of long ago, and something else has changed
-// as well.
+// While the policies of a flood are removed one by one, a replica that is behind has a state from long ago, and another
+// namespace has changed as well.
 func TestAStateOfLongAgoIsFoundBesideAnotherChange(t *testing.T) {
 	authors := madeUpAuthors(t)
 	parts := map[string]history.Part{}
@@ -196,8 +198,8 @@ func TestAStateOfLongAgoIsFoundBesideAnotherChange(t *testing.T) {
 	}
 }
 
-// A replica that catches up publishes several versions within milliseconds: a call that is answered by an earlier one
-// may end after a call that is answered by a later one.
+// A replica that catches up publishes several versions within milliseconds. So a call that is answered by an earlier
+// version may end after a call that is answered by a later one.
 func TestAnAnswerByAnEarlierVersionIsFoundAfterAnOverlappingAnswerByALaterOne(t *testing.T) {
 	authors := madeUpAuthors(t)
 	parts := func(unsteadyAt, ownAt int) map[string]history.Part {
