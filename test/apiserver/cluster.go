@@ -23,7 +23,7 @@ import (
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// Cluster is a kube-apiserver with etcd, without controllers.
+// Cluster is a kube-apiserver with etcd. It runs no controllers of Kubernetes.
 type Cluster struct {
 	// Env runs kube-apiserver and etcd.
 	Env *envtest.Environment
@@ -59,7 +59,7 @@ func Scheme() (*runtime.Scheme, error) {
 	return scheme, cmp.Or(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
 }
 
-// DirectClient returns a client without a cache and without API discovery.
+// DirectClient returns a client that reads from the API server without a cache, and that does not need API discovery.
 func DirectClient(t *testing.T, config *rest.Config) client.Client {
 	t.Helper()
 	scheme, err := Scheme()
@@ -73,8 +73,8 @@ func DirectClient(t *testing.T, config *rest.Config) client.Client {
 	return direct
 }
 
-// Namespace creates a namespace for one test. It is not deleted, because its Events and conditions are searched for
-// local parts at the end.
+// Namespace creates a namespace for one test. It is not deleted, so that a check after all tests can search its Events
+// and conditions for local parts of addresses.
 func (c *Cluster) Namespace(t *testing.T) string {
 	t.Helper()
 	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
@@ -84,7 +84,7 @@ func (c *Cluster) Namespace(t *testing.T) string {
 	return object.Name
 }
 
-// Apply applies a policy with a spec in YAML.
+// Apply applies a policy with a spec in YAML, see [fixture.Policy].
 func (c *Cluster) Apply(t *testing.T, namespace, name, spec string) {
 	t.Helper()
 	c.ApplyObject(t, fixture.Policy(t, namespace, name, spec))
@@ -124,11 +124,11 @@ func (c *Cluster) Stored(t *testing.T, namespace, name string) *unstructured.Uns
 type Endpoint struct {
 	// Name is the name of the pod.
 	Name string
-	// Serving is the condition serving of the endpoint. nil leaves it out.
+	// Serving is the condition serving of the endpoint. nil means that the endpoint does not have the condition.
 	Serving *bool
 }
 
-// Endpoints creates or updates the EndpointSlice of a Service, in place of the EndpointSlice controller.
+// Endpoints creates or updates the EndpointSlice of a Service, as the EndpointSlice controller would.
 func (c *Cluster) Endpoints(t *testing.T, namespace, service string, endpoints ...Endpoint) {
 	t.Helper()
 	slice := &discoveryv1.EndpointSlice{
@@ -157,7 +157,7 @@ func (c *Cluster) Endpoints(t *testing.T, namespace, service string, endpoints .
 	}
 }
 
-// List returns a ConfigMap with the labels of a list.
+// List returns a ConfigMap with the labels of a list. texts is its data.
 func List(namespace, name string, texts map[string]string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: listconfigmap.Labels()}, Data: texts,

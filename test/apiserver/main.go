@@ -16,7 +16,7 @@ import (
 )
 
 // Main starts an API server, stores it in cluster, runs the tests of a package and returns the exit code. Each test
-// should use a namespace of its own. Logging is off.
+// should use a namespace of its own, see [Cluster.Namespace]. The logs of controller-runtime and klog are discarded.
 func Main(m *testing.M, cluster **Cluster) (code int) {
 	code, err := run(m, cluster)
 	if err != nil {

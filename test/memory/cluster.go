@@ -27,7 +27,7 @@ import (
 // writers is the number of concurrent writes.
 const writers = 8
 
-// plane is a control plane with the CustomResourceDefinition.
+// plane is a kube-apiserver with etcd and the CustomResourceDefinition.
 type plane struct {
 	env        *envtest.Environment
 	client     client.Client
@@ -120,7 +120,7 @@ func (n *namespace) putOne(ctx context.Context, object client.Object) error {
 	if !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	if shard, is := object.(*corev1.ConfigMap); is && shard.Immutable != nil { // the name is derived from the content
+	if shard, is := object.(*corev1.ConfigMap); is && shard.Immutable != nil { // its name is derived from its content
 		return nil
 	}
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error { // the leader writes the status at the same time
