@@ -6,18 +6,17 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/config/crd"
+	"registrationpolicy.dev/operator/test/apiserver"
 	"registrationpolicy.dev/operator/test/assets"
 )
 
@@ -35,40 +34,18 @@ var (
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	if err := assets.Provide(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	if err := yaml.UnmarshalStrict(crd.RegistrationPolicies, &definition); err != nil {
 		fmt.Fprintln(os.Stderr, "the generated CustomResourceDefinition:", err)
 		return 1
 	}
-	env := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join(root, "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	config, err := env.Start()
+	cluster, err := apiserver.Start(&envtest.Environment{CRDs: []*apiextensionsv1.CustomResourceDefinition{&definition}})
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "starting the API server:", err)
-		return 1
-	}
-	defer func() {
-		if err := env.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stopping the API server:", err)
-		}
-	}()
-	config.QPS, config.Burst = -1, 0 // no client-side limit: the tests make hundreds of calls
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	lax, err = client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, "start an API server:", err)
 		return 1
 	}
 	kube = client.WithFieldValidation(lax, "Strict")
+	defer func() { _ = cluster.Env.Stop() }()
+	lax = cluster.Kube
 	return m.Run()
 }
 

@@ -3,10 +3,13 @@ package apiserver
 import (
 	"cmp"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -15,8 +18,10 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/config/crd"
 	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/test/assets"
@@ -51,6 +56,36 @@ func Start(env *envtest.Environment) (*Cluster, error) {
 		return nil, err
 	}
 	return &Cluster{Env: env, Config: config, Kube: kube}, nil
+}
+
+// startWithDefinition starts a cluster that has the CustomResourceDefinition.
+func startWithDefinition() (*Cluster, error) {
+	definition := &apiextensionsv1.CustomResourceDefinition{}
+	if err := yaml.UnmarshalStrict(crd.RegistrationPolicies, definition); err != nil {
+		return nil, err
+	}
+	return Start(&envtest.Environment{CRDs: []*apiextensionsv1.CustomResourceDefinition{definition}})
+}
+
+// New starts a cluster for one test. It has the CustomResourceDefinition, and is stopped at the end of the test.
+func New(t testing.TB) *Cluster {
+	t.Helper()
+	cluster, err := startWithDefinition()
+	if err != nil {
+		t.Fatalf("start an API server: %v", err)
+	}
+	t.Cleanup(func() { _ = cluster.Env.Stop() })
+	return cluster
+}
+
+// Kubeconfig writes a kubeconfig with the rights of an administrator, and returns its path.
+func (c *Cluster) Kubeconfig(t testing.TB) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, c.Env.KubeConfig, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // Scheme returns a scheme with the types of Kubernetes and of this operator.

@@ -10,15 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 
-	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/test/apiserver"
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 )
 
@@ -38,11 +36,9 @@ func install(ctx context.Context, plane *fleet.Plane) (client.Client, *rbacv1.Ro
 	}); err != nil {
 		return nil, nil, err
 	}
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return nil, nil, err
-		}
+	scheme, err := apiserver.Scheme()
+	if err != nil {
+		return nil, nil, err
 	}
 	admin, err := client.New(plane.Config, client.Options{Scheme: scheme})
 	if err != nil {

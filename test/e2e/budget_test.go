@@ -12,6 +12,7 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listsync"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // Whoever synchronises a list is told beforehand just what the operator would refuse: to the line.
@@ -42,7 +43,7 @@ func TestTheSyncOfAListAndTheOperatorAgreeOnWhatFits(t *testing.T) {
 	sync("another", 2000, false, "")
 	c.apply(t, "everyone", `{allow: {domains: ["*"]}, deny: {lists: [{name: a, configMap: {name: another}}, {name: b, configMap: {name: grown}}]}}`)
 	c.apply(t, "acme", `{allow: {domains: [acme.com, beta.example], addresses: [jo@partner.example]}}`)
-	eventually(t, "the status tells the limit", func() bool {
+	fixture.Await(t, "the status tells the limit", func() bool {
 		stored := policy(t, "everyone", "{}")
 		if err := c.client.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
 			t.Fatal(err)
@@ -56,7 +57,7 @@ func TestTheSyncOfAListAndTheOperatorAgreeOnWhatFits(t *testing.T) {
 		t.Fatalf("%d lines: %+v", refused-1, report)
 	}
 	op.awaitReasonFrom(t, "reg1", fmt.Sprintf("jo@grown%d.example", refused-2), rules.ReasonDenied)
-	eventually(t, "a list that just fits is in force", func() bool {
+	fixture.Await(t, "a list that just fits is in force", func() bool {
 		return c.condition(t, "everyone").Reason == string(v1alpha1.ReasonAccepted)
 	})
 
@@ -66,7 +67,7 @@ func TestTheSyncOfAListAndTheOperatorAgreeOnWhatFits(t *testing.T) {
 	}
 	sync("grown", refused, false, report.Accept)
 	op.awaitReasonFrom(t, "reg1", "jo@acme.com", rules.ReasonPolicyNotEnforceable)
-	eventually(t, "the list is refused", func() bool {
+	fixture.Await(t, "the list is refused", func() bool {
 		condition := c.condition(t, "everyone")
 		return condition.Reason == string(v1alpha1.ReasonOverBudget) && strings.Contains(condition.Message, "spec.deny.lists[1]")
 	})

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,14 +12,14 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/test/apiserver"
+	"registrationpolicy.dev/operator/test/fixture"
 	"registrationpolicy.dev/operator/test/tcpproxy"
 )
 
@@ -42,25 +41,10 @@ type cluster struct {
 // startCluster starts a control plane of the test's own.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	plane := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	admin, err := plane.Start()
-	if err != nil {
-		t.Fatalf("start the control plane: %v", err)
-	}
-	t.Cleanup(func() { _ = plane.Stop() })
-
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c := &cluster{plane: plane, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"), line: tcpproxy.Start(t, address(admin))}
-	if c.client, err = client.New(admin, client.Options{Scheme: scheme}); err != nil {
-		t.Fatal(err)
+	server := apiserver.New(t)
+	c := &cluster{
+		plane: server.Env, client: server.Kube,
+		kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"), line: tcpproxy.Start(t, address(server.Config)),
 	}
 	c.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	c.grant(t)
@@ -157,7 +141,7 @@ func (c *cluster) delete(t *testing.T, name string) {
 func (c *cluster) condition(t *testing.T, name string) metav1.Condition {
 	t.Helper()
 	stored := policy(t, name, "{}")
-	eventually(t, "status of "+name, func() bool {
+	fixture.Await(t, "status of "+name, func() bool {
 		if err := c.client.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +154,7 @@ func (c *cluster) condition(t *testing.T, name string) metav1.Condition {
 func (c *cluster) awaitEvent(t *testing.T, reason string) eventsv1.Event {
 	t.Helper()
 	var found eventsv1.Event
-	eventually(t, "Event "+reason, func() bool {
+	fixture.Await(t, "Event "+reason, func() bool {
 		var list eventsv1.EventList
 		if err := c.client.List(t.Context(), &list, client.InNamespace(namespace)); err != nil {
 			t.Fatal(err)
@@ -184,18 +168,4 @@ func (c *cluster) awaitEvent(t *testing.T, reason string) eventsv1.Event {
 		return false
 	})
 	return found
-}
-
-// eventually fails the test if what is expected does not come true.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for !holds() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: not within %s", what, patience)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 	"registrationpolicy.dev/operator/test/proxies"
 )
 
@@ -90,7 +91,7 @@ func (f *traffic) await(t *testing.T, more int) {
 		return f.answered
 	}
 	want := made() + more
-	eventually(t, "more calls", func() bool { return made() >= want })
+	fixture.Await(t, "more calls", func() bool { return made() >= want })
 }
 
 // stop ends the calls, and fails the test for each that was lost or answered wrongly.
@@ -121,7 +122,7 @@ func addressesOf(replicas []*operator) []string {
 func leaderOf(t *testing.T, replicas []*operator) *operator {
 	t.Helper()
 	var leader *operator
-	eventually(t, "a leader", func() bool {
+	fixture.Await(t, "a leader", func() bool {
 		for _, op := range replicas {
 			if op.metric(t, "registration_policy_leader") == "1" {
 				leader = op
@@ -156,7 +157,7 @@ func TestTheLossOfTheLeaderCostsNoCallAndNoPolicyWaitsForTheNext(t *testing.T) {
 			if err := leader.process.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "unready after SIGTERM", func() bool {
+			fixture.Await(t, "unready after SIGTERM", func() bool {
 				return leader.status(t, leader.probeURL+"/readyz") == http.StatusServiceUnavailable
 			})
 		},
@@ -170,7 +171,7 @@ func TestTheLossOfTheLeaderCostsNoCallAndNoPolicyWaitsForTheNext(t *testing.T) {
 		}
 		time.Sleep(endpointsLag)
 		proxy.SetBackends(t, addressesOf(replicas)...)
-		eventually(t, "the end of the leader that was "+name, leader.ended)
+		fixture.Await(t, "the end of the leader that was "+name, leader.ended)
 
 		replicas = append(replicas, startReady(t, append(c.inCluster(t), "--drain-delay", "3s")...))
 		proxy.SetBackends(t, addressesOf(replicas)...)

@@ -13,6 +13,8 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // wantRefused fails the test unless a connection to the hook is refused: whoever made it may make it elsewhere.
@@ -91,7 +93,7 @@ func TestTheHookRefusesConnectionsUntilRulesAreInForce(t *testing.T) {
 			if got := op.register(t, "jo@acme.com"); got != allowed {
 				t.Errorf("the first call with a credential: %+v", got)
 			}
-			eventually(t, "readiness", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
+			fixture.Await(t, "readiness", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
 			if details := op.readyz(t); !details.Listening {
 				t.Errorf("readyz says %+v of a replica that answers", details)
 			}
@@ -106,7 +108,7 @@ func TestTheHookOfAFencedReplicaRefusesConnectionsUntilItMayAnswer(t *testing.T)
 	c.apply(t, "acme", `{allow: {domains: [acme.com]}}`)
 	allowReports := c.refuseReports(t)
 	op := start(t, append(c.inCluster(t), "--fence-after", "30s")...)
-	eventually(t, "rules", func() bool { return op.readyz(t).Rules == "loaded" })
+	fixture.Await(t, "rules", func() bool { return op.readyz(t).Rules == "loaded" })
 	for range 20 {
 		op.wantRefused(t)
 		time.Sleep(20 * time.Millisecond)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // A container runtime whose disk is full takes no log. Okta's calls are answered all the same.
@@ -48,7 +49,7 @@ func TestALogThatNobodyTakesCostsNoCall(t *testing.T) {
 	leftOut := func() bool {
 		return op.metric(t, "registration_policy_log_lines_left_out_total") != "0"
 	}
-	eventually(t, "more lines than fit", func() bool {
+	fixture.Await(t, "more lines than fit", func() bool {
 		for range 1000 {
 			result, err := okta.Register(t.Context(), oktasim.Registration{Email: "jo@acme.com"})
 			if err != nil || result.Outcome != oktasim.Registered || result.Attempts != 1 {

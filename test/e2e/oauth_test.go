@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 	"registrationpolicy.dev/operator/test/oauthissuer"
 )
 
@@ -79,7 +80,7 @@ func TestAnOperatorStartsWhileTheIssuerIsAwayAndTakesTokensOnceItIsBack(t *testi
 		return op.metric(t, `registration_policy_authentications_total{credential="",result="`+result+`"}`)
 	}
 
-	eventually(t, "the first fetch fails", func() bool {
+	fixture.Await(t, "the first fetch fails", func() bool {
 		details := op.oauthDetails(t)
 		return details.OAuth != nil && strings.Contains(details.OAuth.Error, "status 502")
 	})
@@ -101,7 +102,7 @@ func TestAnOperatorStartsWhileTheIssuerIsAwayAndTakesTokensOnceItIsBack(t *testi
 	}
 
 	issuer.Away(false)
-	eventually(t, "the keys are there", func() bool { return op.oauthDetails(t).OAuth.Keys == 1 })
+	fixture.Await(t, "the keys are there", func() bool { return op.oauthDetails(t).OAuth.Keys == 1 })
 	if details := op.oauthDetails(t); details.OAuth.AgeSeconds == nil || details.OAuth.Error != "" {
 		t.Errorf("details with the issuer back: %+v", details.OAuth)
 	}
@@ -109,7 +110,7 @@ func TestAnOperatorStartsWhileTheIssuerIsAwayAndTakesTokensOnceItIsBack(t *testi
 		t.Errorf("with a token: %v %v", got.Outcome, got.Faults)
 	}
 	var decided struct{ Credential string }
-	eventually(t, "the line of the decision by token", func() bool {
+	fixture.Await(t, "the line of the decision by token", func() bool {
 		for line := range strings.Lines(op.log.String()) {
 			if json.Unmarshal([]byte(line), &decided) == nil && decided.Credential == "oauth:"+oauthissuer.ClientID {
 				return true
@@ -130,7 +131,7 @@ func TestTokensAloneNeedNoDirectoryOfCredentials(t *testing.T) {
 	key := oauthissuer.EC("e1")
 	issuer := oauthissuer.Start(t, key)
 	op := startReady(t, append(withTokensOf(issuer), "--policy-dir", policyDirectory(t), "--drain-delay", "0s")...)
-	eventually(t, "the keys are there", func() bool { return op.oauthDetails(t).OAuth.Keys == 1 })
+	fixture.Await(t, "the keys are there", func() bool { return op.oauthDetails(t).OAuth.Keys == 1 })
 	if got := op.called(t, "Bearer "+issuer.Token(key)); got.Outcome != oktasim.Registered {
 		t.Errorf("with a token: %v %v", got.Outcome, got.Faults)
 	}

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/x509"
 	"encoding/json"
 	"io"
@@ -12,12 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const credential = "Basic ZTJlOmEtc2VjcmV0LW9mLXRoZS10ZXN0"
@@ -27,27 +26,9 @@ type operator struct {
 	hookURL, probeURL, metricsURL string
 
 	process *exec.Cmd
-	log     *syncBuffer
+	log     *fixture.Transcript
 	exited  chan struct{}
-	err     error // once exited
-}
-
-// syncBuffer is written by the process and read by the test.
-type syncBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	err     error // how the process ended; set when exited is closed
 }
 
 // credentials returns a directory with the test's credential.
@@ -89,7 +70,7 @@ func startProgram(t *testing.T, program string, flags ...string) *operator {
 	flags = append([]string{
 		"--hook-bind-address", "127.0.0.1:0", "--probe-bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0",
 	}, flags...)
-	op := &operator{process: exec.Command(program, flags...), log: &syncBuffer{}, exited: make(chan struct{})}
+	op := &operator{process: exec.Command(program, flags...), log: &fixture.Transcript{}, exited: make(chan struct{})}
 	op.process.Env = append([]string{"HOME=" + t.TempDir()}, own(os.Environ())...)
 	op.process.Stderr = op.log
 	if err := op.process.Start(); err != nil {
@@ -107,7 +88,7 @@ func startProgram(t *testing.T, program string, flags ...string) *operator {
 		}
 	})
 	var line struct{ Hook, Probes, Metrics string }
-	eventually(t, "the line that says where the operator listens", func() bool {
+	fixture.Await(t, "the line that says where the operator listens", func() bool {
 		if op.ended() {
 			t.Fatalf("the operator ended at once: %s", op.log)
 		}
@@ -130,7 +111,7 @@ func own(environment []string) []string {
 func startReady(t *testing.T, flags ...string) *operator {
 	t.Helper()
 	op := start(t, flags...)
-	eventually(t, "readiness", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
+	fixture.Await(t, "readiness", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
 	return op
 }
 

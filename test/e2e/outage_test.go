@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // outage is longer than a leader may go without renewing its lease (10 s), which must not end the process.
@@ -59,7 +61,7 @@ func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
 	c.line.Restore()
 	c.apply(t, "acme", `{allow: {domains: [acme.example]}}`)
 	for _, replica := range []*operator{op, restarted} {
-		eventually(t, "the rules come back", func() bool { return replica.status(t, replica.probeURL+"/readyz") == http.StatusOK })
+		fixture.Await(t, "the rules come back", func() bool { return replica.status(t, replica.probeURL+"/readyz") == http.StatusOK })
 		replica.awaitAnswer(t, "jo@acme.example", allowed)
 		replica.awaitAnswer(t, "jo@acme.com", notAllowed)
 	}
@@ -68,7 +70,7 @@ func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
 	c.create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
 		Namespace: namespace, Name: "list", Labels: map[string]string{"registrationpolicy.dev/list": "true"},
 	}})
-	eventually(t, proven+" goes on", func() bool { return op.metric(t, proven) != silent })
+	fixture.Await(t, proven+" goes on", func() bool { return op.metric(t, proven) != silent })
 	if got := c.condition(t, "acme"); got.Reason != "Accepted" {
 		t.Errorf("status after the outage: %s", got.Reason)
 	}
@@ -101,5 +103,5 @@ func TestAReplicaThatHasHeardNothingForTooLongIsUnreadyAndAnswers(t *testing.T) 
 		t.Errorf("unready, it answers %+v", got)
 	}
 	c.line.Restore()
-	eventually(t, "it is ready again", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
+	fixture.Await(t, "it is ready again", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
 }

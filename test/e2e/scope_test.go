@@ -9,6 +9,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // reasonFrom lets somebody register by an enrolment policy or rule, and returns the reason of the decision.
@@ -23,7 +24,7 @@ func (op *operator) reasonFrom(t *testing.T, source, address string) rules.Reaso
 
 func (op *operator) awaitReasonFrom(t *testing.T, source, address string, want rules.Reason) {
 	t.Helper()
-	eventually(t, address+" from "+source+" answered "+string(want), func() bool {
+	fixture.Await(t, address+" from "+source+" answered "+string(want), func() bool {
 		return op.reasonFrom(t, source, address) == want
 	})
 }

@@ -14,6 +14,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // manner is how an API server answers.
@@ -161,8 +163,8 @@ func TestAStoredSnapshotIsForAnAPIServerThatIsSilentAndNotForASlowOne(t *testing
 			t.Errorf("%s: a stored snapshot in force: %+v, after %s", silent.name, op.stored(t), took)
 		}
 		api.set(atOnce)
-		api.server.CloseClientConnections() // as a frozen one that was started anew
-		eventually(t, silent.name+": rules of the API server", func() bool { return op.stored(t) == nil })
+		api.server.CloseClientConnections() // as if a frozen API server was restarted
+		fixture.Await(t, silent.name+": rules of the API server", func() bool { return op.stored(t) == nil })
 		op.kill(t)
 	}
 	api.server.CloseClientConnections()

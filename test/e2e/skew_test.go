@@ -19,6 +19,7 @@ import (
 	"registrationpolicy.dev/operator/config/crd"
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // elsewhere is a source of calls besides the one that a registration has by itself.
@@ -131,14 +132,14 @@ func (op *operator) registerAt(t *testing.T, source, address string) answer {
 
 func (op *operator) awaitAt(t *testing.T, source, address string, want answer) {
 	t.Helper()
-	eventually(t, address+" at "+source+" answered "+want.Reason, func() bool { return op.registerAt(t, source, address) == want })
+	fixture.Await(t, address+" at "+source+" answered "+want.Reason, func() bool { return op.registerAt(t, source, address) == want })
 }
 
 // acceptedIs waits until the condition Accepted has this reason, and returns its message.
 func (c *cluster) acceptedIs(t *testing.T, name, reason string) string {
 	t.Helper()
 	var message string
-	eventually(t, name+" "+reason, func() bool {
+	fixture.Await(t, name+" "+reason, func() bool {
 		stored := policy(t, name, "{}")
 		if err := c.client.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
 			t.Fatal(err)
@@ -218,8 +219,9 @@ func TestAnOlderDefinitionDropsWhatItDoesNotKnowAndTellsWhoWritesStrictly(t *tes
 	op.awaitAt(t, "rul1", "eve@acme.com", allowed) // as it is stored
 	op.awaitAt(t, "rul1", "jo@beta.example", answer{Outcome: oktasim.Denied, Reason: string(rules.ReasonDenied)})
 
-	// Nor can status be written, of which that definition lacks a member: it stays as it was, and the log says that it does.
-	eventually(t, "a line about the status", func() bool { return strings.Contains(op.log.String(), "apply status: ") })
+	// The operator cannot write a status with a field that this definition does not know. The status stays unchanged,
+	// and the log says so.
+	fixture.Await(t, "a line about the status", func() bool { return strings.Contains(op.log.String(), "apply status: ") })
 	stored := written(t, "acme", "{}")
 	if err := direct.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
 		t.Fatal(err)

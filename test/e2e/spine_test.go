@@ -9,6 +9,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 var (
@@ -22,7 +23,7 @@ var (
 func (op *operator) awaitReason(t *testing.T, address string, want answer) {
 	t.Helper()
 	var got answer
-	eventually(t, address+" answered "+want.Reason, func() bool {
+	fixture.Await(t, address+" answered "+want.Reason, func() bool {
 		got = op.register(t, address)
 		return got.Outcome == want.Outcome && got.Reason == want.Reason
 	})
@@ -121,7 +122,7 @@ func TestTwoReplicasDecideAlikeAndOneLeads(t *testing.T) {
 		t.Error("a killed process ended without an error")
 	}
 	follower.awaitAnswer(t, "jo@acme.com", allowed)
-	eventually(t, "the other replica leads", func() bool { return leads(follower) })
+	fixture.Await(t, "the other replica leads", func() bool { return leads(follower) })
 	c.apply(t, "acme", `{allow: {domains: [acme.com, acme.example]}}`)
 	follower.awaitAnswer(t, "jo@acme.example", allowed)
 	if got := c.condition(t, "acme"); got.Reason != "Accepted" {

@@ -16,6 +16,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const storedInUse = "registration_policy_stored_snapshot"
@@ -46,7 +47,7 @@ func (op *operator) stored(t *testing.T) *struct {
 func awaitFile(t *testing.T, dir string, after time.Time) []byte {
 	t.Helper()
 	file := filepath.Join(dir, "snapshot")
-	eventually(t, "the stored snapshot", func() bool {
+	fixture.Await(t, "the stored snapshot", func() bool {
 		found, err := os.Stat(file)
 		return err == nil && found.ModTime().After(after)
 	})
@@ -86,7 +87,7 @@ func TestARestartWithoutTheAPIServerAnswersByTheStoredSnapshotAndLeavesIt(t *tes
 	op.awaitReasonFrom(t, "reg1", "jo@listed.example", rules.ReasonDenied)
 	digest := op.digest(t)
 	awaitFile(t, dir, time.Now().Add(-time.Second))
-	eventually(t, "the file of the newest rules", func() bool {
+	fixture.Await(t, "the file of the newest rules", func() bool {
 		text, err := os.ReadFile(filepath.Join(dir, "snapshot"))
 		return err == nil && bytes.Contains(text, []byte(digest))
 	})
@@ -120,8 +121,9 @@ func TestARestartWithoutTheAPIServerAnswersByTheStoredSnapshotAndLeavesIt(t *tes
 	if got := op.digest(t); got != digest {
 		t.Errorf("digest %s, want %s", got, digest)
 	}
-	// It is to be ready once it knows that it cannot report: the report that it tries at the start must have failed.
-	eventually(t, "readiness by the stored rules", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
+	// The replica becomes ready when its first attempt to write a report has failed, so that it knows that the API
+	// server is unreachable.
+	fixture.Await(t, "readiness by the stored rules", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
 	t.Logf("from the start of the program to readiness: %s", time.Since(began).Round(time.Millisecond))
 	if stored := op.stored(t); stored == nil || stored.AgeSeconds <= 0 || stored.Since.After(began) {
 		t.Errorf("readyz says %+v of the stored snapshot", stored)
@@ -167,7 +169,7 @@ func TestAFullDiskBringsNoOlderRulesBack(t *testing.T) {
 	c.apply(t, "acme", `{allow: {domains: [acme.example`+filler.String()+`]}}`)
 	op.awaitAnswer(t, "jo@acme.example", allowed) // the disk stops no rules
 	const failed = `registration_policy_stored_snapshot_faults_total{fault="write_failed"}`
-	eventually(t, failed, func() bool { return op.metric(t, failed) != "0" })
+	fixture.Await(t, failed, func() bool { return op.metric(t, failed) != "0" })
 	if _, err := os.Stat(filepath.Join(dir, "snapshot")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the earlier snapshot: %v, want none", err)
 	}
@@ -271,12 +273,12 @@ func TestARefusedStoredSnapshotIsNotUsedAndGivesWayToTheNext(t *testing.T) {
 	c.line.Restore()
 	op = startReady(t, flags...)
 	op.awaitAnswer(t, "jo@acme.com", allowed)
-	eventually(t, "a good file in its place", func() bool {
+	fixture.Await(t, "a good file in its place", func() bool {
 		text, err := os.ReadFile(file)
 		return err == nil && string(text) != string(damaged)
 	})
 	op.kill(t)
 	c.line.Cut()
 	op = start(t, flags...)
-	eventually(t, "a stored snapshot in force", func() bool { return op.stored(t) != nil })
+	fixture.Await(t, "a stored snapshot in force", func() bool { return op.stored(t) != nil })
 }

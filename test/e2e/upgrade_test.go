@@ -11,6 +11,8 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // buildAs builds the operator as another version.
@@ -36,7 +38,7 @@ func TestAnUpgradeAcrossAStoredSnapshot(t *testing.T) {
 	programs := map[string]string{earlier: buildAs(t, earlier), later: buildAs(t, later)}
 
 	op := startProgram(t, programs[earlier], flags...)
-	eventually(t, "readiness", op.isReady)
+	fixture.Await(t, "readiness", op.isReady)
 	op.awaitAnswer(t, "jo@acme.com", allowed)
 	if got := op.metric(t, `registration_policy_build_info{version="`+earlier+`"}`); got != "1" {
 		t.Errorf("registration_policy_build_info of %s: %q", earlier, got)
@@ -66,7 +68,7 @@ func TestAnUpgradeAcrossAStoredSnapshot(t *testing.T) {
 	}
 	c.line.Restore()
 	op.awaitAnswerOnceItListens(t)
-	eventually(t, "a stored snapshot of the later version", func() bool {
+	fixture.Await(t, "a stored snapshot of the later version", func() bool {
 		text, err := os.ReadFile(filepath.Join(dir, "snapshot"))
 		return err == nil && bytes.Contains(text, []byte(later)) && !bytes.Contains(text, []byte(earlier))
 	})
@@ -74,7 +76,7 @@ func TestAnUpgradeAcrossAStoredSnapshot(t *testing.T) {
 
 	c.line.Cut()
 	op = startProgram(t, programs[later], flags...)
-	eventually(t, "a stored snapshot of the same version in force", func() bool { return op.stored(t) != nil })
+	fixture.Await(t, "a stored snapshot of the same version in force", func() bool { return op.stored(t) != nil })
 	op.awaitAnswerOnceItListens(t)
 }
 

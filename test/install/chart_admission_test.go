@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
@@ -35,8 +36,8 @@ func TestKubectlApplyWarnsOfWhatIsLegalButUsuallyWrongAndRefusesNothing(t *testi
 	kube, warnings := warned(t, c.config)
 	dry := client.NewDryRunClient(kube)
 
-	// The API server takes the policy up when it has seen it.
-	eventually(t, func() string {
+	// The API server applies a new admission policy after a moment.
+	fixture.Eventually(t, patience, func() string {
 		if err := dry.Create(t.Context(), policy(t, warnedNamespace, `{allow: {domains: [gmail.com]}}`)); err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +148,7 @@ func installWarnings(t *testing.T, c *cluster) {
 			}
 		}
 	}
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		list := &unstructured.UnstructuredList{}
 		list.SetAPIVersion("registrationpolicy.dev/v1alpha1")
 		list.SetKind("RegistrationPolicyList")

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
@@ -65,7 +67,7 @@ func TestDeletingTheKustomizationLeavesThePolicies(t *testing.T) {
 	c.namespace(t, kustomizeNamespace)
 	c.secret(t, kustomizeNamespace, "registration-hook-auth", map[string]string{hookKey: hookCredential})
 	r.runMarked(t, markOwn)
-	eventually(t, func() string { // the API server serves the definition after a moment
+	fixture.Eventually(t, patience, func() string { // the API server serves the definition after a moment
 		if _, err := output(program(t, "kubectl"), "get", "regpol", "--kubeconfig", c.kubeconfig); err != nil {
 			return err.Error()
 		}

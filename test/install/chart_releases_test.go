@@ -15,6 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const crdName = "registrationpolicies.registrationpolicy.dev"
@@ -55,7 +57,7 @@ func TestReleasesDoNotMeetAnUpgradeCarriesTheCRDAndAnUninstallKeepsItWithThePoli
 	}
 	c.helm(t, releaseArguments("install", chartDir, second, "crds.install=false", "watchNamespaces={"+second+","+team+"}")...)
 
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		if err := c.kube.Create(t.Context(), policy(t, team, `{allow: {domains: [acme.com]}}`)); err != nil {
 			return err.Error()
 		}
@@ -113,7 +115,7 @@ func removeCRD(t *testing.T, c *cluster) {
 	if err := client.IgnoreNotFound(c.kube.Delete(t.Context(), definition)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		if err := c.kube.Get(t.Context(), client.ObjectKeyFromObject(definition), definition); !apierrors.IsNotFound(err) {
 			return "the CRD is still there"
 		}

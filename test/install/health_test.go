@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // unwatched is a namespace of which the operator knows nothing: what is written there stays as it is.
@@ -62,7 +63,7 @@ func TestWhetherAPolicyIsInForceIsUnderstoodByOtherTools(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s, by the operator", in.want.ready), func(t *testing.T) {
 			policy := c.createPolicy(t, released, in.name, in.spec)
-			eventually(t, func() string { return c.lacks(t, policy, "Ready", string(in.want.ready)) })
+			fixture.Eventually(t, patience, func() string { return c.lacks(t, policy, "Ready", string(in.want.ready)) })
 			wantHealth(t, script, c.stored(t, policy), in.want)
 
 			// The answer to a change is the new generation with what was said of the one before.

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // released is the namespace in which the pages have their release.
@@ -165,7 +166,7 @@ func (c *cluster) wantAccepted(t *testing.T, object *unstructured.Unstructured) 
 	if err := c.apply(t, object); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		policy := &v1alpha1.RegistrationPolicy{}
 		if err := c.kube.Get(t.Context(), client.ObjectKeyFromObject(object), policy); err != nil {
 			t.Fatal(err)

@@ -1,7 +1,6 @@
 package install
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -89,22 +88,4 @@ func (c *cluster) kubectl(t testing.TB, args ...string) string {
 		t.Fatal(err)
 	}
 	return text
-}
-
-// eventually fails the test if what is expected does not come true; holds returns what is still missing, or "".
-func eventually(t testing.TB, holds func() string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for {
-		missing := holds()
-		if missing == "" {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not within %s: %s", patience, missing)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }

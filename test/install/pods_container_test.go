@@ -1,7 +1,6 @@
 package install
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -23,6 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // pod is a running one, of one container.
@@ -30,8 +30,8 @@ type pod struct {
 	key    types.NamespacedName
 	labels map[string]string
 	dir    string
-	ports  map[string]string // address, by the name of the container's port
-	log    *lockedBuffer
+	ports  map[string]string // the addresses on this machine, by the name of the container's port
+	log    *fixture.Transcript
 
 	container *exec.Cmd
 	started   metav1.Time
@@ -43,26 +43,6 @@ type pod struct {
 	stopping time.Time // when SIGTERM was sent
 }
 
-// lockedBuffer is written by a container and read by the test.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write appends.
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-// String returns all that was written.
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // startPod starts a pod's container.
 func (n *node) startPod(ctx context.Context, object *corev1.Pod) (*pod, error) {
 	if len(object.Spec.Containers) != 1 || len(object.Spec.InitContainers) > 0 {
@@ -71,7 +51,7 @@ func (n *node) startPod(ctx context.Context, object *corev1.Pod) (*pod, error) {
 	container := &object.Spec.Containers[0]
 	p := &pod{
 		key: client.ObjectKeyFromObject(object), labels: object.Labels, dir: filepath.Join(n.dir, string(object.UID)),
-		log: &lockedBuffer{}, exited: make(chan struct{}), started: metav1.Now(),
+		log: &fixture.Transcript{}, exited: make(chan struct{}), started: metav1.Now(),
 	}
 	if err := n.writeVolumes(ctx, object, p.dir); err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
@@ -370,9 +371,9 @@ func (c *cluster) wantWork(t *testing.T, n *node, namespace, release, service st
 	if err := c.kube.Create(t.Context(), policy); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() string { return c.lacks(t, policy, "Accepted", "Accepted") })
+	fixture.Eventually(t, patience, func() string { return c.lacks(t, policy, "Accepted", "Accepted") })
 	c.awaitEvent(t, namespace, "Accepted")
-	eventually(t, func() string { return c.lacks(t, policy, "Ready", "InForce") })
+	fixture.Eventually(t, patience, func() string { return c.lacks(t, policy, "Ready", "InForce") })
 	c.wantAllowed(t, n, release, service, "jo@work.example")
 	if err := c.kube.Delete(t.Context(), policy); err != nil {
 		t.Fatal(err)
@@ -383,7 +384,7 @@ func (c *cluster) wantWork(t *testing.T, n *node, namespace, release, service st
 // wantAllowed waits until every replica lets somebody in.
 func (c *cluster) wantAllowed(t *testing.T, n *node, release, service, address string) {
 	t.Helper()
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		endpoints, err := n.endpoints(t.Context(), release, service, "hook")
 		if err != nil {
 			t.Fatal(err)
@@ -431,7 +432,7 @@ func (c *cluster) lacks(t *testing.T, policy *v1alpha1.RegistrationPolicy, condi
 
 func (c *cluster) awaitEvent(t *testing.T, namespace, reason string) {
 	t.Helper()
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		var list eventsv1.EventList
 		if err := c.kube.List(t.Context(), &list, client.InNamespace(namespace)); err != nil {
 			t.Fatal(err)
@@ -445,7 +446,7 @@ func (c *cluster) awaitEvent(t *testing.T, namespace, reason string) {
 
 func (c *cluster) wantLease(t *testing.T, namespace, name string) {
 	t.Helper()
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		var lease coordinationv1.Lease
 		err := c.kube.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, &lease)
 		switch {

@@ -1,15 +1,13 @@
 package manual
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"registrationpolicy.dev/operator/test/apiserver"
 )
 
 // namespace is the operator's own, as the manual has it.
@@ -23,22 +21,8 @@ type cluster struct {
 
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	plane := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	config, err := plane.Start()
-	if err != nil {
-		t.Fatalf("start the control plane: %v", err)
-	}
-	t.Cleanup(func() { _ = plane.Stop() })
-	c := &cluster{adminKubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
-	if err := os.WriteFile(c.adminKubeconfig, plane.KubeConfig, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if c.client, err = client.New(config, client.Options{Scheme: scheme.Scheme}); err != nil {
-		t.Fatal(err)
-	}
+	server := apiserver.New(t)
+	c := &cluster{client: server.Kube, adminKubeconfig: server.Kubeconfig(t)}
 	c.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	return c
 }

@@ -1,8 +1,6 @@
 package manual
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,20 +8,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
 	// authHeader is the header that the chart sets, and that programs and pages have for a default.
 	authHeader = hookserver.DefaultAuthHeader
 	credential = "a-credential-of-the-manual-and-of-nobody-else"
-	// patience is how long anything may take that is expected at all: a bound against a hang, not a promise.
-	patience = time.Minute
 )
 
 // operator is one running process, set up as the chart sets it up.
@@ -31,26 +26,8 @@ type operator struct {
 	hookURL, metricsURL string
 	authDir             string
 	process             *exec.Cmd
-	log                 *syncBuffer
+	log                 *fixture.Transcript
 	exited              chan struct{}
-}
-
-// syncBuffer is written by the process and read by the test.
-type syncBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 func write(t *testing.T, file, text string) {
@@ -78,7 +55,7 @@ func policy(name, spec string) string {
 // start starts an operator on free ports, and waits until it has bound them.
 func start(t *testing.T, flags ...string) *operator {
 	t.Helper()
-	op := &operator{authDir: t.TempDir(), log: &syncBuffer{}, exited: make(chan struct{})}
+	op := &operator{authDir: t.TempDir(), log: &fixture.Transcript{}, exited: make(chan struct{})}
 	write(t, filepath.Join(op.authDir, "okta"), credential+"\n")
 	flags = append([]string{
 		"--hook-bind-address", "127.0.0.1:0", "--probe-bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0",
@@ -101,7 +78,7 @@ func start(t *testing.T, flags ...string) *operator {
 		}
 	})
 	var starting struct{ Hook, Metrics string }
-	eventually(t, "the line that says where the operator listens", func() bool {
+	fixture.Await(t, "the line that says where the operator listens", func() bool {
 		select {
 		case <-op.exited:
 			t.Fatalf("the operator ended at once: %s", op.log)
@@ -122,7 +99,7 @@ func start(t *testing.T, flags ...string) *operator {
 func startReady(t *testing.T, flags ...string) *operator {
 	t.Helper()
 	op := start(t, flags...)
-	eventually(t, "readiness", func() bool { return op.get(t, "/readyz").status == http.StatusOK })
+	fixture.Await(t, "readiness", func() bool { return op.get(t, "/readyz").status == http.StatusOK })
 	return op
 }
 
@@ -208,7 +185,7 @@ func reason(t *testing.T, result oktasim.Result) string {
 func (op *operator) await(t *testing.T, address, want string) oktasim.Result {
 	t.Helper()
 	var result oktasim.Result
-	eventually(t, address+" answered "+want, func() bool {
+	fixture.Await(t, address+" answered "+want, func() bool {
 		result = op.register(t, signUp(address))
 		return result.DebugContext != "" && reason(t, result) == want
 	})
@@ -218,19 +195,5 @@ func (op *operator) await(t *testing.T, address, want string) oktasim.Result {
 // awaitLog waits for a text in the log.
 func (op *operator) awaitLog(t *testing.T, part string) {
 	t.Helper()
-	eventually(t, "log line with "+part, func() bool { return strings.Contains(op.log.String(), part) })
-}
-
-// eventually fails the test if what is expected does not come true.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for !holds() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: not within %s", what, patience)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	fixture.Await(t, "log line with "+part, func() bool { return strings.Contains(op.log.String(), part) })
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // page is one page of the manual.
@@ -145,7 +147,7 @@ func missing(quoted, produced []string) string {
 func (p *page) logs(t *testing.T, name string, op *operator) {
 	t.Helper()
 	block := p.block(t, name)
-	eventually(t, "the log has "+name, func() bool { return missing(block.lines, lines(op.log.String())) == "" })
+	fixture.Await(t, "the log has "+name, func() bool { return missing(block.lines, lines(op.log.String())) == "" })
 }
 
 func lines(text string) []string {

@@ -1,7 +1,6 @@
 package manual
 
 import (
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // repository is the root of the checkout that is tested.
@@ -25,11 +26,11 @@ func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	hook := freeAddress(t)
+	hook := fixture.FreeAddress(t)
 	run := strings.TrimPrefix(strings.Join(p.block(t, "make-run").lines, "\n"), "$ ")
-	printed := background(t, checkout, run+" HOOK="+hook+" PROBES="+freeAddress(t)+" METRICS="+freeAddress(t))
+	printed := background(t, checkout, run+" HOOK="+hook+" PROBES="+fixture.FreeAddress(t)+" METRICS="+fixture.FreeAddress(t))
 	says := func(what string) {
-		eventually(t, "the log has "+what, func() bool { return strings.Contains(printed.String(), what) })
+		fixture.Await(t, "the log has "+what, func() bool { return strings.Contains(printed.String(), what) })
 	}
 	says("Ctrl-C ends it.")
 	if before, _, _ := strings.Cut(printed.String(), "The operator listens."); !strings.HasPrefix(before, "Building the operator: ") ||
@@ -37,8 +38,8 @@ func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 		t.Errorf("before it listens, make run prints\n%s", before)
 	}
 	t.Run("beside another one", func(t *testing.T) {
-		beside := background(t, checkout, run+" HOOK="+hook+" PROBES="+freeAddress(t)+" METRICS="+freeAddress(t))
-		eventually(t, "it says what to do", func() bool {
+		beside := background(t, checkout, run+" HOOK="+hook+" PROBES="+fixture.FreeAddress(t)+" METRICS="+fixture.FreeAddress(t))
+		fixture.Await(t, "it says what to do", func() bool {
 			return strings.Contains(beside.String(), "another process listens at "+hook+": stop it, or give another port")
 		})
 		if strings.Contains(beside.String(), "Try, in another terminal") {
@@ -75,7 +76,7 @@ func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 	edited := strings.Replace(string(stored), "- acme.com\n", "- acme.com\n    - elsewhere.example\n", 1)
 	write(t, file, edited)
 	isAllowed := func() bool { return strings.Contains(asked("jo@elsewhere.example"), `"reason":"Allowed"`) }
-	eventually(t, "the answer has changed", isAllowed)
+	fixture.Await(t, "the answer has changed", isAllowed)
 	write(t, file, strings.Replace(edited, "allow:", "alow:", 1))
 	says(`error="config/samples/quickstart/acme.yaml:7: spec.alow: unknown field; look at its spelling and its place`)
 	if !isAllowed() {
@@ -123,9 +124,9 @@ func freshCheckout(t *testing.T) string {
 }
 
 // background runs a command until the test ends, and returns what it prints.
-func background(t *testing.T, dir, line string) *syncBuffer {
+func background(t *testing.T, dir, line string) *fixture.Transcript {
 	t.Helper()
-	printed := &syncBuffer{}
+	printed := &fixture.Transcript{}
 	process := exec.Command("bash", "-c", line)
 	process.Dir = dir
 	process.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "MAKE") })
@@ -142,15 +143,4 @@ func background(t *testing.T, dir, line string) *syncBuffer {
 		}
 	})
 	return printed
-}
-
-// freeAddress returns one that nobody listens at.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }

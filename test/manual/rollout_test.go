@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // From observing to enforcing and back, with one cluster and the operator restarted between, as an upgrade of the release does.
@@ -69,11 +70,11 @@ func TestThePageOfTheRolloutIsTrue(t *testing.T) {
 // awaitMetric waits for a series to have a value.
 func (op *operator) awaitMetric(t *testing.T, line string) {
 	t.Helper()
-	eventually(t, line, func() bool { return strings.Contains(op.get(t, "/metrics").body, line+"\n") })
+	fixture.Await(t, line, func() bool { return strings.Contains(op.get(t, "/metrics").body, line+"\n") })
 }
 
 // awaitLines waits until so many calls are in the log: a line is written after its answer.
 func (op *operator) awaitLines(t *testing.T, calls int) {
 	t.Helper()
-	eventually(t, "the log has every call", func() bool { return strings.Count(op.log.String(), `"msg":"Decided"`) >= calls })
+	fixture.Await(t, "the log has every call", func() bool { return strings.Count(op.log.String(), `"msg":"Decided"`) >= calls })
 }

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/test/assets"
+	"registrationpolicy.dev/operator/test/fixture"
 	"registrationpolicy.dev/operator/test/oauthissuer"
 )
 
@@ -64,25 +64,7 @@ type release struct {
 type replica struct {
 	pod              string
 	hook, metricsURL string
-	log              *lockedBuffer
-}
-
-// lockedBuffer is written by a replica and read by the test.
-type lockedBuffer struct {
-	mutex sync.Mutex
-	text  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	return b.text.String()
+	log              *fixture.Transcript
 }
 
 // startRelease starts a control plane, applies the policies, and waits until both replicas are ready and one leads.
@@ -123,12 +105,12 @@ func startRelease(t *testing.T) *release {
 			"--hook-oauth-ca-file", r.issuer.CAFile, "--snapshot-dir", snapshots)
 	}
 	for _, replica := range r.replicas {
-		eventually(t, replica.pod+" is ready and has the keys of tokens", func() bool {
+		fixture.Await(t, replica.pod+" is ready and has the keys of tokens", func() bool {
 			text := string(replica.scrape(t, r.client))
 			return strings.Contains(text, "\nregistration_policy_ready 1\n") && strings.Contains(text, "\nregistration_policy_oauth_keys 1\n")
 		})
 	}
-	eventually(t, "a replica leads", func() bool {
+	fixture.Await(t, "a replica leads", func() bool {
 		for _, replica := range r.replicas {
 			if strings.Contains(string(replica.scrape(t, r.client)), "\nregistration_policy_leader 1\n") {
 				return true
@@ -141,7 +123,7 @@ func startRelease(t *testing.T) *release {
 
 func (r *release) start(t *testing.T, pod, binary string, flags ...string) {
 	t.Helper()
-	replica := &replica{pod: pod, log: &lockedBuffer{}}
+	replica := &replica{pod: pod, log: &fixture.Transcript{}}
 	process := exec.Command(binary, append(flags,
 		"--hook-bind-address", "127.0.0.1:0", "--probe-bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0")...)
 	process.Env = []string{
@@ -158,7 +140,7 @@ func (r *release) start(t *testing.T, pod, binary string, flags ...string) {
 			t.Logf("log of %s:\n%s", pod, replica.log)
 		}
 	})
-	eventually(t, pod+" says where it listens", func() bool {
+	fixture.Await(t, pod+" says where it listens", func() bool {
 		for line := range strings.Lines(replica.log.String()) {
 			var said struct{ Msg, Hook, Metrics string }
 			if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "Starting" {

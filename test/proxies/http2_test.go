@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // streams are requests over HTTP/2 that could become others in HTTP/1.1, which the proxies speak to the operator, by what
@@ -132,7 +134,7 @@ func TestARequestOverHTTP2CannotBecomeAnother(t *testing.T) {
 			}
 		}
 		decided := func() int { return operator.decided("ALLOW") + operator.decided("DENY") }
-		eventually(t, "all honest calls in the log", func() bool { return decided() >= honest })
+		fixture.Await(t, "all honest calls in the log", func() bool { return decided() >= honest })
 		if got := decided(); got != honest {
 			t.Errorf("%d calls were decided, and %d made: some were smuggled", got, honest)
 		}

@@ -5,16 +5,16 @@ import (
 	"cmp"
 	"crypto/x509"
 	"embed"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"text/template"
 	"time"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
@@ -75,27 +75,7 @@ type Proxy struct {
 
 	process *exec.Cmd
 	exited  chan struct{}
-	log     output
-}
-
-// output is the output of the proxy. The test may read it while the proxy writes.
-type output struct {
-	mutex sync.Mutex
-	text  bytes.Buffer
-}
-
-// Write adds to the output.
-func (o *output) Write(p []byte) (int, error) {
-	o.mutex.Lock()
-	defer o.mutex.Unlock()
-	return o.text.Write(p)
-}
-
-// String returns all of it.
-func (o *output) String() string {
-	o.mutex.Lock()
-	defer o.mutex.Unlock()
-	return o.text.String()
+	log     fixture.Transcript
 }
 
 // Start starts a proxy on a free port of 127.0.0.1, waits until it serves, and stops it at the end of the test. If the
@@ -167,7 +147,7 @@ func (p *Proxy) start(t testing.TB) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.address = freePort(t)
+	p.address = fixture.FreeAddress(t)
 	var arguments []string
 	var serves func() bool
 	switch p.kind {
@@ -250,14 +230,4 @@ func (p *Proxy) write(t testing.TB, name string, content []byte) {
 	if err := os.WriteFile(filepath.Join(p.dir, name), content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return fmt.Sprint(listener.Addr())
 }

@@ -11,7 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
@@ -62,7 +63,7 @@ type replica struct {
 	hook, probes string // host:port
 	process      *exec.Cmd
 	exited       chan struct{}
-	log          output
+	log          fixture.Transcript
 }
 
 // startReplica starts an operator with the policy, and waits until it is ready.
@@ -97,13 +98,13 @@ func startReplica(t *testing.T, flags ...string) *replica {
 			t.Logf("operator %s:\n%s", r.hook, tail(r.log.String()))
 		}
 	})
-	eventually(t, "the line that says where the operator listens", func() bool {
+	fixture.Await(t, "the line that says where the operator listens", func() bool {
 		if r.ended() {
 			t.Fatalf("the operator ended at once: %s", r.log.String())
 		}
 		return r.readAddresses()
 	})
-	eventually(t, "readiness", r.ready)
+	fixture.Await(t, "readiness", r.ready)
 	return r
 }
 
@@ -157,16 +158,6 @@ func (r *replica) terminate(t *testing.T) {
 // decided returns how many calls the replica has logged with this outcome.
 func (r *replica) decided(outcome string) int {
 	return bytes.Count([]byte(r.log.String()), []byte(`"outcome":"`+outcome+`"`))
-}
-
-// eventually waits until the condition holds.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(pause) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
 }
 
 // behindEach runs the test once behind each kind of proxy.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
@@ -113,7 +114,7 @@ func (l *load) stop(t *testing.T) {
 func (l *load) awaitCalls(t *testing.T, n int) {
 	t.Helper()
 	want := l.count() + n
-	eventually(t, "more calls answered", func() bool { return l.count() >= want })
+	fixture.Await(t, "more calls answered", func() bool { return l.count() >= want })
 }
 
 func TestARollingRestartLosesNoCall(t *testing.T) {
@@ -142,7 +143,7 @@ func restart(t *testing.T, kind Kind, options Options, attempts int) {
 	proxy := Start(t, kind, options)
 	load := startLoad(t, proxy, attempts)
 	for _, r := range replaceAll(t, load, replicas, func(endpoints ...string) { proxy.SetBackends(t, endpoints...) }) {
-		eventually(t, "calls at each new replica", func() bool { return r.decided("ALLOW") > 0 && r.decided("DENY") > 0 })
+		fixture.Await(t, "calls at each new replica", func() bool { return r.decided("ALLOW") > 0 && r.decided("DENY") > 0 })
 	}
 	load.stop(t)
 }
@@ -178,14 +179,14 @@ func replaceAll(t *testing.T, load *load, replicas []*replica, setEndpoints func
 		replicas = append(replicas, startReplica(t, "--drain-delay", drainDelay))
 		setEndpoints(hooksOf(replicas)...)
 		old.terminate(t)
-		eventually(t, "unready after SIGTERM", func() bool { return !old.ready() })
+		fixture.Await(t, "unready after SIGTERM", func() bool { return !old.ready() })
 		time.Sleep(endpointsLag)
 		replicas = slices.DeleteFunc(replicas, func(r *replica) bool { return r == old })
 		setEndpoints(hooksOf(replicas)...)
 		load.awaitCalls(t, callers)
 	}
 	for _, old := range replaced {
-		eventually(t, "the old replica's end", old.ended)
+		fixture.Await(t, "the old replica's end", old.ended)
 	}
 	load.awaitCalls(t, callers)
 	return replicas

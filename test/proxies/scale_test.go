@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // fleet is the replicas behind a proxy, under load.
@@ -31,12 +32,12 @@ func (f *fleet) remove(t *testing.T, leave int) {
 		r.terminate(t)
 	}
 	for _, r := range going {
-		eventually(t, "unready after SIGTERM", func() bool { return !r.ready() })
+		fixture.Await(t, "unready after SIGTERM", func() bool { return !r.ready() })
 	}
 	time.Sleep(endpointsLag)
 	f.proxy.SetBackends(t, hooksOf(f.replicas)...)
 	for _, r := range going {
-		eventually(t, "the end of a replica", r.ended)
+		fixture.Await(t, "the end of a replica", r.ended)
 	}
 	f.load.awaitCalls(t, callers)
 }
@@ -72,8 +73,8 @@ func TestAKilledReplicaCostsNoCallThatOktaRepeats(t *testing.T) {
 			if err := dead.process.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the end of a killed replica", dead.ended)
-			f.load.awaitCalls(t, 10*callers) // the proxy has not heard of it
+			fixture.Await(t, "the end of a killed replica", dead.ended)
+			f.load.awaitCalls(t, 10*callers) // while the proxy still has the killed replica
 			f.replicas = f.replicas[1:]
 			f.add(t)
 		}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // bystanders is how many others call after each attack, each on a connection of his own, so that the proxy uses the
@@ -42,7 +44,7 @@ func TestASmuggledRequestGetsNothingAndHarmsNobody(t *testing.T) {
 		load.stop(t)
 		honest := load.count() + len(attacks())*bystanders
 		decided := func() int { return operator.decided("ALLOW") + operator.decided("DENY") }
-		eventually(t, "all honest calls in the log", func() bool { return decided() >= honest })
+		fixture.Await(t, "all honest calls in the log", func() bool { return decided() >= honest })
 		if got := decided(); got != honest {
 			t.Errorf("%d calls were decided, and %d made: some were smuggled, or swallowed", got, honest)
 		}
