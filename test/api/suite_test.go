@@ -21,13 +21,14 @@ import (
 )
 
 const (
-	namespace = "default" // every API server has it
-	root      = "../.."   // of the repository
+	namespace = "default" // exists on every API server
+	root      = "../.."   // the root of the repository
 )
 
 var (
 	definition apiextensionsv1.CustomResourceDefinition
-	// kube refuses unknown fields, as kubectl does; lax drops them, as clients do that ask for nothing.
+	// kube asks the API server to reject unknown fields, as kubectl does. lax does not, so that the API server drops
+	// them.
 	kube, lax client.Client
 )
 
@@ -43,14 +44,14 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "start an API server:", err)
 		return 1
 	}
-	kube = client.WithFieldValidation(lax, "Strict")
 	defer func() { _ = cluster.Env.Stop() }()
 	lax = cluster.Kube
+	kube = client.WithFieldValidation(lax, "Strict")
 	return m.Run()
 }
 
-// The cache of go test knows only of what is read while tests run: without this, a run without an API server, or on
-// another one, would be answered with the result of an earlier run.
+// go test reuses a cached result unless a file or variable changed that a test read. This test reads the directory of
+// the API server's program. Otherwise a run with another API server could get the cached result of an earlier run.
 func TestTheResultDependsOnTheAPIServer(t *testing.T) {
 	if _, err := os.Stat(os.Getenv(assets.Variable)); err != nil {
 		t.Error(err)

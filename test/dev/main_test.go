@@ -15,7 +15,7 @@ import (
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// patience is how long is waited for what happens within seconds, a build included.
+// patience is how long the test waits. It is long because make dev builds the operator.
 const patience = 5 * time.Minute
 
 func TestDev(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// Whoever synchronises a list is told beforehand just what the operator would refuse: to the line.
+// `regpol lists sync` rejects a list that would exceed the budget exactly if the operator would: the limit is the same
+// to the line.
 func TestTheSyncOfAListAndTheOperatorAgreeOnWhatFits(t *testing.T) {
 	const limit = 600 << 10
 	c := startCluster(t)
@@ -50,7 +51,7 @@ func TestTheSyncOfAListAndTheOperatorAgreeOnWhatFits(t *testing.T) {
 		}
 		return stored.Status.NamespaceMemoryLimitBytes == limit
 	})
-	// The least number of lines that is refused.
+	// The smallest number of lines that is rejected.
 	refused := sort.Search(20_000, func(lines int) bool { return sync("grown", lines+1, true, "").Outcome == listsync.Refused }) + 1
 	report := sync("grown", refused-1, false, "")
 	if report.Outcome != listsync.Done || refused < 1000 {

@@ -25,20 +25,21 @@ import (
 
 const (
 	namespace = "registration"
-	// patience is how long anything may take that is expected at all: a bound against a hang, not a promise.
+	// patience is how long the tests wait for an event. It only guards against a hang.
 	patience = time.Minute
 )
 
-// cluster is a control plane with the CustomResourceDefinition, and an identity for the operator in one namespace of it.
+// cluster is a kube-apiserver with etcd and the CustomResourceDefinition, and a user for the operator with rights in
+// one namespace.
 type cluster struct {
 	plane      *envtest.Environment
 	client     client.Client
 	kubeconfig string
-	// line is the operators' connection to the API server. The test has one of its own.
+	// line is a proxy between the operators and the API server. The test itself does not use it.
 	line *tcpproxy.Proxy
 }
 
-// startCluster starts a control plane of the test's own.
+// startCluster starts a cluster for one test.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	server := apiserver.New(t)
@@ -51,7 +52,7 @@ func startCluster(t *testing.T) *cluster {
 	return c
 }
 
-// grant makes a user with exactly the rights of config/rbac, and writes his kubeconfig.
+// grant creates a user with exactly the rights of config/rbac, and writes its kubeconfig.
 func (c *cluster) grant(t *testing.T) {
 	t.Helper()
 	user, err := c.plane.AddUser(envtest.User{Name: "operator"}, nil)
@@ -137,7 +138,7 @@ func (c *cluster) delete(t *testing.T, name string) {
 	}
 }
 
-// condition waits until the status speaks of the newest generation, and returns what it says.
+// condition waits until a policy's condition is about its newest generation, and returns the condition.
 func (c *cluster) condition(t *testing.T, name string) metav1.Condition {
 	t.Helper()
 	stored := policy(t, name, "{}")
@@ -150,7 +151,7 @@ func (c *cluster) condition(t *testing.T, name string) metav1.Condition {
 	return stored.Status.Conditions[0]
 }
 
-// events returns the reasons of the Events about policies, once there is one with the wanted reason.
+// awaitEvent waits for an Event with a reason, and returns it.
 func (c *cluster) awaitEvent(t *testing.T, reason string) eventsv1.Event {
 	t.Helper()
 	var found eventsv1.Event

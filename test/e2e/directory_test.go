@@ -109,7 +109,7 @@ func TestACertificateIsReplacedWithoutARestart(t *testing.T) {
 	})
 }
 
-// writeCertificate makes a certificate for 127.0.0.1, and returns what it is believed by.
+// writeCertificate writes a certificate for 127.0.0.1 and its key, and returns a pool with its CA.
 func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	// callersAtOnce is how many connections Okta has open.
+	// callersAtOnce is the number of connections from Okta.
 	callersAtOnce = 8
-	// betweenCalls is the time between two calls of one of them.
+	// betweenCalls is the pause between two calls on one connection.
 	betweenCalls = 3 * time.Millisecond
-	// endpointsLag is the time from a replica's end or unreadiness to the proxy's knowing.
+	// endpointsLag is the time from when a replica ends or becomes unready until the proxy gets the change.
 	endpointsLag = 500 * time.Millisecond
 )
 
-// traffic is what several callers got through a proxy, half of whom are to be denied.
+// traffic has the results of several callers that call through a proxy. Half of their calls must be denied.
 type traffic struct {
 	mu       sync.Mutex
 	answered int
@@ -36,7 +36,7 @@ type traffic struct {
 	ended  sync.WaitGroup
 }
 
-// startTraffic lets people register until stop. Okta repeats a call once.
+// startTraffic makes calls until stop. As Okta does, it repeats a call once.
 func startTraffic(t *testing.T, proxy *proxies.Proxy) *traffic {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -57,7 +57,7 @@ func startTraffic(t *testing.T, proxy *proxies.Proxy) *traffic {
 		f.ended.Go(func() {
 			defer hook.Close()
 			for ctx.Err() == nil {
-				result, err := hook.Register(context.WithoutCancel(ctx), oktasim.Registration{Email: person}) // to its end
+				result, err := hook.Register(context.WithoutCancel(ctx), oktasim.Registration{Email: person}) // completes a pending call
 				if err == nil {
 					f.add(result, want)
 				}
@@ -82,7 +82,7 @@ func (f *traffic) add(result oktasim.Result, want oktasim.Outcome) {
 	}
 }
 
-// await waits until so many more calls were made.
+// await waits until more calls have been made.
 func (f *traffic) await(t *testing.T, more int) {
 	t.Helper()
 	made := func() int {
@@ -118,7 +118,7 @@ func addressesOf(replicas []*operator) []string {
 	return addresses
 }
 
-// leaderOf returns the replica that leads, once there is one.
+// leaderOf waits until a replica leads, and returns it.
 func leaderOf(t *testing.T, replicas []*operator) *operator {
 	t.Helper()
 	var leader *operator
@@ -133,8 +133,8 @@ func leaderOf(t *testing.T, replicas []*operator) *operator {
 	return leader
 }
 
-// The leader is a replica like any other, with a duty besides: whether it is killed or evicted, no call is lost, a policy that is
-// applied while there is no leader is in force, and its status is written by the next one.
+// If the leader is killed or evicted, no call is lost. A policy that is applied while there is no leader comes into
+// force, and the next leader writes its status.
 func TestTheLossOfTheLeaderCostsNoCallAndNoPolicyWaitsForTheNext(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)

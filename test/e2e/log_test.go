@@ -14,7 +14,7 @@ import (
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// A container runtime whose disk is full takes no log. Okta's calls are answered all the same.
+// A container runtime whose disk is full does not read the log. The operator must still answer calls.
 func TestALogThatNobodyTakesCostsNoCall(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -35,7 +35,7 @@ func TestALogThatNobodyTakesCostsNoCall(t *testing.T) {
 	})
 	said := bufio.NewReader(log)
 	var starting struct{ Msg, Hook, Metrics string }
-	for starting.Msg != "Hook listens" { // Starting, before it, has the addresses
+	for starting.Msg != "Hook listens" { // the addresses are in the line Starting, which comes before
 		line, err := said.ReadBytes('\n')
 		if err != nil {
 			t.Fatal(err)

@@ -11,10 +11,10 @@ import (
 	"registrationpolicy.dev/operator/test/oauthissuer"
 )
 
-// rsaBits is the length of an issuer's keys, as Okta has them.
+// rsaBits is the length of the issuer's keys, the same as of Okta's.
 const rsaBits = 2048
 
-// withTokensOf are the flags by which an issuer's tokens are accepted.
+// withTokensOf returns the flags with which the operator accepts an issuer's tokens.
 func withTokensOf(issuer *oauthissuer.Issuer) []string {
 	return []string{
 		"--hook-oauth-issuer", issuer.URL, "--hook-oauth-audience", oauthissuer.Audience,
@@ -23,7 +23,7 @@ func withTokensOf(issuer *oauthissuer.Issuer) []string {
 	}
 }
 
-// policyDirectory returns a directory with one policy, that allows acme.com.
+// policyDirectory returns a directory with a policy that allows acme.com.
 func policyDirectory(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -31,7 +31,7 @@ func policyDirectory(t *testing.T) string {
 	return dir
 }
 
-// called is what becomes of a call of Okta's with this value of Authorization.
+// called makes a call with a value of the header Authorization, and returns the result.
 func (op *operator) called(t *testing.T, authorization string) oktasim.Result {
 	t.Helper()
 	hook, err := oktasim.New(oktasim.Options{URL: op.hookURL, Credential: authorization})
@@ -46,7 +46,7 @@ func (op *operator) called(t *testing.T, authorization string) oktasim.Result {
 	return result
 }
 
-// oauthDetails are what /readyz with details says of tokens.
+// oauthDetails has the details of /readyz about access tokens.
 type oauthDetails struct {
 	Ready bool
 	OAuth *struct {

@@ -53,18 +53,18 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-// inCluster are the flags of a replica that watches the cluster's policies.
+// inCluster returns the flags of a replica that watches the cluster's policies.
 func (c *cluster) inCluster(t *testing.T) []string {
 	return []string{"--kubeconfig", c.kubeconfig, "--namespace", namespace, "--hook-auth-dir", credentials(t), "--drain-delay", "0s"}
 }
 
-// start starts an operator on free ports, and waits until it has bound them.
+// start starts an operator on free ports, and waits until its log has their addresses.
 func start(t *testing.T, flags ...string) *operator {
 	t.Helper()
 	return startProgram(t, binary, flags...)
 }
 
-// startProgram is start with another program.
+// startProgram is start for another build of the operator.
 func startProgram(t *testing.T, program string, flags ...string) *operator {
 	t.Helper()
 	flags = append([]string{
@@ -100,7 +100,8 @@ func startProgram(t *testing.T, program string, flags ...string) *operator {
 	return op
 }
 
-// own returns the variables that are meant for the operator: of the others, KUBECONFIG would be read too.
+// own returns the environment variables for the operator. Others are dropped, because the operator would also read
+// KUBECONFIG.
 func own(environment []string) []string {
 	return slices.DeleteFunc(environment, func(variable string) bool {
 		return !strings.HasPrefix(variable, "REGISTRATION_POLICY_")
@@ -177,7 +178,7 @@ func (op *operator) metric(t *testing.T, series string) string {
 	return ""
 }
 
-// okta returns an Okta that calls this replica.
+// okta returns a stand-in for Okta that calls this replica.
 func (op *operator) okta(t *testing.T, roots *x509.CertPool) *oktasim.Hook {
 	t.Helper()
 	hook, err := oktasim.New(oktasim.Options{URL: op.hookURL, Credential: credential, RootCAs: roots})
@@ -188,14 +189,15 @@ func (op *operator) okta(t *testing.T, roots *x509.CertPool) *oktasim.Hook {
 	return hook
 }
 
-// answer is what is expected of a registration, and what came.
+// answer is the wanted or the actual result of a registration.
 type answer struct {
 	Outcome oktasim.Outcome
 	Text    string // what the person reads on Identity Engine
 	Reason  string // for the administrator
 }
 
-// register lets somebody register, and returns what becomes of it. An answer that Okta could not use as it is fails the test.
+// register makes a registration and returns the result. It fails the test if the answer has a fault that Okta would
+// find.
 func (op *operator) register(t *testing.T, address string) answer {
 	t.Helper()
 	result, err := op.okta(t, nil).Register(t.Context(), oktasim.Registration{Email: address})
@@ -219,14 +221,15 @@ func answerOf(t *testing.T, result oktasim.Result) answer {
 	a := answer{Outcome: result.Outcome, Reason: debug.Reason}
 	if len(result.IdentityEngine) > 0 {
 		a.Text = result.IdentityEngine[0].Text
-		if debug.DecisionID != "" { // of each answer another: as in the text's template
+		if debug.DecisionID != "" { // it is different in each answer, so put back the {id} of the policy's text
 			a.Text = strings.ReplaceAll(a.Text, debug.DecisionID, "{id}")
 		}
 	}
 	return a
 }
 
-// awaitAnswer waits until a registration is answered as wanted: rules come into force a moment after they are stored.
+// awaitAnswer waits until a registration has the wanted result, because rules come into force a moment after they are
+// stored.
 func (op *operator) awaitAnswer(t *testing.T, address string, want answer) {
 	t.Helper()
 	var got answer

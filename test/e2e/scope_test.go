@@ -12,7 +12,7 @@ import (
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// reasonFrom lets somebody register by an enrolment policy or rule, and returns the reason of the decision.
+// reasonFrom makes a registration from a source, an enrolment policy or rule, and returns the reason of the decision.
 func (op *operator) reasonFrom(t *testing.T, source, address string) rules.Reason {
 	t.Helper()
 	result, err := op.okta(t, nil).Register(t.Context(), oktasim.Registration{Email: address, Source: source})
@@ -64,7 +64,7 @@ func TestABoundedNamespaceDecidesCallsOfItsSourcesOnly(t *testing.T) {
 
 func TestABoundHoldsForFilesToo(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "acme.yaml"), acmePolicy) // in the namespace default
+	write(t, filepath.Join(dir, "acme.yaml"), acmePolicy) // its namespace is default
 	t.Setenv("REGISTRATION_POLICY_NAMESPACE_SOURCES", "default=rul1;other=rul3")
 	op := startReady(t, withDirectory(t, dir)...)
 	op.awaitReasonFrom(t, "rul1", "jo@acme.com", rules.ReasonAllowed)

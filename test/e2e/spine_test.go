@@ -19,7 +19,7 @@ var (
 	notAllowed = answer{Outcome: oktasim.Denied, Reason: string(rules.ReasonNotAllowed), Text: rules.DefaultTexts().NotAllowed}
 )
 
-// awaitReason waits for an answer of which only outcome and reason matter.
+// awaitReason waits for an answer with the outcome and the reason of want.
 func (op *operator) awaitReason(t *testing.T, address string, want answer) {
 	t.Helper()
 	var got answer
@@ -29,7 +29,7 @@ func (op *operator) awaitReason(t *testing.T, address string, want answer) {
 	})
 }
 
-// From apply to answer: what is applied to the API server is what Okta is told.
+// A policy that is applied to the API server decides the answer to Okta.
 func TestApplyingAPolicyChangesWhatOktaIsTold(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -71,7 +71,8 @@ func TestApplyingAPolicyChangesWhatOktaIsTold(t *testing.T) {
 		t.Errorf("digest after a restart: %s, before: %s", got, digest)
 	}
 
-	// A first write of its own makes sure that the new leader watches before something is deleted.
+	// The status of this policy shows that the new leader watches policies. Otherwise it might not see the deletion
+	// below.
 	c.apply(t, "everybody", `{allow: {domains: ["*"]}, deny: {domains: [other.example, third.example]}}`)
 	c.condition(t, "everybody")
 	c.delete(t, "everybody")

@@ -21,7 +21,7 @@ import (
 
 const storedInUse = "registration_policy_stored_snapshot"
 
-// stored returns what /readyz with details says of a stored snapshot; nil if none is in force.
+// stored returns the details of /readyz about the stored snapshot, or nil if none is in force.
 func (op *operator) stored(t *testing.T) *struct {
 	Since      time.Time
 	AgeSeconds float64
@@ -43,7 +43,7 @@ func (op *operator) stored(t *testing.T) *struct {
 	return details.Stored
 }
 
-// awaitFile waits until the snapshot is stored, after a moment, and returns it.
+// awaitFile waits until a snapshot is stored that is newer than after, and returns its content.
 func awaitFile(t *testing.T, dir string, after time.Time) []byte {
 	t.Helper()
 	file := filepath.Join(dir, "snapshot")
@@ -58,7 +58,7 @@ func awaitFile(t *testing.T, dir string, after time.Time) []byte {
 	return text
 }
 
-// kill ends an operator as the kernel does when memory is short.
+// kill ends an operator by SIGKILL, as the OOM killer does.
 func (op *operator) kill(t *testing.T) {
 	t.Helper()
 	if err := op.process.Process.Kill(); err != nil {
@@ -67,8 +67,8 @@ func (op *operator) kill(t *testing.T) {
 	<-op.exited
 }
 
-// wantNoRules fails the test if a replica without the API server accepts a connection within a time in which a stored snapshot would
-// long have come into force.
+// wantNoRules fails the test if a replica without the API server accepts a connection. It waits longer than a stored
+// snapshot takes to come into force.
 func (op *operator) wantNoRules(t *testing.T) {
 	t.Helper()
 	const long = 5 * time.Second
@@ -96,7 +96,7 @@ func TestARestartWithoutTheAPIServerAnswersByTheStoredSnapshotAndLeavesIt(t *tes
 	}
 	op.kill(t)
 	c.line.Cut()
-	c.apply(t, "acme", `{allow: {domains: [acme.example]}}`) // nobody sees it yet
+	c.apply(t, "acme", `{allow: {domains: [acme.example]}}`) // no replica can see this change yet
 
 	began := time.Now()
 	op = start(t, flags...)
@@ -161,13 +161,13 @@ func TestAFullDiskBringsNoOlderRulesBack(t *testing.T) {
 	awaitFile(t, dir, time.Time{})
 	fill(t, dir)
 
-	// The file of the new rules takes more room than the earlier one leaves.
+	// The new snapshot is too large for the space that is left on the disk.
 	var filler strings.Builder
 	for i := range 300 {
 		fmt.Fprintf(&filler, ", filler%d.long-enough.example", i)
 	}
 	c.apply(t, "acme", `{allow: {domains: [acme.example`+filler.String()+`]}}`)
-	op.awaitAnswer(t, "jo@acme.example", allowed) // the disk stops no rules
+	op.awaitAnswer(t, "jo@acme.example", allowed) // new rules come into force although they cannot be stored
 	const failed = `registration_policy_stored_snapshot_faults_total{fault="write_failed"}`
 	fixture.Await(t, failed, func() bool { return op.metric(t, failed) != "0" })
 	if _, err := os.Stat(filepath.Join(dir, "snapshot")); !errors.Is(err, fs.ErrNotExist) {
@@ -183,8 +183,8 @@ func TestAFullDiskBringsNoOlderRulesBack(t *testing.T) {
 	start(t, flags...).wantNoRules(t)
 }
 
-// smallDisk returns a directory on a file system of its own that is soon full. Where the system lets us mount none, what is there is
-// made to fail otherwise; see fill.
+// smallDisk returns a directory on a small file system of its own. If the test may not mount one, it returns an
+// ordinary directory, see fill.
 func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -200,8 +200,8 @@ func smallDisk(t *testing.T) string {
 	return dir
 }
 
-// fill takes all room of a small disk. On a big one it puts something in the way of the next file that cannot be replaced, which is
-// another fault at the same point.
+// fill fills a small disk. In an ordinary directory it creates, at the path of the next file, something that cannot be
+// replaced, so that the next write fails too.
 func fill(t *testing.T, dir string) {
 	t.Helper()
 	if onOther, err := otherFileSystem(dir); err != nil {

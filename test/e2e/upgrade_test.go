@@ -15,7 +15,7 @@ import (
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// buildAs builds the operator as another version.
+// buildAs builds the operator with a version, and returns the path of the program.
 func buildAs(t *testing.T, version string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "operator")
@@ -27,8 +27,8 @@ func buildAs(t *testing.T, version string) string {
 	return file
 }
 
-// A snapshot of another version is refused: the two may read the same objects differently. The later version waits for the API
-// server, and then stores one of its own.
+// A version of the operator refuses a snapshot that another version stored, because the two may understand the same
+// objects differently. It waits for the API server, and then stores its own.
 func TestAnUpgradeAcrossAStoredSnapshot(t *testing.T) {
 	t.Parallel()
 	const earlier, later = "v1.0.0", "v1.1.0"
@@ -80,7 +80,7 @@ func TestAnUpgradeAcrossAStoredSnapshot(t *testing.T) {
 	op.awaitAnswerOnceItListens(t)
 }
 
-// awaitAnswerOnceItListens waits until the hook listens, and holds the first answer to what the policy says.
+// awaitAnswerOnceItListens waits until the hook listens, and checks that the first answer is by the policy.
 func (op *operator) awaitAnswerOnceItListens(t *testing.T) {
 	t.Helper()
 	op.firstStatus(t)

@@ -21,7 +21,7 @@ import (
 
 const crdName = "registrationpolicies.registrationpolicy.dev"
 
-// releaseArguments are those of helm install and upgrade for a release "hook".
+// releaseArguments returns the arguments of helm install or helm upgrade for the release "hook".
 func releaseArguments(verb, dir, namespace string, set ...string) []string {
 	args := []string{verb, "hook", filepath.FromSlash(dir), "--namespace", namespace, "--set", "auth.existingSecret=registration-hook-auth"}
 	for _, value := range set {
@@ -108,7 +108,7 @@ func (c *cluster) definition(t *testing.T) *apiextensionsv1.CustomResourceDefini
 	return found
 }
 
-// removeCRD takes away what another test left.
+// removeCRD removes the CustomResourceDefinition that another test left.
 func removeCRD(t *testing.T, c *cluster) {
 	t.Helper()
 	definition := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: crdName}}

@@ -10,10 +10,11 @@ import (
 	"registrationpolicy.dev/operator/test/apiserver"
 )
 
-// namespace is the operator's own, as the manual has it.
+// namespace is the operator's namespace in the manual.
 const namespace = "registration-policy"
 
-// cluster is a control plane with the CustomResourceDefinition. The operator's rights are another test's concern.
+// cluster is a kube-apiserver with etcd and the CustomResourceDefinition. The operator uses an administrator's
+// kubeconfig, because other tests check its rights.
 type cluster struct {
 	client          client.Client
 	adminKubeconfig string
@@ -34,7 +35,7 @@ func (c *cluster) create(t *testing.T, object client.Object) {
 	}
 }
 
-// inCluster are the flags of a replica that watches the policies of its namespace.
+// inCluster returns the flags of a replica that watches the policies of its namespace.
 func (c *cluster) inCluster() []string {
 	return []string{"--kubeconfig", c.adminKubeconfig, "--namespace", namespace}
 }

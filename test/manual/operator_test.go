@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// authHeader is the header that the chart sets, and that programs and pages have for a default.
+	// authHeader is the header with the credential: the default of the programs, of the chart and of the pages.
 	authHeader = hookserver.DefaultAuthHeader
 	credential = "a-credential-of-the-manual-and-of-nobody-else"
 )
 
-// operator is one running process, set up as the chart sets it up.
+// operator is a running operator with the flags of the chart.
 type operator struct {
 	hookURL, metricsURL string
 	authDir             string
@@ -47,12 +47,12 @@ func policies(t *testing.T, texts ...string) string {
 	return dir
 }
 
-// policy writes a policy; the spec is in YAML's flow style.
+// policy returns a policy as YAML. spec is in YAML's flow style.
 func policy(name, spec string) string {
 	return "apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\nmetadata: {name: " + name + "}\nspec: " + spec + "\n"
 }
 
-// start starts an operator on free ports, and waits until it has bound them.
+// start starts an operator on free ports, and waits until its log has their addresses.
 func start(t *testing.T, flags ...string) *operator {
 	t.Helper()
 	op := &operator{authDir: t.TempDir(), log: &fixture.Transcript{}, exited: make(chan struct{})}
@@ -136,7 +136,7 @@ func (op *operator) get(t *testing.T, path string) reply {
 	return send(t, request)
 }
 
-// post sends a body as it is, with the credential.
+// post sends a body, which may be malformed, with the credential.
 func (op *operator) post(t *testing.T, body string) reply {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, op.hookURL, strings.NewReader(body))
@@ -148,7 +148,7 @@ func (op *operator) post(t *testing.T, body string) reply {
 	return send(t, request)
 }
 
-// register lets Okta call for a sign-up.
+// register makes a registration as Okta does.
 func (op *operator) register(t *testing.T, registration oktasim.Registration) oktasim.Result {
 	t.Helper()
 	return call(t, oktasim.Options{URL: op.hookURL, Header: authHeader, Credential: credential}, registration)
@@ -168,10 +168,10 @@ func call(t *testing.T, options oktasim.Options, registration oktasim.Registrati
 	return result
 }
 
-// signUp is a sign-up with one address.
+// signUp returns a sign-up with an address.
 func signUp(address string) oktasim.Registration { return oktasim.Registration{Email: address} }
 
-// reason is the reason that the answer gives to administrators.
+// reason returns the reason in an answer's debugContext.
 func reason(t *testing.T, result oktasim.Result) string {
 	t.Helper()
 	var debug struct{ Reason string }
@@ -181,7 +181,7 @@ func reason(t *testing.T, result oktasim.Result) string {
 	return debug.Reason
 }
 
-// await waits until a sign-up has this reason: rules come into force a moment after they are stored.
+// await waits until a sign-up is decided with a reason, because rules come into force a moment after they are stored.
 func (op *operator) await(t *testing.T, address, want string) oktasim.Result {
 	t.Helper()
 	var result oktasim.Result

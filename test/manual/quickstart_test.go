@@ -12,15 +12,15 @@ import (
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// repository is the root of the checkout that is tested.
+// repository is the root of the work tree.
 const repository = "../.."
 
-// A fresh checkout, and what the README's first screen says to type there.
+// Runs the commands at the beginning of the README in a fresh checkout.
 func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 	t.Parallel()
 	p := parsePage(t, "../README.md")
 	checkout := freshCheckout(t)
-	// What make run does first. It may take longer than anything else is waited for.
+	// make run builds the operator first. Build it before, because that may take longer than the test waits.
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", ".dev/operator", "./cmd/operator")
 	build.Dir = checkout
 	if text, err := build.CombinedOutput(); err != nil {
@@ -57,7 +57,7 @@ func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 		return reader.command(t, ask.commands()[0].text+"\nask "+address+" demo-credential-not-a-secret")
 	}
 
-	reader.dir = checkout // the lines that make run prints name a file in it
+	reader.dir = checkout // the commands that make run prints read a file in it
 	var statuses []string
 	for line := range strings.Lines(printed.String()) {
 		if strings.HasPrefix(line, "curl ") {
@@ -92,7 +92,7 @@ func lastWord(text string) string {
 	return words[len(words)-1]
 }
 
-// freshCheckout copies what git has, or would have after an add.
+// freshCheckout returns a directory with a copy of all files that git tracks or does not ignore.
 func freshCheckout(t *testing.T) string {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -106,7 +106,7 @@ func freshCheckout(t *testing.T) string {
 		from := filepath.Join(repository, filepath.FromSlash(file))
 		stat, err := os.Stat(from)
 		if err != nil {
-			continue // deleted, and not committed yet
+			continue // the file is deleted in the work tree
 		}
 		text, err := os.ReadFile(from)
 		if err != nil {
@@ -131,7 +131,7 @@ func background(t *testing.T, dir, line string) *fixture.Transcript {
 	process.Dir = dir
 	process.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "MAKE") })
 	process.Stdout, process.Stderr = printed, printed
-	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // make does not pass a signal on
+	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to kill the whole group: make does not forward signals
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ const (
 	newCredential = "another-credential-of-the-test"
 )
 
-// policies are such that each query of the dashboard has something to show.
+// policies are chosen so that no query of the dashboard has an empty result.
 const policies = `
 apiVersion: v1
 kind: ConfigMap
@@ -52,7 +52,7 @@ metadata: {name: without-its-list}
 spec: {appliesTo: {sources: [rul1broken]}, allow: {domains: [never.example]}, deny: {lists: [{configMap: {name: missing}}]}}
 `
 
-// release is two replicas as the chart installs them, on a real API server.
+// release has two replicas with the flags of the chart, and a real API server.
 type release struct {
 	replicas []*replica
 	issuer   *oauthissuer.Issuer
@@ -60,7 +60,7 @@ type release struct {
 	client   *http.Client
 }
 
-// replica is one running operator.
+// replica is a running operator.
 type replica struct {
 	pod              string
 	hook, metricsURL string
@@ -85,7 +85,7 @@ func startRelease(t *testing.T) *release {
 	kubectl("apply", "--namespace", releaseNamespace, "--filename", write(t, dir, "policies.yaml", policies))
 
 	binary := filepath.Join(dir, "operator")
-	command(t, "go", "-C", repository, "build", "-o", binary, "./cmd/operator") // in its own module, which decides its dependencies
+	command(t, "go", "-C", repository, "build", "-o", binary, "./cmd/operator") // in the operator's module, with its dependencies
 	key := oauthissuer.RSA("k1", 2048)
 	r := &release{key: key, issuer: oauthissuer.Start(t, key)}
 	tlsDir, roots := certificateFiles(t)
@@ -153,8 +153,8 @@ func (r *release) start(t *testing.T, pod, binary string, flags ...string) {
 	r.replicas = append(r.replicas, replica)
 }
 
-// certificateFiles returns a directory with tls.crt and tls.key, of the pair that net/http's own tests use, and who vouches for
-// it.
+// certificateFiles returns a directory with tls.crt and tls.key, and a pool with the CA. They are those of package
+// httptest.
 func certificateFiles(t *testing.T) (string, *x509.CertPool) {
 	t.Helper()
 	server := httptest.NewTLSServer(nil)
@@ -191,15 +191,15 @@ func (p *replica) scrape(t *testing.T, client *http.Client) []byte {
 	return text
 }
 
-// call is one call of Okta's, or of a stranger.
+// call is a call of Okta, or an unauthenticated one.
 type call struct {
 	header, credential string
 	registration       oktasim.Registration
 	want               int
 }
 
-// receive has every replica receive calls of all kinds: with each kind of credential, good and bad, of each outcome, of each
-// shape.
+// receive makes calls of all kinds to each replica: with each kind of valid and invalid credential, for each outcome,
+// and of each shape.
 func (r *release) receive(t *testing.T) {
 	t.Helper()
 	const own = "X-Registration-Hook-Key"

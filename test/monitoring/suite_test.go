@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// repository is the root of the work tree, seen from this package's folder.
+	// repository is the root of the work tree, relative to this package's folder.
 	repository = "../.."
-	// patience is how long anything may take that is expected at all: a bound against a hang, not a promise.
+	// patience is the timeout of queries and requests. It only guards against a hang.
 	patience = time.Minute
 )
 

@@ -9,8 +9,8 @@ import (
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// A proxy that reaches the replicas by the virtual address of their Service never hears of endpoints: its kept
-// connections lead to a replica until that closes them.
+// A proxy that connects to the virtual IP address of the Service does not see endpoints. Its kept connections lead to
+// the same replica until the replica closes them.
 func TestADrainingReplicaSendsItsCallersElsewhere(t *testing.T) {
 	t.Parallel()
 	replica := startReplica(t, "--drain-delay", "1m") // for as long as the test

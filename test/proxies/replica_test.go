@@ -17,7 +17,7 @@ import (
 
 const (
 	credential = "Basic cHJveGllczphLXNlY3JldC1vZi10aGUtdGVzdA=="
-	// ownHeader is the header that the manual suggests: no proxy has a use for it.
+	// ownHeader is the header for the credential that the manual suggests. No proxy changes it.
 	ownHeader = "X-Registration-Hook-Key"
 	// policy allows the domains of Okta's own samples and of bodies.json.
 	policy = `
@@ -58,7 +58,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// replica is one running operator.
+// replica is a running operator.
 type replica struct {
 	hook, probes string // host:port
 	process      *exec.Cmd
@@ -108,7 +108,7 @@ func startReplica(t *testing.T, flags ...string) *replica {
 	return r
 }
 
-// startReplicas starts n of them, and returns the addresses of their hooks.
+// startReplicas starts n replicas, and returns the addresses of their hooks.
 func startReplicas(t *testing.T, n int, flags ...string) []string {
 	t.Helper()
 	hooks := make([]string, n)
@@ -147,7 +147,7 @@ func (r *replica) ended() bool {
 	}
 }
 
-// terminate asks the replica to stop, as the kubelet does.
+// terminate sends SIGTERM to the replica, as a kubelet does.
 func (r *replica) terminate(t *testing.T) {
 	t.Helper()
 	if err := r.process.Process.Signal(syscall.SIGTERM); err != nil {

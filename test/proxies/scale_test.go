@@ -8,14 +8,14 @@ import (
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// fleet is the replicas behind a proxy, under load.
+// fleet has the replicas behind a proxy, and the load on them.
 type fleet struct {
 	proxy    *Proxy
 	load     *load
 	replicas []*replica
 }
 
-// add starts one replica more, and tells the proxy once it is ready.
+// add starts a replica, and adds it to the proxy when it is ready.
 func (f *fleet) add(t *testing.T) {
 	t.Helper()
 	f.replicas = append(f.replicas, startReplica(t, "--drain-delay", drainDelay))
@@ -23,7 +23,8 @@ func (f *fleet) add(t *testing.T) {
 	f.load.awaitCalls(t, callers)
 }
 
-// remove tells all replicas but so many to stop, at once, as a Deployment does; the proxy hears of it a while after.
+// remove terminates all replicas except the first ones at the same time, as a Deployment does. It removes them from the
+// proxy a moment later.
 func (f *fleet) remove(t *testing.T, leave int) {
 	t.Helper()
 	going := f.replicas[leave:]
@@ -58,9 +59,9 @@ func TestScalingUpAndDownLosesNoCall(t *testing.T) {
 	})
 }
 
-// What a killed replica had in its hands has no answer, and the proxy does not repeat a POST that it has sent: it says 502, or
-// breaks off. Okta repeats such a call. Every other is answered by the replicas that are left, while the proxy still takes the
-// dead one for alive and after.
+// Pending calls of a killed replica get no answer. The proxy does not repeat a POST that it has sent: it answers 502 or
+// closes the connection, and Okta repeats the call. All other calls are answered by the other replicas, before and
+// after the proxy knows that the replica is gone.
 func TestAKilledReplicaCostsNoCallThatOktaRepeats(t *testing.T) {
 	t.Parallel()
 	behindEach(t, func(t *testing.T, kind Kind) {
