@@ -59,8 +59,8 @@ var (
 	)
 )
 
-// A cluster with the kustomization and two releases of the chart. One release watches its own namespace, the other also
-// two more.
+// A cluster with the kustomization and two releases of the chart. One release watches only its own namespace, the other
+// also a second one.
 func TestEveryInstallationHasExactlyTheRightsThatItsWorkNeeds(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
