@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/test/chaos/fleet"
+	"registrationpolicy.dev/operator/test/chaos/policies"
 	"registrationpolicy.dev/operator/test/chaos/script"
 )
 
@@ -42,7 +43,7 @@ type Faults struct {
 	timeline *fleet.Timeline
 	binaries [2]string
 	tenancy  *Tenancy
-	authors  []*Author
+	authors  []*policies.Author
 	watcher  *Watcher
 	// network is the first three bytes of the pods' addresses.
 	network string
@@ -53,7 +54,7 @@ type Faults struct {
 	mu   sync.Mutex
 	pods []*fleet.Pod // by name
 	// hitTenants are the authors of the namespaces that currently have a fault.
-	hitTenants map[*Author]bool
+	hitTenants map[*policies.Author]bool
 	created    int
 	counts     map[script.Fault]int
 	errors     []string
@@ -108,7 +109,7 @@ func (f *Faults) all() []*fleet.Pod {
 // calls, because a fleet with faults in all replicas cannot answer.
 func (f *Faults) Replicas(ctx context.Context, steps iter.Seq[script.Step]) {
 	for step := range steps {
-		sleep(ctx, step.Delay)
+		fleet.Sleep(ctx, step.Delay)
 		f.hitting.Lock()
 		if ctx.Err() == nil {
 			f.hitReplica(ctx, step)
@@ -163,7 +164,7 @@ func (f *Faults) fail(format string, arguments ...any) {
 func (f *Faults) settle(ctx context.Context, target *fleet.Pod) bool {
 	const others = 2
 	since := time.Now()
-	for begin := since; ; sleep(ctx, pollInterval) {
+	for begin := since; ; fleet.Sleep(ctx, pollInterval) {
 		well := 0
 		up, err := f.proxy.Up()
 		if err == nil {
@@ -200,21 +201,21 @@ func (f *Faults) hit(ctx context.Context, step script.Step, target *fleet.Pod) e
 		target.RestartInPlace()
 	case script.Freeze:
 		target.Freeze()
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		target.Thaw()
 	case script.FreezeNode:
 		target.SuspendKubelet(true)
 		target.Freeze()
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		target.Thaw()
 		target.SuspendKubelet(false)
 	case script.Cut:
 		target.Line.Cut()
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		target.Line.Restore()
 	case script.Silence:
 		target.Line.Silence()
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		target.Line.Restore()
 	case script.Evict:
 		return f.replace(ctx, target, target.Binary, false)
@@ -240,9 +241,9 @@ func (f *Faults) hit(ctx context.Context, step script.Step, target *fleet.Pod) e
 		if err := target.Volume.Fill(); err != nil {
 			return err
 		}
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		target.Kill() // it restarts with a full disk
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		return target.Volume.Clear()
 	default:
 		return fmt.Errorf("no such fault: %s", step.Fault)
@@ -268,7 +269,7 @@ func (f *Faults) replace(ctx context.Context, target *fleet.Pod, binary string, 
 		if err := f.awaitReady(ctx, pod); err != nil {
 			return err
 		}
-		sleep(ctx, minReady)
+		fleet.Sleep(ctx, minReady)
 	}
 	return f.remove(ctx, target)
 }
@@ -281,12 +282,12 @@ func (f *Faults) scale(ctx context.Context, step script.Step, target *fleet.Pod)
 	if err := f.awaitReady(ctx, pod); err != nil {
 		return err
 	}
-	sleep(ctx, step.Duration)
+	fleet.Sleep(ctx, step.Duration)
 	return f.remove(ctx, target)
 }
 
 func (f *Faults) awaitReady(ctx context.Context, pod *fleet.Pod) error {
-	for begin := time.Now(); !pod.Ready(); sleep(ctx, pollInterval) {
+	for begin := time.Now(); !pod.Ready(); fleet.Sleep(ctx, pollInterval) {
 		if time.Since(begin) > readyWithin {
 			return fmt.Errorf("%s is not ready within %s", pod.Name, readyWithin)
 		}
@@ -329,7 +330,7 @@ func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fle
 		err = errors.Join(err, f.damage(target, step.Variant))
 	}
 	release()
-	sleep(ctx, step.Duration)
+	fleet.Sleep(ctx, step.Duration)
 	ready := target.Ready()
 	f.timeline.Note("%s, without the API server, is ready: %t", target.Name, ready)
 	f.mu.Lock()
@@ -359,7 +360,7 @@ func (f *Faults) unfencedOf(pods []*fleet.Pod, target *fleet.Pod) *fleet.Pod {
 
 // awaitLeader waits for a leader. It returns nil if there is none within settleWithin or until ctx ends.
 func (f *Faults) awaitLeader(ctx context.Context) *fleet.Pod {
-	for begin := time.Now(); time.Since(begin) < settleWithin && ctx.Err() == nil; sleep(ctx, pollInterval) {
+	for begin := time.Now(); time.Since(begin) < settleWithin && ctx.Err() == nil; fleet.Sleep(ctx, pollInterval) {
 		if leader := f.leader(ctx, f.all()); leader != nil {
 			return leader
 		}
@@ -371,7 +372,7 @@ func (f *Faults) awaitLeader(ctx context.Context) *fleet.Pod {
 // leader returns the replica whose metrics say that it leads.
 func (f *Faults) leader(ctx context.Context, pods []*fleet.Pod) *fleet.Pod {
 	const leads = "registration_policy_leader 1"
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	for _, pod := range pods {
 		url := fmt.Sprintf("http://%s:%d/metrics", pod.Address, f.settings.Ports.Metrics)
@@ -408,12 +409,4 @@ func (f *Faults) names() []script.Fault {
 	}
 	slices.SortFunc(names, func(a, b script.Fault) int { return cmp.Compare(a, b) })
 	return names
-}
-
-// sleep waits for a time, or until ctx ends.
-func sleep(ctx context.Context, wait time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(wait):
-	}
 }

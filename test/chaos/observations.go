@@ -13,10 +13,14 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/history"
+	"registrationpolicy.dev/operator/test/chaos/policies"
 )
 
 // observeInterval is the interval at which the status of all policies is read.
 const observeInterval = 200 * time.Millisecond
+
+// readTimeout limits a read of the status of all policies, or of a replica's metrics.
+const readTimeout = 3 * time.Second
 
 // readyCondition is the type of the condition for a generation that is in force on every serving replica.
 const readyCondition = "Ready"
@@ -72,7 +76,7 @@ func (w *Watcher) Run(ctx context.Context) {
 }
 
 func (w *Watcher) observe(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	asked := w.timeline.Now()
 	var list v1alpha1.RegistrationPolicyList
@@ -83,7 +87,7 @@ func (w *Watcher) observe(ctx context.Context) {
 	w.allReady = len(list.Items) > 0
 	for i := range list.Items {
 		policy := &list.Items[i]
-		if strings.HasPrefix(policy.Name, floodPrefix) {
+		if strings.HasPrefix(policy.Name, policies.FloodPrefix) {
 			continue // skip the hundreds of policies of a flood: the other policies of the namespace have the same status
 		}
 		observation := history.Observation{

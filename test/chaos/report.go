@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/test/chaos/history"
+	"registrationpolicy.dev/operator/test/chaos/policies"
 	"registrationpolicy.dev/operator/test/chaos/script"
 )
 
@@ -81,7 +82,7 @@ func (c *chaos) triedStored() bool {
 	return c.faults.counts[script.RestartAlone] > 0 && c.faults.alone > 0
 }
 
-func (c *chaos) summary(h *history.History, versions *Versions, found *history.Report) {
+func (c *chaos) summary(h *history.History, versions *policies.Versions, found *history.Report) {
 	var worst time.Duration
 	var end history.Moment
 	for i := range h.Calls {
@@ -102,11 +103,11 @@ func (c *chaos) summary(h *history.History, versions *Versions, found *history.R
 		c.faults.unsettled, len(c.faults.allPods), c.faults.byStored)
 	doubts, generations := 0, 0
 	for _, author := range c.authors {
-		doubts += author.doubts
-		generations += len(author.stored)
+		doubts += author.Doubts()
+		generations += author.Generations()
 	}
 	fmt.Fprintf(c.out, "%d versions of the rules, %d of them mixtures of newer and older states; %d writes with a lost response; "+
-		"the oldest rules of an answer were superseded %s before, of an unfenced replica %s\n", len(h.Versions), versions.mixed, doubts,
+		"the oldest rules of an answer were superseded %s before, of an unfenced replica %s\n", len(h.Versions), versions.Mixed, doubts,
 		found.Stalest.Round(time.Millisecond), found.StalestUnfenced.Round(time.Millisecond))
 	var stood time.Duration
 	for _, stall := range h.Stalls {

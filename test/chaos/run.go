@@ -13,6 +13,7 @@ import (
 
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/history"
+	"registrationpolicy.dev/operator/test/chaos/policies"
 	"registrationpolicy.dev/operator/test/chaos/script"
 )
 
@@ -71,7 +72,7 @@ type chaos struct {
 	proxy         *fleet.Proxy
 	endpoints     *fleet.Endpoints
 	faults        *Faults
-	authors       []*Author
+	authors       []*policies.Author
 	okta          *Okta
 	watcher       *Watcher
 	stallDetector *stallDetector
@@ -135,16 +136,16 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	if c.plane, err = fleet.StartPlane(ctx, os.Getenv("KUBEBUILDER_ASSETS"), c.dir); err != nil {
 		return err
 	}
-	admin, role, err := install(ctx, c.plane)
+	admin, role, err := policies.Install(ctx, c.plane, ports.Hook)
 	if err != nil {
 		return err
 	}
-	for _, namespace := range namespaces() {
-		author, err := newAuthor(admin, c.timeline, namespace, c.seed)
+	for _, namespace := range policies.Namespaces() {
+		author, err := policies.NewAuthor(admin, c.timeline, namespace, c.seed)
 		if err != nil {
 			return err
 		}
-		if err := author.fill(ctx); err != nil {
+		if err := author.Fill(ctx); err != nil {
 			return err
 		}
 		c.authors = append(c.authors, author)
@@ -154,12 +155,12 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 		return err
 	}
 	c.endpoints = &fleet.Endpoints{
-		Client: admin, Timeline: c.timeline, Ports: ports, Namespace: own, Service: hookName, Labels: podLabels,
+		Client: admin, Timeline: c.timeline, Ports: ports, Namespace: policies.Own, Service: policies.HookName, Labels: policies.PodLabels,
 	}
 	ingress := &fleet.Ingress{
-		Client: admin, Timeline: c.timeline, Proxy: c.proxy, Ports: ports, Namespace: own, Service: hookName,
+		Client: admin, Timeline: c.timeline, Proxy: c.proxy, Ports: ports, Namespace: policies.Own, Service: policies.HookName,
 	}
-	collector := &fleet.Collector{Client: admin, Timeline: c.timeline, Namespace: own}
+	collector := &fleet.Collector{Client: admin, Timeline: c.timeline, Namespace: policies.Own}
 	for _, standIn := range []interface{ Run(ctx context.Context) }{c.endpoints, ingress, collector, c.stallDetector} {
 		standIns.Go(func() { standIn.Run(ctx) })
 	}
@@ -170,13 +171,13 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	}
 	c.faults = &Faults{
 		settings: &fleet.Settings{
-			Client: admin, Timeline: c.timeline, Plane: c.plane, Ports: ports, Namespace: own, Labels: podLabels,
+			Client: admin, Timeline: c.timeline, Plane: c.plane, Ports: ports, Namespace: policies.Own, Labels: policies.PodLabels,
 			Dir: c.dir, DrainDelay: drainDelay, Grace: grace, SnapshotBytes: snapshotBytes,
-			Flags: append([]string{"--hook-auth-dir", credentials, "--service-name", hookName}, namespaceFlags()...),
+			Flags: append([]string{"--hook-auth-dir", credentials, "--service-name", policies.HookName}, policies.Flags()...),
 		},
 		tenancy: &Tenancy{client: admin, role: role, unreadable: map[string][]history.Span{}}, authors: c.authors, watcher: c.watcher,
 		proxy: c.proxy, plane: c.plane, timeline: c.timeline, binaries: binaries, network: freeNetwork(),
-		counts: map[script.Fault]int{}, unfenced: map[string]bool{}, hitTenants: map[*Author]bool{},
+		counts: map[script.Fault]int{}, unfenced: map[string]bool{}, hitTenants: map[*policies.Author]bool{},
 	}
 	for range c.replicas {
 		if _, err := c.faults.create(ctx, binaries[0]); err != nil {
@@ -212,8 +213,8 @@ func (c *chaos) act(ctx context.Context) (calm bool, err error) {
 	watch.Go(func() { c.watcher.Run(watching) })
 	faults.Go(func() { c.faults.Replicas(faulting, script.Replicas(c.seed, c.only...)) })
 	faults.Go(func() { c.faults.Plane(faulting, script.Plane(c.seed, c.only...)) })
-	faults.Go(func() { c.faults.Tenants(faulting, withdrawn, script.Rights(c.seed, c.only...)) })
-	faults.Go(func() { c.faults.Tenants(faulting, unsteady, script.Tenants(c.seed, c.only...)) })
+	faults.Go(func() { c.faults.Tenants(faulting, policies.Withdrawn, script.Rights(c.seed, c.only...)) })
+	faults.Go(func() { c.faults.Tenants(faulting, policies.Unsteady, script.Tenants(c.seed, c.only...)) })
 	failed := make([]error, len(c.authors))
 	for i, author := range c.authors {
 		changes.Go(func() { failed[i] = author.Run(changing) })
@@ -224,7 +225,7 @@ func (c *chaos) act(ctx context.Context) (calm bool, err error) {
 	c.timeline.Note("changes and faults are over")
 	stopWatching()
 	watch.Wait()
-	for begin := time.Now(); ; sleep(ctx, pollInterval) {
+	for begin := time.Now(); ; fleet.Sleep(ctx, pollInterval) {
 		c.watcher.observe(ctx)
 		calm = c.watcher.allReady
 		if calm || time.Since(begin) > calmWithin || ctx.Err() != nil {
@@ -232,14 +233,14 @@ func (c *chaos) act(ctx context.Context) (calm bool, err error) {
 		}
 	}
 	c.timeline.Note("every policy is Ready: %t", calm)
-	sleep(ctx, settled) // so that some calls are made while every policy is Ready
+	fleet.Sleep(ctx, settled) // so that some calls are made while every policy is Ready
 	stopCalls()
 	calls.Wait()
 	return calm, errors.Join(errors.Join(failed...), ctx.Err())
 }
 
 // history puts together what was recorded during the run, for [history.Check].
-func (c *chaos) history(ctx context.Context) (*history.History, *Versions, error) {
+func (c *chaos) history(ctx context.Context) (*history.History, *policies.Versions, error) {
 	calls := c.okta.calls
 	starts := map[string][]history.Moment{}
 	for _, pod := range c.faults.allPods {
@@ -253,11 +254,11 @@ func (c *chaos) history(ctx context.Context) (*history.History, *Versions, error
 			}
 		}
 	}
-	versions, err := findVersions(ctx, c.authors, calls, unfencedStaleness)
+	versions, err := policies.FindVersions(ctx, c.authors, calls, unfencedStaleness)
 	if err != nil {
 		return nil, nil, err
 	}
-	namespaces, err := versions.namespaces(ctx)
+	namespaces, err := versions.Namespaces(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -265,7 +266,7 @@ func (c *chaos) history(ctx context.Context) (*history.History, *Versions, error
 		namespaces[name].Unreadable = spans
 	}
 	return &history.History{
-		Versions: versions.byDigest, Namespaces: namespaces, Calls: calls, Observations: c.watcher.observations,
+		Versions: versions.ByDigest, Namespaces: namespaces, Calls: calls, Observations: c.watcher.observations,
 		ServingPeriods: c.endpoints.ServingPeriods(),
 		Unfenced:       c.faults.unfenced, Stalls: c.stallDetector.stalls(),
 	}, versions, nil

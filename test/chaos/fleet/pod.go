@@ -416,11 +416,15 @@ func Retry(ctx context.Context, call func(ctx context.Context) error) error {
 		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(statusRetry):
-		}
+		Sleep(ctx, statusRetry)
+	}
+}
+
+// Sleep waits for a time, or until ctx ends.
+func Sleep(ctx context.Context, wait time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(wait):
 	}
 }
 

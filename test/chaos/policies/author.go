@@ -1,4 +1,4 @@
-package main
+package policies
 
 import (
 	"context"
@@ -64,13 +64,15 @@ type writtenSpec struct {
 // Author changes the policies and lists of a namespace, and records when each of their states was stored. No other code
 // writes them.
 type Author struct {
-	client    client.Client
-	timeline  *fleet.Timeline
-	namespace string
-	scope     []string // see scopeOf
-	names     int      // the maximum number of policies
-	chance    *rand.Rand
-	compiler  *compiler
+	// Namespace is the name of the namespace.
+	Namespace string
+
+	client   client.Client
+	timeline *fleet.Timeline
+	scope    []string // see scopeOf
+	names    int      // the maximum number of policies
+	chance   *rand.Rand
+	compiler *compiler
 
 	mu       sync.Mutex // held while anything is changed
 	policies []policyState
@@ -91,24 +93,24 @@ type firstStored struct {
 	begin history.Moment
 }
 
-// newAuthor returns the author of a namespace, which must exist without policies and lists.
-func newAuthor(c client.Client, timeline *fleet.Timeline, namespace string, seed uint64) (*Author, error) {
+// NewAuthor returns the author of a namespace, which must exist without policies and lists.
+func NewAuthor(c client.Client, timeline *fleet.Timeline, namespace string, seed uint64) (*Author, error) {
 	compiler, err := newCompiler(namespace)
 	if err != nil {
 		return nil, err
 	}
 	a := &Author{
-		client: c, timeline: timeline, namespace: namespace, scope: scopeOf(namespace), names: tenantPolicies, compiler: compiler,
+		client: c, timeline: timeline, Namespace: namespace, scope: scopeOf(namespace), names: tenantPolicies, compiler: compiler,
 		known: map[string]bool{}, uids: map[string]types.UID{}, stored: map[history.Generation]firstStored{},
 		policies: []policyState{{specs: map[string]writtenSpec{}, span: history.Span{End: history.Never}}},
 	}
 	for i := range a.lists {
 		a.lists[i] = []listState{{span: history.Span{End: history.Never}}}
 	}
-	if namespace == own {
+	if namespace == Own {
 		a.names = ownPolicies
 	}
-	stream := slices.Index(namespaces(), namespace) // each author has its own stream of random numbers
+	stream := slices.Index(Namespaces(), namespace) // each author has its own stream of random numbers
 	a.chance = rand.New(rand.NewPCG(seed, authorStream+uint64(stream)))
 	return a, nil
 }
@@ -120,7 +122,7 @@ const authorStream = 10
 func (a *Author) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		var pause time.Duration
-		if err := a.exclusively(func() error {
+		if err := a.Exclusively(func() error {
 			if pause = minPause + time.Duration(a.chance.Int64N(int64(maxPause-minPause))); a.chance.IntN(longPauseEvery) == 0 {
 				pause = longPause
 			}
@@ -128,20 +130,20 @@ func (a *Author) Run(ctx context.Context) error {
 		}); err != nil {
 			return err
 		}
-		sleep(ctx, pause)
+		fleet.Sleep(ctx, pause)
 	}
 	return nil
 }
 
-// exclusively calls change while no other change is made.
-func (a *Author) exclusively(change func() error) error {
+// Exclusively calls change while the author makes no other change.
+func (a *Author) Exclusively(change func() error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return change()
 }
 
-// fill stores the initial policies and lists.
-func (a *Author) fill(ctx context.Context) error {
+// Fill stores the initial policies and lists.
+func (a *Author) Fill(ctx context.Context) error {
 	for i := range listNames {
 		if err := a.writeList(ctx, i); err != nil {
 			return err
@@ -154,6 +156,40 @@ func (a *Author) fill(ctx context.Context) error {
 	}
 	return nil
 }
+
+// WriteFirst gives the first policy a new spec, so that the following states are unique. Otherwise changePolicies would
+// skip deletions that lead to an earlier state. It must be called within Exclusively.
+func (a *Author) WriteFirst(ctx context.Context) error { return a.writePolicy(ctx, policyName(0)) }
+
+// Removals returns a function for each policy and list, which removes it. They must be called within Exclusively.
+func (a *Author) Removals(ctx context.Context) []func() error {
+	var all []func() error
+	for i := range a.names {
+		all = append(all, func() error { return a.removePolicy(ctx, policyName(i)) })
+	}
+	for i := range listNames {
+		all = append(all, func() error { return a.removeList(ctx, i) })
+	}
+	return all
+}
+
+// Writes returns a function for each policy and list, which stores a random one. They must be called within Exclusively.
+func (a *Author) Writes(ctx context.Context) []func() error {
+	var all []func() error
+	for i := range a.names {
+		all = append(all, func() error { return a.writePolicy(ctx, policyName(i)) })
+	}
+	for i := range listNames {
+		all = append(all, func() error { return a.writeList(ctx, i) })
+	}
+	return all
+}
+
+// Doubts returns how many writes had a lost or failed response.
+func (a *Author) Doubts() int { return a.doubts }
+
+// Generations returns how many generations of policies were stored.
+func (a *Author) Generations() int { return len(a.stored) }
 
 func policyName(i int) string { return fmt.Sprintf("policy-%d", i) }
 
@@ -207,7 +243,7 @@ func (a *Author) removePolicy(ctx context.Context, name string) error {
 func (a *Author) changePolicies(ctx context.Context, name string, next policyState) error {
 	written, stays := next.specs[name]
 	_, existed := a.policies[len(a.policies)-1].specs[name]
-	object := &v1alpha1.RegistrationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: name}, Spec: written.spec}
+	object := &v1alpha1.RegistrationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: name}, Spec: written.spec}
 	if stays {
 		size, err := specSize(object)
 		if err != nil {
@@ -267,7 +303,7 @@ func (a *Author) changeList(ctx context.Context, list int, next listState) error
 	if repeated, err := a.repeats(ctx, &a.policies[len(a.policies)-1], all); repeated || err != nil {
 		return err
 	}
-	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: listNames[list]}}
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: listNames[list]}}
 	next.span = history.Span{Begin: a.timeline.Now(), End: history.Never}
 	if _, err := a.store(ctx, object, !next.stored, !states[len(states)-1].stored, func() {
 		object.Labels = listconfigmap.Labels()
@@ -306,8 +342,8 @@ func specSize(policy *v1alpha1.RegistrationPolicy) (int64, error) {
 	return int64(len(text)), err
 }
 
-// newest returns the generation of the policy that was written last.
-func (a *Author) newest() []history.Generation {
+// Newest returns the generation of the policy that was written last.
+func (a *Author) Newest() []history.Generation {
 	a.noting.Lock()
 	defer a.noting.Unlock()
 	var newest history.Generation
@@ -320,8 +356,8 @@ func (a *Author) newest() []history.Generation {
 	return []history.Generation{newest}
 }
 
-// storedSince returns the generations whose writes were sent after a moment.
-func (a *Author) storedSince(since history.Moment) []history.Generation {
+// StoredSince returns the generations whose writes were sent after a moment.
+func (a *Author) StoredSince(since history.Moment) []history.Generation {
 	a.noting.Lock()
 	defer a.noting.Unlock()
 	var generations []history.Generation
@@ -361,7 +397,7 @@ func (a *Author) store(ctx context.Context, object client.Object, remove, isNew 
 			}
 			a.uids[key] = object.GetUID()
 			return history.Generation{
-				Namespace: a.namespace, Policy: object.GetName(), UID: string(object.GetUID()), Number: object.GetGeneration(),
+				Namespace: a.Namespace, Policy: object.GetName(), UID: string(object.GetUID()), Number: object.GetGeneration(),
 			}, nil
 		}
 		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) {

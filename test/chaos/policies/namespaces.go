@@ -1,4 +1,6 @@
-package main
+// Package policies has the namespaces of a run. It changes the policies and lists in them at random, records when each
+// state was stored, and finds the versions of the rules that follow from the record.
+package policies
 
 import (
 	"fmt"
@@ -8,31 +10,32 @@ import (
 	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
-// own is the operator's own namespace. The other three are namespaces of tenants: the policies of each decide only
+// Own is the operator's own namespace. The other three are namespaces of tenants: the policies of each decide only
 // calls of one Okta source (--namespace-sources), and may take at most tenantBudget bytes (--namespace-limits). Faults
-// remove the operator's rights in withdrawn, and delete unsteady or fill it beyond its budget. leftAlone has no faults.
+// remove the operator's rights in Withdrawn, and delete Unsteady or fill it beyond its budget. LeftAlone has no faults.
 const (
-	own       = "registration"
-	withdrawn = "team-a"
-	unsteady  = "team-b"
-	leftAlone = "team-c"
+	Own       = "registration"
+	Withdrawn = "team-a"
+	Unsteady  = "team-b"
+	LeftAlone = "team-c"
 )
 
 // tenants are the namespaces of tenants. ownSources are Okta sources that belong to no tenant.
 var (
-	tenants    = []string{withdrawn, unsteady, leftAlone}
+	tenants    = []string{Withdrawn, Unsteady, LeftAlone}
 	ownSources = []string{"rulAlpha1", "rulBeta1"}
 )
 
 // tenantBudget is the memory budget of each tenant, in bytes.
 const tenantBudget = 1 << 20
 
-func namespaces() []string { return append([]string{own}, tenants...) }
+// Namespaces returns the names of all namespaces of a run.
+func Namespaces() []string { return append([]string{Own}, tenants...) }
 
 // scopeOf returns the scope of a namespace: the Okta sources whose calls its policies may decide. nil means all
 // sources.
 func scopeOf(namespace string) []string {
-	if namespace == own {
+	if namespace == Own {
 		return nil
 	}
 	return []string{fmt.Sprintf("rulTenant%d", slices.Index(tenants, namespace)+1)}
@@ -65,10 +68,10 @@ func limits() budget.Limits {
 	return limits
 }
 
-// namespaceFlags returns the operator's flags that name the namespaces, their scopes and their budgets.
-func namespaceFlags() []string {
+// Flags returns the operator's flags that name the namespaces, their scopes and their budgets.
+func Flags() []string {
 	var flags []string
-	for _, namespace := range namespaces() {
+	for _, namespace := range Namespaces() {
 		flags = append(flags, "--watch-namespaces", namespace)
 	}
 	for _, tenant := range tenants {

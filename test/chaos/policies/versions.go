@@ -1,4 +1,4 @@
-package main
+package policies
 
 import (
 	"context"
@@ -39,24 +39,25 @@ type Versions struct {
 	// deniable says for each author whether faults may cause all calls in the scope of its namespace to be denied.
 	deniable []bool
 
-	byDigest map[string]*history.Version
+	// ByDigest has the versions by their digests.
+	ByDigest map[string]*history.Version
 	vectors  map[*history.Version]vector // from which each version was compiled
-	// mixed counts versions that were never stored, and unknown has the digests without a version.
-	mixed   int
-	unknown map[string]bool
+	// Mixed counts versions that were never stored.
+	Mixed   int
+	unknown map[string]bool // the digests for which no version was found
 }
 
 // vector has the states of all namespaces in a version, in the order of Versions.authors.
 type vector []history.Part
 
-// findVersions returns the versions of a run: all that were stored, and the mixtures by which calls were answered.
-func findVersions(ctx context.Context, authors []*Author, calls []history.Call, staleness time.Duration) (*Versions, error) {
+// FindVersions returns the versions of a run: all that were stored, and the mixtures by which calls were answered.
+func FindVersions(ctx context.Context, authors []*Author, calls []history.Call, staleness time.Duration) (*Versions, error) {
 	v := &Versions{
-		authors: authors, byDigest: map[string]*history.Version{}, vectors: map[*history.Version]vector{}, unknown: map[string]bool{},
+		authors: authors, ByDigest: map[string]*history.Version{}, vectors: map[*history.Version]vector{}, unknown: map[string]bool{},
 	}
 	for _, author := range authors {
 		v.parts = append(v.parts, map[history.Part]part{})
-		v.deniable = append(v.deniable, author.namespace == withdrawn || author.namespace == unsteady)
+		v.deniable = append(v.deniable, author.Namespace == Withdrawn || author.Namespace == Unsteady)
 		for _, state := range author.policies {
 			v.moments = append(v.moments, state.span.Begin)
 		}
@@ -86,12 +87,12 @@ func findVersions(ctx context.Context, authors []*Author, calls []history.Call, 
 		if !call.Answered {
 			continue
 		}
-		if v.byDigest[call.Digest] == nil && !v.unknown[call.Digest] && len(v.unknown) < maxUnknown {
+		if v.ByDigest[call.Digest] == nil && !v.unknown[call.Digest] && len(v.unknown) < maxUnknown {
 			if err := v.search(ctx, call, answers[call.Pod], staleness); err != nil {
 				return nil, err
 			}
 		}
-		if version := v.byDigest[call.Digest]; version != nil {
+		if version := v.ByDigest[call.Digest]; version != nil {
 			answers[call.Pod] = append(answers[call.Pod], answer{call.End, v.vectors[version]})
 		} else {
 			v.unknown[call.Digest] = true
@@ -170,12 +171,12 @@ func (v *Versions) add(ctx context.Context, of vector) error {
 				known.Lists[k] = history.Unused
 			}
 		}
-		version.Parts[author.namespace] = known
+		version.Parts[author.Namespace] = known
 	}
 	digest := rules.DigestOf(policies)
-	if v.byDigest[digest] == nil {
+	if v.ByDigest[digest] == nil {
 		version.Decide = deciderOf(policies)
-		v.byDigest[digest] = version
+		v.ByDigest[digest] = version
 		v.vectors[version] = slices.Clone(of)
 	}
 	return nil
@@ -279,7 +280,7 @@ func (v *Versions) find(
 	if !try(0, differ, effort, nil) {
 		return false, nil
 	}
-	v.mixed++
+	v.Mixed++
 	return true, v.add(ctx, chosen)
 }
 
@@ -377,8 +378,8 @@ func (v *Versions) mixtures(_ int, oldest, now history.Part) []history.Part {
 	return parts
 }
 
-// namespaces returns the record of each namespace, for [history.Check].
-func (v *Versions) namespaces(ctx context.Context) (map[string]*history.Namespace, error) {
+// Namespaces returns the record of each namespace, for [history.Check].
+func (v *Versions) Namespaces(ctx context.Context) (map[string]*history.Namespace, error) {
 	all := map[string]*history.Namespace{}
 	for i, author := range v.authors {
 		namespace := &history.Namespace{Stored: map[history.Generation]int{}, InScope: inScope(author.scope)}
@@ -405,7 +406,7 @@ func (v *Versions) namespaces(ctx context.Context) (map[string]*history.Namespac
 		for generation, first := range author.stored {
 			namespace.Stored[generation] = first.state
 		}
-		all[author.namespace] = namespace
+		all[author.Namespace] = namespace
 	}
 	return all, nil
 }
