@@ -319,12 +319,12 @@ func (f *Faults) damage(target *fleet.Pod, variant int) error {
 	return err
 }
 
-// restartAlone restarts a container that cannot reach the API server.
+// restartAlone restarts a container while it cannot reach the API server, with its stored snapshot intact or damaged.
 func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fleet.Pod) error {
 	release := target.Hold()
 	target.Line.Cut()
 	target.End()
-	// There is no file if the replica has never read one of its namespaces: it then stores no snapshot.
+	// stored is 0 if the replica has never read one of its namespaces: it then stores no snapshot.
 	stored, err := target.Volume.Damage(func(content []byte) []byte { return content })
 	if step.Fault == script.CorruptAlone {
 		err = errors.Join(err, f.damage(target, step.Variant))

@@ -131,7 +131,7 @@ func (f *Faults) takeRights(ctx context.Context, step script.Step, author *polic
 	return errors.Join(err, f.awaitHealthy(ctx), f.awaitReadyEdits(ctx, late), f.bind(ctx, author.Namespace))
 }
 
-// killOne kills a replica as soon as no other has a fault.
+// killOne kills the replica that number selects, as soon as no other replica has a fault.
 func (f *Faults) killOne(ctx context.Context, number int) error {
 	f.hitting.Lock()
 	defer f.hitting.Unlock()

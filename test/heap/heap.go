@@ -22,8 +22,8 @@ func inUse() int {
 	return int(stats.HeapAlloc)
 }
 
-// Check fails the test if the measured bytes are more than the estimate, or if the estimate is more than most times the
-// measured bytes.
+// Check fails the test if the estimate of a size in bytes is less than the measured size, or more than the measured
+// size multiplied by most.
 func Check(t *testing.T, what string, estimate, measured int, most float64) {
 	t.Helper()
 	const slack = 32 << 10 // bytes, for the test itself and for the rounding of allocations

@@ -91,7 +91,6 @@ func (s Step) String() string {
 	return fmt.Sprintf("%s target %d, lasts %s, after %s", s.Fault, s.Target, s.Duration, s.Delay)
 }
 
-// durationRange is a range of durations.
 type durationRange struct{ shortest, longest time.Duration }
 
 // The faults with their durations. Each round makes every fault of a set once, in random order.
@@ -156,17 +155,17 @@ func Replicas(seed uint64, only ...Fault) iter.Seq[Step] {
 	return generate(seed, 1, replicaFaults, longFaults, replicaRest, only)
 }
 
-// Plane returns an endless sequence of faults of the control plane, see Replicas.
+// Plane returns an endless sequence of faults of the control plane, see [Replicas].
 func Plane(seed uint64, only ...Fault) iter.Seq[Step] {
 	return generate(seed, 2, planeFaults, nil, planeRest, only)
 }
 
-// Rights returns an endless sequence of faults of a tenant's rights, see Replicas.
+// Rights returns an endless sequence of faults of the operator's rights in a tenant's namespace, see [Replicas].
 func Rights(seed uint64, only ...Fault) iter.Seq[Step] {
 	return generate(seed, 4, rightsFaults, nil, tenantRest, only)
 }
 
-// Tenants returns an endless sequence of the other faults of a tenant, see Replicas.
+// Tenants returns an endless sequence of the other faults of a tenant, see [Replicas].
 func Tenants(seed uint64, only ...Fault) iter.Seq[Step] {
 	return generate(seed, 5, tenantFaults, nil, tenantRest, only)
 }
