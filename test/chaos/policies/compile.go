@@ -1,4 +1,4 @@
-package main
+package policies
 
 import (
 	"context"
@@ -26,19 +26,19 @@ type compiler struct {
 	namespace string
 	reader    *policyfile.Offline
 	lists     *publish.Lists
-	read      map[string]rules.Policy // without their lists, by name and number of the change
-	compiled  map[string]*rules.Compiled
-	denied    *rules.Compiled
+	read      map[string]rules.Policy    // policies without the entries of their lists, by name and writtenSpec.number
+	compiled  map[string]*rules.Compiled // by name, writtenSpec.number and digests of the lists
+	denied    *rules.Compiled            // denies all calls in the namespace's scope
 }
 
-// part is the part of a namespace in the rules: its policies, sorted by name, or a policy that denies all calls in its
-// scope.
+// part is what one namespace contributes to the rules: its policies, sorted by name, or one policy that denies all
+// calls in the namespace's scope.
 type part struct {
 	policies []*rules.Compiled
 	denied   bool
-	// uses says which of the lists the policies name.
+	// uses says for each list in listNames whether a policy names it.
 	uses [history.ListCount]bool
-	// digest identifies the part within its namespace.
+	// digest is equal for two parts of a namespace if they decide all calls by equal policies.
 	digest string
 }
 
@@ -63,7 +63,7 @@ func (c *compiler) denyAll() part {
 	return part{policies: []*rules.Compiled{c.denied}, denied: true, digest: rules.DigestOf([]*rules.Compiled{c.denied})}
 }
 
-// compile returns the part of a state of the policies with states of the lists.
+// compile returns what the namespace contributes to the rules if its policies and lists are stored in the given states.
 func (c *compiler) compile(ctx context.Context, policies *policyState, lists lists) (part, error) {
 	var sizes []int64
 	var read []rules.Policy
@@ -99,7 +99,7 @@ func (c *compiler) compile(ctx context.Context, policies *policyState, lists lis
 	return compiled, nil
 }
 
-// readPolicy returns a policy without its lists.
+// readPolicy converts a stored spec to a policy. The policy names its lists, but does not have their entries.
 func (c *compiler) readPolicy(ctx context.Context, name string, written writtenSpec) (rules.Policy, error) {
 	key := fmt.Sprint(name, " ", written.number)
 	if policy, known := c.read[key]; known {
@@ -123,7 +123,8 @@ func (c *compiler) readPolicy(ctx context.Context, name string, written writtenS
 	return read[0].Policy, nil
 }
 
-// compilePolicy compiles the part of a policy within the scope of its namespace. It returns nil if there is none.
+// compilePolicy compiles a policy, restricted to the scope of its namespace. It returns nil if the policy names only
+// sources outside of the scope.
 func (c *compiler) compilePolicy(policy *rules.Policy, number int) *rules.Compiled {
 	identity := []any{policy.Name, number}
 	for _, uses := range [][]rules.ListUse{policy.Allow.Lists, policy.Deny.Lists} {
@@ -147,7 +148,7 @@ func (c *compiler) compilePolicy(policy *rules.Policy, number int) *rules.Compil
 	return compiled
 }
 
-// storedLists gives the operator's list code access to states of lists.
+// storedLists are recorded states of lists, as [publish.Lists] reads them in place of ConfigMaps in the API server.
 type storedLists struct {
 	namespace string
 	lists     lists

@@ -1,4 +1,4 @@
-package main
+package policies
 
 import (
 	"context"
@@ -25,13 +25,14 @@ import (
 
 const (
 	// ownPolicies and tenantPolicies are the maximum numbers of policies in a namespace. The first policy always exists
-	// and uses both lists, so that every state has its own digest.
+	// and uses both lists, so that the rules have another digest after every change.
 	ownPolicies, tenantPolicies = 7, 3
 	// minPause and maxPause limit the pause between two changes.
 	minPause, maxPause = 50 * time.Millisecond, 1500 * time.Millisecond
 	// One in longPauseEvery pauses is longPause, in which a generation can come into force everywhere.
 	longPauseEvery, longPause = 6, 5 * time.Second
-	// afterDoubt is the wait after a write with a lost response, in which a pending request may still be carried out.
+	// afterDoubt is the wait after a write whose response was lost. In that time, the API server may still carry out an
+	// earlier attempt.
 	afterDoubt = time.Second
 	// apiTimeout is the timeout of one API request, and apiRetry the pause before the next attempt.
 	apiTimeout, apiRetry = 3 * time.Second, 200 * time.Millisecond
@@ -60,20 +61,23 @@ type writtenSpec struct {
 	size   int64
 }
 
-// Author changes the policies and lists of a namespace, and records what it stored when. Nothing else writes them.
+// Author changes the policies and lists of a namespace, and records when each of their states was stored. No other code
+// writes them.
 type Author struct {
-	client    client.Client
-	timeline  *fleet.Timeline
-	namespace string
-	scope     []string // the sources to which the namespace is bounded; nil means all
-	names     int      // of policies
-	chance    *rand.Rand
-	compiler  *compiler
+	// Namespace is the name of the namespace.
+	Namespace string
+
+	client   client.Client
+	timeline *fleet.Timeline
+	scope    []string // see scopeOf
+	names    int      // the maximum number of policies
+	chance   *rand.Rand
+	compiler *compiler
 
 	mu       sync.Mutex // held while anything is changed
 	policies []policyState
 	lists    [history.ListCount][]listState
-	known    map[string]bool // digests of the states
+	known    map[string]bool // digests of all states so far
 	changes  int
 	doubts   int                  // changes with a lost or failed response
 	uids     map[string]types.UID // of stored objects, by type and name
@@ -82,42 +86,43 @@ type Author struct {
 	stored map[history.Generation]firstStored
 }
 
-// firstStored is the first state of the policies that contains a generation, and the time at which its write was sent.
+// firstStored is the first state, an index in Author.policies, that contains a generation of a policy. begin is when
+// its write was sent.
 type firstStored struct {
 	state int
 	begin history.Moment
 }
 
-// newAuthor returns the author of a namespace, which must exist without policies and lists.
-func newAuthor(c client.Client, timeline *fleet.Timeline, namespace string, seed uint64) (*Author, error) {
+// NewAuthor returns the author of a namespace, which must exist without policies and lists.
+func NewAuthor(c client.Client, timeline *fleet.Timeline, namespace string, seed uint64) (*Author, error) {
 	compiler, err := newCompiler(namespace)
 	if err != nil {
 		return nil, err
 	}
 	a := &Author{
-		client: c, timeline: timeline, namespace: namespace, scope: scopeOf(namespace), names: tenantPolicies, compiler: compiler,
+		client: c, timeline: timeline, Namespace: namespace, scope: scopeOf(namespace), names: tenantPolicies, compiler: compiler,
 		known: map[string]bool{}, uids: map[string]types.UID{}, stored: map[history.Generation]firstStored{},
 		policies: []policyState{{specs: map[string]writtenSpec{}, span: history.Span{End: history.Never}}},
 	}
 	for i := range a.lists {
 		a.lists[i] = []listState{{span: history.Span{End: history.Never}}}
 	}
-	if namespace == own {
+	if namespace == Own {
 		a.names = ownPolicies
 	}
-	stream := slices.Index(namespaces(), namespace) // each author has its own stream of random numbers
+	stream := slices.Index(Namespaces(), namespace) // each author has its own stream of random numbers
 	a.chance = rand.New(rand.NewPCG(seed, authorStream+uint64(stream)))
 	return a, nil
 }
 
-// authorStream is the first stream of random numbers of authors. The script uses lower ones.
+// authorStream is the first stream of random numbers of authors. Package script uses lower ones.
 const authorStream = 10
 
 // Run makes changes until ctx ends. It completes the last change, however long that takes.
 func (a *Author) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		var pause time.Duration
-		if err := a.exclusively(func() error {
+		if err := a.Exclusively(func() error {
 			if pause = minPause + time.Duration(a.chance.Int64N(int64(maxPause-minPause))); a.chance.IntN(longPauseEvery) == 0 {
 				pause = longPause
 			}
@@ -125,20 +130,20 @@ func (a *Author) Run(ctx context.Context) error {
 		}); err != nil {
 			return err
 		}
-		sleep(ctx, pause)
+		fleet.Sleep(ctx, pause)
 	}
 	return nil
 }
 
-// exclusively calls change while no other change is made.
-func (a *Author) exclusively(change func() error) error {
+// Exclusively calls change while the author makes no other change.
+func (a *Author) Exclusively(change func() error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return change()
 }
 
-// fill stores the initial policies and lists.
-func (a *Author) fill(ctx context.Context) error {
+// Fill stores the initial policies and lists.
+func (a *Author) Fill(ctx context.Context) error {
 	for i := range listNames {
 		if err := a.writeList(ctx, i); err != nil {
 			return err
@@ -151,6 +156,40 @@ func (a *Author) fill(ctx context.Context) error {
 	}
 	return nil
 }
+
+// WriteFirst gives the first policy a new spec, so that the following states are unique. Otherwise changePolicies would
+// skip deletions that lead to an earlier state. It must be called within Exclusively.
+func (a *Author) WriteFirst(ctx context.Context) error { return a.writePolicy(ctx, policyName(0)) }
+
+// Removals returns a function for each policy and list, which removes it. They must be called within Exclusively.
+func (a *Author) Removals(ctx context.Context) []func() error {
+	var all []func() error
+	for i := range a.names {
+		all = append(all, func() error { return a.removePolicy(ctx, policyName(i)) })
+	}
+	for i := range listNames {
+		all = append(all, func() error { return a.removeList(ctx, i) })
+	}
+	return all
+}
+
+// Writes returns a function for each policy and list, which stores a random one. They must be called within Exclusively.
+func (a *Author) Writes(ctx context.Context) []func() error {
+	var all []func() error
+	for i := range a.names {
+		all = append(all, func() error { return a.writePolicy(ctx, policyName(i)) })
+	}
+	for i := range listNames {
+		all = append(all, func() error { return a.writeList(ctx, i) })
+	}
+	return all
+}
+
+// Doubts returns how many writes had a lost or failed response.
+func (a *Author) Doubts() int { return a.doubts }
+
+// Generations returns how many generations of policies were stored.
+func (a *Author) Generations() int { return len(a.stored) }
 
 func policyName(i int) string { return fmt.Sprintf("policy-%d", i) }
 
@@ -171,13 +210,13 @@ func (a *Author) change(ctx context.Context) error {
 	return a.writePolicy(ctx, policyName(i))
 }
 
-// writePolicy gives a policy a new spec, which is unique in the namespace.
+// writePolicy stores a random spec for a policy. The spec is unique in the namespace.
 func (a *Author) writePolicy(ctx context.Context, name string) error {
 	a.changes++
 	return a.putPolicy(ctx, name, randomSpec(a.chance, a.scope, name == policyName(0), a.changes))
 }
 
-// writeList gives a list a new text.
+// writeList stores a random text for a list. The text is unique in the run.
 func (a *Author) writeList(ctx context.Context, list int) error {
 	a.changes++
 	return a.putList(ctx, list, randomList(a.chance, a.changes))
@@ -198,12 +237,13 @@ func (a *Author) removePolicy(ctx context.Context, name string) error {
 	return a.changePolicies(ctx, name, next)
 }
 
-// changePolicies stores the next state of the policies, which differs in the policy with that name. It skips a state
-// that existed before, because the age of an answer by it would be ambiguous.
+// changePolicies stores the next state of the policies, which differs from the current one in the policy with that
+// name. It does nothing if the rules would be the same as in an earlier state: the digest of an answer would then not
+// tell by which of the two states it was given.
 func (a *Author) changePolicies(ctx context.Context, name string, next policyState) error {
 	written, stays := next.specs[name]
 	_, existed := a.policies[len(a.policies)-1].specs[name]
-	object := &v1alpha1.RegistrationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: name}, Spec: written.spec}
+	object := &v1alpha1.RegistrationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: name}, Spec: written.spec}
 	if stays {
 		size, err := specSize(object)
 		if err != nil {
@@ -255,14 +295,15 @@ func (a *Author) newestLists() lists {
 	return newest
 }
 
-// changeList is changePolicies for a list.
+// changeList stores the next state of a list. Like changePolicies, it does nothing if the rules would be the same as in
+// an earlier state.
 func (a *Author) changeList(ctx context.Context, list int, next listState) error {
 	states, all := a.lists[list], a.newestLists()
 	all[list] = &next
 	if repeated, err := a.repeats(ctx, &a.policies[len(a.policies)-1], all); repeated || err != nil {
 		return err
 	}
-	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: listNames[list]}}
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: listNames[list]}}
 	next.span = history.Span{Begin: a.timeline.Now(), End: history.Never}
 	if _, err := a.store(ctx, object, !next.stored, !states[len(states)-1].stored, func() {
 		object.Labels = listconfigmap.Labels()
@@ -275,8 +316,8 @@ func (a *Author) changeList(ctx context.Context, list int, next listState) error
 	return nil
 }
 
-// repeats reports whether an earlier state had the same rules, and records the rules. It returns false for a namespace
-// that is being deleted or created, which has no first policy, and for one beyond its budget: their rules always
+// repeats reports whether an earlier state had the same rules, and records their digest. It returns false for a
+// namespace that is being deleted or created, which has no first policy, and for one beyond its budget: their rules may
 // repeat.
 func (a *Author) repeats(ctx context.Context, policies *policyState, lists lists) (bool, error) {
 	if _, stays := policies.specs[policyName(0)]; !stays {
@@ -301,8 +342,8 @@ func specSize(policy *v1alpha1.RegistrationPolicy) (int64, error) {
 	return int64(len(text)), err
 }
 
-// newest returns the generation of the last write.
-func (a *Author) newest() []history.Generation {
+// Newest returns the generation of the policy that was written last.
+func (a *Author) Newest() []history.Generation {
 	a.noting.Lock()
 	defer a.noting.Unlock()
 	var newest history.Generation
@@ -315,8 +356,8 @@ func (a *Author) newest() []history.Generation {
 	return []history.Generation{newest}
 }
 
-// storedSince returns the generations whose writes were sent after a moment.
-func (a *Author) storedSince(since history.Moment) []history.Generation {
+// StoredSince returns the generations whose writes were sent after a moment.
+func (a *Author) StoredSince(since history.Moment) []history.Generation {
 	a.noting.Lock()
 	defer a.noting.Unlock()
 	var generations []history.Generation
@@ -328,9 +369,9 @@ func (a *Author) storedSince(since history.Moment) []history.Generation {
 	return generations
 }
 
-// store writes an object as set makes it, or removes it, and returns when the result is certain. A repeated attempt
-// cannot write twice, because each write names the version that it replaces. isNew says that the object does not exist
-// yet, as far as known.
+// store writes an object with the content that set gives it, or removes it. It returns when it is certain that the
+// write is stored. A repeated attempt cannot write twice, because each write names the resourceVersion that it
+// replaces. isNew says that the last state did not have the object.
 func (a *Author) store(ctx context.Context, object client.Object, remove, isNew bool, set func()) (history.Generation, error) {
 	doubt, key := false, fmt.Sprintf("%T %s", object, object.GetName())
 	for {
@@ -356,13 +397,13 @@ func (a *Author) store(ctx context.Context, object client.Object, remove, isNew 
 			}
 			a.uids[key] = object.GetUID()
 			return history.Generation{
-				Namespace: a.namespace, Policy: object.GetName(), UID: string(object.GetUID()), Number: object.GetGeneration(),
+				Namespace: a.Namespace, Policy: object.GetName(), UID: string(object.GetUID()), Number: object.GetGeneration(),
 			}, nil
 		}
 		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) {
 			return history.Generation{}, fmt.Errorf("store %s: %w", object.GetName(), err)
 		}
-		doubt = doubt || !apierrors.IsConflict(err) // a conflict is certain: the operator wrote the status in between
+		doubt = doubt || !apierrors.IsConflict(err) // after a conflict, nothing is stored: the operator wrote the status in between
 		time.Sleep(apiRetry)
 	}
 }
@@ -401,7 +442,7 @@ func (a *Author) storeOnce(ctx context.Context, object client.Object, remove boo
 	return err == nil, err
 }
 
-// same reports whether spec and data of two objects are equal.
+// same reports whether two objects have equal spec and data.
 func same(stored, wanted map[string]any) bool {
 	for _, member := range []string{"spec", "data"} {
 		if fmt.Sprint(stored[member]) != fmt.Sprint(wanted[member]) {

@@ -1,4 +1,4 @@
-package main
+package policies
 
 import (
 	"fmt"
@@ -12,13 +12,14 @@ import (
 	"registrationpolicy.dev/operator/test/chaos/history"
 )
 
-// madeUpAuthors returns authors that have written a policy and a list every second, without an API server.
+// madeUpAuthors returns authors whose record says that they wrote a policy and both lists every second. It needs no API
+// server.
 func madeUpAuthors(t *testing.T) []*Author {
 	t.Helper()
 	const changes = 20
 	var authors []*Author
-	for _, namespace := range namespaces() {
-		author, err := newAuthor(nil, fleet.NewTimeline(), namespace, 1)
+	for _, namespace := range Namespaces() {
+		author, err := NewAuthor(nil, fleet.NewTimeline(), namespace, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +47,7 @@ func digestAt(t *testing.T, authors []*Author, parts map[string]history.Part) st
 	t.Helper()
 	var policies []*rules.Compiled
 	for _, author := range authors {
-		of := parts[author.namespace]
+		of := parts[author.Namespace]
 		if of.Denied {
 			policies = append(policies, author.compiler.denyAll().policies...)
 			continue
@@ -67,29 +68,29 @@ func TestTheRulesOfAnAnswerAreFoundByTheirDigest(t *testing.T) {
 		return history.Part{Policies: policies, Lists: [history.ListCount]int(lists)}
 	}
 	for sentence, parts := range map[string]map[string]history.Part{
-		"all of one moment":     {own: at(newest, newest, newest), withdrawn: at(newest, newest, newest), unsteady: at(newest, newest, newest)},
-		"a list that is behind": {own: at(newest, newest-1, newest), withdrawn: at(newest, newest, newest), unsteady: at(newest, newest, newest)},
+		"all of one moment":     {Own: at(newest, newest, newest), Withdrawn: at(newest, newest, newest), Unsteady: at(newest, newest, newest)},
+		"a list that is behind": {Own: at(newest, newest-1, newest), Withdrawn: at(newest, newest, newest), Unsteady: at(newest, newest, newest)},
 		"a namespace that is behind, and another that was never read": {
-			own: at(newest, newest, newest), withdrawn: at(newest-1, newest, newest), unsteady: {Denied: true},
+			Own: at(newest, newest, newest), Withdrawn: at(newest-1, newest, newest), Unsteady: {Denied: true},
 		},
 		"a namespace that is behind by several changes": {
-			own: at(newest, newest, newest), withdrawn: at(newest-2, newest-2, newest-2), unsteady: at(newest, newest, newest),
+			Own: at(newest, newest, newest), Withdrawn: at(newest-2, newest-2, newest-2), Unsteady: at(newest, newest, newest),
 		},
 		"one that could not be read for long, whose policies were read first": {
-			own: at(newest, newest, newest), withdrawn: at(newest, newest, newest-1), unsteady: at(newest, newest, newest),
+			Own: at(newest, newest, newest), Withdrawn: at(newest, newest, newest-1), Unsteady: at(newest, newest, newest),
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			authors := madeUpAuthors(t)
-			parts[leftAlone] = at(newest, newest, newest)
+			parts[LeftAlone] = at(newest, newest, newest)
 			call := history.Call{
 				Answered: true, LastBegin: newest*time.Second + 1, End: newest*time.Second + 2, Digest: digestAt(t, authors, parts), Pod: "pod",
 			}
-			versions, err := findVersions(t.Context(), authors, []history.Call{call}, time.Minute)
+			versions, err := FindVersions(t.Context(), authors, []history.Call{call}, time.Minute)
 			if err != nil {
 				t.Fatal(err)
 			}
-			version := versions.byDigest[call.Digest]
+			version := versions.ByDigest[call.Digest]
 			if version == nil {
 				t.Fatal("not found")
 			}
@@ -109,24 +110,25 @@ func TestAListThatNoPolicyNamesMakesNoDifference(t *testing.T) {
 		spec.spec.Allow.Lists, spec.spec.Deny = nil, nil
 		authors[0].policies[i].specs[policyName(0)] = spec
 	}
-	versions, err := findVersions(t.Context(), authors, nil, time.Minute)
+	versions, err := FindVersions(t.Context(), authors, nil, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, version := range versions.byDigest {
-		if got := version.Parts[own].Lists; got != [history.ListCount]int{history.Unused, history.Unused} {
+	for _, version := range versions.ByDigest {
+		if got := version.Parts[Own].Lists; got != [history.ListCount]int{history.Unused, history.Unused} {
 			t.Fatalf("lists %v of policies that name none", got)
 		}
 	}
 }
 
-// What was last read of a namespace stays in force while others go on: the replica's own earlier answers lead there.
+// While a namespace is unreadable, its last read state stays in force and other namespaces change. The search finds
+// such a version from the replica's earlier answers.
 func TestTheRulesOfANamespaceThatIsLongUnreadableAreFound(t *testing.T) {
 	authors := madeUpAuthors(t)
 	var calls []history.Call
-	parts := map[string]history.Part{withdrawn: {Policies: 2, Lists: [history.ListCount]int{2, 2}}}
+	parts := map[string]history.Part{Withdrawn: {Policies: 2, Lists: [history.ListCount]int{2, 2}}}
 	for second := 2; second < 18; second++ {
-		for _, namespace := range []string{own, unsteady, leftAlone} {
+		for _, namespace := range []string{Own, Unsteady, LeftAlone} {
 			parts[namespace] = history.Part{Policies: second, Lists: [history.ListCount]int{second, second}}
 		}
 		moment := history.Moment(second)*time.Second + time.Millisecond
@@ -134,23 +136,23 @@ func TestTheRulesOfANamespaceThatIsLongUnreadableAreFound(t *testing.T) {
 			Answered: true, LastBegin: moment, End: moment, Digest: digestAt(t, authors, parts), Pod: "pod",
 		})
 	}
-	versions, err := findVersions(t.Context(), authors, calls, time.Minute)
+	versions, err := FindVersions(t.Context(), authors, calls, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, call := range calls {
-		if version := versions.byDigest[call.Digest]; version == nil || version.Parts[withdrawn] != parts[withdrawn] {
+		if version := versions.ByDigest[call.Digest]; version == nil || version.Parts[Withdrawn] != parts[Withdrawn] {
 			t.Errorf("call %d: %+v", i, version)
 		}
 	}
 }
 
-// The policies of a namespace were read while its lists could not be, and these much later.
+// A replica read the policies of a namespace while it could not read the lists, and the lists much later.
 func TestTheRulesOfANamespaceThatWasReadInTwoPartsAreFound(t *testing.T) {
 	authors := madeUpAuthors(t)
 	parts := func(second int, of history.Part) map[string]history.Part {
-		all := map[string]history.Part{withdrawn: of}
-		for _, namespace := range []string{own, unsteady, leftAlone} {
+		all := map[string]history.Part{Withdrawn: of}
+		for _, namespace := range []string{Own, Unsteady, LeftAlone} {
 			all[namespace] = history.Part{Policies: second, Lists: [history.ListCount]int{second, second}}
 		}
 		return all
@@ -162,21 +164,21 @@ func TestTheRulesOfANamespaceThatWasReadInTwoPartsAreFound(t *testing.T) {
 	const later = 18
 	apart := history.Part{Policies: 5, Lists: [history.ListCount]int{later, later}}
 	calls := []history.Call{call(4, parts(4, history.Part{Denied: true})), call(later, parts(later, apart))}
-	versions, err := findVersions(t.Context(), authors, calls, time.Minute)
+	versions, err := FindVersions(t.Context(), authors, calls, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if version := versions.byDigest[calls[1].Digest]; version == nil || version.Parts[withdrawn] != apart {
+	if version := versions.ByDigest[calls[1].Digest]; version == nil || version.Parts[Withdrawn] != apart {
 		t.Errorf("found %+v, want %+v", version, apart)
 	}
 }
 
-// While a flood is taken away, a replica that was behind comes by a state of long ago, and something else has changed
-// as well.
+// While the policies of a flood are removed one by one, a replica that is behind has a state from long ago, and another
+// namespace has changed as well.
 func TestAStateOfLongAgoIsFoundBesideAnotherChange(t *testing.T) {
 	authors := madeUpAuthors(t)
 	parts := map[string]history.Part{}
-	for _, namespace := range namespaces() {
+	for _, namespace := range Namespaces() {
 		parts[namespace] = history.Part{Policies: 1, Lists: [history.ListCount]int{1, 1}}
 	}
 	call := func(second int) history.Call {
@@ -184,29 +186,29 @@ func TestAStateOfLongAgoIsFoundBesideAnotherChange(t *testing.T) {
 		return history.Call{Answered: true, LastBegin: moment, End: moment, Digest: digestAt(t, authors, parts), Pod: "pod"}
 	}
 	calls := []history.Call{call(1)}
-	parts[unsteady] = history.Part{Policies: 4, Lists: [history.ListCount]int{4, 4}}
-	parts[own] = history.Part{Policies: 18, Lists: [history.ListCount]int{18, 18}}
+	parts[Unsteady] = history.Part{Policies: 4, Lists: [history.ListCount]int{4, 4}}
+	parts[Own] = history.Part{Policies: 18, Lists: [history.ListCount]int{18, 18}}
 	calls = append(calls, call(18))
-	versions, err := findVersions(t.Context(), authors, calls, time.Minute)
+	versions, err := FindVersions(t.Context(), authors, calls, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if version := versions.byDigest[calls[1].Digest]; version == nil || version.Parts[unsteady] != parts[unsteady] {
+	if version := versions.ByDigest[calls[1].Digest]; version == nil || version.Parts[Unsteady] != parts[Unsteady] {
 		t.Errorf("found %+v", version)
 	}
 }
 
-// A replica that catches up publishes several versions within milliseconds: a call that is answered by an earlier one
-// may end after a call that is answered by a later one.
+// A replica that catches up publishes several versions within milliseconds. So a call that is answered by an earlier
+// version may end after a call that is answered by a later one.
 func TestAnAnswerByAnEarlierVersionIsFoundAfterAnOverlappingAnswerByALaterOne(t *testing.T) {
 	authors := madeUpAuthors(t)
 	parts := func(unsteadyAt, ownAt int) map[string]history.Part {
 		all := map[string]history.Part{}
-		for _, namespace := range namespaces() {
+		for _, namespace := range Namespaces() {
 			all[namespace] = history.Part{Policies: 1, Lists: [history.ListCount]int{1, 1}}
 		}
-		all[unsteady] = history.Part{Policies: unsteadyAt, Lists: [history.ListCount]int{unsteadyAt, unsteadyAt}}
-		all[own] = history.Part{Policies: ownAt, Lists: [history.ListCount]int{ownAt, ownAt}}
+		all[Unsteady] = history.Part{Policies: unsteadyAt, Lists: [history.ListCount]int{unsteadyAt, unsteadyAt}}
+		all[Own] = history.Part{Policies: ownAt, Lists: [history.ListCount]int{ownAt, ownAt}}
 		return all
 	}
 	const now = 18*time.Second + time.Millisecond
@@ -220,11 +222,11 @@ func TestAnAnswerByAnEarlierVersionIsFoundAfterAnOverlappingAnswerByALaterOne(t 
 		call(now, now+3*time.Millisecond, earlier),
 		call(now, now+4*time.Millisecond, parts(5, 18)),
 	}
-	versions, err := findVersions(t.Context(), authors, calls, time.Second)
+	versions, err := FindVersions(t.Context(), authors, calls, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if version := versions.byDigest[calls[2].Digest]; version == nil || version.Parts[unsteady] != earlier[unsteady] {
+	if version := versions.ByDigest[calls[2].Digest]; version == nil || version.Parts[Unsteady] != earlier[Unsteady] {
 		t.Errorf("found %+v", version)
 	}
 }

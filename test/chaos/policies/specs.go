@@ -1,4 +1,4 @@
-package main
+package policies
 
 import (
 	"fmt"
@@ -16,7 +16,8 @@ var (
 	listNames = []string{"list-a", "list-b"}
 )
 
-// allowList and denyList are the indexes of a namespace's lists: policies allow by one and deny by the other.
+// allowList and denyList are indexes in listNames: policies allow the entries of the first list, and deny those of the
+// second.
 const allowList, denyList = 0, 1
 
 func pick[T any](chance *rand.Rand, from []T) T { return from[chance.IntN(len(from))] }
@@ -28,8 +29,9 @@ func pickSome[T any](chance *rand.Rand, from []T, limit int) []T {
 	return shuffled[:1+chance.IntN(min(limit, len(shuffled)))]
 }
 
-// randomSpec returns a spec that is unique in its namespace, because its message has the number. In a namespace with a
-// scope, most specs name the whole scope, as an accepted policy must. A few name no sources.
+// randomSpec returns a spec that is unique in its namespace, because its message has the number. If scope is not nil,
+// most specs name exactly the Okta sources in it. A few name no sources: the operator restricts them to the scope, and
+// sets Accepted to False.
 func randomSpec(chance *rand.Rand, scope []string, bothLists bool, number int) v1alpha1.RegistrationPolicySpec {
 	one := func(in int) bool { return chance.IntN(in) == 0 }
 	spec := v1alpha1.RegistrationPolicySpec{Mode: v1alpha1.ModeEnforce, Message: v1alpha1.Message(fmt.Sprintf("Change %d.", number))}
@@ -78,7 +80,8 @@ func randomSpec(chance *rand.Rand, scope []string, bothLists bool, number int) v
 	return spec
 }
 
-// floodSpec returns a small spec that is unique in its namespace.
+// floodSpec returns the spec of one of many small policies that together exceed a budget. It is unique in its
+// namespace.
 func floodSpec(scope []string, number int) v1alpha1.RegistrationPolicySpec {
 	return v1alpha1.RegistrationPolicySpec{
 		Mode: v1alpha1.ModeEnforce, Message: v1alpha1.Message(fmt.Sprintf("Change %d.", number)),

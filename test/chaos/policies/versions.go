@@ -1,4 +1,4 @@
-package main
+package policies
 
 import (
 	"context"
@@ -13,48 +13,51 @@ import (
 const (
 	// maxUnknown is the number of unknown digests after which the search stops, because the run has failed anyway.
 	maxUnknown = 5
-	// nearMoments is the number of moments before a call from which a search starts.
+	// nearMoments is the number of writes before a call that a search starts from.
 	nearMoments = 30
-	// slack is how many changes a namespace may be behind the replica's last answer: versions with the same digest may
-	// differ in a list that no policy uses.
+	// A search also tries the last slack states before those of the replica's last answer. That answer's recorded
+	// version may be newer than the replica's, because versions that differ in a list that no policy uses have the same
+	// digest.
 	slack = 3
-	// maxListDistance limits the distance, in changes, of a list in a mixture from its oldest or its current state.
-	// maxPolicyDistance is the same for policies: a flood makes hundreds of states.
+	// maxListDistance limits how many changes the state of a list in a mixture is from the oldest or from the current
+	// state, whichever is nearer. maxPolicyDistance is the same for policies, of which a flood makes hundreds of
+	// states.
 	maxListDistance, maxPolicyDistance = 12, 300
-	// maxStates limits the states of a namespace that are tried.
+	// maxStates limits how many states of a namespace a search tries.
 	maxStates = 4000
 )
 
 // Versions finds the version of the rules for the digest of each answer. A replica reads policies, lists and namespaces
-// separately. So it may have a newer state of one with an older state of another for a moment, and as long as a
-// namespace is unreadable.
+// separately. So it may for a moment, or as long as a namespace is unreadable, have a newer state of one with an older
+// state of another. Such a mixture is a version that was never stored.
 type Versions struct {
-	authors []*Author // by namespace
-	moments []history.Moment
-	parts   []map[history.Part]part // of each author
-	// stored are the states of each namespace that were stored, oldest first.
+	authors []*Author               // one for each namespace; slices below have the same indexes
+	moments []history.Moment        // when each write was sent, sorted
+	parts   []map[history.Part]part // the results of part, for each author
+	// stored has for each author the states that its namespace had, oldest first.
 	stored [][]history.Part
-	// deniable says for each namespace whether all calls in its scope may be denied.
+	// deniable says for each author whether faults may cause all calls in the scope of its namespace to be denied.
 	deniable []bool
 
-	byDigest map[string]*history.Version
-	vectors  map[*history.Version]vector
-	// mixed counts versions that were never stored, and unknown has the digests without a version.
-	mixed   int
-	unknown map[string]bool
+	// ByDigest has the versions by their digests.
+	ByDigest map[string]*history.Version
+	vectors  map[*history.Version]vector // from which each version was compiled
+	// Mixed counts versions that were never stored.
+	Mixed   int
+	unknown map[string]bool // the digests for which no version was found
 }
 
-// vector has the part of each author's namespace.
+// vector has the states of all namespaces in a version, in the order of Versions.authors.
 type vector []history.Part
 
-// findVersions returns the versions of a run: all that were stored, and mixtures by which calls were answered.
-func findVersions(ctx context.Context, authors []*Author, calls []history.Call, staleness time.Duration) (*Versions, error) {
+// FindVersions returns the versions of a run: all that were stored, and the mixtures by which calls were answered.
+func FindVersions(ctx context.Context, authors []*Author, calls []history.Call, staleness time.Duration) (*Versions, error) {
 	v := &Versions{
-		authors: authors, byDigest: map[string]*history.Version{}, vectors: map[*history.Version]vector{}, unknown: map[string]bool{},
+		authors: authors, ByDigest: map[string]*history.Version{}, vectors: map[*history.Version]vector{}, unknown: map[string]bool{},
 	}
 	for _, author := range authors {
 		v.parts = append(v.parts, map[history.Part]part{})
-		v.deniable = append(v.deniable, author.namespace == withdrawn || author.namespace == unsteady)
+		v.deniable = append(v.deniable, author.Namespace == Withdrawn || author.Namespace == Unsteady)
 		for _, state := range author.policies {
 			v.moments = append(v.moments, state.span.Begin)
 		}
@@ -84,12 +87,12 @@ func findVersions(ctx context.Context, authors []*Author, calls []history.Call, 
 		if !call.Answered {
 			continue
 		}
-		if v.byDigest[call.Digest] == nil && !v.unknown[call.Digest] && len(v.unknown) < maxUnknown {
+		if v.ByDigest[call.Digest] == nil && !v.unknown[call.Digest] && len(v.unknown) < maxUnknown {
 			if err := v.search(ctx, call, answers[call.Pod], staleness); err != nil {
 				return nil, err
 			}
 		}
-		if version := v.byDigest[call.Digest]; version != nil {
+		if version := v.ByDigest[call.Digest]; version != nil {
 			answers[call.Pod] = append(answers[call.Pod], answer{call.End, v.vectors[version]})
 		} else {
 			v.unknown[call.Digest] = true
@@ -98,7 +101,7 @@ func findVersions(ctx context.Context, authors []*Author, calls []history.Call, 
 	return v, nil
 }
 
-// answer is when an answer ended, and by which version it was given.
+// answer is when Okta had an answer, and by which version the replica gave it.
 type answer struct {
 	end history.Moment
 	by  vector
@@ -114,7 +117,7 @@ func lastBefore(call *history.Call, answers []answer) vector {
 	return nil
 }
 
-// storedAt returns the state at a moment. A write counts from the time at which it was sent.
+// storedAt returns the states of all namespaces at a moment. A write counts from the time at which it was sent.
 func (v *Versions) storedAt(moment history.Moment) vector {
 	whole := make(vector, len(v.authors))
 	for i, author := range v.authors {
@@ -126,7 +129,8 @@ func (v *Versions) storedAt(moment history.Moment) vector {
 	return whole
 }
 
-// part compiles the part of a namespace. It returns false if the states do not exist.
+// part returns what an author's namespace contributes to the rules in the given states. It returns false if the states
+// do not exist.
 func (v *Versions) part(ctx context.Context, author int, of history.Part) (part, bool, error) {
 	a := v.authors[author]
 	if of.Denied {
@@ -150,7 +154,7 @@ func (v *Versions) part(ctx context.Context, author int, of history.Part) (part,
 	return compiled, true, err
 }
 
-// add adds the version of a vector, unless its digest is known.
+// add compiles a vector, and adds the version unless its digest is known.
 func (v *Versions) add(ctx context.Context, of vector) error {
 	version := &history.Version{Parts: map[string]history.Part{}}
 	var policies []*rules.Compiled
@@ -167,20 +171,20 @@ func (v *Versions) add(ctx context.Context, of vector) error {
 				known.Lists[k] = history.Unused
 			}
 		}
-		version.Parts[author.namespace] = known
+		version.Parts[author.Namespace] = known
 	}
 	digest := rules.DigestOf(policies)
-	if v.byDigest[digest] == nil {
+	if v.ByDigest[digest] == nil {
 		version.Decide = deciderOf(policies)
-		v.byDigest[digest] = version
+		v.ByDigest[digest] = version
 		v.vectors[version] = slices.Clone(of)
 	}
 	return nil
 }
 
-// search looks for the version of an answer. It starts from the replica's versions before and from states stored before
-// the call, and tries versions that differ from them in no namespace, in one, and so on: first by stored states of a
-// namespace, then by mixtures.
+// search looks for the version of an answer. It starts from the versions of the replica's earlier answers and from
+// versions stored before the call. It tries versions that differ from these in no namespace, in one, in two, and so on.
+// A namespace that differs is tried in its stored states, and then in mixtures of its policies and lists.
 func (v *Versions) search(ctx context.Context, call *history.Call, answers []answer, staleness time.Duration) error {
 	latest := sort.Search(len(v.moments), func(i int) bool { return v.moments[i] > call.End }) - 1
 	if latest < 0 {
@@ -189,7 +193,7 @@ func (v *Versions) search(ctx context.Context, call *history.Call, answers []ans
 	earliest := sort.Search(len(v.moments), func(i int) bool { return call.LastBegin-v.moments[i] <= staleness })
 	now, oldest := v.storedAt(v.moments[latest]), v.storedAt(v.moments[max(0, min(earliest, latest-nearMoments))])
 	var bases []vector
-	if len(answers) > 0 { // the last answer overlaps with the call, or not: its version is near, and may be newer
+	if len(answers) > 0 { // a good start, although this version is newer than the wanted one if the two calls overlap
 		bases = append(bases, answers[len(answers)-1].by)
 	}
 	if last := lastBefore(call, answers); last != nil {
@@ -205,7 +209,7 @@ func (v *Versions) search(ctx context.Context, call *history.Call, answers []ans
 	for i := latest - 1; i >= max(0, latest-nearMoments); i-- {
 		bases = append(bases, v.storedAt(v.moments[i]))
 	}
-	// The candidates are computed on demand, because the stored states are nearly always enough.
+	// The candidates are computed on demand, because the mixtures are many and rarely needed.
 	kinds := []func(author int, oldest, now history.Part) []history.Part{v.storedStates, v.mixtures}
 	known := make([][][]history.Part, len(kinds))
 	statesOf := func(kind int) [][]history.Part {
@@ -236,9 +240,9 @@ func (v *Versions) search(ctx context.Context, call *history.Call, answers []ans
 	return nil
 }
 
-// find looks for a version with a digest that differs from a base in the given number of namespaces, and adds it. The
-// states are the candidates of each namespace, likely ones first. The product of the indexes of the chosen ones is at
-// most effort, so one may be unlikely if the others are likely.
+// find looks for a version with the given digest that differs from base in the given number of namespaces, and adds it.
+// states has the candidates for each namespace, likely ones first. The product of the positions of the chosen
+// candidates is at most effort: one may be unlikely if the others are likely.
 func (v *Versions) find(
 	ctx context.Context, digest string, base vector, states [][]history.Part, differ, effort int,
 ) (bool, error) {
@@ -276,17 +280,18 @@ func (v *Versions) find(
 	if !try(0, differ, effort, nil) {
 		return false, nil
 	}
-	v.mixed++
+	v.Mixed++
 	return true, v.add(ctx, chosen)
 }
 
-// option is a candidate part of a namespace with its compiled policies.
+// option is a candidate for a namespace, with its compiled policies.
 type option struct {
 	part     history.Part
 	policies []*rules.Compiled
 }
 
-// options compiles the parts that exist, and removes those with the same digest.
+// options compiles candidates for a namespace. It drops those whose states do not exist, and those with the digest of
+// an earlier one.
 func (v *Versions) options(ctx context.Context, author int, parts []history.Part) ([]option, error) {
 	var all []option
 	seen := map[string]bool{}
@@ -303,7 +308,8 @@ func (v *Versions) options(ctx context.Context, author int, parts []history.Part
 	return all, nil
 }
 
-// storedStates returns the stored states of a namespace, from now back to slightly before the oldest.
+// storedStates returns the stored states of a namespace from now back to the last slack states before oldest, newest
+// first.
 func (v *Versions) storedStates(author int, oldest, now history.Part) []history.Part {
 	states := v.stored[author]
 	var back []history.Part
@@ -318,7 +324,7 @@ func (v *Versions) stateOf(author int, of history.Part) int {
 	return sort.Search(len(v.stored[author]), func(i int) bool { return isNewer(of, v.stored[author][i]) }) - 1
 }
 
-// isNewer reports whether the policies or any list of the later state are newer.
+// isNewer reports whether later has newer policies, or a newer state of any list, than earlier.
 func isNewer(earlier, later history.Part) bool {
 	newer := later.Policies > earlier.Policies
 	for i, state := range later.Lists {
@@ -327,11 +333,11 @@ func isNewer(earlier, later history.Part) bool {
 	return newer
 }
 
-// mixtures returns combinations of states of the policies and the lists of a namespace between the oldest and now.
-// Those whose states are near the oldest or now come first.
+// mixtures returns combinations of states of the policies and of the lists of a namespace between oldest and now.
+// Combinations of states that are near oldest or now come first.
 //
-// If the namespace was denied before, its policies may be of any moment, because they may have been read while its
-// lists were still forbidden.
+// If all calls of the namespace were denied before, its policies may be of any moment: a replica may have read them
+// long before it was allowed to read the lists.
 func (v *Versions) mixtures(_ int, oldest, now history.Part) []history.Part {
 	type mixture struct {
 		part     history.Part
@@ -372,8 +378,8 @@ func (v *Versions) mixtures(_ int, oldest, now history.Part) []history.Part {
 	return parts
 }
 
-// namespaces returns the record of each namespace.
-func (v *Versions) namespaces(ctx context.Context) (map[string]*history.Namespace, error) {
+// Namespaces returns the record of each namespace, for [history.Check].
+func (v *Versions) Namespaces(ctx context.Context) (map[string]*history.Namespace, error) {
 	all := map[string]*history.Namespace{}
 	for i, author := range v.authors {
 		namespace := &history.Namespace{Stored: map[history.Generation]int{}, InScope: inScope(author.scope)}
@@ -385,7 +391,7 @@ func (v *Versions) namespaces(ctx context.Context) (map[string]*history.Namespac
 			}
 			last := len(namespace.Refused) - 1
 			switch {
-			case !compiled.denied: // the budget of policies does not depend on lists
+			case !compiled.denied: // whether policies exceed the budget does not depend on the states of lists
 			case last >= 0 && namespace.Refused[last].End >= state.span.Begin:
 				namespace.Refused[last].End = state.span.End // join the many states of a flood
 			default:
@@ -400,7 +406,7 @@ func (v *Versions) namespaces(ctx context.Context) (map[string]*history.Namespac
 		for generation, first := range author.stored {
 			namespace.Stored[generation] = first.state
 		}
-		all[author.namespace] = namespace
+		all[author.Namespace] = namespace
 	}
 	return all, nil
 }
