@@ -65,10 +65,12 @@ type builtPolicy struct {
 	*publish.Policy
 }
 
-// Build builds what has changed since before. lists provides the ConfigMaps of the namespace. If the policies are
-// together over the memory limit of the namespace, Build reads none of them, and replaces them by a policy that denies
-// all calls that the namespace may decide. Build fails if a policy or a ConfigMap cannot be read, and with
-// [publish.ErrChanged] if the watch has not brought its newest version yet.
+// Build builds a namespace. It builds again only what has changed since before, the previous result. lists provides the
+// ConfigMaps of the namespace. If all policies together exceed the memory limit of the namespace, Build reads none of
+// them, and replaces them by one policy that denies all calls that the namespace may decide.
+//
+// Build fails if a policy or a ConfigMap cannot be read. It fails with [publish.ErrChanged] if the API server returns
+// another version of it than the watch has delivered last.
 func (b *Builder) Build(ctx context.Context, namespace string, before *Namespace, lists publish.ConfigMaps) (*Namespace, error) {
 	o := &b.options
 	objects := o.Watches.Policies(namespace)

@@ -204,14 +204,14 @@ type listReader struct {
 	lists       *Lists
 	account     *budget.Account
 	known       *rules.List        // the list with the digest in the index, if it is compiled already; otherwise nil
-	builder     *rules.ListBuilder // nil if known is not
+	builder     *rules.ListBuilder // compiles the list; nil if known is set
 	text, lines int64              // bytes and lines that were read so far
 	exclusive   bool               // this reader holds lists.sharded
 }
 
 // Begin starts a list. A list that is divided among several ConfigMaps has an index with its digest and its size in
-// bytes; for any other list size is negative. Begin returns false if account has less memory left than size. Of the
-// divided lists, which can be large, only one is read at a time, so that the text of only one is in memory.
+// bytes; for any other list size is negative. Begin returns false if account has less memory left than size. Divided
+// lists can be large. Only one of them is read at a time, so that the text of only one is in memory.
 func (r *listReader) Begin(digest string, size int64) bool {
 	if size >= 0 {
 		if r.account.Check(size, 0) != "" {
@@ -244,7 +244,8 @@ func (r *listReader) Add(text []byte) bool {
 	return true
 }
 
-// finish returns the compiled list. Other groups that read the same content get the same list.
+// finish returns the compiled list. If another namespace has compiled the same content, it returns that list, so that
+// both share its memory.
 func (r *listReader) finish() *rules.List {
 	if r.known != nil {
 		return r.known
@@ -260,7 +261,7 @@ func (r *listReader) finish() *rules.List {
 	return list
 }
 
-// end lets the next divided list be read.
+// end lets another listReader read a list that is divided among several ConfigMaps.
 func (r *listReader) end() {
 	if r.exclusive {
 		r.lists.sharded.Unlock()
