@@ -6,11 +6,11 @@ import (
 	"fmt"
 )
 
-// JSONValue is a JSON string, number, boolean, or list of strings, kept as the text it was read from: a number keeps
-// its digits. The API server refuses everything else; this type carries any JSON, so that one bad value never keeps a
-// client from reading a list of policies.
+// JSONValue is a JSON string, number, boolean, or list of strings. It holds the JSON text, so that a number keeps its
+// digits. The API server refuses every other value. This type nevertheless holds any JSON: otherwise a client could not
+// decode a list of policies in which one value is invalid.
 //
-// No marker can say so: see tools/crdschema, which writes the schema.
+// No kubebuilder marker can express this schema, so tools/crdschema writes it.
 type JSONValue struct {
 	// Raw is JSON text. Empty means null.
 	Raw []byte `json:"-"`
@@ -37,7 +37,7 @@ func (v *JSONValue) UnmarshalJSON(text []byte) error {
 func NewJSONValue[T string | bool | int | int64 | float64 | []string](value T) (JSONValue, error) {
 	text, err := json.Marshal(value)
 	if err != nil {
-		return JSONValue{}, fmt.Errorf("profile value: %w", err) // a float that is no number
+		return JSONValue{}, fmt.Errorf("profile value: %w", err) // NaN or an infinity
 	}
 	return JSONValue{Raw: text}, nil
 }

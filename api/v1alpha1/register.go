@@ -9,7 +9,7 @@ import (
 // GroupName is the API group of the product.
 const GroupName = "registrationpolicy.dev"
 
-// Kind is the kind of a single object, and Resource its plural name in URLs.
+// Kind is the kind of a policy, and Resource its name in the URLs of the API server.
 const (
 	Kind     = "RegistrationPolicy"
 	Resource = "registrationpolicies"
@@ -18,11 +18,11 @@ const (
 var (
 	// GroupVersion is this package's group and version.
 	GroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
-	// SchemeGroupVersion is the same, under the name that generated code looks for.
+	// SchemeGroupVersion is GroupVersion under the name that generated clients use.
 	SchemeGroupVersion = GroupVersion
 
 	schemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
-	// AddToScheme teaches a scheme the types of this package.
+	// AddToScheme adds the types of this package to a scheme.
 	AddToScheme = schemeBuilder.AddToScheme
 )
 

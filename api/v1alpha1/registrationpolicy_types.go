@@ -297,7 +297,7 @@ type ReplicasStatus struct {
 	// +kubebuilder:validation:MaxLength=32
 	Summary string `json:"summary,omitempty"`
 
-	// serving is how many replicas answered calls.
+	// serving is how many replicas could receive calls.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Serving *int32 `json:"serving,omitempty"`
@@ -342,9 +342,9 @@ type WaitingReplica struct {
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 
-	// reason is Behind (it decides by an earlier generation), Unreadable (so it does, and cannot read the policy's
-	// namespace), Silent (so it did when it last reported, over half a minute ago) or Unreported (it serves and has
-	// not reported yet).
+	// reason is Behind (the replica decides by an earlier generation), Unreadable (it does, because it cannot read the
+	// policy's namespace), Silent (it did when it last reported, over half a minute ago) or Unreported (it serves and
+	// has not reported yet).
 	// +required
 	Reason WaitingReason `json:"reason,omitempty"`
 }
@@ -356,11 +356,11 @@ type WaitingReason string
 
 // The values of WaitingReason.
 const (
-	// WaitingBehind is a replica that decides by something earlier.
+	// WaitingBehind is a replica that decides by an earlier generation.
 	WaitingBehind WaitingReason = "Behind"
-	// WaitingUnreadable is a replica that decides by something earlier because it cannot read the policy's namespace.
+	// WaitingUnreadable is a replica that decides by an earlier generation because it cannot read the policy's namespace.
 	WaitingUnreadable WaitingReason = "Unreadable"
-	// WaitingSilent is a replica that decided by something earlier when it last reported, over half a minute ago.
+	// WaitingSilent is a replica that decided by an earlier generation when it last reported, over half a minute ago.
 	WaitingSilent WaitingReason = "Silent"
 	// WaitingUnreported is a replica that serves and has not reported yet.
 	WaitingUnreported WaitingReason = "Unreported"

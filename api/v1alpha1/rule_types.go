@@ -1,7 +1,8 @@
 package v1alpha1
 
-// The form of an entry is checked by CEL rules, because only their messages can say what to write instead. The patterns
-// beside them are for editors and check the characters only. The maximal lengths bound the cost of the rules.
+// CEL rules check the form of an entry, because only their messages can say what to write instead. The patterns are for
+// editors and check only the characters. The maximum lengths keep the estimated cost of the CEL rules within the limit
+// of the API server.
 
 // Mode says whether a policy decides.
 //
@@ -36,9 +37,10 @@ const (
 type Source string
 
 // AllowDomain is a domain (acme.com), "*." and a domain for everything below it at any depth, or "*" for every valid
-// domain. The letter case of ASCII is ignored. An internationalized label is compared as its A-label (RFC 5890). The
-// schema cannot check whether a label is valid under IDNA, nor whether a domain is a public suffix: the operator
-// does, lets the entry allow nothing, and names it in the condition Accepted.
+// domain. The letter case of ASCII is ignored. An internationalized label is compared as its A-label (RFC 5890).
+//
+// The schema cannot check whether a label is invalid under IDNA, or whether a domain is a public suffix. The operator
+// checks both. Such an entry allows nothing, and the condition Accepted names it.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
@@ -49,8 +51,8 @@ type Source string
 type AllowDomain string
 
 // DenyDomain is a domain with everything below it, "*." and a domain for only what is below, a top-level domain, or
-// "*" for everything. It is compared as an AllowDomain. If programs read a label as two different names, both are
-// denied.
+// "*" for everything. It is compared like an AllowDomain. If some programs read a label as another name than others do,
+// both names are denied.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253

@@ -30,6 +30,7 @@ import (
 	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/replica"
 	"registrationpolicy.dev/operator/internal/storedsnapshot"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/internal/version"
@@ -42,7 +43,7 @@ type cluster struct {
 	manager   ctrl.Manager
 	tracker   *freshness.Tracker
 	publisher *publish.Publisher
-	replica   *fleet.Replica
+	replica   *replica.Replica
 	stored    *storedsnapshot.Keeper // nil without --snapshot-dir
 }
 
@@ -68,7 +69,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:         scheme,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return policyobject.Mapper(), nil },
-		// This package runs the servers, their shutdown and the election.
+		// operator.run runs the servers and stops them in order, and package election runs the election.
 		Metrics:                metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress: "0",
 		LeaderElection:         false,
@@ -95,7 +96,7 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	if err := rulesReconciler.SetupWithManager(mgr); err != nil {
 		return nil, err
 	}
-	stored, err := o.keepSnapshots(config, storedsnapshot.Options{
+	stored, err := o.newKeeper(config, storedsnapshot.Options{
 		Publisher: publisher, Responses: responses, Metrics: storedsnapshot.NewMetrics(registry), Logger: logger.WithName("rules"),
 	})
 	if err != nil {
@@ -110,23 +111,24 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	if err != nil {
 		return nil, err
 	}
-	replica := fleet.NewReplica(rulesReconciler, fleet.ReplicaOptions{
+	self := replica.New(rulesReconciler, replica.Options{
 		Leases: reports, Namespace: o.namespace, LeaseName: o.leaseName, Name: o.replicaName, PodUID: types.UID(o.replicaUID),
-		Instance: instance, Version: version.String(), FenceAfter: o.fenceAfter, Metrics: fleetMetrics, Logger: logger.WithName("replica"),
+		Instance: instance, Version: version.String(), FenceAfter: o.fenceAfter,
+		Metrics: replica.NewMetrics(registry), Logger: logger.WithName("replica"),
 	})
 	statusReconciler, err := controllers.NewStatusReconciler(controllers.StatusOptions{
 		Stored: watches, Built: rulesReconciler,
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
 		Scopes: o.scopes, Limits: o.limits, Observing: o.observe, Logger: logger.WithName("status"),
 		Fleet: &fleet.Observer{
-			Reader: mgr.GetAPIReader(), Namespace: o.namespace, LeaseName: o.leaseName, ServiceName: o.serviceName, Replica: replica,
+			Reader: mgr.GetAPIReader(), Namespace: o.namespace, LeaseName: o.leaseName, ServiceName: o.serviceName, Local: self,
 			Metrics: fleetMetrics, Logger: logger.WithName("status"),
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{mgr, tracker, publisher, replica, stored}, mgr.Add(&election.Election{
+	return &cluster{mgr, tracker, publisher, self, stored}, mgr.Add(&election.Election{
 		Leases: electing, Namespace: o.namespace, Name: o.leaseName, Identity: o.replicaName + "_" + instance,
 		Lead: statusReconciler.Run, Metrics: metrics, Logger: logger.WithName("election"),
 	})
@@ -144,12 +146,14 @@ func clientConfig(kubeconfig string) (*rest.Config, error) {
 	return clientcmd.BuildConfigFromFlags("", kubeconfig)
 }
 
-// Start keeps the rules up to date and reports them until ctx ends. It deletes the report last.
+// Start keeps the rules up to date and reports them to the other replicas until ctx ends. Last, it deletes this replica's
+// report, a Lease, so that the others no longer count this replica.
 func (c *cluster) Start(ctx context.Context) error {
 	reporting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	reported := make(chan error, 1)
 	go func() { reported <- c.replica.Start(reporting) }()
-	// Not run by the manager, which may wait for the API server before it starts its runnables.
+	// The keeper of the stored snapshot is not a runnable of the manager: the manager may wait for the API server before it
+	// starts its runnables, and the stored snapshot is for that time.
 	storing, stopStoring := context.WithCancel(ctx)
 	var keeper sync.WaitGroup
 	if c.stored != nil {

@@ -22,7 +22,7 @@ var expectedErrors = map[string]func(error) bool{
 	"failed to get informer from cache": apierrors.IsTimeout,
 }
 
-// levelOffset is subtracted from the level of a line.
+// levelOffset is subtracted from the level of each line below ERROR.
 const levelOffset = slog.LevelInfo - slog.LevelDebug
 
 // Enabled reports whether a library line of that level is written.

@@ -8,8 +8,8 @@ import (
 	"registrationpolicy.dev/operator/internal/usage"
 )
 
-// listeners are the sockets of the operator. They are bound before anything starts, so that a busy port fails the start
-// at once. The socket of the hook starts to listen later, see [operator.serveHook].
+// listeners are the sockets of the operator. They are bound before anything else starts, so that the operator exits at
+// once if a port is in use. The socket of the hook starts to listen later, see [operator.serveHook].
 type listeners struct {
 	hook           *boundSocket
 	probe, metrics net.Listener

@@ -21,13 +21,13 @@ const (
 )
 
 // logQueue writes log lines in the background, so that no call waits for the log. The reader of standard error can be
-// slow or can stop reading, for example a container runtime whose disk is full. Lines that do not fit are dropped and
-// counted, and their number is logged with the next line that is written.
+// slow or can stop reading, for example a container runtime whose disk is full. Lines that do not fit into the queue are
+// dropped and counted, and their number is logged with the next line that is written.
 type logQueue struct {
 	to         io.Writer
 	lines      chan queuedLine
 	dropped    prometheus.Counter
-	unreported atomic.Int64 // dropped lines that have not been logged yet
+	unreported atomic.Int64 // the number of dropped lines that no log line has reported yet
 	logger     logr.Logger  // writes to the same writer, but not through the queue
 }
 
@@ -38,7 +38,7 @@ type queuedLine struct {
 }
 
 // newLogQueue returns a queue that writes to a writer until the process ends. It logs the number of dropped lines to
-// logger, which must write to the same writer directly.
+// logger, which must write to the same writer directly: through the queue, that line could be dropped too.
 func newLogQueue(to io.Writer, dropped prometheus.Counter, logger logr.Logger) *logQueue {
 	q := &logQueue{to: to, lines: make(chan queuedLine, maxQueuedLines), dropped: dropped, logger: logger}
 	go q.write()

@@ -5,11 +5,14 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 )
 
 func main() {
 	if err := run(os.Args[1:], os.Environ()); err != nil {
-		fmt.Fprintln(os.Stderr, "operator:", err)
+		for line := range strings.SplitSeq(err.Error(), "\n") { // several flags can be wrong
+			fmt.Fprintln(os.Stderr, "operator:", line)
+		}
 		os.Exit(1)
 	}
 }

@@ -22,8 +22,8 @@ const (
 	// softPercent is GOMEMLIMIT as a percentage of the cgroup's limit. The rest is for memory that the Go runtime does
 	// not count: the program itself and kernel memory.
 	softPercent = 90
-	// assumedLimit is the memory in bytes that budgets divide if there is no limit: enough for lists of several million
-	// entries.
+	// assumedLimit is the memory in bytes that the namespaces share if the process has no limit: enough for lists of
+	// several million entries.
 	assumedLimit = 1 << 30
 )
 
@@ -55,7 +55,7 @@ func setMemoryLimit() (memoryLimit, error) {
 	return limit, err
 }
 
-// forBudgets returns the memory in bytes that the budgets of the namespaces divide.
+// forBudgets returns the memory in bytes that the namespaces share, each within its own limit (package budget).
 func (l memoryLimit) forBudgets() int64 {
 	if l.soft == 0 {
 		return assumedLimit
@@ -63,7 +63,7 @@ func (l memoryLimit) forBudgets() int64 {
 	return l.soft
 }
 
-// shareMemory gives each namespace without a limit its part of the available memory.
+// shareMemory gives each namespace for which --namespace-limits has no limit its part of the available memory.
 func (o *options) shareMemory(memory memoryLimit, logger logr.Logger) error {
 	given := o.limits
 	shared, err := given.Share(memory.forBudgets(), o.namespace, o.watchNamespaces)

@@ -21,12 +21,13 @@ func (o *options) oauthFlags(flags *pflag.FlagSet) {
 		"PEM file with the only certificate authorities to trust for the issuer's host; read at each fetch of keys; default: the system's")
 }
 
-// usesOAuth reports whether any flag for tokens is set. One without the others is reported as an error.
+// usesOAuth reports whether any flag for access tokens is set. [oauth.New] then returns an error for each required one
+// that is missing.
 func (o *options) usesOAuth() bool {
 	return o.oauth.Issuer != "" || o.oauth.Audience != "" || len(o.oauth.ClientIDs) > 0 || o.oauth.Scope != "" || o.oauth.CAFile != ""
 }
 
-// oauthOptionFlags maps the options of the verifier to their flags.
+// oauthOptionFlags maps the fields of [oauth.Options], which errors name, to their flags.
 var oauthOptionFlags = map[string]string{
 	"Issuer": "--hook-oauth-issuer", "Audience": "--hook-oauth-audience", "ClientIDs": "--hook-oauth-client-id",
 	"Scope": "--hook-oauth-scope", "ClientIDClaim": "--hook-oauth-client-id-claim", "ScopeClaim": "--hook-oauth-scope-claim",

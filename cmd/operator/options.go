@@ -16,6 +16,7 @@ import (
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/internal/budget"
+	"registrationpolicy.dev/operator/internal/optionerror"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
@@ -35,7 +36,7 @@ type options struct {
 	scopeEntries    []string
 	scopes          policyobject.Scopes // parsed from scopeEntries
 	limitEntries    []string
-	limits          budget.Limits // parsed from limitEntries; shareMemory adds the other watched namespaces
+	limits          budget.Limits // parsed from limitEntries; shareMemory adds limits for the other watched namespaces
 	leaseName       string
 	replicaName     string
 	replicaUID      string
@@ -70,8 +71,8 @@ type options struct {
 	// version means that the operator only prints its version.
 	version bool
 
-	// unknownVariables are variables with envPrefix that belong to no flag. They are not an error, because Kubernetes
-	// sets some of that form for Services.
+	// unknownVariables are variables with envPrefix that belong to no flag. They are not an error: for a Service named
+	// registration-policy, Kubernetes sets REGISTRATION_POLICY_SERVICE_HOST in every pod of the namespace.
 	unknownVariables []string
 }
 
@@ -138,7 +139,7 @@ func (o *options) flags() *pflag.FlagSet {
 	return flags
 }
 
-// hookFlags maps the options of the hook server to their flags.
+// hookFlags maps the fields of [hookserver.Options], which errors name, to their flags.
 var hookFlags = map[string]string{
 	"Texts.NotAllowed": "--text-not-allowed", "Texts.Invalid": "--text-invalid", "Texts.Unavailable": "--text-unavailable",
 	"Texts.Blank": "--text-blank", "Path": "--hook-path", "AuthHeader": "--hook-auth-header",
@@ -146,7 +147,7 @@ var hookFlags = map[string]string{
 }
 
 // parseOptions reads the arguments, and the environment for flags that are not among them, and checks the values.
-// Every error names its flag.
+// Every error names its flag or environment variable.
 func parseOptions(args, environ []string) (*options, error) {
 	o := &options{}
 	flags := o.flags()
@@ -227,10 +228,8 @@ func (o *options) setNamespaces() {
 }
 
 func (o *options) validate() error {
-	var errs []string // strings, because all errors go into one line
-	bad := func(flag, format string, args ...any) {
-		errs = append(errs, fmt.Sprintf("--%s: %s", flag, fmt.Sprintf(format, args...)))
-	}
+	var invalid optionerror.Errors
+	bad := func(flag, format string, args ...any) { invalid.Add("--"+flag, format, args...) }
 	switch {
 	case o.policyDir == "" && o.namespace == "":
 		bad("namespace", "required outside of a pod (or give --policy-dir to run without a cluster)")
@@ -294,8 +293,5 @@ func (o *options) validate() error {
 	if o.shutdownTimeout <= 0 {
 		bad("shutdown-timeout", "%s is not above 0s: write a duration such as 5s", o.shutdownTimeout)
 	}
-	if len(errs) > 0 {
-		return errors.New(strings.Join(errs, "; "))
-	}
-	return nil
+	return optionerror.ByFlag(invalid.Err(), nil)
 }

@@ -64,6 +64,19 @@ func TestABoundThatCannotBeMeantIsRefusedInOneLineThatNamesTheFlag(t *testing.T)
 	}
 }
 
+func TestEachWrongFlagHasALineSortedByFlag(t *testing.T) {
+	_, err := parseOptions([]string{"--log-level", "loud", "--drain-delay", "-1s", "--log-format", "xml"}, nil)
+	var flags []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		flag, _, _ := strings.Cut(line, ":")
+		flags = append(flags, flag)
+	}
+	want := []string{"--drain-delay", "--hook-auth-dir", "--log-format", "--log-level", "--namespace"}
+	if diff := cmp.Diff(want, flags); diff != "" {
+		t.Errorf("flags (-want +got):\n%s\n%v", diff, err)
+	}
+}
+
 func TestTheVersionIsPrintedWhateverElseIsSaid(t *testing.T) {
 	o, err := parseOptions([]string{"--version"}, []string{"REGISTRATION_POLICY_OBSERVE=perhaps"})
 	if err != nil || !o.version {

@@ -17,9 +17,9 @@ type readiness struct {
 	store    *rules.Store
 	observe  bool
 	insecure bool
-	// policyErr returns the error of the last load of policy files; nil in a cluster.
+	// policyErr returns the error of the last load of the files of --policy-dir. It is nil in a cluster.
 	policyErr func() error
-	// oauth returns the state of the token verifier; nil without one.
+	// oauth returns the state of the verifier of access tokens. It is nil without --hook-oauth-issuer.
 	oauth func() oauth.State
 	// cluster is nil with --policy-dir.
 	cluster *cluster
@@ -41,14 +41,15 @@ type details struct {
 	Rules    string `json:"rules"`
 	Digest   string `json:"digest,omitempty"`
 	Policies int    `json:"policies"`
-	// PolicyError is the error of the last load of policy files. Earlier rules are in force then.
+	// PolicyError is the error of the last load of the files of --policy-dir. While there is one, the rules of the last
+	// load without an error are in force.
 	PolicyError string `json:"policyError,omitempty"`
 	// Namespaces are the watched namespaces; absent with --policy-dir.
 	Namespaces []namespaceDetails `json:"namespaces,omitempty"`
-	// WatchProvenSecondsAgo is the longest time for which a watch has shown no sign of life. Namespaces that cannot be
-	// read do not count. It is absent until all watches have shown a sign of life.
+	// WatchProvenSecondsAgo is the time since the API server last sent something for the watch that has been silent for
+	// longest. Watches of namespaces that cannot be read do not count. It is absent until every watch has got something.
 	WatchProvenSecondsAgo *float64 `json:"watchProvenSecondsAgo,omitempty"`
-	// Stale means that this time is over --max-staleness.
+	// Stale means that WatchProvenSecondsAgo, or the age of the stored snapshot in force, is over --max-staleness.
 	Stale bool `json:"stale,omitempty"`
 	// Fenced means that calls are answered 503 because of --fence-after, or will be in a moment.
 	Fenced bool `json:"fenced,omitempty"`
@@ -59,44 +60,46 @@ type details struct {
 	Draining bool           `json:"draining"`
 	Observe  bool           `json:"observe"`
 	Insecure bool           `json:"insecureNoAuthentication"`
-	// OAuth is absent without an issuer. An unreachable issuer does not make a replica unready: it is unreachable for
-	// all replicas, and calls with other credentials are answered.
+	// OAuth is absent without --hook-oauth-issuer. A replica stays ready while the issuer is unreachable. Otherwise all
+	// replicas would become unready at once, also for calls with the credentials of --hook-auth-dir.
 	OAuth *oauthDetails `json:"oauth,omitempty"`
 }
 
 // namespaceDetails describes a watched namespace.
 type namespaceDetails struct {
 	Name string `json:"name"`
-	// State says by which rules its calls are decided.
+	// State says by which of the namespace's rules calls are decided.
 	State namespaceState `json:"state"`
-	// Synced is the resourceVersion up to which the rules in force reflect its policies and lists; absent until it was
-	// read.
+	// Synced is the resourceVersion up to which the rules in force reflect the policies and lists of the namespace. It is
+	// absent until the namespace was read.
 	Synced string `json:"synced,omitempty"`
 	// Fault is the error with which the API server refuses reads; absent while it allows them.
 	Fault string `json:"fault,omitempty"`
-	// FaultSeconds is the time since the first such error.
+	// FaultSeconds is the time for which reads have been refused.
 	FaultSeconds float64 `json:"faultSeconds,omitempty"`
 }
 
-// namespaceState says by which rules the calls of a namespace are decided.
+// namespaceState says by which of a namespace's rules calls are decided.
 type namespaceState string
 
 const (
-	// namespaceCurrent: by its rules, which are up to date.
+	// namespaceCurrent: by its current rules.
 	namespaceCurrent namespaceState = "current"
-	// namespaceLastKnown: by its last known rules, because it cannot be read now.
+	// namespaceLastKnown: by the last rules that were read, because the namespace cannot be read now.
 	namespaceLastKnown namespaceState = "lastKnownRules"
-	// namespaceDenied: the calls in its scope are denied, because it was never read.
+	// namespaceDenied: by none, because the namespace was never read. The calls of the sources that --namespace-sources
+	// gives it are denied.
 	namespaceDenied namespaceState = "denied"
-	// namespaceWaitedFor: it was never read, and no rules come into force before it is.
+	// namespaceWaitedFor: by none, because the namespace was never read. No rules of any namespace come into force before
+	// it is.
 	namespaceWaitedFor namespaceState = "waitedFor"
 )
 
 // storedDetails describes the stored snapshot in force.
 type storedDetails struct {
-	// Since is the time at which the snapshot was written, when its rules first came into force.
+	// Since is the time at which the snapshot was written: when its rules came into force, before the process restarted.
 	Since time.Time `json:"since"`
-	// AgeSeconds is the time since then.
+	// AgeSeconds is the time since Since.
 	AgeSeconds float64 `json:"ageSeconds"`
 }
 
@@ -105,9 +108,9 @@ type oauthDetails struct {
 	Issuer string `json:"issuer"`
 	// Keys is the number of keys that verify tokens; with 0, every token is refused.
 	Keys int `json:"keys"`
-	// AgeSeconds is the time since they were last fetched; absent until then.
+	// AgeSeconds is the time since the keys were last fetched. It is absent until the first fetch.
 	AgeSeconds *float64 `json:"ageSeconds,omitempty"`
-	// Error is the error of the last fetch.
+	// Error is the error of the last fetch of the keys. It is absent if the fetch succeeded.
 	Error string `json:"error,omitempty"`
 }
 
@@ -142,7 +145,7 @@ func (r *readiness) details() details {
 	return d
 }
 
-// detail adds the details that exist only in a cluster. loaded says whether rules are in force.
+// detail adds the details that exist only in a cluster. loaded tells it whether rules are in force.
 func (c *cluster) detail(d *details, loaded bool, maxStaleness time.Duration) {
 	d.Namespaces = c.namespaces()
 	upToDate := c.tracker.Proven()

@@ -10,12 +10,14 @@ import (
 )
 
 const (
-	// minFence is the smallest --fence-after. A replica reports every 10 s, and two reports in a row may fail.
+	// minFence is the smallest --fence-after. A replica reports every 10 s. With less, it would answer 503 after two failed
+	// reports in a row.
 	minFence = 30 * time.Second
-	// minStaleness is the smallest --max-staleness. An idle watch gets a bookmark about once a minute.
+	// minStaleness is the smallest --max-staleness. An idle watch gets a bookmark about once a minute: with less, an idle
+	// replica could become unready.
 	minStaleness = 2 * time.Minute
-	// maxReplicaName is the longest --replica-name. The name of the report's Lease also holds the name of the leader's
-	// Lease, up to 63 characters, and a suffix that tells apart two processes with the same name.
+	// maxReplicaName is the longest --replica-name. A replica reports in a Lease, whose name of at most 253 characters also
+	// contains --lease-name, up to 63 characters, and a suffix that tells apart two processes with the same replica name.
 	maxReplicaName = 180
 )
 
@@ -62,7 +64,7 @@ func (o *options) validateNames(bad func(flag, format string, args ...any)) {
 		if label.flag == "service-name" && label.value == "" {
 			continue
 		}
-		// Both are also used as values of labels.
+		// Both names are also values of labels, which may be no longer than validation.LabelValueMaxLength.
 		problems := validation.IsDNS1123Subdomain(label.value)
 		if len(label.value) > validation.LabelValueMaxLength {
 			problems = append(problems, fmt.Sprintf("it has %d characters", len(label.value)))

@@ -26,14 +26,14 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// sourceTimeout is how long the policy source may take to stop. It fits into the 5 s that the chart adds to the grace
-// period of a pod.
+// sourceTimeout is how long the [policySource] may take to stop. It is less than the 5 s that the chart adds to the grace
+// period of a pod, so that the process still ends by itself.
 const sourceTimeout = 4 * time.Second
 
-// listenCheckInterval is the time between two checks whether the hook may listen.
+// listenCheckInterval is the time between two checks of [operator.canAnswer] before the hook listens.
 const listenCheckInterval = 5 * time.Millisecond
 
-// operator is the wired program. Its configuration has been checked and its sockets are bound.
+// operator is the program with all of its parts. Its configuration has been checked and its sockets are bound.
 type operator struct {
 	options   *options
 	logger    logr.Logger
@@ -42,15 +42,15 @@ type operator struct {
 
 	hook        *hookserver.Server
 	store       *rules.Store
-	fenced      func() bool             // nil without --fence-after
-	credentials *hookserver.Credentials // nil without a directory of them
-	oauth       *oauth.Verifier         // nil without an issuer
-	certificate *hookserver.Certificate // nil without TLS
+	fenced      func() bool             // reports whether --fence-after forbids answers now; nil without that flag
+	credentials *hookserver.Credentials // nil without --hook-auth-dir
+	oauth       *oauth.Verifier         // nil without --hook-oauth-issuer
+	certificate *hookserver.Certificate // nil without --hook-tls-dir
 	probes      *http.Server
 	metrics     *http.Server
 	policies    policySource
-	dropped     prometheus.Counter // log lines
-	flushLog    func()             // to be called before os.Exit
+	dropped     prometheus.Counter // counts the log lines that were dropped
+	flushLog    func()             // waits for the last log lines; os.Exit without it would lose them
 }
 
 // policySource is the source of the rules: a cluster or a directory.
@@ -168,7 +168,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 func (op *operator) run(signals <-chan os.Signal) error {
 	background, stopBackground := context.WithCancel(context.Background())
 	defer stopBackground()
-	failed := make(chan error, 8) // room for each of the goroutines below
+	failed := make(chan error, 8) // one for each goroutine below at least, so that none of them waits to send
 	start := func(f func() error) <-chan struct{} {
 		ended := make(chan struct{})
 		go func() {
@@ -236,7 +236,7 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	stopBackground()
 	select {
 	case <-policiesEnded:
-	case <-time.After(sourceTimeout): // the API server or the disk does not answer, and the grace period of the pod is limited
+	case <-time.After(sourceTimeout): // the API server or the disk does not answer; the kubelet would soon kill the pod
 		loglevel.Warn(op.logger, "Policy source did not stop in time", "waited", sourceTimeout.String())
 	}
 	failure = errors.Join(failure, op.metrics.Close(), op.probes.Close())
@@ -246,7 +246,7 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	return failure
 }
 
-// serveHook starts to listen once rules are in force and the replica is not fenced, and serves calls until the hook is
+// serveHook starts to listen once rules are in force and --fence-after allows answers, and serves calls until the hook is
 // shut down. Until then the kernel refuses connections: a proxy retries a refused connection on another replica, but
 // must not retry a call that was answered 503. If ctx ends before the hook listens, serveHook returns at once.
 func (op *operator) serveHook(ctx context.Context) error {

@@ -16,10 +16,10 @@ import (
 const sideTimeout = 10 * time.Second
 
 const (
-	// startupWait is how long /startupz waits for readiness: less than sideTimeout and the timeout of the startup
-	// probe.
+	// startupWait is how long /startupz waits for readiness. It is less than sideTimeout and the 10 s that the kubelet
+	// waits for the startup probe: otherwise the probe would fail.
 	startupWait = 8 * time.Second
-	// startupCheckInterval is the time between two checks for readiness.
+	// startupCheckInterval is the time between two checks for readiness by /startupz.
 	startupCheckInterval = 50 * time.Millisecond
 )
 

@@ -8,12 +8,14 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"registrationpolicy.dev/operator/internal/snapshotfile"
 	"registrationpolicy.dev/operator/internal/storedsnapshot"
 	"registrationpolicy.dev/operator/internal/version"
 )
 
-// keepSnapshots returns the keeper of the stored snapshot, or nil without --snapshot-dir.
-func (o *options) keepSnapshots(config *rest.Config, keeper storedsnapshot.Options) (*storedsnapshot.Keeper, error) {
+// newKeeper returns the keeper that stores the rules in --snapshot-dir for a start without the API server. It returns nil
+// without that flag.
+func (o *options) newKeeper(config *rest.Config, keeper storedsnapshot.Options) (*storedsnapshot.Keeper, error) {
 	if o.snapshotDir == "" {
 		return nil, nil //nolint:nilnil // nil: no snapshot is stored
 	}
@@ -22,14 +24,14 @@ func (o *options) keepSnapshots(config *rest.Config, keeper storedsnapshot.Optio
 		return nil, err
 	}
 	keeper.Directory = o.snapshotDir
-	keeper.Binding = storedsnapshot.Binding{
+	keeper.Binding = snapshotfile.Binding{
 		Version: version.String(), Cluster: identity, Namespaces: o.watchNamespaces, Flags: o.decisionFlags(),
 	}
 	return storedsnapshot.New(keeper)
 }
 
-// decisionFlags returns the flags that change decisions, except --watch-namespaces. Texts for people do not change
-// decisions.
+// decisionFlags returns the flags that change decisions. A process uses a stored snapshot only if that was written with
+// the same ones. It leaves out --watch-namespaces, which the snapshot has as Binding.Namespaces, and the texts for people.
 func (o *options) decisionFlags() []string {
 	flags := []string{
 		"--address-attributes=" + strings.Join(o.attributes, ","),

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// startBuffer holds the log until the operator has started. If the start fails, the user sees only the one line with
-// the error.
+// startBuffer holds the log until the operator has started. If the start fails, its log is dropped, and standard error
+// has only the error.
 type startBuffer struct {
 	mu  sync.Mutex
 	to  io.Writer
@@ -18,7 +18,7 @@ func newStartBuffer() *startBuffer {
 	return &startBuffer{buf: &bytes.Buffer{}}
 }
 
-// Write buffers p before release, and writes it through after.
+// Write buffers p until release was called. Later it writes p to the writer given there.
 func (w *startBuffer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -28,7 +28,7 @@ func (w *startBuffer) Write(p []byte) (int, error) {
 	return w.to.Write(p)
 }
 
-// release writes the buffer to a writer, to which later writes then go directly.
+// release writes the buffered log to a writer, and directs all later writes there.
 func (w *startBuffer) release(to io.Writer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

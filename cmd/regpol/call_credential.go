@@ -9,8 +9,8 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// redactor is the credential to remove from what the hook sent. [oktasim.Hook] removes it where it is spelled
-// literally, the redactor where JSON escapes hide it.
+// redactor holds the credential and removes it from what the hook sent. [oktasim.Hook] has already removed it where it
+// is spelled literally. The redactor also finds it where JSON escapes hide it, such as \u0061 for a.
 type redactor string
 
 func (m redactor) text(s string) string {

@@ -8,7 +8,7 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// The verdicts of call.
+// The values of hookReport.Verdict.
 const (
 	verdictAllowed = "allowed"
 	verdictDenied  = "denied"
@@ -27,7 +27,7 @@ var shapeNames = map[oktasim.Shape]string{
 type hookReport struct {
 	// Verdict is allowed, denied, or failed if Okta denies because it cannot use the hook.
 	Verdict string `json:"verdict"`
-	// ByDefault says that Okta allows because the answer has no action.
+	// ByDefault says that Okta allows although the answer has no command that allows or denies.
 	ByDefault bool `json:"byDefault,omitempty"`
 	// URL is the hook's URL without the query, which may hold a secret.
 	URL string `json:"url"`
@@ -40,12 +40,12 @@ type hookReport struct {
 
 	// Status is the HTTP status of the last answer, or 0 if there was none.
 	Status int `json:"status"`
-	// Attempts is the number of calls, without probes.
+	// Attempts is the number of calls, without those that check authentication (see --no-probe).
 	Attempts int `json:"attempts"`
 	// LatencyMilliseconds is the time of all attempts together.
 	LatencyMilliseconds float64 `json:"latencyMilliseconds"`
 
-	// DecisionID, Reason and Policy come from debugContext, where this operator writes them.
+	// DecisionID, Reason and Policy come from debugContext. They are empty for a hook that does not write them.
 	DecisionID string `json:"decisionID,omitempty"`
 	Reason     string `json:"reason,omitempty"`
 	Policy     string `json:"policy,omitempty"`
@@ -66,8 +66,8 @@ type hookReport struct {
 	called bool
 }
 
-// newHookReport makes the report of an examination. The redactor removes the credential from everything that the hook
-// sent.
+// newHookReport returns the report about what [hookcheck.Examine] found. The redactor removes the credential from
+// everything that the hook sent.
 func newHookReport(o *callOptions, call oktasim.Call, examined *hookcheck.Report, m redactor) *hookReport {
 	result := &examined.Result
 	r := &hookReport{

@@ -2,14 +2,14 @@ package main
 
 // Exit codes. They are part of the interface, because scripts branch on them.
 const (
-	// exitAllowed: the person may register. Lists: done, or nothing to do.
+	// exitAllowed: the person may register. regpol lists: done, or nothing to do.
 	exitAllowed = 0
-	// exitDenied: the person may not register. Lists: refused by the guard.
+	// exitDenied: the person may not register. regpol lists: the checks of package listsync refuse the new content.
 	exitDenied = 1
-	// exitUsage: wrong flags, or unreadable input; nothing was decided.
+	// exitUsage: wrong flags, unreadable input, or no policy; nothing was decided.
 	exitUsage = 2
-	// exitFault: the policies or the hook have a fault, which is printed, even if the person may register. Lists: the
-	// source or the API server failed.
+	// exitFault: the policies or the hook have a fault, which is printed, even if the person may register. regpol lists:
+	// the source or the API server failed.
 	exitFault = 3
 )
 

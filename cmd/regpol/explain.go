@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -17,38 +18,46 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// exampleID takes the place of the random id of a decision, so that equal explanations are equal texts.
+// exampleID replaces the random id of a decision, so that two runs with the same input print the same text.
 const exampleID = "ID-OF-THE-DECISION"
 
 // explainOptions holds the flags of explain.
 type explainOptions struct {
 	registrationOptions
+	arguments   []string // the addresses of the command line
+	addressFile string   // the file of --addresses
 
-	policies        []string
-	cluster         clusterOptions
-	watchNamespaces []string
+	policySource
 
 	attributes       []string
 	namespaceSources []string
 	texts            rules.Texts
 	observe          bool
 	strict           bool
+	verbose          bool
 	output           string
 }
 
 func newExplain(s streams) *cobra.Command {
 	o := &explainOptions{}
 	command := &cobra.Command{
-		Use:   "explain (ADDRESS | -f REQUEST.json)",
+		Use:   "explain (ADDRESS... | --addresses FILE | -f REQUEST.json)",
 		Short: "Explain whether a person may sign up, and why",
-		Long: `Explain whether a person may sign up, which policy decides by which entry, why the others do not, what the person reads, and
-what Okta gets. The policies come from files, or from a cluster that is found as kubectl finds it. Neither a hook nor Okta is
-called, and nothing is changed.
+		Long: `Explain whether a person may sign up, which policy decides by which entry, why the others do not, and what the person reads.
+With -v it also prints every policy and what Okta gets. Several addresses get one line each.
 
-Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 with --strict if a part of a policy is not in force.`,
+The policies come from files, or from a cluster that is found as kubectl finds it. Neither a hook nor Okta is called, and nothing
+is changed.
+
+Exit codes: 0 allowed; 1 denied, or one of several addresses is denied; 2 wrong usage, unreadable input or no policy, so nothing was
+decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1 of all but 0: build the program for a script.`,
 		Example: `  # With the policies of a file, or of all files in a directory
   regpol explain jo@acme.com --policies config/samples/one-company.yaml
   regpol explain jo@contractors.acme.com --policies config/samples/quickstart
+
+  # Several addresses, from the command line or from a file with one address a line
+  regpol explain jo@acme.com jo@contractors.acme.com --policies config/samples/quickstart
+  regpol explain --addresses cmd/regpol/testdata/addresses.txt --policies config/samples/quickstart
 
   # With a login that is not the address
   regpol explain jo@acme.com --login jo.doe --policies config/samples/quickstart
@@ -68,12 +77,6 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 with --str
   # With the policies of a cluster, as its operator sees them
   regpol explain jo@acme.com -n okta-registration
   kubectl get regpol -n okta-registration -o yaml | regpol explain jo@acme.com --policies -`,
-		Args: func(command *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return fmt.Errorf("give one address; see %s --help", command.CommandPath())
-			}
-			return nil
-		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
 			for _, flags := range exclusiveFlags {
@@ -81,9 +84,7 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 with --str
 					return err
 				}
 			}
-			if len(args) == 1 {
-				o.address, o.hasAddress = args[0], true
-			}
+			o.arguments = args
 			return o.run(command.Context(), s)
 		},
 	}
@@ -91,10 +92,10 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 with --str
 	return command
 }
 
-// exclusiveFlags are groups of flags of which explain takes only one.
+// exclusiveFlags are pairs of flags that exclude each other.
 var exclusiveFlags = [][]string{
-	{"filename", "login"}, {"filename", "shape"}, {"policies", "kubeconfig"}, {"policies", "context"}, {"policies", "namespace"},
-	{"policies", "watch-namespaces"}, {"namespace", "watch-namespaces"},
+	{"filename", "login"}, {"filename", "shape"}, {"filename", "addresses"}, {"login", "addresses"}, {"policies", "kubeconfig"},
+	{"policies", "context"}, {"policies", "namespace"}, {"policies", "watch-namespaces"}, {"namespace", "watch-namespaces"},
 }
 
 func (o *explainOptions) flags(command *cobra.Command) {
@@ -102,13 +103,11 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	flags.SortFlags = false
 	defaults := rules.DefaultTexts()
 	flags.StringVarP(&o.request, "filename", "f", "", "file with the JSON of a call from Okta to explain; - is standard input")
+	flags.StringVar(&o.addressFile, "addresses", "", "file with one address a line, # for comments; - is standard input")
 	o.addFlags(flags, "none, which no policy can name")
 
-	flags.StringArrayVar(&o.policies, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
-	flags.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl")
-	flags.StringVar(&o.cluster.context, "context", "", "context of the kubeconfig; default: the current one")
-	flags.StringVarP(&o.cluster.namespace, "namespace", "n", "", "namespace of the policies; default: that of the context")
-	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces of the policies, if the operator watches several")
+	flags.StringArrayVar(&o.paths, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
+	o.addClusterFlags(flags)
 
 	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
 	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
@@ -118,6 +117,7 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	flags.StringVar(&o.texts.Unavailable, "text-unavailable", defaults.Unavailable, "as the operator's flag")
 	flags.BoolVar(&o.observe, "observe", false, "as the operator's flag: answer as an operator that only observes")
 	flags.BoolVar(&o.strict, "strict", false, "exit with 3 if a part of any policy is not in force")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print every policy and the answer to Okta; of several addresses, all of this for each")
 	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
 
 	completeChoices(command, map[string][]string{"shape": shapes, "output": outputs})
@@ -125,17 +125,21 @@ func (o *explainOptions) flags(command *cobra.Command) {
 
 func (o *explainOptions) validate() error {
 	switch {
-	case o.hasAddress && o.request != "":
+	case len(o.arguments) > 0 && o.request != "":
 		return errors.New("give an ADDRESS or -f REQUEST.json, not both")
-	case !o.hasAddress && o.request == "":
-		return errors.New("give an ADDRESS, or a call from Okta with -f REQUEST.json; see regpol explain --help")
-	case o.request == "-" && slices.Contains(o.policies, "-"):
+	case len(o.arguments) == 0 && o.addressFile == "" && o.request == "":
+		return errors.New("give an ADDRESS, a file of them with --addresses, or a call from Okta with -f REQUEST.json; see regpol explain --help")
+	case len(o.arguments) > 1 && o.login != "":
+		return errors.New("--login belongs to one address: give one ADDRESS with it")
+	case o.request == "-" && slices.Contains(o.paths, "-"):
 		return errors.New("-f and --policies cannot both read standard input")
+	case o.addressFile == "-" && slices.Contains(o.paths, "-"):
+		return errors.New("--addresses and --policies cannot both read standard input")
 	}
 	return cmp.Or(validChoice("--shape", o.shape, shapes), validChoice("-o", o.output, outputs))
 }
 
-// optionFlags maps options of the hook server to the flags that set them.
+// optionFlags maps the fields of [hookserver.Options], which errors name, to the flags that set them.
 var optionFlags = map[string]string{
 	"Texts.NotAllowed": "--text-not-allowed", "Texts.Invalid": "--text-invalid", "Texts.Unavailable": "--text-unavailable",
 	"Texts.Blank": "--text-blank", "AddressAttributes": "--address-attributes",
@@ -149,37 +153,76 @@ func (o *explainOptions) run(ctx context.Context, s streams) error {
 	if err != nil {
 		return fmt.Errorf("--namespace-sources: %w", err)
 	}
-	call, err := o.readCall(s.in)
+	calls, err := o.readCalls(s.in)
 	if err != nil {
 		return err
 	}
-	policies, err := o.readPolicies(ctx, s.in)
+	policies, err := o.read(ctx, s.in)
 	if err != nil {
 		return err
 	}
-	bounded, rejections := scopes.BoundAll(policies.rules())
-	snapshot, rejected := rules.Compile(bounded)
-	rejections = append(rejections, rejected...)
-
-	preview, err := hookserver.DryRun(&call.request, snapshot, exampleID, hookserver.Options{
-		AddressAttributes: o.attributes, Texts: o.texts, Observe: o.observe,
-	})
-	if err != nil {
-		return optionerror.ByFlag(err, optionFlags)
+	if len(policies.all) == 0 {
+		printWarnings(s, policies.warnings())
+		return policies.noPolicy()
 	}
-	e := explanation{call, policies, bounded, snapshot, rejections, preview}
-	r := e.report()
-	if err := r.write(s, o.output); err != nil {
-		return err
-	}
-	for _, warning := range r.Warnings {
-		fmt.Fprintln(s.err, "regpol: warning: "+warning)
-	}
+	evaluated := o.evaluate(policies, scopes)
+	denied, err := o.explain(evaluated, calls, s)
 	switch {
-	case o.strict && r.hasRejections():
+	case err != nil:
+		return err
+	case o.strict && evaluated.hasRejections():
 		return &exitError{exitFault, errors.New("a part of a policy is not in force (--strict)")}
-	case preview.Decision.Answer() == rules.Deny:
+	case denied:
 		return &exitError{code: exitDenied}
 	}
 	return nil
+}
+
+// explain writes the explanation of each call, and reports whether one of them is denied.
+func (o *explainOptions) explain(evaluated *evaluation, calls []explainedCall, s streams) (denied bool, _ error) {
+	if len(calls) == 1 && o.addressFile == "" {
+		r, err := o.reportOf(evaluated, &calls[0])
+		if err != nil {
+			return false, err
+		}
+		if err := r.write(s, o.output, o.verbose); err != nil {
+			return false, err
+		}
+		printWarnings(s, r.Warnings)
+		return r.Answer == rules.Deny.String(), nil
+	}
+	buffered := bufio.NewWriter(s.out)
+	items := newItemsWriter(buffered, o, s.coloured(), calls)
+	for i := range calls {
+		r, err := o.reportOf(evaluated, &calls[i])
+		if err != nil {
+			return false, err
+		}
+		if err := items.add(r); err != nil {
+			return false, err
+		}
+	}
+	if err := errors.Join(items.end(), buffered.Flush()); err != nil {
+		return false, err
+	}
+	printWarnings(s, items.warnings)
+	return items.denied > 0, nil
+}
+
+// reportOf returns the report about a call. It fails if a flag has an invalid value.
+func (o *explainOptions) reportOf(evaluated *evaluation, call *explainedCall) (*report, error) {
+	preview, err := hookserver.DryRun(&call.request, evaluated.snapshot, exampleID, hookserver.Options{
+		AddressAttributes: o.attributes, Texts: o.texts, Observe: o.observe,
+	})
+	if err != nil {
+		return nil, optionerror.ByFlag(err, optionFlags)
+	}
+	e := explanation{evaluated, call, preview}
+	return e.report(), nil
+}
+
+func printWarnings(s streams, warnings []string) {
+	for _, warning := range warnings {
+		fmt.Fprintln(s.err, "regpol: warning: "+warning)
+	}
 }

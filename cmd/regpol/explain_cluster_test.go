@@ -103,10 +103,10 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 	c.kubectl(t, "apply", "-k", "config/crd")
 	c.kubectl(t, "wait", "--for=condition=Established", "crd/registrationpolicies.registrationpolicy.dev")
 
-	t.Run("without a policy, it says that everybody is denied", func(t *testing.T) {
+	t.Run("without a policy, it decides nothing", func(t *testing.T) {
 		got := explain("--kubeconfig", c.kubeconfig)
-		if got.code != exitDenied || !strings.Contains(got.out, "NoPolicyApplies: there is no policy, and every registration is denied") ||
-			!strings.Contains(got.err, "no policy in namespace default") {
+		if got.code != exitUsage || got.out != "" ||
+			!strings.Contains(got.err, "regpol: no policy in namespace default: apply one, or choose another --namespace or --context") {
 			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 		}
 	})
@@ -136,6 +136,12 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 	t.Run("of all namespaces that the operator watches", func(t *testing.T) {
 		got := explain("--kubeconfig", c.kubeconfig, "--watch-namespaces", "team-a,okta-registration")
 		if got.code != exitAllowed || !strings.Contains(got.out, "so does okta-registration/acme, which is first by name") {
+			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		}
+	})
+	t.Run("of namespaces of which one has no policy", func(t *testing.T) {
+		got := explain("--kubeconfig", c.kubeconfig, "--watch-namespaces", "team-a,default")
+		if got.code != exitAllowed || !strings.Contains(got.err, "regpol: warning: no policy in namespace default\n") {
 			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 		}
 	})
@@ -219,11 +225,12 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 	t.Run("as a plugin of kubectl, completion included", func(t *testing.T) { c.runAsPlugin(t) })
 }
 
-// runExamples runs every example of explain, in the help of the verb and of the program.
+// runExamples runs every example of explain and diff, in the help of the verbs and of the program.
 func (c *testCluster) runExamples(t *testing.T) {
 	t.Setenv("KUBECONFIG", c.kubeconfig)
+	c.kubectl(t, "apply", "-n", "default", "-f", "config/samples/quickstart")
 	count := 0
-	for line := range strings.Lines(newRoot("regpol", streams{}).Example + "\n" + newExplain(streams{}).Example) {
+	for line := range strings.Lines(newRoot("regpol", streams{}).Example + "\n" + newExplain(streams{}).Example + "\n" + newDiff(streams{}).Example) {
 		line = strings.TrimSpace(line)
 		before, after, piped := strings.Cut(line, " | ")
 		stdin := ""
@@ -231,7 +238,7 @@ func (c *testCluster) runExamples(t *testing.T) {
 			stdin = c.kubectl(t, strings.Fields(before)[1:]...)
 			line = after
 		}
-		if !strings.HasPrefix(line, "regpol explain") {
+		if !strings.HasPrefix(line, "regpol explain") && !strings.HasPrefix(line, "regpol diff") {
 			continue
 		}
 		count++

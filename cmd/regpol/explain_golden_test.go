@@ -13,6 +13,8 @@ import (
 	"registrationpolicy.dev/operator/test/vectors"
 )
 
+const addressesFile = "cmd/regpol/testdata/addresses.txt"
+
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // Every call of the vectors: what explain prints is JSON, and Okta finds no fault with the answer.
@@ -37,6 +39,8 @@ func TestGoldenExplanations(t *testing.T) {
 		"explain-denied.txt":  {"jo@contractors.acme.com", "--policies", "config/samples"},
 		"explain-denied.json": {"jo@contractors.acme.com", "--policies", "config/samples/quickstart", "-o", "json"},
 		"explain-denied.yaml": {"jo@contractors.acme.com", "--policies", "config/samples/quickstart", "-o", "yaml"},
+		"explain-verbose.txt": {"jo@contractors.acme.com", "--policies", "config/samples", "-v"},
+		"explain-several.txt": {"--addresses", addressesFile, "--policies", "config/samples/quickstart"},
 		"explain-both.txt":    {"-f", "cmd/regpol/testdata/both.json", "--policies", "config/samples"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,10 +64,10 @@ func TestGoldenExplanations(t *testing.T) {
 
 func TestColourIsForTerminalsOnly(t *testing.T) {
 	r := report{Answer: "DENY", Okta: json.RawMessage("{}")}
-	if text := string(r.text(true)); !strings.HasPrefix(text, "\x1b[31;1mdenied\x1b[0m ") {
+	if text := string(r.text(true, true)); !strings.HasPrefix(text, "\x1b[31;1mdenied\x1b[0m ") {
 		t.Errorf("coloured: %q", text)
 	}
-	if text := string(r.text(false)); strings.Contains(text, "\x1b") {
+	if text := string(r.text(true, false)); strings.Contains(text, "\x1b") {
 		t.Errorf("plain: %q", text)
 	}
 	file, err := os.Create(filepath.Join(t.TempDir(), "out"))

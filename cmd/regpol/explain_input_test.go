@@ -52,7 +52,7 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 		},
 		"a misspelt field": {
 			header + "p}\nspec:\n  allow:\n    domian: [acme.com]\n", []string{"jo@acme.com", "--policies", "-"},
-			"stdin:6: spec.allow.domian: unknown field; look at its spelling and its place",
+			"stdin:6: spec.allow.domian: unknown field; did you mean domains?",
 		},
 		"a misspelt field in an item of a list": {
 			"apiVersion: v1\nkind: List\nitems:\n- apiVersion: registrationpolicy.dev/v1alpha1\n  kind: RegistrationPolicy\n" +
@@ -70,8 +70,11 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 		"a list whose items are no list":  {"apiVersion: v1\nkind: List\nitems: 3\n", []string{"jo@acme.com", "--policies", "-"}, "stdin:1: not a list of objects"},
 		"nothing":                         {"", []string{"jo@acme.com", "--policies", "-"}, "stdin:1: empty"},
 		"a file that is not there":        {"", []string{"jo@acme.com", "--policies", "nowhere.yaml"}, "nowhere.yaml: no such file or directory"},
-		"neither an address nor a call":   {"", []string{"--policies", "config/samples"}, "give an ADDRESS, or a call from Okta with -f"},
-		"two addresses":                   {"", []string{"jo@acme.com", "eve@acme.com"}, "give one address; see regpol explain --help"},
+		"neither an address nor a call":   {"", []string{"--policies", "config/samples"}, "give an ADDRESS, a file of them with --addresses, or a call from Okta with -f"},
+		"a login of two addresses":        {"", []string{"jo@acme.com", "eve@acme.com", "--login", "jo"}, "--login belongs to one address"},
+		"a login of a file":               {"", []string{"--addresses", "x", "--login", "jo"}, "give only one of --login and --addresses"},
+		"a call and a file of addresses":  {"", []string{"-f", "x", "--addresses", "y"}, "give only one of --filename and --addresses"},
+		"two things in standard input":    {"", []string{"--addresses", "-", "--policies", "-"}, "--addresses and --policies cannot both read standard input"},
 		"a misspelt flag":                 {"", []string{"jo@acme.com", "--polices", "x"}, "there is no flag --polices; see regpol explain --help"},
 		"both an address and a call":      {"", []string{"jo@acme.com", "-f", "x"}, "not both"},
 		"both from standard input":        {"", []string{"-f", "-", "--policies", "-"}, "cannot both read standard input"},
@@ -81,10 +84,10 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 		"a bound without a source":        {"", []string{"jo@acme.com", "--namespace-sources", "a"}, "--namespace-sources: "},
 		"an attribute that cannot be one": {"", []string{"jo@acme.com", "--policies", "config/samples", "--address-attributes", "e-mail"}, "--address-attributes: "},
 		"a text that browsers would mind": {"", []string{"jo@acme.com", "--policies", "config/samples", "--text-invalid", "<b>"}, "--text-invalid: "},
-		"a call that is not JSON":         {"x", []string{"-f", "-", "--policies", "config/samples"}, "stdin: NotJSON: the hook answers such a call with an error status"},
-		"a call with a member twice":      {`{"a":1,"a":2}`, []string{"-f", "-", "--policies", "config/samples"}, "stdin: DuplicateMember: "},
-		"a call that is too large":        {strings.Repeat(" ", 65<<10), []string{"-f", "-", "--policies", "config/samples"}, "stdin: TooLarge: "},
-		"an address that is not UTF-8":    {"", []string{"\xff@acme.com", "--policies", "config/samples"}, "is the address UTF-8?"},
+		"a call that is not JSON":         {"x", []string{"-f", "-", "--policies", "config/samples"}, "stdin is not a call from Okta: it is not a JSON text in UTF-8 (NotJSON); the hook answers it with an error status"},
+		"a call with a member twice":      {`{"a":1,"a":2}`, []string{"-f", "-", "--policies", "config/samples"}, "an object in it has two members of the same name (DuplicateMember)"},
+		"a call that is too large":        {strings.Repeat(" ", 65<<10), []string{"-f", "-", "--policies", "config/samples"}, "it is longer than 65536 bytes (TooLarge)"},
+		"an address that is not UTF-8":    {"", []string{"\xff@acme.com", "--policies", "config/samples"}, "is not UTF-8: write it in a terminal that uses UTF-8"},
 		"a kubeconfig that is not there":  {"", []string{"jo@acme.com", "--kubeconfig", "nowhere"}, "kubeconfig: nowhere cannot be read: no such file or directory"},
 	} {
 		t.Run(sentence, func(t *testing.T) {

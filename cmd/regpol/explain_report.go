@@ -8,17 +8,62 @@ import (
 
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/internal/policyfile"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
 
-// explanation has the decision about a call, and everything that led to it.
+// evaluation holds the compiled policies, for the explanation of any number of calls.
+type evaluation struct {
+	policies    *policySet
+	bounded     map[rules.PolicyName]rules.Policy // the policies, limited by --namespace-sources
+	snapshot    *rules.Snapshot
+	enforceable map[rules.PolicyName]bool
+	rejections  map[rules.PolicyName][]rules.Rejection // the parts of policies that are not in force
+}
+
+// evaluate limits the policies by --namespace-sources (scopes), and compiles them.
+func (o *explainOptions) evaluate(policies *policySet, scopes policyobject.Scopes) *evaluation {
+	bounded, rejections := scopes.BoundAll(policies.rules())
+	snapshot, rejected := rules.Compile(bounded)
+	e := &evaluation{
+		policies: policies, snapshot: snapshot, bounded: map[rules.PolicyName]rules.Policy{},
+		enforceable: map[rules.PolicyName]bool{}, rejections: map[rules.PolicyName][]rules.Rejection{},
+	}
+	for _, policy := range bounded {
+		e.bounded[policy.PolicyName] = policy
+	}
+	for _, summary := range snapshot.Policies() {
+		e.enforceable[summary.PolicyName] = summary.Enforceable
+	}
+	for _, rejection := range append(rejections, rejected...) {
+		e.rejections[rejection.Policy] = append(e.rejections[rejection.Policy], rejection)
+	}
+	return e
+}
+
+// notInForce describes the parts of a policy that are not in force.
+func (e *evaluation) notInForce(p *policyfile.ReadPolicy) []rejectionReport {
+	var reports []rejectionReport
+	if p.NotUnderstood != "" {
+		reports = append(reports, rejectionReport{Message: p.NotUnderstood})
+	}
+	for _, rejection := range e.rejections[p.PolicyName] {
+		reports = append(reports, rejectionReport{rejection.Path, rejection.Message, p.Place(rejection.Path)})
+	}
+	return reports
+}
+
+// hasRejections reports whether a part of any policy is not in force.
+func (e *evaluation) hasRejections() bool {
+	return slices.ContainsFunc(e.policies.all, func(p policyfile.ReadPolicy) bool { return len(e.notInForce(&p)) > 0 })
+}
+
+// explanation is the decision about a call, with the policies that led to it.
 type explanation struct {
-	call       explainedCall
-	policies   *policySet
-	bounded    []rules.Policy // the policies within --namespace-sources
-	snapshot   *rules.Snapshot
-	rejections []rules.Rejection
-	preview    hookserver.Preview
+	*evaluation
+	call    *explainedCall
+	preview hookserver.Preview
 }
 
 // The report is the output of -o json and -o yaml, a part of the interface that docs/reference/regpol-explain.md
@@ -35,7 +80,7 @@ type (
 	}
 
 	decisionReport struct {
-		Outcome   string       `json:"outcome"` // ALLOW or DENY, observed or not
+		Outcome   string       `json:"outcome"` // ALLOW or DENY by the policies; --observe changes only report.Answer
 		Observed  bool         `json:"observed,omitempty"`
 		Reason    rules.Reason `json:"reason"`
 		Policy    string       `json:"policy,omitempty"`
@@ -52,7 +97,8 @@ type (
 		Path string `json:"path"`
 		Text string `json:"text"`         // as the author wrote it
 		At   string `json:"at,omitempty"` // file:line
-		// Listed is the matching entry of the list that Text names. It is empty for a whole address.
+		// Listed is the entry of the list that matches; Text is then the name of the list. It is empty if that entry is a
+		// whole address.
 		Listed string `json:"listed,omitempty"`
 	}
 
@@ -81,13 +127,14 @@ type (
 		NotInForce   []rejectionReport `json:"notInForce,omitempty"`
 	}
 
-	// traceReport is the role of a policy in the decision of one request.
+	// traceReport is the role of a policy in the decision. A policy has two of them for a call that is a sign-up and a
+	// profile change at once.
 	traceReport struct {
 		RequestType rules.RequestType `json:"requestType,omitempty"`
 		Role        rules.Role        `json:"role"`
 		By          string            `json:"by,omitempty"`
 		Verdicts    []verdictReport   `json:"verdicts,omitempty"`
-		blockedBy   bool              // By cannot be enforced
+		blockedBy   bool              // the policy By denies because it cannot be enforced
 	}
 
 	verdictReport struct {
@@ -104,6 +151,7 @@ type (
 		Reason  rules.Reason `json:"reason"`
 	}
 
+	// rejectionReport is a part of a policy that is not in force.
 	rejectionReport struct {
 		Path    string `json:"path,omitempty"`
 		Message string `json:"message"`
@@ -189,10 +237,6 @@ func (e *explanation) addPolicies(r *report) {
 	for _, a := range traces {
 		byName[a.PolicyName] = append(byName[a.PolicyName], a)
 	}
-	enforceable := map[rules.PolicyName]bool{}
-	for _, summary := range e.snapshot.Policies() {
-		enforceable[summary.PolicyName] = summary.Enforceable
-	}
 	for i := range e.policies.all {
 		p := &e.policies.all[i]
 		report := policyReport{
@@ -201,8 +245,8 @@ func (e *explanation) addPolicies(r *report) {
 		if report.Mode == "" {
 			report.Mode = rules.Enforce
 		}
-		if at := slices.IndexFunc(e.bounded, func(b rules.Policy) bool { return b.PolicyName == p.PolicyName }); at >= 0 {
-			report.Sources = e.bounded[at].Sources
+		if bounded, found := e.bounded[p.PolicyName]; found {
+			report.Sources = bounded.Sources
 		}
 		for _, request := range p.RequestTypes {
 			report.RequestTypes = append(report.RequestTypes, string(request))
@@ -210,7 +254,7 @@ func (e *explanation) addPolicies(r *report) {
 		for _, a := range byName[p.PolicyName] {
 			trace := traceReport{
 				RequestType: a.Request, Role: a.Role, By: a.By.String(),
-				blockedBy: a.By != rules.PolicyName{} && !enforceable[a.By],
+				blockedBy: a.By != rules.PolicyName{} && !e.enforceable[a.By],
 			}
 			for _, v := range a.Verdicts {
 				trace.Verdicts = append(trace.Verdicts, e.verdict(i, v))
@@ -222,14 +266,7 @@ func (e *explanation) addPolicies(r *report) {
 				report.WouldBe = &wouldBeReport{would.Outcome.String(), would.Reason}
 			}
 		}
-		if p.NotUnderstood != "" {
-			report.NotInForce = append(report.NotInForce, rejectionReport{Message: p.NotUnderstood})
-		}
-		for _, rejection := range e.rejections {
-			if rejection.Policy == p.PolicyName {
-				report.NotInForce = append(report.NotInForce, rejectionReport{rejection.Path, rejection.Message, p.Place(rejection.Path)})
-			}
-		}
+		report.NotInForce = e.notInForce(p)
 		r.Policies = append(r.Policies, report)
 	}
 }
@@ -267,7 +304,7 @@ func (e *explanation) domainOf(attribute string) rules.Domain {
 	return rules.Domain{}
 }
 
-// addPerson adds what Okta would show of the answer.
+// addPerson adds what the person reads when Okta gets the answer.
 func (e *explanation) addPerson(r *report) {
 	read := oktasim.Read(e.call.shape, oktasim.Answer{
 		Status: http.StatusOK, ContentType: "application/json", Body: e.preview.Body,
@@ -290,25 +327,15 @@ func (e *explanation) addPerson(r *report) {
 
 func (e *explanation) addWarnings(r *report) {
 	warn := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
-	if len(e.policies.all) == 0 {
-		warn("no policy in %s: every registration is denied", e.policies.origin)
-	}
 	for i := range r.Policies {
 		if p := &r.Policies[i]; len(p.NotInForce) > 0 {
 			warn("a part of %s is not in force: %s", p.Policy, p.NotInForce[0].describe())
 		}
 	}
-	for _, other := range e.policies.otherObjects {
-		warn("ignored, because it is not a policy: %s", other)
-	}
+	r.Warnings = append(r.Warnings, e.policies.warnings()...)
 	if r.Call.Contradictory {
 		warn("the call's requestType is unknown or contradicts its data: the decision follows the data, and sets no profile attributes")
 	}
-}
-
-// hasRejections reports whether a part of any policy is not in force.
-func (r *report) hasRejections() bool {
-	return slices.ContainsFunc(r.Policies, func(p policyReport) bool { return len(p.NotInForce) > 0 })
 }
 
 func (n rejectionReport) describe() string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"registrationpolicy.dev/operator/hookserver/okta"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -77,15 +78,15 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 				`reason   Denied: default/block-contractors denies by spec.deny.domains[0] "contractors.acme.com"`,
 				"  default/audit-first             Audit, decides nothing: no entry matches",
 				`  default/everyone-but            allows email and login by spec.allow.domains[0] "*", but loses to the deny of default/block-contractors`,
-				"  default/progressive-profile     does not apply: it is for ProgressiveProfile",
-				"  default/university              no entry matches",
+				"  6 policies do not match: ",
+				"  1 policy does not apply to the call: default/progressive-profile",
 				"  Classic          at the top: Contractors get their account from the person they work for.",
 				"  Identity Engine  next to email: Contractors get their account from the person they work for.",
 			},
 		},
 		"an Audit policy is shown with what it would change": {
 			[]string{"jo@free-mail.example", "--policies", samples}, exitAllowed, rules.ReasonAllowed,
-			[]string{`  default/audit-first             Audit, decides nothing: denies email and login by spec.deny.domains[0] ` +
+			[]string{`  default/audit-first   Audit, decides nothing: denies email and login by spec.deny.domains[0] ` +
 				`"free-mail.example"; enforced it would make this DENY (Denied)`},
 		},
 		"two policies allow, and the first by name is said to decide": {
@@ -136,7 +137,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 		"what is no address is denied before any policy is asked": {
 			[]string{"jo", "--policies", samples}, exitDenied, rules.ReasonInvalidAddress,
 			[]string{
-				"reason   InvalidAddress: email is not an address (NoAtSign)",
+				"reason   InvalidAddress: email is not an address: it has no @ (NoAtSign)",
 				"  11 policies were not consulted: the call was decided before",
 				"  Identity Engine  next to email: Please enter a valid email address.",
 			},
@@ -144,7 +145,7 @@ func TestExplainSaysWhatIsDecidedAndWhy(t *testing.T) {
 		"a space that a terminal does not show is quoted": {
 			[]string{"jo@acme.com ", "--policies", samples}, exitDenied, rules.ReasonInvalidAddress, []string{
 				`denied   "jo@acme.com "`,
-				"reason   InvalidAddress: email has a space or an invisible character in it (Blank)",
+				"reason   InvalidAddress: email is not an address: it has a space or an invisible character in it (Blank)",
 				"  Identity Engine  next to email: There is a space or an invisible character in the email address or login",
 			},
 		},
@@ -227,26 +228,69 @@ func TestExplainNamesEntriesThatAreNotInForce(t *testing.T) {
 	}
 }
 
-func TestWithoutAnyPolicyEverybodyIsDenied(t *testing.T) {
-	got := runRegpol(t, "# none yet\n", "explain", "jo@acme.com", "--policies", "-")
-	if got.code != exitDenied || !strings.Contains(got.out, "there is no policy, and every registration is denied") ||
-		!strings.Contains(got.err, "warning: no policy in -: every registration is denied") {
-		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+func TestWithoutAPolicyNothingIsDecided(t *testing.T) {
+	for sentence, args := range map[string][]string{
+		"a file with comments only":    {"--policies", "-"},
+		"a directory without any file": {"--policies", t.TempDir()},
+		"a directory of other objects": {"--policies", "config/crd"},
+		"an operator that observes":    {"--policies", t.TempDir(), "--observe"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			got := runRegpol(t, "# none yet\n", append([]string{"explain", "jo@acme.com"}, args...)...)
+			want := "regpol: no policy in " + args[1] + ": give a file or directory that has RegistrationPolicies; " +
+				"an operator without a policy denies every registration\n"
+			if got.code != exitUsage || got.out != "" || !strings.HasSuffix(got.err, want) {
+				t.Errorf("exit code %d\n%s%s\nwant %s", got.code, got.out, got.err, want)
+			}
+			if ignored := strings.Contains(got.err, "ignored, because it is not a policy: config/crd/"); ignored != (args[1] == "config/crd") {
+				t.Errorf("standard error: %s", got.err)
+			}
+		})
 	}
 }
 
-func TestPoliciesThatHaveNothingToSayDoNotFillTheScreen(t *testing.T) {
+func TestPoliciesWithoutAPartInTheDecisionShareALine(t *testing.T) {
 	var text strings.Builder
-	for i := range 30 {
-		text.WriteString("---\n" + header + "p" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + "}\nspec: {allow: {domains: [d.example]}}\n")
+	policies := func(n int, name, spec string) {
+		for i := range n {
+			text.WriteString("---\n" + header + name + string(rune('a'+i)) + "}\nspec: " + spec + "\n")
+		}
 	}
-	text.WriteString("---\n" + header + "z}\nspec: {allow: {domains: [acme.com]}}\n")
-	got := runRegpol(t, text.String(), "explain", "jo@acme.com", "--policies", "-")
-	if !strings.Contains(got.out, "default/z    decides: ") || !strings.Contains(got.out, "and 20 more that do not apply or do not match") ||
-		strings.Count(got.out, "no entry matches") != maxIrrelevant {
-		t.Errorf("%s", got.out)
+	policies(13, "p", "{allow: {domains: [d.example]}}")
+	policies(2, "q", "{allow: {domains: [acme.com]}, appliesTo: {sources: [rul1]}}")
+	policies(1, "z", "{allow: {domains: [acme.com]}}")
+	path := writePolicies(t, text.String())
+	const decides = `  default/za  decides: allows email and login by spec.allow.domains[0] "acme.com"` + "\n"
+	got := runRegpol(t, "", "explain", "jo@acme.com", "--policies", path)
+	want := "Policies\n" + decides +
+		"  13 policies do not match: default/pa, default/pb, default/pc, default/pd, default/pe, default/pf, default/pg, default/ph, " +
+		"default/pi, default/pj and 3 more (-v shows all)\n" +
+		"  2 policies do not apply to the call: default/qa, default/qb\n\n"
+	if !strings.Contains(got.out, want) || strings.Contains(got.out, "Okta gets") {
+		t.Errorf("%swant %s", got.out, want)
 	}
-	if _, r := explained(t, "jo@acme.com", "--policies", writePolicies(t, text.String())); len(r.Policies) != 31 {
+	got = runRegpol(t, "", "explain", "jo@acme.com", "--policies", path, "-v")
+	if strings.Count(got.out, "  no entry matches\n") != 13 || !strings.Contains(got.out, decides) ||
+		!strings.Contains(got.out, "  default/qa  does not apply: it is for the source rul1 (give --source)\n") ||
+		!strings.Contains(got.out, "\nOkta gets\n") {
+		t.Errorf("-v:\n%s", got.out)
+	}
+	if _, r := explained(t, "jo@acme.com", "--policies", path); len(r.Policies) != 16 {
 		t.Errorf("-o json has %d policies", len(r.Policies))
+	}
+}
+
+func TestEveryClassOfWhatCannotBeReadHasASentence(t *testing.T) {
+	for _, class := range rules.Invalids() {
+		if invalidTexts[class] == "" {
+			t.Errorf("no text for %s", class)
+		}
+	}
+	for _, class := range []okta.Malformed{
+		okta.TooLarge, okta.NotJSON, okta.DuplicateMember, okta.TrailingData, okta.TooDeep, okta.TooManyMembers,
+	} {
+		if malformedTexts[class] == "" {
+			t.Errorf("no text for %s", class)
+		}
 	}
 }

@@ -13,23 +13,27 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// maxIrrelevant is how many irrelevant policies are printed, so that the report fits a screen. The others are counted.
-const maxIrrelevant = 10
+// maxNames is how many policies of one kind the report without -v names, so that it fits a screen. It counts the others.
+const maxNames = 10
 
 // write writes the report in the format of --output.
-func (r *report) write(s streams, output string) error {
-	return writeReport(s, output, r, func() []byte { return r.text(s.coloured()) })
+func (r *report) write(s streams, output string, verbose bool) error {
+	return writeReport(s, output, r, func() []byte { return r.text(verbose, s.coloured()) })
 }
 
-// text returns the report as text.
-func (r *report) text(coloured bool) []byte {
-	var w bytes.Buffer
-	word := inkAllowed.paint("allowed", coloured)
+// answer returns the word allowed or denied, padded to the same length.
+func (r *report) answer(coloured bool) string {
 	if r.Answer == rules.Deny.String() {
-		word = inkDenied.paint("denied", coloured) + " "
+		return inkDenied.paint("denied", coloured) + " "
 	}
-	fmt.Fprintf(&w, "%s  %s\n", word, r.Call.addresses())
-	fmt.Fprintf(&w, "reason   %s\n", r.Decision.describe(len(r.Policies)))
+	return inkAllowed.paint("allowed", coloured)
+}
+
+// text returns the report as text. If it is verbose, it has every policy and the answer to Okta.
+func (r *report) text(verbose, coloured bool) []byte {
+	var w bytes.Buffer
+	fmt.Fprintf(&w, "%s  %s\n", r.answer(coloured), r.Call.addresses())
+	fmt.Fprintf(&w, "reason   %s\n", r.Decision.describe())
 	if entry := r.Decision.Entry; entry != nil && entry.At != "" {
 		fmt.Fprintf(&w, "at       %s\n", entry.At)
 	}
@@ -37,10 +41,13 @@ func (r *report) text(coloured bool) []byte {
 
 	if len(r.Policies) > 0 {
 		fmt.Fprintf(&w, "\n%s\n", inkHeading.paint("Policies", coloured))
-		r.writePolicies(&w, coloured)
+		r.writePolicies(&w, verbose, coloured)
 	}
 	fmt.Fprintf(&w, "\n%s\n", inkHeading.paint("The person reads", coloured))
 	r.writePerson(&w)
+	if !verbose {
+		return w.Bytes()
+	}
 	fmt.Fprintf(&w, "\n%s\n  ", inkHeading.paint("Okta gets", coloured))
 	_ = json.Indent(&w, r.Okta, "  ", "  ") // cannot fail: the encoder wrote this JSON
 	w.WriteByte('\n')
@@ -87,14 +94,14 @@ func (c *callReport) describe() string {
 }
 
 // describe gives the reason of the decision in one line.
-func (d *decisionReport) describe(policies int) string {
+func (d *decisionReport) describe() string {
 	if d.Observed {
-		return fmt.Sprintf("the operator only observes: the answer is ALLOW; enforced it would be %s: %s", d.Outcome, d.text(policies))
+		return fmt.Sprintf("the operator only observes: the answer is ALLOW; enforced it would be %s: %s", d.Outcome, d.text())
 	}
-	return d.text(policies)
+	return d.text()
 }
 
-func (d *decisionReport) text(policies int) string {
+func (d *decisionReport) text() string {
 	because := ""
 	switch d.Reason {
 	case rules.ReasonAllowed:
@@ -105,14 +112,8 @@ func (d *decisionReport) text(policies int) string {
 		because = fmt.Sprintf("%s, and none allows every address", policiesApply(d.TookPart))
 	case rules.ReasonNoPolicyApplies:
 		because = "no policy in mode Enforce applies to this call"
-		if policies == 0 {
-			because = "there is no policy, and every registration is denied"
-		}
 	case rules.ReasonInvalidAddress:
-		because = fmt.Sprintf("%s is not an address (%s)", d.Attribute, d.Invalid)
-		if d.Invalid == string(rules.Blank) {
-			because = d.Attribute + " has a space or an invisible character in it (Blank)"
-		}
+		because = fmt.Sprintf("%s is not an address: %s (%s)", d.Attribute, invalidTexts[rules.Invalid(d.Invalid)], d.Invalid)
 	case rules.ReasonMissingAddress:
 		because = d.Attribute + " holds no address"
 	case rules.ReasonUnrecognisedCall:
@@ -123,6 +124,24 @@ func (d *decisionReport) text(policies int) string {
 		because = "the call changes no address"
 	}
 	return fmt.Sprintf("%s: %s", d.Reason, because)
+}
+
+// invalidTexts describes what is wrong with a text that is not an address.
+var invalidTexts = map[rules.Invalid]string{
+	rules.NotText:      "its value is not a string",
+	rules.TooLong:      "it is longer than mail systems accept",
+	rules.NotUTF8:      "it is not UTF-8",
+	rules.NoAtSign:     "it has no @",
+	rules.ManyAtSigns:  "it has more than one @",
+	rules.BadLocalPart: "the part before the @ is empty, or has characters or dots that mail systems read differently",
+	rules.EmptyLabel:   "its domain begins or ends in a dot, has two dots in a row, or is empty",
+	rules.LabelTooLong: "a part of its domain between two dots is longer than 63 bytes",
+	rules.BadCharacter: "its domain has a character that host names cannot have",
+	rules.BadHyphen:    "a part of its domain has a hyphen at an end, or two in the third and fourth place",
+	rules.BadIDN:       "a part of its domain is not a valid internationalised name",
+	rules.TooFewLabels: "its domain has only one part, as acme has instead of acme.com",
+	rules.NumericTLD:   "its domain ends in a number",
+	rules.Blank:        "it has a space or an invisible character in it",
 }
 
 func policiesApply(policies int) string {
@@ -139,20 +158,27 @@ func (e *entryReport) describe() string {
 	return e.Path + " " + strconv.Quote(e.Text)
 }
 
-// writePolicies writes the relevant policies, and the first of the irrelevant ones.
-func (r *report) writePolicies(w io.Writer, coloured bool) {
-	width, irrelevant, notAsked := 0, 0, 0
+// writePolicies writes the policies that have a part in the decision. It names the others together, unless it is
+// verbose.
+func (r *report) writePolicies(w io.Writer, verbose, coloured bool) {
 	var shown []*policyReport
+	var noMatch, notApplicable []string
+	width, notConsulted, reasons := 0, 0, 0
 	for i := range r.Policies {
 		p := &r.Policies[i]
-		if p.irrelevant() {
-			if p.Traces[0].Role == rules.RoleNotAsked {
-				notAsked++
-				continue
-			}
-			if irrelevant++; irrelevant > maxIrrelevant {
-				continue
-			}
+		switch kind := p.kind(); {
+		case kind == kindNotConsulted:
+			notConsulted++
+			continue
+		case verbose || kind == kindRelevant:
+		case kind == kindNotApplicable && r.Decision.Reason == rules.ReasonNoPolicyApplies && reasons < maxNames:
+			reasons++ // the call is denied because of what these policies apply to
+		case kind == kindNoMatch:
+			noMatch = append(noMatch, p.Policy)
+			continue
+		default:
+			notApplicable = append(notApplicable, p.Policy)
+			continue
 		}
 		shown = append(shown, p)
 		width = max(width, len(p.Policy))
@@ -164,35 +190,59 @@ func (r *report) writePolicies(w io.Writer, coloured bool) {
 			name = ""
 		}
 	}
-	if more := irrelevant - maxIrrelevant; more > 0 {
-		fmt.Fprintf(w, "  and %d more that do not apply or do not match (-o json has them)\n", more)
-	}
-	if notAsked > 0 {
-		subject := "the policy was"
-		if notAsked > 1 {
-			subject = fmt.Sprintf("%d policies were", notAsked)
-		}
-		fmt.Fprintf(w, "  %s not consulted: the call was decided before\n", subject)
+	writeNames(w, noMatch, "does not match", "do not match")
+	writeNames(w, notApplicable, "does not apply to the call", "do not apply to the call")
+	switch {
+	case notConsulted == 1:
+		fmt.Fprintln(w, "  1 policy was not consulted: the call was decided before")
+	case notConsulted > 1:
+		fmt.Fprintf(w, "  %d policies were not consulted: the call was decided before\n", notConsulted)
 	}
 }
 
-// irrelevant reports whether the policy has no part in the decision, no rejections, and no allow entry that nearly
-// matches.
-func (p *policyReport) irrelevant() bool {
-	if len(p.Traces) == 0 || len(p.NotInForce) > 0 {
-		return false
+// writeNames writes one line that says something about all of these policies. It names the first of them.
+func writeNames(w io.Writer, names []string, one, several string) {
+	switch {
+	case len(names) == 1:
+		fmt.Fprintf(w, "  1 policy %s: %s\n", one, names[0])
+	case len(names) > maxNames:
+		fmt.Fprintf(w, "  %d policies %s: %s and %d more (-v shows all)\n",
+			len(names), several, strings.Join(names[:maxNames], ", "), len(names)-maxNames)
+	case len(names) > 1:
+		fmt.Fprintf(w, "  %d policies %s: %s\n", len(names), several, strings.Join(names, ", "))
 	}
+}
+
+// policyKind says in which part of the text a policy is shown.
+type policyKind int
+
+const (
+	kindRelevant      policyKind = iota // it has a part in the decision, a rejected entry, or an allow entry that nearly matches
+	kindNoMatch                         // none of its entries matches
+	kindNotApplicable                   // it is for other request types or sources
+	kindNotConsulted                    // the call was decided before any policy
+)
+
+func (p *policyReport) kind() policyKind {
+	if len(p.Traces) == 0 || len(p.NotInForce) > 0 {
+		return kindRelevant
+	}
+	kind := kindNotApplicable
 	for _, a := range p.Traces {
 		if slices.ContainsFunc(a.Verdicts, func(v verdictReport) bool { return len(v.NearMisses) > 0 }) {
-			return false
+			return kindRelevant
 		}
 		switch a.Role {
-		case rules.RoleNoMatch, rules.RoleOtherRequestType, rules.RoleOtherSource, rules.RoleNotAsked:
+		case rules.RoleNotAsked:
+			return kindNotConsulted
+		case rules.RoleNoMatch:
+			kind = kindNoMatch
+		case rules.RoleOtherRequestType, rules.RoleOtherSource:
 		default:
-			return false
+			return kindRelevant
 		}
 	}
-	return true
+	return kind
 }
 
 func (r *report) linesOf(p *policyReport, coloured bool) []string {
@@ -200,7 +250,7 @@ func (r *report) linesOf(p *policyReport, coloured bool) []string {
 	for i := range p.Traces {
 		traces = append(traces, p.linesOfTrace(&p.Traces[i], r.Call.Source))
 	}
-	// A call that is two requests at once has two traces. Equal ones are printed once.
+	// A call that is a sign-up and a profile change at once has two traces. If they are equal, one is printed.
 	if len(traces) > 1 && slices.Equal(traces[0], traces[1]) {
 		traces = traces[:1]
 	}
@@ -286,14 +336,15 @@ func (p *policyReport) role(a *traceReport, source string) string {
 	return string(a.Role)
 }
 
-// verdictText describes the verdicts. Verdicts by the same entry are one part of the text.
+// verdictText describes the verdicts, for example: allows email and login by spec.allow.domains[0] "acme.com". It joins
+// the attributes that match the same entry.
 func (a *traceReport) verdictText() string {
 	var parts []string
 	for i := 0; i < len(a.Verdicts); {
 		v := &a.Verdicts[i]
 		names := []string{v.Attribute}
 		for i++; i < len(a.Verdicts) && v.sameEntry(&a.Verdicts[i]); i++ {
-			if name := a.Verdicts[i].Attribute; !slices.Contains(names, name) { // profile and update may both have it
+			if name := a.Verdicts[i].Attribute; !slices.Contains(names, name) { // both profiles of a call can have the attribute
 				names = append(names, name)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// previewAddress is the address of a registration without one. Its domain is reserved for examples (RFC 2606).
+// previewAddress is the address of a call for which none was given. Its domain is reserved for examples (RFC 2606).
 const previewAddress = "preview@example.com"
 
 // The values of --shape.
@@ -26,21 +26,22 @@ var shapes = []string{shapeClassic, shapeEngine, shapeProgressive}
 type registrationOptions struct {
 	address    string
 	hasAddress bool
-	request    string // the file of -f, in place of the others
+	request    string // the file of -f, which replaces the other fields
 	login      string
 	source     string
 	shape      string
 }
 
-// addFlags adds the flags. defaultSource says what a registration without --source has.
+// addFlags adds the flags. The help of --source names defaultSource as the default.
 func (o *registrationOptions) addFlags(flags *pflag.FlagSet, defaultSource string) {
 	flags.StringVar(&o.login, "login", "", "the login; default: the address in a sign-up, unchanged in a change of a profile")
 	flags.StringVar(&o.source, "source", "", "id of Okta's enrolment policy or rule that calls; default: "+defaultSource)
 	flags.StringVar(&o.shape, "shape", shapeEngine, strings.Join(shapes, ", "))
 }
 
-// registration returns the registration that the flags describe. The first of the address attributes of the operator, if
-// given, has the address too: an org may have an attribute of its own for it.
+// registration returns the registration that the flags describe. The first of the operator's address attributes gets the
+// address too, because an org may keep the address in an attribute of its own. Without attributes, only email and login
+// get it.
 func (o *registrationOptions) registration(attributes []string) oktasim.Registration {
 	address := o.address
 	if !o.hasAddress {

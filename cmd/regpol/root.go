@@ -42,7 +42,9 @@ func run(args []string, s streams) int {
 		code = exit.code
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(s.err, "regpol: "+text)
+		for line := range strings.SplitSeq(text, "\n") { // several flags or files can be wrong
+			fmt.Fprintln(s.err, "regpol: "+line)
+		}
 	}
 	return code
 }
@@ -54,13 +56,17 @@ func newRoot(program string, s streams) *cobra.Command {
 		Short: "Explain and try decisions about who may sign up to an Okta org",
 		Long: `Explain and try decisions about who may sign up to an Okta org.
 
-Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of the policies or the hook, which is printed. The
-verbs of lists: 0 done, 1 refused, 2 as above, 3 the source or the API server failed.`,
+Exit codes: 0 allowed, 1 denied, 2 wrong usage, unreadable input or no policy, 3 a fault of the policies or the hook, which is
+printed. The verbs of lists: 0 done, 1 refused, 2 as above, 3 the source or the API server failed. "go run" makes 1 of all but 0:
+build the program (make build) for a script.`,
 		Example: `  # Explain a decision with the policies in a directory
   regpol explain jo@acme.com --policies config/samples/quickstart
 
   # The same with the policies of a cluster, in the namespace of the current context
   regpol explain jo@acme.com
+
+  # Who may newly sign up after a change of the policies
+  regpol diff config/samples/quickstart config/samples/one-company.yaml
 
   # Call a running hook as Okta would
   regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential
@@ -80,7 +86,7 @@ verbs of lists: 0 done, 1 refused, 2 as above, 3 the source or the API server fa
 	})
 	root.Args = requireVerb
 	root.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
-	root.AddCommand(newExplain(s), newCall(s), newLists(s))
+	root.AddCommand(newExplain(s), newPolicyTest(s), newDiff(s), newCall(s), newLists(s))
 	if strings.HasPrefix(program, pluginPrefix) {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl regpol"}
 		for _, command := range append(root.Commands(), root) {
@@ -92,7 +98,8 @@ verbs of lists: 0 done, 1 refused, 2 as above, 3 the source or the API server fa
 	return root
 }
 
-// requireVerb is the Args of a command that only has verbs: it returns an error for any other argument.
+// requireVerb is the cobra Args function of a command that only has subcommands (verbs). For any other argument it
+// returns an error that suggests a verb.
 func requireVerb(command *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

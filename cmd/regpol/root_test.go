@@ -90,13 +90,12 @@ func TestWrongUsageSaysWhatToWrite(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"foo"}, `"foo" is not a command of regpol: write call, explain, lists; see regpol --help`},
+		{[]string{"foo"}, `"foo" is not a command of regpol: write call, diff, explain, lists, test; see regpol --help`},
 		{[]string{"lists", "synk"}, `"synk" is not a command of regpol lists: write sync; see regpol lists --help`},
 		{[]string{"lists", "sync"}, `give the NAME of a list, and then a FILE, a URL, or - for standard input; see regpol lists sync --help`},
 		{[]string{"lists", "sync", "a", "b", "c"}, `give the NAME of a list, and then a FILE, a URL, or - for standard input; see regpol lists sync --help`},
 		{[]string{"lists", "rollback"}, `give the NAME of a list, and at most one DIGEST; see regpol lists rollback --help`},
 		{[]string{"lists", "rollback", "a", "b", "c"}, `give the NAME of a list, and at most one DIGEST; see regpol lists rollback --help`},
-		{[]string{"explain", "a", "b"}, `give one address; see regpol explain --help`},
 		{[]string{"explain", "a", "-q"}, `there is no flag -q; see regpol explain --help`},
 		{[]string{"explain", "a", "--policies"}, `--policies has no value: write --policies=VALUE; see regpol explain --help`},
 		{[]string{"explain", "a", "--observe=x"}, `--observe: "x" is not true or false: write --observe=true; see regpol explain --help`},
@@ -134,7 +133,8 @@ func TestADryRunOfAFileNeedsNoCluster(t *testing.T) {
 	for i := range 300 {
 		entry += "d" + strconv.Itoa(i) + ".example\n"
 	}
-	if got = runRegpol(t, entry, "lists", "sync", "disposable", "-", "--dry-run"); !strings.Contains(got.out, "  skipped    line 2, which is not an entry\n") {
+	got = runRegpol(t, entry, "lists", "sync", "disposable", "-", "--dry-run")
+	if !strings.Contains(got.out, "  skipped    1 line, which is not an entry\n             line 2: a domain has") {
 		t.Errorf("a line that is no entry:\n%s%s", got.out, got.err)
 	}
 }

@@ -20,8 +20,8 @@ const (
 	maxNames = 3
 )
 
-// examineCertificates adds every fault that a public client finds in the server's certificates. invalid is the error of
-// the call; nil if the certificates were accepted.
+// examineCertificates adds every fault that a client finds in the server's certificates if it trusts only public CAs, as
+// Okta does. invalid is the error with which the call rejected the certificates, or nil.
 func (t *trace) examineCertificates(report *Report, host string, invalid *tls.CertificateVerificationError) {
 	sent := t.certificates
 	if invalid != nil {
@@ -37,7 +37,7 @@ func (t *trace) examineCertificates(report *Report, host string, invalid *tls.Ce
 	for _, c := range chain {
 		report.examineDates(c, now)
 	}
-	at := now // the nearest time at which the leaf is valid: its dates are checked above, its issuer below
+	at := now // the time closest to now at which the leaf is valid, so that its dates do not hide a fault of its issuer
 	if at.Before(leaf.NotBefore) {
 		at = leaf.NotBefore
 	}
@@ -63,7 +63,7 @@ func (r *Report) examineDates(c *x509.Certificate, now time.Time) {
 	}
 }
 
-// examineAuthority adds a fault if public clients do not trust the issuer of a chain.
+// examineAuthority adds a fault if the chain does not lead to a public CA.
 func (t *trace) examineAuthority(report *Report, chain []*x509.Certificate, at time.Time) {
 	err := verify(chain, t.options.PublicRoots, at)
 	if err == nil {
@@ -85,7 +85,8 @@ func (t *trace) examineAuthority(report *Report, chain []*x509.Certificate, at t
 	case selfSigned(leaf):
 		report.add(SelfSigned, "%s is self-signed", subject(leaf))
 	case !selfSigned(top) && (len(top.IssuingCertificateURL) > 0 || len(chain) == 1 && len(t.options.Authorities) > 0):
-		// A certificate has a URL of its issuer's certificate if clients normally do not have that one already.
+		// A certificate has the URL of its issuer's certificate (RFC 5280 4.2.2.1) if the issuer is an intermediate CA, whose
+		// certificate clients do not have.
 		report.add(IncompleteChain, "the server sent %d of the chain's certificates, but not that of %s, which issued %s",
 			len(chain), name(top.Issuer.String()), subject(top))
 	default:

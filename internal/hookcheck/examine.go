@@ -51,7 +51,7 @@ type Fault struct {
 
 // Report is the result of [Examine].
 type Report struct {
-	// Called is true if the hook was called. If not, the faults say why, and Result is that of a hook that fails.
+	// Called is true if the hook was called. If not, Faults say why, and Result is what Okta makes of a call without answer.
 	Called bool
 	// Result is the result of the call in Okta.
 	Result oktasim.Result
@@ -131,7 +131,7 @@ func Examine(ctx context.Context, o Options, call oktasim.Call) (*Report, error)
 	return report, err
 }
 
-// roots returns the public CAs and Authorities.
+// roots returns the CAs that the call trusts: the public ones and Authorities.
 func (o *Options) roots() (*x509.CertPool, error) {
 	if o.PublicRoots == nil {
 		system, err := x509.SystemCertPool()

@@ -7,8 +7,9 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// probe checks that a hook authenticates its caller. It calls it once without a credential and once with a wrong one,
-// and adds a fault if the hook answers. It does nothing if the call itself failed. It fails only if ctx ends.
+// probe checks that the hook authenticates its caller: it calls the hook once without a credential and once with a wrong
+// one, and adds a fault if the hook answers 2xx. If the examined call was not answered 2xx itself, probe does nothing. It
+// fails only if ctx ends.
 func (o *Options) probe(ctx context.Context, report *Report, call oktasim.Call) error {
 	if answered := report.Result.Err == nil && report.Result.Status/100 == 2; !answered {
 		return nil

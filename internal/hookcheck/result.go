@@ -8,10 +8,11 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// slowDivisor makes an answer slow from half of Okta's timeout. The other half is a reserve for higher load.
+// slowDivisor divides Okta's timeout: an answer that takes more than half of it is slow. The other half is a reserve for
+// higher load.
 const slowDivisor = 2
 
-// readResult adds the faults of the answers.
+// readResult adds the faults that oktasim found in the answers of all attempts.
 func (o *Options) readResult(report *Report) {
 	r := &report.Result
 	var earlier []string
@@ -37,7 +38,8 @@ func (o *Options) readResult(report *Report) {
 	}
 }
 
-// byKind lacks the kinds for which trace or readStatus adds a more specific fault.
+// byKind maps the kinds of oktasim's faults to names of faults of this package. It lacks KindTimeout, KindConnection and
+// KindStatus, for which [trace.examine] and [Options.readStatus] find the exact cause.
 var byKind = map[oktasim.Kind]Name{
 	oktasim.KindRedirect:           Redirect,
 	oktasim.KindUnusualStatus:      UnexpectedStatus,
@@ -65,7 +67,7 @@ var byKind = map[oktasim.Kind]Name{
 	oktasim.KindCauseElsewhere:     CauseElsewhere,
 }
 
-// byStatus has the statuses with a specific fault.
+// byStatus maps each HTTP status that has a fault of its own to that fault.
 var byStatus = map[int]Name{
 	http.StatusBadRequest:            BadRequest,
 	http.StatusForbidden:             Forbidden,

@@ -20,7 +20,8 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// trace connects to the hook's server, and records how far the last attempt came.
+// trace connects to the hook's server for [oktasim.Hook], and records how far the last attempt came: that says why a
+// call failed.
 type trace struct {
 	options   *Options
 	addresses []netip.AddrPort
@@ -228,8 +229,8 @@ func (r *Report) addConnectFault(err error, where netip.AddrPort, o *Options) {
 	}
 }
 
-// examineHandshake adds the reason why the TLS handshake failed. It repeats the handshake with insecure settings to
-// find out whether the server only supports versions before TLS 1.2. It sends no data.
+// examineHandshake adds the reason why the TLS handshake failed. To find out whether the server supports only versions
+// before TLS 1.2, it repeats the handshake with insecure settings, and sends no data afterwards.
 func (t *trace) examineHandshake(ctx context.Context, report *Report, address *url.URL) error {
 	limited, cancel := context.WithTimeout(ctx, t.options.timeout())
 	defer cancel()

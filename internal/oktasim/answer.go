@@ -10,7 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxAnswer is the size in bytes from which Okta refuses an answer: its 256 KB, taken as KiB.
+// MaxAnswer is a size in bytes: Okta refuses an answer of this size or more. Okta's documentation says 256 KB, which
+// this package takes as KiB.
 const MaxAnswer = 256 << 10
 
 // Commands of an answer.
@@ -30,7 +31,7 @@ type Answer struct {
 	Body []byte
 }
 
-// Read returns how Okta handles an answer to a call of a shape. It does not set Attempts and the latencies.
+// Read returns how Okta handles an answer to a call of this shape. Attempts and the latencies of the Result stay zero.
 func Read(shape Shape, a Answer) Result {
 	r := Result{Status: a.Status}
 	switch {
@@ -103,7 +104,7 @@ func (r *Result) checkMembers(members map[string]jsontext.Value) {
 	}
 }
 
-// knownMember returns the member of an answer with this name in lower case.
+// knownMember returns the name of a member that Okta reads in its right case, given it in lower case.
 func knownMember(lower string) string {
 	if lower == "debugcontext" {
 		return "debugContext"

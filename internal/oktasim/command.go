@@ -16,7 +16,7 @@ type command struct {
 	Value jsontext.Value `json:"value"`
 }
 
-// action is the effect of com.okta.action.update. The zero value is none.
+// action is the effect of a command com.okta.action.update. The zero value is noAction.
 type action uint8
 
 const (
@@ -27,7 +27,7 @@ const (
 
 var errCommands = errors.New("commands is not a list of objects: Okta cannot read the answer")
 
-// readCommands reads the member commands. It returns none if the member is absent or null.
+// readCommands reads the member commands of an answer. It returns no command if the member is absent or null.
 func readCommands(value jsontext.Value) ([]command, error) {
 	if value == nil {
 		return nil, nil

@@ -11,19 +11,19 @@ const (
 	KindTimeout Kind = "Timeout"
 	// KindConnection: no connection, or the connection broke.
 	KindConnection Kind = "Connection"
-	// KindRedirect: a 3xx.
+	// KindRedirect: a status 3xx.
 	KindRedirect Kind = "Redirect"
-	// KindStatus: a status that is a failure.
+	// KindStatus: a status that is neither 2xx nor 3xx. Okta takes it for a failure.
 	KindStatus Kind = "Status"
-	// KindUnusualStatus: a 2xx that Okta's documentation does not mention.
+	// KindUnusualStatus: a status 2xx that Okta's documentation does not mention.
 	KindUnusualStatus Kind = "UnusualStatus"
 	// KindTooLarge: a body of [MaxAnswer] or more.
 	KindTooLarge Kind = "TooLarge"
-	// KindContentType: not application/json.
+	// KindContentType: a Content-Type other than application/json.
 	KindContentType Kind = "ContentType"
 	// KindEmptyBody: a 200 without a body.
 	KindEmptyBody Kind = "EmptyBody"
-	// KindNotJSON: not a JSON object.
+	// KindNotJSON: a body that is not a JSON object.
 	KindNotJSON Kind = "NotJSON"
 	// KindDuplicateMember: an object has two members of the same name.
 	KindDuplicateMember Kind = "DuplicateMember"
@@ -39,7 +39,7 @@ const (
 	KindNoCommand Kind = "NoCommand"
 	// KindCommandName: a command whose name Okta does not know.
 	KindCommandName Kind = "CommandName"
-	// KindRegistrationValue: neither ALLOW nor DENY.
+	// KindRegistrationValue: a command com.okta.action.update whose registration is neither ALLOW nor DENY.
 	KindRegistrationValue Kind = "RegistrationValue"
 	// KindSecondAction: more than one command that allows or denies.
 	KindSecondAction Kind = "SecondAction"
@@ -63,13 +63,13 @@ const (
 	KindCauseElsewhere Kind = "CauseElsewhere"
 )
 
-// Fault is a fault of an answer, or the lack of one.
+// Fault is a fault of an answer, or of a call that got no answer.
 type Fault struct {
 	// Kind is the kind of fault.
 	Kind Kind
 	// Text says what is wrong, and where.
 	Text string
-	// Earlier is true if it belongs to an attempt before the last.
+	// Earlier is true if the fault belongs to an attempt before the last.
 	Earlier bool
 }
 

@@ -23,8 +23,8 @@ const (
 	DefaultTimeout = 3 * time.Second
 	// DefaultAttempts is how often Okta calls at most: once, with one retry.
 	DefaultAttempts = 2
-	// MaxAttempts is the number of attempts in a version of Okta's documentation that was published for two days in
-	// 2023.
+	// MaxAttempts is the highest number of attempts that Okta ever documented: a version of its documentation from 2023,
+	// which was published for two days, has two retries.
 	MaxAttempts = 3
 )
 
@@ -66,7 +66,7 @@ func New(o Options) (*Hook, error) {
 		// The error of url.Parse has the URL, which may have a secret.
 		return nil, errors.New("URL: not a URL: write https://host/path")
 	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
-		return nil, errors.New("URL: write https://host/path")
+		return nil, errors.New("URL: does not begin with https:// and a host: write https://host/path")
 	case u.User != nil:
 		return nil, errors.New("URL: has a user name or password: send the credential in a header instead")
 	case !httpguts.ValidHeaderFieldName(o.Header):
@@ -199,14 +199,14 @@ func (h *Hook) roundTrip(ctx context.Context, call Call) (response, error) {
 		answer.redirectHost = h.redact(location.Host)
 	}
 	answer.Body, err = io.ReadAll(io.LimitReader(resp.Body, MaxAnswer))
-	if len(answer.Body) < MaxAnswer { // Read refuses a longer one by its length, which redact could change
+	if len(answer.Body) < MaxAnswer { // Read refuses a longer body by its length, which redact could change
 		answer.Body = []byte(h.redact(string(answer.Body)))
 	}
 	return answer, err
 }
 
-// ErrNotHTTP is the error of an answer that is not HTTP/1.1. It replaces net/http's errors, which quote the answer: a
-// hook may have sent the credential back.
+// ErrNotHTTP is the error of an answer that is not HTTP/1.1. It replaces the errors of net/http, which quote the answer
+// and so could show a credential that the hook sent back.
 var ErrNotHTTP = errors.New("the answer is not HTTP/1.1")
 
 // isMalformedHTTP reports whether an error is about the syntax of an answer rather than the connection.

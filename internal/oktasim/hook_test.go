@@ -322,7 +322,7 @@ func TestAContextThatEndsIsAnErrorAndNotAResult(t *testing.T) {
 func TestOptionsThatCannotBeUsedAreNamedWithoutTheirSecrets(t *testing.T) {
 	const url = "http://hook.example/okta"
 	for want, o := range map[string]oktasim.Options{
-		"URL: write https":     {URL: "hook.example"},
+		"URL: does not begin":  {URL: "hook.example"},
 		"URL: not a URL":       {URL: "http://s3cret\n"},
 		"URL: has a user name": {URL: "https://jo:s3cret@hook.example"},
 		"header":               {URL: url, Header: "a b"},

@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Defaults of a registration's identifiers. They are invented, in Okta's formats.
+// Default identifiers of a [Registration]. They are invented, in the formats of Okta.
 const (
 	defaultClassicSource = "reghawlks3zOkRrau0h7"
 	defaultSource        = "rul1bufGk5dJdRYw50g4"
@@ -20,39 +20,40 @@ const (
 	defaultIPAddress     = "203.0.113.7" // RFC 5737: for documentation
 )
 
-// Registration is the input of the form and Okta's data about the person. The zero value is a sign-up on Identity
-// Engine without login and email.
+// Registration is what the person typed into the form, and what Okta knows about the person. The zero value is a sign-up
+// on Identity Engine without login and email.
 type Registration struct {
-	// Shape says which of the three shapes the call has.
+	// Shape is the kind of the call.
 	Shape Shape
-	// Source is the id of the enrolment policy or rule that calls. Unset: an invented one.
+	// Source is the id of Okta's enrolment policy or rule that calls. Unset: an invented id.
 	Source string
 
-	// Login is the user's login: in a sign-up the member of data.userProfile, in a progressive profile that of
+	// Login is the user's login. A sign-up has it in data.userProfile, a progressive profile in
 	// data.context.user.profile. Unset means Email.
 	Login string
-	// Email is the member of data.userProfile in a sign-up. Unset omits it, as Okta does for a sensitive attribute. It
-	// must be unset for a progressive profile, which has an email only in Update.
+	// Email is the member email of data.userProfile in a sign-up. If it is unset, the call has no email, as for an
+	// attribute that is marked sensitive in Okta. A progressive profile must not set it: its email is in Update.
 	Email string
-	// Profile has further attributes of the form, or, in a progressive profile, of the existing user. They replace
-	// others, including login and email; a nil value is sent as null.
+	// Profile has more attributes: of the form in a sign-up, of the existing user in a progressive profile. They replace
+	// all others of the same name, also login and email. A nil value is sent as null.
 	Profile map[string]any
-	// Update is data.userProfileUpdate, the changed attributes. For a progressive profile only.
+	// Update has the changed attributes of a progressive profile, which are sent as data.userProfileUpdate. A sign-up
+	// must not set it.
 	Update map[string]any
 
-	// RequestID is data.context.request.id, the id of the call in the System Log. Unset: a random one.
+	// RequestID is data.context.request.id, the id of the call in Okta's System Log. Unset: a random id.
 	RequestID string
-	// EventID is the event's id. Unset: a random one.
+	// EventID is the event's id. Unset: a random id.
 	EventID string
 	// Time is the event's time. Unset: now.
 	Time time.Time
-	// IPAddress is the person's IP address. Unset: one for documentation (RFC 5737).
+	// IPAddress is the person's IP address. Unset: an address that is reserved for documentation (RFC 5737).
 	IPAddress string
-	// UserID is the id of the user in a progressive profile. Unset: an invented one.
+	// UserID is the id of the user in a progressive profile. Unset: an invented id.
 	UserID string
 }
 
-// Call is an encoded call.
+// Call is a call as Okta sends it.
 type Call struct {
 	// Shape says how Okta reads the answer.
 	Shape Shape
@@ -145,9 +146,9 @@ func (r Registration) user() *user {
 	return u
 }
 
-// ParseCall returns the call with a recorded body, and reads its shape and request id. The shape follows from data,
+// ParseCall returns the call with a recorded body, and reads its shape and request id. It takes the shape from data,
 // because requestType is missing in Classic and wrong in one recorded call; the default is an Identity Engine sign-up.
-// It fails if the body is not a JSON object, or a member of another type stands where Okta has an object.
+// It fails if the body, or a member that is an object in Okta's calls, is not a JSON object.
 func ParseCall(body []byte) (Call, error) {
 	var e struct {
 		Body struct {

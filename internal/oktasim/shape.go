@@ -1,6 +1,7 @@
 package oktasim
 
-// Shape is one of the three shapes of Okta's calls. The zero value is SignUp.
+// Shape is the kind of a call: for what Okta makes it, and in which of its two engines (Classic, Identity Engine). The
+// body of the call and Okta's texts depend on it. The zero value is SignUp.
 type Shape uint8
 
 const (

@@ -18,7 +18,7 @@ const (
 type Line struct {
 	// Text is the sentence.
 	Text string
-	// Attribute is the attribute next to which Okta shows it; "" means at the top of the form.
+	// Attribute is the attribute next to whose field Okta shows the text; "" means at the top of the form.
 	Attribute string
 }
 

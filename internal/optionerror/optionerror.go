@@ -1,17 +1,18 @@
-// Package optionerror reports invalid options of a library in a form in which a program can name its flags instead of
-// the options.
+// Package optionerror reports invalid options of a library. The library names its options (Path), and a program can
+// replace these names by its own flags (--hook-path) before it prints the error.
 package optionerror
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Errors is an error about a set of options. It lists them in the order of the calls of Add.
 type Errors struct{ errs []optionError }
 
-// optionError says what is wrong with the value of an option, and the fix.
+// optionError is an error about the value of one option. Its text also says what to write instead.
 type optionError struct {
 	option string
 	err    error
@@ -30,19 +31,24 @@ func (e *Errors) Err() error {
 	return e
 }
 
-// Error returns one line for each option.
-func (e *Errors) Error() string { return e.join("\n", nil) }
+// Error returns one line for each call of Add.
+func (e *Errors) Error() string { return strings.Join(e.lines(nil), "\n") }
 
-// ByFlag returns err in one line in which flags replace the names of the options that they set. Options that are not in
-// flags keep their names. It returns an error that is not an [Errors] unchanged.
+// ByFlag replaces the name of each option in err by its flag, if flags has one. The returned error has one line for
+// each fault, sorted by flag, so that its text does not depend on the order of checks. ByFlag returns an error that is
+// not an [Errors] unchanged.
 func ByFlag(err error, flags map[string]string) error {
-	if invalid, ok := errors.AsType[*Errors](err); ok {
-		return errors.New(invalid.join("; ", flags))
+	invalid, ok := errors.AsType[*Errors](err)
+	if !ok {
+		return err
 	}
-	return err
+	lines := invalid.lines(flags)
+	slices.Sort(lines)
+	return errors.New(strings.Join(slices.Compact(lines), "\n"))
 }
 
-func (e *Errors) join(separator string, flags map[string]string) string {
+// lines returns one line for each error, with the name of the option or, if flags has one, of its flag.
+func (e *Errors) lines(flags map[string]string) []string {
 	lines := make([]string, len(e.errs))
 	for i, invalid := range e.errs {
 		name := invalid.option
@@ -51,5 +57,5 @@ func (e *Errors) join(separator string, flags map[string]string) string {
 		}
 		lines[i] = name + ": " + invalid.err.Error()
 	}
-	return strings.Join(lines, separator)
+	return lines
 }

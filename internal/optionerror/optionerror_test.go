@@ -8,9 +8,10 @@ import (
 
 func TestAnErrorAboutOptionsNamesTheirFlagsAndLeavesTheirValues(t *testing.T) {
 	var faults Errors
-	faults.Add("Path", "%q must begin with /", "x Path: y")
 	faults.Add("Store", "is required")
-	const want = `--hook-path: "x Path: y" must begin with /; Store: is required`
+	faults.Add("Path", "%q must begin with /", "x Path: y")
+	faults.Add("Path", "%q must begin with /", "x Path: y")
+	const want = `--hook-path: "x Path: y" must begin with /` + "\nStore: is required"
 	if got := ByFlag(fmt.Errorf("server: %w", faults.Err()), map[string]string{"Path": "--hook-path"}); got.Error() != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

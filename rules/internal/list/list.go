@@ -207,6 +207,30 @@ func (l *List) All() iter.Seq[string] {
 	}
 }
 
+// Reading is a name, or the key of an address, that an entry of a list can be read as.
+type Reading struct {
+	// Key is the canonical name, or the form of the address by which addresses are compared.
+	Key string
+	// Self and Below say what the entry matches: the name itself or the address, and the names below.
+	Self, Below bool
+}
+
+// Readings yields what the list matches in a policy that denies by it, or in one that allows by it, in no particular
+// order.
+func (l *List) Readings(denies bool) iter.Seq[Reading] {
+	self, below := allowSelf, allowBelow
+	if denies {
+		self, below = denySelf, denyBelow
+	}
+	return func(yield func(Reading) bool) {
+		for key, kinds := range l.table.all() {
+			if kinds&(self|below) != 0 && !yield(Reading{key, kinds&self != 0, kinds&below != 0}) {
+				return
+			}
+		}
+	}
+}
+
 // Verdict says what a policy that uses a list does with an address or a name. Zero means that no entry matches.
 type Verdict kinds
 

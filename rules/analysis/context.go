@@ -1,0 +1,123 @@
+package analysis
+
+import (
+	"fmt"
+	"slices"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// context is a kind of call: a request type, and sources to which the same policies of all sides apply.
+type context struct {
+	request rules.RequestType
+	sources []string // those that a policy names
+	others  bool     // and all that no policy names
+	// applies holds for each policy of each side whether it applies, and unrestricted whether it names no source.
+	applies, unrestricted [][]bool
+	// sameFor is equal for contexts in which a call is decided alike, except by the policies that match its address.
+	sameFor string
+}
+
+// contextsOf returns all contexts of some sides: first those of sign-ups. The given sources count as named.
+func contextsOf(sides []side, sources []string) []context {
+	named := slices.Clone(sources)
+	for i := range sides {
+		for _, p := range sides[i].policies {
+			_, sources := p.AppliesTo()
+			named = append(named, sources...)
+		}
+	}
+	slices.Sort(named)
+	named = slices.Compact(named)
+	other := "any"
+	for slices.Contains(named, other) {
+		other += "-other"
+	}
+
+	var contexts []context
+	byKey := map[string]int{}
+	for _, request := range []rules.RequestType{rules.SelfServiceRegistration, rules.ProgressiveProfile} {
+		for _, source := range append(slices.Clone(named), other) {
+			c := context{request: request, applies: make([][]bool, len(sides)), unrestricted: make([][]bool, len(sides))}
+			for i := range sides {
+				c.applies[i], c.unrestricted[i] = sides[i].applying(request, source)
+				c.sameFor += sides[i].withoutMatch(c.applies[i])
+			}
+			c.sameFor = fmt.Sprint(request, c.sameFor)
+			key := fmt.Sprint(request, c.applies, slices.Contains(sources, source))
+			at, known := byKey[key]
+			if !known {
+				at = len(contexts)
+				byKey[key] = at
+				contexts = append(contexts, c)
+			}
+			contexts[at].sources = append(contexts[at].sources, source)
+			if source == other {
+				contexts[at].others = true
+			}
+		}
+	}
+	return contexts
+}
+
+// applying returns for each policy whether it applies to a call, and whether it names no source.
+func (s *side) applying(request rules.RequestType, source string) (applies, unrestricted []bool) {
+	applies, unrestricted = make([]bool, len(s.policies)), make([]bool, len(s.policies))
+	for i, p := range s.policies {
+		requests, sources := p.AppliesTo()
+		unrestricted[i] = len(sources) == 0
+		applies[i] = slices.Contains(requests, request) && (unrestricted[i] || slices.Contains(sources, source))
+	}
+	return applies, unrestricted
+}
+
+// withoutMatch returns a text for how a call is decided if no entry matches: whether a policy applies, which one cannot
+// be enforced, and the text for an address that is not allowed.
+func (s *side) withoutMatch(applies []bool) string {
+	applying, allowing, message := 0, 0, ""
+	var blocking rules.PolicyName
+	for i, p := range s.policies {
+		if !applies[i] {
+			continue
+		}
+		applying++
+		if p.HasAllow() {
+			allowing++
+			message = p.Message()
+		}
+		if !p.Enforceable() && blocking == (rules.PolicyName{}) {
+			blocking = p.Name()
+		}
+	}
+	if allowing != 1 {
+		message = ""
+	}
+	return fmt.Sprintf("%t %q %q;", applying > 0, blocking, message)
+}
+
+// matching returns a text that is equal for contexts in which the addresses of a state are decided alike.
+func (c *context) matching(s *space, state stateID) string {
+	text := []byte(c.sameFor)
+	for _, number := range s.states.sets[state] {
+		for _, r := range s.sources[number].rules {
+			if !c.unrestricted[r.side][r.policy] {
+				text = fmt.Append(text, c.applies[r.side][r.policy])
+			}
+		}
+	}
+	return string(text)
+}
+
+// call returns a call with these addresses.
+func (c *context) call(witnesses []Witness) rules.Call {
+	names := []string{"email", "login"}
+	var attributes []rules.Attribute
+	for i, w := range witnesses {
+		attributes = append(attributes, rules.Attribute{Name: names[i], Kind: rules.Text, Text: w.Address})
+	}
+	call := rules.Call{Shape: rules.SignUp, Source: c.sources[0], Profile: attributes}
+	if c.request == rules.ProgressiveProfile {
+		call = rules.Call{Shape: rules.ProfileUpdate, Source: c.sources[0], Update: attributes}
+	}
+	return call
+}

@@ -1,0 +1,130 @@
+package analysis
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// Set is a set of calls with one address.
+type Set struct {
+	// Addresses are entries as in spec.allow: acme.com, *.acme.com, "*", jo@acme.com, or jo+*@acme.com. A public suffix
+	// may be one. Without the addresses of Except, which are written alike, they are those of the set.
+	Addresses []string
+	Except    []string
+	// Requests are the request types of the calls; empty means all.
+	Requests []rules.RequestType
+	// Sources are the sources of the calls; empty means all, those that no policy names included.
+	Sources []string
+}
+
+// Decided is a part of a set of calls: all calls that are decided in one way.
+type Decided struct {
+	Result
+	// Calls and Region are the calls of the part, and the addresses in them.
+	Calls  []Calls
+	Region Region
+	// Witness is a short example.
+	Witness Witness
+}
+
+// Every decides each call of a set and returns the set in parts. It fails if an entry of the set is not valid, or if
+// there is no address in the set.
+func Every(policies []rules.Policy, set Set) ([]Decided, error) {
+	included, err := marker("addresses", set.Addresses)
+	excepted, exceptErr := marker("except", set.Except)
+	if err := errors.Join(err, exceptErr); err != nil {
+		return nil, err
+	}
+	const decides, include, except = 0, 1, 2 // the sides
+	p := newProblem(set.Sources, policies, included, excepted)
+
+	type part struct {
+		Result
+		contexts string
+	}
+	var parts []Decided
+	var states [][]stateID
+	numbers := map[part]int{}
+	for state := range p.space.states.count() {
+		witness := p.space.witness[state]
+		if witness.Address == "" || !p.space.mentionedBy(stateID(state), include) || p.space.mentionedBy(stateID(state), except) {
+			continue
+		}
+		in := map[Result][]int{}
+		var order []Result
+		decided := map[string]Result{}
+		for i := range p.contexts {
+			if !set.has(&p.contexts[i]) {
+				continue
+			}
+			key := p.contexts[i].matching(p.space, stateID(state))
+			result, known := decided[key]
+			if !known {
+				result = p.decide(decides, i, witness)
+				decided[key] = result
+			}
+			if in[result] == nil {
+				order = append(order, result)
+			}
+			in[result] = append(in[result], i)
+		}
+		for _, result := range order {
+			key := part{result, fmt.Sprint(in[result])}
+			number, known := numbers[key]
+			if !known {
+				number = len(parts)
+				numbers[key] = number
+				parts = append(parts, Decided{Result: result, Calls: p.callsOf(in[result]), Witness: witness})
+				states = append(states, nil)
+			}
+			states[number] = append(states[number], stateID(state))
+			if shorter(witness, parts[number].Witness) {
+				parts[number].Witness = witness
+			}
+		}
+	}
+	if len(parts) == 0 {
+		return nil, errors.New("there is no address in the set")
+	}
+	for number, region := range p.space.regionsOf(states) {
+		parts[number].Region = region
+	}
+	return parts, nil
+}
+
+// marker returns a policy that decides nothing, whose entries mark the addresses of a set.
+func marker(field string, entries []string) ([]rules.Policy, error) {
+	var all rules.AllowRules
+	var errs []error
+	for i, entry := range entries {
+		var one rules.AllowRules
+		if strings.Contains(entry, "@") {
+			one.Addresses = []string{entry}
+		} else {
+			one.PublicSuffixes = []string{entry}
+		}
+		for _, rejection := range rules.CompilePolicy(rules.Policy{Allow: one}).Rejections() {
+			errs = append(errs, fmt.Errorf("%s[%d]: %s", field, i, rejection.Message))
+		}
+		all.PublicSuffixes = append(all.PublicSuffixes, one.PublicSuffixes...)
+		all.Addresses = append(all.Addresses, one.Addresses...)
+	}
+	return []rules.Policy{{Allow: all}}, errors.Join(errs...)
+}
+
+// has reports whether the calls of a context are in the set.
+func (s *Set) has(c *context) bool {
+	return (len(s.Requests) == 0 || slices.Contains(s.Requests, c.request)) &&
+		(len(s.Sources) == 0 || slices.ContainsFunc(c.sources, func(source string) bool { return slices.Contains(s.Sources, source) }))
+}
+
+// mentionedBy reports whether an entry of a side matches the addresses of a state.
+func (s *space) mentionedBy(state stateID, side int) bool {
+	return slices.ContainsFunc(s.states.sets[state], func(number int32) bool {
+		return slices.ContainsFunc(s.sources[number].rules, func(r rule) bool { return r.side == side })
+	})
+}

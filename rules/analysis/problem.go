@@ -1,0 +1,131 @@
+package analysis
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"registrationpolicy.dev/operator/rules"
+)
+
+// Result is the meaning of a decision, and its cause.
+type Result struct {
+	// Outcome and Reason are as in [rules.Decision].
+	Outcome rules.Outcome
+	Reason  rules.Reason
+	// Policy and Entry are the cause: see [rules.Decision].
+	Policy rules.PolicyName
+	Entry  rules.Entry
+	// Message is the policy's text for the person; "" means the built-in text for the reason.
+	Message string
+	// Profile is the JSON object of the attributes that Okta sets, or "".
+	Profile string
+}
+
+// Calls are the calls of one request type from some sources.
+type Calls struct {
+	// Request is the request type.
+	Request rules.RequestType
+	// AnySource: all sources. Otherwise Sources are meant, and with OtherSources also those that no policy names.
+	AnySource    bool
+	Sources      []string
+	OtherSources bool
+}
+
+// Witness is an address of a class.
+type Witness struct {
+	// Address is one that a call can have.
+	Address string
+	// Personal: the local part comes from an entry of a policy or a list. Otherwise it is made up.
+	Personal bool
+}
+
+// problem is what an analysis is about: sets of policies, the classes of addresses, and the kinds of calls.
+type problem struct {
+	sides    []side
+	space    *space
+	contexts []context
+}
+
+// side is one set of policies.
+type side struct {
+	snapshot *rules.Snapshot
+	policies []*rules.Compiled // those in mode Enforce, by name
+}
+
+// newProblem compiles sets of policies. Calls from the sources that they name, and from these, are told apart.
+func newProblem(sources []string, sets ...[]rules.Policy) problem {
+	p := problem{sides: make([]side, len(sets))}
+	for i, policies := range sets {
+		compiled := make([]*rules.Compiled, len(policies))
+		for j := range policies {
+			compiled[j] = rules.CompilePolicy(policies[j])
+		}
+		p.sides[i].snapshot = rules.Assemble(nil, compiled)
+		for _, c := range compiled {
+			if c.Mode() == rules.Enforce {
+				p.sides[i].policies = append(p.sides[i].policies, c)
+			}
+		}
+		slices.SortStableFunc(p.sides[i].policies, func(a, b *rules.Compiled) int { return a.Name().Compare(b.Name()) })
+	}
+	p.space = newSpace(p.sides)
+	p.contexts = contextsOf(p.sides, sources)
+	return p
+}
+
+// decide decides a call with these addresses in a context, under one side.
+func (p *problem) decide(side, context int, witnesses ...Witness) Result {
+	d := p.sides[side].snapshot.Decide(p.contexts[context].call(witnesses))
+	return Result{
+		Outcome: d.Outcome, Reason: d.Reason, Policy: d.Policy, Entry: d.Entry, Message: d.Message, Profile: profileText(d.Profile),
+	}
+}
+
+// callsOf describes contexts, which are given by their indexes.
+func (p *problem) callsOf(contexts []int) []Calls {
+	var all []Calls
+	for _, request := range []rules.RequestType{rules.SelfServiceRegistration, rules.ProgressiveProfile} {
+		calls, found, missing := Calls{Request: request}, false, false
+		for i := range p.contexts {
+			switch context := &p.contexts[i]; {
+			case context.request != request:
+			case !slices.Contains(contexts, i):
+				missing = true
+			default:
+				found = true
+				named := context.sources
+				if context.others {
+					calls.OtherSources = true
+					named = named[:len(named)-1]
+				}
+				calls.Sources = append(calls.Sources, named...)
+			}
+		}
+		if !found {
+			continue
+		}
+		slices.Sort(calls.Sources)
+		if !missing {
+			calls = Calls{Request: request, AnySource: true}
+		}
+		all = append(all, calls)
+	}
+	return all
+}
+
+// profileText returns attributes as a JSON object. Their values are JSON texts.
+func profileText(attributes []rules.ProfileAttribute) string {
+	if len(attributes) == 0 {
+		return ""
+	}
+	members := map[string]json.RawMessage{}
+	for _, a := range attributes {
+		members[a.Name] = json.RawMessage(a.Value)
+	}
+	text, err := json.Marshal(members)
+	if err != nil {
+		panic(fmt.Sprintf("a compiled policy has a profile value that is not JSON: %v", err))
+	}
+	return string(text)
+}

@@ -1,0 +1,170 @@
+package analysis
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"strings"
+
+	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/internal/address"
+)
+
+// findWitnesses sets the witness of each state: the shortest address of the class, as far as it is easily found.
+func (s *space) findWitnesses() {
+	s.witness = make([]Witness, s.states.count())
+	for at := range s.nodes {
+		n := &s.nodes[at]
+		s.offer(n.self, s.witnessAt(at))
+		s.offer(n.below, s.witnessBelow(at))
+		for i := range s.addresses[at] {
+			s.offer(s.addresses[at][i].state, s.witnessOf(at, i))
+		}
+	}
+}
+
+// offer sets the witness of a state if it has none yet, or a longer one.
+func (s *space) offer(state stateID, w Witness) {
+	if w.Address != "" && (s.witness[state].Address == "" || shorter(w, s.witness[state])) {
+		s.witness[state] = w
+	}
+}
+
+func shorter(a, b Witness) bool {
+	return cmp.Or(cmp.Compare(len(a.Address), len(b.Address)), strings.Compare(a.Address, b.Address)) < 0
+}
+
+// usualLocal and usualDomains are the parts of a witness that a reader knows as an example (RFC 2606).
+const usualLocal = "user"
+
+var usualDomains = []string{"example.com", "example.org", "example.net"}
+
+// witnessAt returns an address at the name of a node that no entry of an address matches.
+func (s *space) witnessAt(at int) Witness {
+	name := nameOf(s.nodes[at].key)
+	if _, err := rules.ParseDomain(name); err != nil {
+		return Witness{}
+	}
+	classes := s.addresses[at]
+	for local := range candidates(usualLocal, ofLocals, min(address.MaxLength-len("@")-len(name), maxLocalPart), len(classes)) {
+		if !matchedBy(classes, local) && valid(local, name) {
+			return Witness{Address: local + "@" + name}
+		}
+	}
+	return Witness{}
+}
+
+// witnessBelow returns an address at a name below that of a node, and below no other node.
+func (s *space) witnessBelow(at int) Witness {
+	if at == 0 {
+		for _, name := range usualDomains {
+			if s.innermost(name) == 0 {
+				return Witness{Address: usualLocal + "@" + name}
+			}
+		}
+		for top := range candidates("test", ofLabels, maxLabel, len(s.nodes)) {
+			if name := "a." + top; s.innermost(name) == 0 && valid(usualLocal, name) {
+				return Witness{Address: usualLocal + "@" + name}
+			}
+		}
+	}
+	name := nameOf(s.nodes[at].key)
+	longest := address.MaxLength - len("u@.") - len(name)
+	for label := range candidates("a", ofLabels, min(longest, maxLabel), len(s.nodes)) {
+		below := label + "." + name
+		local := usualLocal[:min(len(usualLocal), 1+longest-len(label))]
+		if s.innermost(below) == at && valid(local, below) {
+			return Witness{Address: local + "@" + below}
+		}
+	}
+	return Witness{}
+}
+
+// witnessOf returns an address of a class of addresses, at the domain of a node.
+func (s *space) witnessOf(at, class int) Witness {
+	name, classes := nameOf(s.nodes[at].key), s.addresses[at]
+	base, subAddresses := strings.CutSuffix(classes[class].local, address.SubAddresses)
+	if !subAddresses {
+		if valid(base, name) {
+			return Witness{base + "@" + name, true}
+		}
+		return Witness{}
+	}
+	listed := func(local string) bool {
+		return slices.ContainsFunc(classes, func(c addressClass) bool { return c.local == local })
+	}
+	if !listed(base) && valid(base, name) {
+		return Witness{base + "@" + name, true}
+	}
+	longest := min(address.MaxLength-len("@")-len(name), maxLocalPart) - len("+") - len(base)
+	for detail := range candidates("a", ofLocals, longest, len(classes)) {
+		local := base + "+" + detail
+		if !listed(local) && valid(local, name) {
+			return Witness{local + "@" + name, true}
+		}
+	}
+	return Witness{}
+}
+
+// innermost returns the innermost node at or above a name.
+func (s *space) innermost(name string) int {
+	for ; name != ""; _, name, _ = strings.Cut(name, ".") {
+		at, found := slices.BinarySearchFunc(s.nodes, keyOf(name), func(n node, key string) int { return strings.Compare(n.key, key) })
+		if found {
+			return at
+		}
+	}
+	return 0
+}
+
+// matchedBy reports whether a local part is in one of the classes of addresses of its domain.
+func matchedBy(classes []addressClass, local string) bool {
+	base, _, _ := strings.Cut(local, "+")
+	return slices.ContainsFunc(classes, func(c addressClass) bool {
+		return c.local == local || c.local == base+address.SubAddresses
+	})
+}
+
+// valid reports whether a call can have this address, with the domain in this canonical form.
+func valid(local, name string) bool {
+	parsed, err := rules.ParseAddress(local + "@" + name)
+	return err == nil && parsed.Domain().String() == name
+}
+
+// The characters of labels and of folded local parts. Not every text of them is valid.
+const (
+	ofLabels = "abcdefghijklmnopqrstuvwxyz0123456789-"
+	ofLocals = ofLabels + "_.#$&'*+/=?^{|}~"
+)
+
+const (
+	maxLabel     = 63 // bytes: RFC 1035 2.3.4
+	maxLocalPart = 64 // bytes: RFC 5321 4.5.3.1.1
+)
+
+// candidates yields a first text, and then texts of an alphabet, the shorter first, up to the longest. It stops after
+// twice as many texts as are taken, and some: nearly all texts are valid, so then none would be.
+func candidates(first, alphabet string, longest, taken int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if len(first) <= longest && !yield(first) {
+			return
+		}
+		left := 2*taken + 200
+		texts := []string{""}
+		for range longest {
+			var longer []string
+			for _, text := range texts {
+				for _, c := range alphabet {
+					if left--; left < 0 {
+						return
+					}
+					longer = append(longer, text+string(c))
+					if !yield(text + string(c)) {
+						return
+					}
+				}
+			}
+			texts = longer
+		}
+	}
+}
