@@ -69,6 +69,8 @@ test: ## Vet and test everything, on a real API server
 	go vet $(PACKAGES); \
 	for module in $(OURS); do echo "vet $$module" >&2; go -C "$$module" vet ./...; done; \
 	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" go test $(RACE) -timeout $(TIMEOUT) $(PACKAGES)
+# Without the race detector, which changes the number of allocations.
+	@go test -run '^TestCost$$' ./rules ./hookserver/...
 	@hack/vectors.sh
 	@go -C tools/supply test ./...
 	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); \
