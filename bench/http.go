@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"registrationpolicy.dev/operator/bench/load"
@@ -93,14 +94,21 @@ func (h *house) takeTurns(ctx context.Context, servers map[bool][]*server, autho
 			all := servers[s.tls]
 			for i := range all {
 				server := all[(i+round)%len(all)] // another order in each round
-				if s.calls != nil && server.name != floor && server.name != program {
+				others := server.name != floor && server.name != program
+				if server.failed || s.calls != nil && others {
 					continue
 				}
 				job := server.job(s.calls, authority)
 				job.Connections, job.Turn = s.connections, h.turn
 				took, err := server.turn(ctx, job, h.load)
 				if err != nil {
-					return nil, fmt.Errorf("%s, connections %s: %w", server.name, s.name, err)
+					err = fmt.Errorf("%s, connections %s: %w", server.name, s.name, err)
+					if !others {
+						return nil, err
+					}
+					h.leftOut(err)
+					server.failed = true
+					continue
 				}
 				turns[server.name][s.name] = append(turns[server.name][s.name], took)
 			}
@@ -230,7 +238,8 @@ func plotHTTP(p *report.Part, servers []*server, turns map[string]map[string][]t
 	}
 	var series []report.Series
 	for _, server := range servers {
-		if server.name == floor || len(turns[server.name][settings[0].name]) == 0 {
+		missing := func(s setting) bool { return len(turns[server.name][s.name]) == 0 }
+		if server.name == floor || slices.ContainsFunc(settings, missing) {
 			continue
 		}
 		bars := report.Series{Name: server.name}

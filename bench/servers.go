@@ -37,6 +37,7 @@ type server struct {
 	bytes   []int // of the answer to each call
 	program []int // of the program's answer to each call, which the floor repeats
 	tls     bool
+	failed  bool // it is left out of the further rounds
 }
 
 // start starts a server, over TLS if there is a certificate. It returns nil if the machine lacks what the server needs.
