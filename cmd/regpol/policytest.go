@@ -41,8 +41,8 @@ func newPolicyTest(s streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "test [PATH...]",
 		Short: "Run the tests that stand beside policies",
-		Long: `Run the tests in files named *` + policyfile.TestExtension + `. A case names a call, or a set of calls, and the decision that is expected.
-For a set of calls the expectation is proven for each call, not sampled; if it does not hold, the output has an example.
+		Long: `Run the tests in files named *` + policyfile.TestExtension + `. A case names a call, or a set of calls, and the decision
+that is expected. For a set of calls the expectation is proven for each call, not sampled; if it does not hold, the output has an example.
 
 A PATH is a file with tests, or a directory with such files; the default is the current directory. The policies are those in the
 directory of the tests, unless the file names others.
