@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/optionerror"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
@@ -29,6 +30,7 @@ type explainOptions struct {
 
 	policySource
 
+	at               string // the Git revision of the policies
 	attributes       []string
 	namespaceSources []string
 	texts            rules.Texts
@@ -71,6 +73,9 @@ decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1
   # The answer of an operator with --observe
   regpol explain jo@other.example --policies config/samples/quickstart --observe
 
+  # With the policies of a branch, a tag or a commit
+  regpol explain jo@acme.com --policies config/samples/quickstart --at HEAD
+
   # For a script
   regpol explain jo@acme.com --policies config/samples/quickstart --strict -o json
 
@@ -85,6 +90,9 @@ decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1
 				}
 			}
 			o.arguments = args
+			if command.Flags().Changed("at") {
+				o.revision = gitrevision.New(o.at)
+			}
 			return o.run(command.Context(), s)
 		},
 	}
@@ -107,6 +115,8 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	o.addFlags(flags, "none, which no policy can name")
 
 	flags.StringArrayVar(&o.paths, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
+	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also read the directories below those of --policies")
+	flags.StringVar(&o.at, "at", "", "read --policies from this Git revision: a branch, tag or commit")
 	o.addClusterFlags(flags)
 
 	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
@@ -131,6 +141,8 @@ func (o *explainOptions) validate() error {
 		return errors.New("give an ADDRESS, a file of them with --addresses, or a call from Okta with -f REQUEST.json; see regpol explain --help")
 	case len(o.arguments) > 1 && o.login != "":
 		return errors.New("--login belongs to one address: give one ADDRESS with it")
+	case len(o.paths) == 0 && (o.revision != nil || o.recursive):
+		return errors.New("--at and -R belong to files: give --policies with them")
 	case o.request == "-" && slices.Contains(o.paths, "-"):
 		return errors.New("-f and --policies cannot both read standard input")
 	case o.addressFile == "-" && slices.Contains(o.paths, "-"):

@@ -64,16 +64,10 @@ func (e *NotFoundError) Error() string {
 // Is reports whether the target is [fs.ErrNotExist].
 func (e *NotFoundError) Is(target error) bool { return target == fs.ErrNotExist }
 
-// IsDirectory reports whether a path, which is given as for the disk, is a directory in the revision. It fails with a
-// [NotFoundError] if the revision does not have the path.
-func (r *Revision) IsDirectory(ctx context.Context, path string) (bool, error) {
-	place, err := r.locate(ctx, path)
-	return place.isDirectory, err
-}
-
 // Files returns the files at a path, sorted by path. The path is given as for the disk: relative to the working
-// directory, or absolute. It need not exist on the disk. If it is a file of the revision, Files returns that file,
-// whatever its name; a directory may have no file. Symbolic links to files are followed, as on the disk.
+// directory, or absolute. It need not exist on the disk, but in the revision: otherwise Files fails with a
+// [NotFoundError]. If it is a file of the revision, Files returns that file, whatever its name. A directory may have no
+// file. Symbolic links to files are followed, as on the disk.
 func (r *Revision) Files(ctx context.Context, path string, selection Selection) ([]File, error) {
 	place, err := r.locate(ctx, path)
 	if err != nil {
