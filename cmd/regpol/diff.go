@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/policyfile"
@@ -71,13 +72,15 @@ Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage,
   regpol diff --at HEAD --at HEAD config/samples/quickstart
 
   # What applying the files would change in a cluster
-  regpol diff config/samples/quickstart -n okta-registration`,
+  regpol diff config/samples/quickstart -n okta-registration
+  regpol diff config/samples/quickstart --as-deployed okta-registration/registration-policy-operator`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil {
+			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil && o.old.asDeployed == "" {
 				return err
 			}
-			clusterFlags := slices.ContainsFunc([]string{"kubeconfig", "context", "namespace", "watch-namespaces"}, command.Flags().Changed)
+			clusterFlags := o.old.asDeployed == "" &&
+				slices.ContainsFunc([]string{"kubeconfig", "context", "namespace", "watch-namespaces"}, command.Flags().Changed)
 			switch {
 			case len(args) == 0 || len(args) > 2:
 				return fmt.Errorf("give OLD and NEW, or NEW alone to compare it with a cluster; see %s --help", command.CommandPath())
@@ -87,7 +90,7 @@ Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage,
 				return errors.New("give --at, or a cluster: OLD is one of them")
 			}
 			o.setPaths(args)
-			return o.run(command.Context(), s)
+			return o.run(command.Context(), command.Flags(), s)
 		},
 	}
 	flags := command.Flags()
@@ -95,6 +98,7 @@ Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage,
 	flags.StringArrayVar(&o.at, "at", nil, "Git revision of OLD: a branch, tag or commit; given twice, the second is that of NEW")
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also read the directories below OLD and NEW")
 	o.old.addClusterFlags(flags)
+	o.old.addAsDeployedFlag(flags)
 	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
 	flags.StringSliceVar(&o.failOn, "fail-on", nil, "exit with 1 on these changes: widen, narrow, any")
 	flags.BoolVar(&o.showAddresses, "show-addresses", false, "print whole addresses from entries, with their local parts")
@@ -138,8 +142,11 @@ func (o *diffOptions) validate() error {
 	return validChoice("-o", o.output, append([]string{outputMarkdown}, outputs...))
 }
 
-func (o *diffOptions) run(ctx context.Context, s streams) error {
+func (o *diffOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) error {
 	if err := o.validate(); err != nil {
+		return err
+	}
+	if err := o.old.readDeployed(ctx, flags, s); err != nil {
 		return err
 	}
 	scopes, err := policyobject.ParseScopes(o.namespaceSources)

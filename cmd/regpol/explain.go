@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/gitrevision"
@@ -81,10 +82,15 @@ decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1
 
   # With the policies of a cluster, as its operator sees them
   regpol explain jo@acme.com -n okta-registration
+  regpol explain jo@acme.com --as-deployed okta-registration/registration-policy-operator
   kubectl get regpol -n okta-registration -o yaml | regpol explain jo@acme.com --policies -`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
-			for _, flags := range exclusiveFlags {
+			exclusive := exclusiveFlags
+			if o.asDeployed == "" { // it needs a cluster, and -n is the namespace of the Deployment
+				exclusive = append(exclusive, exclusiveClusterFlags...)
+			}
+			for _, flags := range exclusive {
 				if err := usage.OneOf(command.Flags(), flags...); err != nil {
 					return err
 				}
@@ -93,18 +99,23 @@ decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1
 			if command.Flags().Changed("at") {
 				o.revision = gitrevision.New(o.at)
 			}
-			return o.run(command.Context(), s)
+			return o.run(command.Context(), command.Flags(), s)
 		},
 	}
 	o.flags(command)
 	return command
 }
 
-// exclusiveFlags are pairs of flags that exclude each other.
-var exclusiveFlags = [][]string{
-	{"filename", "login"}, {"filename", "shape"}, {"filename", "addresses"}, {"login", "addresses"}, {"policies", "kubeconfig"},
-	{"policies", "context"}, {"policies", "namespace"}, {"policies", "watch-namespaces"}, {"namespace", "watch-namespaces"},
-}
+// exclusiveFlags are pairs of flags that exclude each other, and exclusiveClusterFlags those that do so without
+// --as-deployed.
+var (
+	exclusiveFlags = [][]string{
+		{"filename", "login"}, {"filename", "shape"}, {"filename", "addresses"}, {"login", "addresses"}, {"policies", "watch-namespaces"},
+	}
+	exclusiveClusterFlags = [][]string{
+		{"policies", "kubeconfig"}, {"policies", "context"}, {"policies", "namespace"}, {"namespace", "watch-namespaces"},
+	}
+)
 
 func (o *explainOptions) flags(command *cobra.Command) {
 	flags := command.Flags()
@@ -119,6 +130,7 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	flags.StringVar(&o.at, "at", "", "read --policies from this Git revision: a branch, tag or commit")
 	o.addClusterFlags(flags)
 
+	o.addAsDeployedFlag(flags)
 	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
 	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
 	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed, "as the operator's flag")
@@ -157,8 +169,11 @@ var optionFlags = map[string]string{
 	"Texts.Blank": "--text-blank", "AddressAttributes": "--address-attributes",
 }
 
-func (o *explainOptions) run(ctx context.Context, s streams) error {
+func (o *explainOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) error {
 	if err := o.validate(); err != nil {
+		return err
+	}
+	if err := o.readDeployed(ctx, flags, s); err != nil {
 		return err
 	}
 	scopes, err := policyobject.ParseScopes(o.namespaceSources)

@@ -35,6 +35,7 @@ type policySource struct {
 	mayLackPaths    bool                  // a path that the revision does not have is a warning, not an error
 	cluster         clusterOptions
 	watchNamespaces []string
+	asDeployed      string // a Deployment of the operator, NAMESPACE/NAME or NAME; "" for none
 }
 
 // addClusterFlags adds the flags that select a cluster and namespaces.
@@ -43,6 +44,12 @@ func (o *policySource) addClusterFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.cluster.context, "context", "", "context of the kubeconfig; default: the current one")
 	flags.StringVarP(&o.cluster.namespace, "namespace", "n", "", "namespace of the policies; default: that of the context")
 	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces of the policies, if the operator watches several")
+}
+
+// addAsDeployedFlag adds the flag that names a Deployment of the operator.
+func (o *policySource) addAsDeployedFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&o.asDeployed, "as-deployed", "",
+		"take the operator's flags that are not given here from its Deployment: NAMESPACE/NAME, or NAME with -n")
 }
 
 // policySet holds the policies that a verb has read.
