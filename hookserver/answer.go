@@ -19,7 +19,8 @@ type Preview struct {
 
 // DryRun returns the answer of a server with these options and this snapshot to an authenticated call. It serves,
 // counts and logs nothing. Of the options it uses AddressAttributes, Texts and Observe; the request must have been
-// decoded with the same attributes. It fails if one of these options is invalid, or where a server would answer 500.
+// decoded with the same attributes. It fails if one of these options is invalid, or if the answer cannot be encoded: a
+// server would then answer 500.
 func DryRun(request *okta.Request, snapshot *rules.Snapshot, decisionID string, options Options) (Preview, error) {
 	options = options.withDefaults()
 	var faults optionerror.Errors
@@ -48,7 +49,7 @@ func (c *decidedCall) response(o *Options) okta.Response {
 	if d.Answer() == rules.Deny {
 		attribute := d.Attribute
 		if attribute == "" {
-			attribute = o.AddressAttributes[0] // Okta shows a cause only if its location is an attribute
+			attribute = o.AddressAttributes[0] // Okta shows an error cause only if its location is an attribute
 		}
 		return okta.Deny(o.Texts.For(d, c.decisionID), string(d.Reason.Code()), attribute).WithDebugContext(debug)
 	}

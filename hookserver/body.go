@@ -32,13 +32,13 @@ func isJSON(header http.Header) bool {
 	}
 }
 
-// readBody reads the whole body, within bodyTimeout.
+// readBody reads the whole body. It refuses a body that is too large, or that does not arrive within bodyTimeout.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 	if r.ContentLength > okta.MaxBody {
 		return nil, &bodyTooLarge
 	}
 	deadline := time.Now().Add(bodyTimeout)
-	// ErrNotSupported: the handler runs in another server, with timeouts of its own; see Handler.
+	// ErrNotSupported: the handler runs in a server other than [Server.Serve]'s, which sets its own timeouts.
 	err := http.NewResponseController(w).SetReadDeadline(deadline)
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, &bodyUnreadable

@@ -5,7 +5,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// callOf returns the input of a decision. The shape follows from the profiles in data, not from requestType.
+// callOf converts a decoded call to the input of [rules.Snapshot.Decide]. Its shape depends on which profiles the call
+// has, and not on requestType, which Classic does not send.
 func callOf(r *okta.Request) rules.Call {
 	return rules.Call{
 		Shape:         shapeOf(r),

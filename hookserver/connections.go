@@ -10,10 +10,12 @@ import (
 )
 
 // limitedListener limits how many connections are open at once. At the limit it closes the oldest unauthenticated
-// connection: if new callers had to wait instead, unauthenticated ones could lock Okta out. A connection is
-// unauthenticated until a call on it has shown an accepted credential, and is kept for authenticationGrace at least,
-// and for twice that if it has sent anything: a caller sends its request at once, and must not lose its connection
-// because this server is slow to read. A new connection is refused only if all are authenticated.
+// connection to accept a new one: if new callers had to wait instead, unauthenticated ones could lock Okta out. It
+// refuses a new connection only if all are authenticated.
+//
+// A connection is unauthenticated until a call on it has shown an accepted credential. It stays open for
+// authenticationGrace at least, and for twice that if its caller has sent anything. Otherwise a caller that sends its
+// request at once could lose its connection because this server is slow to read.
 type limitedListener struct {
 	net.Listener
 
@@ -22,7 +24,8 @@ type limitedListener struct {
 
 	mu   sync.Mutex
 	open int
-	// Unauthenticated connections (*connection), the oldest first, by whether anything was read from them.
+	// unread and read have the unauthenticated connections (*connection), the oldest first. Those in read have sent
+	// something.
 	unread, read list.List
 }
 
@@ -50,7 +53,8 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// add adds a connection, if necessary in place of another. If it cannot, wait is the time until it may; 0 means never.
+// add counts a new connection, and at the limit closes another for it. If none can be closed yet, ok is false, and wait
+// is the time until one can be; 0 means that all are authenticated.
 func (l *limitedListener) add(next *connection) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	var evict *connection
@@ -72,8 +76,8 @@ func (l *limitedListener) add(next *connection) (wait time.Duration, ok bool) {
 	return 0, true
 }
 
-// evictable returns the connection to close next. If there is none, wait is the time until there may be; 0 means never.
-// The caller holds mu.
+// evictable returns the unauthenticated connection to close next. If there is none, wait is the time until one may be
+// closed; 0 means that all are authenticated. The caller holds mu.
 func (l *limitedListener) evictable() (_ *connection, wait time.Duration) {
 	for i, unauthenticated := range []*list.List{&l.unread, &l.read} {
 		grace := time.Duration(i+1) * authenticationGrace
@@ -96,7 +100,7 @@ func (l *limitedListener) evictable() (_ *connection, wait time.Duration) {
 	return nil, wait
 }
 
-// remove stops counting a connection. It may be called again. The caller holds mu.
+// remove stops counting a connection. Further calls for the same connection have no effect. The caller holds mu.
 func (l *limitedListener) remove(c *connection) {
 	c.moveTo(nil)
 	if c.counted {
@@ -141,7 +145,7 @@ func (c *connection) Read(into []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the connection and frees its place.
+// Close closes the connection and stops counting it.
 func (c *connection) Close() error {
 	c.listener.mu.Lock()
 	c.listener.remove(c)
@@ -149,7 +153,8 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite closes the sending side. net/http calls it before Close, so that a reset does not lose the answer.
+// CloseWrite closes the sending side. net/http calls it before Close: otherwise the caller could lose the answer to a
+// TCP reset.
 func (c *connection) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -167,7 +172,7 @@ func (c *connection) markAuthenticated() {
 // connectionKey is the context key of a request's connection.
 type connectionKey struct{}
 
-// withConnection is the server's ConnContext.
+// withConnection is the ConnContext of the [http.Server]. It stores the connection in ctx for markAuthenticated.
 func withConnection(ctx context.Context, conn net.Conn) context.Context {
 	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok { // *tls.Conn
 		conn = wrapped.NetConn()

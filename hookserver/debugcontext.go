@@ -9,11 +9,11 @@ import (
 // data.
 type debugContext struct {
 	DecisionID  string `json:"decisionID"`
-	Outcome     string `json:"outcome"` // of the policies; the answer differs if Observed
+	Outcome     string `json:"outcome"` // what the policies decided; if Observed, the answer is ALLOW regardless
 	Reason      string `json:"reason"`
 	Policy      string `json:"policy,omitzero"`
 	Attribute   string `json:"attribute,omitzero"` // the first address attribute that failed
-	Invalid     string `json:"invalid,omitzero"`   // the class of its rejection
+	Invalid     string `json:"invalid,omitzero"`   // why its value is invalid, a rules.Invalid
 	Source      string `json:"source,omitzero"`
 	RequestType string `json:"requestType"`
 	TookPart    int    `json:"policiesThatTookPart"`

@@ -21,13 +21,13 @@ type decidedCall struct {
 	shape      rules.Shape
 	decision   *rules.Decision
 
-	// Sent by the caller; only as returned by loggableIdentifier.
+	// Ids that the caller sent, or the placeholders that loggableIdentifier returned for them.
 	oktaRequestID string
 	eventID       string
 	source        string
 }
 
-// setIdentifiers sets the ids that the caller sent.
+// setIdentifiers sets the ids that the caller sent, each passed through loggableIdentifier.
 func (c *decidedCall) setIdentifiers(r *http.Request, request *okta.Request, authHeader string) {
 	var buf [8]string
 	secrets := buf[:0]
@@ -66,11 +66,11 @@ const (
 )
 
 const (
-	// identifierCharacters are those of Okta's ids, which may have an @, and of the paths that old calls have as
-	// source.
+	// identifierCharacters are the characters of Okta's ids, some of which have an @, and of URL paths, which Okta used
+	// to send as source.
 	identifierCharacters = asciiLetters + asciiDigits + "-._@:/"
-	// minSecretLength is the length in bytes from which a secret is searched for inside an id. Shorter ones occur in
-	// Okta's ids by chance.
+	// minSecretLength is the minimum length in bytes of a secret that is searched for inside an id. Shorter ones occur
+	// in Okta's ids by chance.
 	minSecretLength = 4
 )
 

@@ -65,7 +65,8 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 		return s.refuse(w, r, *refusal)
 	}
 
-	// The body is complete: from here on, a slow caller cannot hold a slot.
+	// Only now, with the body complete, does the call count as in flight. Otherwise slow callers could use up
+	// MaxInFlight.
 	select {
 	case s.inFlight <- struct{}{}:
 		defer func() { <-s.inFlight }()
@@ -97,7 +98,8 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 	if err != nil {
 		return s.refuse(w, r, encodingFailed)
 	}
-	// Checked last, so that it covers a process that was frozen at any step before.
+	// Fenced is called after the decision: if the process was frozen at any earlier step, such as by a paused virtual
+	// machine, the decision may come from outdated rules.
 	if s.options.Fenced != nil && s.options.Fenced() {
 		w.Header().Set("Retry-After", retryAfter)
 		return s.refuse(w, r, fenced)

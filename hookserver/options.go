@@ -55,7 +55,8 @@ type Options struct {
 	LogDomain LogDomain
 	// Observe answers every readable, authenticated call with ALLOW, and records the decision of the policies.
 	Observe bool
-	// Fenced is called before each decision is written. If it returns true, the answer is 503 instead. nil means false.
+	// Fenced is called before each decision is written. If it returns true, the answer is 503 instead: the operator
+	// returns true while this replica may have outdated rules. nil means false.
 	Fenced func() bool
 	// MaxInFlight is how many calls are decided at once; others are answered 503. 0 means 256.
 	MaxInFlight int
