@@ -23,6 +23,7 @@ const (
 const (
 	policies         = 10
 	domainsOfAPolicy = 100
+	message          = "Please sign up with your company address."
 )
 
 // newHookServer returns the hook server as the operator runs it, with authentication, metrics, and JSON log lines,
@@ -48,7 +49,7 @@ func newStore() (*rules.Store, error) {
 	written := make([]rules.Policy, policies)
 	for i := range written {
 		written[i].PolicyName = rules.PolicyName{Namespace: "okta", Name: fmt.Sprintf("policy-%02d", i)}
-		written[i].Message = "Please sign up with your company address."
+		written[i].Message = message
 		for j := range domainsOfAPolicy {
 			written[i].Allow.Domains = append(written[i].Allow.Domains, domain(i*domainsOfAPolicy+j))
 		}

@@ -1,8 +1,9 @@
 // Command hook measures the hook server against a bare net/http handler that reads the body and writes the same number
 // of bytes.
 //
-// Both serve on loopback listeners of one process. The load comes from a second process of this program. The servers
-// take turns. The result is the median of the ratios of all pairs of turns. The program ends by itself.
+// Both serve on loopback listeners of one process. With -program, the hook server is the operator's program instead,
+// whose log is written to a pipe that is read. The load comes from a second process of this program. The servers take
+// turns. The result is the median of the ratios of all pairs of turns. The program ends by itself.
 package main
 
 import (
@@ -34,6 +35,7 @@ func run() error {
 	flag.IntVar(&m.connections, "connections", 16, "connections that call at the same time, at most 75")
 	flag.IntVar(&m.rounds, "rounds", 7, "pairs of turns for each case, at most 100")
 	flag.DurationVar(&m.turn, "turn", 2*time.Second, "length of one turn, at most 1m")
+	flag.BoolVar(&m.program, "program", false, "build the operator and measure its process, with its log written to a pipe, instead of the package")
 	flag.BoolVar(&load, "load", false, "run as the second process: read a load from standard input, write samples to standard output")
 	flag.Parse()
 	switch {

@@ -21,19 +21,29 @@ type measurement struct {
 	connections int
 	rounds      int
 	turn        time.Duration
+	program     bool // measure the operator's program in place of a hook server in this process
 }
 
 // run measures every case and writes its result.
 func (m measurement) run(ctx context.Context, out io.Writer) error {
-	hook, err := newHookServer()
-	if err != nil {
-		return err
+	var hookAddress string
+	if m.program {
+		p, err := startProgram(ctx)
+		if err != nil {
+			return err
+		}
+		defer p.stop()
+		hookAddress = p.address
+	} else {
+		hook, err := newHookServer()
+		if err != nil {
+			return err
+		}
+		if hookAddress, err = listenAndServe(func(l net.Listener) error { return hook.Serve(l, nil) }); err != nil {
+			return err
+		}
+		defer hook.Shutdown(ctx)
 	}
-	hookAddress, err := listenAndServe(func(l net.Listener) error { return hook.Serve(l, nil) })
-	if err != nil {
-		return err
-	}
-	defer hook.Shutdown(ctx)
 	fmt.Fprintf(out, "%d connections, %d rounds of %s for each server and case; medians, in brackets least and most\n",
 		m.connections, m.rounds, m.turn)
 	for _, c := range cases() {
