@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,8 +33,9 @@ func isJSON(header http.Header) bool {
 	}
 }
 
-// readBody reads the whole body. It refuses a body that is too large, or that does not arrive within bodyTimeout.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
+// readBody reads the whole body into memory. It refuses a body that is too large, or that does not arrive within
+// bodyTimeout.
+func readBody(w http.ResponseWriter, r *http.Request, memory *scratch) ([]byte, *refusal) {
 	if r.ContentLength > okta.MaxBody {
 		return nil, &bodyTooLarge
 	}
@@ -45,7 +47,8 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 	}
 	var body []byte
 	if r.ContentLength >= 0 {
-		body = make([]byte, r.ContentLength)
+		memory.body = slices.Grow(memory.body[:0], int(r.ContentLength))[:r.ContentLength]
+		body = memory.body
 		_, err = io.ReadFull(r.Body, body)
 	} else {
 		body, err = io.ReadAll(io.LimitReader(r.Body, okta.MaxBody+1))

@@ -19,7 +19,7 @@ type decidedCall struct {
 	credential string // the name, not the value
 	digest     string
 	shape      rules.Shape
-	decision   *rules.Decision
+	decision   rules.Decision
 
 	// Ids that the caller sent, or the placeholders that loggableIdentifier returned for them.
 	oktaRequestID string

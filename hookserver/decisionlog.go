@@ -13,7 +13,7 @@ import (
 // policies in mode Audit would have changed the outcome; invalid (class) and invalidLength (bytes) if an address is
 // invalid.
 func (s *Server) logDecided(c *decidedCall, duration time.Duration) {
-	d := c.decision
+	d := &c.decision
 	line := make([]any, 0, 36)
 	line = append(line,
 		"decisionID", c.decisionID,

@@ -16,7 +16,9 @@ const digestHeader = "X-Registration-Policy-Digest"
 // partial answer.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
-	reply := s.reply(w, r, begin)
+	memory := scratches.Get().(*scratch)
+	defer memory.release()
+	reply := s.reply(w, r, memory, begin)
 	s.metrics.request(reply.status)
 
 	header := w.Header()
@@ -37,7 +39,8 @@ type reply struct {
 	body   []byte
 }
 
-func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) (answer reply) {
+// reply returns the answer to a request. Its body may be in memory.
+func (s *Server) reply(w http.ResponseWriter, r *http.Request, memory *scratch, begin time.Time) (answer reply) {
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			answer = s.panicked(w, r, recovered)
@@ -60,7 +63,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 	if !isJSON(r.Header) {
 		return s.refuse(w, r, wrongContentType)
 	}
-	body, refusal := readBody(w, r)
+	body, refusal := readBody(w, r, memory)
 	if refusal != nil {
 		return s.refuse(w, r, *refusal)
 	}
@@ -85,16 +88,12 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 		w.Header().Set("Retry-After", retryAfter)
 		return s.refuse(w, r, notLoaded)
 	}
-	call, decision := decide(&request, snapshot, s.options.Observe)
-	c := decidedCall{
-		decisionID: rand.Text(), // 130 random bits in 26 characters
-		credential: credential,
-		digest:     snapshot.Digest(),
-		shape:      call.Shape,
-		decision:   &decision,
-	}
+	c := &memory.call
+	c.decisionID = rand.Text() // 130 random bits in 26 characters
+	c.credential = credential
+	call := c.decide(&request, snapshot, s.options.Observe)
 	c.setIdentifiers(r, &request, s.options.AuthHeader)
-	encoded, err := c.response(&s.options).Encode()
+	encoded, err := c.encode(&s.options, memory)
 	if err != nil {
 		return s.refuse(w, r, encodingFailed)
 	}
@@ -106,7 +105,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 	}
 	w.Header().Set(digestHeader, c.digest)
 	duration := time.Since(begin)
-	s.metrics.decided(&c, call.Contradictory, duration)
-	s.logDecided(&c, duration)
+	s.metrics.decided(c, call.Contradictory, duration)
+	s.logDecided(c, duration)
 	return reply{http.StatusOK, encoded}
 }

@@ -246,7 +246,7 @@ func (m *metrics) authentication(credential, result string) {
 }
 
 func (m *metrics) decided(c *decidedCall, contradictory bool, duration time.Duration) {
-	d := c.decision
+	d := &c.decision
 	m.decisions.WithLabelValues(d.Outcome.String(), string(d.Reason), c.shape.String()).Inc()
 	m.durations.Observe(duration.Seconds())
 	if contradictory {

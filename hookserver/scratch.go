@@ -1,0 +1,37 @@
+package hookserver
+
+import (
+	"sync"
+
+	"registrationpolicy.dev/operator/hookserver/okta"
+)
+
+// scratch is the memory of one call, which later calls use again. It must not be used after release.
+type scratch struct {
+	call decidedCall
+
+	body   []byte // of the request
+	debug  []byte // debugContext
+	answer []byte
+	values []okta.Value // profile attributes of the answer
+}
+
+// maxKept is the capacity in bytes up to which a buffer is kept for later calls. Okta's bodies and the usual answers are
+// shorter. It must not exceed the 4 kB that net/http's HTTP/2 server copies of an answer: it may read a longer one while
+// the handler already returns.
+const maxKept = 4 << 10
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// release erases the personal data of the call, which body has, and makes the memory available to later calls.
+func (m *scratch) release() {
+	clear(m.body[:cap(m.body)])
+	m.call = decidedCall{}
+	for _, buf := range []*[]byte{&m.body, &m.debug, &m.answer} {
+		if cap(*buf) > maxKept {
+			*buf = nil
+		}
+	}
+	clear(m.values)
+	scratches.Put(m)
+}
