@@ -53,7 +53,8 @@ func newBenchedCall(tb testing.TB, address string) *benchedCall {
 	}
 	server, err := New(Options{
 		Store: storeOf(policies...), Credentials: credentials, Registerer: prometheus.NewRegistry(),
-		Logger: logr.FromSlogHandler(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil)).WithName("hook"),
+		Logger:      logr.FromSlogHandler(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil)).WithName("hook"),
+		DecisionLog: &DecisionLog{Writer: io.Discard, Name: "hook"},
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -104,8 +104,9 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, memory *scratch, 
 		return s.refuse(w, r, fenced)
 	}
 	w.Header().Set(digestHeader, c.digest)
-	duration := time.Since(begin)
-	s.metrics.decided(c, call.Contradictory, duration)
-	s.logDecided(c, duration)
+	end := time.Now()
+	duration := end.Sub(begin)
+	s.metrics.decided(c, call.Contradictory, duration, end)
+	s.logDecided(memory, duration, end)
 	return reply{http.StatusOK, encoded}
 }

@@ -245,7 +245,7 @@ func (m *metrics) authentication(credential, result string) {
 	}
 }
 
-func (m *metrics) decided(c *decidedCall, contradictory bool, duration time.Duration) {
+func (m *metrics) decided(c *decidedCall, contradictory bool, duration time.Duration, now time.Time) {
 	d := &c.decision
 	m.decisions.WithLabelValues(d.Outcome.String(), string(d.Reason), c.shape.String()).Inc()
 	m.durations.Observe(duration.Seconds())
@@ -253,6 +253,6 @@ func (m *metrics) decided(c *decidedCall, contradictory bool, duration time.Dura
 		m.contradictions.Inc()
 	}
 	if snapshot := m.server.snapshot(); snapshot != nil {
-		m.policies.decided(snapshot, d, time.Now())
+		m.policies.decided(snapshot, d, now)
 	}
 }

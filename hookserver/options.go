@@ -40,6 +40,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Logger receives the log lines; the zero value discards them.
 	Logger logr.Logger
+	// DecisionLog writes the lines of decisions in place of Logger, if Logger is enabled. nil means Logger.
+	DecisionLog *DecisionLog
 
 	// Path is the hook's path; all others are answered 404. "" means DefaultPath.
 	Path string

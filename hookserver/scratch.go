@@ -1,6 +1,7 @@
 package hookserver
 
 import (
+	"log/slog"
 	"sync"
 
 	"registrationpolicy.dev/operator/hookserver/okta"
@@ -14,6 +15,9 @@ type scratch struct {
 	debug  []byte // debugContext
 	answer []byte
 	values []okta.Value // profile attributes of the answer
+
+	attributes []slog.Attr // of the log line
+	line       []byte
 }
 
 // maxKept is the capacity in bytes up to which a buffer is kept for later calls. Okta's bodies and the usual answers are
@@ -27,11 +31,12 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 func (m *scratch) release() {
 	clear(m.body[:cap(m.body)])
 	m.call = decidedCall{}
-	for _, buf := range []*[]byte{&m.body, &m.debug, &m.answer} {
+	for _, buf := range []*[]byte{&m.body, &m.debug, &m.answer, &m.line} {
 		if cap(*buf) > maxKept {
 			*buf = nil
 		}
 	}
 	clear(m.values)
+	clear(m.attributes)
 	scratches.Put(m)
 }

@@ -43,7 +43,7 @@ func TestAnOperatorThatCannotMeanItsOAuthFlagsIsRefusedInOneLineThatNamesThem(t 
 			flags := append([]string{"--policy-dir", dir}, onFreePorts...)
 			o, err := parseOptions(append(flags, c.flags...), nil)
 			if err == nil {
-				_, err = newOperator(o, logr.Discard())
+				_, err = newOperator(o, logr.Discard(), nil)
 			}
 			if err == nil || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("error %v, want one line", err)
