@@ -29,18 +29,20 @@ func DryRun(request *okta.Request, snapshot *rules.Snapshot, decisionID string, 
 		return Preview{}, err
 	}
 	c := decidedCall{decisionID: decisionID}
-	call := c.decide(request, snapshot, options.Observe)
+	memory := new(scratch)
+	call := c.decide(request, snapshot, options.Observe, memory)
 	c.setIdentifiers(&http.Request{}, request, options.AuthHeader)
-	body, err := c.encode(&options, new(scratch))
+	body, err := c.encode(&options, memory)
 	return Preview{call, c.decision, body}, err
 }
 
 // decide decides the call.
-func (c *decidedCall) decide(request *okta.Request, snapshot *rules.Snapshot, observe bool) rules.Call {
-	call := callOf(request)
+func (c *decidedCall) decide(request *okta.Request, snapshot *rules.Snapshot, observe bool, memory *scratch) rules.Call {
+	call := callOf(request, memory)
 	c.shape, c.digest = call.Shape, snapshot.Digest()
 	c.decision = snapshot.Decide(call)
 	c.decision.Observed = observe
+	c.policy = c.decision.Policy.String()
 	return call
 }
 

@@ -14,16 +14,16 @@ import (
 
 // isJSON reports whether the headers declare uncompressed JSON, or no content type.
 func isJSON(header http.Header) bool {
-	for _, encoding := range header.Values("Content-Encoding") {
+	for _, encoding := range header["Content-Encoding"] {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
 			return false
 		}
 	}
-	switch types := header.Values("Content-Type"); len(types) {
+	switch types := header["Content-Type"]; len(types) {
 	case 0:
 		return true
 	case 1:
-		if types[0] == "" {
+		if types[0] == "" || types[0] == "application/json" {
 			return true
 		}
 		mediaType, _, err := mime.ParseMediaType(types[0])

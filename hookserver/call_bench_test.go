@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,13 +27,16 @@ type benchedCall struct {
 	answer  []byte
 }
 
-// Header, WriteHeader and Write make a benchedCall an http.ResponseWriter.
+// Header, WriteHeader, Write and SetReadDeadline make a benchedCall an http.ResponseWriter like that of net/http.
 func (c *benchedCall) Header() http.Header    { return c.header }
 func (c *benchedCall) WriteHeader(status int) { c.status = status }
 func (c *benchedCall) Write(p []byte) (int, error) {
 	c.answer = append(c.answer[:0], p...)
 	return len(p), nil
 }
+
+// SetReadDeadline does nothing.
+func (c *benchedCall) SetReadDeadline(time.Time) error { return nil }
 
 // newBenchedCall returns a call with this address to a server as the operator runs it, with 10 policies of 100 domains.
 func newBenchedCall(tb testing.TB, address string) *benchedCall {

@@ -12,7 +12,7 @@ import (
 // appendDebugContext appends debugContext, the part of an answer that administrators see in Okta's System Log: a JSON
 // object of at most maxDebugContext bytes. It has no domain and no personal data.
 func (c *decidedCall) appendDebugContext(to []byte) []byte {
-	audits, policy := c.decision.Audit[:min(len(c.decision.Audit), maxDebugAudits)], c.decision.Policy.String()
+	audits, policy := c.decision.Audit[:min(len(c.decision.Audit), maxDebugAudits)], c.policy
 	for {
 		context := objectWriter{buf: to}
 		c.writeDebugContext(&context, policy, audits)

@@ -15,29 +15,29 @@ func (s *Server) logDecided(memory *scratch, duration time.Duration, now time.Ti
 	if !s.options.Logger.Enabled() {
 		return
 	}
-	memory.attributes = s.appendAttributes(memory.attributes[:0], &memory.call, duration)
+	memory.logAttributes = s.appendLogAttributes(memory.logAttributes[:0], &memory.call, duration)
 	if log := s.options.DecisionLog; log != nil {
-		if line, ok := log.append(memory.line[:0], now, memory.attributes); ok {
-			memory.line = line
+		if line, ok := log.append(memory.logLine[:0], now, memory.logAttributes); ok {
+			memory.logLine = line
 			_, _ = log.Writer.Write(line) // an error of the log cannot be logged
 			return
 		}
 	}
-	keysAndValues := make([]any, 0, 2*len(memory.attributes))
-	for _, attribute := range memory.attributes {
+	keysAndValues := make([]any, 0, 2*len(memory.logAttributes))
+	for _, attribute := range memory.logAttributes {
 		keysAndValues = append(keysAndValues, attribute.Key, attribute.Value.Any())
 	}
 	s.options.Logger.Info("Decided", keysAndValues...)
 }
 
-// appendAttributes appends the attributes of a decision's log line. They have no local part, no header value and no
+// appendLogAttributes appends the attributes of a decision's log line. They have no local part, no header value and no
 // invalid address.
 //
 // Keys: decisionID, oktaRequestID, eventID, source, requestType, outcome, reason, policy, attribute, digest, duration
 // (in seconds) and credential, "" if unknown; domain according to LogDomain; observed with Options.Observe; audit if
 // policies in mode Audit would have changed the outcome; invalid (class) and invalidLength (bytes) if an address is
 // invalid.
-func (s *Server) appendAttributes(to []slog.Attr, c *decidedCall, duration time.Duration) []slog.Attr {
+func (s *Server) appendLogAttributes(to []slog.Attr, c *decidedCall, duration time.Duration) []slog.Attr {
 	d := &c.decision
 	to = append(to,
 		slog.String("decisionID", c.decisionID),
@@ -47,7 +47,7 @@ func (s *Server) appendAttributes(to []slog.Attr, c *decidedCall, duration time.
 		slog.String("requestType", c.shape.String()),
 		slog.String("outcome", d.Outcome.String()),
 		slog.String("reason", string(d.Reason)),
-		slog.String("policy", d.Policy.String()),
+		slog.String("policy", c.policy),
 		slog.String("attribute", d.Attribute),
 		slog.String("digest", c.digest),
 		slog.Float64("duration", duration.Seconds()),

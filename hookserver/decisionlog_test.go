@@ -59,10 +59,11 @@ func TestTheDecisionLogWritesWhatAHandlerWrites(t *testing.T) {
 				}}
 				memory := &scratch{call: usual}
 				test.change(&memory.call)
+				memory.call.policy = memory.call.decision.Policy.String()
 				server.logDecided(memory, test.duration, time.Time{})
 
 				log := &DecisionLog{Text: format == "text", Name: "hook"}
-				got, ok := log.append(nil, timeOf(t, want.String()), memory.attributes)
+				got, ok := log.append(nil, timeOf(t, want.String()), memory.logAttributes)
 				if slow := strings.Contains(test.slow, format); ok == slow {
 					t.Fatalf("written: %t, want %t", ok, !slow)
 				}

@@ -9,7 +9,11 @@ import (
 	"registrationpolicy.dev/operator/hookserver/okta"
 )
 
-// digestHeader has the digest of the rules behind a decision: it tells the caller which rules are in force.
+// jsonContentType is the Content-Type of every answer with a body. It must not be changed: answers share it.
+var jsonContentType = []string{"application/json"}
+
+// digestHeader has the digest of the rules behind a decision: it tells the caller which rules are in force. The name is
+// in canonical form.
 const digestHeader = "X-Registration-Policy-Digest"
 
 // serve answers one request. It builds the whole answer before it writes any of it, so that a panic cannot leave a
@@ -23,9 +27,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 
 	header := w.Header()
 	if reply.body != nil {
-		header.Set("Content-Type", "application/json")
+		header["Content-Type"] = jsonContentType
 	}
-	header.Set("Content-Length", strconv.Itoa(len(reply.body)))
+	header["Content-Length"] = []string{strconv.Itoa(len(reply.body))}
 	if s.draining.Load() {
 		header.Set("Connection", "close") // over HTTP/2, net/http sends GOAWAY instead
 	}
@@ -47,7 +51,8 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, memory *scratch, 
 		}
 	}()
 
-	if r.URL.EscapedPath() != s.options.Path {
+	// RawPath is set only for a path with unusual escapes, which the hook's does not have.
+	if r.URL.Path != s.options.Path || r.URL.RawPath != "" {
 		return s.refuse(w, r, notFound)
 	}
 	if r.Method != http.MethodPost {
@@ -91,7 +96,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, memory *scratch, 
 	c := &memory.call
 	c.decisionID = rand.Text() // 130 random bits in 26 characters
 	c.credential = credential
-	call := c.decide(&request, snapshot, s.options.Observe)
+	call := c.decide(&request, snapshot, s.options.Observe, memory)
 	c.setIdentifiers(r, &request, s.options.AuthHeader)
 	encoded, err := c.encode(&s.options, memory)
 	if err != nil {
@@ -103,7 +108,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, memory *scratch, 
 		w.Header().Set("Retry-After", retryAfter)
 		return s.refuse(w, r, fenced)
 	}
-	w.Header().Set(digestHeader, c.digest)
+	w.Header()[digestHeader] = []string{c.digest}
 	end := time.Now()
 	duration := end.Sub(begin)
 	s.metrics.decided(c, call.Contradictory, duration, end)

@@ -5,19 +5,21 @@ import (
 	"sync"
 
 	"registrationpolicy.dev/operator/hookserver/okta"
+	"registrationpolicy.dev/operator/rules"
 )
 
 // scratch is the memory of one call, which later calls use again. It must not be used after release.
 type scratch struct {
 	call decidedCall
 
-	body   []byte // of the request
-	debug  []byte // debugContext
-	answer []byte
-	values []okta.Value // profile attributes of the answer
+	body            []byte            // of the request
+	profile, update []rules.Attribute // of the request
+	debug           []byte            // debugContext
+	answer          []byte
+	values          []okta.Value // profile attributes of the answer
 
-	attributes []slog.Attr // of the log line
-	line       []byte
+	logAttributes []slog.Attr
+	logLine       []byte
 }
 
 // maxKept is the capacity in bytes up to which a buffer is kept for later calls. Okta's bodies and the usual answers are
@@ -27,16 +29,19 @@ const maxKept = 4 << 10
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// release erases the personal data of the call, which body has, and makes the memory available to later calls.
+// release erases the personal data of the call, which the body and the attributes have, and makes the memory available
+// to later calls.
 func (m *scratch) release() {
 	clear(m.body[:cap(m.body)])
 	m.call = decidedCall{}
-	for _, buf := range []*[]byte{&m.body, &m.debug, &m.answer, &m.line} {
+	for _, buf := range []*[]byte{&m.body, &m.debug, &m.answer, &m.logLine} {
 		if cap(*buf) > maxKept {
 			*buf = nil
 		}
 	}
 	clear(m.values)
-	clear(m.attributes)
+	clear(m.logAttributes)
+	clear(m.profile)
+	clear(m.update)
 	scratches.Put(m)
 }
