@@ -3,6 +3,7 @@ package hookserver
 import (
 	"container/list"
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		next := &connection{Conn: accepted, listener: l, acceptedAt: time.Now()}
+		next.reads.set, next.writes.set = accepted.SetReadDeadline, accepted.SetWriteDeadline
 		wait, ok := l.add(next)
 		for ; wait > 0; wait, ok = l.add(next) {
 			time.Sleep(wait) // further connections wait in the kernel's backlog
@@ -119,6 +121,8 @@ type connection struct {
 	list       *list.List // unread or read of the listener; nil once authenticated or removed
 	element    *list.Element
 	wasRead    atomic.Bool // a Read returned data
+
+	reads, writes deadline
 }
 
 // moveTo moves the connection from its list to another; nil: to none. The caller holds mu.
@@ -135,7 +139,10 @@ func (c *connection) moveTo(to *list.List) {
 // Read reads, and records that the caller has sent something.
 func (c *connection) Read(into []byte) (int, error) {
 	n, err := c.Conn.Read(into)
-	if n > 0 && !c.wasRead.Swap(true) {
+	for n == 0 && err != nil && c.reads.retry(err) {
+		n, err = c.Conn.Read(into)
+	}
+	if n > 0 && !c.wasRead.Load() && !c.wasRead.Swap(true) {
 		c.listener.mu.Lock()
 		if c.list == &c.listener.unread {
 			c.moveTo(&c.listener.read)
@@ -143,6 +150,28 @@ func (c *connection) Read(into []byte) (int, error) {
 		c.listener.mu.Unlock()
 	}
 	return n, err
+}
+
+// Write writes all of from.
+func (c *connection) Write(from []byte) (int, error) {
+	n, err := c.Conn.Write(from)
+	for err != nil && c.writes.retry(err) {
+		var more int
+		more, err = c.Conn.Write(from[n:])
+		n += more
+	}
+	return n, err
+}
+
+// SetReadDeadline sets the deadline of reads.
+func (c *connection) SetReadDeadline(t time.Time) error { return c.reads.want(t) }
+
+// SetWriteDeadline sets the deadline of writes.
+func (c *connection) SetWriteDeadline(t time.Time) error { return c.writes.want(t) }
+
+// SetDeadline sets both deadlines.
+func (c *connection) SetDeadline(t time.Time) error {
+	return errors.Join(c.reads.want(t), c.writes.want(t))
 }
 
 // Close closes the connection and stops counting it.
