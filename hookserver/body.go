@@ -33,13 +33,12 @@ func isJSON(header http.Header) bool {
 	}
 }
 
-// readBody reads the whole body into memory. It refuses a body that is too large, or that does not arrive within
-// bodyTimeout.
-func readBody(w http.ResponseWriter, r *http.Request, memory *scratch) ([]byte, *refusal) {
+// readBody reads the whole body into memory. It refuses a body that is too large, or that does not arrive before the
+// deadline.
+func readBody(w http.ResponseWriter, r *http.Request, memory *scratch, deadline time.Time) ([]byte, *refusal) {
 	if r.ContentLength > okta.MaxBody {
 		return nil, &bodyTooLarge
 	}
-	deadline := time.Now().Add(bodyTimeout)
 	// ErrNotSupported: the handler runs in a server other than [Server.Serve]'s, which sets its own timeouts.
 	err := http.NewResponseController(w).SetReadDeadline(deadline)
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {

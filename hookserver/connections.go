@@ -122,6 +122,8 @@ type connection struct {
 	element    *list.Element
 	wasRead    atomic.Bool // a Read returned data
 
+	authenticated atomic.Bool // saves later calls the lock
+
 	reads, writes deadline
 }
 
@@ -193,9 +195,13 @@ func (c *connection) CloseWrite() error {
 
 // markAuthenticated exempts the connection from eviction.
 func (c *connection) markAuthenticated() {
+	if c.authenticated.Load() {
+		return
+	}
 	c.listener.mu.Lock()
 	defer c.listener.mu.Unlock()
 	c.moveTo(nil)
+	c.authenticated.Store(true)
 }
 
 // connectionKey is the context key of a request's connection.

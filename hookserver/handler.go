@@ -68,7 +68,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, memory *scratch, 
 	if !isJSON(r.Header) {
 		return s.refuse(w, r, wrongContentType)
 	}
-	body, refusal := readBody(w, r, memory)
+	body, refusal := readBody(w, r, memory, begin.Add(bodyTimeout))
 	if refusal != nil {
 		return s.refuse(w, r, *refusal)
 	}
