@@ -5,8 +5,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// callOf converts a decoded call to the input of [rules.Snapshot.Decide]. Its shape depends on which profiles the call
-// has, and not on requestType, which Classic does not send.
+// callOf converts a decoded call to the input of [rules.Snapshot.Decide], whose attributes are in memory. The shape
+// depends on which profiles the call has, and not on requestType, which Classic does not send.
 func callOf(r *okta.Request, memory *scratch) rules.Call {
 	memory.profile = appendAttributes(memory.profile[:0], &r.Profile)
 	memory.update = appendAttributes(memory.update[:0], &r.Update)

@@ -103,14 +103,14 @@ func loggableIdentifier(id string, secrets []string) string {
 		return idPersonal // an address, even if the call has it nowhere else
 	}
 	var idBuf, secretBuf [maxIdentifier]byte
-	folded := appendLower(idBuf[:0], id)
+	folded, hasAt := appendLower(idBuf[:0], id), strings.Contains(id, "@")
 	for _, secret := range secrets {
 		if len(secret) > len(id) {
 			continue
 		}
 		secret := appendLower(secretBuf[:0], secret)
 		if bytes.Equal(folded, secret) || len(secret) >= minSecretLength && bytes.Contains(folded, secret) ||
-			len(secret) > 0 && bytes.Contains(folded, append(secret, '@')) {
+			hasAt && len(secret) > 0 && bytes.Contains(folded, append(secret, '@')) {
 			return idPersonal
 		}
 	}

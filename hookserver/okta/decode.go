@@ -52,7 +52,11 @@ var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 // putBack drops the references to the body, which has personal data, before the decoder is pooled.
 func (d *decoder) putBack() {
-	*d = decoder{scanner: scanner{names: d.names.cleared()}}
+	all := d.names.all[:0]
+	if cap(all) > maxMembers {
+		all = nil
+	}
+	*d = decoder{scanner: scanner{names: names{all: all}}}
 	decoders.Put(d)
 }
 

@@ -2,19 +2,19 @@ package okta
 
 import "bytes"
 
-// fewNames is the number of names in an object up to which a new one is compared with each. Beyond it, a map is faster;
-// a body of many short names would otherwise take a second.
+// fewNames is the number of names in an object up to which a new one is compared with each. Beyond it a map is used:
+// otherwise a profile of many short names would take a good part of a second.
 const fewNames = 32
 
-// names has the names of the members read so far of all objects that are open, so that a second member of the same name
-// is found. They refer to the body, except names with escapes.
+// names has the names read so far of all objects that are not at their end yet, so that a second member of the same name
+// is found. They are parts of the body, except names with escapes.
 type names struct {
-	all   [][]byte            // of the innermost object last
-	first int                 // index in all of the innermost object's first name
-	many  map[string]struct{} // the innermost object's names if there are more than fewNames
+	all   [][]byte            // those of the innermost object are the last
+	first int                 // the index in all of the innermost object's first name
+	many  map[string]struct{} // the innermost object's names, if there are more than fewNames
 }
 
-// outerNames is the state of names outside of the innermost object.
+// outerNames is the state of names for the object around the innermost one.
 type outerNames struct {
 	first int
 	many  map[string]struct{}
@@ -27,7 +27,9 @@ func (n *names) enter() outerNames {
 	return outer
 }
 
+// leave also drops the references to the body, which has personal data.
 func (n *names) leave(outer outerNames) {
+	clear(n.all[n.first:])
 	n.all = n.all[:n.first]
 	n.first, n.many = outer.first, outer.many
 }
@@ -56,11 +58,4 @@ func (n *names) add(name []byte) bool {
 	}
 	n.all = append(n.all, name)
 	return true
-}
-
-// cleared returns names without any, whose memory can be used again.
-func (n *names) cleared() names {
-	all := n.all[:cap(n.all)]
-	clear(all)
-	return names{all: all[:0]}
 }
