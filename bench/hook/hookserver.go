@@ -42,6 +42,7 @@ func newHookServer() (*hookserver.Server, error) {
 		Credentials: credentials,
 		Registerer:  prometheus.NewRegistry(),
 		Logger:      logr.FromSlogHandler(slog.NewJSONHandler(io.Discard, nil)),
+		DecisionLog: &hookserver.DecisionLog{Writer: io.Discard},
 	})
 }
 

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // program is a running operator.
@@ -29,7 +31,7 @@ func startProgram(ctx context.Context) (_ *program, err error) {
 	p := &program{dir: dir}
 	defer func() {
 		if err != nil {
-			os.RemoveAll(dir)
+			p.stop()
 		}
 	}()
 	binary := filepath.Join(dir, "operator")
@@ -68,13 +70,31 @@ func startProgram(ctx context.Context) (_ *program, err error) {
 		}
 	}
 	go io.Copy(io.Discard, lines)
-	return p, nil
+	return p, p.waitUntilServing(ctx)
+}
+
+// waitUntilServing waits until the hook takes connections, shortly after the line Starting.
+func (p *program) waitUntilServing(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp4", p.address)
+		if err == nil {
+			return conn.Close()
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("the operator does not serve: %w", err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // stop kills the operator and removes its files.
 func (p *program) stop() {
-	p.process.Process.Kill()
-	p.process.Wait()
+	if p.process != nil && p.process.Process != nil {
+		p.process.Process.Kill()
+		p.process.Wait()
+	}
 	os.RemoveAll(p.dir)
 }
 
