@@ -90,7 +90,7 @@ func (r Response) Encode(to []byte) ([]byte, error) {
 }
 
 // encoder appends JSON to a buffer. Fixed parts of an answer are appended as they are, because encoding by reflection
-// takes ten times as long.
+// takes several times as long.
 type encoder struct {
 	buf []byte
 	err error // the first one
