@@ -83,21 +83,3 @@ func (c *benchedCall) make() {
 	c.body.Reset(c.text)
 	c.server.serve(c, c.request)
 }
-
-// BenchmarkCall measures the handler without a socket, from the request's header to the answer, with its log line.
-func BenchmarkCall(b *testing.B) {
-	for name, address := range map[string]string{
-		"allowed": "jo@company-0000.example.com", "not-allowed": "jo@mail.elsewhere.example.org",
-	} {
-		b.Run(name, func(b *testing.B) {
-			call := newBenchedCall(b, address)
-			b.ReportAllocs()
-			for b.Loop() {
-				call.make()
-			}
-			if call.status != http.StatusOK {
-				b.Fatal(call.status)
-			}
-		})
-	}
-}
