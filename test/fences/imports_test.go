@@ -58,6 +58,7 @@ var reasons = map[string]string{
 	"internal/liststream":     "it reads bytes into objects; who asks for them, and what they mean, is for others",
 	"internal/oktasim":        "it speaks to any hook, ours or anybody's",
 	"internal/optionerror":    "libraries use it, and they know no flags",
+	"internal/pastcalls":      "it reads what was asked and recorded; how it would be decided is for others",
 	"internal/policyfile":     "files are a source of policies without a cluster",
 	"internal/policyobject":   "a stored object is understood, or not, by itself",
 	"internal/publish":        "publishing knows compiled policies and lists, not where they are read or who is told",
