@@ -65,8 +65,8 @@ these same policies decided a call otherwise, or an internal fault.`,
   # A table of addresses: who may no longer sign up after a change
   regpol replay cmd/regpol/testdata/replay/people.csv --before cmd/regpol/testdata/diff/old --policies cmd/regpol/testdata/diff/new
 
-  # Whether the log of an operator agrees with the policies in its cluster
-  kubectl logs -n okta-registration -l app.kubernetes.io/component=operator --tail=-1 | regpol replay - -n okta-registration`,
+  # Whether a log agrees with the policies in a cluster
+  regpol replay cmd/regpol/testdata/replay/operator.log -n okta-registration`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
 			for _, flags := range replayExclusiveFlags {
