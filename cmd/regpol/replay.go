@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/okta"
@@ -26,7 +27,9 @@ var replayFailOns = []string{failOnWiden, failOnNarrow, failOnAny, failOnUnknown
 
 // replayOptions holds the flags of replay.
 type replayOptions struct {
-	logs []string
+	logs     []string
+	pods     bool
+	selector string // of the pods
 
 	policySource
 	before []string // files and directories of the policies before
@@ -44,12 +47,13 @@ type replayOptions struct {
 func newReplay(s streams) *cobra.Command {
 	o := &replayOptions{}
 	command := &cobra.Command{
-		Use:   "replay LOG...",
+		Use:   "replay (LOG... | --pods)",
 		Short: "Decide past calls anew, and say which would be decided otherwise",
 		Long: `Decide past calls anew by other policies, or by those of a cluster, and say which would newly be denied or allowed.
 
 LOG is a file with the operator's log, bodies of calls as Okta posts them, an export of Okta's System Log, a table (CSV) or a list
-of addresses; - is standard input. What it is, is recognised by its content. Nothing is sent, and nothing is changed.
+of addresses; - is standard input. What it is, is recognised by its content. With --pods, the logs of the operator's pods are read.
+Nothing is sent, and nothing is changed.
 
 The operator's log has no local part of an address, and by default the domain only of denied calls (--log-domain). Unless all addresses
 that a call can have are decided alike, it counts as unknown.
@@ -69,10 +73,16 @@ these same policies decided a call otherwise, or an internal fault.`,
   regpol replay cmd/regpol/testdata/replay/operator.log -n okta-registration`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			for _, flags := range replayExclusiveFlags {
-				if err := usage.OneOf(command.Flags(), flags...); err != nil {
+			for _, cluster := range []string{"kubeconfig", "context", "namespace", "watch-namespaces"} {
+				if o.pods && cluster != "watch-namespaces" {
+					continue // the cluster of the pods
+				}
+				if err := usage.OneOf(command.Flags(), "policies", cluster); err != nil {
 					return err
 				}
+			}
+			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil && !o.pods {
+				return err
 			}
 			o.logs = args
 			return o.run(command.Context(), s)
@@ -82,15 +92,11 @@ these same policies decided a call otherwise, or an internal fault.`,
 	return command
 }
 
-// replayExclusiveFlags are pairs of flags that exclude each other.
-var replayExclusiveFlags = [][]string{
-	{"policies", "kubeconfig"}, {"policies", "context"}, {"policies", "namespace"}, {"policies", "watch-namespaces"},
-	{"namespace", "watch-namespaces"},
-}
-
 func (o *replayOptions) flags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.SortFlags = false
+	flags.BoolVar(&o.pods, "pods", false, "read the logs of the operator's pods in the namespace")
+	flags.StringVarP(&o.selector, "selector", "l", defaultSelector, "labels of the pods of --pods")
 	flags.StringArrayVar(&o.paths, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
 	o.addClusterFlags(flags)
 	flags.StringArrayVar(&o.before, "before", nil, "file or directory with the policies before, for calls whose outcome is not logged; repeatable")
@@ -121,8 +127,8 @@ func (o *replayOptions) validate() error {
 		}
 	}
 	switch {
-	case len(o.logs) == 0:
-		return errors.New("give a LOG, or - for standard input; see regpol replay --help")
+	case len(o.logs) == 0 && !o.pods:
+		return errors.New("give a LOG, - for standard input, or --pods; see regpol replay --help")
 	case inputs > 1:
 		return errors.New("only one of LOG, --policies and --before can be standard input")
 	case len(o.attributes) == 0:
@@ -197,39 +203,81 @@ func (o *replayOptions) exit(report *replayReport) error {
 func (r *replay) readAll(ctx context.Context, s streams) error {
 	bar := startBar(s)
 	defer bar.stop()
-	options := pastcalls.Options{
-		Attributes: r.options.attributes, Source: r.options.source, RequestType: oktaRequestTypes[r.options.requestType],
-	}
 	for _, name := range r.options.logs {
-		if err := r.readLog(ctx, s.in, name, options, bar); err != nil {
+		if err := r.readFile(ctx, s.in, name, bar); err != nil {
 			return err
 		}
+	}
+	sources := slices.Clone(r.options.logs)
+	if r.options.pods {
+		names, err := r.readPods(ctx, bar)
+		if err != nil {
+			return err
+		}
+		sources = append(sources, names...)
 	}
 	if r.fault != nil {
 		return &exitError{exitFault, r.fault}
 	}
 	if r.counts.Calls == 0 {
-		return fmt.Errorf("no call in %s: it has %s without one, and %s", strings.Join(r.options.logs, ", "),
+		return fmt.Errorf("no call in %s: it has %s without one, and %s", strings.Join(sources, ", "),
 			counted(r.read.Other, "line or event", "lines or events"), counted(r.read.Unreadable, "that is damaged", "that are damaged"))
 	}
 	return nil
 }
 
-// readLog reads and decides the calls of one file, or of standard input.
-func (r *replay) readLog(ctx context.Context, stdin io.Reader, name string, options pastcalls.Options, bar *bar) error {
-	input := stdin
+// readFile reads and decides the calls of one file, or of standard input.
+func (r *replay) readFile(ctx context.Context, stdin io.Reader, name string, bar *bar) error {
 	if name == "-" {
-		name = "stdin"
-	} else {
-		file, err := os.Open(name)
-		if err != nil {
-			return fmt.Errorf("read the calls: %w", err)
-		}
-		defer func() { _ = file.Close() }() // it was only read
-		input = file
+		return r.readFrom(ctx, stdin, "standard input", bar)
 	}
+	file, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("read the calls: %w", err)
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	return r.readFrom(ctx, file, name, bar)
+}
+
+// readPods reads and decides the calls in the logs of the operator's pods, and returns their names.
+func (r *replay) readPods(ctx context.Context, bar *bar) ([]string, error) {
+	logs, err := newPodLogs(r.options.cluster)
+	if err != nil {
+		return nil, err
+	}
+	pods, err := logs.list(ctx, r.options.selector)
+	if err != nil {
+		return nil, err
+	}
+	for i, pod := range pods {
+		pods[i] = "pod " + pod
+		stream, err := logs.open(ctx, pod)
+		if apierrors.IsBadRequest(err) { // its container has not started
+			r.warnings = append(r.warnings, err.Error())
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		err = r.readFrom(ctx, stream, pods[i], bar)
+		_ = stream.Close() // it was only read
+		if errors.Is(err, pastcalls.ErrEmpty) {
+			r.warnings = append(r.warnings, err.Error())
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return pods, nil
+}
+
+// readFrom reads and decides the calls of one input.
+func (r *replay) readFrom(ctx context.Context, input io.Reader, name string, bar *bar) error {
 	bar.begin(name)
-	counts, err := pastcalls.Read(&interruptible{ctx, input, bar}, options, r.add)
+	counts, err := pastcalls.Read(&interruptible{ctx, input, bar}, pastcalls.Options{
+		Attributes: r.options.attributes, Source: r.options.source, RequestType: oktaRequestTypes[r.options.requestType],
+	}, r.add)
 	r.read.Other += counts.Other
 	r.read.Unreadable += counts.Unreadable
 	r.read.LeftOut += counts.LeftOut
@@ -244,12 +292,10 @@ func (r *replay) readLog(ctx context.Context, stdin io.Reader, name string, opti
 		r.warnings = append(r.warnings, fmt.Sprintf("%s: the operator left out %s of its log, because it was read too slowly",
 			name, counted(counts.LeftOut, "line", "lines")))
 	}
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return fmt.Errorf("%s was not read to its end: %w", name, ctx.Err())
-	case err != nil && name == "stdin":
-		return fmt.Errorf("standard input %w", err)
-	case err != nil:
+	}
+	if err != nil {
 		return fmt.Errorf("%s %w", name, err)
 	}
 	return nil

@@ -269,7 +269,7 @@ func TestReplayRefusesWhatItCannotDecide(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		"no log":                    {"", []string{"--policies", quickstart}, "give a LOG, or - for standard input; see regpol replay --help"},
+		"no log":                    {"", []string{"--policies", quickstart}, "give a LOG, - for standard input, or --pods; see regpol replay --help"},
 		"standard input twice":      {"", []string{"-", "--policies", "-"}, "only one of LOG, --policies and --before can be standard input"},
 		"a file that is not there":  {"", []string{"nowhere.log", "--policies", quickstart}, "nowhere.log"},
 		"a directory":               {"", []string{folder, "--policies", quickstart}, "is a directory"},
@@ -306,8 +306,8 @@ func TestReplayWarnsOfWhatItDidNotRead(t *testing.T) {
 		t.Errorf("exit code %d, %s%+v", got.code, diff, report.Counts)
 	}
 	for _, want := range []string{
-		"regpol: warning: stdin: 2 lines or values are damaged, and were not read; the first is line 2\n",
-		"regpol: warning: stdin: the operator left out 7 lines of its log, because it was read too slowly\n",
+		"regpol: warning: standard input: 2 lines or values are damaged, and were not read; the first is line 2\n",
+		"regpol: warning: standard input: the operator left out 7 lines of its log, because it was read too slowly\n",
 	} {
 		if !strings.Contains(got.err, want) {
 			t.Errorf("without %q:\n%s", want, got.err)

@@ -17,10 +17,11 @@ const (
 	bufferSize = 64 << 10
 )
 
-// errBinary and the others are the errors of an input that is not read at all. They continue a sentence that begins with
-// the name of the input.
+// ErrEmpty is the error of an input without any text.
+var ErrEmpty = errors.New("is empty")
+
+// The errors of an input that is not read at all, like [ErrEmpty], continue a sentence that begins with its name.
 var (
-	errEmpty      = errors.New("is empty")
 	errBinary     = errors.New("is binary, because it has NUL bytes: give the text of a log or an export")
 	errUTF16      = errors.New("is UTF-16: save it as UTF-8")
 	errCompressed = errors.New("is compressed: unpack it, for example with gunzip -c FILE | regpol replay -")
@@ -43,7 +44,7 @@ func Read(r io.Reader, options Options, yield func(*Call)) (Counts, error) {
 	}
 	switch {
 	case len(bytes.TrimSpace(begin)) == 0 && err != nil:
-		return in.counts, errEmpty
+		return in.counts, ErrEmpty
 	case bytes.HasPrefix(begin, []byte{0xff, 0xfe}), bytes.HasPrefix(begin, []byte{0xfe, 0xff}):
 		return in.counts, errUTF16
 	case bytes.HasPrefix(begin, []byte{0x1f, 0x8b}), bytes.HasPrefix(begin, []byte("\x28\xb5\x2f\xfd")):
