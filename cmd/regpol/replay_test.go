@@ -134,7 +134,7 @@ func TestReplayPrintsTheGroups(t *testing.T) {
 				"  5 × contractors.acme.com by default/contractors spec.deny.domains[0] \"contractors.acme.com\" " +
 					"(config/samples/quickstart/contractors.yaml:8) (was allowed by default/acme)\n",
 				"  3 × beta.example: NotAllowed (was allowed by default/partners)\n",
-				"  2 × domain not logged (run the operator with --log-domain always)\n",
+				"  2 × domain not known (the operator logs it with --log-domain always)\n",
 				"  1 × acme.com: this address is allowed, but the call has another, which is not logged\n",
 				"14 calls would be allowed by the one domain that the log has: a login with another domain is not considered.\n",
 			},

@@ -105,7 +105,7 @@ func (g *groupReport) describe() string {
 	}
 	switch g.Cause {
 	case unknownNoDomain:
-		return "domain not logged (run the operator with --log-domain always)"
+		return "domain not known (the operator logs it with --log-domain always)"
 	case unknownAddress:
 		return who + ": some of its addresses are allowed, others denied"
 	case unknownOther:

@@ -196,9 +196,9 @@ func TestReadTablesAndLists(t *testing.T) {
 			text: "email,requestType,outcome\njo@acme.com,signup,\njo@acme.com,,allowed\n", counts: Counts{Unreadable: 2, FirstUnreadable: "line 2"},
 		},
 		"domains and outcomes": {
-			text:    "domain,outcome\nacme.com,DENY\n",
+			text:    "domain,outcome\nacme.com,DENY\n,DENY\n",
 			records: []Record{{RequestType: "SelfServiceRegistration", Source: "rulOfTheFlag", Outcome: "DENY", Domain: "acme.com"}},
-			counts:  Counts{Calls: 1},
+			counts:  Counts{Calls: 1, Unreadable: 1, FirstUnreadable: "line 3"},
 		},
 		"an address with its outcome": {
 			text: "email,outcome\njo@acme.com,ALLOW\n", want: []string{"rulOfTheFlag email=jo@acme.com login="}, records: []Record{{Outcome: "ALLOW"}},

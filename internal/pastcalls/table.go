@@ -63,6 +63,9 @@ func (in *input) row(line []byte) bool {
 		return false
 	}
 	if domain := cell(c.domain); c.attributes[0] < 0 || len(cell(c.attributes[0])) == 0 && len(domain) > 0 {
+		if len(domain) == 0 {
+			return false
+		}
 		in.call = Call{Record: Record{
 			RequestType: recordTypes[requestType], Source: source, Outcome: outcome, Domain: in.intern(domain),
 		}}
