@@ -187,7 +187,8 @@ func (o *replayOptions) run(ctx context.Context, s streams) error {
 // exit returns the error with the exit code of a report.
 func (o *replayOptions) exit(report *replayReport) error {
 	if report.Counts.Contradictory > 0 {
-		return &exitError{exitFault, errors.New("the log says that these same policies decided some calls otherwise; please report it as a bug")}
+		return &exitError{exitFault, errors.New("the log says that these same policies decided some calls otherwise: " +
+			"unless another version of the operator wrote it, please report it as a bug")}
 	}
 	for _, failOn := range o.failOn {
 		widened, narrowed, unknown := report.Counts.NewlyAllowed > 0, report.Counts.NewlyDenied > 0, report.Counts.Unknown > 0

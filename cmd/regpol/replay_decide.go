@@ -120,6 +120,9 @@ func answerOf(d *rules.Decision) answer {
 
 // decideRecord decides a call of which only a record is known.
 func (d *decider) decideRecord(record *pastcalls.Record) (answer, error) {
+	if record.RequestType == rules.UnrecognisedShape.String() {
+		return answer{outcome: rules.Deny, reason: rules.ReasonUnrecognisedCall}, nil
+	}
 	switch reason := rules.Reason(record.Reason); reason {
 	case rules.ReasonInvalidAddress, rules.ReasonMissingAddress, rules.ReasonUnrecognisedCall:
 		return answer{outcome: rules.Deny, reason: reason}, nil // regardless of the policies

@@ -92,6 +92,9 @@ type group struct {
 // domain.
 const maxGroups = 100_000
 
+// maxShown is the length in bytes of the longest address that is printed. A valid one has at most 254.
+const maxShown = 1024
+
 // add decides a call and counts it.
 func (r *replay) add(call *pastcalls.Call) {
 	now, err := r.decider.decide(call)
@@ -101,7 +104,7 @@ func (r *replay) add(call *pastcalls.Call) {
 	was, isKnown := r.earlier(call)
 	r.counts.Calls++
 	g := group{domain: now.domain, reason: now.reason, policy: now.policy, entry: now.entry, cause: now.unknown}
-	if r.options.showAddresses {
+	if r.options.showAddresses && len(now.address) <= maxShown {
 		g.address = now.address
 	}
 	if isKnown {

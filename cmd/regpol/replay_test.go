@@ -90,8 +90,9 @@ func TestReplayCountsEachCallOnce(t *testing.T) {
 			replayCounts{Calls: 1, Unknown: 1},
 		},
 		"what no policy decides": {
-			line(`"outcome":"DENY","reason":"InvalidAddress","attribute":"email"`) + line(`"outcome":"ALLOW","reason":"NoAddressChanged"`),
-			[]string{"-", "--policies", quickstart}, replayCounts{Calls: 2, StillDenied: 1, StillAllowed: 1},
+			line(`"outcome":"DENY","reason":"InvalidAddress","attribute":"email"`) + line(`"outcome":"ALLOW","reason":"NoAddressChanged"`) +
+				strings.Replace(line(`"outcome":"DENY","reason":"UnrecognisedCall"`), "SelfServiceRegistration", "Unrecognised", 1),
+			[]string{"-", "--policies", quickstart}, replayCounts{Calls: 3, StillDenied: 2, StillAllowed: 1},
 		},
 		"an event of Okta's System Log": {
 			`[{"uuid":"1","debugContext":{"debugData":{"x":"{\"decisionID\":\"1\",\"outcome\":\"ALLOW\",\"reason\":\"NoAddressChanged\"}"}}}]`,

@@ -83,12 +83,22 @@ func (in *input) object(object []byte) bool {
 	}
 }
 
+// maxText bounds the texts of a record in bytes, so that the reader's user may keep many. The longest is a policy, of
+// 317 bytes.
+const maxText = 512
+
 // record passes the call of a record on. It returns false if the record does not say what was decided.
 func (in *input) record() bool {
-	if outcome := in.call.Record.Outcome; outcome != "ALLOW" && outcome != "DENY" {
+	r := &in.call.Record
+	if r.Outcome != "ALLOW" && r.Outcome != "DENY" {
 		return false
 	}
-	switch in.call.Record.RequestType {
+	for _, text := range []string{r.Source, r.Reason, r.Policy, r.Attribute, r.Domain, r.Digest} {
+		if len(text) > maxText {
+			return false
+		}
+	}
+	switch r.RequestType {
 	case "", "SelfServiceRegistration", "ProgressiveProfile", "Both", "Unrecognised":
 		in.found()
 		return true

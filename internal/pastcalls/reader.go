@@ -146,6 +146,9 @@ const maxInterned = 1 << 12
 
 // intern returns a string that is shared with earlier equal ones.
 func (in *input) intern(text []byte) string {
+	if len(text) > maxText {
+		return string(text)
+	}
 	if known, ok := in.interned[string(text)]; ok {
 		return known
 	}

@@ -243,6 +243,10 @@ func TestReadCountsDamagedLines(t *testing.T) {
 		"a long line that is read": {
 			decidedLine + "\n{\"msg\":\"" + strings.Repeat("x", maxLine/2) + "\"}\n" + decidedLine, Counts{Calls: 2, Other: 1},
 		},
+		"a text that is too long": {
+			decidedLine + "\n" + strings.Replace(decidedLine, "NotAllowed", strings.Repeat("x", maxText+1), 1),
+			Counts{Calls: 1, Unreadable: 1, FirstUnreadable: "line 2"},
+		},
 		"no record of an outcome":   {decidedLine + "\n" + `{"msg":"Decided"}`, Counts{Calls: 1, Unreadable: 1, FirstUnreadable: "line 2"}},
 		"a body that is ambiguous":  {decidedLine + "\n" + `{"data":{},"data":{}}`, Counts{Calls: 1, Unreadable: 1, FirstUnreadable: "line 2"}},
 		"a stack, and other things": {"panic: x\ngoroutine 1 [running]:\n" + decidedLine + "\n{}\n[1]\n", Counts{Calls: 1, Other: 4}},

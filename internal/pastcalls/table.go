@@ -55,7 +55,9 @@ func (in *input) row(line []byte) bool {
 		requestType = in.options.RequestType
 	}
 	source := in.options.Source
-	if text := cell(c.source); len(text) > 0 {
+	if text := cell(c.source); len(text) > maxText {
+		return false
+	} else if len(text) > 0 {
 		source = in.intern(text)
 	}
 	outcome := in.intern(cell(c.outcome))
@@ -63,7 +65,7 @@ func (in *input) row(line []byte) bool {
 		return false
 	}
 	if domain := cell(c.domain); c.attributes[0] < 0 || len(cell(c.attributes[0])) == 0 && len(domain) > 0 {
-		if len(domain) == 0 {
+		if len(domain) == 0 || len(domain) > maxText {
 			return false
 		}
 		in.call = Call{Record: Record{
