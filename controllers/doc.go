@@ -1,8 +1,8 @@
 // Package controllers puts policies in force and writes their status.
 //
-// In every replica: watch → build → publish. When an object changes, the [RulesReconciler] builds its namespace: it
-// reads what has changed, converts it to a [rules.Policy], compiles it, and publishes the rules in one [rules.Store].
-// It does not write to the API and does not wait for a status.
+// In every replica: watch → build → publish. When an object changes (package informers), the [RulesReconciler] builds
+// the policies of its namespace (package build) and publishes the rules of all namespaces in one [rules.Store] (package
+// publish). It does not write to the API and does not wait for a status.
 //
 // In the leader: status. For each policy, the [StatusReconciler] writes what was built from it, and whether that is in
 // force on every replica. No decision depends on the status.

@@ -22,8 +22,8 @@ const (
 	actionDelete = "Delete"
 )
 
-// eventLimits limit the rate of Events, for example when thousands of policies are applied at once. A dropped Event
-// loses no information: the condition or the log says the same.
+// eventLimits limit the rate of Events, for example when thousands of policies are applied at once. If an Event is
+// dropped, the condition in the status, or for a deleted policy the log, still says the same.
 type eventLimits struct {
 	normal, warning, deleted flowcontrol.PassiveRateLimiter
 }

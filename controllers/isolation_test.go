@@ -117,7 +117,7 @@ func TestATenantThatTakesTheRightsAwayHoldsUpNoOtherNamespace(t *testing.T) {
 	eventuallyReady(t, cluster, own, "acme", "True InForce 2/2")
 
 	tenant.give(t, team)
-	for _, r := range []*replica{running, started} {
+	for _, r := range []*testReplica{running, started} {
 		eventually(t, within, func() string {
 			for address, want := range map[string]string{"jo@worse.acme.com": "DENY Denied", "jo@acme.com": "ALLOW Allowed"} {
 				if got := answerTo(r.store, signUp(address, "rul1")); got != want {

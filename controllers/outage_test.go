@@ -21,7 +21,7 @@ func TestAnAPIServerThatIsCutOffEndsNothing(t *testing.T) {
 	namespace := cluster.Namespace(t)
 	cluster.Apply(t, namespace, "acme", `{allow: {domains: [acme.com]}}`)
 	cut, config := startProxy(t, cluster.Config)
-	replicas := []*replica{startReplica(t, config, namespace, "first"), startReplica(t, config, namespace, "second")}
+	replicas := []*testReplica{startReplica(t, config, namespace, "first"), startReplica(t, config, namespace, "second")}
 	for _, r := range replicas {
 		eventuallyAnswers(t, within, r.store, localPart+"@acme.com", "ALLOW Allowed")
 	}
@@ -88,7 +88,7 @@ func TestAStartWithoutAnAPIServerWaits(t *testing.T) {
 	r.wantRunning(t)
 }
 
-func leadersAmong(t *testing.T, replicas []*replica) int {
+func leadersAmong(t *testing.T, replicas []*testReplica) int {
 	t.Helper()
 	leaders := 0
 	for _, r := range replicas {

@@ -19,6 +19,7 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/internal/replica"
 	"registrationpolicy.dev/operator/test/apiserver"
 )
 
@@ -65,7 +66,7 @@ func TestReadyMeansThatEveryReplicaDecidesByTheGeneration(t *testing.T) {
 		domain := fmt.Sprintf("partner-%d.example", i)
 		cluster.Apply(t, namespace, "acme", `{allow: {domains: [`+domain+`]}}`)
 		eventuallyReady(t, cluster, namespace, "acme", "True InForce 2/2")
-		for _, r := range []*replica{first, second} {
+		for _, r := range []*testReplica{first, second} {
 			wantAnswer(t, r.store, localPart+"@"+domain, "ALLOW Allowed")
 		}
 	}
@@ -119,7 +120,7 @@ func TestReadyIsUnknownWhileAReplicaThatMayBeAskedIsSilent(t *testing.T) {
 }
 
 // eventuallyServes waits until a replica has joined the others.
-func eventuallyServes(t *testing.T, r *replica) {
+func eventuallyServes(t *testing.T, r *testReplica) {
 	t.Helper()
 	eventually(t, 2*within, func() string {
 		if !r.report.Serving(true, false) {
@@ -258,13 +259,13 @@ func TestASteadyFleetWritesNoMoreThanItsRenewals(t *testing.T) {
 	recorded, config := onTheWire(cluster.Config, nil)
 	startReplica(t, config, namespace, "first")
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
-	time.Sleep(fleet.ReportInterval)
+	time.Sleep(replica.ReportInterval)
 	count := func() (reports, status int) {
 		return len(recorded.to(http.MethodPut, "/leases/"+leaseName+".first")), len(recorded.to(http.MethodPatch, "/status"))
 	}
 	reportsBefore, statusBefore := count()
 	const intervals = 8 // longer than it takes for a bookmark of each watch to come
-	time.Sleep(intervals * fleet.ReportInterval)
+	time.Sleep(intervals * replica.ReportInterval)
 	reports, status := count()
 	if n := reports - reportsBefore; n > intervals+1 {
 		t.Errorf("%d reports in %d intervals, want one in each", n, intervals)
@@ -284,7 +285,7 @@ func TestTheLastReplicaThatStopsTakesReadyBack(t *testing.T) {
 	eventuallyReady(t, cluster, namespace, "acme", "True InForce 1/1")
 	second := startReplica(t, cluster.Config, namespace, "second")
 	eventuallyServes(t, second)
-	drain := func(r *replica) {
+	drain := func(r *testReplica) {
 		t.Helper()
 		r.report.Drain()
 		eventually(t, within, func() string { // as the drain delay gives it the time to

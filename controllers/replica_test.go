@@ -28,11 +28,12 @@ import (
 	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/replica"
 	"registrationpolicy.dev/operator/rules"
 )
 
-// replica is a replica of the operator, wired as the program does it, but for the hook server.
-type replica struct {
+// testReplica is a replica of the operator, wired as the program does it, but for the hook server.
+type testReplica struct {
 	identity  string
 	store     *rules.Store
 	lists     *publish.Lists
@@ -42,7 +43,7 @@ type replica struct {
 	registry  *prometheus.Registry
 	log       *transcript
 	rules     *RulesReconciler
-	report    *fleet.Replica
+	report    *replica.Replica
 	// ended is closed when the replica has ended, which it must not do before it is told to.
 	ended chan struct{}
 	err   error
@@ -53,7 +54,7 @@ type replica struct {
 const leaseName = "operator"
 
 // startReplica starts a replica that watches one namespace, and stops it at the end of the test. Its leases are in the namespace.
-func startReplica(t *testing.T, config *rest.Config, namespace, identity string) *replica {
+func startReplica(t *testing.T, config *rest.Config, namespace, identity string) *testReplica {
 	t.Helper()
 	return startReplicaAs(t, config, namespace, identity, setup{})
 }
@@ -68,9 +69,9 @@ type setup struct {
 	watched       []string // besides its own namespace
 }
 
-func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity string, setup setup) *replica {
+func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity string, setup setup) *testReplica {
 	t.Helper()
-	r := &replica{
+	r := &testReplica{
 		identity: identity, store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{},
 		ended: make(chan struct{}),
 	}
@@ -117,15 +118,15 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.report = fleet.NewReplica(rulesReconciler, fleet.ReplicaOptions{
+	r.report = replica.New(rulesReconciler, replica.Options{
 		Leases: leases, Namespace: namespace, LeaseName: leaseName, Name: identity, Instance: cmp.Or(setup.instance, identity+"-instance"),
-		Version: "v0.0.0-test", FenceAfter: setup.fence, Metrics: fleetMetrics, Logger: logger.WithName("replica"),
+		Version: "v0.0.0-test", FenceAfter: setup.fence, Metrics: replica.NewMetrics(r.registry), Logger: logger.WithName("replica"),
 	})
 	status, err := NewStatusReconciler(StatusOptions{
 		Stored: r.watches, Built: rulesReconciler, Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
 		Scopes: setup.scopes, Logger: logger.WithName("status"),
 		Fleet: &fleet.Observer{
-			Reader: mgr.GetAPIReader(), Namespace: namespace, LeaseName: leaseName, ServiceName: setup.service, Replica: r.report,
+			Reader: mgr.GetAPIReader(), Namespace: namespace, LeaseName: leaseName, ServiceName: setup.service, Local: r.report,
 			Metrics: fleetMetrics, Logger: logger.WithName("status"),
 		},
 	})
@@ -163,7 +164,7 @@ func startReplicaAs(t *testing.T, config *rest.Config, namespace, identity strin
 }
 
 // wantRunning fails the test if the replica has ended.
-func (r *replica) wantRunning(t *testing.T) {
+func (r *testReplica) wantRunning(t *testing.T) {
 	t.Helper()
 	select {
 	case <-r.ended:
@@ -172,7 +173,7 @@ func (r *replica) wantRunning(t *testing.T) {
 	}
 }
 
-func snapshotOf(t *testing.T, r *replica) *rules.Snapshot {
+func snapshotOf(t *testing.T, r *testReplica) *rules.Snapshot {
 	t.Helper()
 	snapshot, err := r.store.Load()
 	if err != nil {

@@ -36,6 +36,7 @@ type rulesFixture struct {
 	store      *rules.Store
 	registry   *prometheus.Registry
 	log        *transcript
+	limits     budget.Limits // of the reconciler; a test may change them between two builds
 
 	mu   sync.Mutex
 	seen map[freshness.Kind]map[string]string // versions, by name
@@ -50,7 +51,7 @@ func newRulesFixture(t *testing.T, config *rest.Config, namespace string) *rules
 func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes policyobject.Scopes) *rulesFixture {
 	t.Helper()
 	f := &rulesFixture{namespace: namespace, store: &rules.Store{}, registry: prometheus.NewRegistry(), log: &transcript{},
-		seen: map[freshness.Kind]map[string]string{},
+		limits: budget.Limits{}, seen: map[freshness.Kind]map[string]string{},
 	}
 	logger := loggerTo(f.log)
 	metrics := publish.NewMetrics(f.registry)
@@ -63,7 +64,8 @@ func newBoundFixture(t *testing.T, config *rest.Config, namespace string, scopes
 		Namespaces: []string{namespace}, Bound: scopes.Bound, Store: f.store, Metrics: metrics, Logger: logger,
 	})
 	f.reconciler, err = NewRulesReconciler(RulesOptions{
-		Watches: f.watches, Tracker: f.tracker, Lists: publish.NewLists(metrics), Publisher: f.publisher, Metrics: metrics,
+		Watches: f.watches, Tracker: f.tracker, Lists: publish.NewLists(metrics), Publisher: f.publisher,
+		Limits: f.limits, Metrics: metrics,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -340,7 +342,7 @@ func TestNoInformerAsksForAnyVersionThatTheServerHasAtHand(t *testing.T) {
 func TestStatusOfARefusedNamespaceIsAskedForOnlyWhenItsSizeHasChangedMuch(t *testing.T) {
 	namespace := cluster.Namespace(t)
 	f := newRulesFixture(t, cluster.Config, namespace)
-	f.reconciler.limits = budget.Limits{namespace: 1}
+	f.limits[namespace] = 1
 	var asked []types.NamespacedName
 	f.reconciler.OnBuilt(func(policies []types.NamespacedName) { asked = policies })
 	apply := func(from, until int) []types.NamespacedName {
@@ -368,7 +370,7 @@ func TestStatusOfARefusedNamespaceIsAskedForOnlyWhenItsSizeHasChangedMuch(t *tes
 	if got := apply(all+1, 2*all); len(got) != 2*all {
 		t.Errorf("asked for %d of %d policies when they were twice as many", len(got), 2*all)
 	}
-	f.reconciler.limits = nil
+	delete(f.limits, namespace)
 	if got := apply(0, 1); len(got) != 2*all {
 		t.Errorf("asked for %d of %d policies when they came into force", len(got), 2*all)
 	}

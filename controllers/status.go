@@ -52,8 +52,23 @@ func storedStatus(object *unstructured.Unstructured) policyStatus {
 	return status
 }
 
-// wantedStatus adds to now what depends on the object's history: generation and transition times. before is the stored
-// status. changed reports whether the condition Accepted changes.
+// firstSeenVersion returns the resourceVersion at which the leader first saw a policy's generation, from the policy's
+// status; "" if unknown.
+func firstSeenVersion(object *unstructured.Unstructured) string {
+	if replicas := storedStatus(object).Replicas; replicas != nil {
+		return replicas.FirstSeenResourceVersion
+	}
+	return ""
+}
+
+// isReady reports whether the condition Ready is True for a policy's current generation.
+func isReady(object *unstructured.Unstructured) bool {
+	ready := meta.FindStatusCondition(storedStatus(object).Conditions, string(v1alpha1.ConditionReady))
+	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == object.GetGeneration()
+}
+
+// wantedStatus returns the status to be stored: now, with observedGeneration and with the transition times of
+// conditions. before is the stored status. changed reports whether the condition Accepted changes.
 func wantedStatus(before, now policyStatus, generation int64) (after policyStatus, changed bool) {
 	after = now
 	after.ObservedGeneration = generation
@@ -74,9 +89,9 @@ func wantedStatus(before, now policyStatus, generation int64) (after policyStatu
 	return after, changed
 }
 
-// acceptedCondition returns the condition Accepted, without the fields that depend on the object's history. Of several
-// reasons it has the first of NotUnderstood, OutsideScope, ListNotFound, OverBudget, ListInvalid and InvalidEntry;
-// except for NotUnderstood, the message names all rejected parts.
+// acceptedCondition returns the condition Accepted, without lastTransitionTime and observedGeneration. If several
+// reasons apply, it has the first of NotUnderstood, OutsideScope, ListNotFound, OverBudget, ListInvalid and
+// InvalidEntry. Except for NotUnderstood, the message names all rejected parts, up to maxNamed.
 func acceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observing bool, warnings []lint.Warning) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse}
 	if built.Refused != "" {
@@ -125,8 +140,8 @@ func acceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observ
 	return condition
 }
 
-// refusedCondition returns the condition Accepted for every policy of a namespace whose policies are together over its
-// budget. The parameter policy is the denial that is in force in place of them: see Publisher.RefuseNamespace.
+// refusedCondition returns the condition Accepted for every policy of a namespace that is over its memory limit. The
+// parameter policy is the denial that is in force in place of all of them: see [publish.Publisher.RefuseNamespace].
 func refusedCondition(policy *publish.Policy, scopes policyobject.Scopes) metav1.Condition {
 	within, _, takesPart := scopes.Bound(policy.Written)
 	rest := "All calls are denied until they fit."
@@ -142,7 +157,7 @@ func refusedCondition(policy *publish.Policy, scopes policyobject.Scopes) metav1
 	}
 }
 
-// rejectionReason returns the reason of the condition for rejected parts of a policy.
+// rejectionReason returns the reason of the condition Accepted for rejected parts of a policy.
 func rejectionReason(rejections []rules.Rejection) v1alpha1.ConditionReason {
 	reason := v1alpha1.ReasonInvalidEntry
 	for _, rejection := range rejections {
@@ -161,7 +176,8 @@ func rejectionReason(rejections []rules.Rejection) v1alpha1.ConditionReason {
 	return reason
 }
 
-// consequenceOfLists returns the effect of a policy that denies by a missing list. policy is limited to its scope.
+// consequenceOfLists returns the effect of a policy that denies by a missing list. policy is limited to the sources that
+// its namespace may decide.
 func consequenceOfLists(policy rules.Policy) string {
 	switch {
 	case policy.Mode == rules.Audit:
@@ -173,10 +189,11 @@ func consequenceOfLists(policy rules.Policy) string {
 	}
 }
 
-// outsideMessage is the effect of a policy that is entirely outside of its scope.
+// outsideMessage is the effect of a policy that names only sources outside of policyobject.Scopes.
 const outsideMessage = "It names no source that its namespace may decide, and takes part in no call."
 
-// consequence returns the effect of a policy that is not enforceable. policy is limited to its scope.
+// consequence returns the effect of a policy that is not enforceable. policy is limited to the sources that its namespace
+// may decide; takesPart is false if the policy names none of them.
 func consequence(policy rules.Policy, takesPart bool) string {
 	switch {
 	case !takesPart:
@@ -206,7 +223,7 @@ func joinWarnings(warnings []lint.Warning) string {
 	return joinParts(parts)
 }
 
-// joinParts joins the first parts, and counts the others.
+// joinParts joins the first maxNamed parts, and counts the others.
 func joinParts(parts []string) string {
 	if more := len(parts) - maxNamed; more > 0 {
 		parts = append(parts[:maxNamed:maxNamed], fmt.Sprintf("and %d more", more))
@@ -218,7 +235,7 @@ func (s policyStatus) equal(o policyStatus) bool {
 	return equality.Semantic.DeepEqual(s, o)
 }
 
-// equalExceptReady compares everything except the replicas and the condition Ready.
+// equalExceptReady reports whether two statuses are equal, except for the replicas and the condition Ready.
 func (s policyStatus) equalExceptReady(o policyStatus) bool {
 	rest := func(s policyStatus) policyStatus {
 		s.Replicas = nil
@@ -234,9 +251,10 @@ func (s policyStatus) accepted() metav1.Condition {
 	return *meta.FindStatusCondition(s.Conditions, string(v1alpha1.ConditionAccepted))
 }
 
-// applyConfiguration returns the configuration for a server-side apply. It has the resourceVersion that the status was
-// computed from, so that a leader that lost its lease without noticing cannot overwrite its successor's status. It is
-// unstructured because the response, the whole policy, is decoded into it.
+// applyConfiguration returns the configuration for a server-side apply of the status. The configuration has the
+// resourceVersion from which the status was computed. Otherwise a leader that lost its lease without noticing could
+// overwrite the status of the next leader. It is unstructured because the client decodes the response, the whole policy,
+// into it.
 func (s policyStatus) applyConfiguration(object *unstructured.Unstructured) (runtime.ApplyConfiguration, error) {
 	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&s.RegistrationPolicyStatus)
 	if err != nil {

@@ -35,11 +35,12 @@ import (
 // fieldOwner owns the status in server-side apply.
 const fieldOwner = client.FieldOwner("registration-policy-operator")
 
-// conflictRetry is the wait for the cache after a write that failed with a conflict.
-const conflictRetry = 200 * time.Millisecond
+// shortRetry is the wait before a status is computed again because the informer's copy of the policy was old, or because
+// warnings were being computed.
+const shortRetry = 200 * time.Millisecond
 
-// StatusReconciler writes the status of each policy, and Events when it changes. Only the leader runs it, and no
-// decision depends on it.
+// StatusReconciler writes the status of each policy, and an Event when the condition Accepted changes. Only the leader
+// runs it, and no decision depends on a status.
 type StatusReconciler struct {
 	stored    PolicySource
 	schema    *policyobject.Schema
@@ -53,7 +54,7 @@ type StatusReconciler struct {
 	events    eventLimits
 	fleet     *fleet.Observer
 
-	// These belong to one term of leadership.
+	// Run sets these for each term of leadership.
 	warningCache *warningCache
 	rollout      *fleet.Rollout
 	refusedAt    sync.Map                                  // namespace → when a status write was last refused
@@ -63,10 +64,11 @@ type StatusReconciler struct {
 const (
 	// statusWorkers is how many statuses are written at the same time.
 	statusWorkers = 4
-	// bulkPriority is the priority of requests for many policies at once: a policy that was just edited goes first.
+	// bulkPriority is the priority of requests for many policies at once, so that a policy that was just edited goes
+	// first.
 	bulkPriority = handler.LowPriority
-	// maxEdited is the number of changed policies of a build above which their statuses are written at bulkPriority.
-	// One edit changes one policy, or the few that share a list.
+	// maxEdited is how many policies an author's edit changes at most: one, or the few that share a list. If a build
+	// changes more, their statuses are written at bulkPriority.
 	maxEdited = 20
 )
 
@@ -102,7 +104,7 @@ type StatusOptions struct {
 	Limits budget.Limits
 	// Fleet observes the replicas.
 	Fleet *fleet.Observer
-	// Observing: the operator runs with --observe, which every status then says.
+	// Observing: the operator runs with --observe, and allows every call. Each status then says so.
 	Observing bool
 	// Logger gets errors that no status can show.
 	Logger logr.Logger
@@ -162,8 +164,8 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 	return err
 }
 
-// onBuilt asks for the status of policies that a build has changed. Many policies get a low priority: in a namespace
-// that is over its budget, each further policy changes the status of all, and other namespaces must not wait for that.
+// onBuilt asks for the status of the policies that a build has changed, at bulkPriority if they are many. Otherwise a
+// namespace over its memory limit, in which a further policy may change the status of all, would delay the others.
 func (r *StatusReconciler) onBuilt(policies []types.NamespacedName) {
 	for _, name := range policies {
 		r.enqueue(name, len(policies) > maxEdited)
@@ -179,6 +181,7 @@ func (r *StatusReconciler) enqueue(name types.NamespacedName, bulk bool) {
 	r.queue.AddWithOpts(options, ctrl.Request{NamespacedName: name})
 }
 
+// onPolicy returns a handler that asks for the status of each policy that changes.
 func (r *StatusReconciler) onPolicy() toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(object any, isInInitialList bool) {
@@ -204,8 +207,8 @@ func (r *StatusReconciler) onPolicy() toolscache.ResourceEventHandler {
 	}
 }
 
-// reportLastReplica writes into the status of each policy that no replica serves, if this replica is the last and is
-// stopping.
+// reportLastReplica sets Ready of each accepted policy to say: no replica serves. It does so only if this replica is
+// stopping, and all others are stopping too or have stopped.
 func (r *StatusReconciler) reportLastReplica() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastReplicaTimeout)
 	defer cancel()
@@ -252,8 +255,8 @@ func (r *StatusReconciler) noteRefusal(namespace string) {
 	}
 }
 
-// refusalWait returns how long to wait before the next write in a namespace after a refusal, so that of thousands of
-// policies only a few are tried.
+// refusalWait returns how long to wait before the next write in a namespace after a refusal; 0 if there was none.
+// Without the wait, a write would be tried and refused for each of thousands of policies.
 func (r *StatusReconciler) refusalWait(namespace string) time.Duration {
 	last, known := r.refusedAt.Load(namespace)
 	if !known {
@@ -270,7 +273,7 @@ func isServerError(err error) bool {
 	return ok && answer.ErrStatus.Code == internalServerError
 }
 
-// Reconcile computes the status of one policy, and applies it if it differs from the stored one. It fails only if the
+// Reconcile computes the status of one policy, and writes it if it differs from the stored status. It fails only if the
 // status cannot be written.
 func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	if request == computeWarningsRequest {
@@ -287,10 +290,10 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	before := storedStatus(object)
 	built, ok := r.built.Built(object)
 	if !ok {
-		return ctrl.Result{}, nil // its build enqueues it again
+		return ctrl.Result{}, nil // the build of this version enqueues the policy again
 	}
 	var warned policyWarnings
-	if built.Refused == "" { // else no policy of the namespace was read
+	if built.Refused == "" { // otherwise the namespace is over its memory limit, and no policy of it was read
 		var wait time.Duration
 		if warned, wait = r.warnings(object, &built.Written); wait > 0 {
 			return ctrl.Result{RequeueAfter: wait}, nil
@@ -317,11 +320,11 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	err = r.client.Status().Apply(ctx, configuration, fieldOwner, client.ForceOwnership)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return ctrl.Result{}, nil //nolint:nilerr // this term has ended: the next leader writes it
+		return ctrl.Result{}, nil //nolint:nilerr // this term has ended: the next leader writes the status
 	case apierrors.IsNotFound(err):
 		return ctrl.Result{}, nil
 	case apierrors.IsConflict(err):
-		return ctrl.Result{RequeueAfter: conflictRetry}, nil // the cache is behind: the object, or its status by a new leader, is newer
+		return ctrl.Result{RequeueAfter: shortRetry}, nil // the stored object is newer, for example by a status of a new leader
 	case apierrors.IsForbidden(err):
 		r.noteRefusal(object.GetNamespace())
 		return ctrl.Result{RequeueAfter: refusedInterval}, nil

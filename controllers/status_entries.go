@@ -18,6 +18,7 @@ func entriesStatus(built *publish.Policy) *v1alpha1.EntriesStatus {
 		for _, rejection := range built.Compiled.Rejections() {
 			switch {
 			case strings.HasPrefix(rejection.Path, "spec.allow.lists"), strings.HasPrefix(rejection.Path, "spec.deny.lists"):
+				// The entries of lists are counted below.
 			case strings.HasPrefix(rejection.Path, "spec.allow."):
 				allowed--
 			case strings.HasPrefix(rejection.Path, "spec.deny."):

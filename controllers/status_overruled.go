@@ -11,24 +11,26 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// overruler is a policy that denies all calls within its scope.
+// overruler is a policy that denies all calls to which it applies.
 type overruler struct {
-	name   rules.PolicyName
-	reason v1alpha1.ConditionReason
-	why    string
-	scope  policyScope
+	name      rules.PolicyName
+	reason    v1alpha1.ConditionReason
+	why       string // it denies them, for people
+	appliesTo appliesTo
 }
 
-// policyScope is the set of calls that a policy applies to; a nil field means all.
-type policyScope struct {
+// appliesTo is the set of calls to which a policy applies: those with one of the request types and one of the sources.
+// An empty field means all.
+type appliesTo struct {
 	requestTypes []rules.RequestType
 	sources      []string
 }
 
-func (s policyScope) includes(o policyScope) bool {
+func (s appliesTo) includes(o appliesTo) bool {
 	return includes(s.requestTypes, o.requestTypes) && includes(s.sources, o.sources)
 }
 
+// includes reports whether all contains each element of some. An empty slice means every possible element.
 func includes[T comparable](all, some []T) bool {
 	if len(all) == 0 || len(some) == 0 {
 		return len(all) == 0
@@ -51,7 +53,7 @@ func (o *overruler) condition() metav1.Condition {
 	}
 }
 
-// maxOverrulers is how many policies that deny everything are considered, to limit the comparisons.
+// maxOverrulers is how many policies that deny everything are considered. It limits the comparisons with other policies.
 const maxOverrulers = 100
 
 // overruled returns the policies that have no effect because another policy denies all calls that they apply to, each
@@ -72,9 +74,9 @@ func overruled(scopes policyobject.Scopes, policies []*publish.Policy) map[rules
 		if policy.Compiled == nil || !policy.Compiled.Enforceable() || policy.Written.Mode == rules.Audit || !allows {
 			continue
 		}
-		scope := scopeOf(scopes, policy)
+		calls := callsOf(scopes, policy)
 		for _, one := range by {
-			if one.name != policy.Written.PolicyName && one.scope.includes(scope) {
+			if one.name != policy.Written.PolicyName && one.appliesTo.includes(calls) {
 				all[policy.Written.PolicyName] = one
 				break
 			}
@@ -83,18 +85,19 @@ func overruled(scopes policyobject.Scopes, policies []*publish.Policy) map[rules
 	return all
 }
 
-// overrulerOf returns an overruler if a policy denies everything within its scope; nil if not.
+// overrulerOf returns an overruler if a policy denies all calls to which it applies; nil if not.
 func overrulerOf(scopes policyobject.Scopes, policy *publish.Policy) *overruler {
 	if policy.Compiled == nil || policy.Written.Mode == rules.Audit {
 		return nil
 	}
-	found := &overruler{name: policy.Written.PolicyName, scope: scopeOf(scopes, policy)}
+	found := &overruler{name: policy.Written.PolicyName, appliesTo: callsOf(scopes, policy)}
 	switch {
 	case policy.Written.NotUnderstood != "":
 		found.reason, found.why = v1alpha1.ReasonPolicyNotEnforceable, "it is not understood"
 	case !policy.Compiled.Enforceable():
 		found.reason, found.why = v1alpha1.ReasonPolicyNotEnforceable, "a list by which it denies is missing"
-	case slices.Contains(policy.Written.Deny.Domains, "*") && len(policy.Written.Allow.Addresses) == 0: // addresses go before domains
+	case slices.Contains(policy.Written.Deny.Domains, "*") && len(policy.Written.Allow.Addresses) == 0:
+		// An allowed address would take precedence over the denied "*".
 		found.reason, found.why = v1alpha1.ReasonPolicyDeniesAll, `it denies "*"`
 	default:
 		return nil
@@ -102,7 +105,8 @@ func overrulerOf(scopes policyobject.Scopes, policy *publish.Policy) *overruler 
 	return found
 }
 
-func scopeOf(scopes policyobject.Scopes, policy *publish.Policy) policyScope {
+// callsOf returns the calls to which a policy applies, limited to the sources that its namespace may decide.
+func callsOf(scopes policyobject.Scopes, policy *publish.Policy) appliesTo {
 	within, _, _ := scopes.Bound(policy.Written)
-	return policyScope{within.RequestTypes, within.Sources}
+	return appliesTo{within.RequestTypes, within.Sources}
 }

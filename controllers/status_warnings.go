@@ -10,6 +10,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 
+	"registrationpolicy.dev/operator/internal/build"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -17,9 +18,9 @@ import (
 )
 
 const (
-	// maxUndelayed is the number of policies up to which every change computes the warnings at once. With more, a
-	// change waits up to warningInterval and shares the computation with later ones, since each computation compares
-	// all policies.
+	// maxUndelayed is the number of policies up to which warnings are computed at once after each change. With more
+	// policies, a change waits up to warningInterval and shares the computation with later ones: each computation
+	// compares all policies.
 	maxUndelayed    = 100
 	warningInterval = time.Second
 )
@@ -27,12 +28,12 @@ const (
 // computeWarningsRequest is the request to compute the warnings of all policies again, after one was deleted.
 var computeWarningsRequest = ctrl.Request{NamespacedName: types.NamespacedName{Name: "policies"}}
 
-// changedWriteInterval is the time between status writes for policies whose warnings change because of another policy.
-// It bounds the writes if an author breaks and fixes a policy repeatedly.
+// changedWriteInterval is the time between two status writes for policies whose warnings change because another policy
+// has changed. It limits the writes if an author breaks and fixes that policy repeatedly.
 const changedWriteInterval = 100 * time.Millisecond
 
-// warningCache has the warnings of all policies. They are computed together, since some compare policies: a change of
-// one policy may add or end a warning of another. Its methods may be called concurrently.
+// warningCache has the warnings of all policies. All are computed together, since some warnings compare policies: a
+// change of one policy may add or end a warning of another. The methods of warningCache may be called concurrently.
 type warningCache struct {
 	computing sync.Mutex // held while warnings are computed
 
@@ -45,17 +46,18 @@ type warningCache struct {
 type policyWarnings struct {
 	uid        types.UID
 	generation int64
-	resolved   rules.Policy
+	resolved   rules.Policy // the policy with the contents of its lists
 	warnings   []lint.Warning
 	overruled  *overruler // nil if no other policy denies all of its calls
 }
 
-// lookup returns the warnings of a policy, and whether they are about this version of its object and its lists.
+// lookup returns the cached warnings of a policy, and whether they are for this version of the object and of its lists.
 func (w *warningCache) lookup(object *unstructured.Unstructured, policy *rules.Policy) (policyWarnings, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	member, found := w.members[policyobject.NameOf(object)]
-	current := found && member.uid == object.GetUID() && member.generation == object.GetGeneration() && sameLists(&member.resolved, policy)
+	current := found && member.uid == object.GetUID() && member.generation == object.GetGeneration() &&
+		build.SameLists(&member.resolved, policy)
 	return member, current
 }
 
@@ -83,8 +85,8 @@ func (w *warningCache) replace(members map[types.NamespacedName]policyWarnings) 
 	return changed
 }
 
-// warnings returns the warnings of a policy, which has its lists. If they are not computed yet, it returns how long to
-// wait.
+// warnings returns the warnings of a policy. policy is its built form, with the contents of its lists. wait is how long
+// to wait before warnings is called again; 0 if the warnings are returned.
 func (r *StatusReconciler) warnings(object *unstructured.Unstructured, policy *rules.Policy) (_ policyWarnings, wait time.Duration) {
 	if member, current := r.warningCache.lookup(object, policy); current {
 		return member, 0
@@ -94,20 +96,20 @@ func (r *StatusReconciler) warnings(object *unstructured.Unstructured, policy *r
 	}
 	member, current := r.warningCache.lookup(object, policy)
 	if !current {
-		return policyWarnings{}, conflictRetry // it has just changed
+		return policyWarnings{}, shortRetry // the policy has changed during the computation
 	}
 	return member, 0
 }
 
-// computeWarnings computes the warnings of all policies. If that must wait, or another computation is running, it
-// returns how long.
+// computeWarnings computes the warnings of all policies. If the last computation is too recent, or another is running,
+// it computes nothing and returns how long to wait.
 func (r *StatusReconciler) computeWarnings() (wait time.Duration) {
 	w := r.warningCache
 	if wait := w.wait(); wait > 0 {
 		return wait
 	}
 	if !w.computing.TryLock() {
-		return conflictRetry
+		return shortRetry
 	}
 	defer w.computing.Unlock()
 	objects := r.stored.AllPolicies()
@@ -117,7 +119,7 @@ func (r *StatusReconciler) computeWarnings() (wait time.Duration) {
 	for _, object := range objects {
 		built, ok := r.built.Built(object)
 		if !ok || built.Refused != "" {
-			continue // its build enqueues it again
+			continue // not built yet, or not read since its namespace is over its memory limit
 		}
 		members[policyobject.NameOf(object)] = policyWarnings{
 			uid: object.GetUID(), generation: object.GetGeneration(), resolved: built.Written,

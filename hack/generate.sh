@@ -1,6 +1,6 @@
 #!/bin/sh
 # Generates deepcopy functions, the CustomResourceDefinition, RBAC, and the chart's copies of files in config.
-# The same sources give the same files. Needs only Go; the generators are pinned in tools/go.mod.
+# The same sources always give the same files. Needs only Go; the versions of the generators are pinned in tools/go.mod.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ api=./api/v1alpha1
 crds=config/crd/bases
 role=config/rbac/role.yaml
 
-# Remove all first, so that no file without a source remains.
+# Remove all first. Otherwise a file whose source was deleted would remain.
 rm -rf $api/zz_generated.*.go $crds $role
 "$bin/controller-gen" object paths=$api
 

@@ -21,13 +21,13 @@ step() { echo "verify: $*" >&2; }
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# The files of the work tree that git does not ignore, committed or not, without deleted ones.
+# All existing files of the work tree, committed or not, except those that git ignores.
 mapfile -d '' -t files < <(git ls-files -z --cached --others --exclude-standard)
 present=()
 for file in "${files[@]}"; do
   [[ -f $file ]] && present+=("$file")
 done
-# Without test data, whose bytes must not change.
+# The files whose format is checked. Test data is not among them, because its bytes must not change.
 mapfile -t text < <(printf '%s\n' "${present[@]}" | grep -vE '(^|/)(testdata|vectors)/')
 mapfile -t gofiles < <(printf '%s\n' "${present[@]}" | grep '\.go$')
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fails if the programs can reach a vulnerability in the Go vulnerability database. Arguments are passed to govulncheck,
-# for example
-# -db file:///somewhere. If the database cannot be reached, it says that nothing was checked, and passes.
+# Fails if the programs can reach a vulnerability in the Go vulnerability database. Arguments, such as
+# -db file:///somewhere, are passed to govulncheck. If the database cannot be reached, it says that nothing was checked,
+# and passes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export GOWORK=off

@@ -30,3 +30,8 @@ func NewListBuilder() *ListBuilder { return list.NewBuilder() }
 // does. For any other input, DecodeList returns an error, which does not quote the input. It allocates no more than it
 // reads.
 func DecodeList(r io.Reader) (*List, error) { return list.Decode(r) }
+
+// SkippedLineReason returns why [CompileList] skips a line, given without its newline, and what to write instead. It
+// returns "" for a line that is not skipped. The reason quotes nothing of the line, so equal reasons can be counted
+// together.
+func SkippedLineReason(line string) string { return list.SkippedReason(line) }

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -215,6 +216,15 @@ func FuzzCompileList(f *testing.F) {
 		skipped, numbers := list.Skipped()
 		if len(numbers) > 10 || len(numbers) > skipped || !slices.IsSorted(numbers) {
 			t.Fatalf("%d skipped, lines %v", skipped, numbers)
+		}
+		reasons := 0
+		for line := range bytes.Lines(text) {
+			if rules.SkippedLineReason(string(bytes.TrimSuffix(line, []byte("\n")))) != "" {
+				reasons++
+			}
+		}
+		if reasons != skipped {
+			t.Fatalf("%d lines are skipped, and %d have a reason", skipped, reasons)
 		}
 		yielded := 0
 		for entry := range list.All() {

@@ -30,6 +30,7 @@ import (
 	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/replica"
 	"registrationpolicy.dev/operator/internal/storedsnapshot"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/internal/version"
@@ -42,7 +43,7 @@ type cluster struct {
 	manager   ctrl.Manager
 	tracker   *freshness.Tracker
 	publisher *publish.Publisher
-	replica   *fleet.Replica
+	replica   *replica.Replica
 	stored    *storedsnapshot.Keeper // nil without --snapshot-dir
 }
 
@@ -110,23 +111,24 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	if err != nil {
 		return nil, err
 	}
-	replica := fleet.NewReplica(rulesReconciler, fleet.ReplicaOptions{
+	self := replica.New(rulesReconciler, replica.Options{
 		Leases: reports, Namespace: o.namespace, LeaseName: o.leaseName, Name: o.replicaName, PodUID: types.UID(o.replicaUID),
-		Instance: instance, Version: version.String(), FenceAfter: o.fenceAfter, Metrics: fleetMetrics, Logger: logger.WithName("replica"),
+		Instance: instance, Version: version.String(), FenceAfter: o.fenceAfter,
+		Metrics: replica.NewMetrics(registry), Logger: logger.WithName("replica"),
 	})
 	statusReconciler, err := controllers.NewStatusReconciler(controllers.StatusOptions{
 		Stored: watches, Built: rulesReconciler,
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("registration-policy-operator"),
 		Scopes: o.scopes, Limits: o.limits, Observing: o.observe, Logger: logger.WithName("status"),
 		Fleet: &fleet.Observer{
-			Reader: mgr.GetAPIReader(), Namespace: o.namespace, LeaseName: o.leaseName, ServiceName: o.serviceName, Replica: replica,
+			Reader: mgr.GetAPIReader(), Namespace: o.namespace, LeaseName: o.leaseName, ServiceName: o.serviceName, Local: self,
 			Metrics: fleetMetrics, Logger: logger.WithName("status"),
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{mgr, tracker, publisher, replica, stored}, mgr.Add(&election.Election{
+	return &cluster{mgr, tracker, publisher, self, stored}, mgr.Add(&election.Election{
 		Leases: electing, Namespace: o.namespace, Name: o.leaseName, Identity: o.replicaName + "_" + instance,
 		Lead: statusReconciler.Run, Metrics: metrics, Logger: logger.WithName("election"),
 	})

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"registrationpolicy.dev/operator/internal/snapshotfile"
 	"registrationpolicy.dev/operator/internal/storedsnapshot"
 	"registrationpolicy.dev/operator/internal/version"
 )
@@ -23,7 +24,7 @@ func (o *options) newKeeper(config *rest.Config, keeper storedsnapshot.Options) 
 		return nil, err
 	}
 	keeper.Directory = o.snapshotDir
-	keeper.Binding = storedsnapshot.Binding{
+	keeper.Binding = snapshotfile.Binding{
 		Version: version.String(), Cluster: identity, Namespaces: o.watchNamespaces, Flags: o.decisionFlags(),
 	}
 	return storedsnapshot.New(keeper)

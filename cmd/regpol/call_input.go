@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"os"
 	"strings"
 
+	"registrationpolicy.dev/operator/internal/cafile"
 	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
@@ -20,7 +20,7 @@ const (
 	// credentialVariable is the environment variable with the credential. There is no flag for it, because other users
 	// can read a command line.
 	credentialVariable = "REGPOL_CREDENTIAL"
-	// maxInputBytes limits what is read from a file. It is far more than a call, a credential or a CA needs.
+	// maxInputBytes limits what is read from a file. It is far more than a call or a credential needs.
 	maxInputBytes = 1 << 20
 )
 
@@ -97,34 +97,16 @@ func (o *callOptions) call(stdin io.Reader) (oktasim.Call, error) {
 	return call, nil
 }
 
-// readAuthorities reads the certificates of a PEM file.
+// readAuthorities reads the CAs of --ca-file, or returns none without that flag.
 func readAuthorities(name string) ([]*x509.Certificate, error) {
 	if name == "" {
 		return nil, nil
 	}
-	rest, err := readUpTo(name, maxInputBytes)
+	authorities, err := cafile.Read(name)
 	if err != nil {
 		return nil, fmt.Errorf("--ca-file: %w", err)
 	}
-	var certificates []*x509.Certificate
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("--ca-file: %w", err)
-		}
-		certificates = append(certificates, certificate)
-	}
-	if len(certificates) == 0 {
-		return nil, errors.New("--ca-file: the file has no PEM certificate")
-	}
-	return certificates, nil
+	return authorities, nil
 }
 
 // parseResolve parses the values of --resolve, HOST:PORT:ADDRESS[:PORT], and returns addresses by host:port. The first

@@ -316,7 +316,7 @@ func TestWrongUsageOfCallIsSaid(t *testing.T) {
 		"file cannot be read":                     {hookURL, "--credential-file", "Basic s3cret"},
 		"the file is empty":                       {hookURL, "--credential-file", empty},
 		"the credential has a line break":         {hookURL, "--credential-file", two},
-		"the file has no PEM certificate":         {hookURL, "--ca-file", empty},
+		"has no certificate in PEM":               {hookURL, "--ca-file", empty},
 		"read the call":                           {hookURL, "-f", "missing.json"},
 		"is not a call":                           {hookURL, "-f", empty},
 		"is the address UTF-8":                    {hookURL, "jo\xff@acme.com"},

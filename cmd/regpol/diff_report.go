@@ -76,10 +76,7 @@ func (d *difference) report() *diffReport {
 		c := &d.changes[i]
 		r.Counts[kindNames[c.Kind]]++
 		change := changeReport{
-			Kind: kindNames[c.Kind], Before: d.resultReport(d.before, &c.Was), After: d.resultReport(d.after, &c.Now), More: c.Region.More,
-		}
-		for _, calls := range c.Calls {
-			change.Calls = append(change.Calls, callsReport{calls.Request, calls.AnySource, calls.Sources, calls.OtherSources})
+			Kind: kindNames[c.Kind], Before: d.resultReport(d.before, &c.Was), After: d.resultReport(d.after, &c.Now), Calls: callsReports(c.Calls), More: c.Region.More,
 		}
 		for _, part := range c.Region.Parts {
 			change.Addresses = append(change.Addresses, partReport{part.Except, d.entriesOf(part)})
@@ -90,6 +87,14 @@ func (d *difference) report() *diffReport {
 		r.Changes = append(r.Changes, change)
 	}
 	return r
+}
+
+func callsReports(all []analysis.Calls) []callsReport {
+	reports := make([]callsReport, len(all))
+	for i, calls := range all {
+		reports[i] = callsReport{calls.Request, calls.AnySource, calls.Sources, calls.OtherSources}
+	}
+	return reports
 }
 
 // hiddenLocal stands for a local part that is not printed.

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/spf13/pflag"
 )
 
 const (
@@ -118,30 +117,7 @@ func TestDiffSaysWhatIsNotInForce(t *testing.T) {
 }
 
 func TestThePageOfDiffHasItsFlagsAndOutput(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "docs", "reference", "regpol-diff.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	newDiff(streams{}).Flags().VisitAll(func(flag *pflag.Flag) {
-		if !strings.Contains(string(text), "`--"+flag.Name+"`") && !strings.Contains(string(text), "`-"+flag.Shorthand+"`") {
-			t.Errorf("the page does not have --%s", flag.Name)
-		}
-	})
-	shown := 0
-	for block := range strings.SplitSeq(string(text), "```console\n") {
-		command, rest, _ := strings.Cut(block, "\n")
-		if !strings.HasPrefix(command, "$ regpol ") {
-			continue
-		}
-		shown++
-		want, _, _ := strings.Cut(rest, "```")
-		if got := runRegpol(t, "", strings.Fields(command)[2:]...); got.out != want {
-			t.Errorf("%s prints\n%s", command, got.out)
-		}
-	}
-	if shown == 0 {
-		t.Error("no command with its output")
-	}
+	comparePage(t, "regpol-diff.md", newDiff(streams{}).Flags())
 }
 
 func TestTheReportOfDiffCountsEachKind(t *testing.T) {

@@ -52,7 +52,7 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 		},
 		"a misspelt field": {
 			header + "p}\nspec:\n  allow:\n    domian: [acme.com]\n", []string{"jo@acme.com", "--policies", "-"},
-			"stdin:6: spec.allow.domian: unknown field; look at its spelling and its place",
+			"stdin:6: spec.allow.domian: unknown field; did you mean domains?",
 		},
 		"a misspelt field in an item of a list": {
 			"apiVersion: v1\nkind: List\nitems:\n- apiVersion: registrationpolicy.dev/v1alpha1\n  kind: RegistrationPolicy\n" +

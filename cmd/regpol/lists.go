@@ -10,10 +10,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"registrationpolicy.dev/operator/internal/listsource"
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
-// newLists returns the parent command of the verbs about lists.
+// newLists returns the command regpol lists, which only has subcommands.
 func newLists(s streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "lists",
@@ -32,7 +33,7 @@ failed.`,
 	return command
 }
 
-// targetOptions holds the flags that all verbs about lists have.
+// targetOptions holds the name of the list, and the flags that sync and rollback have in common.
 type targetOptions struct {
 	name    string
 	cluster clusterOptions
@@ -41,6 +42,7 @@ type targetOptions struct {
 	output  string
 }
 
+// flags adds the flags to a command.
 func (o *targetOptions) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl, or the pod's service account")
 	flags.StringVar(&o.cluster.context, "context", "", "context of the kubeconfig; default: the current one")
@@ -51,10 +53,12 @@ func (o *targetOptions) flags(flags *pflag.FlagSet) {
 	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
 }
 
-// defaultKeep is long enough for somebody to notice a bad list, and for a daily CronJob to run once more.
+// defaultKeep is the default of --keep. A day is long enough for somebody to notice a bad list and roll it back, and
+// for a daily CronJob to run once more.
 const defaultKeep = 24 * time.Hour
 
-// maxListName leaves space for the digest at the end of the names of shards and revisions.
+// maxListName is the maximum length of a list's name. A name in Kubernetes has at most 253 characters. The others are
+// for the digest at the end of the names of the list's shards and revisions.
 const maxListName = 200
 
 func (o *targetOptions) validate() error {
@@ -68,7 +72,7 @@ func (o *targetOptions) validate() error {
 	return validChoice("-o", o.output, outputs)
 }
 
-// syncer returns a Syncer for the cluster, and the namespace of the list.
+// syncer returns a Syncer for the cluster of --kubeconfig and --context, and the namespace of the list.
 func (o *targetOptions) syncer() (*listsync.Syncer, string, error) {
 	config, namespace, err := o.cluster.load(errNoCluster)
 	if err != nil {
@@ -83,7 +87,7 @@ func (o *targetOptions) syncer() (*listsync.Syncer, string, error) {
 
 var errNoCluster = errors.New("no cluster: give one with --kubeconfig or KUBECONFIG")
 
-// finish prints the report and returns an error with the exit code, or nil for 0.
+// finish prints the report and its warnings. It returns an error with the exit code of the command, or nil for 0.
 func (o *targetOptions) finish(s streams, r *listsync.Report, err error) error {
 	if err != nil {
 		return &exitError{listsExitCode(err), err}
@@ -100,16 +104,16 @@ func (o *targetOptions) finish(s streams, r *listsync.Report, err error) error {
 	return nil
 }
 
-// listsExitCode returns exitUsage for an error that only another command line fixes, and exitFault for one that a retry
-// may fix.
+// listsExitCode returns exitUsage for an error that another attempt with the same command line cannot fix, and
+// exitFault for all other errors.
 func listsExitCode(err error) int {
-	if errors.Is(err, listsync.ErrSource) || errors.Is(err, listsync.ErrNotOurs) || errors.Is(err, listsync.ErrNoRevision) {
+	if errors.Is(err, listsource.ErrInvalid) || errors.Is(err, listsync.ErrNotOurs) || errors.Is(err, listsync.ErrNoRevision) {
 		return exitUsage
 	}
 	return exitFault
 }
 
-// newListsRollback returns the verb that restores old content.
+// newListsRollback returns the command regpol lists rollback.
 func newListsRollback(s streams) *cobra.Command {
 	o := &targetOptions{}
 	command := &cobra.Command{

@@ -47,9 +47,12 @@ func TestListsInACluster(t *testing.T) {
 		{"standard input", "acme.example\n", []string{"sync", "customers", "-", "--for", "allow"}, exitAllowed, "done  exit/customers\n"},
 		{"a provider in a list for allowing", "gmail.com\n", []string{"sync", "customers", "-", "--for", "allow"}, exitDenied, "anybody can get an address there"},
 		{"no such file", "", []string{"sync", "disposable", "away.txt"}, exitUsage, "no such file"},
+		{"two words", "", []string{"sync", "disposable", "a b"}, exitUsage, `there is no such file: "a b": give a file, a URL that begins with https://`},
+		{"a URL with a blank", "", []string{"sync", "disposable", "https://lists.example.com/a b"}, exitUsage, "write a space as %20"},
+		{"nothing for a source", "", []string{"sync", "disposable", ""}, exitUsage, "it is empty: give a file"},
 		{"an http URL", "", []string{"sync", "disposable", "http://lists.example.com/?key=hunter2"}, exitUsage, "give an https URL"},
 		{"no list at all", "", []string{"sync", "disposable", os.DevNull}, exitDenied, "this is not a list"},
-		{"a source that is away", "", []string{"sync", "disposable", "https://jo:hunter2@127.0.0.1:1/?key=hunter2"}, exitFault, "127.0.0.1:1: dial tcp"},
+		{"a source that is away", "", []string{"sync", "disposable", "https://jo:hunter2@127.0.0.1:1/?key=hunter2"}, exitFault, "127.0.0.1:1 refuses connections: check the host"},
 		{"too large", "", []string{"sync", "disposable", file("disposable.txt"), "--max-size", "10"}, exitFault, "larger than 10 bytes"},
 		{"too many", "", []string{"sync", "disposable", file("disposable.txt"), "--max-entries", "3"}, exitFault, "--max-entries allows 3"},
 		{"another content", "", []string{"sync", "disposable", file("disposable.txt"), "--sha256", strings.Repeat("0", 64)}, exitDenied, "--sha256 requires sha256:0000"},
@@ -131,7 +134,7 @@ func TestListsInACluster(t *testing.T) {
 			}
 		})
 		got := runRegpol(t, "", "lists", "sync", "disposable", file("disposable.txt"), "-n", "exit", "--kubeconfig", away)
-		if got.code != exitFault || !strings.Contains(got.err, "127.0.0.1:1") {
+		if got.code != exitFault || !strings.Contains(got.err, "127.0.0.1:1 refuses connections: check --kubeconfig and --context") {
 			t.Errorf("exit code %d\n%s", got.code, got.err)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"registrationpolicy.dev/operator/internal/listguard"
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
@@ -26,7 +27,7 @@ func TestThePageHasEveryFlagMemberAndRefusalOfLists(t *testing.T) {
 	for path := range paths {
 		want[path] = true
 	}
-	for _, kind := range listsync.Kinds() {
+	for _, kind := range listguard.Kinds() {
 		want[string(kind)] = true
 	}
 	for _, reason := range listsync.EventReasons() {

@@ -15,27 +15,30 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"registrationpolicy.dev/operator/internal/listguard"
+	"registrationpolicy.dev/operator/internal/listsource"
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
 const (
-	// defaultMaxEntries is the number of entries, in all lists together, for which the operator is sized.
+	// defaultMaxEntries is the default of --max-entries: as many entries as the operator is sized for, in all lists
+	// together.
 	defaultMaxEntries = 1_000_000
-	// defaultMaxSize is enough for defaultMaxEntries of twice the usual length.
+	// defaultMaxSize is the default of --max-size: enough for defaultMaxEntries of twice the usual length.
 	defaultMaxSize = "32Mi"
-	// defaultTimeout is enough for the largest list from a slow mirror.
+	// defaultTimeout is the default of --timeout: enough for a list of defaultMaxSize from a slow server.
 	defaultTimeout = time.Minute
-	// defaultMaxChange is far more than a list maintained by hand changes in a month.
+	// defaultMaxChange is the default of --max-change. A list that is maintained by hand changes far less in a month.
 	defaultMaxChange = "20%"
 )
 
 var (
-	uses                 = []string{string(listsync.Deny), string(listsync.Allow)}
+	uses                 = []string{string(listguard.Deny), string(listguard.Allow)}
 	configMapNamePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
 	digestPattern        = regexp.MustCompile(`^(sha256:)?[0-9a-f]{64}$`)
 )
 
-// listsSyncOptions holds the flags of lists sync.
+// listsSyncOptions holds the arguments and flags of regpol lists sync.
 type listsSyncOptions struct {
 	targetOptions
 	source     string
@@ -51,6 +54,7 @@ type listsSyncOptions struct {
 	adopt      bool
 }
 
+// newListsSync returns the command regpol lists sync.
 func newListsSync(s streams) *cobra.Command {
 	o := &listsSyncOptions{}
 	command := &cobra.Command{
@@ -123,7 +127,7 @@ func parseDigest(text string) (string, error) {
 	return "sha256:" + strings.TrimPrefix(text, "sha256:"), nil
 }
 
-// parsePercent parses 20% or 20.
+// parsePercent parses a percentage with or without its sign: 20% or 20.
 func parsePercent(text string) (float64, error) {
 	percent, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
 	if err != nil || !(percent >= 0) {
@@ -132,18 +136,17 @@ func parsePercent(text string) (float64, error) {
 	return percent, nil
 }
 
-// request returns the request that the flags describe, without the content of the list, and the fetcher that gets the
-// content.
-func (o *listsSyncOptions) request(s streams) (*listsync.Fetcher, listsync.Request, error) {
+// request returns the request that the flags describe, without its Text, and the fetcher that gets the text.
+func (o *listsSyncOptions) request(s streams) (*listsource.Fetcher, listsync.Request, error) {
 	r := listsync.Request{
-		Name: o.name, Source: listsync.DisplaySource(o.source), Use: listsync.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
+		Name: o.name, Source: listsource.Display(o.source), Use: listguard.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
 		Adopt: o.adopt, DryRun: o.dryRun,
 	}
-	fetcher := &listsync.Fetcher{Stdin: s.in, Timeout: o.timeout, RedirectHosts: o.redirects}
+	fetcher := &listsource.Fetcher{Stdin: s.in, Timeout: o.timeout, RedirectHosts: o.redirects}
 	if err := o.validate(); err != nil {
 		return nil, r, err
 	}
-	if err := listsync.CheckSource(o.source); err != nil {
+	if err := listsource.Check(o.source); err != nil {
 		return nil, r, err
 	}
 	switch {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"registrationpolicy.dev/operator/internal/budget"
+	"registrationpolicy.dev/operator/internal/listmemory"
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
@@ -29,7 +30,13 @@ func listText(r *listsync.Report, coloured bool) []byte {
 	}
 	line("entries", fmt.Sprintf("%d (%d new, %d gone)", r.Entries, r.Added, r.Removed))
 	if r.SkippedLines > 0 {
-		line("skipped", skippedText(r))
+		for i, text := range skippedTexts(r) {
+			name := ""
+			if i == 0 {
+				name = "skipped"
+			}
+			line(name, text)
+		}
 	}
 	if r.Memory != nil {
 		line("memory", memoryText(r.Memory))
@@ -56,6 +63,7 @@ func listText(r *listsync.Report, coloured bool) []byte {
 	return []byte(w.String())
 }
 
+// dryRunSuffix returns what follows the name of the list in the report of a dry run.
 func dryRunSuffix(r *listsync.Report) string {
 	if r.DryRun {
 		return " (dry run)"
@@ -63,7 +71,7 @@ func dryRunSuffix(r *listsync.Report) string {
 	return ""
 }
 
-func memoryText(m *listsync.Memory) string {
+func memoryText(m *listmemory.Memory) string {
 	if m.LimitBytes == 0 {
 		return budget.Size(m.ListBytes) + "; the limit of the namespace is not known, because no status of a policy was read that states it"
 	}
@@ -71,21 +79,30 @@ func memoryText(m *listsync.Memory) string {
 		budget.Size(m.ListBytes), budget.Size(m.OtherBytes), budget.Size(m.LimitBytes))
 }
 
-func skippedText(r *listsync.Report) string {
-	numbers := make([]string, len(r.FirstSkippedLines))
-	for i, number := range r.FirstSkippedLines {
-		numbers[i] = fmt.Sprint(number)
+// skippedTexts returns the number of skipped lines, then a text for each reason.
+func skippedTexts(r *listsync.Report) []string {
+	texts := []string{"1 line, which is not an entry"}
+	if r.SkippedLines > 1 {
+		texts[0] = fmt.Sprintf("%d lines, which are not entries", r.SkippedLines)
 	}
-	if r.SkippedLines == 1 {
-		return "line " + strings.Join(numbers, "") + ", which is not an entry"
+	for _, skipped := range r.SkippedReasons {
+		numbers := make([]string, len(skipped.FirstLines))
+		for i, number := range skipped.FirstLines {
+			numbers[i] = fmt.Sprint(number)
+		}
+		text := "line " + numbers[0]
+		if skipped.Lines > 1 {
+			text = "lines " + strings.Join(numbers, ", ")
+		}
+		if more := skipped.Lines - len(numbers); more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		texts = append(texts, text+": "+skipped.Reason)
 	}
-	text := fmt.Sprintf("%d lines, which are not entries: %s", r.SkippedLines, strings.Join(numbers, ", "))
-	if r.SkippedLines > len(numbers) {
-		text += ", …"
-	}
-	return text
+	return texts
 }
 
+// storedAs describes the ConfigMaps that hold the list.
 func storedAs(r *listsync.Report) string {
 	switch r.Shards {
 	case 0:

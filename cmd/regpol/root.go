@@ -89,7 +89,7 @@ build the program (make build) for a script.`,
 	})
 	root.Args = requireVerb
 	root.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
-	root.AddCommand(newExplain(s), newDiff(s), newReplay(s), newCall(s), newLists(s))
+	root.AddCommand(newExplain(s), newPolicyTest(s), newDiff(s), newReplay(s), newCall(s), newLists(s))
 	if strings.HasPrefix(program, pluginPrefix) {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl regpol"}
 		for _, command := range append(root.Commands(), root) {

@@ -90,7 +90,7 @@ func TestWrongUsageSaysWhatToWrite(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"foo"}, `"foo" is not a command of regpol: write call, diff, explain, lists, replay; see regpol --help`},
+		{[]string{"foo"}, `"foo" is not a command of regpol: write call, diff, explain, lists, replay, test; see regpol --help`},
 		{[]string{"lists", "synk"}, `"synk" is not a command of regpol lists: write sync; see regpol lists --help`},
 		{[]string{"lists", "sync"}, `give the NAME of a list, and then a FILE, a URL, or - for standard input; see regpol lists sync --help`},
 		{[]string{"lists", "sync", "a", "b", "c"}, `give the NAME of a list, and then a FILE, a URL, or - for standard input; see regpol lists sync --help`},
@@ -133,7 +133,8 @@ func TestADryRunOfAFileNeedsNoCluster(t *testing.T) {
 	for i := range 300 {
 		entry += "d" + strconv.Itoa(i) + ".example\n"
 	}
-	if got = runRegpol(t, entry, "lists", "sync", "disposable", "-", "--dry-run"); !strings.Contains(got.out, "  skipped    line 2, which is not an entry\n") {
+	got = runRegpol(t, entry, "lists", "sync", "disposable", "-", "--dry-run")
+	if !strings.Contains(got.out, "  skipped    1 line, which is not an entry\n             line 2: a domain has") {
 		t.Errorf("a line that is no entry:\n%s%s", got.out, got.err)
 	}
 }

@@ -9,10 +9,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/go-json-experiment/json"
+
+	"registrationpolicy.dev/operator/internal/cafile"
 )
 
 // Paths of the documents that have the URL of an issuer's keys.
@@ -55,9 +56,13 @@ func (o *Options) fetch(ctx context.Context) (*keySet, error) {
 func (o *Options) client(issuer *url.URL) (*http.Client, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if o.CAFile != "" {
-		var err error
-		if config.RootCAs, err = readAuthorities(o.CAFile); err != nil {
+		authorities, err := cafile.Read(o.CAFile)
+		if err != nil {
 			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		for _, authority := range authorities {
+			config.RootCAs.AddCert(authority)
 		}
 	}
 	return &http.Client{
@@ -75,18 +80,6 @@ func (o *Options) client(issuer *url.URL) (*http.Client, error) {
 			return nil
 		},
 	}, nil
-}
-
-func readAuthorities(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s has no certificate in PEM", file)
-	}
-	return pool, nil
 }
 
 // sameHost reports whether a URL is HTTPS and has the issuer's host and port.

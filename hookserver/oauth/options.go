@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"registrationpolicy.dev/operator/internal/cafile"
 	"registrationpolicy.dev/operator/internal/optionerror"
 )
 
@@ -95,7 +96,7 @@ func (o *Options) validate() error {
 		}
 	}
 	if o.CAFile != "" {
-		if _, err := readAuthorities(o.CAFile); err != nil {
+		if _, err := cafile.Read(o.CAFile); err != nil {
 			faults.Add("CAFile", "%w", err)
 		}
 	}

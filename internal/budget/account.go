@@ -2,17 +2,17 @@ package budget
 
 import "fmt"
 
-// Account counts the memory of one namespace against its limit: first the policies, then the lists that they name.
-// Callers add lists in the order of their names, so that the same lists fit in every replica.
+// Account compares the memory of one namespace with its limit: first that of its policies, then that of the lists that
+// they name. Callers must add lists in the order of their names, so that the same lists fit in every replica.
 type Account struct {
 	namespace string
 	limit     int64
 	limited   bool
-	count     int
-	specBytes int64
-	policies  int64
-	lists     int64
-	refused   int64 // lists that did not fit
+	count     int   // of policies
+	specBytes int64 // of all policies
+
+	// The bytes of memory that the policies, the lists that fit, and the lists that do not fit take.
+	policies, lists, refused int64
 }
 
 // Open returns the account of a namespace. specs has the size in bytes of each policy's spec as JSON, in any order.
@@ -35,6 +35,7 @@ func (a *Account) Limit() int64 { return a.limit }
 // Left returns how many bytes remain for further lists. It is negative if the policies alone exceed the limit.
 func (a *Account) Left() int64 { return a.limit - a.taken() }
 
+// taken returns how many bytes the policies and the lists that fit take.
 func (a *Account) taken() int64 { return a.policies + a.lists }
 
 // Refusal returns, for people, why the policies exceed the limit; "" if they fit.
@@ -47,7 +48,8 @@ func (a *Account) Refusal() string {
 		a.namespace, Size(a.policies), a.count, Size(a.specBytes), Size(a.limit))
 }
 
-// Check returns, for people, why a list does not fit; "" if it does. A nil account has no limit.
+// Check returns, for people, why a list does not fit; "" if it does. text is its size in bytes, and lines the number of
+// its lines. A nil account has no limit.
 func (a *Account) Check(text, lines int64) string {
 	if a == nil || !a.limited {
 		return ""
@@ -61,14 +63,14 @@ func (a *Account) Check(text, lines int64) string {
 		Size(cost), Size(text), Size(a.limit), a.namespace, Size(max(0, a.Left())))
 }
 
-// Take adds a list that fits.
+// Take adds a list for which Check returned "".
 func (a *Account) Take(text, lines int64) {
 	if a != nil {
 		a.lists += ListCost(text, lines)
 	}
 }
 
-// Refuse adds a list that does not fit: it counts for Wanted only.
+// Refuse adds a list that does not fit. The list counts for Wanted only.
 func (a *Account) Refuse(text, lines int64) {
 	if a != nil {
 		a.refused += ListCost(text, lines)

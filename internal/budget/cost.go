@@ -2,21 +2,21 @@ package budget
 
 import "fmt"
 
-// Memory per stored byte, including the second version during a change. These are upper bounds of what `make memory`
-// measures.
+// These figures are upper bounds of the memory that `make memory` measures. They include a second version during a change.
 const (
 	// policyBase covers an object, its status, and its compiled form, in bytes.
 	policyBase = 4608
-	// policyFactor covers, for each byte of a spec as JSON, the cached text, the entries, the compiled form, and its
-	// build.
+	// policyFactor is how many bytes each byte of a spec as JSON takes: in the cached text, in the entries, in the
+	// compiled form, and during its build.
 	policyFactor = 4
-	// listBase covers what a list of any size takes, in bytes.
+	// listBase is how many bytes a list takes in addition to those for its text and its lines.
 	listBase = 64 << 10
 	// textVersions is how many copies of a list's text exist during a change: in the old and in the new compiled list.
 	textVersions = 2
-	// lineBytes covers the entries for one line in two tables, one of which is growing.
+	// lineBytes covers the entries for one line in two hash tables: that of the old compiled list, and that of the new
+	// one, which is growing.
 	lineBytes = 16
-	// lastPage is how many bytes of a table may be unused until it is complete.
+	// lastPage is how many bytes of a compiled list may be unused while the list is being compiled.
 	lastPage = 1 << 20
 )
 

@@ -1,5 +1,5 @@
 // Package budget decides which policies and lists of a namespace fit into its memory limit.
 //
-// It uses stored sizes only, with room for a second version of everything, because the earlier version stays in force
-// during a change. So the same objects get the same result in every replica, whatever the replica held before.
+// It estimates the memory from stored sizes only, so that the same objects get the same result in every replica. Each
+// estimate includes a second version of the object, because the earlier version stays in force during a change.
 package budget

@@ -40,9 +40,10 @@ func Parse(entries []string) (Limits, error) {
 	return limits, nil
 }
 
-// Share returns limits for all namespaces: the given ones, and shares of the remaining memory for the others. The
-// operator's own namespace gets half of it, so that further tenants take nothing from the platform's own lists; the
-// rest share the other half equally. It fails if nothing remains for a namespace without a given limit.
+// Share returns limits for all namespaces: those in l, and shares of the remaining memory for the others. memory is the
+// memory limit of the process, and own the operator's namespace. own gets half of the remaining memory, so that watching a
+// further namespace takes nothing from the platform's own lists. The others share the second half equally. Share fails
+// if nothing remains for a namespace without a limit in l.
 func (l Limits) Share(memory int64, own string, namespaces []string) (Limits, error) {
 	shared, left := Limits{}, Available(memory)
 	var others []string
@@ -75,10 +76,10 @@ func (l Limits) Share(memory int64, own string, namespaces []string) (Limits, er
 	return shared, nil
 }
 
-// Available returns how many of the process's bytes policies and lists may take.
+// Available returns how many bytes policies and lists may take, given the memory limit of the process in bytes.
 func Available(memory int64) int64 { return memory - reserved }
 
-// Excess returns by how many bytes the limits together exceed what is available; 0 if they do not.
+// Excess returns by how many bytes the limits together exceed Available(memory); 0 if they do not.
 func (l Limits) Excess(memory int64) int64 {
 	var sum int64
 	for _, limit := range l {

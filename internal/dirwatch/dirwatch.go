@@ -1,5 +1,5 @@
-// Package dirwatch reports when the content of a directory may have changed. It handles files written by hand and
-// volumes that a kubelet updates by swapping symlinks.
+// Package dirwatch reports when the content of a directory may have changed. The directory may hold files that people
+// edit, or be a volume of Kubernetes, which a kubelet changes by replacing a symlink.
 package dirwatch
 
 import (
@@ -11,25 +11,25 @@ import (
 )
 
 const (
-	// settleTime is how long no event must arrive before the directory is read: editors and kubelets change it in
-	// several steps.
+	// settleTime is how long no event must arrive after a change before [Watcher.Run] reports the change: editors and
+	// kubelets change a directory in several steps.
 	settleTime = 50 * time.Millisecond
-	// settleLimit is the longest wait after a change in a directory that never settles.
+	// settleLimit is how long Run waits at most after a change, if the directory keeps changing.
 	settleLimit = 500 * time.Millisecond
-	// pollInterval is the time between checks without an event. NFS and some other file systems send no events, and
-	// neither does a change to the target of a symlink.
+	// pollInterval is how long Run waits for an event before it reports a possible change anyway. NFS and some other
+	// file systems send no events, and a change of the target of a symlink sends none either.
 	pollInterval = 10 * time.Second
 )
 
 // Watcher watches one directory, without its subdirectories.
 type Watcher struct {
 	dir      string
-	notifier *fsnotify.Watcher // nil if the system has no watch left
+	notifier *fsnotify.Watcher // nil if the system has no inotify instance left; changes are then found by polling
 	interval time.Duration
 }
 
-// New starts to watch dir. The watcher is usable even if there is an error: it then finds changes only by polling every
-// 10 s.
+// New starts to watch dir. The Watcher is usable even if New returns an error: it then finds changes only by polling
+// every 10 s.
 func New(dir string) (*Watcher, error) {
 	w := &Watcher{dir: dir, interval: pollInterval}
 	notifier, err := fsnotify.NewWatcher()
@@ -43,11 +43,11 @@ func New(dir string) (*Watcher, error) {
 	return w, nil
 }
 
-// Run calls changed at the start, after each change, and at every poll, until ctx ends; then it closes the watch. It
-// calls changed from one goroutine. changed must find out by itself whether the content differs.
+// Run calls changed at the start, after each change, and every 10 s without one, until ctx ends; then it closes the
+// watch. It calls changed from one goroutine. changed must itself compare the content with that of its last call.
 func (w *Watcher) Run(ctx context.Context, changed func()) {
 	var events <-chan fsnotify.Event
-	var lost <-chan error // for example an overflow of the event queue
+	var lost <-chan error // reports lost events, for example after an overflow of the kernel's event queue
 	if w.notifier != nil {
 		events, lost = w.notifier.Events, w.notifier.Errors
 		defer func() { _ = w.notifier.Close() }()
@@ -67,16 +67,16 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 	}
 }
 
-// watchAgain renews the watch, because the path may now lead to a different directory.
+// watchAgain replaces the watch. Otherwise it would stay on the old directory if another one has taken the path.
 func (w *Watcher) watchAgain() {
 	if w.notifier == nil {
 		return
 	}
 	_ = w.notifier.Remove(w.dir) // an error means that it was not watched
-	_ = w.notifier.Add(w.dir)    // an error means that the directory is missing now; the next poll tries again
+	_ = w.notifier.Add(w.dir)    // an error means that the directory is missing now; the next poll calls watchAgain again
 }
 
-// settle waits until no event has arrived for settleTime, at most for settleLimit.
+// settle waits until no event has arrived for settleTime, but at most for settleLimit.
 func settle(ctx context.Context, events <-chan fsnotify.Event) {
 	deadline := time.After(settleLimit)
 	for {

@@ -1,2 +1,2 @@
-// Package election elects one replica as the leader. Losing the lease never ends the process.
+// Package election elects one replica as the leader. If the leader loses its lease, its process goes on.
 package election

@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// The times of the lease are those of kube-controller-manager. Another replica takes over from a dead leader after
+// The times of the lease are those of kube-controller-manager. If the leader dies, another replica takes over after
 // leaseDuration.
 const (
 	leaseDuration = 15 * time.Second
@@ -42,14 +42,14 @@ type Election struct {
 	Logger logr.Logger
 }
 
-// Start takes part in the election until ctx ends. Then it first ends Lead and last releases the lease. It fails only
-// if the election is configured wrongly.
+// Start takes part in the election until ctx ends. If this replica leads then, Start first waits until Lead has ended,
+// and then releases the lease. It fails only if the election is configured wrongly.
 func (e *Election) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := e.term(ctx); err != nil {
 			return err
 		}
-		select { // no tight loop if Lead fails at once
+		select { // otherwise a Lead that fails at once would cause a tight loop
 		case <-ctx.Done():
 		case <-time.After(retryPeriod):
 		}
@@ -57,9 +57,9 @@ func (e *Election) Start(ctx context.Context) error {
 	return nil
 }
 
-// term acquires the lease, leads while it holds it, and returns after both have ended.
+// term acquires the lease and calls Lead. It returns once the lease is lost or released and Lead has ended.
 func (e *Election) term(ctx context.Context) error {
-	// The elector releases the lease when its context ends, so that context outlives Lead.
+	// The elector releases the lease when its context held ends, so held must end after Lead.
 	held, release := context.WithCancel(context.WithoutCancel(ctx))
 	defer release()
 	work := &onceUnlessOver{ended: make(chan struct{})}
@@ -97,7 +97,7 @@ func (e *Election) term(ctx context.Context) error {
 	return nil
 }
 
-// lead does the work until the lease is lost or the process stops.
+// lead calls Lead with a context that ends when the lease is lost (leading) or the process stops (ctx).
 func (e *Election) lead(ctx, leading context.Context) {
 	both, cancel := context.WithCancel(leading)
 	defer cancel()
@@ -112,14 +112,15 @@ func (e *Election) lead(ctx, leading context.Context) {
 	e.Logger.Info("No longer leading", "lease", e.Name)
 }
 
-// onceUnlessOver runs a function at most once, and not at all after the first wait. The elector starts it in a
-// goroutine that may be scheduled only after the term is over.
+// onceUnlessOver runs a function at most once, and not at all after the first call of wait. The elector calls
+// OnStartedLeading in a goroutine, which may be scheduled only after the term is over.
 type onceUnlessOver struct {
 	mu            sync.Mutex
 	started, over bool
 	ended         chan struct{}
 }
 
+// do runs the function, unless wait was called before.
 func (w *onceUnlessOver) do(f func()) {
 	w.mu.Lock()
 	if w.over {
@@ -132,7 +133,7 @@ func (w *onceUnlessOver) do(f func()) {
 	f()
 }
 
-// wait prevents a later do, and waits until a started one has ended.
+// wait waits for the end of the function if do has started it. Otherwise, do will not start it any more.
 func (w *onceUnlessOver) wait() {
 	w.mu.Lock()
 	w.over = true

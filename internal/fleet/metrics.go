@@ -7,25 +7,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Metrics are the metrics of replicas and of the leader:
+// Metrics are the metrics of the leader; both are 0 on other replicas:
 //
-//	registration_policy_replica_reported_timestamp_seconds   when this replica last reported what it decides by, Unix time
-//	registration_policy_policies{ready}                      on the leader, policies by their condition Ready
-//	registration_policy_replicas{state}                      on the leader, serving replicas: reporting, silent, unreported
+//	registration_policy_policies{ready}   policies, by the status of their condition Ready
+//	registration_policy_replicas{state}   serving replicas: reporting, silent, unreported
 type Metrics struct {
-	reportedAt prometheus.Gauge
-	policies   *prometheus.GaugeVec
-	replicas   *prometheus.GaugeVec
+	policies *prometheus.GaugeVec
+	replicas *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics. It panics if they are registered already, as the prometheus package does.
 func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	const namespace = "registration_policy"
 	m := &Metrics{
-		reportedAt: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "replica_reported_timestamp_seconds",
-			Help: "When this replica last reported what it decides by, in Unix time; 0: never.",
-		}),
 		policies: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "policies", Help: "On the replica that writes status: policies, by their condition Ready.",
 		}, []string{"ready"}),
@@ -35,19 +29,18 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	}
 	m.countPolicies(nil)
 	m.countReplicas(view{})
-	registerer.MustRegister(m.reportedAt, m.policies, m.replicas)
+	registerer.MustRegister(m.policies, m.replicas)
 	return m
 }
 
-// countPolicies sets the number of policies by the status of their condition Ready. byStatus is nil on a
-// replica that does not lead.
+// countPolicies sets the number of policies by the status of their condition Ready. A nil map sets all to 0.
 func (m *Metrics) countPolicies(byStatus map[metav1.ConditionStatus]int) {
 	for _, status := range []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionFalse, metav1.ConditionUnknown} {
 		m.policies.WithLabelValues(strings.ToLower(string(status))).Set(float64(byStatus[status]))
 	}
 }
 
-// countReplicas sets the number of replicas in a view by state. The view is empty on a replica that does not lead.
+// countReplicas sets the number of replicas by state. An empty view sets all to 0.
 func (m *Metrics) countReplicas(v view) {
 	counts := map[replicaState]int{}
 	for _, replica := range v.replicas {

@@ -12,7 +12,7 @@ import (
 	"registrationpolicy.dev/operator/internal/freshness"
 )
 
-// maxWaiting is how many waiting replicas a status names.
+// maxWaiting is how many of the replicas that do not decide by a generation yet are named in the status.
 const maxWaiting = 10
 
 // replicasStatus returns which replicas decide by a generation of a policy.
@@ -27,7 +27,7 @@ func replicasStatus(v view, namespace string, policy *trackedPolicy) *v1alpha1.R
 		var reason v1alpha1.WaitingReason
 		switch {
 		case isRead && !freshness.Older(synced, policy.version):
-			inForce++ // even on a silent replica: its rules do not go back behind its last report
+			inForce++ // also on a silent replica: its rules never go back to an earlier version
 			continue
 		case replica.state == silent:
 			reason = v1alpha1.WaitingSilent
@@ -48,8 +48,8 @@ func replicasStatus(v view, namespace string, policy *trackedPolicy) *v1alpha1.R
 	return status
 }
 
-// readyCondition returns the condition Ready for a generation of a policy, without the fields that depend on the
-// object's history.
+// readyCondition returns the condition Ready for a generation of a policy, without lastTransitionTime and
+// observedGeneration.
 func readyCondition(policy *trackedPolicy, namespace string, replicas *v1alpha1.ReplicasStatus) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionReady), Status: metav1.ConditionFalse}
 	counted := fmt.Sprintf("%d of the %d serving replicas", *replicas.InForce, *replicas.Serving)
@@ -86,7 +86,8 @@ func readyCondition(policy *trackedPolicy, namespace string, replicas *v1alpha1.
 	return condition
 }
 
-// waitingFor returns the names of the replicas that are waited for with one of the reasons; "" if there are none.
+// waitingFor returns the names of the replicas that do not decide by the generation for one of the reasons; "" if there
+// are none.
 func waitingFor(replicas *v1alpha1.ReplicasStatus, reasons ...v1alpha1.WaitingReason) string {
 	var names []string
 	for _, waiting := range replicas.Waiting {

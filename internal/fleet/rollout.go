@@ -15,18 +15,19 @@ import (
 )
 
 const (
-	// observeInterval is the time between two observations of the fleet while every policy is in force everywhere.
+	// observeInterval is the time between two observations of the replicas while every policy is in force on all of
+	// them.
 	observeInterval = 45 * time.Second
-	// observeDelay is the time from a new generation to an observation: about as long as replicas take to build and
-	// report it.
+	// observeDelay is the time from a new generation of a policy to the next observation: about as long as replicas
+	// take to build the generation and report it.
 	observeDelay = 300 * time.Millisecond
-	// shortestInterval is the shortest time between two observations. While a generation waits, each interval is half
-	// as long again as the one before, up to observeBackoffMax.
+	// shortestInterval is the shortest time between two observations. While a generation is not in force everywhere,
+	// each interval is half as long again as the one before, up to observeBackoffMax.
 	shortestInterval  = 600 * time.Millisecond
 	observeBackoffMax = 15 * time.Second
 	// observeTimeout is the time limit of one observation.
 	observeTimeout = 10 * time.Second
-	// observeFailureLimit is how long observations may fail before Ready of new generations is Unknown.
+	// observeFailureLimit is how long observations may fail before the condition Ready of new generations is Unknown.
 	observeFailureLimit = 5 * time.Second
 )
 
@@ -36,15 +37,16 @@ type Rollout struct {
 	observer *Observer
 
 	mu sync.Mutex
-	// view is the last successful observation. observeErr is the error of the last observation; observations fail since
-	// failingSince.
-	view         view
+	// view is the result of the last successful observation.
+	view view
+	// observeErr is the error of the last observation; nil if it succeeded. failingSince is when observations began to
+	// fail.
 	observeErr   error
 	failingSince time.Time
 	tracked      map[types.NamespacedName]*trackedPolicy
-	byReady      map[metav1.ConditionStatus]int
+	byReady      map[metav1.ConditionStatus]int // how many tracked policies have each status of Ready
 	budget       refreshBudget
-	// pending receives a value when a new generation begins to wait.
+	// pending receives a value when a new generation of a policy is tracked.
 	pending chan struct{}
 }
 
@@ -55,15 +57,15 @@ type trackedPolicy struct {
 	uid      types.UID
 	accepted metav1.ConditionStatus
 	audit    bool
-	// written is the condition Ready in the status.
+	// written is what the stored status says of the rollout, or will say once the caller of Rollout.Status has written
+	// it.
 	written readyStatus
-	// provisional: written is from before the first observation of the generation. With inherited, it is from the
-	// previous leader.
+	// provisional: the replicas have not been observed since the leader learned of the generation, so written may miss
+	// a replica. inherited: the status was first written by an earlier leader.
 	provisional, inherited bool
-	// behind: some replica is not known to decide by the generation. It is set for generations that are not accepted,
-	// too.
+	// behind is the result of isBehind for the last observation, also for a policy that is not accepted.
 	behind bool
-	// refresh: the status may be written although Ready is unchanged.
+	// refresh: the status may be written although Ready is unchanged, so that its observedTime is recent.
 	refresh bool
 }
 
@@ -75,22 +77,22 @@ func (p *trackedPolicy) waits() bool {
 // firstSeen is when the leader learned of a generation of a policy.
 type firstSeen struct {
 	generation int64
-	// version is the resourceVersion of the policy then. Rules that have reached it include the generation.
+	// version is the resourceVersion of the policy at that time. Rules that have reached it include the generation.
 	version string
 	at      time.Time
 }
 
-// observedBefore reports whether the generation was known before the observation v began. If so, v includes every
-// replica that may serve without the generation.
-func (s firstSeen) observedBefore(v view) bool { return !v.startedAt.Before(s.at) }
+// coveredBy reports whether the leader knew the generation before the observation v began. If so, v includes every
+// replica that may serve without the generation: a replica that begins to serve later starts with newer rules.
+func (s firstSeen) coveredBy(v view) bool { return !v.startedAt.Before(s.at) }
 
-// Status is the rollout status of the generation of a policy.
+// Status is the part of a policy's status that says where its generation is in force.
 type Status struct {
-	// Replicas says which replicas decide by the generation; nil while that is unknown.
+	// Replicas counts the replicas that decide by the generation, and names others; nil while that is unknown.
 	Replicas *v1alpha1.ReplicasStatus
 	// Ready is the condition. The caller sets lastTransitionTime and observedGeneration.
 	Ready metav1.Condition
-	// Settled: the stored status has the same Ready. A change of Replicas alone need not be written.
+	// Settled: the stored status need not be written again if it differs only in Replicas and the message of Ready.
 	Settled bool
 }
 
@@ -102,8 +104,8 @@ func NewRollout(observer *Observer) *Rollout {
 	}
 }
 
-// Run observes the fleet repeatedly until ctx ends, and enqueues the policies whose status changes. urgent: the policy
-// was edited recently, so that its author may be waiting for the status.
+// Run observes the replicas repeatedly until ctx ends, and enqueues the policies whose status changes. urgent: the
+// policy was edited recently, so that its author may be waiting for the status.
 func (o *Rollout) Run(ctx context.Context, enqueue func(name types.NamespacedName, urgent bool)) {
 	backoff := shortestInterval
 	for ctx.Err() == nil {
@@ -146,7 +148,7 @@ type changes struct {
 	urgent, others []types.NamespacedName
 }
 
-// observe observes the fleet once.
+// observe observes the replicas once, and returns the policies whose status must be written.
 func (o *Rollout) observe(ctx context.Context) changes {
 	observing, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
@@ -170,21 +172,22 @@ func (o *Rollout) observe(ctx context.Context) changes {
 	return o.changes(began)
 }
 
-// changes returns the policies whose status must be written after an observation.
+// changes returns the policies whose status must be written after an observation that began at now. The caller holds
+// the lock.
 func (o *Rollout) changes(now time.Time) changes {
 	var all changes
 	var stale []staleStatus
 	for name, policy := range o.tracked {
 		replicas, ready := o.rolloutStatus(name.Namespace, policy)
-		switch observed := policy.observedBefore(o.view); {
-		case observed:
+		switch {
+		case policy.coveredBy(o.view):
 			policy.provisional = false
 			policy.behind = isBehind(replicas)
 		case policy.inherited:
 			continue
 		}
 		switch {
-		case !policy.written.same(ready, policy.behind || policy.provisional):
+		case !policy.written.holds(ready, policy.behind || policy.provisional):
 			if now.Sub(policy.at) < recentGeneration {
 				all.urgent = append(all.urgent, name)
 			} else {
@@ -203,6 +206,7 @@ func (o *Rollout) changes(now time.Time) changes {
 	return all
 }
 
+// anyWaits reports whether another observation may change the status of some policy.
 func (o *Rollout) anyWaits() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -214,13 +218,14 @@ func (o *Rollout) anyWaits() bool {
 	return false
 }
 
-// Status returns the rollout status of an object's generation, and tracks the generation from then on. stored is its
-// stored status: if an earlier leader saw the generation first, that version counts.
+// Status returns the rollout status of a policy's current generation, and tracks that generation from then on. stored
+// is the policy's stored status. If an earlier leader has seen the generation before, the version in stored counts.
 func (o *Rollout) Status(
 	object metav1.Object, stored v1alpha1.RegistrationPolicyStatus, accepted metav1.Condition, audit bool,
 ) Status {
+	// Ignore a status of another generation, and one that was restored with the policy from another cluster.
 	if stored.Replicas != nil && stored.Replicas.UID != string(object.GetUID()) || stored.ObservedGeneration != object.GetGeneration() {
-		stored = v1alpha1.RegistrationPolicyStatus{} // of another generation, or restored from another cluster
+		stored = v1alpha1.RegistrationPolicyStatus{}
 	}
 	previous := meta.FindStatusCondition(stored.Conditions, string(v1alpha1.ConditionReady))
 	o.mu.Lock()
@@ -231,13 +236,13 @@ func (o *Rollout) Status(
 
 	status := Status{}
 	status.Replicas, status.Ready = o.rolloutStatus(name.Namespace, policy)
-	policy.provisional = accepted.Status == metav1.ConditionTrue && !policy.observedBefore(o.view)
+	policy.provisional = accepted.Status == metav1.ConditionTrue && !policy.coveredBy(o.view)
 	policy.behind = isBehind(status.Replicas)
 	if policy.provisional && policy.inherited && previous != nil && stored.Replicas != nil {
 		status.Replicas, status.Ready = stored.Replicas, *previous
 	}
 	status.Settled = previous != nil && stored.Replicas != nil && !policy.refresh &&
-		readyStatusOf(*previous, stored.Replicas).same(status.Ready, policy.behind || policy.provisional)
+		readyStatusOf(*previous, stored.Replicas).holds(status.Ready, policy.behind || policy.provisional)
 	policy.refresh = false
 	o.byReady[policy.written.status]--
 	if status.Settled {
@@ -250,7 +255,7 @@ func (o *Rollout) Status(
 	return status
 }
 
-// track returns the tracked policy of an object. It begins to track a new generation.
+// track returns the tracked policy of an object. If the object has a new generation, it begins to track that.
 func (o *Rollout) track(name types.NamespacedName, object metav1.Object, stored v1alpha1.RegistrationPolicyStatus) *trackedPolicy {
 	now := object.GetResourceVersion()
 	policy := o.tracked[name]
@@ -259,7 +264,7 @@ func (o *Rollout) track(name types.NamespacedName, object metav1.Object, stored 
 		return policy
 	}
 	seen := firstSeen{generation: object.GetGeneration(), version: now, at: time.Now()}
-	// A version newer than the object is from before an etcd restore: no replica would reach it.
+	// A stored version that is newer than the object is from before an etcd restore: no replica would reach it.
 	if told := stored.Replicas; told != nil && told.FirstSeenResourceVersion != "" && !freshness.Older(now, told.FirstSeenResourceVersion) {
 		seen.version = told.FirstSeenResourceVersion
 	}
@@ -276,11 +281,12 @@ func (o *Rollout) track(name types.NamespacedName, object metav1.Object, stored 
 	return policy
 }
 
-// rolloutStatus returns which replicas decide by the generation of a policy, and its condition Ready.
+// rolloutStatus returns which replicas decide by the generation of a policy, and its condition Ready. The caller holds
+// the lock.
 func (o *Rollout) rolloutStatus(namespace string, policy *trackedPolicy) (*v1alpha1.ReplicasStatus, metav1.Condition) {
 	replicas := replicasStatus(o.view, namespace, policy)
 	switch {
-	case policy.accepted != metav1.ConditionTrue, policy.observedBefore(o.view):
+	case policy.accepted != metav1.ConditionTrue, policy.coveredBy(o.view):
 		ready := readyCondition(policy, namespace, replicas)
 		if o.view.startedAt.IsZero() {
 			replicas = nil // nothing was observed yet
@@ -295,7 +301,7 @@ func (o *Rollout) rolloutStatus(namespace string, policy *trackedPolicy) (*v1alp
 	if o.view.startedAt.IsZero() {
 		replicas = nil
 	}
-	// A replica that began to serve since the last observation is missing from the view.
+	// Ready must not be True yet: o.view misses a replica that began to serve after the observation.
 	return replicas, metav1.Condition{
 		Type: string(v1alpha1.ConditionReady), Status: metav1.ConditionFalse, Reason: string(v1alpha1.ReasonRollingOut),
 		Message: "This generation is new: the replicas have not been observed since.",
@@ -315,18 +321,19 @@ func (o *Rollout) Forget(name types.NamespacedName) {
 	o.observer.Metrics.countPolicies(o.byReady)
 }
 
-// LastReplicaStops returns the accepted policies if this replica is the last of the fleet and is stopping; nil
-// otherwise. Status then reports that no replica serves, and the caller must write it for these policies, since no
-// replica can do so later. It fails if the fleet cannot be observed.
+// LastReplicaStops returns the accepted policies if this replica is stopping and all others have stopped or are
+// stopping; nil otherwise. From then on, Status returns that no replica serves. The caller must write it for the returned
+// policies, since no replica can do so later. LastReplicaStops fails if the replicas cannot be observed.
 func (o *Rollout) LastReplicaStops(ctx context.Context) ([]types.NamespacedName, error) {
-	if self := o.observer.Replica; self == nil || !self.stopping.Load() {
+	local := o.observer.Local
+	if local == nil || !local.Stopping() {
 		return nil, nil
 	}
 	seen, err := o.observer.observe(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(seen.replicas, func(r replicaView) bool { return !r.stopping && r.name != o.observer.Replica.options.Name }) {
+	if slices.ContainsFunc(seen.replicas, func(r replicaView) bool { return !r.stopping && r.name != local.Name() }) {
 		return nil, nil
 	}
 	o.mu.Lock()

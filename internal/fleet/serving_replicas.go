@@ -3,8 +3,8 @@ package fleet
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -15,40 +15,54 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/internal/freshness"
+	"registrationpolicy.dev/operator/internal/replicalease"
 )
 
-// fenceMargin is added to a replica's --fence-after before the leader counts it as fenced: for answers still in flight.
+// fenceMargin is how much longer than its --fence-after a replica must be silent before the leader no longer counts it:
+// answers may still be on their way.
 const fenceMargin = 5 * time.Second
 
-// Observer determines for the leader which replicas serve, and what they decide by. It reads from the API server each
-// time, since a cache could miss a replica that has just begun to serve.
+// Observer determines which replicas serve, and up to which version their rules are current. It reads from the API
+// server each time, since a cache could miss a replica that has just begun to serve.
 type Observer struct {
 	// Reader reads from the API server, not from a cache.
 	Reader client.Reader
 	// Namespace is the operator's namespace, and LeaseName the name of the leader's Lease.
 	Namespace, LeaseName string
-	// ServiceName is the Service whose EndpointSlices show which replicas serve; "" means that every reporting replica
-	// does.
+	// ServiceName is the Service whose EndpointSlices show which replicas serve. If it is "", a replica serves if it
+	// reports that it does.
 	ServiceName string
-	// Replica is the replica of this process; nil if it does not serve.
-	Replica *Replica
+	// Local is the replica of this process; nil if this process has none.
+	Local LocalReplica
 	// Metrics counts policies and replicas.
 	Metrics *Metrics
 	// Logger gets errors that no status can show.
 	Logger logr.Logger
 
-	observations map[types.UID]observation
+	// leaseVersions are the versions of the replicas' Leases at the last observation.
+	leaseVersions map[types.UID]leaseVersion
 }
 
-// observation is when this process first saw the current version of a Lease, by its own clock.
-type observation struct {
+// LocalReplica is the replica that runs in this process.
+type LocalReplica interface {
+	// Name returns the name of the replica.
+	Name() string
+	// Stopping reports whether the replica was told to stop.
+	Stopping() bool
+}
+
+// leaseVersion is a version of a Lease, and when this process first saw it, by its own clock.
+type leaseVersion struct {
 	resourceVersion string
-	at              time.Time
+	firstSeen       time.Time
 }
 
-// view is one observation of the serving replicas.
+// view is what one observation found: the serving replicas.
 type view struct {
-	// startedAt is when the observation began; it includes everything before. It is zero before the first observation.
+	// startedAt is when the observation began: the view includes all that was stored before. It is zero before the
+	// first observation.
 	startedAt time.Time
 	replicas  []replicaView // sorted by name
 }
@@ -57,24 +71,24 @@ type view struct {
 type replicaView struct {
 	name  string
 	state replicaState
-	// synced and unreadable are from its report; nil without a report.
+	// synced and unreadable are those of its replicalease.Report; nil without a report.
 	synced     map[string]string
 	unreadable []string
-	// stopping: the replica was told to stop, and serves until proxies have noticed.
+	// stopping: the replica was told to stop. It still serves until proxies have stopped sending calls.
 	stopping bool
 }
 
 // replicaState is the state of a replica's reports.
 type replicaState string
 
-// The values of replicaState, and the label values of the metric.
+// The states of a replica's reports. They are also the label values of the metric.
 const (
 	reporting  replicaState = "reporting"
-	silent     replicaState = "silent"     // its last report is too old
-	unreported replicaState = "unreported" // it serves without a report
+	silent     replicaState = "silent"     // the last report is older than replicalease.Duration
+	unreported replicaState = "unreported" // an endpoint of the Service without a report
 )
 
-// observe observes the fleet. It fails if the API server does not answer a read.
+// observe returns the replicas that serve now. It fails if the API server does not answer a read.
 func (o *Observer) observe(ctx context.Context) (view, error) {
 	seen := view{startedAt: time.Now()}
 	endpoints, err := o.endpoints(ctx)
@@ -82,30 +96,29 @@ func (o *Observer) observe(ctx context.Context) (view, error) {
 		return view{}, err
 	}
 	var leases coordinationv1.LeaseList
-	labels := client.MatchingLabels{replicaOfLabel: o.LeaseName}
+	labels := client.MatchingLabels(replicalease.Labels(o.LeaseName))
 	if err := o.Reader.List(ctx, &leases, client.InNamespace(o.Namespace), labels); err != nil {
 		return view{}, fmt.Errorf("list the reports of replicas: %w", err)
 	}
-	observations := make(map[types.UID]observation, len(leases.Items))
+	leaseVersions := make(map[types.UID]leaseVersion, len(leases.Items))
 	for i := range leases.Items {
 		lease := &leases.Items[i]
-		reported := report{}
-		if err := json.Unmarshal([]byte(lease.Annotations[reportAnnotation]), &reported); err != nil {
-			reported = report{Serving: true} // in an unknown format: the replica may serve
-		}
-		reported.dropNewerThan(leases.ResourceVersion)
-		unchanged := time.Since(o.firstSeenAt(lease, observations))
+		reported := replicalease.Read(lease)
+		// Versions newer than that of the API server are from before an etcd restore.
+		maps.DeleteFunc(reported.Synced, func(_, synced string) bool { return freshness.Older(leases.ResourceVersion, synced) })
+		leaseVersions[lease.UID] = o.leaseVersion(lease)
+		unchanged := time.Since(leaseVersions[lease.UID].firstSeen)
 		replica := replicaView{
-			name: o.replicaName(lease), state: reporting, synced: reported.Synced, unreadable: reported.Unreadable,
-			stopping: reported.Stopping,
+			name: replicalease.ReplicaName(o.LeaseName, lease.Name), state: reporting,
+			synced: reported.Synced, unreadable: reported.Unreadable, stopping: reported.Stopping,
 		}
-		if unchanged > reportDuration {
+		if unchanged > replicalease.Duration {
 			replica.state = silent
 		}
 		isEndpoint := endpoints[replica.name]
 		delete(endpoints, replica.name)
 		if fence := time.Duration(reported.FenceAfterSeconds) * time.Second; fence > 0 && unchanged > fence+fenceMargin {
-			continue // it answers 503
+			continue // the replica is fenced, and answers 503
 		}
 		if !isEndpoint {
 			gone, err := o.notServing(ctx, lease, reported, replica.state)
@@ -118,7 +131,7 @@ func (o *Observer) observe(ctx context.Context) (view, error) {
 		}
 		seen.replicas = append(seen.replicas, replica)
 	}
-	o.observations = observations
+	o.leaseVersions = leaseVersions
 	for name := range endpoints {
 		seen.replicas = append(seen.replicas, replicaView{name: name, state: unreported})
 	}
@@ -126,7 +139,8 @@ func (o *Observer) observe(ctx context.Context) (view, error) {
 	return seen, nil
 }
 
-// endpoints returns the names of the pods that the Service sends calls to, including terminating ones that still serve.
+// endpoints returns the names of the pods to which the Service sends calls, including pods that are terminating and
+// still serve.
 func (o *Observer) endpoints(ctx context.Context) (map[string]bool, error) {
 	names := map[string]bool{}
 	if o.ServiceName == "" {
@@ -151,9 +165,11 @@ func (o *Observer) endpoints(ctx context.Context) (map[string]bool, error) {
 	return names, nil
 }
 
-// notServing reports whether a replica that is not an endpoint of the Service does not serve. A replica that reports
-// that it serves may become an endpoint in a moment, or may still get calls on a kept-alive connection.
-func (o *Observer) notServing(ctx context.Context, lease *coordinationv1.Lease, reported report, state replicaState) (bool, error) {
+// notServing reports whether a replica that is not an endpoint of the Service certainly gets no calls. A replica that
+// reports that it serves may become an endpoint in a moment, or may still get calls on a kept-alive connection.
+func (o *Observer) notServing(
+	ctx context.Context, lease *coordinationv1.Lease, reported replicalease.Report, state replicaState,
+) (bool, error) {
 	if !reported.Serving || o.ServiceName != "" && state == silent {
 		return true, nil
 	}
@@ -178,18 +194,11 @@ func (o *Observer) podGone(ctx context.Context, lease *coordinationv1.Lease) (bo
 	return pod.UID != owner.UID || ended, nil
 }
 
-// firstSeenAt returns when this process first saw the current version of a Lease, and adds that to observations. The
-// Lease's own renewTime is from the clock of another machine.
-func (o *Observer) firstSeenAt(lease *coordinationv1.Lease, observations map[types.UID]observation) time.Time {
-	known, found := o.observations[lease.UID]
-	if !found || known.resourceVersion != lease.ResourceVersion {
-		known = observation{resourceVersion: lease.ResourceVersion, at: time.Now()}
+// leaseVersion returns the current version of a Lease, and when this process first saw it. The age of a report is
+// measured from then, since the Lease's own renewTime is from the clock of another machine.
+func (o *Observer) leaseVersion(lease *coordinationv1.Lease) leaseVersion {
+	if known, found := o.leaseVersions[lease.UID]; found && known.resourceVersion == lease.ResourceVersion {
+		return known
 	}
-	observations[lease.UID] = known
-	return known.at
-}
-
-// replicaName returns the name of the replica that wrote a Lease.
-func (o *Observer) replicaName(lease *coordinationv1.Lease) string {
-	return lease.Name[min(len(o.LeaseName)+len("."), len(lease.Name)):]
+	return leaseVersion{resourceVersion: lease.ResourceVersion, firstSeen: time.Now()}
 }

@@ -10,6 +10,8 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/internal/replicalease"
 )
 
 // observed returns what an observer sees of each replica: its name, its state, and up to which version it has synced "team".
@@ -28,7 +30,7 @@ func observed(t *testing.T, observer *Observer) []string {
 
 func TestAReplicaLeavesTheCountOnlyWhenItCannotServe(t *testing.T) {
 	const old = time.Hour
-	serves, does := report{Synced: map[string]string{"team": "7"}, Serving: true}, new(true)
+	serves, does := replicalease.Report{Synced: map[string]string{"team": "7"}, Serving: true}, new(true)
 	not := new(false)
 	cases := map[string]struct {
 		arrange   func(t *testing.T, namespace string)
@@ -88,7 +90,7 @@ func TestAReplicaLeavesTheCountOnlyWhenItCannotServe(t *testing.T) {
 		"one that reports that it does not is out": {
 			arrange: func(t *testing.T, namespace string) {
 				t.Helper()
-				lease(t, namespace, "a", pod(t, namespace, "a", corev1.PodRunning), 0, report{})
+				lease(t, namespace, "a", pod(t, namespace, "a", corev1.PodRunning), 0, replicalease.Report{})
 				endpoints(t, namespace)
 			},
 			want: []string{},
@@ -96,7 +98,7 @@ func TestAReplicaLeavesTheCountOnlyWhenItCannotServe(t *testing.T) {
 		"but not while the endpoints say that it serves": {
 			arrange: func(t *testing.T, namespace string) {
 				t.Helper()
-				lease(t, namespace, "a", pod(t, namespace, "a", corev1.PodRunning), 0, report{})
+				lease(t, namespace, "a", pod(t, namespace, "a", corev1.PodRunning), 0, replicalease.Report{})
 				endpoints(t, namespace, endpoint{"a", does})
 			},
 			want: []string{"a reporting"},
@@ -129,7 +131,7 @@ func TestAReplicaLeavesTheCountOnlyWhenItCannotServe(t *testing.T) {
 		"what one claims of before etcd was restored counts for nothing": {
 			arrange: func(t *testing.T, namespace string) {
 				t.Helper()
-				lease(t, namespace, "a", "", 0, report{Synced: map[string]string{"team": "999999999999"}, Serving: true})
+				lease(t, namespace, "a", "", 0, replicalease.Report{Synced: map[string]string{"team": "999999999999"}, Serving: true})
 				endpoints(t, namespace, endpoint{"a", does})
 			},
 			want: []string{"a reporting"},
@@ -174,7 +176,7 @@ func TestAReplicaLeavesTheCountOnlyWhenItCannotServe(t *testing.T) {
 // A fenced replica answers no calls, so no generation waits for it. The leader decides by its own clock that it is fenced.
 func TestAFencedReplicaLeavesTheCountOnceItHasBeenSilentForThatLong(t *testing.T) {
 	namespace := newNamespace(t)
-	lease(t, namespace, "a", "", time.Hour, report{Synced: map[string]string{"team": "7"}, Serving: true, FenceAfterSeconds: 40})
+	lease(t, namespace, "a", "", time.Hour, replicalease.Report{Synced: map[string]string{"team": "7"}, Serving: true, FenceAfterSeconds: 40})
 	endpoints(t, namespace, endpoint{"a", new(true)})
 	observer := newObserver(namespace)
 	want := func(sentence string, want ...string) {
@@ -184,23 +186,23 @@ func TestAFencedReplicaLeavesTheCountOnceItHasBeenSilentForThatLong(t *testing.T
 		}
 	}
 	want("at first sight, whatever its own clock says", "a reporting 7")
-	observer.age(reportDuration + time.Second)
+	observer.age(replicalease.Duration + time.Second)
 	want("after it was seen to be silent", "a silent 7")
-	observer.age(40*time.Second + fenceMargin - reportDuration)
+	observer.age(40*time.Second + fenceMargin - replicalease.Duration)
 	want("after it was seen to be silent for as long as its fence takes")
 }
 
 // A replica whose clock is an hour behind, or that stood still and goes on, is no more silent than any other.
 func TestTheAgeOfAReportGoesByTheClockOfTheLeader(t *testing.T) {
 	namespace := newNamespace(t)
-	lease(t, namespace, "behind", "", time.Hour, report{Synced: map[string]string{"team": "7"}, Serving: true})
-	lease(t, namespace, "ahead", "", -time.Hour, report{Synced: map[string]string{"team": "7"}, Serving: true})
+	lease(t, namespace, "behind", "", time.Hour, replicalease.Report{Synced: map[string]string{"team": "7"}, Serving: true})
+	lease(t, namespace, "ahead", "", -time.Hour, replicalease.Report{Synced: map[string]string{"team": "7"}, Serving: true})
 	observer := newObserver(namespace)
 	observer.ServiceName = ""
 	if diff := cmp.Diff([]string{"ahead reporting 7", "behind reporting 7"}, observed(t, observer)); diff != "" {
 		t.Errorf("at first sight (-want +got):\n%s", diff)
 	}
-	observer.age(reportDuration + time.Second)
+	observer.age(replicalease.Duration + time.Second)
 	if diff := cmp.Diff([]string{"ahead silent 7", "behind silent 7"}, observed(t, observer)); diff != "" {
 		t.Errorf("after they said nothing new for long (-want +got):\n%s", diff)
 	}
@@ -208,12 +210,12 @@ func TestTheAgeOfAReportGoesByTheClockOfTheLeader(t *testing.T) {
 
 func TestAReportOfAFormThatIsNotKnownIsOfAReplicaThatMayServe(t *testing.T) {
 	namespace := newNamespace(t)
-	lease(t, namespace, "a", "", 0, report{Serving: true})
+	lease(t, namespace, "a", "", 0, replicalease.Report{Serving: true})
 	object := &coordinationv1.Lease{}
 	if err := cluster.Kube.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: leaseName + ".a"}, object); err != nil {
 		t.Fatal(err)
 	}
-	object.Annotations[reportAnnotation] = `{"publishedThrough": "7", "synced": "7"}`
+	object.Annotations["registrationpolicy.dev/replica"] = `{"publishedThrough": "7", "synced": "7"}`
 	if err := cluster.Kube.Update(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}

@@ -12,27 +12,30 @@ import (
 )
 
 const (
-	// outdatedAfter is how old a status may be before a change of the replicas that it waits for is written.
+	// outdatedAfter is the age from which a status is written again if it names other replicas than those on which the
+	// generation is not in force now.
 	outdatedAfter = 15 * time.Second
-	// refreshAfter is the age at which an unchanged status is due for another write.
+	// refreshAfter is the age at which a status is due for a refresh: it is written again with a new observedTime,
+	// although Ready is unchanged.
 	refreshAfter = 10 * time.Minute
-	// refreshWithin is the greatest age of a status, for any number of policies.
+	// refreshWithin is the greatest age of a status. It holds for any number of policies.
 	refreshWithin = 2 * time.Hour
-	// refreshInterval is the time between two refreshes, over all policies, and refreshBurst is how many may follow
-	// each other at once. With more policies than can be refreshed within refreshWithin, refreshes come more often.
+	// refreshInterval is the time between two refreshes, over all policies, and refreshBurst is how many may be written
+	// at once. With more policies than can be refreshed within refreshWithin, the interval is shorter.
 	refreshInterval = 10 * time.Second
 	refreshBurst    = 5
-	// recentGeneration is how long after an edit its author may be waiting for the status.
+	// recentGeneration is for how long after an edit its author may be waiting for the status. In that time the status
+	// is written before those of other policies.
 	recentGeneration = 2 * time.Minute
 )
 
-// readyStatus is the condition Ready in the status of a policy.
+// readyStatus is what the status of a policy says about its rollout.
 type readyStatus struct {
 	status          metav1.ConditionStatus
 	reason, message string
-	// behind: some replica is not known to decide by the generation.
+	// behind is the result of isBehind for the status.
 	behind bool
-	at     time.Time // of the observation
+	at     time.Time // when the replicas were observed
 }
 
 func readyStatusOf(ready metav1.Condition, replicas *v1alpha1.ReplicasStatus) readyStatus {
@@ -43,16 +46,17 @@ func readyStatusOf(ready metav1.Condition, replicas *v1alpha1.ReplicasStatus) re
 	return s
 }
 
-// isBehind reports whether some replica is not known to decide by a generation. It is true if no replica is known.
+// isBehind reports whether some replica does not decide by the observed generation, or is not known to. It is true if
+// no replica serves.
 func isBehind(replicas *v1alpha1.ReplicasStatus) bool {
 	return replicas == nil || replicas.InForce == nil || replicas.Serving == nil || *replicas.Serving == 0 ||
 		*replicas.InForce < *replicas.Serving
 }
 
-// same reports whether the written status still holds: Ready has the same status and reason (the message counts
-// replicas), and the written status is not behind while the generation is now in force everywhere. The latter shows the
-// rollout of a policy that is not accepted, since its Ready does not change.
-func (s readyStatus) same(ready metav1.Condition, behind bool) bool {
+// holds reports whether the written status still holds, given the current condition Ready. The messages may differ, since
+// they count replicas. The written status no longer holds once a generation that was behind is in force everywhere. Its
+// number of replicas must then be written even for a policy that is not accepted, whose Ready does not change.
+func (s readyStatus) holds(ready metav1.Condition, behind bool) bool {
 	if s.behind && !behind {
 		return false
 	}
@@ -64,16 +68,17 @@ type staleness int
 
 const (
 	fresh    staleness = iota
-	aged               // it is old
-	outdated           // it waits for other replicas by now
+	aged               // the status is older than refreshAfter
+	outdated           // the status is older than outdatedAfter and names other replicas than those that are behind now
 )
 
+// staleness returns why the status of a policy should be written again; ready is its unchanged condition Ready.
 func (p *trackedPolicy) staleness(ready metav1.Condition, now time.Time) staleness {
 	age := now.Sub(p.written.at)
 	switch waiting := p.accepted == metav1.ConditionTrue && ready.Status != metav1.ConditionTrue; {
 	case waiting && ready.Message != p.written.message && age > outdatedAfter:
 		return outdated
-	case age > refreshAfter, age < -refreshAfter: // negative if a clock was set back
+	case age > refreshAfter, age < -refreshAfter: // negative: a clock was set back
 		return aged
 	default:
 		return fresh
@@ -95,11 +100,11 @@ type refreshBudget struct {
 
 func newRefreshBudget(now time.Time) refreshBudget { return refreshBudget{refreshBurst, now} }
 
-// take returns the stale statuses that the budget lets be written now: the outdated ones first, which name other
-// replicas than there are, then the oldest. policies is the number of policies.
+// take returns the policies whose statuses may be written now: the outdated ones first, then the oldest. policies is the
+// number of all policies.
 func (b *refreshBudget) take(now time.Time, policies int, stale []staleStatus) []types.NamespacedName {
 	perSecond := max(1/refreshInterval.Seconds(), float64(policies)/(refreshWithin-refreshAfter).Seconds())
-	burst := max(refreshBurst, 1+perSecond*observeInterval.Seconds()) // at least as many as come due between two observations
+	burst := max(refreshBurst, 1+perSecond*observeInterval.Seconds()) // at least as many as become due in one observeInterval
 	b.left = min(burst, b.left+now.Sub(b.filled).Seconds()*perSecond)
 	b.filled = now
 	slices.SortFunc(stale, func(a, b staleStatus) int {

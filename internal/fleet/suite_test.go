@@ -1,12 +1,8 @@
 package fleet
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,10 +13,9 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
 
+	"registrationpolicy.dev/operator/internal/replicalease"
 	"registrationpolicy.dev/operator/test/apiserver"
-	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // leaseName is that of the lease of the leader.
@@ -33,21 +28,6 @@ func TestMain(m *testing.M) { os.Exit(apiserver.Main(m, &cluster)) }
 func newNamespace(t *testing.T) string {
 	t.Helper()
 	return cluster.Namespace(t)
-}
-
-// leases returns a client for Leases.
-func leases(t *testing.T) coordinationv1client.LeasesGetter {
-	t.Helper()
-	client, err := coordinationv1client.NewForConfig(cluster.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client
-}
-
-func eventually(t *testing.T, condition func() string) {
-	t.Helper()
-	fixture.Eventually(t, fixture.Within, condition)
 }
 
 // pod makes a pod, as a kubelet and a scheduler would leave it, and returns its UID.
@@ -95,19 +75,14 @@ func endpoints(t *testing.T, namespace string, endpoints ...endpoint) {
 }
 
 // lease makes the Lease of a replica, renewed so long ago by its own clock.
-func lease(t *testing.T, namespace, name string, podUID types.UID, age time.Duration, reported report) {
+func lease(t *testing.T, namespace, name string, podUID types.UID, age time.Duration, report replicalease.Report) {
 	t.Helper()
-	text, err := json.Marshal(reported)
-	if err != nil {
-		t.Fatal(err)
-	}
 	object := &coordinationv1.Lease{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: leaseName + "." + name,
-			Labels:      map[string]string{replicaOfLabel: leaseName},
-			Annotations: map[string]string{reportAnnotation: string(text)},
-		},
-		Spec: coordinationv1.LeaseSpec{HolderIdentity: new(name), RenewTime: new(metav1.NewMicroTime(time.Now().Add(-age)))},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: replicalease.Name(leaseName, name)},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: new(name), RenewTime: new(metav1.NewMicroTime(time.Now().Add(-age)))},
+	}
+	if err := replicalease.Write(object, leaseName, report); err != nil {
+		t.Fatal(err)
 	}
 	if podUID != "" {
 		object.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: name, UID: podUID}}
@@ -127,76 +102,8 @@ func newObserver(namespace string) *Observer {
 
 // age makes an observer have seen all Leases in their present version for longer.
 func (o *Observer) age(by time.Duration) {
-	for uid, known := range o.observations {
-		known.at = known.at.Add(-by)
-		o.observations[uid] = known
+	for uid, known := range o.leaseVersions {
+		known.firstSeen = known.firstSeen.Add(-by)
+		o.leaseVersions[uid] = known
 	}
-}
-
-// testRules are rules whose state a test sets.
-type testRules struct {
-	mu       sync.Mutex
-	inForce  InForce
-	advanced []string // the versions that were asked for
-	changed  chan struct{}
-	// follow makes the readable namespaces reach each version that is asked for.
-	follow bool
-}
-
-func newTestRules(inForce InForce) *testRules {
-	return &testRules{inForce: inForce, changed: make(chan struct{})}
-}
-
-func (r *testRules) InForce() (InForce, <-chan struct{}) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.inForce, r.changed
-}
-
-func (r *testRules) AdvanceTo(version string) {
-	r.mu.Lock()
-	r.advanced = append(r.advanced, version)
-	next, follow := r.inForce, r.follow
-	r.mu.Unlock()
-	if !follow {
-		return
-	}
-	synced := map[string]string{}
-	for namespace, earlier := range next.Synced {
-		synced[namespace] = version
-		if slices.Contains(next.Unreadable, namespace) {
-			synced[namespace] = earlier
-		}
-	}
-	next.Synced = synced
-	r.set(next)
-}
-
-func (r *testRules) set(inForce InForce) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.inForce = inForce
-	close(r.changed)
-	r.changed = make(chan struct{})
-}
-
-// logLines is a log that can be read while it is written.
-type logLines struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-var _ io.Writer = (*logLines)(nil)
-
-func (l *logLines) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text = append(l.text, text...)
-	return len(text), nil
-}
-
-func (l *logLines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return string(l.text)
 }

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// compareInterval is the least time between two comparisons of one watch, so that a burst of changes shares one.
+	// compareInterval is the shortest time between two comparisons of one watch with a list. A burst of changes shares a
+	// comparison.
 	compareInterval = time.Second
 	// compareTimeout is the time limit of one comparison.
 	compareTimeout = 5 * time.Second
@@ -22,20 +23,22 @@ const (
 // ListFunc returns the metadata of all objects of a kind in a namespace, from the newest state of etcd.
 type ListFunc func(ctx context.Context, namespace string, kind Kind) (*metav1.PartialObjectMetadataList, error)
 
-// Advancer brings quiet watches up to a version for which somebody waits. A watch without events stays at its version
-// until the next bookmark, up to a minute later. The Advancer instead lists the versions of the objects: if the store
-// of the watch has the same, it is current. All methods may be called concurrently.
+// Advancer makes watches without events reach a wanted resourceVersion soon. Such a watch learns of a later version only
+// from the next bookmark, up to a minute later. The Advancer instead lists the names and versions of the objects. If the
+// store of the watch has the same objects, the watch has reached the resourceVersion of the list. All methods may be
+// called concurrently.
 type Advancer struct {
 	tracker *Tracker
 	list    ListFunc
 	wake    chan struct{}
 
 	mu sync.Mutex
-	// wanted are the versions that are waited for, by namespace, and wantedOfAll the version that all readable
-	// namespaces must reach.
+	// wanted are the versions given to Advance, by namespace, and wantedOfAll is the version given to AdvanceTo, which
+	// all readable namespaces must reach.
 	wanted      map[string]string
 	wantedOfAll string
-	// comparing are the watches that are being compared, and lastCompared is when each comparison began.
+	// comparing are the watches that are being compared with a list, and lastCompared is when the last comparison of
+	// each watch began.
 	comparing    map[watchID]bool
 	lastCompared map[watchID]time.Time
 }
@@ -59,7 +62,7 @@ func (a *Advancer) AdvanceTo(version string) {
 // Advance asks that one namespace soon reach a resourceVersion.
 func (a *Advancer) Advance(namespace, version string) {
 	a.mu.Lock()
-	later := Older(a.wanted[namespace], version) // a version from before an etcd restore is dropped by compare
+	later := Older(a.wanted[namespace], version) // if the wanted version is from before an etcd restore, compare drops it
 	if later {
 		a.wanted[namespace] = version
 	}
@@ -83,7 +86,7 @@ func (a *Advancer) notify() {
 	}
 }
 
-// Start compares until ctx ends, and returns nil. While the API server does not answer, versions stay unchanged.
+// Start compares watches with lists until ctx ends, and returns nil.
 func (a *Advancer) Start(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -95,7 +98,7 @@ func (a *Advancer) Start(ctx context.Context) error {
 				a.notify()
 			})
 		}
-		var timer <-chan time.Time // nil: no version is waited for
+		var timer <-chan time.Time // nil: no comparison becomes due by time
 		if wait > 0 {
 			timer = time.After(wait)
 		}
@@ -119,9 +122,9 @@ func (a *Advancer) due() (due []watchID, wait time.Duration) {
 	now := time.Now()
 	behind, unlisted := a.tracker.behind(a.wanted, a.wantedOfAll)
 	if unlisted && (a.wantedOfAll != "" || len(a.wanted) > 0) {
-		wait = compareInterval // a first list may have begun before the version was asked for
+		wait = compareInterval // the first list, once complete, may be older than the wanted version
 	}
-	// Least recently compared first, so that a wanted version that keeps rising does not starve the other watches.
+	// Least recently compared first. Otherwise a namespace whose wanted version keeps rising would starve the others.
 	slices.SortFunc(behind, func(x, y waitingWatch) int { return a.lastCompared[x.watchID].Compare(a.lastCompared[y.watchID]) })
 	for _, id := range behind {
 		if a.comparing[id.watchID] {
@@ -138,7 +141,7 @@ func (a *Advancer) due() (due []watchID, wait time.Duration) {
 			continue
 		}
 		if len(a.comparing) == maxComparisons {
-			break // the end of a comparison starts the next
+			break // Start calls due again when a comparison ends
 		}
 		a.comparing[id.watchID] = true
 		a.lastCompared[id.watchID] = now
@@ -147,6 +150,7 @@ func (a *Advancer) due() (due []watchID, wait time.Duration) {
 	return due, wait
 }
 
+// compare lists the objects of a watch and compares them with its store.
 func (a *Advancer) compare(ctx context.Context, id watchID) {
 	a.mu.Lock()
 	wantedOfAll, wanted := a.wantedOfAll, a.wanted[id.namespace]
@@ -181,12 +185,12 @@ func (a *Advancer) compare(ctx context.Context, id watchID) {
 type waitingWatch struct {
 	watchID
 
-	faulty bool
+	faulty bool // the API server does not let it be read
 }
 
-// behind returns the watches that are older than the version wanted for their namespace, or than the one wanted for
-// all. It includes unreadable ones, whatever their version: the Advancer lists them too, and so learns when they are
-// readable again. unlisted reports whether some watch has no first list yet.
+// behind returns the watches that have not reached the version wanted for their namespace, or the one wanted for all. It
+// includes every watch that the API server does not let be read: by listing it, the Advancer learns when it is readable
+// again. unlisted reports whether some watch has no first list yet.
 func (t *Tracker) behind(wanted map[string]string, wantedOfAll string) (behind []waitingWatch, unlisted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,3 +1,3 @@
 // Package freshness tracks, for each namespace, how current its watches are and whether the API server lets it be read.
-// It also advances a quiet watch to a version that is waited for.
+// If a watch has no events, it checks by a list whether the watch has nonetheless reached a wanted resourceVersion.
 package freshness

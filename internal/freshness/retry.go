@@ -14,19 +14,21 @@ import (
 )
 
 const (
-	// unreachableInterval is the wait before asking an API server again that did not answer; jitter may double it.
+	// unreachableInterval is the wait after a request that the API server did not answer; jitter may double it.
 	unreachableInterval = time.Second
 	// retryLimit is how long an API server may be unreachable before an error is logged: a restart may take that long.
 	retryLimit = 30 * time.Second
-	// refusedInterval is the first wait after a refusal; jitter may double it. It is short because a Role created
-	// together with the operator exists a moment later. Each further wait is twice as long, up to refusedIntervalMax.
+	// refusedInterval is the first wait after the API server refused a request; jitter may double it. It is short
+	// because a Role created together with the operator exists a moment later. Each further wait is twice as long, up to
+	// refusedIntervalMax.
 	refusedInterval    = 500 * time.Millisecond
 	refusedIntervalMax = 4 * time.Second
 )
 
 // retryUntilAllowed repeats a request while the API server does not answer, or refuses it for a missing right or a
-// missing CustomResourceDefinition. Informers would also retry, but wait up to a minute and do not distinguish the two.
-// Any other answer goes to the informer at once; an error with a status such as 500 goes to it after retryLimit.
+// missing CustomResourceDefinition. Informers would also retry, but they wait up to a minute, and treat both cases alike.
+// Any other answer goes to the informer at once. If the API server answers with a status such as 500, that error goes to
+// the informer after retryLimit.
 func retryUntilAllowed[Answer any](ctx context.Context, l trackedListWatch, ask func() (Answer, error)) (Answer, error) {
 	began, hasLogged, refusedWait := time.Now(), false, refusedInterval
 	for {
@@ -72,8 +74,8 @@ func retryUntilAllowed[Answer any](ctx context.Context, l trackedListWatch, ask 
 // isRefusal reports whether the API server refuses until a Role or a CustomResourceDefinition changes.
 func isRefusal(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsNotFound(err) }
 
-// isForInformer reports whether an informer expects this error and handles it: an expired version, for example, or a
-// kind of request that this API server does not support.
+// isForInformer reports whether an informer expects and handles an error: for example, that of an expired version, or of
+// a kind of request that the API server does not support.
 func isForInformer(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsInvalid(err) || apierrors.IsTooManyRequests(err) ||
@@ -90,7 +92,7 @@ func isUnreachable(err error) bool {
 		return true
 	}
 	if apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge) {
-		return false // after an etcd restore; the informer then asks for the newest state
+		return false // happens after an etcd restore; the informer then lists the newest state
 	}
 	return apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
 		apierrors.IsInternalError(err) || apierrors.IsUnauthorized(err)
@@ -102,8 +104,8 @@ func isConnection(err error) bool {
 	return connection || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// describe returns an error for people: what is wrong, and the fix if there is one. It does not quote the answer, which
-// may hold addresses.
+// describe returns an error for people: what is wrong, and the fix if there is one. It does not quote the answer of the
+// API server, which may hold addresses of people.
 func describe(err error, id watchID) error {
 	resource := "registrationpolicies.registrationpolicy.dev"
 	if id.kind == Lists {

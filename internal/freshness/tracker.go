@@ -17,9 +17,10 @@ type Kind string
 const (
 	// Policies are RegistrationPolicy objects.
 	Policies Kind = "policies"
-	// Lists are ConfigMaps with the label of a list.
+	// Lists are ConfigMaps with the label of those that hold lists of domains and addresses.
 	Lists Kind = "lists"
-	// contents stands in logs for reading single objects that the watches name. It has no watch.
+	// contents are single objects that are read after a watch has sent their names: a ConfigMap, or a policy whose spec
+	// is not cached. This kind has no watch of its own. It stands in log lines.
 	contents Kind = "contents"
 )
 
@@ -32,7 +33,7 @@ type Tracker struct {
 
 	mu      sync.Mutex
 	watches map[watchID]*trackedWatch
-	// contents are the faults of reading objects that the watches name, by namespace.
+	// contents are the faults that SetContentsFault has set, by namespace.
 	contents map[string]fault
 	onChange func(namespace string)
 }
@@ -46,24 +47,25 @@ type watchID struct {
 // trackedWatch is the state of one watch.
 type trackedWatch struct {
 	id    watchID
-	store toolscache.Store // nil until there is an informer
+	store toolscache.Store // of the informer; nil before NewInformer
 	// provenAt is when the watch was last known to be alive; zero: never.
 	provenAt time.Time
-	// freshList: no watch has started since the last list.
+	// freshList: no watch has started since the last complete list, so a watch may start from the version of that list.
 	freshList bool
-	// givenUp: the last watch was stopped by the watchdog. After an etcd restore it may have waited for a version that
+	// givenUp: the watchdog stopped the last watch. After an etcd restore that watch may have waited for a version that
 	// no longer exists.
 	givenUp bool
-	// comparedVersion is a resourceVersion at which a list showed the same objects as the store; "" if there was none.
+	// comparedVersion is the resourceVersion of the last list of the Advancer that had the same objects as the store; ""
+	// if there was none.
 	comparedVersion string
 	// storeVersion is the last known resourceVersion of the store. If it goes back, as after an etcd restore,
-	// comparedVersion is void.
+	// comparedVersion is reset.
 	storeVersion string
-	// fault is why the API server does not let this be read; zero while it does.
+	// fault is why the API server does not let the objects be read; zero while it does.
 	fault fault
 }
 
-// fault is why something cannot be read, and since when. The zero fault is none.
+// fault is why objects cannot be read, and since when. The zero value means that they can.
 type fault struct {
 	err   error
 	since time.Time
@@ -117,7 +119,7 @@ func (t *Tracker) SetWatchdogLimit(limit time.Duration) { t.watchdogLimit = limi
 // Namespaces returns the namespaces, sorted.
 func (t *Tracker) Namespaces() []string {
 	var namespaces []string
-	for id := range t.watches { // the keys never change
+	for id := range t.watches { // without the lock, since the keys never change
 		if id.kind == Policies {
 			namespaces = append(namespaces, id.namespace)
 		}
@@ -130,11 +132,12 @@ func (t *Tracker) Namespaces() []string {
 type State struct {
 	// Synced is the resourceVersion up to which all of its watches are current; "" until each has its first list.
 	Synced string
-	// Proven is when its least recently heard watch was last known to be alive; zero if some watch never was.
+	// Proven is the earliest of the times when each of its watches was last known to be alive; zero if some watch never
+	// was.
 	Proven time.Time
 	// Fault is why the namespace cannot be read, for people; nil while it can.
 	Fault error
-	// FaultSince is when that began.
+	// FaultSince is when Fault began.
 	FaultSince time.Time
 }
 
@@ -162,8 +165,8 @@ func (t *Tracker) state(namespace string) State {
 	return state
 }
 
-// Proven returns when the least recently heard watch was last known to be alive; zero if some watch never was. It
-// considers the readable namespaces, or all if none is readable.
+// Proven returns the earliest of the times when each watch was last known to be alive; zero if some watch never was. It
+// considers the watches of readable namespaces, or all watches if no namespace is readable.
 func (t *Tracker) Proven() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -187,7 +190,8 @@ func (t *Tracker) Proven() time.Time {
 	return slices.MinFunc(readable, time.Time.Compare)
 }
 
-// syncedVersion returns the resourceVersion that the store has reached, by its own watch or by comparison.
+// syncedVersion returns the resourceVersion that the store has reached, by its watch or by a comparison with a list.
+// Tracker.mu must be held.
 func (w *trackedWatch) syncedVersion() string {
 	if w.store == nil {
 		return ""
@@ -203,14 +207,14 @@ func (w *trackedWatch) syncedVersion() string {
 	return version
 }
 
-// compare compares a list with the store of a watch. If both have the same objects, the store has reached the version
-// of the list without an event.
+// compare compares a list with the store of a watch. If both have the same objects, it records that the store has reached
+// the version of the list.
 func (t *Tracker) compare(id watchID, list *metav1.PartialObjectMetadataList) (same bool) {
 	t.mu.Lock()
 	w := t.watches[id]
 	same = w.store != nil && w.storeEquals(list)
 	recovered := false
-	if same { // else events are still to come
+	if same { // otherwise the watch has yet to send events
 		recovered = w.fault.end()
 		w.comparedVersion = list.ResourceVersion
 		w.provenAt = time.Now()
@@ -226,6 +230,7 @@ func (t *Tracker) compare(id watchID, list *metav1.PartialObjectMetadataList) (s
 	return same
 }
 
+// storeEquals reports whether a list has the same versions of the same objects as the store.
 func (w *trackedWatch) storeEquals(list *metav1.PartialObjectMetadataList) bool {
 	have := w.store.List()
 	if len(have) != len(list.Items) {
@@ -258,7 +263,7 @@ func (t *Tracker) markProven(w *trackedWatch) {
 	w.provenAt = time.Now()
 }
 
-// listCompleted records an answered list. It ends a fault: the API server has just allowed the request.
+// listCompleted records a complete list. It ends a fault, since the API server has allowed the request.
 func (t *Tracker) listCompleted(w *trackedWatch) {
 	t.clearFault(w, func() {
 		w.freshList, w.givenUp = true, false
@@ -266,6 +271,7 @@ func (t *Tracker) listCompleted(w *trackedWatch) {
 	})
 }
 
+// watchStarted records that a watch has started. streamed: it begins with a list.
 func (t *Tracker) watchStarted(w *trackedWatch, streamed bool) {
 	t.clearFault(w, func() {
 		w.freshList = false
@@ -274,6 +280,7 @@ func (t *Tracker) watchStarted(w *trackedWatch, streamed bool) {
 	})
 }
 
+// clearFault updates a watch and ends its fault. If there was one, it logs that and calls onChange.
 func (t *Tracker) clearFault(w *trackedWatch, update func()) {
 	t.mu.Lock()
 	update()
@@ -289,7 +296,7 @@ func (t *Tracker) logRecovered(id watchID) {
 	t.logger.Info("Namespace can be read again", "namespace", id.namespace, "kind", string(id.kind))
 }
 
-// setFault records why the API server does not let this be read.
+// setFault records why the API server does not let the objects of a watch be read.
 func (t *Tracker) setFault(w *trackedWatch, err error) {
 	t.mu.Lock()
 	begins := w.fault.begin(err)
@@ -308,9 +315,9 @@ func (t *Tracker) faultBegan(id watchID, err error) {
 	onChange(id.namespace)
 }
 
-// SetContentsFault records why objects that were seen by the watches of a namespace cannot be read; nil if they can. A
-// namespace with such a fault counts as unreadable. Otherwise its watches would look current while its rules are not,
-// and all other namespaces would wait for it.
+// SetContentsFault records why single objects cannot be read although the watches of a namespace have sent their names;
+// nil if they can be read. A namespace with such a fault counts as unreadable. Otherwise its watches would look current
+// while its rules are not, and all other namespaces would wait for it.
 func (t *Tracker) SetContentsFault(namespace string, err error) {
 	id := watchID{namespace, contents}
 	t.mu.Lock()
@@ -328,16 +335,18 @@ func (t *Tracker) SetContentsFault(namespace string, err error) {
 	}
 }
 
-// mayStart reports whether a new watch may continue from the version of the previous one, without a list between. A
-// watch of policies may not: after a change of the CustomResourceDefinition, open watches still send objects of the
-// earlier definition for a moment, without the new fields, and these objects are not sent again. A watch that the
-// watchdog stopped may not be continued either. streamed: the watch begins with a list.
+// mayStart reports whether a new watch may start now. It may directly after a list, or if it begins with a list
+// (streamed). Otherwise it would continue from the version of the previous watch:
+//   - A watch of policies must not. After a change of the CustomResourceDefinition, an open watch sends objects without
+//     the new fields for a moment, and a continued watch does not send these objects again.
+//   - No watch may if the watchdog stopped the previous one, whose version may no longer exist after an etcd restore.
 func (t *Tracker) mayStart(w *trackedWatch, streamed bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return streamed || w.freshList || w.id.kind != Policies && !w.givenUp
 }
 
+// watchdogFired records that the watchdog has stopped a watch.
 func (t *Tracker) watchdogFired(w *trackedWatch) {
 	t.metrics.restarts.Inc()
 	t.mu.Lock()

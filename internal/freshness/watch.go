@@ -19,16 +19,16 @@ import (
 // once a minute; three missing ones are more than a delay.
 const watchdogLimit = 3 * time.Minute
 
-// watchDuration is how long a watch lasts; jitter may double it. Informers ask for 5 to 10 minutes, and each new watch
-// of policies needs a new list: with fifty namespaces that makes seven lists a minute.
+// watchDuration is how long a watch lasts; jitter may double it. Informers ask for 5 to 10 minutes by default. Each new
+// watch of policies needs a new list, so fifty namespaces would cause seven lists a minute.
 const watchDuration = 30 * time.Minute
 
-// emptyWatch is what client-go returns, without an error, if the connection ends or times out before the answer. It
-// does not show that the API server is alive.
+// emptyWatch is the type of the watch that client-go returns, without an error, if the connection ends or times out
+// before the answer. Such a watch does not show that the API server is alive.
 var emptyWatch = reflect.TypeOf(watch.NewEmptyWatch())
 
-// NewInformer returns an informer of a kind in one of the tracker's namespaces; the tracker follows its watch. It may
-// be called once for each namespace and kind. It fails only if transform cannot be set.
+// NewInformer returns an informer of a kind in one of the tracker's namespaces, whose watch the tracker follows.
+// NewInformer may be called once for each namespace and kind. It fails only if transform cannot be set.
 func (t *Tracker) NewInformer(
 	namespace string, kind Kind, lw toolscache.ListerWatcherWithContext, example runtime.Object, transform toolscache.TransformFunc,
 ) (toolscache.SharedIndexInformer, error) {
@@ -45,8 +45,8 @@ func (t *Tracker) NewInformer(
 	return informer, nil
 }
 
-// trackedListWatch records every sign that the API server sends changes: a list, an event, or a bookmark, which comes
-// about once a minute. It stops a watch that receives nothing; the informer then starts a new one.
+// trackedListWatch tells the tracker when the API server has sent something: a list, an event, or a bookmark, which comes
+// about once a minute. It stops a watch that receives nothing for too long. The informer then starts a new one.
 type trackedListWatch struct {
 	toolscache.ListerWatcherWithContext
 
@@ -54,9 +54,9 @@ type trackedListWatch struct {
 	watch   *trackedWatch
 }
 
-// ListWithContext lists the newest state, whichever version the informer asks for: a replica that starts must not use
-// older rules than another replica already has. Before Kubernetes 1.31, a list from the cache of an API server may be
-// older than an earlier list. A first list that is streamed (sendInitialEvents) is consistent anyway.
+// ListWithContext lists the newest state, whichever version the informer asks for. Otherwise a replica that starts could
+// have older rules than the other replicas: before Kubernetes 1.31, a list from the cache of an API server may be older
+// than an earlier list. A first list that is streamed (sendInitialEvents) is consistent anyway.
 func (l trackedListWatch) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	options.ResourceVersion, options.ResourceVersionMatch = "", ""
 	list, err := retryUntilAllowed(ctx, l, func() (runtime.Object, error) {
@@ -86,30 +86,30 @@ func (l trackedListWatch) WatchWithContext(ctx context.Context, options metav1.L
 		return nil, err
 	}
 	l.tracker.watchStarted(l.watch, streamed)
-	guard := startWatchdog(l.tracker.watchdogLimit, func() {
+	dog := startWatchdog(l.tracker.watchdogLimit, func() {
 		l.tracker.watchdogFired(l.watch)
 		events.Stop()
 	})
 	return guardedWatch{watch.Filter(events, func(event watch.Event) (watch.Event, bool) {
-		guard.reset()
+		dog.reset()
 		if event.Type != watch.Error {
 			l.tracker.markProven(l.watch)
 		}
 		return event, true
-	}), guard}, nil
+	}), dog}, nil
 }
 
-// List completes the older ListerWatcher interface, which informers take.
+// List completes the interface ListerWatcher, which informers still require.
 func (l trackedListWatch) List(options metav1.ListOptions) (runtime.Object, error) {
 	return l.ListWithContext(context.Background(), options)
 }
 
-// Watch completes the older ListerWatcher interface.
+// Watch completes the interface ListerWatcher, which informers still require.
 func (l trackedListWatch) Watch(options metav1.ListOptions) (watch.Interface, error) {
 	return l.WatchWithContext(context.Background(), options)
 }
 
-// guardedWatch is a watch with a watchdog that ends with it.
+// guardedWatch is a watch with a watchdog, which ends with the watch.
 type guardedWatch struct {
 	watch.Interface
 
@@ -129,6 +129,7 @@ type watchdog struct {
 	timer *time.Timer // nil once the watch has ended
 }
 
+// startWatchdog returns a watchdog that calls fire.
 func startWatchdog(limit time.Duration, fire func()) *watchdog {
 	w := &watchdog{limit: limit}
 	w.mu.Lock()

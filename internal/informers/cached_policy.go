@@ -13,10 +13,10 @@ import (
 	"registrationpolicy.dev/operator/internal/budget"
 )
 
-// A cached policy has these fields in place of its spec and status, which take several times as much memory when
-// decoded.
+// A policy is cached with these fields in place of its spec and status: the decoded spec and status would take several
+// times as much memory.
 const (
-	// cachedSpec is the spec as JSON. It is dropped once the specs exceed the limit of their namespace.
+	// cachedSpec is the spec as JSON. It is missing if the policies of the namespace exceed its memory limit.
 	cachedSpec = "specJSON"
 	// cachedSize is the length in bytes of the spec as JSON.
 	cachedSize = "specSize"
@@ -27,20 +27,21 @@ const (
 	cachedStatus = "statusJSON"
 )
 
-// specCache limits how many specs of a namespace are cached. The others are read again when needed.
+// specCache limits how many specs of a namespace are cached. Set.ReadPolicy reads the others again when they are needed.
 type specCache struct {
-	limit int64        // of the sum of budget.PolicyCost, in bytes; 0: no limit
-	used  atomic.Int64 // at least the cost of the cached specs
+	limit int64        // the memory limit of the namespace in bytes; 0: no limit
+	used  atomic.Int64 // the sum of budget.PolicyCost over the cached specs, or more until recount is called
 }
 
-// Compact converts a policy, in place, to the form in which it is cached, with its spec. It fails only if spec or
+// Compact converts a policy, in place, to the form in which it is cached, with its spec. It fails only if the spec or the
 // status cannot be encoded as JSON.
 func Compact(policy *unstructured.Unstructured) error {
 	_, err := (&specCache{}).compact(policy)
 	return err
 }
 
-// compact converts a policy to the form in which it is cached. It drops the spec once the limit is reached.
+// compact converts a policy, in place, to the form in which it is cached. It drops the spec once the limit is reached.
+// Other objects, such as a DeletedFinalStateUnknown, are returned unchanged.
 func (c *specCache) compact(object any) (any, error) {
 	policy, ok := object.(*unstructured.Unstructured)
 	if !ok {
@@ -89,6 +90,7 @@ func StatusJSON(policy *unstructured.Unstructured) (text string, found bool) {
 	return text, found
 }
 
+// hasSpec reports whether the spec of a cached policy is cached as well.
 func hasSpec(policy *unstructured.Unstructured) bool {
 	_, cached := policy.Object[cachedSpec]
 	return cached
@@ -104,6 +106,11 @@ func SpecSize(policy *unstructured.Unstructured) int64 {
 func SpecHash(policy *unstructured.Unstructured) string {
 	hash, _ := policy.Object[cachedHash].(string)
 	return hash
+}
+
+// SameSpec reports whether two cached policies are versions of the same object with the same spec.
+func SameSpec(a, b *unstructured.Unstructured) bool {
+	return a.GetUID() == b.GetUID() && a.GetGeneration() == b.GetGeneration() && SpecHash(a) == SpecHash(b)
 }
 
 // WithSpec returns a copy of a cached policy with its spec decoded and without its status. If the spec is not cached it

@@ -1,2 +1,3 @@
-// Package informers provides the informers of each namespace: one for policies, one for the metadata of lists.
+// Package informers provides the informers of each namespace: one for policies, and one for the metadata of the
+// ConfigMaps that hold lists.
 package informers

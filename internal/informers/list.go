@@ -17,13 +17,13 @@ import (
 	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
-// lister reads lists one object at a time. A page of a list could take too much memory, since tenants control the size
-// of each object: up to 1.5 MB, metadata included.
+// lister decodes lists one object at a time. A whole page of a list could take too much memory: authors control the size
+// of each object, which may be up to 1.5 MB with its metadata.
 type lister struct{ client rest.Interface }
 
 func newLister(config *rest.Config) (lister, error) {
 	scheme := runtime.NewScheme()
-	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"}) // for the Status of an error
+	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"}) // decodes the Status that describes an error
 	config = rest.CopyConfig(config)
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	client, err := rest.UnversionedRESTClientFor(config)
@@ -41,7 +41,7 @@ const (
 	metadataKind   = "PartialObjectMetadataList"
 )
 
-// policies lists the policies of a namespace in the cached form.
+// policies lists the policies of a namespace, in the form in which they are cached: see Compact.
 func (l lister) policies(ctx context.Context, namespace string, options metav1.ListOptions, specs *specCache) (runtime.Object, error) {
 	list := &unstructured.UnstructuredList{}
 	version, err := l.list(ctx, policyobject.Resource, namespace, options, acceptWhole, policyListKind, func(item []byte) error {
@@ -77,8 +77,8 @@ func (l lister) metadata(
 	return list, err
 }
 
-// list calls take for each object, as JSON that is valid until take returns, and returns the resourceVersion of the
-// list. After an error the list may be incomplete.
+// list calls take for each object of a list, and returns the resourceVersion of the list. item is the object as JSON, and
+// must not be used after take returns. After an error, take may not have been called for all objects.
 func (l lister) list(
 	ctx context.Context, resource schema.GroupVersionResource, namespace string, options metav1.ListOptions,
 	accept, kind string, take func(item []byte) error,

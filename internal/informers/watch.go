@@ -34,13 +34,13 @@ import (
 // Set has two informers for each namespace: one for policies, one for the metadata of ConfigMaps that hold lists. Each
 // namespace has its own, so that an unreadable namespace does not affect the others.
 //
-// Policies are cached unstructured, their specs as text, because a typed informer stops at the first object that cannot
-// be decoded. The content of a ConfigMap is not cached: it is read when a policy names the list.
+// Policies are cached as unstructured objects: a typed informer would stop at the first object that cannot be decoded.
+// The contents of ConfigMaps are not cached. They are read when a policy names the list.
 type Set struct {
 	tracker    *freshness.Tracker
 	namespaces map[string]watchedNamespace
 	lister     lister
-	content    client.Reader
+	content    client.Reader // reads single objects from the API server
 }
 
 // watchedNamespace has the informers of one namespace.
@@ -49,8 +49,8 @@ type watchedNamespace struct {
 	specs           *specCache
 }
 
-// New returns the informers of the tracker's namespaces; Start runs them. content reads single objects from the API
-// server. New fails only if a client for config cannot be set up.
+// New returns the informers of the tracker's namespaces, which Start runs. content must read single objects from the API
+// server. limits are the memory limits of namespaces. New fails only if a client for config cannot be set up.
 func New(config *rest.Config, content client.Reader, tracker *freshness.Tracker, limits budget.Limits) (*Set, error) {
 	objects, err := dynamic.NewForConfig(config)
 	if err != nil {
@@ -92,7 +92,7 @@ func New(config *rest.Config, content client.Reader, tracker *freshness.Tracker,
 	return w, nil
 }
 
-// selected restricts options to the ConfigMaps that hold lists.
+// selected returns options for the ConfigMaps that hold lists only.
 func selected(options metav1.ListOptions) metav1.ListOptions {
 	options.LabelSelector = listSelector
 	return options
@@ -127,7 +127,7 @@ func (w *Set) ListMetadata(ctx context.Context, namespace string, kind freshness
 	return w.lister.metadata(ctx, configMapResource, namespace, selected(metav1.ListOptions{}))
 }
 
-// Policies returns the cached policies of a namespace, sorted by name. They are shared, and must not be changed.
+// Policies returns the cached policies of a namespace, sorted by name. The objects are shared and must not be changed.
 func (w *Set) Policies(namespace string) []*unstructured.Unstructured {
 	watched, found := w.namespaces[namespace]
 	if !found {
@@ -143,8 +143,8 @@ func (w *Set) Policies(namespace string) []*unstructured.Unstructured {
 	return policies
 }
 
-// AllPolicies returns the cached policies of all namespaces, sorted by namespace and name. They are shared, and must
-// not be changed.
+// AllPolicies returns the cached policies of all namespaces, sorted by namespace and name. The objects are shared and
+// must not be changed.
 func (w *Set) AllPolicies() []*unstructured.Unstructured {
 	var policies []*unstructured.Unstructured
 	for _, namespace := range slices.Sorted(maps.Keys(w.namespaces)) {
@@ -153,7 +153,7 @@ func (w *Set) AllPolicies() []*unstructured.Unstructured {
 	return policies
 }
 
-// Policy returns a cached policy; nil if there is none. It is shared, and must not be changed.
+// Policy returns a cached policy; nil if there is none. The object is shared and must not be changed.
 func (w *Set) Policy(name types.NamespacedName) *unstructured.Unstructured {
 	watched, found := w.namespaces[name.Namespace]
 	if !found {
@@ -167,20 +167,20 @@ func (w *Set) Policy(name types.NamespacedName) *unstructured.Unstructured {
 	return policy
 }
 
-// RecountSpecs recounts how much memory the cached specs of a namespace take. policies are all policies of the
-// namespace.
+// RecountSpecs recounts how much memory the cached specs of a namespace take, so that specs are cached again after
+// others were deleted. policies must be all policies of the namespace.
 func (w *Set) RecountSpecs(namespace string, policies []*unstructured.Unstructured) {
 	w.namespaces[namespace].specs.recount(policies)
 }
 
 // StoredPolicy is one version of a policy in two forms.
 type StoredPolicy struct {
-	// Cached is the cached form, with the spec as text; Whole has the spec as stored.
+	// Cached is in the form in which policies are cached, with the spec as text. Whole has the spec as it is stored.
 	Cached, Whole *unstructured.Unstructured
 }
 
-// ReadPolicy returns a policy with its spec, and reads it from the API server if the spec is not cached. It fails with
-// publish.ErrChanged if the policy was changed or deleted since: the watch then brings that soon.
+// ReadPolicy returns a cached policy with its spec, which it reads from the API server if it is not cached. It fails with
+// [publish.ErrChanged] if the stored policy is another version or deleted. The watch then soon brings that change.
 func (w *Set) ReadPolicy(ctx context.Context, policy *unstructured.Unstructured) (StoredPolicy, error) {
 	if SpecHash(policy) == "" || hasSpec(policy) {
 		whole, err := WithSpec(policy)
@@ -217,8 +217,8 @@ func (w *Set) Version(name types.NamespacedName) publish.Version {
 	return publish.Version{}
 }
 
-// Get reads a ConfigMap from the API server. It fails with publish.ErrChanged if the ConfigMap has another version than
-// the given one, or is gone.
+// Get reads a ConfigMap from the API server. It fails with [publish.ErrChanged] if the ConfigMap has another version than
+// the given one, or does not exist.
 func (w *Set) Get(ctx context.Context, name types.NamespacedName, version publish.Version) (*corev1.ConfigMap, error) {
 	object, err := w.read(ctx, name)
 	if err == nil && (object == nil || publish.Version{UID: object.UID, ResourceVersion: object.ResourceVersion} != version) {
@@ -227,12 +227,12 @@ func (w *Set) Get(ctx context.Context, name types.NamespacedName, version publis
 	return object, err
 }
 
-// Uncached reads the newest version of a ConfigMap, even if the watch has not brought it yet. It is for lists that
-// change faster than their watch: otherwise the author of a list could keep all later policies of the namespace from
-// coming into force.
+// Uncached provides the newest versions of ConfigMaps, even if the watch has not brought them yet. It is for lists that
+// change faster than their watch. With [Set.Get], the author of such a list could keep all later changes of the
+// namespace from coming into force.
 type Uncached struct{ *Set }
 
-// Get reads a ConfigMap from the API server; nil if there is none.
+// Get reads the newest version of a ConfigMap from the API server; nil if there is none.
 func (n Uncached) Get(ctx context.Context, name types.NamespacedName, _ publish.Version) (*corev1.ConfigMap, error) {
 	return n.read(ctx, name)
 }
@@ -256,11 +256,13 @@ func (w *Set) OnPolicies(handler toolscache.ResourceEventHandler) (end func() er
 	return w.on(func(watched watchedNamespace) toolscache.SharedIndexInformer { return watched.policies }, handler)
 }
 
-// OnLists does the same for the metadata of ConfigMaps that hold lists.
+// OnLists calls a handler for the metadata of each ConfigMap of all namespaces that holds a list, and for each later
+// change, until end is called.
 func (w *Set) OnLists(handler toolscache.ResourceEventHandler) (end func() error, _ error) {
 	return w.on(func(watched watchedNamespace) toolscache.SharedIndexInformer { return watched.lists }, handler)
 }
 
+// on adds a handler to one informer of each namespace, until end is called.
 func (w *Set) on(
 	informerOf func(watchedNamespace) toolscache.SharedIndexInformer, handler toolscache.ResourceEventHandler,
 ) (end func() error, err error) {
@@ -290,8 +292,8 @@ func (w *Set) HasSynced(namespace string) []toolscache.InformerSynced {
 	return []toolscache.InformerSynced{watched.policies.HasSynced, watched.lists.HasSynced}
 }
 
-// dropUnread reduces an object's metadata, before it is cached, to the fields that are read: authors control the size
-// of the rest.
+// dropUnread reduces an object's metadata, before it is cached, to the fields that this operator reads. Authors control
+// the size of the other fields, such as annotations.
 func dropUnread(object any) (any, error) {
 	read, err := meta.Accessor(object)
 	if err != nil {

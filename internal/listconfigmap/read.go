@@ -10,8 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Get returns the ConfigMap with that name, and false if there is none. It may return ConfigMaps without the label of a
-// list: they are treated as missing.
+// Get returns the ConfigMap with that name, and false if there is none. It may return ConfigMaps without the label
+// [Label], which count as missing.
 type Get func(name string) (*corev1.ConfigMap, bool)
 
 // Result is the result of reading a list.
@@ -20,17 +20,19 @@ type Result int
 const (
 	// Found means that the list was read completely.
 	Found Result = iota
-	// NotFound means that the ConfigMap or its key is missing.
+	// NotFound means that the ConfigMap, its label or the key does not exist.
 	NotFound
-	// Broken means that a part of the list is missing or damaged, or that its format is unknown.
+	// Broken means that a shard is missing or damaged, or that the format of the list is unknown.
 	Broken
-	// NotWanted means that the [Sink] stopped before the end.
+	// NotWanted means that the [Sink] stopped the reading before the end.
 	NotWanted
 )
 
-// Read returns the texts of the list that a ConfigMap holds: of one key, or of all keys in their order if key is empty.
-// The caller must not change them. If any part is missing it returns no texts, a Result of NotFound or Broken, and a
-// message for people, which is empty if there is no such ConfigMap.
+// Read returns the texts of a list: of one key of the ConfigMap with that name, or of all its keys in alphabetical
+// order if key is empty, or of all shards that it names. The caller must not change the texts.
+//
+// If any part is missing, Read returns no texts, NotFound or Broken, and a message for people. The message is empty if
+// there is no such list.
 func Read(get Get, name, key string) (_ [][]byte, missing string, _ Result) {
 	var all collector
 	missing, result := Stream(get, name, key, &all)
@@ -40,7 +42,8 @@ func Read(get Get, name, key string) (_ [][]byte, missing string, _ Result) {
 	return all, missing, result
 }
 
-// ShardNames returns the names of the shards in an index, and none if object is not a readable index.
+// ShardNames returns the names of the shards that an index names. It returns none if object is not an index, or cannot
+// be decoded.
 func ShardNames(object *corev1.ConfigMap) []string {
 	if object.Annotations[AnnotationFormat] != FormatIndex {
 		return nil
@@ -57,8 +60,8 @@ func ShardNames(object *corev1.ConfigMap) []string {
 	return names
 }
 
-// textOf returns the value of a key. kubectl stores values that are not UTF-8 under binaryData. The API server refuses
-// a key that is in both data and binaryData.
+// textOf returns the value of a key, and false if there is no such key. A value that is not UTF-8 is under binaryData
+// instead of data. A key cannot be in both: the API server refuses that.
 func textOf(object *corev1.ConfigMap, key string) ([]byte, bool) {
 	if text, found := object.Data[key]; found {
 		return []byte(text), true
@@ -67,6 +70,7 @@ func textOf(object *corev1.ConfigMap, key string) ([]byte, bool) {
 	return text, found
 }
 
+// keysOf returns the keys of data and binaryData, sorted.
 func keysOf(object *corev1.ConfigMap) []string {
 	return slices.Sorted(maps.Keys(mergeKeys(object)))
 }
@@ -82,17 +86,19 @@ func mergeKeys(object *corev1.ConfigMap) map[string]struct{} {
 	return keys
 }
 
-// Sink receives the texts of a list in order.
+// Sink receives the texts of a list in order: of its keys, or of its shards.
 type Sink interface {
-	// Begin is called first, with the digest and the size in bytes that the list claims to have, or "" and -1 if it
-	// claims none. If it returns false, Stream reads no text and returns NotWanted.
+	// Begin is called first. digest and size (in bytes) are those of the whole list as its index states them. Without
+	// an index the size is -1, and the digest is "" if the list has several keys. If Begin returns false, Stream reads
+	// no text and returns NotWanted.
 	Begin(digest string, size int64) bool
-	// Add receives a text, which it must not keep or change. If it returns false, Stream stops and returns NotWanted.
+	// Add receives the next text, which it must not keep or change. If Add returns false, Stream stops and returns
+	// NotWanted.
 	Add(text []byte) bool
 }
 
-// Stream reads a list as Read does, but holds only one text at a time. Unless the result is Found, the caller must
-// discard the texts that the sink received.
+// Stream reads a list as [Read] does, but holds only one text at a time. The caller must discard the texts that the
+// sink received if the result is not Found: others are then missing.
 func Stream(get Get, name, key string, sink Sink) (missing string, _ Result) {
 	object, found := get(name)
 	if !found || !IsList(object) {
@@ -128,6 +134,7 @@ func Stream(get Get, name, key string, sink Sink) (missing string, _ Result) {
 	return "", Found
 }
 
+// streamIndex does what Stream does, for a ConfigMap that is an index.
 func streamIndex(get Get, object *corev1.ConfigMap, sink Sink) (missing string, _ Result) {
 	text, _ := textOf(object, KeyIndex)
 	var named index
@@ -151,7 +158,8 @@ func streamIndex(get Get, object *corev1.ConfigMap, sink Sink) (missing string, 
 		if !found || DigestOf(text) != part.Digest {
 			return of + " does not have the content that the index names", Broken
 		}
-		// Begin may have accepted the list because of its claimed size, so more must not reach the sink.
+		// Begin accepted the list with the size in the index. A shard beyond that size must not reach the sink: it
+		// could take more memory than the sink has for the list.
 		if size += len(text); size > named.Size {
 			break
 		}

@@ -13,12 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// ErrTooBig is the error of Write for a text that needs too many shards.
+// ErrTooBig reports a text that needs more than 1,000 shards.
 var ErrTooBig = errors.New("too big for a list in ConfigMaps")
 
-// Write returns the ConfigMaps that hold a text: a single one, or immutable shards followed by their index. The caller
-// must write them in this order, so that an index never names a missing shard. Read returns the same bytes. The same
-// text gives the same shards. It fails with ErrTooBig if the text needs too many shards.
+// Write returns the ConfigMaps that hold a text: a single one, or immutable shards followed by their index. It sends
+// nothing to a cluster. The caller must create them in this order. Otherwise the index could name a shard that does not
+// exist yet. [Read] returns the same bytes, and the same text always gives the same shards. Write fails with ErrTooBig
+// if the text needs too many shards.
 func Write(name, namespace string, text []byte) ([]*corev1.ConfigMap, error) {
 	list := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
 		Name: name, Namespace: namespace, Labels: map[string]string{Label: LabelTrue},
@@ -60,7 +61,7 @@ func Write(name, namespace string, text []byte) ([]*corev1.ConfigMap, error) {
 	return append(objects, list), nil
 }
 
-// put stores a text in data, or in binaryData if it is not UTF-8, as the API server requires.
+// put stores a text under KeyEntries: in data, or in binaryData if it is not UTF-8, as the API server requires.
 func put(object *corev1.ConfigMap, text []byte) {
 	if utf8.Valid(text) {
 		object.Data = map[string]string{KeyEntries: string(text)}
@@ -69,7 +70,8 @@ func put(object *corev1.ConfigMap, text []byte) {
 	object.BinaryData = map[string][]byte{KeyEntries: text}
 }
 
-// split cuts a text at line ends, and within a line only if the line is longer than maxText.
+// split cuts a text into parts of at most maxText bytes. It cuts at the end of a line, unless the line itself is longer
+// than maxText.
 func split(text []byte) [][]byte {
 	var parts [][]byte
 	for len(text) > maxText {
@@ -83,7 +85,7 @@ func split(text []byte) [][]byte {
 	return append(parts, text)
 }
 
-// shardName names a shard by its list and content.
+// shardName returns the name of a shard: the name of its list, shortened if necessary, and a part of its digest.
 func shardName(name, digest string) string {
 	ending := "-" + strings.TrimPrefix(digest, "sha256:")[:nameDigits]
 	if limit := validation.DNS1123SubdomainMaxLength - len(ending); len(name) > limit {

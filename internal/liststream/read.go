@@ -9,10 +9,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Read calls take with the JSON of each object of a list, which is valid until take returns, and returns the
-// resourceVersion of the list. The fields of the list may come in any order. Read fails if the body is cut off or is
-// not a complete list of that kind; the caller must then discard the objects taken so far, because some are missing. No
-// error quotes the body.
+// Read calls take with the JSON of each object of a list, and returns the resourceVersion of the list. kind is the kind
+// of the list, such as ConfigMapList. take must not keep item after it returns.
+//
+// Read fails if the body is cut off, or is not a complete list of that kind. The caller must then discard the objects
+// that take received, because others are missing. No error quotes the body, which may hold addresses.
 func Read(body io.Reader, kind string, take func(item []byte) error) (version string, err error) {
 	decoder := json.NewDecoder(body)
 	if err := expect(decoder, json.Delim('{')); err != nil {
@@ -46,7 +47,8 @@ func Read(body io.Reader, kind string, take func(item []byte) error) (version st
 	if err := expect(decoder, json.Delim('}')); err != nil {
 		return "", err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) { // net/http reuses the connection only if the body is read to its end
+	// The body must be read to its end. Otherwise net/http closes the connection, instead of reusing it.
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return "", errors.New("the response has more data after the list")
 	}
 	if list.kind != kind || !list.items || list.metadata.ResourceVersion == "" || list.metadata.Continue != "" {
@@ -55,7 +57,8 @@ func Read(body io.Reader, kind string, take func(item []byte) error) (version st
 	return list.metadata.ResourceVersion, nil
 }
 
-// readItems reads an array of objects, or null, which is how an API server writes an empty list of metadata.
+// readItems reads the field items: an array of objects, or null. An API server writes null for an empty
+// PartialObjectMetadataList.
 func readItems(decoder *json.Decoder, take func(item []byte) error) error {
 	switch token, err := decoder.Token(); {
 	case err != nil:
@@ -77,6 +80,7 @@ func readItems(decoder *json.Decoder, take func(item []byte) error) error {
 	return expect(decoder, json.Delim(']'))
 }
 
+// expect reads a token, and returns an error if it is another one than want.
 func expect(decoder *json.Decoder, want json.Delim) error {
 	token, err := decoder.Token()
 	if err != nil {
@@ -88,13 +92,13 @@ func expect(decoder *json.Decoder, want json.Delim) error {
 	return nil
 }
 
-// decodeError returns io.ErrUnexpectedEOF for the early end of a body, and removes quotes of the body from err.
+// decodeError returns an error that does not quote the body, and io.ErrUnexpectedEOF for a body that ends too early.
 func decodeError(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("the response is not valid JSON at byte %d", syntax.Offset) // syntax quotes the body
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok { // quotes the body
+		return fmt.Errorf("the response is not valid JSON at byte %d", syntax.Offset)
 	}
 	return err
 }

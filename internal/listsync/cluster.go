@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -16,11 +17,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/listguard"
+	"registrationpolicy.dev/operator/internal/neterror"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
 
-// NewClient returns a client for a Syncer. It does without API discovery, a right that a Role cannot grant.
+// NewClient returns a client for a Syncer. The client does not use API discovery, because a Role cannot grant the right
+// to it.
 func NewClient(config *rest.Config) (client.Client, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, eventsv1.AddToScheme} {
@@ -33,10 +37,10 @@ func NewClient(config *rest.Config) (client.Client, error) {
 
 // configMaps reads ConfigMaps of a namespace, and caches them.
 type configMaps struct {
-	kube      client.Client
+	kube      client.Client // nil: there are no ConfigMaps
 	namespace string
-	read      map[string]*corev1.ConfigMap // nil: not found
-	err       error                        // read errors other than "not found"
+	read      map[string]*corev1.ConfigMap // nil for a ConfigMap that does not exist
+	err       error                        // the errors of the function that reader returned
 }
 
 func newConfigMaps(kube client.Client, namespace string) *configMaps {
@@ -48,6 +52,16 @@ func (m *configMaps) get(ctx context.Context, name string) (*corev1.ConfigMap, e
 	if m.kube == nil {
 		return nil, nil
 	}
+	found, err := m.getOnce(ctx, name)
+	if err == nil {
+		m.read[name] = found
+	}
+	return found, err
+}
+
+// getOnce does what get does, but does not cache what it reads, so that the lists of a whole namespace are not held in
+// memory together.
+func (m *configMaps) getOnce(ctx context.Context, name string) (*corev1.ConfigMap, error) {
 	if found, known := m.read[name]; known {
 		return found, nil
 	}
@@ -55,15 +69,14 @@ func (m *configMaps) get(ctx context.Context, name string) (*corev1.ConfigMap, e
 	err := m.kube.Get(ctx, client.ObjectKey{Namespace: m.namespace, Name: name}, found)
 	switch {
 	case apierrors.IsNotFound(err):
-		found = nil
+		return nil, nil
 	case err != nil:
 		return nil, apiError("read ConfigMap "+name, err)
 	}
-	m.read[name] = found
 	return found, nil
 }
 
-// reader returns get in the form that listconfigmap takes. Errors are collected in m.err.
+// reader returns get in the form that listconfigmap.Stream takes. Its errors are collected in m.err.
 func (m *configMaps) reader(ctx context.Context) func(string) (*corev1.ConfigMap, bool) {
 	return func(name string) (*corev1.ConfigMap, bool) {
 		found, err := m.get(ctx, name)
@@ -72,11 +85,11 @@ func (m *configMaps) reader(ctx context.Context) func(string) (*corev1.ConfigMap
 	}
 }
 
-// ErrConflict reports a concurrent write by somebody else.
+// ErrConflict reports that another client wrote one of the ConfigMaps during the run.
 var ErrConflict = errors.New("somebody else wrote the list at the same time: look at it, and run this again")
 
-// apiError describes an error of the API server. It omits the server's message, which may quote entries that are
-// addresses.
+// apiError describes an error of a request to the API server. It omits the server's message, which may quote entries of
+// the list, and so addresses.
 func apiError(doing string, err error) error {
 	switch reason := apierrors.ReasonForError(err); {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
@@ -85,9 +98,16 @@ func apiError(doing string, err error) error {
 		return fmt.Errorf("%s: you do not have the right: see the Role in config/list-sync for the rights that this needs", doing)
 	case reason != "":
 		return fmt.Errorf("%s: the API server answers %s", doing, reason)
-	default:
-		return fmt.Errorf("%s: %w", doing, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: the API server did not answer in time: run this again", doing)
 	}
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("%s: %w", doing, neterror.Describe("the API server", failed, neterror.Fix{
+			Address:   "check --kubeconfig and --context",
+			Authority: "check the certificate-authority of the kubeconfig",
+		}))
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // readPolicies returns the policies of a namespace, sorted by name.
@@ -108,21 +128,25 @@ func readPolicies(ctx context.Context, kube client.Client, namespace string) ([]
 	return list.Items, nil
 }
 
-// allowedByName returns the entries of spec.allow of all policies: domains, public suffixes and addresses, but not
-// those of lists.
-func allowedByName(policies []unstructured.Unstructured) []allowedEntry {
-	var all []allowedEntry
+// allowedByName returns the domains, public suffixes and addresses in spec.allow of all policies. It leaves out the
+// entries of the lists that a policy names.
+func allowedByName(policies []unstructured.Unstructured) []listguard.AllowedEntry {
+	var all []listguard.AllowedEntry
 	for i := range policies {
 		policy := &policies[i]
 		for _, field := range []string{"domains", "publicSuffixes", "addresses"} {
-			// The readable part of a policy that the operator does not understand is protected too.
+			// The field of a policy that the operator does not understand may have another type. Its readable entries
+			// are returned too.
 			entries, _, _ := unstructured.NestedSlice(policy.Object, "spec", "allow", field)
 			for at, entry := range entries {
 				text, _ := entry.(string)
 				path := fmt.Sprintf("spec.allow.%s[%d]", field, at)
-				// CompileList accepts every spelling that a policy may have. It leaves out "*", which is not a name.
+				// CompileList converts an entry to its canonical form, as the operator does. It skips "*", which names
+				// nothing.
 				for canonical := range rules.CompileList([]byte(text)).All() {
-					all = append(all, allowedEntry{canonical, policy.GetNamespace() + "/" + policy.GetName(), path})
+					all = append(all, listguard.AllowedEntry{
+						Entry: canonical, Policy: policy.GetNamespace() + "/" + policy.GetName(), Path: path,
+					})
 				}
 			}
 		}

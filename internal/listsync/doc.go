@@ -1,9 +1,8 @@
-// Package listsync copies a list from an external source into ConfigMaps that policies name. A list is third-party
-// content that decides who may register, so a guard checks each change before it is written.
+// Package listsync writes lists into the ConfigMaps that policies name.
 //
-//   - [Fetcher] reads a source within limits.
-//   - [Syncer] compares the content with the cluster's, runs the guard, and writes: first new shards, then the index.
-//     It deletes replaced content after [Request.Keep].
+// [Syncer.Sync] compares new content with the content in the cluster, checks it with internal/listguard, and writes it:
+// first new shards, then the index that names them. It deletes replaced content after [Request.Keep]. [Syncer.Rollback]
+// writes replaced content again.
 //
 // This package never returns or writes the local part of an address, or credentials that a URL contains.
 package listsync

@@ -14,23 +14,24 @@ import (
 )
 
 const (
-	// The reasons of Events about a list's ConfigMap.
+	// The reasons of the Events that a run writes about a list's ConfigMap.
 	eventSynced  = "ListSynced"
 	eventRefused = "ListRefused"
 	eventFailed  = "ListSyncFailed"
 
+	// actionSync is the action of all these Events.
 	actionSync = "Sync"
-	// reportingController is the reportingController of the Events.
+	// reportingController is the reportingController of all these Events.
 	reportingController = "registrationpolicy.dev/regpol"
-	// eventTimeout limits writing an Event, which a person waits for at the end of a run.
+	// eventTimeout limits writing the Event at the end of a run. A person may be waiting for the command to end.
 	eventTimeout = 10 * time.Second
 )
 
 // EventReasons returns the reasons of all Events about lists.
 func EventReasons() []string { return []string{eventSynced, eventRefused, eventFailed} }
 
-// recordEvent writes an Event about the run, which failed with err or ended with a report. If the Event cannot be
-// written, it adds a warning, because the list itself is done.
+// recordEvent writes an Event about the run, which failed with err, or whose report is complete if err is nil. If the
+// Event cannot be written, recordEvent only adds a warning, because the list was written.
 func (r *run) recordEvent(ctx context.Context, err error) {
 	kind, reason, note := corev1.EventTypeNormal, eventSynced, fmt.Sprintf("%s (%d added, %d removed) from %s: %s",
 		entries(r.report.Entries), r.report.Added, r.report.Removed, r.report.Source, r.report.Digest)
@@ -44,7 +45,7 @@ func (r *run) recordEvent(ctx context.Context, err error) {
 	case r.report.Outcome == Refused:
 		kind, reason, note = corev1.EventTypeWarning, eventRefused, r.refusalNote()
 	}
-	// The Event is written even after a timeout of the run.
+	// The run's own timeout may be the reason for the Event, so it does not apply here.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventTimeout)
 	defer cancel()
 	event := &eventsv1.Event{
@@ -61,7 +62,8 @@ func (r *run) recordEvent(ctx context.Context, err error) {
 	}
 }
 
-// refusalNote returns the note of an Event about a refusal. It begins with the fix, because the end may be cut off.
+// refusalNote returns the note of an Event about a refusal. The note begins with the fix, because
+// policyobject.EventNote cuts off the end of a long note.
 func (r *run) refusalNote() string {
 	var note strings.Builder
 	if r.report.Accept != "" {

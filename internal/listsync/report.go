@@ -1,6 +1,14 @@
 package listsync
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"registrationpolicy.dev/operator/internal/listguard"
+	"registrationpolicy.dev/operator/internal/listmemory"
+	"registrationpolicy.dev/operator/rules"
+)
 
 // Outcome is the outcome of a synchronisation.
 type Outcome string
@@ -33,28 +41,70 @@ type Report struct {
 	// SkippedLines is the number of lines that are not entries. FirstSkippedLines has the first of their line numbers.
 	SkippedLines      int   `json:"skippedLines"`
 	FirstSkippedLines []int `json:"firstSkippedLines,omitempty"`
+	// SkippedReasons are the reasons why the lines are not entries, in the order of the first line of each.
+	SkippedReasons []SkippedReason `json:"skippedReasons,omitempty"`
 
 	// Previous is the digest of the old content. It is empty if there was none, or it could not be read.
 	Previous string `json:"previous,omitempty"`
-	// Added and Removed are the numbers of entries that were added to and removed from the old content.
+	// Added is the number of entries that only the new content has, Removed of those that only the old content has.
 	Added   int `json:"added"`
 	Removed int `json:"removed"`
 
 	// Memory is the memory that the content takes in the operator.
-	Memory *Memory `json:"memory,omitempty"`
+	Memory *listmemory.Memory `json:"memory,omitempty"`
 
 	// Shards is the number of shards, or 0 if one ConfigMap holds the whole list.
 	Shards int `json:"shards"`
-	// Written has the names of ConfigMaps that were created or updated, Deleted of those that were deleted.
+	// Written has the names of the ConfigMaps that were created or updated, or with DryRun would be. Deleted has the
+	// names of those that were deleted.
 	Written []string `json:"written,omitempty"`
 	Deleted []string `json:"deleted,omitempty"`
 
 	// Refusals are the guard's reasons against the new content, including those that --accept overrode.
-	Refusals []Refusal `json:"refusals,omitempty"`
-	// Accept is the digest for --accept that overrides the refusals. It is empty if they cannot be overridden.
+	Refusals []listguard.Refusal `json:"refusals,omitempty"`
+	// Accept is the digest to give to --accept to override the refusals. It is empty if nothing can override them.
 	Accept string `json:"accept,omitempty"`
 	// Warnings describe problems that did not stop the run.
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// SkippedReason is a reason why lines of a list are not entries.
+type SkippedReason struct {
+	// Reason says what is wrong with the lines, and what to write instead. It quotes nothing of them.
+	Reason string `json:"reason"`
+	// Lines is the number of lines with this reason. FirstLines has the first of their line numbers.
+	Lines      int   `json:"lines"`
+	FirstLines []int `json:"firstLines"`
+}
+
+// maxSkippedNumbers is how many line numbers are listed for each reason.
+const maxSkippedNumbers = 5
+
+// skippedReasons returns the reasons why lines of a text are not entries. count is the number of such lines.
+func skippedReasons(text []byte, count int) []SkippedReason {
+	var all []SkippedReason
+	number := 0
+	for line := range bytes.Lines(text) {
+		if count == 0 {
+			break
+		}
+		number++
+		reason := rules.SkippedLineReason(string(bytes.TrimSuffix(line, []byte("\n"))))
+		if reason == "" {
+			continue
+		}
+		count--
+		at := slices.IndexFunc(all, func(r SkippedReason) bool { return r.Reason == reason })
+		if at < 0 {
+			at = len(all)
+			all = append(all, SkippedReason{Reason: reason})
+		}
+		all[at].Lines++
+		if len(all[at].FirstLines) < maxSkippedNumbers {
+			all[at].FirstLines = append(all[at].FirstLines, number)
+		}
+	}
+	return all
 }
 
 // entries returns "1 entry" or "N entries".
@@ -64,51 +114,3 @@ func entries(n int) string {
 	}
 	return fmt.Sprintf("%d entries", n)
 }
-
-// Kind is a kind of refusal.
-type Kind string
-
-// The kinds of refusals.
-const (
-	// NotAList: the content as a whole is not a list. It cannot be overridden.
-	NotAList Kind = "NotAList"
-	// NotPinned: the digest of the content is not the one in --sha256. --accept cannot override it.
-	NotPinned Kind = "NotPinned"
-	// AllowedByName: the content would deny a name that a policy of the namespace allows by name.
-	AllowedByName Kind = "AllowedByName"
-	// MailboxProvider: the content would deny a mailbox provider or privacy relay, or, in an allow list, would allow
-	// one.
-	MailboxProvider Kind = "MailboxProvider"
-	// PublicSuffix: the content would deny a public suffix, such as a country (uk) or a kind of organisation in it
-	// (ac.uk), or, in an allow list, has a public suffix, below which anyone can register names.
-	PublicSuffix Kind = "PublicSuffix"
-	// TooMuchChange: more entries were added and removed than --max-change allows.
-	TooMuchChange Kind = "TooMuchChange"
-	// OverBudget: with the content, this list or another one would exceed the memory limit of the namespace, and the
-	// operator would refuse it.
-	OverBudget Kind = "OverBudget"
-)
-
-// Kinds returns all kinds of refusals.
-func Kinds() []Kind {
-	return []Kind{NotAList, NotPinned, AllowedByName, MailboxProvider, PublicSuffix, TooMuchChange, OverBudget}
-}
-
-// Refusal is a reason of the guard against new content.
-type Refusal struct {
-	// Kind is the kind of the refusal.
-	Kind Kind `json:"kind"`
-	// Entry is the refused entry. An address is without its local part: @ and the domain.
-	Entry string `json:"entry,omitempty"`
-	// Affects is the allowed name or the provider that the entry denies. For OverBudget it is the other list that would
-	// no longer fit.
-	Affects string `json:"affects,omitempty"`
-	// Policy and Path identify the entry of a policy that allows Affects.
-	Policy string `json:"policy,omitempty"`
-	Path   string `json:"path,omitempty"`
-	// Text describes the refusal for people.
-	Text string `json:"text"`
-}
-
-// acceptable reports whether --accept overrides the refusal.
-func (r *Refusal) acceptable() bool { return r.Kind != NotAList && r.Kind != NotPinned }

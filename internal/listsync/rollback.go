@@ -10,9 +10,9 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Rollback restores the old content with a digest, or, if digest is "", the content that was replaced last. The guard
-// only checks that it is a list. Rollback uses the request's Namespace, Name, Keep and DryRun, and ignores its other
-// fields. It returns ErrNoRevision if that content is not kept.
+// Rollback writes the old content with a digest again, or, if digest is "", the content that was replaced last. The
+// guard checks only that the content is a list. Rollback uses Namespace, Name, Keep and DryRun of the request, and
+// ignores its other fields. It returns ErrNoRevision if the content is no longer kept.
 func (s *Syncer) Rollback(ctx context.Context, request Request, digest string) (*Report, error) {
 	found, err := storedParts(ctx, s.Kube, request.Namespace, request.Name)
 	if err != nil {
@@ -24,7 +24,7 @@ func (s *Syncer) Rollback(ctx context.Context, request Request, digest string) (
 	name, latest := "", time.Time{}
 	for i := range found {
 		revision := found[i].Annotations[annotationRevision]
-		since, _ := time.Parse(time.RFC3339, found[i].Annotations[annotationSuperseded]) // zero if it is not marked yet
+		since, _ := time.Parse(time.RFC3339, found[i].Annotations[annotationSuperseded]) // zero without the annotation
 		switch {
 		case found[i].Labels[labelManagedBy] != managedBy, revision == "":
 		case digest != "" && revision == digest, digest == "" && revision != inForce && !since.Before(latest):
@@ -38,10 +38,12 @@ func (s *Syncer) Rollback(ctx context.Context, request Request, digest string) (
 	switch {
 	case err != nil:
 		return nil, err
-	case revision == nil: // deleted since it was listed
+	case revision == nil: // deleted after storedParts listed it
 		return nil, fmt.Errorf("%s/%s: %w", request.Namespace, request.Name, ErrNoRevision)
 	}
-	revision.Labels[listconfigmap.Label] = listconfigmap.LabelTrue // in memory only: listconfigmap reads labelled objects only
+	// A revision lacks the label of lists, without which listconfigmap does not read it. The label is set in memory
+	// only.
+	revision.Labels[listconfigmap.Label] = listconfigmap.LabelTrue
 	text, missing, whole := maps.text(ctx, name)
 	switch {
 	case maps.err != nil:

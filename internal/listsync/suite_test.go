@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/listguard"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/test/apiserver"
 )
@@ -46,7 +47,7 @@ func newPlace(t *testing.T) *place {
 // request is one with the defaults of the command line.
 func (p *place) request(text string) Request {
 	return Request{
-		Namespace: p.namespace, Name: "disposable", Source: "list.txt", Text: []byte(text), Use: Deny,
+		Namespace: p.namespace, Name: "disposable", Source: "list.txt", Text: []byte(text), Use: listguard.Deny,
 		MaxChange: 20, MaxEntries: 1_000_000, Keep: time.Hour,
 	}
 }

@@ -12,20 +12,21 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/internal/listconfigmap"
+	"registrationpolicy.dev/operator/internal/listguard"
+	"registrationpolicy.dev/operator/internal/listmemory"
 	"registrationpolicy.dev/operator/rules"
-	"registrationpolicy.dev/operator/rules/lint"
 )
 
 const (
-	// MinKeep is the minimum of Request.Keep. It is longer than any run, so a run cannot delete a shard that a
-	// concurrent run is about to reference.
+	// MinKeep is the minimum of Request.Keep. It is longer than any run can take. Otherwise a run could delete a shard
+	// that a concurrent run is about to name in its index.
 	MinKeep = 10 * time.Minute
-	// runTimeout limits all API requests of a run together. The largest list takes some seconds.
+	// runTimeout limits all API requests of one Sync together. Writing the largest list takes some seconds.
 	runTimeout = 5 * time.Minute
 )
 
 var (
-	// ErrNotOurs reports that a ConfigMap does not have this command's managed-by label.
+	// ErrNotOurs reports a ConfigMap without the label app.kubernetes.io/managed-by: regpol, so somebody else made it.
 	ErrNotOurs = errors.New("was not made by this command")
 	// ErrTooMany reports a list with more than Request.MaxEntries entries.
 	ErrTooMany = errors.New("too many entries")
@@ -37,13 +38,13 @@ var (
 type Request struct {
 	// Namespace and Name are those of the ConfigMap.
 	Namespace, Name string
-	// Source is shown in reports, see [DisplaySource].
+	// Source is the source of the content as reports show it: the result of listsource.Display.
 	Source string
-	// Text is the content.
+	// Text is the new content.
 	Text []byte
 
 	// Use says whether policies allow or deny by the list.
-	Use Use
+	Use listguard.Use
 	// Pinned is the digest that the content must have. Empty means any.
 	Pinned string
 	// Accept is the digest of content to write despite the guard's refusals.
@@ -54,23 +55,23 @@ type Request struct {
 	MaxEntries int
 	// Keep is how long replaced content is kept, at least MinKeep.
 	Keep time.Duration
-	// Adopt takes over a ConfigMap without this command's managed-by label.
+	// Adopt allows to replace a ConfigMap that somebody else made, see ErrNotOurs.
 	Adopt bool
 	// DryRun writes nothing.
 	DryRun bool
 
-	// wasInForce says that this content was in force before, so the guard only checks that it is a list.
+	// wasInForce: this content was in force before, so the guard only checks that it is a list.
 	wasInForce bool
 }
 
 // Syncer writes lists.
 type Syncer struct {
-	// Kube is a client of the cluster, see NewClient. Without one, content is compared with no list and no policy, and
-	// Request.DryRun must be set.
+	// Kube is a client of the cluster, see NewClient. It may be nil if Request.DryRun is set: new content is then
+	// compared with no list and no policy.
 	Kube client.Client
 	// Now returns the current time.
 	Now func() time.Time
-	// Step, if set, is called with a description of each step before it begins.
+	// Step, if set, is called with a description of each step before the step begins, to show the progress.
 	Step func(doing string)
 }
 
@@ -80,20 +81,20 @@ func (s *Syncer) step(format string, args ...any) {
 	}
 }
 
-// run is one synchronisation.
+// run is one call of Sync.
 type run struct {
 	*Syncer
 	request    Request
 	configMaps *configMaps
 	report     *Report
 	primary    *corev1.ConfigMap // the ConfigMap that policies name; nil if it does not exist
-	oldList    *rules.List       // its content; nil if it cannot be read completely
-	oldText    []byte
-	newList    *rules.List
+	oldList    *rules.List       // the list in force; nil if there is none, or it cannot be read completely
+	oldText    []byte            // the text of oldList
+	newList    *rules.List       // the list in request.Text
 }
 
 // Sync writes the content of a request into the cluster. A refusal by the guard is in the report and is not an error.
-// Sync records an Event, unless nothing changed.
+// Sync records an Event about its outcome, except for a dry run or if the cluster has the content already.
 func (s *Syncer) Sync(ctx context.Context, request Request) (*Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
@@ -116,6 +117,7 @@ func (r *run) sync(ctx context.Context) error {
 	r.newList = rules.CompileList(r.request.Text)
 	r.report.Digest, r.report.Entries = r.newList.Digest(), r.newList.Entries()
 	r.report.SkippedLines, r.report.FirstSkippedLines = r.newList.Skipped()
+	r.report.SkippedReasons = skippedReasons(r.request.Text, r.report.SkippedLines)
 	if r.report.Entries > r.request.MaxEntries {
 		return fmt.Errorf("%w: %d, and --max-entries allows %d", ErrTooMany, r.report.Entries, r.request.MaxEntries)
 	}
@@ -140,7 +142,7 @@ func (r *run) sync(ctx context.Context) error {
 	return r.sweep(ctx, objects)
 }
 
-// readOld reads the list's current content from the cluster.
+// readOld reads the content in force from the cluster. Content that cannot be read completely is a warning.
 func (r *run) readOld(ctx context.Context) (err error) {
 	if r.Kube == nil {
 		r.report.Warnings = append(r.report.Warnings,
@@ -166,7 +168,7 @@ func (r *run) readOld(ctx context.Context) (err error) {
 		return nil
 	}
 	list := rules.CompileList(text)
-	if list.Fault() != "" { // the operator treats it as missing too
+	if list.Fault() != "" { // the operator treats such a list as missing too
 		r.report.Warnings = append(r.report.Warnings, "the old content is not a list: "+list.Fault())
 		return nil
 	}
@@ -174,8 +176,8 @@ func (r *run) readOld(ctx context.Context) (err error) {
 	return nil
 }
 
-// text returns the content of a list. If the list is incomplete, missing says why. missing is "" if the ConfigMap does
-// not exist or is not a list.
+// text returns the content of a list, and whether it could be read completely. Otherwise missing says what is missing:
+// "" if the ConfigMap does not exist or is not a list.
 func (m *configMaps) text(ctx context.Context, name string) (text []byte, missing string, found bool) {
 	texts, missing, result := listconfigmap.Read(m.reader(ctx), name, "")
 	for i, part := range texts {
@@ -187,42 +189,48 @@ func (m *configMaps) text(ctx context.Context, name string) (text []byte, missin
 	return text, missing, result == listconfigmap.Found
 }
 
-// upToDate reports whether the cluster has the complete new content, with this package's labels.
+// upToDate reports whether the cluster already has the complete new content, and a ConfigMap with the labels that this
+// package writes.
 func (r *run) upToDate() bool {
 	return r.oldList != nil && r.report.Previous == r.report.Digest && managedByUs(r.primary) && listconfigmap.IsList(r.primary)
 }
 
-// runGuard adds the guard's refusals to the report and sets its outcome if one stands. The objects hold the new
-// content.
+// runGuard adds the refusals of listguard and listmemory to the report. It sets the outcome Refused, unless
+// Request.Accept overrides all of them. objects are the ConfigMaps that will hold the new content.
 func (r *run) runGuard(ctx context.Context, objects []*corev1.ConfigMap) error {
 	policies, err := readPolicies(ctx, r.Kube, r.request.Namespace)
 	if err != nil {
 		return err
 	}
-	c := change{
-		use: r.request.Use, oldList: r.oldList, newList: r.newList, maxChange: r.request.MaxChange,
-		providers: lint.MailboxProviders(), isHTML: isHTML(r.request.Text), allowed: allowedByName(policies),
+	change := listguard.Change{
+		Use: r.request.Use, Old: r.oldList, New: r.newList, NewText: r.request.Text,
+		Allowed: allowedByName(policies), MaxChange: r.request.MaxChange,
 	}
-	r.report.Added, r.report.Removed = c.countChanges()
+	r.report.Added, r.report.Removed = change.Count()
 	if r.request.Pinned != "" && r.request.Pinned != r.report.Digest {
-		r.report.Refusals = append(r.report.Refusals, Refusal{
-			Kind: NotPinned, Text: fmt.Sprintf("the digest of the content is %s: --sha256 requires %s", r.report.Digest, r.request.Pinned),
+		r.report.Refusals = append(r.report.Refusals, listguard.Refusal{
+			Kind: listguard.NotPinned,
+			Text: fmt.Sprintf("the digest of the content is %s: --sha256 requires %s", r.report.Digest, r.request.Pinned),
 		})
 	}
-	overBudget := r.checkMemory(ctx, policies, objects)
+	memory := listmemory.Estimate(&listmemory.Input{
+		Namespace: r.request.Namespace, Name: r.request.Name, Text: r.request.Text, Objects: objects, Policies: policies,
+		Get: func(name string) (*corev1.ConfigMap, error) { return r.configMaps.getOnce(ctx, name) },
+	})
+	r.report.Memory, r.report.Warnings = &memory.Memory, append(r.report.Warnings, memory.Warnings...)
 	switch known := r.acceptedBefore(); {
 	case !known:
-		r.report.Refusals = append(append(r.report.Refusals, c.refusals()...), overBudget...)
+		r.report.Refusals = append(append(r.report.Refusals, change.Refusals()...), memory.Refusals...)
 	case r.newList.Fault() != "":
-		r.report.Refusals = append(r.report.Refusals, c.refusals()...)
+		r.report.Refusals = append(r.report.Refusals, change.Refusals()...)
 	default:
-		for i := range overBudget {
-			r.report.Warnings = append(r.report.Warnings, overBudget[i].Text)
+		for i := range memory.Refusals {
+			r.report.Warnings = append(r.report.Warnings, memory.Refusals[i].Text)
 		}
 	}
 	accepted := r.request.Accept == r.report.Digest
 	for i := range r.report.Refusals {
-		if !r.report.Refusals[i].acceptable() {
+		if !r.report.Refusals[i].Acceptable() {
 			r.report.Outcome = Refused
 			return nil
 		}
@@ -233,8 +241,9 @@ func (r *run) runGuard(ctx context.Context, objects []*corev1.ConfigMap) error {
 	return nil
 }
 
-// acceptedBefore reports whether the content needs no check: the cluster already has it, its index names it, or it was
-// in force before (a rollback). So a lost shard is restored without a refusal.
+// acceptedBefore reports whether the new content was accepted before and needs no check again: it is in force, was in
+// force before a rollback, or the index names it. With an index whose shard was lost, the same content restores the
+// shard, and must not be refused as new.
 func (r *run) acceptedBefore() bool {
 	if r.request.wasInForce || r.report.Previous == r.report.Digest {
 		return true

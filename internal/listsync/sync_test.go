@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/internal/listconfigmap"
+	"registrationpolicy.dev/operator/internal/listguard"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -102,15 +103,15 @@ func TestTheStepsOfALargeListAreTold(t *testing.T) {
 func TestADryRunNeedsNoCluster(t *testing.T) {
 	syncer := &Syncer{Now: time.Now}
 	request := Request{
-		Namespace: "default", Name: "disposable", Source: "list.txt", Use: Deny, MaxChange: 20, MaxEntries: 10, Keep: MinKeep, DryRun: true,
+		Namespace: "default", Name: "disposable", Source: "list.txt", Use: listguard.Deny, MaxChange: 20, MaxEntries: 10, Keep: MinKeep, DryRun: true,
 	}
 	for text, want := range map[string]struct {
 		outcome Outcome
-		kind    Kind
+		kind    listguard.Kind
 	}{
 		"one.example\ntwo.example\n": {outcome: Done},
-		"gmail.com\n":                {Refused, MailboxProvider},
-		"<!doctype html>\n":          {Refused, NotAList},
+		"gmail.com\n":                {Refused, listguard.MailboxProvider},
+		"<!doctype html>\n":          {Refused, listguard.NotAList},
 	} {
 		request.Text = []byte(text)
 		report, err := syncer.Sync(t.Context(), request)
@@ -124,7 +125,7 @@ func TestADryRunNeedsNoCluster(t *testing.T) {
 			t.Errorf("%q: warnings %q", text, report.Warnings)
 		}
 	}
-	syncer.RecordFetchError(t.Context(), request, ErrSource) // must not fail without a cluster
+	syncer.RecordFetchError(t.Context(), request, errors.New("no source")) // must not fail without a cluster
 }
 
 func TestADryRunWritesNothing(t *testing.T) {
@@ -156,7 +157,10 @@ func TestAPoisonedSourceIsRefusedAndTheOldListStays(t *testing.T) {
 		"AllowedByName acme.com acme.com", "AllowedByName partner.example @partner.example", "AllowedByName spam.ac.uk *.ac.uk",
 		"AllowedByName xn--bcher-kva.example *.xn--bcher-kva.example", "MailboxProvider gmail.com gmail.com",
 	}
-	got := found(report.Refusals)
+	var got []string
+	for _, refusal := range report.Refusals {
+		got = append(got, strings.Join([]string{string(refusal.Kind), refusal.Entry, refusal.Affects}, " "))
+	}
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("refusals (-want +got):\n%s", diff)
@@ -183,11 +187,11 @@ func TestAPoisonedSourceIsRefusedAndTheOldListStays(t *testing.T) {
 func TestWhatNobodyCanAcceptIsRefused(t *testing.T) {
 	for sentence, test := range map[string]struct {
 		text, pinned string
-		want         Kind
+		want         listguard.Kind
 	}{
-		"a web page":      {text: "<html>\n<body>\n", want: NotAList},
-		"nothing":         {want: NotAList},
-		"another content": {text: small, pinned: digest("other.example\n"), want: NotPinned},
+		"a web page":      {text: "<html>\n<body>\n", want: listguard.NotAList},
+		"nothing":         {want: listguard.NotAList},
+		"another content": {text: small, pinned: digest("other.example\n"), want: listguard.NotPinned},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			p := newPlace(t)

@@ -18,16 +18,20 @@ import (
 )
 
 const (
-	// annotationSuperseded is the time (RFC 3339) at which a shard or revision was found unused.
+	// annotationSuperseded is on a shard or revision that the list in force does not use. Its value is the time (RFC
+	// 3339) at which a run found that.
 	annotationSuperseded = "registrationpolicy.dev/superseded-at"
-	// annotationRevision marks a ConfigMap that keeps old content for a roll-back. Its value is the content's digest.
+	// annotationRevision is on a ConfigMap that keeps old content for a rollback (a revision). Its value is the digest
+	// of that content.
 	annotationRevision = "registrationpolicy.dev/list-revision"
-	// digestInName is the number of hexadecimal digits of the digest in the name of a revision, as in names of shards.
+	// digestInName is the number of hexadecimal digits of the digest in the name of a revision. listconfigmap uses as
+	// many in the names of shards.
 	digestInName = 16
 )
 
-// write writes the objects in an order in which a crash leaves a complete list: first the old content as a revision,
-// then the shards, which are not in use yet, then the ConfigMap that policies name.
+// write writes first the old content as a revision, then the shards, and at last the ConfigMap that policies name. That
+// one starts to use the new shards, so a crash before it leaves the old list complete. objects are the result of
+// listconfigmap.Write.
 func (r *run) write(ctx context.Context, objects []*corev1.ConfigMap) error {
 	shards, primary := objects[:len(objects)-1], objects[len(objects)-1]
 	if r.oldList != nil && r.report.Previous != r.report.Digest {
@@ -45,8 +49,9 @@ func (r *run) write(ctx context.Context, objects []*corev1.ConfigMap) error {
 	return r.writePrimary(ctx, primary)
 }
 
-// revision returns a ConfigMap that keeps the old content for a roll-back: the text of a plain list, or only the index
-// of a sharded one, whose shards are kept as long. It lacks the label of lists, so the operator does not cache it.
+// revision returns a ConfigMap that keeps the old content for a rollback. For a list in one ConfigMap it holds the
+// text. For a list in shards it holds only the index, because the shards are kept as long as the revision. It lacks the
+// label listconfigmap.Label, so the operator does not cache it.
 func (r *run) revision() *corev1.ConfigMap {
 	kept := &corev1.ConfigMap{Immutable: new(true), Data: map[string]string{}}
 	kept.Namespace, kept.Name = r.request.Namespace, revisionName(r.request.Name, r.report.Previous)
@@ -67,7 +72,8 @@ func revisionName(list, digest string) string {
 	return list + "-" + strings.TrimPrefix(digest, "sha256:")[:digestInName]
 }
 
-// ensure creates a shard or revision, or reuses the existing one: its name is derived from its content.
+// ensure creates a shard or revision. The name has a digest of the content, so a ConfigMap with that name normally has
+// the same content: ensure then only updates its labels and annotations. If the content differs, somebody else made it.
 func (r *run) ensure(ctx context.Context, wanted *corev1.ConfigMap) error {
 	existing, err := r.configMaps.get(ctx, wanted.Name)
 	if err != nil {
@@ -113,10 +119,11 @@ func (r *run) writePrimary(ctx context.Context, wanted *corev1.ConfigMap) error 
 	for name, value := range wanted.Annotations {
 		metav1.SetMetaDataAnnotation(&updated.ObjectMeta, name, value)
 	}
-	return r.put(ctx, updated, false) // with the resourceVersion that was read: a concurrent write is a conflict
+	// updated has the resourceVersion that was read, so the API server refuses the update after a concurrent write.
+	return r.put(ctx, updated, false)
 }
 
-// put creates or updates a ConfigMap.
+// put creates or updates a ConfigMap, unless this is a dry run.
 func (r *run) put(ctx context.Context, object *corev1.ConfigMap, isNew bool) error {
 	r.report.Written = append(r.report.Written, object.Name)
 	if r.request.DryRun {
@@ -137,8 +144,9 @@ func (r *run) put(ctx context.Context, object *corev1.ConfigMap, isNew bool) err
 	return nil
 }
 
-// sweep marks unused shards and revisions as superseded, and deletes those that were marked longer ago than Keep. This
-// includes leftovers of interrupted runs.
+// sweep deletes unused shards and revisions of the list. objects, the ConfigMaps in force, are in use. sweep marks all
+// others with annotationSuperseded and the time, and removes the mark from those that are in use again. It deletes
+// those that have been marked for longer than Request.Keep, and so also what interrupted runs have left.
 func (r *run) sweep(ctx context.Context, objects []*corev1.ConfigMap) error {
 	if r.request.DryRun {
 		return nil
@@ -170,7 +178,7 @@ func (r *run) sweep(ctx context.Context, objects []*corev1.ConfigMap) error {
 		default:
 			err = r.setSuperseded(ctx, object, !inUse[object.Name])
 		}
-		// After a concurrent write, the next run decides again.
+		// After a concurrent write or deletion, the next run decides about the object again.
 		if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 			return apiError("tidy up ConfigMap "+object.Name, err)
 		}
@@ -178,7 +186,7 @@ func (r *run) sweep(ctx context.Context, objects []*corev1.ConfigMap) error {
 	return nil
 }
 
-// setSuperseded adds the annotation with the current time, or removes it.
+// setSuperseded adds annotationSuperseded with the current time, or removes it.
 func (r *run) setSuperseded(ctx context.Context, object *metav1.PartialObjectMetadata, superseded bool) error {
 	patch := client.MergeFromWithOptions(object.DeepCopy(), client.MergeFromWithOptimisticLock{})
 	if superseded {

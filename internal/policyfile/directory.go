@@ -19,12 +19,12 @@ import (
 	"registrationpolicy.dev/operator/rules/lint"
 )
 
-// Directory keeps the snapshot of a store up to date with the policies and lists in a directory, for an operator
-// without a cluster. It validates files as the API server validates objects, and compiles them as the operator compiles
-// stored objects.
+// Directory publishes the policies and lists in a directory, again after each change, for an operator without a
+// cluster. It validates files as an API server validates objects, and compiles them as the operator compiles stored
+// objects.
 type Directory struct {
 	path      string
-	schema    *policyobject.Schema
+	parser    *parser
 	watcher   *dirwatch.Watcher
 	publisher *publish.Publisher
 	lists     *publish.Lists
@@ -32,17 +32,18 @@ type Directory struct {
 	metrics   *publish.Metrics
 	logger    logr.Logger
 
-	content        [sha256.Size]byte // digest of the files last read, whether they are in force or not
-	contentErr     error             // the errors in these files
-	loggedWarnings []lint.Warning    // the warnings about the files in force
-	loggedErr      loadError         // was logged last; zero after a load without an error
+	content        [sha256.Size]byte // digest of the files that were read last, whether valid or not
+	contentErr     error             // the mistakes in these files; nil if they are valid
+	loggedWarnings []lint.Warning    // the warnings about the files in force, which are not logged again
+	loggedErr      loadError         // the failure that was logged last; zero after a load without an error
 
 	mu  sync.Mutex
-	err error // of the last load
+	err error // of the last Load
 }
 
-// OpenDirectory starts to watch the directory at path, but reads no file yet. [Directory.Load] publishes the policies
-// in store, within scopes. It fails only if the schema of the policies cannot be built.
+// OpenDirectory starts to watch the directory at path, but reads no file yet: [Directory.Load] does, and publishes in
+// store. scopes limits the policies of each namespace to calls of some sources. OpenDirectory fails only if the schema
+// of the policies cannot be built.
 func OpenDirectory(
 	path string, store *rules.Store, scopes policyobject.Scopes, metrics *publish.Metrics, logger logr.Logger,
 ) (*Directory, error) {
@@ -55,14 +56,14 @@ func OpenDirectory(
 		loglevel.Warn(logger, "Policy files are not watched, only polled", "directory", path, "error", err)
 	}
 	return &Directory{
-		path: path, schema: schema, watcher: watcher,
+		path: path, parser: &parser{schema}, watcher: watcher,
 		publisher: publish.New(publish.Options{Bound: scopes.Bound, Store: store, Metrics: metrics, Logger: logger}),
 		lists:     publish.NewLists(metrics), scopes: scopes, metrics: metrics, logger: logger,
 	}, nil
 }
 
-// Load reads all files and publishes their policies. If any file is invalid, the error names file, line and fix, and
-// the earlier snapshot stays in force completely.
+// Load reads all files and publishes their policies. If a file is invalid, Load publishes nothing: the earlier rules of
+// all files stay in force. The error then joins one error for each mistake, each with file, line and fix.
 func (d *Directory) Load(ctx context.Context) error {
 	err := d.load(ctx)
 	d.mu.Lock()
@@ -103,13 +104,14 @@ func (d *Directory) load(ctx context.Context) error {
 	d.logWarnings(documents, policies)
 	for _, namespace := range d.scopes.Namespaces() {
 		if !slices.ContainsFunc(policies, func(policy rules.Policy) bool { return policy.Namespace == namespace }) {
-			// If the name is misspelt, the intended namespace is not bounded.
+			// If --namespace-sources has a misspelt name, the policies of the intended namespace have no limit.
 			loglevel.Warn(d.logger, "Bounded namespace has no policy: is it misspelt?", "namespace", namespace)
 		}
 	}
 	return nil
 }
 
+// parseAll reads the documents of all files. The error joins the errors of all files.
 func (d *Directory) parseAll(ctx context.Context, files []file) ([]*document, error) {
 	var documents []*document
 	var errs []error
@@ -118,7 +120,7 @@ func (d *Directory) parseAll(ctx context.Context, files []file) ([]*document, er
 			loglevel.Warn(d.logger, "Not a policy file: its name ends in none of .yaml, .yml, .json", "file", file.name)
 			continue
 		}
-		found, err := d.parse(ctx, file)
+		found, err := d.parser.parse(ctx, file)
 		documents = append(documents, found...)
 		errs = append(errs, err)
 	}
@@ -126,8 +128,8 @@ func (d *Directory) parseAll(ctx context.Context, files []file) ([]*document, er
 	return documents, errors.Join(errs...)
 }
 
-// Start loads the files after each change until ctx ends; it never fails. If the files become invalid, the earlier
-// rules stay in force, and the error is logged, counted, and returned by Err.
+// Start calls [Directory.Load] at once and after each change of the files, until ctx ends. It always returns nil. A
+// failed load is logged, counted, and returned by [Directory.Err].
 func (d *Directory) Start(ctx context.Context) error {
 	d.watcher.Run(ctx, func() {
 		before := d.Err()
@@ -140,13 +142,13 @@ func (d *Directory) Start(ctx context.Context) error {
 	return nil
 }
 
-// loadError identifies a failed load by the content of the files and the text of the error.
+// loadError identifies a failed load, so that the same failure is not logged at each poll.
 type loadError struct {
-	content [sha256.Size]byte
-	text    string
+	content [sha256.Size]byte // digest of the files
+	text    string            // of the error
 }
 
-// maxLoggedErrors is the largest number of errors that are logged for one load: more than an author fixes at once.
+// maxLoggedErrors is how many errors of one load are logged at most. An author fixes fewer at a time.
 const maxLoggedErrors = 100
 
 // logLoadError logs each of the joined errors in a line of its own, unless the previous load failed in the same way.
@@ -169,7 +171,7 @@ func (d *Directory) logLoadError(err error) {
 	}
 }
 
-// joinedErrors returns the errors that err joins, in order, or err alone.
+// joinedErrors returns the errors that [errors.Join] joined to err, in order, or err alone.
 func joinedErrors(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -182,23 +184,25 @@ func joinedErrors(err error) []error {
 	return all
 }
 
-// Err returns the error of the last Load; nil means that the current files are in force.
+// Err returns the error of the last [Directory.Load]. It is nil if the policies of the current files are in force.
 func (d *Directory) Err() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.err
 }
 
+// logRejection logs a part of a policy that is not in force, with its line in the file.
 func (d *Directory) logRejection(documents []*document, rejection rules.Rejection) {
 	for _, document := range documents {
 		if document.policy.PolicyName == rejection.Policy {
 			loglevel.Warn(d.logger, "Part of a policy is not in force", "policy", rejection.Policy.String(),
-				"at", document.place(rejection.Path), "path", rejection.Path, "why", rejection.Message)
+				"at", document.Place(rejection.Path), "path", rejection.Path, "why", rejection.Message)
 		}
 	}
 }
 
-// unique fails if two objects have the same kind and name: in a cluster, the second would replace the first.
+// unique returns an error if two documents have the same kind, namespace and name. In a cluster, the second would
+// replace the first.
 func unique(documents []*document) error {
 	first := map[string]*document{}
 	var errs []error
@@ -206,7 +210,7 @@ func unique(documents []*document) error {
 		name := document.name()
 		if other, found := first[name]; found {
 			errs = append(errs, fmt.Errorf("%s: there is another %s at %s; give it another name",
-				document.place("metadata.name"), name, other.place("metadata.name")))
+				document.Place("metadata.name"), name, other.Place("metadata.name")))
 			continue
 		}
 		first[name] = document
@@ -214,14 +218,14 @@ func unique(documents []*document) error {
 	return errors.Join(errs...)
 }
 
-// readStable reads the files of a directory until two reads in a row give the same content. A single read during a
-// change could mix old and new files.
+// readStable reads the files of a directory until two reads in a row give the same content. Otherwise a read during a
+// change could mix old and new files. It also returns the digest of the files.
 func readStable(dir string) (files []file, content [sha256.Size]byte, err error) {
-	const attempts = 5 // then the next event or poll tries again
+	const attempts = 5 // if all fail, Start calls Load again at the next event or poll
 	var before [sha256.Size]byte
 	for range attempts {
 		if files, err = readFiles(dir); errors.Is(err, fs.ErrNotExist) {
-			continue // a kubelet may have just replaced this version of the volume
+			continue // a kubelet may just have replaced the volume's directory by that of a new version
 		}
 		if err != nil {
 			return nil, content, err
@@ -237,6 +241,7 @@ func readStable(dir string) (files []file, content [sha256.Size]byte, err error)
 	return nil, content, err
 }
 
+// sum returns a digest of the names and contents of files.
 func sum(files []file) [sha256.Size]byte {
 	hash := sha256.New()
 	for _, file := range files {

@@ -5,14 +5,12 @@ import (
 	"regexp"
 	"slices"
 
-	"go.yaml.in/yaml/v3"
-
 	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/rules/lint"
 )
 
-// logWarnings logs the warnings about policies and their lists, except those that it logged for the previous version of
+// logWarnings logs the warnings about policies and their lists. It does not log again those of the previous version of
 // the files.
 func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) {
 	warnings := d.scopes.Warnings(policies)
@@ -26,7 +24,7 @@ func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) 
 		for _, document := range documents {
 			if document.policy.PolicyName == warning.Policy {
 				loglevel.Warn(d.logger, "Part of a policy looks wrong", "policy", warning.Policy.String(),
-					"at", document.place(warning.Path), "path", warning.Path, "why", warning.Message)
+					"at", document.Place(warning.Path), "path", warning.Path, "why", warning.Message)
 			}
 		}
 	}
@@ -34,31 +32,31 @@ func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) 
 }
 
 var (
-	// rewrittenNumber matches numbers that YAML decoding changes: 01234 is read as octal, and 1.10 loses its last
-	// digit.
+	// rewrittenNumber matches numbers whose digits YAML does not keep: 01234 is read as octal, and 1.10 becomes 1.1.
 	rewrittenNumber = regexp.MustCompile(`^[-+]?(0[0-9_]+|0[xob][0-9a-fA-F_]+|[0-9]+_[0-9_]*|[0-9][0-9_]*\.[0-9_]*0)$`).MatchString
-	// yaml11Boolean matches words that are booleans only in YAML 1.1, the version that kubectl reads.
+	// yaml11Boolean matches words that are booleans in YAML 1.1, which kubectl reads, and text in YAML 1.2.
 	yaml11Boolean = regexp.MustCompile(`^([yY]|[nN]|[yY]es|YES|[nN]o|NO|[oO]n|ON|[oO]ff|OFF)$`).MatchString
 )
 
-// valueWarnings returns warnings about profile values whose spelling in YAML changes their meaning. The decoded object
-// no longer shows the spelling. No warning quotes a value.
+// valueWarnings returns warnings about values of the profile that are written without quotes, and that YAML reads as
+// something else than the same text. Only the YAML node shows the quotes: the decoded object does not. No warning
+// quotes a value, because it may be personal.
 func (d *document) valueWarnings() []lint.Warning {
 	if d.list != nil {
 		return nil
 	}
 	var warnings []lint.Warning
-	for i, attribute := range items(member(member(d.node, "spec"), "profile")) {
-		value := member(attribute, "value")
-		for _, scalar := range append(items(value), value) {
-			if scalar == nil || scalar.Kind != yaml.ScalarNode || scalar.Style != 0 {
-				continue
-			}
+	for i, attribute := range d.Get("spec", "profile").Items() {
+		value := attribute.Get("value")
+		for _, scalar := range append(value.Items(), value) {
+			text, unquoted := scalar.Unquoted()
 			var message string
 			switch {
-			case rewrittenNumber(scalar.Value):
+			case !unquoted:
+				continue
+			case rewrittenNumber(text):
 				message = "YAML reads this as a number, which loses zeros, or is octal or hexadecimal; put it in quotes if it is text, such as a code"
-			case yaml11Boolean(scalar.Value):
+			case yaml11Boolean(text):
 				message = "YAML may read this as true or false; put it in quotes if it is text, else write true or false"
 			default:
 				continue
@@ -69,25 +67,4 @@ func (d *document) valueWarnings() []lint.Warning {
 		}
 	}
 	return slices.Compact(warnings)
-}
-
-// member returns the value of a field, or nil if node has no such field.
-func member(node *yaml.Node, name string) *yaml.Node {
-	if node == nil || node.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		if node.Content[i].Value == name {
-			return node.Content[i+1]
-		}
-	}
-	return nil
-}
-
-// items returns the items of a sequence, or nil if node is not a sequence.
-func items(node *yaml.Node) []*yaml.Node {
-	if node == nil || node.Kind != yaml.SequenceNode {
-		return nil
-	}
-	return node.Content
 }

@@ -1,3 +1,4 @@
-// Package policyfile reads policies and their lists from YAML files. [Directory] watches the files, [Offline] reads
-// them once. Errors and warnings name file and line.
+// Package policyfile reads policies, and the lists that they name, from YAML files. [Directory] publishes the policies
+// of a directory again after each change. [Offline] reads policies once. Errors and warnings name the file and the
+// line.
 package policyfile

@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,37 +20,40 @@ import (
 	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	strictjson "sigs.k8s.io/json"
-	sigsyaml "sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/internal/violation"
+	"registrationpolicy.dev/operator/internal/yamldoc"
 	"registrationpolicy.dev/operator/rules"
 )
 
 const (
 	// maxFile is the largest file in bytes. An API server accepts objects of up to 1.5 MiB.
 	maxFile = 4 << 20
+	// TestExtension ends the names of the files with tests of policies. Such a file stands beside the policies.
+	TestExtension = ".regpol-test.yaml"
 	// fileNamespace is the namespace of a policy without metadata.namespace, as with kubectl.
 	fileNamespace = metav1.NamespaceDefault
 )
 
-// file is the content of one file.
+// file is one file, and its content.
 type file struct {
-	name string // the path as given by the caller, with the file name
+	name string // the path that messages show: the directory as the caller gave it, and the name of the file
 	text []byte
-	// ignored means that the extension is not one of a policy file; text is empty.
+	// ignored means that the name does not end as that of a policy file does; text is empty.
 	ignored bool
 }
 
-// document is one object in a file: a policy, or a ConfigMap with a list.
+// document is an object in a file: a policy, or a ConfigMap with a list.
 type document struct {
-	file   string
-	node   *yaml.Node
+	*yamldoc.Node
+
 	policy rules.Policy
 	list   *corev1.ConfigMap // nil for a policy
 }
 
-// name returns the kind and name, which must be unique among all documents.
+// name returns the kind of the object, its namespace and name. Two documents must not have the same.
 func (d *document) name() string {
 	if d.list != nil {
 		return "ConfigMap " + d.list.Namespace + "/" + d.list.Name
@@ -57,11 +61,17 @@ func (d *document) name() string {
 	return "policy " + d.policy.String()
 }
 
-// readFiles reads the YAML and JSON files of a directory, sorted by name. Other files are returned as ignored. It skips
-// directories and names that start with a dot.
+// parser reads the documents of files.
+type parser struct {
+	schema *policyobject.Schema
+}
+
+// readFiles reads the YAML and JSON files of a directory, sorted by name. It returns other files as ignored, without
+// their content. It skips directories, names that start with a dot, and tests of policies.
 //
-// A kubelet puts the files of a volume into a directory that the symlink ..data points to, and each new version into a
-// new directory. readFiles resolves that symlink once, so that all files are of the same version.
+// The directory may be a volume of Kubernetes. A kubelet writes each version of a volume to a new directory, and makes
+// the symlink ..data point there. readFiles resolves that symlink once. Otherwise a change during the read could mix
+// files of two versions.
 func readFiles(dir string) ([]file, error) {
 	from := dir
 	if volume, err := filepath.EvalSymlinks(filepath.Join(dir, "..data")); err == nil {
@@ -74,7 +84,7 @@ func readFiles(dir string) ([]file, error) {
 	var files []file
 	for _, entry := range entries {
 		name := entry.Name()
-		if strings.HasPrefix(name, ".") {
+		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, TestExtension) {
 			continue
 		}
 		path := filepath.Join(dir, name)
@@ -99,7 +109,7 @@ func readFiles(dir string) ([]file, error) {
 	return files, nil
 }
 
-// readFile reads the file at path. Errors call it name.
+// readFile reads the file at path. name is the name of the file in errors.
 func readFile(path, name string) ([]byte, error) {
 	opened, err := os.Open(path)
 	if err != nil {
@@ -116,18 +126,18 @@ func readFile(path, name string) ([]byte, error) {
 	return text, nil
 }
 
-// parse reads the documents of a file. The error joins all errors that were found, each with file and line.
+// parse reads the documents of a file. The error joins one error for each mistake, each with file and line.
 //
-// An empty file is an error: an interrupted editor or a full disk leaves one behind, and what the file denied must stay
-// denied.
-func (d *Directory) parse(ctx context.Context, f file) ([]*document, error) {
+// An empty file is an error. An interrupted editor or a full disk can leave one behind, and reading it as no policies
+// would allow what the lost policies deny.
+func (p *parser) parse(ctx context.Context, f file) ([]*document, error) {
 	if len(bytes.TrimSpace(f.text)) == 0 {
 		return nil, fmt.Errorf("%s:1: empty; write a policy, or a comment if there is to be none, or remove the file", f.name)
 	}
 	var documents []*document
 	var errs []error
-	for _, text := range splitDocuments(f.text) {
-		found, err := d.parseDocument(ctx, f.name, text)
+	for _, text := range yamldoc.Split(f.text) {
+		found, err := p.parseDocument(ctx, f.name, text)
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -138,45 +148,25 @@ func (d *Directory) parse(ctx context.Context, f file) ([]*document, error) {
 	return documents, errors.Join(errs...)
 }
 
-// splitDocuments splits a YAML stream where kubectl does: at lines with only --- and an optional comment. It puts empty
-// lines before each part, so that line numbers in a part are those in the file.
-func splitDocuments(text []byte) [][]byte {
-	var documents [][]byte
-	var current []byte
-	lines := 0
-	for line := range bytes.Lines(text) {
-		lines++
-		rest, marked := bytes.CutPrefix(line, []byte("---"))
-		if rest = bytes.TrimSpace(rest); marked && (len(rest) == 0 || rest[0] == '#') {
-			documents = append(documents, current)
-			current = bytes.Repeat([]byte("\n"), lines)
-			continue
-		}
-		current = append(current, line...)
-	}
-	return append(documents, current)
-}
-
-func (d *Directory) parseDocument(ctx context.Context, name string, text []byte) (*document, error) {
-	node, err := onlyNode(name, text)
+// parseDocument reads the document in text. It returns nil if there are only comments.
+func (p *parser) parseDocument(ctx context.Context, name string, text []byte) (*document, error) {
+	node, err := yamldoc.Parse(name, text)
 	if node == nil || err != nil {
 		return nil, err
 	}
-	found := &document{file: name, node: node}
-
-	// The values are decoded by the package that kubectl uses, because YAML versions differ on the meaning of "yes".
-	asJSON, err := sigsyaml.YAMLToJSONStrict(text)
+	found := &document{Node: node}
+	asJSON, err := yamldoc.ToJSON(name, text)
 	if err != nil {
-		return nil, yamlError(name, text, err)
+		return nil, err
 	}
 	object := map[string]any{}
 	if err := json.Unmarshal(asJSON, &object); err != nil {
-		return nil, fmt.Errorf("%s: not an object; write apiVersion, kind, metadata and spec", found.place(""))
+		return nil, fmt.Errorf("%s: not an object; write apiVersion, kind, metadata and spec", found.Place(""))
 	}
 	if isConfigMap(object) {
 		err = found.readList(object)
 	} else {
-		err = d.readPolicy(ctx, found, object)
+		err = p.readPolicy(ctx, found, object)
 	}
 	if err != nil {
 		return nil, err
@@ -184,9 +174,9 @@ func (d *Directory) parseDocument(ctx context.Context, name string, text []byte)
 	return found, nil
 }
 
-// readPolicy validates the object of a document and converts it to a policy.
-func (d *Directory) readPolicy(ctx context.Context, found *document, object map[string]any) error {
-	spec, errs := d.checkObject(ctx, object)
+// readPolicy validates object, which is the decoded value of the document found, and sets the policy of the document.
+func (p *parser) readPolicy(ctx context.Context, found *document, object map[string]any) error {
+	spec, errs := p.checkObject(ctx, object)
 	if len(errs) > 0 {
 		return found.violations(errs)
 	}
@@ -195,38 +185,57 @@ func (d *Directory) readPolicy(ctx context.Context, found *document, object map[
 	if policy.GetNamespace() == "" {
 		policy.SetNamespace(fileNamespace)
 	}
-	found.policy = d.schema.Convert(ctx, policy)
+	found.policy = p.schema.Convert(ctx, policy)
 	return nil
 }
 
-// checkObject validates an object as an API server does with strict field validation. It returns the spec with
-// defaults.
-func (d *Directory) checkObject(ctx context.Context, object map[string]any) (spec map[string]any, errs field.ErrorList) {
-	for name := range object {
-		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "spec", "status"}, name) {
-			if !policyobject.IsFieldName(name) {
-				name = "…"
-			}
-			errs = append(errs, &field.Error{Type: field.ErrorTypeForbidden, Field: name, Detail: policyobject.UnknownField})
+// checkObject validates a policy object as an API server does with strict field validation (kubectl's default). It
+// returns the spec completed with the defaults of the schema.
+func (p *parser) checkObject(ctx context.Context, object map[string]any) (spec map[string]any, errs field.ErrorList) {
+	known := []string{"apiVersion", "kind", "metadata", "spec", "status"}
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if !slices.Contains(known, name) {
+			errs = append(errs, p.schema.UnknownField(name, known))
 		}
 	}
-	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Field, b.Field) })
-	if object["apiVersion"] != v1alpha1.GroupVersion.String() {
-		errs = append(errs, field.Invalid(field.NewPath("apiVersion"), nil, "write "+v1alpha1.GroupVersion.String()))
-	}
-	if object["kind"] != policyobject.Kind {
-		errs = append(errs, field.Invalid(field.NewPath("kind"), nil,
-			"write "+policyobject.Kind+", or ConfigMap with apiVersion v1 for a list; other objects do not belong here"))
-	}
+	errs = append(errs, checkType(object, "apiVersion", v1alpha1.GroupVersion.String(), "")...)
+	errs = append(errs, checkType(object, "kind", policyobject.Kind,
+		", or ConfigMap with apiVersion v1 for a list; other objects do not belong here")...)
 	errs = append(errs, checkMetadata(object["metadata"])...)
 	spec, isObject := object["spec"].(map[string]any)
 	if !isObject {
 		return nil, append(errs, field.Required(field.NewPath("spec"), "write what the policy allows or denies"))
 	}
-	spec, violations := d.schema.Validate(ctx, spec)
+	spec, violations := p.schema.Validate(ctx, spec)
 	return spec, append(errs, violations...)
 }
 
+// checkType checks that the field name, apiVersion or kind, has the value want. alternative is the end of the message
+// if the field has another value.
+func checkType(object map[string]any, name, want, alternative string) field.ErrorList {
+	switch got, found := object[name]; {
+	case !found:
+		return field.ErrorList{field.Required(field.NewPath(name), "write "+want)}
+	case got != want:
+		return field.ErrorList{field.Invalid(field.NewPath(name), nil, "write "+want+alternative)}
+	default:
+		return nil
+	}
+}
+
+// unknownField matches the error of the strict JSON decoder about a field that the Go type does not have.
+var unknownField = regexp.MustCompile(`^unknown field "(.*)"$`)
+
+// strictViolation returns the violation for an error of the strict JSON decoder about an object. known are the fields
+// of the object that a message may suggest.
+func strictViolation(problem error, object *field.Path, known ...string) *field.Error {
+	if match := unknownField.FindStringSubmatch(problem.Error()); match != nil {
+		return violation.UnknownField(object.Child(match[1]).String(), known, nil)
+	}
+	return field.Forbidden(object, "write each field once") // a duplicate field
+}
+
+// checkMetadata validates the metadata of an object as an API server does.
 func checkMetadata(metadata any) field.ErrorList {
 	path := field.NewPath("metadata")
 	asJSON, err := json.Marshal(metadata)
@@ -236,15 +245,12 @@ func checkMetadata(metadata any) field.ErrorList {
 	var typed metav1.ObjectMeta
 	unknown, err := strictjson.UnmarshalStrict(asJSON, &typed)
 	if err != nil {
-		return field.ErrorList{field.Invalid(path, nil, "write an object with a name; labels and annotations are maps of strings")}
+		return field.ErrorList{field.Invalid(path, nil,
+			"write an object with a name, and put numbers, true and false among names, labels and annotations in quotes")}
 	}
 	var errs field.ErrorList
 	for _, problem := range unknown {
-		detail := problem.Error()
-		if strings.Contains(detail, "@") {
-			detail = policyobject.UnknownField
-		}
-		errs = append(errs, field.Forbidden(path, detail))
+		errs = append(errs, strictViolation(problem, path, "name", "namespace", "labels", "annotations"))
 	}
 	if typed.Namespace == "" {
 		typed.Namespace = fileNamespace

@@ -12,15 +12,14 @@ import (
 	strictjson "sigs.k8s.io/json"
 
 	"registrationpolicy.dev/operator/internal/listconfigmap"
-	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
 
-// configMaps are the ConfigMaps in files.
+// configMaps are ConfigMaps by name. It implements [publish.ConfigMaps].
 type configMaps map[types.NamespacedName]*corev1.ConfigMap
 
-// Version returns the version of a ConfigMap, which is zero if there is none with that name.
+// Version returns the version of a ConfigMap, or the zero Version if there is no ConfigMap of that name.
 func (m configMaps) Version(name types.NamespacedName) publish.Version {
 	if object := m[name]; object != nil {
 		return publish.Version{UID: object.UID, ResourceVersion: object.ResourceVersion}
@@ -28,7 +27,7 @@ func (m configMaps) Version(name types.NamespacedName) publish.Version {
 	return publish.Version{}
 }
 
-// Get returns a ConfigMap, or nil if there is none with that name. It never fails.
+// Get returns a ConfigMap, or nil if there is no ConfigMap of that name. It never fails.
 func (m configMaps) Get(_ context.Context, name types.NamespacedName, _ publish.Version) (*corev1.ConfigMap, error) {
 	return m[name], nil
 }
@@ -37,40 +36,42 @@ func isConfigMap(object map[string]any) bool {
 	return object["apiVersion"] == "v1" && object["kind"] == "ConfigMap"
 }
 
-// readList decodes the ConfigMap of a document. It fails if the label of a list is missing, because an operator in a
-// cluster would not read that ConfigMap.
+// readList decodes object, a ConfigMap, and sets the list of the document. It fails if the ConfigMap lacks the label of
+// a list, because an operator in a cluster would not read such a ConfigMap.
 func (d *document) readList(object map[string]any) error {
-	errs := []error{d.violations(checkMetadata(object["metadata"]))}
+	violations := checkMetadata(object["metadata"])
 	asJSON, err := json.Marshal(object)
 	if err != nil {
-		return fmt.Errorf("%s: not a ConfigMap", d.place(""))
+		return fmt.Errorf("%s: not a ConfigMap", d.Place(""))
 	}
 	list := &corev1.ConfigMap{}
 	unknown, err := strictjson.UnmarshalStrict(asJSON, list)
-	if err != nil {
-		// err may quote an address.
-		return fmt.Errorf("%s: not a ConfigMap: write data with a text under each key", d.place("data"))
+	switch {
+	case err != nil && len(violations) > 0: // they say why it cannot be decoded
+		return d.violations(violations)
+	case err != nil:
+		// The text of err may quote an address.
+		return fmt.Errorf("%s: not a ConfigMap: write data with a text under each key", d.Place("data"))
 	}
 	for _, problem := range unknown {
-		detail := problem.Error()
-		if strings.Contains(detail, "@") {
-			detail = policyobject.UnknownField
+		if !strings.Contains(problem.Error(), `"metadata.`) { // checkMetadata has reported those
+			violations = append(violations, strictViolation(problem, nil, "apiVersion", "kind", "metadata", "data"))
 		}
-		errs = append(errs, fmt.Errorf("%s: %s", d.place(""), detail))
 	}
+	errs := []error{d.violations(violations)}
 	if !listconfigmap.IsList(list) {
 		errs = append(errs, fmt.Errorf("%s: a ConfigMap here must be a list: write the label %s: %q, or remove it",
-			d.place("metadata.labels"), listconfigmap.Label, listconfigmap.LabelTrue))
+			d.Place("metadata.labels"), listconfigmap.Label, listconfigmap.LabelTrue))
 	}
 	if list.Namespace == "" {
 		list.Namespace = fileNamespace
 	}
-	list.UID = types.UID(listconfigmap.DigestOf(asJSON)) // different for each version of the content
+	list.UID = types.UID(listconfigmap.DigestOf(asJSON)) // a digest of the content, so that Version changes with the content
 	d.list = list
 	return errors.Join(errs...)
 }
 
-// splitLists separates policies and lists.
+// splitLists returns the documents that are policies, and the ConfigMaps of the other documents.
 func splitLists(documents []*document) ([]*document, configMaps) {
 	var policies []*document
 	lists := configMaps{}
@@ -84,7 +85,7 @@ func splitLists(documents []*document) ([]*document, configMaps) {
 	return policies, lists
 }
 
-// resolveFiles returns the policies with their lists from the ConfigMaps.
+// resolveFiles returns the policies with the lists that they name, read from the ConfigMaps in maps.
 func resolveFiles(ctx context.Context, lists *publish.Lists, maps configMaps, policies []rules.Policy) ([]rules.Policy, error) {
 	const group = "files"
 	return lists.Resolve(ctx, group, maps, nil, policies)

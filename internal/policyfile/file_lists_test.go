@@ -48,7 +48,7 @@ func TestBadListsInFilesAreRefusedByLine(t *testing.T) {
 		"with another value":     {head + "metadata:\n  name: bad\n  labels: {registrationpolicy.dev/list: \"yes\"}\n", "must be a list"},
 		"without a name":         {head + "metadata:\n  labels: {registrationpolicy.dev/list: \"true\"}\n", "bad.yaml:3: "},
 		"with data that is none": {head + "metadata: {name: bad, labels: {registrationpolicy.dev/list: \"true\"}}\ndata: [{local}@acme.com]\n", "bad.yaml:4: not a ConfigMap"},
-		"with an unknown field":  {head + "metadata: {name: bad, labels: {registrationpolicy.dev/list: \"true\"}}\ndatas: {}\n", "unknown field \"datas\""},
+		"with an unknown field":  {head + "metadata: {name: bad, labels: {registrationpolicy.dev/list: \"true\"}}\ndatas: {}\n", "bad.yaml:4: datas: unknown field; did you mean data?"},
 		"twice":                  {listFile("bad", "a.example") + "---\n" + listFile("bad", "b.example"), "there is another ConfigMap default/bad"},
 		"of another kind":        {"apiVersion: v1\nkind: Secret\nmetadata: {name: bad}\n", "or ConfigMap with apiVersion v1 for a list"},
 	} {

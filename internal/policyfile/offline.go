@@ -10,26 +10,25 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-logr/logr"
-	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/json"
-	sigsyaml "sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/yamldoc"
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Offline reads policies once, for programs that explain what the operator would decide. It reads and resolves them as
-// a running operator does.
+// Offline reads policies once, from files or from objects of a cluster, for a program such as `regpol explain`. It
+// reads policies and their lists by the same rules as a running operator, so that their decisions are the operator's.
 type Offline struct {
-	directory *Directory
-	skipped   []string
+	parser  *parser
+	lists   *publish.Lists
+	skipped []string // file:line and kind of the objects that the last ReadFiles skipped
 }
 
 // ReadPolicy is a policy that an [Offline] has read.
@@ -38,12 +37,13 @@ type ReadPolicy struct {
 	document *document // nil if it was not read from a file
 }
 
-// Place returns file:line of a path such as spec.allow.domains[3], or "" for a policy that was not read from a file.
+// Place returns file:line of the value at a path such as spec.allow.domains[3]. It returns "" if the policy was not
+// read from a file.
 func (p *ReadPolicy) Place(path string) string {
 	if p.document == nil {
 		return ""
 	}
-	return p.document.place(path)
+	return p.document.Place(path)
 }
 
 // NewOffline returns a reader. It fails only if the schema of the policies cannot be built.
@@ -52,20 +52,19 @@ func NewOffline() (*Offline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Offline{directory: &Directory{
-		schema: schema, lists: publish.NewLists(nil), logger: logr.Discard(),
-	}}, nil
+	return &Offline{parser: &parser{schema}, lists: publish.NewLists(nil)}, nil
 }
 
-// ReadObjects converts policies that are stored in a cluster, and resolves the lists that they name. It calls lists for
-// the ConfigMaps only if a policy names a list. As in the operator, a policy that does not match the schema is returned
-// as not understood. ReadObjects fails only if lists does.
+// ReadObjects converts the policy objects of a cluster, and reads the lists that they name from the ConfigMaps that the
+// function lists returns. It calls lists only if a policy names a list, so that other callers need no right to read
+// ConfigMaps. A policy that does not match the schema is returned with the reason in NotUnderstood, as in the operator.
+// ReadObjects fails only if lists does.
 func (o *Offline) ReadObjects(
 	ctx context.Context, objects []unstructured.Unstructured, lists func(context.Context) ([]corev1.ConfigMap, error),
 ) ([]ReadPolicy, error) {
 	policies := make([]ReadPolicy, len(objects))
 	for i := range objects {
-		policies[i] = ReadPolicy{Policy: o.directory.schema.Convert(ctx, &objects[i])}
+		policies[i] = ReadPolicy{Policy: o.parser.schema.Convert(ctx, &objects[i])}
 	}
 	if !slices.ContainsFunc(policies, func(policy ReadPolicy) bool { return len(policy.UsedLists()) > 0 }) {
 		return policies, nil
@@ -81,13 +80,13 @@ func (o *Offline) ReadObjects(
 	return policies, o.resolve(ctx, maps, policies)
 }
 
-// resolve sets the lists of the policies.
+// resolve sets the lists in the policies to the compiled content of maps.
 func (o *Offline) resolve(ctx context.Context, maps configMaps, policies []ReadPolicy) error {
 	unresolved := make([]rules.Policy, len(policies))
 	for i := range policies {
 		unresolved[i] = policies[i].Policy
 	}
-	resolved, err := resolveFiles(ctx, o.directory.lists, maps, unresolved)
+	resolved, err := resolveFiles(ctx, o.lists, maps, unresolved)
 	if err != nil {
 		return err
 	}
@@ -97,11 +96,13 @@ func (o *Offline) resolve(ctx context.Context, maps configMaps, policies []ReadP
 	return nil
 }
 
-// ReadFiles reads policies, and the ConfigMaps with their lists, from files and directories; "-" is stdin. In a
-// directory it reads the same files as the operator; a file in paths may have any name. It reads the items of a list of
-// objects, as kubectl writes it. The error joins all errors, each with file, line and fix.
+// ReadFiles reads policies, and the ConfigMaps with their lists, from files and directories; the path "-" is stdin. In
+// a directory it reads the same files as the operator; a path that names a file may end in any extension. A document
+// may be a list of objects, as `kubectl get -o yaml` prints it. The error joins one error for each mistake, each with
+// file, line and fix.
 //
-// It skips objects of other API groups, which are common in rendered charts and GitOps directories; see Others.
+// ReadFiles skips objects of other API groups, because rendered charts and GitOps directories often contain some.
+// [Offline.Others] returns them.
 func (o *Offline) ReadFiles(ctx context.Context, paths []string, stdin io.Reader) ([]ReadPolicy, error) {
 	o.skipped = nil
 	var documents []*document
@@ -133,6 +134,7 @@ func (o *Offline) ReadFiles(ctx context.Context, paths []string, stdin io.Reader
 // Others returns file:line and kind of the objects that the last ReadFiles skipped.
 func (o *Offline) Others() []string { return o.skipped }
 
+// openFiles reads the files of a path that was given to ReadFiles.
 func openFiles(path string, stdin io.Reader) ([]file, error) {
 	if path == "-" {
 		const name = "stdin"
@@ -166,7 +168,7 @@ func (o *Offline) readFile(ctx context.Context, f file) ([]*document, error) {
 	}
 	var documents []*document
 	var errs []error
-	for _, text := range splitDocuments(f.text) {
+	for _, text := range yamldoc.Split(f.text) {
 		found, err := o.readDocument(ctx, f.name, text)
 		documents = append(documents, found...)
 		errs = append(errs, err)
@@ -174,54 +176,52 @@ func (o *Offline) readFile(ctx context.Context, f file) ([]*document, error) {
 	return documents, errors.Join(errs...)
 }
 
-// readDocument handles lists of objects and skips objects of other API groups. It reads all others as the operator
-// does.
+// readDocument reads the document in text. It differs from parser.parseDocument, which the operator uses, in two ways:
+// it reads the items of a list of objects, and it skips objects of other API groups.
 func (o *Offline) readDocument(ctx context.Context, name string, text []byte) ([]*document, error) {
-	if node, err := onlyNode(name, text); err == nil && node != nil {
-		if kind, apiVersion := scalar(node, "kind"), scalar(node, "apiVersion"); apiVersion == "v1" && kind == "List" ||
-			inGroup(apiVersion) && kind == policyobject.Kind+"List" {
+	if node, err := yamldoc.Parse(name, text); err == nil && node != nil {
+		switch apiVersion, kind := typeOf(node); {
+		case apiVersion == "v1" && kind == "List", inGroup(apiVersion) && kind == policyobject.Kind+"List":
 			return o.readList(ctx, name, text, node)
-		} else if apiVersion != "" && kind != "" && !inGroup(apiVersion) && !isListNode(node) {
-			o.skipped = append(o.skipped, (&document{file: name, node: node}).place("kind")+": "+kind)
+		case kind != "" && o.skip(node):
 			return nil, nil
 		}
 	}
-	found, err := o.directory.parseDocument(ctx, name, text)
+	found, err := o.parser.parseDocument(ctx, name, text)
 	if found == nil || err != nil {
 		return nil, err
 	}
 	return []*document{found}, nil
 }
 
-func (o *Offline) readList(ctx context.Context, name string, text []byte, node *yaml.Node) ([]*document, error) {
-	asJSON, err := sigsyaml.YAMLToJSONStrict(text)
+// readList reads the items of a list of objects in text; node is its value.
+func (o *Offline) readList(ctx context.Context, name string, text []byte, node *yamldoc.Node) ([]*document, error) {
+	asJSON, err := yamldoc.ToJSON(name, text)
 	if err != nil {
-		return nil, yamlError(name, text, err)
+		return nil, err
 	}
 	var list struct {
 		Items []map[string]any `json:"items"`
 	}
 	if err := json.Unmarshal(asJSON, &list); err != nil {
-		return nil, fmt.Errorf("%s:%d: not a list of objects", name, node.Line)
+		return nil, fmt.Errorf("%s: not a list of objects", node.Place(""))
 	}
-	_, items := child(node, "items")
-	if len(list.Items) > 0 && (items == nil || len(items.Content) != len(list.Items)) {
-		return nil, fmt.Errorf("%s:%d: write the items of the list in place, not as an alias", name, node.Line)
+	items := node.Get("items").Items()
+	if len(items) != len(list.Items) {
+		return nil, fmt.Errorf("%s: write the items of the list in place, not by a merge key", node.Place(""))
 	}
 	var documents []*document
 	var errs []error
 	for i, item := range list.Items {
-		found := &document{file: name, node: items.Content[i]}
-		kind, apiVersion := scalar(found.node, "kind"), scalar(found.node, "apiVersion")
-		if apiVersion != "" && !inGroup(apiVersion) && !isListNode(found.node) {
-			o.skipped = append(o.skipped, found.place("kind")+": "+kind)
+		found := &document{Node: items[i]}
+		if o.skip(found.Node) {
 			continue
 		}
 		var err error
 		if isConfigMap(item) {
 			err = found.readList(item)
 		} else {
-			err = o.directory.readPolicy(ctx, found, item)
+			err = o.parser.readPolicy(ctx, found, item)
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -232,28 +232,33 @@ func (o *Offline) readList(ctx context.Context, name string, text []byte, node *
 	return documents, errors.Join(errs...)
 }
 
+// skip reports whether an object is neither of the API group of policies nor a list in a ConfigMap. It then adds the
+// object to those that [Offline.Others] returns.
+func (o *Offline) skip(object *yamldoc.Node) bool {
+	apiVersion, kind := typeOf(object)
+	if apiVersion == "" || inGroup(apiVersion) || isListNode(object) {
+		return false
+	}
+	o.skipped = append(o.skipped, object.Place("kind")+": "+kind)
+	return true
+}
+
+// typeOf returns apiVersion and kind of an object, "" if it lacks them.
+func typeOf(object *yamldoc.Node) (apiVersion, kind string) {
+	apiVersion, _ = object.Get("apiVersion").Text()
+	kind, _ = object.Get("kind").Text()
+	return apiVersion, kind
+}
+
+// inGroup reports whether an apiVersion is of the API group of policies.
 func inGroup(apiVersion string) bool {
 	group, _, _ := strings.Cut(apiVersion, "/")
 	return group == v1alpha1.GroupVersion.Group
 }
 
-// isListNode reports whether node is a ConfigMap with the label of a list. Other ConfigMaps are skipped.
-func isListNode(node *yaml.Node) bool {
-	if scalar(node, "apiVersion") != "v1" || scalar(node, "kind") != "ConfigMap" {
-		return false
-	}
-	_, metadata := child(node, "metadata")
-	if metadata == nil {
-		return false
-	}
-	_, labels := child(metadata, "labels")
-	return labels != nil && scalar(labels, listconfigmap.Label) == listconfigmap.LabelTrue
-}
-
-// scalar returns the text of a member, or "" if there is no such scalar.
-func scalar(node *yaml.Node, name string) string {
-	if _, value := child(node, name); value != nil && value.Kind == yaml.ScalarNode {
-		return value.Value
-	}
-	return ""
+// isListNode reports whether an object is a ConfigMap with the label of a list.
+func isListNode(object *yamldoc.Node) bool {
+	apiVersion, kind := typeOf(object)
+	label, _ := object.Get("metadata", "labels", listconfigmap.Label).Text()
+	return apiVersion == "v1" && kind == "ConfigMap" && label == listconfigmap.LabelTrue
 }

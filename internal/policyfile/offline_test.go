@@ -78,7 +78,7 @@ func TestObjectsReadOfflineAreConvertedAsStoredOnes(t *testing.T) {
 		},
 		"one from a newer version is not understood": {
 			map[string]any{"quota": int64(3), "allow": map[string]any{"domains": []any{"acme.com"}}},
-			rules.Policy{NotUnderstood: "spec.quota: unknown field; look at its spelling and its place"},
+			rules.Policy{NotUnderstood: "spec.quota: unknown field; the fields here are allow, appliesTo, deny, message, mode, profile, profileOn"},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"registrationpolicy.dev/operator/internal/yamldoc"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -14,11 +15,11 @@ func TestProfileValuesThatYAMLChangesAreWarnedOf(t *testing.T) {
 		`"01234"`: false, "'yes'": false, "1234": false, "0": false, "1.5": false, "true": false, "Partner": false, "[a, b]": false, "10": false,
 	} {
 		text := "spec:\n  profile:\n  - {attribute: ok, value: ok}\n  - {attribute: a, value: " + value + "}\n"
-		node, err := onlyNode("a.yaml", []byte(text))
+		node, err := yamldoc.Parse("a.yaml", []byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := document{node: node, policy: rules.Policy{PolicyName: rules.PolicyName{Namespace: "default", Name: "a"}}}
+		d := document{Node: node, policy: rules.Policy{PolicyName: rules.PolicyName{Namespace: "default", Name: "a"}}}
 		got := d.valueWarnings()
 		if warned != (len(got) == 1) || warned && got[0].Path != "spec.profile[1].value" {
 			t.Errorf("%s: %+v", value, got)

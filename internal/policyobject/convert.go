@@ -2,7 +2,6 @@ package policyobject
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -11,12 +10,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/violation"
 	"registrationpolicy.dev/operator/rules"
 )
 
 // Convert converts one object, of which it uses only name, namespace and spec. An object that violates the schema of
-// this operator, for example one of a newer version, becomes a policy that is not understood; its mode and the calls
-// that it applies to are taken from the valid parts.
+// this operator, for example one that was written for a newer version, becomes a policy with the reason in
+// NotUnderstood. Such a policy keeps the mode and the calls that it applies to, as far as these parts are valid. In
+// mode Enforce it denies these calls.
 func (s *Schema) Convert(ctx context.Context, object *unstructured.Unstructured) rules.Policy {
 	name := rules.PolicyName{Namespace: object.GetNamespace(), Name: object.GetName()}
 	spec, isObject := object.Object["spec"].(map[string]any)
@@ -29,31 +30,31 @@ func (s *Schema) Convert(ctx context.Context, object *unstructured.Unstructured)
 	}
 	var typed v1alpha1.RegistrationPolicySpec
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(completed, &typed); err != nil {
-		// Schema and types are generated from one source, so this is a defect of the operator. The error may quote a
-		// value.
+		// A defect of the operator: the schema and the Go types are generated from the same source. The text of the
+		// error may quote a value, so the message does not contain it.
 		return rules.Policy{PolicyName: name, NotUnderstood: "spec: could not be decoded"}
 	}
 	return policyFromSpec(name, &typed)
 }
 
-var isListPath = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[[0-9]+\]$`).MatchString
-
-// leftToRules reports whether package rules handles a violation. Earlier schemas accepted addresses that are patterns,
-// letters that are invisible or invalid in a domain, and lists without names. Package rules rejects such an entry
-// alone: an allow entry allows nothing, a deny entry makes the policy not enforceable. So after an upgrade, a stored
-// entry that never matched does not deny all calls.
-func leftToRules(violation *field.Error) bool {
-	switch violation.Type {
+// leftToRules reports whether Convert ignores a violation, because package rules handles it. Earlier schemas accepted
+// addresses that are patterns, letters that are invisible or invalid in a domain, and several lists without names.
+// Package rules rejects only the entry itself: an allow entry then allows nothing, and a deny entry makes the policy
+// not enforceable. Otherwise, after an upgrade, a stored allow entry that never matched would deny all calls.
+func leftToRules(err *field.Error) bool {
+	switch err.Type {
 	case field.ErrorTypeInvalid:
-		return isEntry(violation.Field) && (strings.HasPrefix(violation.Detail, "an address is no pattern") ||
-			strings.HasPrefix(violation.Detail, "write the letters that the domain is registered with"))
+		_, _, isEntry := violation.EntryAt(err.Field)
+		return isEntry && (strings.HasPrefix(err.Detail, "an address is no pattern") ||
+			strings.HasPrefix(err.Detail, "write the letters that the domain is registered with"))
 	case field.ErrorTypeDuplicate:
-		return isListPath(violation.Field)
+		return violation.IsListPath(err.Field)
 	default:
 		return false
 	}
 }
 
+// notUnderstood returns the policy for a spec that violates the schema.
 func (s *Schema) notUnderstood(ctx context.Context, name rules.PolicyName, spec map[string]any, errs field.ErrorList) rules.Policy {
 	policy := rules.Policy{PolicyName: name, NotUnderstood: summary(errs)}
 	if spec["mode"] == string(v1alpha1.ModeAudit) {
@@ -63,11 +64,11 @@ func (s *Schema) notUnderstood(ctx context.Context, name rules.PolicyName, spec 
 	if !found {
 		return policy
 	}
-	// The smallest valid policy with this appliesTo, to validate only that field.
+	// Validate appliesTo alone: in the smallest policy with this appliesTo that is otherwise valid.
 	probe := map[string]any{"appliesTo": appliesTo, "deny": map[string]any{"domains": []any{"*"}}}
 	completed, errs := s.Validate(ctx, probe)
 	if len(errs) > 0 {
-		return policy // the calls that it applies to are unknown: it applies to all
+		return policy // appliesTo is not valid, so the policy applies to all calls
 	}
 	var typed v1alpha1.RegistrationPolicySpec
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(completed, &typed); err != nil {
@@ -78,6 +79,7 @@ func (s *Schema) notUnderstood(ctx context.Context, name rules.PolicyName, spec 
 	return policy
 }
 
+// policyFromSpec converts a valid spec.
 func policyFromSpec(name rules.PolicyName, spec *v1alpha1.RegistrationPolicySpec) rules.Policy {
 	policy := rules.Policy{PolicyName: name, Mode: rules.Mode(spec.Mode), Message: string(spec.Message)}
 	if applies := spec.AppliesTo; applies != nil {
@@ -108,7 +110,7 @@ func policyFromSpec(name rules.PolicyName, spec *v1alpha1.RegistrationPolicySpec
 	return policy
 }
 
-// listUses converts references; package publish adds the lists.
+// listUses converts references to lists. It does not read the lists: package publish does.
 func listUses(references []v1alpha1.ListReference) []rules.ListUse {
 	var uses []rules.ListUse
 	for _, reference := range references {
@@ -121,7 +123,7 @@ func listUses(references []v1alpha1.ListReference) []rules.ListUse {
 	return uses
 }
 
-// texts converts a slice between named string types.
+// texts converts a slice of one string type to a slice of another. It returns nil for an empty slice.
 func texts[To, From ~string](from []From) []To {
 	return slices.Collect(func(yield func(To) bool) {
 		for _, text := range from {

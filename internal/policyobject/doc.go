@@ -1,2 +1,3 @@
-// Package policyobject converts a stored object to a [rules.Policy], and says why if the object is not understood.
+// Package policyobject converts a stored policy object to a [rules.Policy]. If the object does not match the schema,
+// the policy has the reason in NotUnderstood.
 package policyobject

@@ -15,8 +15,8 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 )
 
-// Mapper returns the REST mapping of the kinds that the operator uses. It does not ask an API server, which may be
-// unreachable or may not have the CustomResourceDefinition yet.
+// Mapper returns the REST mapping of the kinds that the operator uses. It is built in: discovery would fail while the
+// API server is unreachable, or has no CustomResourceDefinition of policies yet.
 func Mapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	add := func(version schema.GroupVersion, kinds ...string) {
@@ -35,7 +35,7 @@ func Mapper() meta.RESTMapper {
 // Kind is the kind of a policy object.
 const Kind = v1alpha1.Kind
 
-// New returns a policy object with only its kind and API version.
+// New returns a policy object that has only kind and apiVersion.
 func New() *unstructured.Unstructured {
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(Kind))
@@ -50,10 +50,10 @@ func NameOf(object *unstructured.Unstructured) types.NamespacedName {
 	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 }
 
-// maxNote is the API server's limit for an Event's note, in bytes.
+// maxNote is the largest note of an Event in bytes (validation of events.k8s.io/v1).
 const maxNote = 1024
 
-// EventNote shortens a text to the limit of an Event's note, at a character boundary.
+// EventNote shortens a text to the largest size of an Event's note, between two characters.
 func EventNote(text string) string {
 	if len(text) <= maxNote {
 		return text

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -23,19 +22,20 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/config/crd"
+	"registrationpolicy.dev/operator/internal/violation"
 )
 
-// Schema validates a policy's spec as the API server does, with the API server's own packages. So a file is checked by
-// the same rules as an applied object, and an object stored under another version of the CustomResourceDefinition is
-// noticed. It is safe for concurrent use.
+// Schema validates the spec of a policy as the API server does, with the API server's own packages. So files are
+// validated by the same rules as applied objects, and the operator detects objects that were stored under another
+// version of the CustomResourceDefinition. A Schema is safe for concurrent use.
 type Schema struct {
 	structural *schema.Structural
 	openAPI    validation.SchemaValidator
 	cel        *cel.Validator
 }
 
-// NewSchema returns the schema of the CustomResourceDefinition that this operator was built with. It fails only if that
-// definition is invalid. The schema is compiled once, which takes tens of milliseconds.
+// NewSchema returns the schema of the CustomResourceDefinition that this operator was built with. All calls return the
+// same Schema, because compiling it takes tens of milliseconds. NewSchema fails only if the definition is invalid.
 var NewSchema = sync.OnceValues(compileSpecSchema)
 
 func compileSpecSchema() (*Schema, error) {
@@ -60,14 +60,14 @@ func compileSpecSchema() (*Schema, error) {
 	return &Schema{structural, openAPI, cel.NewValidator(structural, false, celconfig.PerCallLimit)}, nil
 }
 
-// Validate returns a copy of spec with the defaults, and all violations of the schema, including unknown fields. It
-// does not change spec.
+// Validate returns a copy of spec completed with the defaults, and all violations of the schema, including unknown
+// fields. One mistake can cause several: see [violation.Distinct]. Validate does not change spec.
 func (s *Schema) Validate(ctx context.Context, spec map[string]any) (completed map[string]any, _ field.ErrorList) {
 	path := field.NewPath("spec")
 	completed = runtime.DeepCopyJSON(spec)
-	errs := unknownFields(completed, s.structural)
+	errs := s.unknownFields(completed)
 	for _, null := range nulls(path, completed) {
-		errs = append(errs, field.Required(null, "null is not a value; write one, or leave the field out"))
+		errs = append(errs, violation.Null(null))
 	}
 	defaulting.PruneNonNullableNullsWithoutDefaults(completed, s.structural)
 	defaulting.Default(completed, s.structural)
@@ -76,18 +76,20 @@ func (s *Schema) Validate(ctx context.Context, spec map[string]any) (completed m
 	if slices.ContainsFunc(errs, preventsCEL) {
 		return completed, errs
 	}
-	// Not canceled when the process stops: an interrupted validation would look like a policy that is not understood.
+	// The validation is not interrupted when the process stops: the error would look like a mistake in the policy.
 	ctx = context.WithoutCancel(ctx)
 	violations, _ := s.cel.Validate(ctx, path, s.structural, completed, nil, celconfig.RuntimeCELCostBudget)
-	errs = slices.DeleteFunc(errs, func(err *field.Error) bool { // a CEL rule on the same field has the better message
+	// The message of a CEL rule says what to write; that of a pattern or of a number of properties does not.
+	errs = slices.DeleteFunc(errs, func(err *field.Error) bool {
 		return (strings.Contains(err.Detail, "should match") || strings.Contains(err.Detail, "properties")) &&
 			slices.ContainsFunc(violations, func(v *field.Error) bool { return v.Field == err.Field })
 	})
 	return completed, append(errs, violations...)
 }
 
-// nulls returns the paths of null fields. The API server drops them, but in a file a field is null if all of its
-// members are commented out. To drop such an appliesTo would apply the policy to every call.
+// nulls returns the paths of the fields and items in value that are null. The API server drops null fields. In a file,
+// a field is null if all lines below it are commented out, and dropping such an appliesTo would apply the policy to
+// every call.
 func nulls(path *field.Path, value any) []*field.Path {
 	var paths []*field.Path
 	switch value := value.(type) {
@@ -95,7 +97,7 @@ func nulls(path *field.Path, value any) []*field.Path {
 		return []*field.Path{path}
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(value)) {
-			if IsFieldName(name) {
+			if violation.IsFieldName(name) {
 				paths = append(paths, nulls(path.Child(name), value[name])...)
 			}
 		}
@@ -107,127 +109,104 @@ func nulls(path *field.Path, value any) []*field.Path {
 	return paths
 }
 
-// preventsCEL reports whether the API server skips CEL rules after a violation: the object has other types than the
-// rules expect, or is too large.
+// preventsCEL reports whether the CEL rules are skipped because of a violation: the object has other types than the
+// rules expect, or is too large for their cost limit.
 func preventsCEL(violation *field.Error) bool {
 	switch violation.Type {
-	case field.ErrorTypeNotSupported, field.ErrorTypeRequired, field.ErrorTypeTypeInvalid,
-		field.ErrorTypeTooLong, field.ErrorTypeTooMany:
+	case field.ErrorTypeRequired, field.ErrorTypeTypeInvalid, field.ErrorTypeTooLong, field.ErrorTypeTooMany:
 		return true
 	default:
 		return false
 	}
 }
 
-func unknownFields(spec map[string]any, structural *schema.Structural) field.ErrorList {
-	unknown := pruning.PruneWithOptions(spec, structural, false, schema.UnknownFieldPathOptions{
+func (s *Schema) unknownFields(spec map[string]any) field.ErrorList {
+	unknown := pruning.PruneWithOptions(spec, s.structural, false, schema.UnknownFieldPathOptions{
 		TrackUnknownFieldPaths: true,
 		ParentPath:             []string{"spec"},
 	})
 	var errs field.ErrorList
 	for _, path := range unknown {
-		errs = append(errs, &field.Error{Type: field.ErrorTypeForbidden, Field: quotablePath(path, structural), Detail: UnknownField})
+		errs = append(errs, s.unknownField(path))
 	}
 	return errs
 }
 
-// UnknownField is the detail of a violation by an unknown field.
-const UnknownField = "unknown field"
+// unknownField returns the violation by an unknown field in the spec.
+func (s *Schema) unknownField(path string) *field.Error {
+	path, object := quotablePath(path, s.structural)
+	known := slices.Collect(maps.Keys(object.Properties))
+	return violation.UnknownField(path, known, s.fieldsNamed(path))
+}
 
-// IsFieldName reports whether a text looks like the path of a field, rather than an address in the wrong place.
-var IsFieldName = regexp.MustCompile(`^[A-Za-z0-9_.\[\]-]+$`).MatchString
+// UnknownField returns the violation by an unknown field outside of the spec. known are the fields of the same object.
+// The text says if the field belongs in the spec.
+func (s *Schema) UnknownField(path string, known []string) *field.Error {
+	return violation.UnknownField(path, known, s.fieldsNamed(path))
+}
 
-// quotablePath returns the path of an unknown field as a message may quote it. If the path does not look like field
-// names, it returns only the part that the schema knows, since the rest may be a local part, which may itself hold
-// dots.
-func quotablePath(path string, structural *schema.Structural) string {
-	if IsFieldName(path) {
-		return path
+// fieldsNamed returns the paths of the objects in the spec that have a field with the name of the unknown field at
+// path. For a path in deny it returns no path in allow, and the reverse: moving an entry there would invert its
+// meaning.
+func (s *Schema) fieldsNamed(path string) []string {
+	name := path[strings.LastIndex(path, ".")+1:]
+	var found []string
+	var visit func(at string, object *schema.Structural)
+	visit = func(at string, object *schema.Structural) {
+		if at == "spec.allow" && strings.HasPrefix(path, "spec.deny.") || at == "spec.deny" && strings.HasPrefix(path, "spec.allow.") {
+			return
+		}
+		if _, has := object.Properties[name]; has {
+			found = append(found, at)
+		}
+		for _, property := range slices.Sorted(maps.Keys(object.Properties)) {
+			child := object.Properties[property]
+			visit(at+"."+property, &child)
+		}
+		if object.Items != nil {
+			visit(at+"[]", object.Items)
+		}
 	}
+	visit("spec", s.structural)
+	return found
+}
+
+// quotablePath returns the path of an unknown field as a message may quote it, and the schema of the object that has
+// the field. If the path does not look like field names, it returns only the part that the schema knows: the rest may
+// be the local part of an address, which may itself hold dots.
+func quotablePath(path string, object *schema.Structural) (string, *schema.Structural) {
 	steps := strings.Split(path, ".")
 	known := 1 // spec
 	for _, step := range steps[1:] {
 		name, _, isItem := strings.Cut(step, "[")
-		property, found := structural.Properties[name]
-		if !found || !IsFieldName(step) {
+		property, found := object.Properties[name]
+		if !found || !violation.IsFieldName(step) {
 			break
 		}
-		structural = &property
+		object = &property
 		if isItem && property.Items != nil {
-			structural = property.Items
+			object = property.Items
 		}
 		known++
 	}
-	return strings.Join(steps[:known], ".") + ".…"
+	if violation.IsFieldName(path) {
+		return path, object
+	}
+	return strings.Join(steps[:known], ".") + ".…", object
 }
 
-// summary joins violations into one line, without the values, which may hold a local part.
+// summary returns the first mistakes behind violations in one line. It quotes no values: they may hold the local part
+// of an address.
 func summary(errs field.ErrorList) string {
 	const maxViolations = 3 // authors fix the first ones first
+	errs = violation.Distinct(errs)
 	var parts []string
 	for i, err := range errs {
 		if i == maxViolations {
 			parts = append(parts, fmt.Sprintf("and %d more", len(errs)-maxViolations))
 			break
 		}
-		parts = append(parts, Violation(err))
+		parts = append(parts, violation.Text(err))
 	}
 	return strings.Join(parts, "; ")
-}
-
-// Violation returns what a violation is and its fix, in words and without the value.
-func Violation(err *field.Error) string {
-	switch err.Type {
-	case field.ErrorTypeRequired:
-		return strings.TrimSuffix(fmt.Sprintf("%s: required: %s", err.Field, err.Detail), ": ")
-	case field.ErrorTypeDuplicate:
-		if isListPath(err.Field) {
-			return err.Field + ": several lists have the same name, or none; give each its own name, as in {name: partners, configMap: …}"
-		}
-		return err.Field + ": listed twice; write each item once"
-	case field.ErrorTypeTooMany:
-		text := fmt.Sprintf("%s: too many: %s", err.Field, err.Detail)
-		if strings.HasPrefix(err.Field, "spec.profile[") { // the schema reports an object there only as too many properties
-			text += "; write a string, number, boolean, or a list of strings"
-		}
-		return text
-	case field.ErrorTypeForbidden:
-		if err.Detail == UnknownField {
-			return err.Field + ": unknown field; look at its spelling and its place"
-		}
-		return err.Field + ": " + err.Detail
-	case field.ErrorTypeNotSupported, field.ErrorTypeTooLong:
-		return fmt.Sprintf("%s: %s: %s", err.Field, strings.ToLower(err.Type.String()), err.Detail)
-	default:
-		return err.Field + ": " + plainDetail(err)
-	}
-}
-
-var (
-	inBody    = regexp.MustCompile(`^\S* in body `)
-	wrongType = regexp.MustCompile(`^must be of type (\w+): "(\w+)"$`)
-	// yamlTypes describe how to write each JSON type in YAML.
-	yamlTypes = map[string]string{
-		"array": "a list, one item after each - or between [ and ]", "object": "fields, each as name: value",
-		"string": "text, in quotes where YAML takes it for something else", "boolean": "true or false", "integer": "a whole number",
-		"number": "a number",
-	}
-)
-
-// plainDetail rewrites the detail of a schema violation, which repeats part of the path, mentions a body, shows regular
-// expressions, and has no fix.
-func plainDetail(err *field.Error) string {
-	detail := inBody.ReplaceAllLiteralString(err.Detail, "")
-	switch {
-	case strings.HasPrefix(detail, "should match "), strings.Contains(detail, "regex used for validation"):
-		return patternHint(err.Field)
-	case strings.HasPrefix(detail, "should have at least 1 items"):
-		return "is empty; write an item, or leave the field out"
-	case strings.HasPrefix(detail, "should be at least 1 char"):
-		return "is empty; " + patternHint(err.Field)
-	}
-	if match := wrongType.FindStringSubmatch(detail); match != nil && yamlTypes[match[1]] != "" {
-		return fmt.Sprintf("must be of type %s, and is of type %s; write %s", match[1], match[2], yamlTypes[match[1]])
-	}
-	return detail
 }

@@ -3,12 +3,14 @@ package policyobject
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"registrationpolicy.dev/operator/internal/violation"
 	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/test/fixture"
 )
@@ -62,6 +64,23 @@ func TestAViolationIsSaidToWhoeverWritesTheYAML(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// What a fix for a domain says to write is accepted.
+func TestWhatAFixSaysToWriteIsAccepted(t *testing.T) {
+	for _, value := range []string{
+		"acme.com.", ".acme.com", "*acme.com", "*.acme.com.", "https://acme.com/x", "acme.com:443", " acme.com", "acme..com", "@acme.com",
+	} {
+		_, write, found := strings.Cut(violation.EntryFix("spec.allow.domains[0]", value), ": write ")
+		write, _, _ = strings.Cut(write, " for ")
+		if !found {
+			t.Errorf("%q has no fix", value)
+		}
+		spec := map[string]any{"allow": map[string]any{"domains": []any{strings.Trim(write, "\"")}}}
+		if _, errs := testSchema(t).Validate(t.Context(), spec); len(errs) > 0 {
+			t.Errorf("%q: the fix %s is refused: %v", value, write, errs)
+		}
 	}
 }
 

@@ -14,12 +14,14 @@ import (
 	"registrationpolicy.dev/operator/rules/lint"
 )
 
-// Scopes maps a namespace to the sources, as in the `source` of Okta's call, to which its policies are bounded: they
-// take part in no other call, even if they name other sources. A namespace without an entry is not bounded.
+// Scopes limits the policies of a namespace to the calls from some sources (--namespace-sources). A source is the id of
+// an enrollment policy or rule in Okta, the member `source` of a call. Scopes maps a namespace to its sources, here
+// called its scope: its policies take part in no other call, even if they name other sources. A namespace without an
+// entry is not limited.
 type Scopes map[string][]string
 
-// sourceID matches an id that Okta assigns, for example rul1bufGk5dJdRYw50g4. Anything else is a typing error, which
-// would bound the namespace to the wrong sources.
+// sourceID matches an id that Okta assigns, for example rul1bufGk5dJdRYw50g4. Anything else is a typing error, with
+// which the policies of the namespace would take part in no call.
 var sourceID = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
 
 // ParseScopes reads entries of the form namespace=source,source. The error names every bad entry, in one line.
@@ -58,15 +60,17 @@ func ParseScopes(entries []string) (Scopes, error) {
 	return scopes, nil
 }
 
-// Namespaces returns the bounded namespaces, sorted.
+// Namespaces returns the namespaces that have a scope, sorted.
 func (s Scopes) Namespaces() []string { return slices.Sorted(maps.Keys(s)) }
 
-// Bound limits a policy to the scope of its namespace, and returns the parts of its appliesTo that are outside. A
-// policy that names no source gets all sources of the scope. If ok is false, nothing is within the scope; the caller
-// must not compile the policy, since a policy without sources applies to every call.
+// Bound limits a policy to the scope of its namespace. within is the policy with only those of its sources that are in
+// the scope, or with all sources of the scope if the policy names none. outside are the other parts of appliesTo. ok is
+// false if no source is left. The caller must then not compile the policy: a policy without sources applies to every
+// call.
 //
-// A policy that is not understood is limited in the same way, so that it denies no calls of other namespaces. Its
-// outside parts are not returned, since they may have been misread.
+// Bound limits a policy that is not understood in the same way. Otherwise such a policy would deny calls outside of the
+// scope of its namespace. outside is then empty: a source
+// that seems to be missing may stand in a part that is not understood.
 func (s Scopes) Bound(policy rules.Policy) (within rules.Policy, outside []rules.Rejection, ok bool) {
 	scope, bounded := s[policy.Namespace]
 	if !bounded {
@@ -99,7 +103,7 @@ func (s Scopes) Bound(policy rules.Policy) (within rules.Policy, outside []rules
 	return within, outside, true
 }
 
-// BoundAll calls Bound for each policy, and drops policies that are entirely outside of their scope.
+// BoundAll calls [Scopes.Bound] for each policy. It drops a policy of which no source is in the scope.
 func (s Scopes) BoundAll(policies []rules.Policy) (within []rules.Policy, outside []rules.Rejection) {
 	within = make([]rules.Policy, 0, len(policies))
 	for _, policy := range policies {
@@ -112,8 +116,8 @@ func (s Scopes) BoundAll(policies []rules.Policy) (within []rules.Policy, outsid
 	return within, outside
 }
 
-// Warnings returns the warnings about policies, which have their lists, within their scopes: sorted by policy, those
-// about lists first.
+// Warnings returns the warnings about policies as limited by their scopes. The policies must have their compiled lists.
+// The warnings are sorted by policy; for each policy, those about its lists come first.
 func (s Scopes) Warnings(policies []rules.Policy) []lint.Warning {
 	within, _ := s.BoundAll(policies)
 	var warnings []lint.Warning
@@ -125,10 +129,10 @@ func (s Scopes) Warnings(policies []rules.Policy) []lint.Warning {
 	return warnings
 }
 
-// maxListed is how many sources a message names.
+// maxListed is how many sources a message names at most.
 const maxListed = 10
 
-// JoinSources joins sources for a message, and counts those beyond the first ten.
+// JoinSources returns the first ten sources with commas between, for a message, and the number of further ones.
 func JoinSources(sources []string) string {
 	text := strings.Join(sources[:min(len(sources), maxListed)], ", ")
 	if more := len(sources) - maxListed; more > 0 {

@@ -1,2 +1,3 @@
-// Package publish resolves the lists that policies name, and puts the rules of all namespaces in force in one snapshot.
+// Package publish reads the lists that policies name ([Lists]), compiles the policies of each namespace, and puts the
+// policies of all namespaces in force together, as one snapshot ([Publisher]).
 package publish

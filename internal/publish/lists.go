@@ -18,72 +18,77 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// ConfigMaps provides the ConfigMaps that have the label of a list.
+// ConfigMaps provides the ConfigMaps that hold lists.
 type ConfigMaps interface {
-	// Version returns the version of a ConfigMap; the zero Version if there is none.
+	// Version returns the version of a ConfigMap that a watch has delivered last; the zero Version if there is no such
+	// ConfigMap.
 	Version(name types.NamespacedName) Version
-	// Get returns a ConfigMap in the given version; nil if it is gone. The caller must not change it. Get fails if the
-	// ConfigMap cannot be read, and with ErrChanged if it is stored in another version.
+	// Get returns a ConfigMap in the given version, or nil if the ConfigMap no longer exists. The caller must not
+	// change the ConfigMap. Get fails with [ErrChanged] if another version is stored, and if the ConfigMap cannot be
+	// read.
 	Get(ctx context.Context, name types.NamespacedName, version Version) (*corev1.ConfigMap, error)
 }
 
-// ErrChanged means that the stored object is not the version that its watch has brought last. Rules built from it could
-// go back when the watch brings the versions between: a list that was deleted and created again would be in force, then
-// missing, then in force.
+// ErrChanged means that another version of a ConfigMap is stored than its watch has delivered last. Rules that were
+// built from the stored version would change back when the watch delivers the versions in between: a list that was
+// deleted and created again would be in force, then missing, then in force again.
 var ErrChanged = errors.New("it has changed, and the watch has not brought that yet")
 
 // Version identifies one stored version of an object.
 type Version struct {
-	// UID and ResourceVersion are those of the object.
+	// UID and ResourceVersion are the fields of the same name in the object's metadata.
 	UID             types.UID
 	ResourceVersion string
 }
 
-// Lists resolves the lists that policies name. It compiles each content once, even if several policies use it or rules
-// are built again. Groups of policies, such as a namespace, are resolved concurrently, so that a list that takes long
-// to compile delays only its own group.
+// Lists reads and compiles the lists that policies name. Lists of the same content are compiled once, even if several
+// policies use them or the rules are built again. The policies are divided into groups, one for each namespace. Groups
+// are resolved concurrently, so that a list that takes long to compile delays only its own namespace.
 type Lists struct {
 	metrics *Metrics
 
-	// sharded is held while a list of several ConfigMaps is read.
+	// sharded is held while a list that is divided among several ConfigMaps is read.
 	sharded sync.Mutex
 
 	mu       sync.Mutex
-	groups   map[string]map[listKey]*resolvedList
-	compiled map[string]*rules.List // by digest
+	groups   map[string]map[listKey]*resolvedList // the lists in use, by the name of the group
+	compiled map[string]*rules.List               // by digest
 }
 
-// listKey is a reference to a list.
+// listKey identifies a list: the name of its ConfigMap, or of the first of several, and the key in it.
 type listKey struct {
 	types.NamespacedName
 	key string
 }
 
-// resolvedList is the result of resolving a reference. It is immutable.
+// resolvedList is what was read for a listKey: a compiled list, or why there is none. It is immutable.
 type resolvedList struct {
-	// objects are the versions of the ConfigMaps that were looked at.
+	// objects are the ConfigMaps that were looked at, each in the version that was read; the zero Version for a
+	// ConfigMap that does not exist.
 	objects map[types.NamespacedName]Version
-	list    *rules.List // nil if the list is missing
-	// text is the size in bytes, and lines the number of lines. With overBudget they may cover only a part of the list.
+	list    *rules.List // nil if the list counts as missing
+	// text is the size of the list in bytes, and lines its number of lines. If overBudget is true, they may cover only
+	// the part of the list that was read.
 	text, lines int64
-	// missing, broken and overBudget are as in rules.ListUse.
+	// missing, broken and overBudget are the fields Missing, Broken and OverBudget of [rules.ListUse].
 	missing    string
 	broken     bool
 	overBudget bool
 }
 
-// NewLists returns a Lists without groups. metrics may be nil.
+// NewLists returns a Lists. metrics may be nil.
 func NewLists(metrics *Metrics) *Lists {
 	return &Lists{metrics: metrics, groups: map[string]map[listKey]*resolvedList{}, compiled: map[string]*rules.List{}}
 }
 
-// Resolve returns the policies of a group, in the given order, with the lists that they name. It reads and compiles a
-// list again only if one of its ConfigMaps has changed, and forgets lists that the group no longer uses. It fails if a
-// ConfigMap cannot be read, which is not the same as a missing list, and keeps the earlier state; an ErrChanged goes
-// away once the watch has caught up. A group may be resolved by only one goroutine at a time.
+// Resolve returns the policies of a group, in the given order, with the compiled lists that they name. It reads and
+// compiles a list again only if one of its ConfigMaps has changed, and forgets lists that the group no longer uses. A
+// ConfigMap that does not exist is not an error: its list is missing. Resolve fails if a ConfigMap cannot be read, or
+// with [ErrChanged] until the watch has delivered the stored version. It then keeps the lists of the earlier call. Only
+// one goroutine may resolve a group at a time.
 //
-// The lists are charged to the namespace's memory account in the order of their names. A list for which too little
-// memory is left counts as missing.
+// Resolve charges the lists to the memory account of the namespace, in the order of their names. A list for which too
+// little memory is left counts as missing.
 func (l *Lists) Resolve(
 	ctx context.Context, group string, from ConfigMaps, account *budget.Account, policies []rules.Policy,
 ) ([]rules.Policy, error) {
@@ -102,7 +107,7 @@ func (l *Lists) Resolve(
 	for i := range resolved {
 		policy := &resolved[i]
 		for _, uses := range []*[]rules.ListUse{&policy.Allow.Lists, &policy.Deny.Lists} {
-			*uses = slices.Clone(*uses) // the policy is shared with later builds
+			*uses = slices.Clone(*uses) // the caller uses the same policies again for later builds
 			for j := range *uses {
 				use := &(*uses)[j]
 				list := found[keyOf(policy, use)]
@@ -118,7 +123,7 @@ func keyOf(policy *rules.Policy, use *rules.ListUse) listKey {
 	return listKey{types.NamespacedName{Namespace: policy.Namespace, Name: use.Name}, use.Key}
 }
 
-// namedBy returns the lists that policies name, without duplicates, sorted by name.
+// namedBy returns the lists that policies name, without duplicates, sorted.
 func namedBy(policies []rules.Policy) []listKey {
 	named := map[listKey]bool{}
 	for i := range policies {
@@ -133,8 +138,8 @@ func namedBy(policies []rules.Policy) []listKey {
 	})
 }
 
-// resolveList resolves a reference, and refuses a list for which the account has too little memory left. before is the
-// previous result; nil if there is none.
+// resolveList reads and compiles a list, and charges it to account. If account has too little memory left, the result
+// is without the list. before is the previous result for this key, or nil; it is reused if no ConfigMap has changed.
 func (l *Lists) resolveList(
 	ctx context.Context, key listKey, from ConfigMaps, account *budget.Account, before *resolvedList,
 ) (*resolvedList, error) {
@@ -188,24 +193,25 @@ func (l *Lists) resolveList(
 	return found, nil
 }
 
-// refused returns a copy without the list, which is over the budget.
+// refused returns a copy without the list, for a list that is over the budget of its namespace.
 func (f *resolvedList) refused(why string) *resolvedList {
 	return &resolvedList{objects: f.objects, text: f.text, lines: f.lines, missing: why, broken: true, overBudget: true}
 }
 
-// listReader is the listconfigmap.Sink that compiles one list, and stops once the list does not fit into the
-// namespace's memory account.
+// listReader is the [listconfigmap.Sink] that compiles one list. It stops as soon as the memory account of the
+// namespace has too little left for the list.
 type listReader struct {
 	lists       *Lists
 	account     *budget.Account
-	known       *rules.List // the compiled list with the announced digest; nil if there is none
-	builder     *rules.ListBuilder
-	text, lines int64 // read so far: bytes and lines
-	exclusive   bool  // holds lists.sharded
+	known       *rules.List        // the list with the digest in the index, if it is compiled already; otherwise nil
+	builder     *rules.ListBuilder // compiles the list; nil if known is set
+	text, lines int64              // bytes and lines that were read so far
+	exclusive   bool               // this reader holds lists.sharded
 }
 
-// Begin refuses a list whose announced size does not fit. Only one list of several ConfigMaps is read at a time, to
-// bound memory.
+// Begin starts a list. A list that is divided among several ConfigMaps has an index with its digest and its size in
+// bytes; for any other list size is negative. Begin returns false if account has less memory left than size. Divided
+// lists can be large. Only one of them is read at a time, so that the text of only one is in memory.
 func (r *listReader) Begin(digest string, size int64) bool {
 	if size >= 0 {
 		if r.account.Check(size, 0) != "" {
@@ -224,7 +230,8 @@ func (r *listReader) Begin(digest string, size int64) bool {
 	return true
 }
 
-// Add adds a text to the compiled list, unless the list is compiled already. It returns false if the list does not fit.
+// Add compiles the next part of the text, unless the list is compiled already. It returns false if account has too
+// little memory left for the list.
 func (r *listReader) Add(text []byte) bool {
 	r.text += int64(len(text))
 	r.lines += int64(bytes.Count(text, []byte{'\n'}))
@@ -237,7 +244,8 @@ func (r *listReader) Add(text []byte) bool {
 	return true
 }
 
-// finish returns the compiled list, and shares it with other groups.
+// finish returns the compiled list. If another namespace has compiled the same content, it returns that list, so that
+// both share its memory.
 func (r *listReader) finish() *rules.List {
 	if r.known != nil {
 		return r.known
@@ -253,13 +261,14 @@ func (r *listReader) finish() *rules.List {
 	return list
 }
 
+// end lets another listReader read a list that is divided among several ConfigMaps.
 func (r *listReader) end() {
 	if r.exclusive {
 		r.lists.sharded.Unlock()
 	}
 }
 
-// isCurrent reports whether the ConfigMaps that were looked at are unchanged.
+// isCurrent reports whether the ConfigMaps of a list still have the versions that were read.
 func (f *resolvedList) isCurrent(from ConfigMaps) bool {
 	for name, version := range f.objects {
 		if from.Version(name) != version {
@@ -269,8 +278,8 @@ func (f *resolvedList) isCurrent(from ConfigMaps) bool {
 	return true
 }
 
-// replace sets the lists of a group, and drops compiled lists that no group uses. A snapshot in force keeps its own
-// lists.
+// replace sets the lists of a group, and drops compiled lists that no group uses any more. A snapshot in force keeps
+// the lists that it uses, dropped ones included.
 func (l *Lists) replace(group string, found map[listKey]*resolvedList) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -295,7 +304,7 @@ func (l *Lists) replace(group string, found map[listKey]*resolvedList) {
 	l.metrics.listsInUse(len(inUse), entries)
 }
 
-// Forget drops a group and the lists that only it used.
+// Forget drops a group, and the compiled lists that only this group used.
 func (l *Lists) Forget(group string) {
 	l.replace(group, nil)
 	l.mu.Lock()

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Results of a build of the rules.
+// The values of the label result.
 const (
 	buildPublished  = "published"
 	buildListFailed = "list_failed"
@@ -15,19 +15,26 @@ const (
 
 // Metrics are the metrics of builds, lists and memory budgets:
 //
-//	registration_policy_rules_builds_total{result}         builds of the rules: published, list_failed (API server),
-//	                                                       read_failed (directory)
-//	registration_policy_rules_build_duration_seconds       time to assemble and publish
-//	registration_policy_rules_published_timestamp_seconds  when the rules in force were published, Unix time
-//	registration_policy_rules_stale                        1 while the last read of the policies failed and earlier rules
-//	                                                       stay in force
-//	registration_policy_rejected_parts                     parts of policies that are not in force
-//	registration_policy_lists                              different lists that policies use
-//	registration_policy_list_entries                       entries of these lists together
-//	registration_policy_list_compilations_total            lists compiled
-//	registration_policy_namespace_memory_bytes{watched_namespace}        memory that its policies and the lists that they name
-//	                                                       need, refused ones included
-//	registration_policy_namespace_memory_limit_bytes{watched_namespace}  what --namespace-limits gives it; absent without a limit
+//	registration_policy_rules_builds_total{result}
+//	    Builds of the rules: published, list_failed (an API server could not be read), read_failed (a directory).
+//	registration_policy_rules_build_duration_seconds
+//	    Time to assemble and publish the rules.
+//	registration_policy_rules_published_timestamp_seconds
+//	    When the rules in force were published, in Unix time.
+//	registration_policy_rules_stale
+//	    1 while the last read of the policies failed and earlier rules stay in force.
+//	registration_policy_rejected_parts
+//	    Parts of policies that are not in force.
+//	registration_policy_lists
+//	    Different lists that policies use.
+//	registration_policy_list_entries
+//	    Entries of these lists together.
+//	registration_policy_list_compilations_total
+//	    Lists compiled.
+//	registration_policy_namespace_memory_bytes{watched_namespace}
+//	    Memory that the policies of a namespace and their lists need, refused ones included.
+//	registration_policy_namespace_memory_limit_bytes{watched_namespace}
+//	    Memory that --namespace-limits gives the namespace; absent without a limit.
 type Metrics struct {
 	builds        *prometheus.CounterVec
 	buildDuration prometheus.Histogram
@@ -41,7 +48,7 @@ type Metrics struct {
 	limits        *prometheus.GaugeVec
 }
 
-// NewMetrics registers the metrics. It panics if they are registered already, as the prometheus package does.
+// NewMetrics registers the metrics. It panics if registerer already has them.
 func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	const namespace = "registration_policy"
 	gauge := func(name, help string) prometheus.Gauge {
@@ -77,7 +84,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	return m
 }
 
-// published counts a publication. A nil Metrics counts nothing.
+// published counts a successful build. A nil Metrics counts nothing.
 func (m *Metrics) published(rejections int, took time.Duration) {
 	if m == nil {
 		return
@@ -100,13 +107,15 @@ func (m *Metrics) failed(result string) {
 	m.stale.Set(1)
 }
 
-// ReadSucceeded notes that the last read of a policy directory succeeded, even if the rules did not change.
+// ReadSucceeded resets registration_policy_rules_stale after a successful read of a policy directory. It is needed for
+// a read that changes no rules, after which nothing is published.
 func (m *Metrics) ReadSucceeded() { m.stale.Set(0) }
 
+// storedInForce records that a stored snapshot came into force, of which so many parts are not in force.
 func (m *Metrics) storedInForce(rejections int) { m.rejected.Set(float64(rejections)) }
 
-// Budget sets how many bytes of memory a namespace needs and may take; a limit of 0 is none. A nil Metrics does
-// nothing.
+// Budget sets how many bytes of memory a namespace needs, and how many it may take. A limit of 0 means that there is no
+// limit. A nil Metrics does nothing.
 func (m *Metrics) Budget(namespace string, wanted, limit int64) {
 	if m == nil {
 		return
@@ -124,6 +133,7 @@ func (m *Metrics) listCompiled() {
 	}
 }
 
+// listsInUse sets how many different lists policies use, and how many entries they have. A nil Metrics does nothing.
 func (m *Metrics) listsInUse(lists, entries int) {
 	if m != nil {
 		m.lists.Set(float64(lists))

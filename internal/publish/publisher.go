@@ -11,63 +11,67 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// BoundFunc limits a policy to the scope of its namespace. outside are the parts that are outside of the scope. ok is
-// false if nothing of the policy is within.
+// BoundFunc limits a policy to the scope of its namespace: the calls that the policies of the namespace may decide, see
+// policyobject.Scopes. within is the limited policy, and outside are the parts of the policy that are outside of the
+// scope. ok is false if the policy applies to no call in the scope; the publisher then does not compile the policy.
 type BoundFunc func(rules.Policy) (within rules.Policy, outside []rules.Rejection, ok bool)
 
-// Keeper stores the rules in force for a later start. The publisher calls its methods one at a time.
+// Keeper stores the rules in force for a later start, as storedsnapshot.Keeper does. The publisher calls its methods
+// one at a time.
 type Keeper interface {
-	// Invalidate removes the stored rules unless they have this digest. It is called before other rules come into
-	// force.
+	// Invalidate removes the stored rules unless they have this digest. The publisher calls it before the rules with
+	// this digest come into force. Otherwise a restart could bring back the rules that were stored before.
 	Invalidate(digest string)
-	// Save stores the policies in force, with their lists and the resourceVersion of each namespace up to which they
-	// are current. It is called after they have come into force.
+	// Save stores the policies in force with their lists. synced maps each namespace to the resourceVersion up to which
+	// its policies are current. The publisher calls Save after the policies have come into force.
 	Save(digest string, synced map[string]string, policies []*Policy)
-	// Deactivate is called when rules from the API server are in force.
+	// Deactivate tells the keeper that the rules in force are not those that it has read from its file. The publisher
+	// calls it after each publication of rules from the API server.
 	Deactivate()
 }
 
 // Options configure a Publisher.
 type Options struct {
-	// Namespaces are published together. It is empty if [Publisher.PublishAll] is used.
+	// Namespaces are the watched namespaces. Nothing is published before each of them was read or is known to be
+	// unreadable. Leave Namespaces empty to use [Publisher.PublishAll].
 	Namespaces []string
-	// Bound limits policies to the scope of their namespace; nil: no limits.
+	// Bound limits policies to the scope of their namespace. nil means that no namespace has a scope.
 	Bound BoundFunc
-	// Store receives the snapshots.
+	// Store receives each snapshot that comes into force.
 	Store *rules.Store
 	// Metrics may be nil.
 	Metrics *Metrics
-	// Logger gets a line when the rules in force change, and one for each policy that is not understood.
+	// Logger gets a line for each change of the rules in force, and for each compiled policy that is not understood.
 	Logger logr.Logger
 }
 
-// Publisher puts the rules of all namespaces in force in one snapshot. All methods may be called concurrently, but only
-// one at a time for the same namespace.
+// Publisher puts the policies of all namespaces in force together, as one snapshot. All methods may be called
+// concurrently, but only one at a time for the same namespace.
 type Publisher struct {
 	options Options
 
-	mu     sync.Mutex       // held during publications
-	keeper Keeper           // may be nil
-	parts  map[string]*part // by namespace; nil while the namespace was neither read nor found unreadable
-	// snapshot is in force, built from parts; nil before the first.
-	snapshot   *rules.Snapshot
-	unreadable map[string]bool
-	inForce    InForce
-	changed    chan struct{}
+	keeper Keeper // may be nil
+
+	mu         sync.Mutex       // held during each publication
+	parts      map[string]*part // by namespace; nil for a namespace that was neither read nor found unreadable
+	snapshot   *rules.Snapshot  // the snapshot in force that was built from parts; nil before the first
+	unreadable map[string]bool  // the namespaces that cannot be read now
+	inForce    InForce          // describes the snapshot in force, which may also be a stored one
+	changed    chan struct{}    // closed when inForce changes
 }
 
-// part is the contribution of one namespace to the snapshot.
+// part is what one namespace contributes to the snapshot.
 type part struct {
 	build Build
-	// unreadable: the namespace was never read, so the calls in its scope are denied.
+	// unreadable means that the namespace was never read. build then denies the calls in the scope of the namespace.
 	unreadable bool
 }
 
-// Build is the result of building one namespace.
+// Build is what was built from the objects of one namespace.
 type Build struct {
 	// Policies are the compiled policies of the namespace.
 	Policies []*Policy
-	// Synced is the resourceVersion up to which they are current.
+	// Synced is the resourceVersion up to which the policies contain all changes of policies and lists.
 	Synced string
 }
 
@@ -75,24 +79,23 @@ type Build struct {
 type Policy struct {
 	// Written is the policy as its author wrote it, with the lists that it names.
 	Written rules.Policy
-	// Refused says why the policies of the namespace are over its budget; this Policy then replaces all of them. "" if
-	// they fit.
+	// Refused is "" except in the result of [Publisher.RefuseNamespace]: there it says by how much the policies of the
+	// namespace are over its memory budget. This Policy then replaces all of them.
 	Refused string
-	// Compiled is the part within the scope of the namespace; nil if nothing is.
+	// Compiled is the policy as limited to the scope of the namespace; nil if it applies to no call in the scope.
 	Compiled *rules.Compiled
-	// Rejections are the parts that are not in force, those outside of the scope first.
+	// Rejections are the parts of the policy that are not in force. Those outside of the scope come first.
 	Rejections []rules.Rejection
 }
 
-// InForce describes the rules in force. The zero value means that there are none yet.
+// InForce describes the rules in force. In the zero value no rules are in force yet.
 type InForce struct {
 	// Digest is the digest of the snapshot.
 	Digest string
-	// Synced maps each namespace that was read to the resourceVersion up to which its rules are current. It must not be
-	// changed.
+	// Synced maps each namespace that was read to the resourceVersion up to which its rules are current. The caller
+	// must not change the map.
 	Synced map[string]string
-	// Unreadable are the namespaces that the API server does not let this replica read now, sorted. Their last known
-	// rules stay in force.
+	// Unreadable are the namespaces that this replica cannot read now, sorted. Their last known rules stay in force.
 	Unreadable []string
 }
 
@@ -105,10 +108,11 @@ func New(options Options) *Publisher {
 	return p
 }
 
-// SetKeeper sets where the rules in force are stored. Call it before the first publication.
+// SetKeeper sets the keeper that stores the rules in force. Call it before the first publication; without it, no rules
+// are stored.
 func (p *Publisher) SetKeeper(keeper Keeper) { p.keeper = keeper }
 
-// Compile compiles a policy with its lists, within the scope of its namespace.
+// Compile compiles a policy, which must have its compiled lists, as limited to the scope of its namespace.
 func (p *Publisher) Compile(policy rules.Policy) *Policy {
 	compiled := &Policy{Written: policy}
 	if policy.NotUnderstood != "" {
@@ -125,8 +129,8 @@ func (p *Publisher) Compile(policy rules.Policy) *Policy {
 	return compiled
 }
 
-// Publish puts the policies of a namespace in force. Until every namespace was read or is known to be unreadable, it
-// only stores them for the first snapshot.
+// Publish puts the policies of a namespace in force. Until each watched namespace was read or is known to be
+// unreadable, it only remembers the policies for the first snapshot.
 func (p *Publisher) Publish(namespace string, build Build) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,7 +138,8 @@ func (p *Publisher) Publish(namespace string, build Build) {
 	p.publish()
 }
 
-// Advance notes that the rules of a namespace are current up to a later version, since none of its objects has changed.
+// Advance records that the rules of a namespace are current up to a later resourceVersion. Use it if no object of the
+// namespace has changed up to that version, so that nothing must be built.
 func (p *Publisher) Advance(namespace, synced string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,7 +151,8 @@ func (p *Publisher) Advance(namespace, synced string) {
 	}
 }
 
-// SetReadable notes that a namespace can be read again. Publish then brings its policies.
+// SetReadable records that a namespace can be read again. It does not change the rules: call [Publisher.Publish] once
+// the policies of the namespace are read.
 func (p *Publisher) SetReadable(namespace string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,9 +162,10 @@ func (p *Publisher) SetReadable(namespace string) {
 	}
 }
 
-// SetUnreadable notes that a namespace cannot be read. Its last known rules stay in force. If it was never read and has
-// a bound, the calls in its scope are denied, and other calls are decided once another namespace was read. Without a
-// bound that would deny every call, so nothing is published until the namespace is read.
+// SetUnreadable records that a namespace cannot be read, and why. Its last known rules stay in force. If the namespace
+// was never read and has a scope, the calls in the scope are denied; other calls are decided as soon as another
+// namespace was read. If it was never read and has no scope, nothing is published until it is read: its unknown
+// policies may apply to every call, so every call would have to be denied.
 func (p *Publisher) SetUnreadable(namespace, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,21 +187,22 @@ func (p *Publisher) SetUnreadable(namespace, why string) {
 	p.publish()
 }
 
-// RefuseNamespace returns the policy that replaces all policies of a namespace that are over its budget: it denies the
-// calls in its scope.
+// RefuseNamespace returns the compiled policy that replaces all policies of a namespace whose policies need more memory
+// than its budget. The returned policy denies all calls in the scope of the namespace. why has the figures.
 func (p *Publisher) RefuseNamespace(namespace, why string) *Policy {
 	refused := p.Compile(DenyNamespace(namespace, why))
 	refused.Refused = why
 	return refused
 }
 
-// DenyNamespace returns the policy that replaces all policies of a namespace that are not in force: it denies the calls
-// in its scope. Its name, *, cannot be the name of an object.
+// DenyNamespace returns the policy that stands for all policies of a namespace that cannot be in force, and says why.
+// Once limited to the scope of the namespace, it denies all calls there. It has the name "*", which no object can have.
 func DenyNamespace(namespace, why string) rules.Policy {
 	return rules.Policy{PolicyName: rules.PolicyName{Namespace: namespace, Name: "*"}, NotUnderstood: why}
 }
 
-// Pending returns the namespaces for which the first rules wait, sorted. It is empty once rules are in force.
+// Pending returns the namespaces that must be read before the first rules can be published, sorted. It is empty after
+// the first publication.
 func (p *Publisher) Pending() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -208,7 +216,7 @@ func (p *Publisher) Pending() []string {
 	return pending
 }
 
-// HasRead reports whether a namespace was read, so that its last known rules are in force.
+// HasRead reports whether a namespace was read since the start.
 func (p *Publisher) HasRead(namespace string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -216,7 +224,8 @@ func (p *Publisher) HasRead(namespace string) bool {
 	return known != nil && !known.unreadable
 }
 
-// PublishAll replaces all policies in force with these, which have their lists, and returns the rejected parts.
+// PublishAll replaces all policies in force, and returns the parts that are not in force, sorted by policy. The
+// policies must have their compiled lists.
 func (p *Publisher) PublishAll(policies []rules.Policy) []rules.Rejection {
 	build := Build{}
 	var rejections []rules.Rejection
@@ -230,9 +239,9 @@ func (p *Publisher) PublishAll(policies []rules.Policy) []rules.Rejection {
 	return rejections
 }
 
-// publish assembles and publishes the rules once every namespace was read or found unreadable, and at least one was
-// read. If none can be read, the API server may still be starting, and a stored snapshot must not be replaced by a
-// denial of everything. The caller holds the lock.
+// publish publishes the snapshot of all parts, unless a namespace was neither read nor found unreadable, or no
+// namespace was read at all. In the last case the API server may still be starting, and publishing would replace a
+// stored snapshot with rules that deny everything. The caller holds the lock.
 func (p *Publisher) publish() {
 	began := time.Now()
 	var compiled []*rules.Compiled
@@ -265,7 +274,7 @@ func (p *Publisher) publish() {
 	p.options.Store.Publish(p.snapshot)
 	p.updateInForce()
 	if p.keeper != nil {
-		if complete { // after a later start, a namespace that was never read would look empty
+		if complete { // otherwise, after a restart, a namespace that was never read would look like one without policies
 			p.keeper.Save(digest, p.inForce.Synced, policies)
 		}
 		p.keeper.Deactivate()
@@ -277,7 +286,7 @@ func (p *Publisher) publish() {
 	p.options.Logger.Info("Rules published", "digest", digest, "policies", len(compiled), "rejections", rejections)
 }
 
-// updateInForce sets inForce from the snapshot and the contribution of each namespace. The caller holds the lock.
+// updateInForce sets inForce to what snapshot and parts say. The caller holds the lock.
 func (p *Publisher) updateInForce() {
 	now := InForce{Digest: p.snapshot.Digest(), Synced: map[string]string{}}
 	for namespace, known := range p.parts {
@@ -288,7 +297,8 @@ func (p *Publisher) updateInForce() {
 	p.setInForce(now)
 }
 
-// setInForce sets what is in force, and closes the channel of InForce if it changed. The caller holds the lock.
+// setInForce sets inForce. If inForce changes, it closes the channel that [Publisher.InForce] returned. The caller
+// holds the lock.
 func (p *Publisher) setInForce(now InForce) {
 	now.Unreadable = slices.Sorted(maps.Keys(p.unreadable))
 	if now.Digest == p.inForce.Digest && maps.Equal(now.Synced, p.inForce.Synced) && slices.Equal(now.Unreadable, p.inForce.Unreadable) {
@@ -299,15 +309,15 @@ func (p *Publisher) setInForce(now InForce) {
 	p.changed = make(chan struct{})
 }
 
-// InForce returns what is in force, and a channel that is closed when that changes.
+// InForce returns what is in force, and a channel that is closed at the next change of it.
 func (p *Publisher) InForce() (InForce, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.inForce, p.changed
 }
 
-// PublishIfNone puts a stored snapshot in force unless another is, and reports whether it did. It calls before just
-// before the snapshot comes into force.
+// PublishIfNone puts a stored snapshot in force, unless rules built from the API server's objects are in force, and
+// reports whether it did. It calls the function before just before the snapshot comes into force.
 func (p *Publisher) PublishIfNone(stored *rules.Snapshot, synced map[string]string, rejections int, before func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -323,8 +333,8 @@ func (p *Publisher) PublishIfNone(stored *rules.Snapshot, synced map[string]stri
 	return true
 }
 
-// Assemble returns the snapshot of policies, which have their lists, within their scopes, and the rejected parts. It
-// does not publish the snapshot.
+// Assemble returns the snapshot of policies as limited by their scopes, and the parts of the policies that would not be
+// in force. It does not publish the snapshot. The policies must have their compiled lists.
 func (p *Publisher) Assemble(policies []rules.Policy) (*rules.Snapshot, []rules.Rejection) {
 	var compiled []*rules.Compiled
 	var rejections []rules.Rejection

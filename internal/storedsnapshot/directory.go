@@ -9,10 +9,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"registrationpolicy.dev/operator/internal/snapshotfile"
 )
 
 const (
-	// fileName is the name of the file. It is written as temporaryName, and renamed once it is on the disk.
+	// fileName is the name of the file. A new file is written as temporaryName, and renamed to fileName once all of it
+	// is on the disk. So a crash leaves the old file or the new one, never a part of one.
 	fileName      = "snapshot"
 	temporaryName = "snapshot.new"
 	// mode lets only the owner read and write the file.
@@ -21,17 +24,20 @@ const (
 	othersWrite = 0o022
 )
 
-// ErrSuperseded means that a snapshot was not stored because a later one is in force.
+// ErrSuperseded means that a snapshot was not written, because a later snapshot is in force.
 var ErrSuperseded = errors.New("a later snapshot is in force")
 
-// Directory stores the snapshot of one replica. Its methods may be called concurrently. Two Directories must not share
-// a path: each would overwrite and remove the file of the other.
+// Directory stores the snapshot of one replica in a file. Its methods may be called concurrently. Two Directories must
+// not share a path: each would overwrite and remove the file of the other.
+//
+// Each change of the rules in force starts a new epoch: the number of changes since the start. A write belongs to the
+// epoch in which it started, and fails in a later one. So a slow write cannot bring back rules that were replaced.
 type Directory struct {
 	path  string
-	epoch atomic.Uint64
+	epoch atomic.Uint64 // the current epoch
 
 	mu        sync.Mutex // held while the file is renamed or removed
-	fileEpoch uint64     // the epoch of the file, if this Directory wrote it
+	fileEpoch uint64     // the epoch whose rules the file holds; 0 if this Directory has written none
 }
 
 // OpenDirectory returns the directory at path, which must exist.
@@ -52,20 +58,21 @@ func (d *Directory) Path() string { return filepath.Join(d.path, fileName) }
 func (d *Directory) temporary() string { return filepath.Join(d.path, temporaryName) }
 
 // Check reads the file, compares its checksum, and returns its header, or nil if there is no file. The error is a
-// [RefusedError].
-func (d *Directory) Check() (header *Header, err error) {
+// [snapshotfile.RefusedError].
+func (d *Directory) Check() (header *snapshotfile.Header, err error) {
 	err = d.withFile(func(file io.Reader, size int64) (err error) {
-		header, err = decodeHeader(file, size)
+		header, err = snapshotfile.DecodeHeader(file, size)
 		return err
 	})
 	return header, err
 }
 
-// Read returns the snapshot in the file, or nil if there is no file. The error is a [RefusedError], or
-// errNoLongerNeeded as soon as needed returns false.
-func (d *Directory) Read(needed func() bool) (snapshot *Snapshot, err error) {
+// Read returns the snapshot in the file, or nil if there is no file. The error is a [snapshotfile.RefusedError]. Before
+// each part of the file Read calls needed; if needed returns false, Read stops with an error that wraps
+// errNoLongerNeeded.
+func (d *Directory) Read(needed func() bool) (snapshot *snapshotfile.Snapshot, err error) {
 	err = d.withFile(func(file io.Reader, size int64) (err error) {
-		snapshot, err = decode(cancelableReader{file, needed}, size)
+		snapshot, err = snapshotfile.Decode(cancelableReader{file, needed}, size)
 		return err
 	})
 	return snapshot, err
@@ -100,20 +107,21 @@ func (r cancelableReader) Read(buf []byte) (int, error) {
 	return r.file.Read(buf)
 }
 
-// open opens the file and returns its size. It fails unless it is a regular file that only this user can write.
+// open opens the file and returns its size in bytes. It refuses anything but a regular file that belongs to this user
+// and that only this user can write.
 func (d *Directory) open() (_ *os.File, size int64, err error) {
-	found, err := os.Lstat(d.Path()) // first, because opening a pipe can block for ever
+	found, err := os.Lstat(d.Path()) // before opening, because opening a named pipe can block for ever
 	if err != nil {
 		return nil, 0, unreadable(err)
 	}
 	if !found.Mode().IsRegular() {
-		return nil, 0, refused(CauseNotOurs, "not a regular file: %s", found.Mode().Type())
+		return nil, 0, snapshotfile.Refusef(snapshotfile.CauseNotOurs, "not a regular file: %s", found.Mode().Type())
 	}
 	file, err := os.OpenFile(d.Path(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, 0, unreadable(err)
 	}
-	if found, err = file.Stat(); err != nil { // of the opened file: the path may have been replaced
+	if found, err = file.Stat(); err != nil { // again, because another file may have taken the path since Lstat
 		err = unreadable(err)
 	} else {
 		err = checkFile(found)
@@ -128,41 +136,42 @@ func checkFile(found fs.FileInfo) error {
 	owner, _ := found.Sys().(*syscall.Stat_t)
 	switch {
 	case !found.Mode().IsRegular():
-		return refused(CauseNotOurs, "not a regular file: %s", found.Mode().Type())
+		return snapshotfile.Refusef(snapshotfile.CauseNotOurs, "not a regular file: %s", found.Mode().Type())
 	case owner == nil || int(owner.Uid) != os.Geteuid():
-		return refused(CauseNotOurs, "owned by another user")
+		return snapshotfile.Refusef(snapshotfile.CauseNotOurs, "owned by another user")
 	case found.Mode().Perm()&othersWrite != 0:
-		return refused(CauseNotOurs, "its mode %#o lets others write it", found.Mode().Perm())
-	case found.Size() > maxFile:
-		return refused(CauseTooBig, "over %d MiB", maxFile>>20)
+		return snapshotfile.Refusef(snapshotfile.CauseNotOurs, "its mode %#o lets others write it", found.Mode().Perm())
+	case found.Size() > snapshotfile.MaxSize:
+		return snapshotfile.Refusef(snapshotfile.CauseTooBig, "over %d MiB", snapshotfile.MaxSize>>20)
 	}
 	return nil
 }
 
-// unreadable returns a [RefusedError], except for a missing file: that is not a refusal.
+// unreadable returns a [snapshotfile.RefusedError] for an error of opening the file. It returns [fs.ErrNotExist]
+// unchanged, because a replica without a file has nothing to refuse.
 func unreadable(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return refused(CauseUnreadable, "%v", err)
+	return snapshotfile.Unreadable(err)
 }
 
-// Supersede starts a new epoch and returns it. From then on a Write of an earlier epoch fails, even if it has already
-// started. Supersede does not wait for the disk.
+// Supersede starts a new epoch and returns it. From then on each [Directory.Write] of an earlier epoch fails, even one
+// that has already started. Supersede does not wait for the disk.
 func (d *Directory) Supersede() (epoch uint64) { return d.epoch.Add(1) }
 
 // Epoch returns the current epoch.
 func (d *Directory) Epoch() uint64 { return d.epoch.Load() }
 
-// Remove removes the file unless it belongs to the given epoch or a later one, so that no later start reads it: each
-// set of rules has its epoch. Call it before later rules come into force. If the file cannot be removed, Remove
+// Remove removes the file if its epoch is before the given one. Call Remove before the rules of that epoch come into
+// force. Otherwise a restart could bring back the older rules in the file. If the file cannot be removed, Remove
 // overwrites it. It fails only if the old file may still be readable.
 //
-// A power failure can undo the removal until the next Write has started.
+// A power failure can undo the removal until the next [Directory.Write] has started.
 func (d *Directory) Remove(epoch uint64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.fileEpoch >= epoch { // the disk was slow, and a later file has been written since
+	if d.fileEpoch >= epoch { // the disk was slow, and the newer file has already been written
 		return nil
 	}
 	err := os.Remove(d.Path())
@@ -175,8 +184,8 @@ func (d *Directory) Remove(epoch uint64) error {
 	return nil
 }
 
-// overwrite empties the file or zeroes its first bytes, so that it is refused. A writable file can be in a read-only
-// directory.
+// overwrite empties the file or zeroes its first bytes, so that a later start refuses it. This works even in a
+// read-only directory, in which no file can be removed.
 func (d *Directory) overwrite() error {
 	file, err := os.OpenFile(d.Path(), os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -184,20 +193,20 @@ func (d *Directory) overwrite() error {
 	}
 	err = file.Truncate(0)
 	if err != nil {
-		_, err = file.WriteAt(make([]byte, preamble), 0)
+		_, err = file.WriteAt(make([]byte, snapshotfile.MagicSize), 0)
 	}
 	return errors.Join(err, file.Close())
 }
 
-// Write replaces the file atomically. It returns ErrSuperseded if epoch is no longer the current one. After Write has
-// returned without an error, the file survives a power failure.
-func (d *Directory) Write(s *Snapshot, epoch uint64) error {
+// Write replaces the file atomically. It returns [ErrSuperseded] if a later epoch has started. After Write has returned
+// without an error, the file survives a power failure.
+func (d *Directory) Write(s *snapshotfile.Snapshot, epoch uint64) error {
 	err := errors.Join(d.sync(), d.writeTemporary(s))
 	if err == nil {
 		err = d.rename(epoch)
 	}
 	if err != nil {
-		_ = os.Remove(d.temporary()) // it takes up space
+		_ = os.Remove(d.temporary()) // a leftover file takes up space
 		return err
 	}
 	return d.sync()
@@ -216,8 +225,8 @@ func (d *Directory) rename(epoch uint64) error {
 	return nil
 }
 
-func (d *Directory) writeTemporary(s *Snapshot) error {
-	// An earlier process may have been killed while it wrote.
+func (d *Directory) writeTemporary(s *snapshotfile.Snapshot) error {
+	// A process that was killed during a write leaves the temporary file behind.
 	if err := os.Remove(d.temporary()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -225,14 +234,15 @@ func (d *Directory) writeTemporary(s *Snapshot) error {
 	if err != nil {
 		return err
 	}
-	err = s.encode(file)
+	err = s.Encode(file)
 	if err == nil {
 		err = file.Sync()
 	}
 	return errors.Join(err, file.Close())
 }
 
-// sync returns after renames and removals are on the disk, if the file system supports that.
+// sync writes earlier renames and removals in the directory to the disk. It does nothing on a file system that cannot
+// sync a directory.
 func (d *Directory) sync() error {
 	directory, err := os.Open(d.path)
 	if err != nil {

@@ -1,6 +1,5 @@
-// Package storedsnapshot stores the rules in force in a file, so that an operator can start while the API server does
-// not answer. The file holds the policies as applied and their lists as compiled. It is used completely or not at all.
-// Only its owner may read it, because policies and lists contain addresses.
+// Package storedsnapshot keeps the rules in force in a file, and puts them in force at a start at which the API server
+// does not answer. Package snapshotfile is the format of the file.
 //
-// The digest in the file detects damage, not forgery: a process of the same user can write a valid file.
+// Only the owner of the file may read it, because policies and lists contain addresses.
 package storedsnapshot

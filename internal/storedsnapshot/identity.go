@@ -9,8 +9,9 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// ClusterIdentity returns the hexadecimal SHA-256 of the address of the API server and of its CA bundle. It makes no
-// request, because the API server may be unreachable. It fails only if the CA file cannot be read.
+// ClusterIdentity returns a hexadecimal SHA-256 that identifies an API server by its address and its CA bundle, for
+// [snapshotfile.Binding]. It sends no request, because the API server may be unreachable. It fails only if the CA file
+// cannot be read.
 func ClusterIdentity(config *rest.Config) (string, error) {
 	bundle := config.CAData
 	if len(bundle) == 0 && config.CAFile != "" {

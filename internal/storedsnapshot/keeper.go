@@ -10,73 +10,74 @@ import (
 
 	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/snapshotfile"
 	"registrationpolicy.dev/operator/rules"
 )
 
 const (
-	// checkInterval is the time between two checks whether the API server is silent.
+	// checkInterval is the time between two calls of [ResponseMonitor.Silent].
 	checkInterval = 100 * time.Millisecond
-	// removeTimeout is how long new rules wait for the disk to remove the old file.
+	// removeTimeout is how long new rules wait for the removal of the old file. Then they come into force anyway.
 	removeTimeout = time.Second
-	// writeRetryInterval is the time between attempts to write a file.
+	// writeRetryInterval is the time from a failed write to the next attempt.
 	writeRetryInterval = 30 * time.Second
 )
 
 var errDiskHangs = errors.New("the disk does not respond")
 
-// Keeper stores the rules in force in a directory. If the API server does not answer at a start, it reads the file and
-// publishes its rules.
+// Keeper stores the rules in force in a directory. If the API server does not answer at a start, Keeper reads the file
+// and publishes the rules in it.
 //
-// The old file is removed before new rules come into force, and the new file is written afterwards, atomically. So even
-// if the write fails, no start brings back rules that this replica has replaced. New rules do not wait for the new
-// file.
+// The publisher calls [Keeper.Invalidate] before new rules come into force, which removes the old file, and
+// [Keeper.Save] afterwards. [Keeper.Run] then writes the new file. So new rules do not wait for the new file, and even
+// if writing it fails, no restart brings back rules that this replica has replaced.
 type Keeper struct {
 	directory *Directory
 	remove    func(epoch uint64) error // directory.Remove, replaced in tests
-	binding   Binding
+	binding   snapshotfile.Binding
 	publisher *publish.Publisher
 	responses *ResponseMonitor
 	metrics   *Metrics
 	logger    logr.Logger
 	removing  chan struct{} // a semaphore for one removal at a time
-	wake      chan struct{} // has an element when there is a new pending write
+	wake      chan struct{} // has an element when Run must do a new pending write
 
 	mu         sync.Mutex
 	digest     string        // of the rules in the file, or in the pending write; "" if unknown
-	restorable bool          // the start found a file, and no rules are in force
-	inForce    *time.Time    // the time at which the stored snapshot in force was written; nil without one
-	pending    *pendingWrite // nil if there is none
+	restorable bool          // New found a good file, and no rules have come into force since
+	inForce    *time.Time    // when the stored snapshot in force was written; nil if the rules in force are not stored ones
+	pending    *pendingWrite // nil if there is nothing to write
 
 	writeFailing bool // the last write failed; used by Run only
 }
 
-// pendingWrite is the snapshot to be written next.
+// pendingWrite is the snapshot to be written next. Its fields are the parameters of [Keeper.Save].
 type pendingWrite struct {
 	policies []*publish.Policy
 	synced   map[string]string
 	digest   string
-	epoch    uint64
-	since    time.Time
+	epoch    uint64    // the epoch of the [Directory] at the call of Save
+	since    time.Time // the time of the call of Save
 }
 
 // Options are the parameters of a Keeper. All are required.
 type Options struct {
 	// Directory is the path of the directory, which must exist.
 	Directory string
-	// Binding is written to the file. A file with another Binding is refused.
-	Binding Binding
-	// Publisher publishes the rules. It must not have published any yet.
+	// Binding is the configuration of this operator. It is written to the file; a file with another one is refused.
+	Binding snapshotfile.Binding
+	// Publisher publishes the rules. It must not have published rules yet.
 	Publisher *publish.Publisher
 	// Responses tells whether the API server answers.
 	Responses *ResponseMonitor
-	// Metrics counts faults.
+	// Metrics count faults, and show whether a stored snapshot is in force.
 	Metrics *Metrics
 	// Logger gets a line for each fault, and when a stored snapshot comes into force or is replaced.
 	Logger logr.Logger
 }
 
-// New returns a Keeper for the rules of a publisher. The caller must call Run. New checks an existing file. It fails
-// only if the directory is unusable; a refused file is logged.
+// New returns a Keeper for the rules of a publisher. The caller must then call [Keeper.Run]. New checks the file, if
+// there is one, and logs a refused file. New fails only if the directory is unusable.
 func New(o Options) (*Keeper, error) {
 	directory, err := OpenDirectory(o.Directory)
 	if err != nil {
@@ -101,10 +102,10 @@ func New(o Options) (*Keeper, error) {
 	return k, nil
 }
 
-// refuse logs and counts a refused file. The file stays until new rules come into force.
+// refuse logs and counts a refused file. The file stays until [Keeper.Invalidate] removes it.
 func (k *Keeper) refuse(err error) {
-	cause := CauseUnreadable
-	if refusal, ok := errors.AsType[*RefusedError](err); ok {
+	cause := snapshotfile.CauseUnreadable
+	if refusal, ok := errors.AsType[*snapshotfile.RefusedError](err); ok {
 		cause = refusal.Cause
 	}
 	k.fault(faultRefused)
@@ -122,8 +123,8 @@ func (k *Keeper) InForce() (written time.Time, _ bool) {
 	return *k.inForce, true
 }
 
-// Run publishes the stored snapshot if the API server is silent before any rules are in force. It writes the latest
-// rules in force to the file. When ctx ends it finishes a pending write and returns.
+// Run publishes the stored snapshot if the API server does not answer and no rules are in force yet. After each change
+// it writes the rules in force to the file. When ctx ends, Run does a pending write and returns.
 func (k *Keeper) Run(ctx context.Context) {
 	k.responses.start()
 	look := time.NewTicker(checkInterval)
@@ -160,9 +161,9 @@ func (k *Keeper) canRestore() bool {
 	return k.restorable
 }
 
-// restore reads the file and publishes its rules. It stops if the API server answers in the meantime: the current rules
-// then arrive soon, and two versions of large lists would need too much memory. If the API server becomes silent again,
-// Run calls restore again.
+// restore reads the file and publishes the rules in it. It stops as soon as the API server answers: the current rules
+// then arrive soon, and two versions of large lists in memory could exceed its limit. If the API server stops answering
+// again, Run calls restore again.
 func (k *Keeper) restore(ctx context.Context) {
 	needed := func() bool { return ctx.Err() == nil && k.canRestore() && k.responses.Silent() }
 	file, err := k.directory.Read(needed)
@@ -172,7 +173,7 @@ func (k *Keeper) restore(ctx context.Context) {
 	if file != nil {
 		err = file.Check(k.binding)
 	}
-	if file == nil && err == nil { // removed, because other rules come into force
+	if file == nil && err == nil { // Invalidate has removed the file, because other rules come into force
 		return
 	}
 	var snapshot *rules.Snapshot
@@ -180,12 +181,13 @@ func (k *Keeper) restore(ctx context.Context) {
 	if err == nil {
 		snapshot, rejections = k.publisher.Assemble(file.Policies)
 		if got := snapshot.Digest(); got != file.Digest {
-			err = refused(CauseOtherRules, "its policies compile to digest %s, but it was written for %s", got, file.Digest)
+			err = snapshotfile.Refusef(snapshotfile.CauseOtherRules,
+				"its policies compile to digest %s, but it was written for %s", got, file.Digest)
 		}
 	}
 	if err != nil {
 		k.mu.Lock()
-		restorable := k.restorable // false if other rules came into force in the meantime: the file may be theirs
+		restorable := k.restorable // if false, other rules have come into force, and the file that was read may hold them
 		if restorable {
 			k.digest, k.restorable = "", false
 		}
@@ -200,8 +202,8 @@ func (k *Keeper) restore(ctx context.Context) {
 	}
 }
 
-// write does the pending write, if there is one. It returns false if the write must be tried again. Only the first of
-// several failures in a row is logged.
+// write writes the pending snapshot to the file, if there is one. It returns false if the caller must try again. It
+// logs only the first of several failures in a row.
 func (k *Keeper) write() bool {
 	k.mu.Lock()
 	pending := k.pending
@@ -209,13 +211,15 @@ func (k *Keeper) write() bool {
 	if pending == nil {
 		return true
 	}
-	file := &Snapshot{Header: Header{Binding: k.binding, Written: pending.since, Digest: pending.digest, Synced: pending.synced}}
+	file := &snapshotfile.Snapshot{Header: snapshotfile.Header{
+		Binding: k.binding, Written: pending.since, Digest: pending.digest, Synced: pending.synced,
+	}}
 	for _, policy := range pending.policies {
 		file.Policies = append(file.Policies, policy.Written)
 	}
 	err := k.directory.Write(file, pending.epoch)
 	switch {
-	case errors.Is(err, ErrSuperseded): // Save of the later snapshot wakes Run
+	case errors.Is(err, ErrSuperseded): // the call of Save for the later rules makes Run write those
 	case err != nil:
 		k.fault(faultWriteFailed)
 		if !k.writeFailing {
@@ -237,8 +241,8 @@ func (k *Keeper) write() bool {
 	return true
 }
 
-// publish publishes the snapshot of the file, unless other rules are in force.
-func (k *Keeper) publish(header *Header, snapshot *rules.Snapshot, rejections int) {
+// publish puts the snapshot of the file in force, unless other rules are in force already.
+func (k *Keeper) publish(header *snapshotfile.Header, snapshot *rules.Snapshot, rejections int) {
 	written := header.Written
 	if !k.publisher.PublishIfNone(snapshot, header.Synced, rejections, func() {
 		k.mu.Lock()
@@ -253,8 +257,8 @@ func (k *Keeper) publish(header *Header, snapshot *rules.Snapshot, rejections in
 		"written", written, "age", time.Since(written).Round(time.Second).String())
 }
 
-// Invalidate removes the file, unless its rules have this digest. The publisher calls it under its lock, before the
-// rules with this digest come into force.
+// Invalidate removes the file, unless the rules in it have this digest. The publisher calls Invalidate under its lock,
+// before the rules with this digest come into force.
 func (k *Keeper) Invalidate(digest string) {
 	k.mu.Lock()
 	same := k.digest == digest
@@ -272,8 +276,8 @@ func (k *Keeper) Invalidate(digest string) {
 	}
 }
 
-// removeFile waits for the disk at most removeTimeout, so that a disk that hangs does not delay new rules. The removal
-// continues in the background.
+// removeFile calls [Directory.Remove], and waits for it at most removeTimeout: new rules must not wait for a disk that
+// hangs. After the timeout the removal continues in the background.
 func (k *Keeper) removeFile(epoch uint64) error {
 	select {
 	case k.removing <- struct{}{}:
@@ -283,7 +287,8 @@ func (k *Keeper) removeFile(epoch uint64) error {
 	removed := make(chan error, 1)
 	go func() {
 		err := k.remove(epoch)
-		<-k.removing // before the result is sent, because the next removal may start at once
+		// Free removing before sending the result, because its receiver may call removeFile again at once.
+		<-k.removing
 		removed <- err
 	}()
 	timeout := time.NewTimer(removeTimeout)
@@ -296,8 +301,8 @@ func (k *Keeper) removeFile(epoch uint64) error {
 	}
 }
 
-// Save makes Run write the policies of the rules in force. The publisher calls it under its lock, after the rules have
-// come into force.
+// Save makes [Keeper.Run] write these policies to the file, unless the file already has rules with this digest. The
+// publisher calls Save under its lock, after the policies have come into force.
 func (k *Keeper) Save(digest string, synced map[string]string, policies []*publish.Policy) {
 	k.mu.Lock()
 	same := k.digest == digest
@@ -315,7 +320,8 @@ func (k *Keeper) Save(digest string, synced map[string]string, policies []*publi
 	}
 }
 
-// Deactivate records that the rules in force are not stored ones. The publisher calls it under its lock.
+// Deactivate records that the rules in force come from the API server, not from the file. The publisher calls it under
+// its lock.
 func (k *Keeper) Deactivate() {
 	k.mu.Lock()
 	stored := k.inForce

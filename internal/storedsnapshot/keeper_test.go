@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/snapshotfile"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -58,7 +59,8 @@ func startReplica(t *testing.T, dir string) *replica {
 	logger := logr.FromSlogHandler(slog.NewTextHandler(r.log, nil))
 	var err error
 	r.Keeper, err = New(Options{
-		Directory: dir, Binding: Binding{Version: "v1"}, Responses: r.responses, Metrics: NewMetrics(prometheus.NewRegistry()), Logger: logger,
+		Directory: dir, Binding: snapshotfile.Binding{Version: "v1"}, Responses: r.responses,
+		Metrics: NewMetrics(prometheus.NewRegistry()), Logger: logger,
 		Publisher: publish.New(publish.Options{
 			Namespaces: []string{"own"}, Store: r.store, Metrics: publish.NewMetrics(prometheus.NewRegistry()), Logger: logger,
 		}),
@@ -127,7 +129,7 @@ func (r *replica) wantAnswer(t *testing.T, domain, want string) {
 }
 
 // stored returns what the file says of itself, nil if there is none.
-func (r *replica) stored(t *testing.T) *Header {
+func (r *replica) stored(t *testing.T) *snapshotfile.Header {
 	t.Helper()
 	header, err := r.directory.Check()
 	if err != nil {

@@ -15,8 +15,9 @@ const (
 
 // Metrics are the metrics of stored snapshots:
 //
-//	registration_policy_stored_snapshot                      1 while answering from a stored snapshot
-//	registration_policy_stored_snapshot_timestamp_seconds    Unix time at which it was written; 0 without one in force
+//	registration_policy_stored_snapshot                      1 while a stored snapshot is in force
+//	registration_policy_stored_snapshot_timestamp_seconds    Unix time at which that snapshot was written; 0 if none is
+//	                                                         in force
 //	registration_policy_stored_snapshot_faults_total{fault}  refused (at the start), write_failed, remove_failed
 type Metrics struct {
 	inUse   prometheus.Gauge
@@ -24,7 +25,7 @@ type Metrics struct {
 	faults  *prometheus.CounterVec
 }
 
-// NewMetrics registers the metrics. It panics if they are registered already, as the prometheus package does.
+// NewMetrics registers the metrics. It panics if registerer already has them.
 func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	const namespace, subsystem = "registration_policy", "stored_snapshot"
 	m := &Metrics{
@@ -46,7 +47,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	return m
 }
 
-// activated records that a stored snapshot of that time came into force.
+// activated records that a stored snapshot came into force, and when it was written.
 func (m *Metrics) activated(written time.Time) {
 	m.inUse.Set(1)
 	m.written.Set(float64(written.UnixMilli()) / float64(time.Second/time.Millisecond))

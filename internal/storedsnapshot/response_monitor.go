@@ -13,29 +13,31 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// silentAfter is how long an API server may send nothing before it counts as silent. A healthy one sends the first byte
-// within milliseconds, and an overloaded one keeps sending slowly.
+// silentAfter is how long an API server may send nothing before it counts as silent. A healthy API server sends the
+// first byte of a response within milliseconds, and an overloaded one keeps sending slowly.
 const silentAfter = 2 * time.Second
 
-// ResponseMonitor watches the requests that read policies and lists. It tells an API server that does not answer from a
-// slow one.
+// ResponseMonitor watches the requests that read policies and their lists. It distinguishes an API server that does not
+// answer from a slow one.
 //
-// An API server is silent if a read has been pending for silentAfter and no successful response to any read has brought
-// a byte in that time. Errors, refusals and refused connections do not count as bytes. Without a pending read it is not
-// silent, because compiling what it sent can take long. A watch is not pending once its first list is complete.
+// An API server is silent if a read has been pending for silentAfter, and no successful response to any read has
+// brought a byte in that time. Error responses and refused connections bring no byte in this sense. If no read is
+// pending, the API server is not silent: the replica may still be compiling what it has received. A watch that starts
+// with a list is pending until that list is complete; any other watch is never pending.
 type ResponseMonitor struct {
 	mu       sync.Mutex
-	lastByte time.Time            // arrival of the last byte of a successful response
-	pending  map[string]time.Time // start of each incomplete read, by path; "" is the first read before it is sent
+	lastByte time.Time            // when a successful response last brought a byte
+	pending  map[string]time.Time // start of each pending read, by URL path; "" stands for the first read until it is sent
 	stopped  bool
 }
 
-// NewResponseMonitor returns a monitor that has seen no request.
+// NewResponseMonitor returns a monitor. [ResponseMonitor.Instrument] connects it to the clients of the API server.
 func NewResponseMonitor() *ResponseMonitor {
 	return &ResponseMonitor{pending: map[string]time.Time{}}
 }
 
-// start makes the first read pending from now on, even before it is sent.
+// start makes the first read pending from now on. Otherwise the API server would not count as silent while a client
+// does not get as far as sending a read.
 func (m *ResponseMonitor) start() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -44,8 +46,8 @@ func (m *ResponseMonitor) start() {
 	}
 }
 
-// Instrument makes the monitor see the requests of all clients that are later built from config. It disables
-// compression, because the bytes of a slow compressed response become visible late.
+// Instrument makes the monitor watch the requests of all clients that are later built from config. It disables
+// compression: a decompressor holds bytes back, so that a slow response could look like silence.
 func (m *ResponseMonitor) Instrument(config *rest.Config) {
 	config.DisableCompression = true
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &monitoredTransport{next, m} })
@@ -73,7 +75,7 @@ func (m *ResponseMonitor) Silent() bool {
 	return false
 }
 
-// requested records that a read is sent, or sent again.
+// requested records that a read is sent. A read that is sent again after a failure stays pending since its first time.
 func (m *ResponseMonitor) requested(path string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -93,14 +95,14 @@ func (m *ResponseMonitor) received() {
 	m.lastByte = time.Now()
 }
 
-// completed records that a read is complete, or that the object does not exist.
+// completed records that a read is no longer pending.
 func (m *ResponseMonitor) completed(path string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.pending, path)
 }
 
-// monitoredTransport reports each read of policies or lists to a monitor.
+// monitoredTransport is an [http.RoundTripper] that reports each read of policies or lists to a [ResponseMonitor].
 type monitoredTransport struct {
 	http.RoundTripper
 
@@ -135,15 +137,15 @@ func (t *monitoredTransport) RoundTrip(request *http.Request) (*http.Response, e
 // readRequest is a request that reads policies or lists.
 type readRequest struct {
 	path        string
-	isGet       bool // of a single object
+	isGet       bool // reads a single object
 	isWatch     bool
 	streamsList bool // a watch that starts with a list (sendInitialEvents)
 }
 
-// parseRead returns what a request reads; false if that is not policies or ConfigMaps.
+// parseRead returns what a request reads, and false if the request does not read policies or ConfigMaps.
 func parseRead(request *http.Request) (readRequest, bool) {
 	_, name, _ := strings.Cut(request.URL.Path, "/namespaces/")
-	parts := strings.Split(name, "/") // namespace, resource and perhaps an object
+	parts := strings.Split(name, "/") // namespace, resource, and in a get the name of the object
 	if request.Method != http.MethodGet || len(parts) < 2 || parts[1] != "registrationpolicies" && parts[1] != "configmaps" {
 		return readRequest{}, false
 	}
@@ -154,16 +156,17 @@ func parseRead(request *http.Request) (readRequest, bool) {
 	}, true
 }
 
-// monitoredBody reports the bytes and the end of a successful response.
+// monitoredBody is the body of a successful response. It reports each arrival of bytes, and the end of the read, to a
+// [ResponseMonitor].
 type monitoredBody struct {
 	io.ReadCloser
 
 	monitor *ResponseMonitor
 	read    readRequest
-	tail    []byte // the last bytes of a streamed list, because listEnd can be split between two reads
+	tail    []byte // the last bytes of a streamed list, because listEnd can be split between two calls of Read
 }
 
-// listEnd is in the event at the end of a streamed list.
+// listEnd is the annotation of the bookmark event that ends a streamed list (Kubernetes, "Streaming lists").
 const listEnd = metav1.InitialEventsAnnotationKey
 
 // Read implements [io.Reader].

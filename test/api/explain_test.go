@@ -7,8 +7,8 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
 
-// kubectl explain is the API's reference in a terminal: it wraps each paragraph itself, and adds the description of items to that of the
-// field that holds them.
+// kubectl explain shows the API's reference in a terminal. It wraps each paragraph itself, so a paragraph must be one
+// line. It adds the description of list items to that of the list, so items must have none.
 func TestKubectlExplainReadsAsAReference(t *testing.T) {
 	for _, version := range definition.Spec.Versions {
 		checkDescriptions(t, version.Name, version.Schema.OpenAPIV3Schema)

@@ -8,7 +8,8 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 )
 
-// Each limit: the object at it is admitted, the object one over it is refused, and the error names the field.
+// For each limit, an object at the limit is admitted. An object that is one over it is refused, with an error that
+// names the field.
 func TestLimits(t *testing.T) {
 	type spec = v1alpha1.RegistrationPolicySpec
 	label := strings.Repeat("a", 63)
@@ -158,7 +159,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// The rules' cost is bounded per object: the largest policy that the limits admit must fit, or a limit is a lie.
+// The API server limits the total cost of an object's CEL rules. The largest policy that the documented limits allow
+// must stay below that. Otherwise it could not be stored.
 func TestTheLargestPolicyFitsTheRulesBudget(t *testing.T) {
 	const entries = 1000
 	largest := policy("largest", "acme.com")
@@ -198,7 +200,7 @@ func numbered[T ~string](n int, format string) []T {
 func domain(n int) string {
 	const label = "abcdefghi."
 	name := strings.Repeat(label, n/len(label)+1)[:n]
-	return name[:n-1] + "x" // not a dot
+	return name[:n-1] + "x" // so that it does not end in a dot
 }
 
 func value[T string | bool | int | int64 | float64 | []string](t *testing.T, v T) v1alpha1.JSONValue {

@@ -14,8 +14,8 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 )
 
-// Two field managers each keep a list of their own in both fields: neither takes away the other's, and what one no longer applies
-// goes without the other's.
+// Two field managers (server-side apply) each apply one list in both fields. Neither removes the other's list. A list
+// that its manager no longer applies is removed alone.
 func TestListsAreSharedByFieldManagers(t *testing.T) {
 	list := func(name, configMap string) map[string]any {
 		reference := map[string]any{"configMap": map[string]any{"name": configMap}}
@@ -46,7 +46,7 @@ func TestListsAreSharedByFieldManagers(t *testing.T) {
 	}
 	same := func(lists ...string) [2][]string { return [2][]string{lists, lists} }
 
-	if err := apply("first", list("", "customers")); err != nil { // as it is written where there is one list
+	if err := apply("first", list("", "customers")); err != nil { // without a name, as for a single list
 		t.Fatal(err)
 	}
 	removeAtEnd(t, policy("shared"))
@@ -73,7 +73,7 @@ func TestListsAreSharedByFieldManagers(t *testing.T) {
 	}
 }
 
-// The operator has few conditions now; a member of the API that grows must have room.
+// The operator sets fewer conditions. The limit must leave room for those of later versions.
 func TestSixteenConditionsFit(t *testing.T) {
 	object := policy("conditions", "acme.com")
 	if err := create(t, kube, object); err != nil {

@@ -27,7 +27,7 @@ func TestTheDefaultModeIsVisibleInTheStoredObject(t *testing.T) {
 
 func TestAFreshPolicySaysThatNoOperatorHasLookedAtIt(t *testing.T) {
 	object := readObject(t, "testdata/good/allow-one-domain.yaml")
-	// Nobody but the operator says anything in status.
+	// A client cannot set status together with spec.
 	if err := unstructured.SetNestedField(object.Object, int64(7), "status", "observedGeneration"); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,8 @@ func TestAFreshPolicySaysThatNoOperatorHasLookedAtIt(t *testing.T) {
 	}
 }
 
-// A client that asks for no validation of fields has misspelt ones dropped. What is left must not mean more.
+// For a client that does not ask for field validation, the API server drops misspelt fields. The rest of the policy
+// must not allow more than the author meant.
 func TestDroppedFieldsNeverWiden(t *testing.T) {
 	const head = "apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\n" +
 		"metadata: {name: misspelt}\nspec:\n"

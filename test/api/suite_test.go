@@ -6,74 +6,52 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/config/crd"
+	"registrationpolicy.dev/operator/test/apiserver"
 	"registrationpolicy.dev/operator/test/assets"
 )
 
 const (
-	namespace = "default" // every API server has it
-	root      = "../.."   // of the repository
+	namespace = "default" // exists on every API server
+	root      = "../.."   // the root of the repository
 )
 
 var (
 	definition apiextensionsv1.CustomResourceDefinition
-	// kube refuses unknown fields, as kubectl does; lax drops them, as clients do that ask for nothing.
+	// kube asks the API server to reject unknown fields, as kubectl does. lax does not, so that the API server drops
+	// them.
 	kube, lax client.Client
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	if err := assets.Provide(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	if err := yaml.UnmarshalStrict(crd.RegistrationPolicies, &definition); err != nil {
 		fmt.Fprintln(os.Stderr, "the generated CustomResourceDefinition:", err)
 		return 1
 	}
-	env := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join(root, "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	config, err := env.Start()
+	cluster, err := apiserver.Start(&envtest.Environment{CRDs: []*apiextensionsv1.CustomResourceDefinition{&definition}})
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "starting the API server:", err)
+		fmt.Fprintln(os.Stderr, "start an API server:", err)
 		return 1
 	}
-	defer func() {
-		if err := env.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stopping the API server:", err)
-		}
-	}()
-	config.QPS, config.Burst = -1, 0 // no client-side limit: the tests make hundreds of calls
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	lax, err = client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
+	defer func() { _ = cluster.Env.Stop() }()
+	lax = cluster.Kube
 	kube = client.WithFieldValidation(lax, "Strict")
 	return m.Run()
 }
 
-// The cache of go test knows only of what is read while tests run: without this, a run without an API server, or on
-// another one, would be answered with the result of an earlier run.
+// go test reuses a cached result unless a file or variable changed that a test read. This test reads the directory of
+// the API server's program. Otherwise a run with another API server could get the cached result of an earlier run.
 func TestTheResultDependsOnTheAPIServer(t *testing.T) {
 	if _, err := os.Stat(os.Getenv(assets.Variable)); err != nil {
 		t.Error(err)

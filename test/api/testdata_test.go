@@ -20,7 +20,8 @@ func TestGoodObjectsAreAdmitted(t *testing.T) {
 	}
 }
 
-// Each bad object says in its leading comments what the error must say (want), and of which field (at).
+// Each file in bad begins with comments that say which text the error must contain (want), and which field it must name
+// (at).
 func TestBadObjectsAreRefused(t *testing.T) {
 	var said strings.Builder
 	for _, file := range files(t, "testdata/bad/*.yaml") {
@@ -95,7 +96,7 @@ func files(t *testing.T, pattern string) []string {
 
 func name(file string) string { return strings.TrimSuffix(filepath.Base(file), ".yaml") }
 
-// comment returns what follows "# key: " in the file, "" without it.
+// comment returns the text after "# key: " in a file, or "" if there is none.
 func comment(t *testing.T, file, key string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)

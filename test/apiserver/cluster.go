@@ -3,10 +3,13 @@ package apiserver
 import (
 	"cmp"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -15,15 +18,17 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/config/crd"
 	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/test/assets"
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// Cluster is a kube-apiserver with etcd, without controllers.
+// Cluster is a kube-apiserver with etcd. It runs no controllers of Kubernetes.
 type Cluster struct {
 	// Env runs kube-apiserver and etcd.
 	Env *envtest.Environment
@@ -53,13 +58,43 @@ func Start(env *envtest.Environment) (*Cluster, error) {
 	return &Cluster{Env: env, Config: config, Kube: kube}, nil
 }
 
+// startWithDefinition starts a cluster that has the CustomResourceDefinition.
+func startWithDefinition() (*Cluster, error) {
+	definition := &apiextensionsv1.CustomResourceDefinition{}
+	if err := yaml.UnmarshalStrict(crd.RegistrationPolicies, definition); err != nil {
+		return nil, err
+	}
+	return Start(&envtest.Environment{CRDs: []*apiextensionsv1.CustomResourceDefinition{definition}})
+}
+
+// New starts a cluster for one test. It has the CustomResourceDefinition, and is stopped at the end of the test.
+func New(t testing.TB) *Cluster {
+	t.Helper()
+	cluster, err := startWithDefinition()
+	if err != nil {
+		t.Fatalf("start an API server: %v", err)
+	}
+	t.Cleanup(func() { _ = cluster.Env.Stop() })
+	return cluster
+}
+
+// Kubeconfig writes a kubeconfig with the rights of an administrator, and returns its path.
+func (c *Cluster) Kubeconfig(t testing.TB) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, c.Env.KubeConfig, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // Scheme returns a scheme with the types of Kubernetes and of this operator.
 func Scheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	return scheme, cmp.Or(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
 }
 
-// DirectClient returns a client without a cache and without API discovery.
+// DirectClient returns a client that reads from the API server without a cache, and that does not need API discovery.
 func DirectClient(t *testing.T, config *rest.Config) client.Client {
 	t.Helper()
 	scheme, err := Scheme()
@@ -73,8 +108,8 @@ func DirectClient(t *testing.T, config *rest.Config) client.Client {
 	return direct
 }
 
-// Namespace creates a namespace for one test. It is not deleted, because its Events and conditions are searched for
-// local parts at the end.
+// Namespace creates a namespace for one test. It is not deleted, so that a check after all tests can search its Events
+// and conditions for local parts of addresses.
 func (c *Cluster) Namespace(t *testing.T) string {
 	t.Helper()
 	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
@@ -84,7 +119,7 @@ func (c *Cluster) Namespace(t *testing.T) string {
 	return object.Name
 }
 
-// Apply applies a policy with a spec in YAML.
+// Apply applies a policy with a spec in YAML, see [fixture.Policy].
 func (c *Cluster) Apply(t *testing.T, namespace, name, spec string) {
 	t.Helper()
 	c.ApplyObject(t, fixture.Policy(t, namespace, name, spec))
@@ -124,11 +159,11 @@ func (c *Cluster) Stored(t *testing.T, namespace, name string) *unstructured.Uns
 type Endpoint struct {
 	// Name is the name of the pod.
 	Name string
-	// Serving is the condition serving of the endpoint. nil leaves it out.
+	// Serving is the condition serving of the endpoint. nil means that the endpoint does not have the condition.
 	Serving *bool
 }
 
-// Endpoints creates or updates the EndpointSlice of a Service, in place of the EndpointSlice controller.
+// Endpoints creates or updates the EndpointSlice of a Service, as the EndpointSlice controller would.
 func (c *Cluster) Endpoints(t *testing.T, namespace, service string, endpoints ...Endpoint) {
 	t.Helper()
 	slice := &discoveryv1.EndpointSlice{
@@ -157,7 +192,7 @@ func (c *Cluster) Endpoints(t *testing.T, namespace, service string, endpoints .
 	}
 }
 
-// List returns a ConfigMap with the labels of a list.
+// List returns a ConfigMap with the labels of a list. texts is its data.
 func List(namespace, name string, texts map[string]string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: listconfigmap.Labels()}, Data: texts,

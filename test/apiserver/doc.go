@@ -1,2 +1,2 @@
-// Package apiserver runs a kube-apiserver for tests, with a namespace for each test.
+// Package apiserver runs etcd and kube-apiserver for tests, and has functions to write objects in it.
 package apiserver

@@ -1,4 +1,4 @@
-// Package assets provides the programs of a control plane to tests.
+// Package assets provides kube-apiserver, etcd and kubectl to tests.
 package assets
 
 import (
@@ -14,18 +14,19 @@ import (
 // Variable is the environment variable that names the directory of kube-apiserver, etcd and kubectl. envtest reads it.
 const Variable = "KUBEBUILDER_ASSETS"
 
-// environment is that of the process when it started: a test may set another HOME, in which nothing is cached.
+// environment is the environment at the start of the process. Later, a test may have set another HOME, in which the
+// programs are not cached.
 var environment = os.Environ()
 
-// Provide sets [Variable], unless it is set, to the directory that test/controlplane/provide.sh prints: `go test` of a package needs
-// nothing else. Without a cached directory the script downloads or builds one, which takes minutes.
+// Provide sets [Variable], unless it is set, to the directory that test/controlplane/provide.sh prints. If the programs
+// are not cached, the script downloads or builds them, which takes minutes.
 func Provide() error {
 	if os.Getenv(Variable) != "" {
 		return nil
 	}
 	_, here, _, found := runtime.Caller(0)
 	if !found {
-		return errors.New("the folder of test/controlplane is not known: set " + Variable)
+		return errors.New("the folder test/controlplane cannot be found: set " + Variable)
 	}
 	script := filepath.Join(filepath.Dir(here), "..", "controlplane", "provide.sh")
 	command := exec.Command(script) //nolint:noctx // before any test has a context

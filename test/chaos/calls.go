@@ -5,91 +5,25 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
-	"registrationpolicy.dev/operator/hookserver"
-	"registrationpolicy.dev/operator/hookserver/okta"
 	"registrationpolicy.dev/operator/internal/oktasim"
-	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/history"
+	"registrationpolicy.dev/operator/test/chaos/policies"
 )
 
 const (
 	// oktaTimeout is the time that Okta gives a registration, including its retry.
 	oktaTimeout = 3 * time.Second
-	// oktaSlots is the maximum number of concurrent calls of an Okta org.
+	// oktaSlots is the maximum number of concurrent inline hook calls of an Okta org.
 	oktaSlots = 75
-	// digestHeader is the header with the digest of the rules.
+	// digestHeader is the header of an answer with the digest of the rules that decided it.
 	digestHeader = "X-Registration-Policy-Digest"
-	// replicaHeader is the header in which the proxy writes the replica's address.
+	// replicaHeader is the header of an answer in which the proxy writes the replica's address.
 	replicaHeader = "X-Replica"
 )
-
-// kinds are the different calls of a run, and kindCalls are the same calls as rules decide them.
-var kinds, kindCalls = makeKinds()
-
-func makeKinds() (made []oktasim.Registration, calls []rules.Call) {
-	for _, source := range sources() {
-		for _, domain := range append([]string{"elsewhere.example"}, domains...) {
-			for _, person := range people {
-				address := person + "@" + domain
-				made = append(made,
-					oktasim.Registration{Source: source, Email: address},
-					oktasim.Registration{Source: source, Shape: oktasim.ClassicSignUp, Email: address, Login: person},
-					oktasim.Registration{
-						Source: source, Shape: oktasim.ProgressiveProfile, Login: "jo@alpha.example",
-						Update: map[string]any{"email": address},
-					})
-			}
-		}
-		made = append(made,
-			oktasim.Registration{Source: source, Email: "jo@alpha.example", Login: "jo@beta.example"},
-			oktasim.Registration{Source: source, Email: "not an address"},
-			oktasim.Registration{Source: source, Shape: oktasim.ProgressiveProfile, Update: map[string]any{"city": "Bern"}})
-	}
-	nobody, _ := rules.Compile(nil)
-	options := hookserver.Options{}
-	for _, kind := range made {
-		call, err := kind.Call()
-		if err != nil {
-			panic(err) // impossible for the kinds above
-		}
-		request, err := okta.Decode(call.Body, hookserver.DefaultAddressAttributes())
-		if err != nil {
-			panic(err)
-		}
-		dryRun, err := hookserver.DryRun(&request, nobody, "", options)
-		if err != nil {
-			panic(err)
-		}
-		calls = append(calls, dryRun.Call)
-	}
-	return made, calls
-}
-
-// deciderOf returns a function that decides each kind of call by the policies, and caches the decisions.
-func deciderOf(policies []*rules.Compiled) func(kind int) history.Answer {
-	var snapshot *rules.Snapshot
-	decided := make([]*history.Answer, len(kindCalls))
-	return func(kind int) history.Answer {
-		if decided[kind] == nil {
-			if snapshot == nil {
-				snapshot = rules.Assemble(nil, policies)
-			}
-			decision := snapshot.Decide(kindCalls[kind])
-			decided[kind] = &history.Answer{Allow: decision.Outcome == rules.Allow, Reason: string(decision.Reason)}
-		}
-		return *decided[kind]
-	}
-}
-
-// inScope returns a function that reports whether a kind of call is in a scope. A nil scope contains all calls.
-func inScope(scope []string) func(kind int) bool {
-	return func(kind int) bool { return scope == nil || slices.Contains(scope, kinds[kind].Source) }
-}
 
 // Okta simulates Okta: it calls the hook at a steady rate, and records the results.
 type Okta struct {
@@ -101,7 +35,7 @@ type Okta struct {
 	calls   []history.Call
 	names   map[string]string // interns repeated texts, to save memory
 	retried int
-	behind  time.Duration
+	behind  time.Duration // the longest delay of a call behind its schedule
 }
 
 func newOkta(url string, timeline *fleet.Timeline, rate int) (*Okta, error) {
@@ -136,15 +70,15 @@ func (o *Okta) Run(ctx context.Context) {
 }
 
 func (o *Okta) register(ctx context.Context) {
-	kind := rand.IntN(len(kinds))
-	registration := kinds[kind]
+	kind := rand.IntN(len(policies.Kinds))
+	registration := policies.Kinds[kind]
 	registration.RequestID = fmt.Sprintf("req%016x", rand.Uint64())
 	begin := o.timeline.Now()
 	result, err := o.hook.Register(ctx, registration)
 	end := o.timeline.Now()
 	call := history.Call{
-		// This function itself may be delayed on a busy machine. Both times are therefore bounds: the call was sent at
-		// LastBegin or later, and answered at End or earlier.
+		// This function may be delayed on a busy machine, so both times are bounds: the call was sent at LastBegin or
+		// later, and answered at End or earlier.
 		ID: registration.RequestID, Kind: kind, Begin: begin, LastBegin: begin + result.Latency - result.LastLatency, End: end,
 		Attempts: result.Attempts, Answered: err == nil && result.Outcome != oktasim.Failed,
 		Answer: history.Answer{Allow: result.Outcome == oktasim.Registered}, Pod: result.Header.Get(replicaHeader),

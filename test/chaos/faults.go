@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/test/chaos/fleet"
+	"registrationpolicy.dev/operator/test/chaos/policies"
 	"registrationpolicy.dev/operator/test/chaos/script"
 )
 
@@ -21,14 +22,14 @@ const (
 	// settleWithin is how long the fleet may take to be healthy enough for the next fault, including a restart of the
 	// API server.
 	settleWithin = 90 * time.Second
-	// settled is how long the fleet must have been healthy.
+	// settled is how long the fleet must have been healthy before the next fault.
 	settled = time.Second
 	// pollInterval is the interval between polls of a condition.
 	pollInterval = 200 * time.Millisecond
 	// readyWithin is how long a new pod may take to be ready.
 	readyWithin = 90 * time.Second
-	// One in unfencedEvery replicas has no --fence-after. It answers from its stored snapshot if it starts without the
-	// API server.
+	// One in unfencedEvery replicas has no --fence-after. If such a replica starts without the API server, it answers
+	// from its stored snapshot.
 	unfencedEvery = 3
 	// minReady is minReadySeconds of the Deployment. As in the chart, it equals the drain delay.
 	minReady = drainDelay
@@ -42,7 +43,7 @@ type Faults struct {
 	timeline *fleet.Timeline
 	binaries [2]string
 	tenancy  *Tenancy
-	authors  []*Author
+	authors  []*policies.Author
 	watcher  *Watcher
 	// network is the first three bytes of the pods' addresses.
 	network string
@@ -53,14 +54,14 @@ type Faults struct {
 	mu   sync.Mutex
 	pods []*fleet.Pod // by name
 	// hitTenants are the authors of the namespaces that currently have a fault.
-	hitTenants map[*Author]bool
+	hitTenants map[*policies.Author]bool
 	created    int
 	counts     map[script.Fault]int
 	errors     []string
 	// unsettled counts faults that were skipped because the fleet was not healthy.
 	unsettled int
-	// alone counts restarts of replicas without a fence that had a good stored snapshot and no API server. byStored
-	// counts the replicas that became ready so.
+	// alone counts restarts of replicas without --fence-after that had an undamaged stored snapshot and could not reach
+	// the API server. byStored counts the restarts without the API server after which a replica became ready.
 	alone, byStored int
 	// allPods has every pod of the run, and unfenced the addresses of those without --fence-after.
 	allPods  []*fleet.Pod
@@ -108,7 +109,7 @@ func (f *Faults) all() []*fleet.Pod {
 // calls, because a fleet with faults in all replicas cannot answer.
 func (f *Faults) Replicas(ctx context.Context, steps iter.Seq[script.Step]) {
 	for step := range steps {
-		sleep(ctx, step.Delay)
+		fleet.Sleep(ctx, step.Delay)
 		f.hitting.Lock()
 		if ctx.Err() == nil {
 			f.hitReplica(ctx, step)
@@ -158,12 +159,12 @@ func (f *Faults) fail(format string, arguments ...any) {
 	f.errors = append(f.errors, text)
 }
 
-// settle waits until two replicas other than the target are ready and get calls from the proxy. It returns false if
-// that takes too long.
+// settle waits until two replicas other than the target have been ready and have got calls from the proxy for a moment.
+// It returns false if that takes longer than settleWithin.
 func (f *Faults) settle(ctx context.Context, target *fleet.Pod) bool {
 	const others = 2
 	since := time.Now()
-	for begin := since; ; sleep(ctx, pollInterval) {
+	for begin := since; ; fleet.Sleep(ctx, pollInterval) {
 		well := 0
 		up, err := f.proxy.Up()
 		if err == nil {
@@ -200,21 +201,21 @@ func (f *Faults) hit(ctx context.Context, step script.Step, target *fleet.Pod) e
 		target.RestartInPlace()
 	case script.Freeze:
 		target.Freeze()
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		target.Thaw()
 	case script.FreezeNode:
 		target.SuspendKubelet(true)
 		target.Freeze()
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		target.Thaw()
 		target.SuspendKubelet(false)
 	case script.Cut:
 		target.Line.Cut()
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		target.Line.Restore()
 	case script.Silence:
 		target.Line.Silence()
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		target.Line.Restore()
 	case script.Evict:
 		return f.replace(ctx, target, target.Binary, false)
@@ -240,9 +241,9 @@ func (f *Faults) hit(ctx context.Context, step script.Step, target *fleet.Pod) e
 		if err := target.Volume.Fill(); err != nil {
 			return err
 		}
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		target.Kill() // it restarts with a full disk
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		return target.Volume.Clear()
 	default:
 		return fmt.Errorf("no such fault: %s", step.Fault)
@@ -257,8 +258,8 @@ func (f *Faults) other(pod *fleet.Pod) string {
 	return f.binaries[0]
 }
 
-// replace creates a pod in place of another. With first, as in a rolling update, it waits until the new pod is ready
-// before it deletes the other.
+// replace creates a pod and deletes target. If first is set, it waits until the new pod is ready before it deletes
+// target, as a rolling update does.
 func (f *Faults) replace(ctx context.Context, target *fleet.Pod, binary string, first bool) error {
 	pod, err := f.create(ctx, binary)
 	if err != nil {
@@ -268,7 +269,7 @@ func (f *Faults) replace(ctx context.Context, target *fleet.Pod, binary string, 
 		if err := f.awaitReady(ctx, pod); err != nil {
 			return err
 		}
-		sleep(ctx, minReady)
+		fleet.Sleep(ctx, minReady)
 	}
 	return f.remove(ctx, target)
 }
@@ -281,12 +282,12 @@ func (f *Faults) scale(ctx context.Context, step script.Step, target *fleet.Pod)
 	if err := f.awaitReady(ctx, pod); err != nil {
 		return err
 	}
-	sleep(ctx, step.Duration)
+	fleet.Sleep(ctx, step.Duration)
 	return f.remove(ctx, target)
 }
 
 func (f *Faults) awaitReady(ctx context.Context, pod *fleet.Pod) error {
-	for begin := time.Now(); !pod.Ready(); sleep(ctx, pollInterval) {
+	for begin := time.Now(); !pod.Ready(); fleet.Sleep(ctx, pollInterval) {
 		if time.Since(begin) > readyWithin {
 			return fmt.Errorf("%s is not ready within %s", pod.Name, readyWithin)
 		}
@@ -318,18 +319,18 @@ func (f *Faults) damage(target *fleet.Pod, variant int) error {
 	return err
 }
 
-// restartAlone restarts a container that cannot reach the API server.
+// restartAlone restarts a container while it cannot reach the API server, with its stored snapshot intact or damaged.
 func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fleet.Pod) error {
 	release := target.Hold()
 	target.Line.Cut()
 	target.End()
-	// A replica that has never read one of its namespaces has not stored a snapshot.
+	// stored is 0 if the replica has never read one of its namespaces: it then stores no snapshot.
 	stored, err := target.Volume.Damage(func(content []byte) []byte { return content })
 	if step.Fault == script.CorruptAlone {
 		err = errors.Join(err, f.damage(target, step.Variant))
 	}
 	release()
-	sleep(ctx, step.Duration)
+	fleet.Sleep(ctx, step.Duration)
 	ready := target.Ready()
 	f.timeline.Note("%s, without the API server, is ready: %t", target.Name, ready)
 	f.mu.Lock()
@@ -344,8 +345,8 @@ func (f *Faults) restartAlone(ctx context.Context, step script.Step, target *fle
 	return err
 }
 
-// unfencedOf returns a replica without a fence, or the target if there is none. A fenced replica without the API server
-// does not become ready.
+// unfencedOf returns a replica without --fence-after, or the target if there is none. With the flag, a replica that
+// starts without the API server does not become ready.
 func (f *Faults) unfencedOf(pods []*fleet.Pod, target *fleet.Pod) *fleet.Pod {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -357,9 +358,9 @@ func (f *Faults) unfencedOf(pods []*fleet.Pod, target *fleet.Pod) *fleet.Pod {
 	return target
 }
 
-// awaitLeader waits for a leader. It returns nil if there is none within settleWithin, or ctx ends.
+// awaitLeader waits for a leader. It returns nil if there is none within settleWithin or until ctx ends.
 func (f *Faults) awaitLeader(ctx context.Context) *fleet.Pod {
-	for begin := time.Now(); time.Since(begin) < settleWithin && ctx.Err() == nil; sleep(ctx, pollInterval) {
+	for begin := time.Now(); time.Since(begin) < settleWithin && ctx.Err() == nil; fleet.Sleep(ctx, pollInterval) {
 		if leader := f.leader(ctx, f.all()); leader != nil {
 			return leader
 		}
@@ -371,7 +372,7 @@ func (f *Faults) awaitLeader(ctx context.Context) *fleet.Pod {
 // leader returns the replica whose metrics say that it leads.
 func (f *Faults) leader(ctx context.Context, pods []*fleet.Pod) *fleet.Pod {
 	const leads = "registration_policy_leader 1"
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	for _, pod := range pods {
 		url := fmt.Sprintf("http://%s:%d/metrics", pod.Address, f.settings.Ports.Metrics)
@@ -408,12 +409,4 @@ func (f *Faults) names() []script.Fault {
 	}
 	slices.SortFunc(names, func(a, b script.Fault) int { return cmp.Compare(a, b) })
 	return names
-}
-
-// sleep waits for a time, or until ctx ends.
-func sleep(ctx context.Context, wait time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(wait):
-	}
 }

@@ -1,5 +1,6 @@
 // Command chaos makes faults in a fleet of operators, and checks every answer to Okta and every status against what the
-// product promises. The last line has the numbers of passed and failed checks. If a check failed, it exits with 1.
+// product promises. The last line of its output has the numbers of passed and failed checks. It exits with 1 if a check
+// failed.
 //
 // `make chaos` runs it in the work tree and provides kube-apiserver, etcd (KUBEBUILDER_ASSETS) and haproxy
 // (PROXIES_DIR).

@@ -13,16 +13,20 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/history"
+	"registrationpolicy.dev/operator/test/chaos/policies"
 )
 
 // observeInterval is the interval at which the status of all policies is read.
 const observeInterval = 200 * time.Millisecond
 
+// readTimeout limits a read of the status of all policies, or of a replica's metrics.
+const readTimeout = 3 * time.Second
+
 // readyCondition is the type of the condition for a generation that is in force on every serving replica.
 const readyCondition = "Ready"
 
-// acceptedCondition is the type of the condition for a spec that is completely in force. overBudget is a reason for
-// False.
+// acceptedCondition is the type of the condition for a spec that is completely in force. overBudget is its reason if
+// the policies of the namespace take more than the memory budget.
 const acceptedCondition, overBudget = "Accepted", "OverBudget"
 
 // Watcher repeatedly reads the status of all policies.
@@ -31,7 +35,8 @@ type Watcher struct {
 	timeline *fleet.Timeline
 
 	observations []history.Observation
-	// allReady says that all policies were Ready when last read.
+	// allReady says that at the last read each policy was Ready, or had the reason notAccepted, which waiting does not
+	// change.
 	allReady bool
 
 	mu sync.Mutex
@@ -50,7 +55,6 @@ func (w *Watcher) sawReady(generations []history.Generation) bool {
 	return slices.ContainsFunc(generations, func(g history.Generation) bool { return w.ready[g] })
 }
 
-// sawOverBudget reports whether any of the generations has been observed with the reason OverBudget.
 // sawOverBudget reports whether any of the generations has been observed with the reason OverBudget.
 func (w *Watcher) sawOverBudget(generations []history.Generation) bool {
 	w.mu.Lock()
@@ -72,7 +76,7 @@ func (w *Watcher) Run(ctx context.Context) {
 }
 
 func (w *Watcher) observe(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	asked := w.timeline.Now()
 	var list v1alpha1.RegistrationPolicyList
@@ -83,8 +87,8 @@ func (w *Watcher) observe(ctx context.Context) {
 	w.allReady = len(list.Items) > 0
 	for i := range list.Items {
 		policy := &list.Items[i]
-		if strings.HasPrefix(policy.Name, floodPrefix) {
-			continue // there are hundreds of them, and the other policies show the same
+		if strings.HasPrefix(policy.Name, policies.FloodPrefix) {
+			continue // skip the hundreds of policies of a flood: the other policies of the namespace have the same status
 		}
 		observation := history.Observation{
 			Generation: history.Generation{
@@ -110,5 +114,6 @@ func (w *Watcher) observe(ctx context.Context) {
 	}
 }
 
-// notAccepted is the reason of Ready=False for a policy that is only partly in force.
+// notAccepted is the reason of Ready=False for a policy that is only partly in force, because an entry of its spec was
+// rejected.
 const notAccepted = "NotAccepted"

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/script"
 )
 
@@ -16,7 +17,7 @@ const addedLatency = 150 * time.Millisecond
 // Plane makes faults of the control plane, one at a time, until ctx ends.
 func (f *Faults) Plane(ctx context.Context, steps iter.Seq[script.Step]) {
 	for step := range steps {
-		sleep(ctx, step.Delay)
+		fleet.Sleep(ctx, step.Delay)
 		if ctx.Err() != nil {
 			return
 		}
@@ -43,7 +44,7 @@ func (f *Faults) hitPlane(ctx context.Context, step script.Step) error {
 		if err := program.Signal(syscall.SIGSTOP); err != nil {
 			return err
 		}
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		if err := program.Signal(syscall.SIGCONT); err != nil {
 			return err
 		}
@@ -52,16 +53,16 @@ func (f *Faults) hitPlane(ctx context.Context, step script.Step) error {
 			return err
 		}
 		for program.Running() {
-			sleep(ctx, pollInterval)
+			fleet.Sleep(ctx, pollInterval)
 		}
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		if _, err := program.Start(); err != nil {
 			return err
 		}
 	default:
 		return fmt.Errorf("no such fault: %s", step.Fault)
 	}
-	for begin := time.Now(); !f.plane.Serves(ctx); sleep(ctx, pollInterval) {
+	for begin := time.Now(); !f.plane.Serves(ctx); fleet.Sleep(ctx, pollInterval) {
 		if !f.plane.APIServer.Running() { // kube-apiserver exits if it starts without etcd
 			if _, err := f.plane.APIServer.Start(); err != nil {
 				return err
@@ -74,7 +75,8 @@ func (f *Faults) hitPlane(ctx context.Context, step script.Step) error {
 	return nil
 }
 
-// slow adds latency to connections to the API server. It ends when edits made meanwhile were Ready.
+// slow adds latency between replicas and the API server. It removes the latency when an edit made in that time has
+// become Ready in each namespace.
 func (f *Faults) slow(ctx context.Context, step script.Step) error {
 	pods := f.all()
 	if step.Fault == script.Slow {
@@ -85,6 +87,6 @@ func (f *Faults) slow(ctx context.Context, step script.Step) error {
 		pod.Line.Slow(addedLatency)
 		defer pod.Line.Slow(0)
 	}
-	sleep(ctx, step.Duration)
+	fleet.Sleep(ctx, step.Duration)
 	return f.awaitReadyEdits(ctx, since)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/test/chaos/history"
+	"registrationpolicy.dev/operator/test/chaos/policies"
 	"registrationpolicy.dev/operator/test/chaos/script"
 )
 
@@ -15,9 +16,10 @@ const (
 	maxShown = 5
 	// shownBefore is the length of the timeline that is printed before a violation.
 	shownBefore = 45 * time.Second
-	// requiredAfter is the duration from which a run must have made all required faults.
+	// A run of at least requiredAfter fails unless it has made every fault of [script.Required].
 	requiredAfter = 2 * time.Minute
-	// callsPerStalled: at most one call in so many may be excused by a stall.
+	// At most one call in callsPerStalled may be late or lost because the machine stalled. A run with more such calls
+	// fails, because it shows too little.
 	callsPerStalled = 200
 )
 
@@ -74,12 +76,13 @@ func (c *chaos) report(calm bool) (passed bool, err error) {
 	return failures == 0, nil
 }
 
-// triedStored reports whether a replica without a fence was restarted while it could not reach the API server.
+// triedStored reports whether the run restarted a replica without --fence-after that had a stored snapshot and could
+// not reach the API server.
 func (c *chaos) triedStored() bool {
 	return c.faults.counts[script.RestartAlone] > 0 && c.faults.alone > 0
 }
 
-func (c *chaos) summary(h *history.History, versions *Versions, found *history.Report) {
+func (c *chaos) summary(h *history.History, versions *policies.Versions, found *history.Report) {
 	var worst time.Duration
 	var end history.Moment
 	for i := range h.Calls {
@@ -100,11 +103,11 @@ func (c *chaos) summary(h *history.History, versions *Versions, found *history.R
 		c.faults.unsettled, len(c.faults.allPods), c.faults.byStored)
 	doubts, generations := 0, 0
 	for _, author := range c.authors {
-		doubts += author.doubts
-		generations += len(author.stored)
+		doubts += author.Doubts()
+		generations += author.Generations()
 	}
 	fmt.Fprintf(c.out, "%d versions of the rules, %d of them mixtures of newer and older states; %d writes with a lost response; "+
-		"the oldest rules of an answer were superseded %s before, of an unfenced replica %s\n", len(h.Versions), versions.mixed, doubts,
+		"the oldest rules of an answer were superseded %s before, of an unfenced replica %s\n", len(h.Versions), versions.Mixed, doubts,
 		found.Stalest.Round(time.Millisecond), found.StalestUnfenced.Round(time.Millisecond))
 	var stood time.Duration
 	for _, stall := range h.Stalls {

@@ -13,32 +13,37 @@ import (
 
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/history"
+	"registrationpolicy.dev/operator/test/chaos/policies"
 	"registrationpolicy.dev/operator/test/chaos/script"
 )
 
 const (
 	credential = "Basic Y2hhb3M6YS1zZWNyZXQtb2YtdGhlLXRlc3Q="
-	// fenceAfter is the --fence-after of most replicas. A replica without it answers by its last rules for as long as
-	// it is cut off.
+	// fenceAfter is the --fence-after of most replicas: they refuse calls after so long without the API server. A
+	// replica without the flag keeps answering by its last rules for as long as it cannot reach the API server.
 	fenceAfter = script.FenceAfter
-	// staleness is the maximum age of the rules of a fenced replica: they include everything that was stored at the
-	// time of its last proof, which is at most --fence-after old.
+	// staleness is the maximum age of the rules by which a replica with --fence-after answers: at most that long ago,
+	// it had everything that the API server had stored.
 	staleness = fenceAfter
-	// reconnection is the time from a reachable API server to current rules: an informer waits up to 30 s plus jitter
-	// of up to 30 s between two attempts. The rest is for the build.
+	// reconnection is the longest time from an API server that is reachable again to rules that are current. An
+	// informer waits for up to 30 s plus a jitter of up to 30 s between two attempts. The remaining 3 s are for
+	// compiling the rules.
 	reconnection = time.Minute + 3*time.Second
-	// unfencedStaleness is the maximum age of the rules of a replica without --fence-after.
+	// unfencedStaleness is the same as staleness for a replica without --fence-after: its longest time without the API
+	// server, and the time to catch up after that.
 	unfencedStaleness = script.LongestCut + outage + reconnection
-	// readableAgainWithin is how long a replica may take to find out that a namespace is readable again. It tries every
-	// few seconds.
+	// readableAgainWithin is how long a replica may take to find out that its rights in a namespace were restored. It
+	// tries every few seconds.
 	readableAgainWithin = 10 * time.Second
-	// outage is how long a fault of the API server may last at the same time, including its start on a busy machine.
+	// outage is the longest fault of etcd or the API server, including its start on a busy machine. It may follow
+	// directly on the longest cut of a single replica.
 	outage = 30 * time.Second
-	// drainDelay is half of the chart's, because the simulated controllers update endpoints within half a second.
+	// drainDelay is the --drain-delay of all replicas. Half of the chart's is enough, because the simulated controllers
+	// update endpoints within half a second.
 	drainDelay = 5 * time.Second
 	// grace is the termination grace period of a pod: drain delay, shutdown timeout and a margin.
 	grace = 15 * time.Second
-	// snapshotBytes is the size of a volume for a snapshot.
+	// snapshotBytes is the size of the volume for the stored snapshot of a replica (--snapshot-dir).
 	snapshotBytes = 1 << 20
 	// calmWithin is how long the fleet may take after the last fault until every policy is Ready.
 	calmWithin = 2 * time.Minute
@@ -53,11 +58,11 @@ type options struct {
 	replicas, rate int
 	keep           string
 	only           []script.Fault
-	checks         bool // of the proxy
+	checks         bool // the proxy makes health checks
 	out            io.Writer
 }
 
-// chaos is a run.
+// chaos has the parts of one run.
 type chaos struct {
 	options
 	dir      string
@@ -67,13 +72,13 @@ type chaos struct {
 	proxy         *fleet.Proxy
 	endpoints     *fleet.Endpoints
 	faults        *Faults
-	authors       []*Author
+	authors       []*policies.Author
 	okta          *Okta
 	watcher       *Watcher
 	stallDetector *stallDetector
 }
 
-// run makes a run, prints its report, and reports whether all checks passed.
+// run runs a fleet with faults, prints the report, and reports whether all checks passed.
 func run(ctx context.Context, o options) (passed bool, err error) {
 	fmt.Fprintf(o.out, "chaos: seed %d, %s, %d replicas, %d calls a second, fence after %s, rules at most %s old, or %s unfenced\n",
 		o.seed, o.duration, o.replicas, o.rate, fenceAfter, staleness, unfencedStaleness)
@@ -120,7 +125,8 @@ func run(ctx context.Context, o options) (passed bool, err error) {
 	return c.report(calm)
 }
 
-// start starts everything, and returns when the fleet is ready.
+// start starts the control plane, the proxy and the replicas, and stores the first policies and lists. It returns when
+// the fleet is ready.
 func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	binaries, err := build(ctx, c.dir)
 	if err != nil {
@@ -130,16 +136,16 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	if c.plane, err = fleet.StartPlane(ctx, os.Getenv("KUBEBUILDER_ASSETS"), c.dir); err != nil {
 		return err
 	}
-	admin, role, err := install(ctx, c.plane)
+	admin, role, err := policies.Install(ctx, c.plane, ports.Hook)
 	if err != nil {
 		return err
 	}
-	for _, namespace := range namespaces() {
-		author, err := newAuthor(admin, c.timeline, namespace, c.seed)
+	for _, namespace := range policies.Namespaces() {
+		author, err := policies.NewAuthor(admin, c.timeline, namespace, c.seed)
 		if err != nil {
 			return err
 		}
-		if err := author.fill(ctx); err != nil {
+		if err := author.Fill(ctx); err != nil {
 			return err
 		}
 		c.authors = append(c.authors, author)
@@ -149,12 +155,12 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 		return err
 	}
 	c.endpoints = &fleet.Endpoints{
-		Client: admin, Timeline: c.timeline, Ports: ports, Namespace: own, Service: hookName, Labels: podLabels,
+		Client: admin, Timeline: c.timeline, Ports: ports, Namespace: policies.Own, Service: policies.HookName, Labels: policies.PodLabels,
 	}
 	ingress := &fleet.Ingress{
-		Client: admin, Timeline: c.timeline, Proxy: c.proxy, Ports: ports, Namespace: own, Service: hookName,
+		Client: admin, Timeline: c.timeline, Proxy: c.proxy, Ports: ports, Namespace: policies.Own, Service: policies.HookName,
 	}
-	collector := &fleet.Collector{Client: admin, Timeline: c.timeline, Namespace: own}
+	collector := &fleet.Collector{Client: admin, Timeline: c.timeline, Namespace: policies.Own}
 	for _, standIn := range []interface{ Run(ctx context.Context) }{c.endpoints, ingress, collector, c.stallDetector} {
 		standIns.Go(func() { standIn.Run(ctx) })
 	}
@@ -165,13 +171,13 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	}
 	c.faults = &Faults{
 		settings: &fleet.Settings{
-			Client: admin, Timeline: c.timeline, Plane: c.plane, Ports: ports, Namespace: own, Labels: podLabels,
+			Client: admin, Timeline: c.timeline, Plane: c.plane, Ports: ports, Namespace: policies.Own, Labels: policies.PodLabels,
 			Dir: c.dir, DrainDelay: drainDelay, Grace: grace, SnapshotBytes: snapshotBytes,
-			Flags: append([]string{"--hook-auth-dir", credentials, "--service-name", hookName}, namespaceFlags()...),
+			Flags: append([]string{"--hook-auth-dir", credentials, "--service-name", policies.HookName}, policies.Flags()...),
 		},
 		tenancy: &Tenancy{client: admin, role: role, unreadable: map[string][]history.Span{}}, authors: c.authors, watcher: c.watcher,
 		proxy: c.proxy, plane: c.plane, timeline: c.timeline, binaries: binaries, network: freeNetwork(),
-		counts: map[script.Fault]int{}, unfenced: map[string]bool{}, hitTenants: map[*Author]bool{},
+		counts: map[script.Fault]int{}, unfenced: map[string]bool{}, hitTenants: map[*policies.Author]bool{},
 	}
 	for range c.replicas {
 		if _, err := c.faults.create(ctx, binaries[0]); err != nil {
@@ -192,7 +198,8 @@ func (c *chaos) start(ctx context.Context, standIns *sync.WaitGroup) error {
 	return nil
 }
 
-// act makes calls, changes and faults for the duration. Then it waits, and reports whether every policy became Ready.
+// act makes calls, changes of policies and faults for c.duration. Then it waits for up to calmWithin, and reports
+// whether every policy became Ready.
 func (c *chaos) act(ctx context.Context) (calm bool, err error) {
 	c.timeline.Note("calls, changes and faults begin")
 	calling, stopCalls := context.WithCancel(ctx)
@@ -206,8 +213,8 @@ func (c *chaos) act(ctx context.Context) (calm bool, err error) {
 	watch.Go(func() { c.watcher.Run(watching) })
 	faults.Go(func() { c.faults.Replicas(faulting, script.Replicas(c.seed, c.only...)) })
 	faults.Go(func() { c.faults.Plane(faulting, script.Plane(c.seed, c.only...)) })
-	faults.Go(func() { c.faults.Tenants(faulting, withdrawn, script.Rights(c.seed, c.only...)) })
-	faults.Go(func() { c.faults.Tenants(faulting, unsteady, script.Tenants(c.seed, c.only...)) })
+	faults.Go(func() { c.faults.Tenants(faulting, policies.Withdrawn, script.Rights(c.seed, c.only...)) })
+	faults.Go(func() { c.faults.Tenants(faulting, policies.Unsteady, script.Tenants(c.seed, c.only...)) })
 	failed := make([]error, len(c.authors))
 	for i, author := range c.authors {
 		changes.Go(func() { failed[i] = author.Run(changing) })
@@ -218,7 +225,7 @@ func (c *chaos) act(ctx context.Context) (calm bool, err error) {
 	c.timeline.Note("changes and faults are over")
 	stopWatching()
 	watch.Wait()
-	for begin := time.Now(); ; sleep(ctx, pollInterval) {
+	for begin := time.Now(); ; fleet.Sleep(ctx, pollInterval) {
 		c.watcher.observe(ctx)
 		calm = c.watcher.allReady
 		if calm || time.Since(begin) > calmWithin || ctx.Err() != nil {
@@ -226,14 +233,14 @@ func (c *chaos) act(ctx context.Context) (calm bool, err error) {
 		}
 	}
 	c.timeline.Note("every policy is Ready: %t", calm)
-	sleep(ctx, settled) // for some calls in this state
+	fleet.Sleep(ctx, settled) // so that some calls are made while every policy is Ready
 	stopCalls()
 	calls.Wait()
 	return calm, errors.Join(errors.Join(failed...), ctx.Err())
 }
 
-// history returns the history of the run.
-func (c *chaos) history(ctx context.Context) (*history.History, *Versions, error) {
+// history puts together what was recorded during the run, for [history.Check].
+func (c *chaos) history(ctx context.Context) (*history.History, *policies.Versions, error) {
 	calls := c.okta.calls
 	starts := map[string][]history.Moment{}
 	for _, pod := range c.faults.allPods {
@@ -247,11 +254,11 @@ func (c *chaos) history(ctx context.Context) (*history.History, *Versions, error
 			}
 		}
 	}
-	versions, err := findVersions(ctx, c.authors, calls, unfencedStaleness)
+	versions, err := policies.FindVersions(ctx, c.authors, calls, unfencedStaleness)
 	if err != nil {
 		return nil, nil, err
 	}
-	namespaces, err := versions.namespaces(ctx)
+	namespaces, err := versions.Namespaces(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -259,7 +266,7 @@ func (c *chaos) history(ctx context.Context) (*history.History, *Versions, error
 		namespaces[name].Unreadable = spans
 	}
 	return &history.History{
-		Versions: versions.byDigest, Namespaces: namespaces, Calls: calls, Observations: c.watcher.observations,
+		Versions: versions.ByDigest, Namespaces: namespaces, Calls: calls, Observations: c.watcher.observations,
 		ServingPeriods: c.endpoints.ServingPeriods(),
 		Unfenced:       c.faults.unfenced, Stalls: c.stallDetector.stalls(),
 	}, versions, nil
@@ -277,12 +284,12 @@ func (c *chaos) stop() {
 	}
 }
 
-// build builds the operator in two versions.
+// build builds the operator twice, with different version texts, for rolling updates between two versions.
 func build(ctx context.Context, dir string) (binaries [2]string, err error) {
 	for i, version := range []string{"v0.0.0-chaos.1", "v0.0.0-chaos.2"} {
 		binaries[i] = filepath.Join(dir, "operator-"+version)
-		command := exec.CommandContext(ctx, "go", "build", "-o", binaries[i], "-ldflags", "-X registrationpolicy.dev/operator/internal/version.stamped="+version,
-			"registrationpolicy.dev/operator/cmd/operator")
+		command := exec.CommandContext(ctx, "go", "build", "-o", binaries[i],
+			"-ldflags", "-X registrationpolicy.dev/operator/internal/version.stamped="+version, "registrationpolicy.dev/operator/cmd/operator")
 		if output, err := command.CombinedOutput(); err != nil {
 			return binaries, fmt.Errorf("build the operator: %w: %s", err, output)
 		}

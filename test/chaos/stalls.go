@@ -13,11 +13,13 @@ import (
 const (
 	// stallInterval is the interval at which stallDetector checks that this process runs.
 	stallInterval = 20 * time.Millisecond
-	// stallThreshold is the delay that counts as a stall: less than half of the second that Okta's retry has.
+	// A delay of more than stallThreshold counts as a stall. It is less than half of the one second that Okta has left
+	// for its retry, so that a shorter delay cannot make an answer late.
 	stallThreshold = 400 * time.Millisecond
 )
 
-// stallDetector records the periods in which a busy machine gave this process no CPU time.
+// stallDetector records the periods in which a busy machine gave this process no CPU time. Late answers in them are no
+// fault of the operator.
 type stallDetector struct {
 	timeline *fleet.Timeline
 

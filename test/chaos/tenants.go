@@ -15,31 +15,23 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/test/chaos/fleet"
 	"registrationpolicy.dev/operator/test/chaos/history"
+	"registrationpolicy.dev/operator/test/chaos/policies"
 	"registrationpolicy.dev/operator/test/chaos/script"
 )
 
 const (
 	// readyEditWithin is how long an edit may take to become Ready while replicas are frozen or cut off one after
-	// another. A replica without a fence delays Ready for as long as it is cut off.
+	// another. A replica without --fence-after delays Ready for as long as it is cut off.
 	readyEditWithin = 2*script.LongestCut + outage
 	// healthyWithin is how long all replicas may take to become ready while none has a fault.
 	healthyWithin = time.Minute
-	// refusalWithin is how long status may take to refuse policies for their budget.
+	// refusalWithin is how long the status of a policy may take to have the reason OverBudget.
 	refusalWithin = time.Minute
-	// floodPrefix is the prefix of the names of a flood's policies. floodLines is the number of lines of its list,
-	// which is beyond a tenant's budget.
-	floodPrefix = "flood-"
-	floodLines  = 20_000
 )
 
-// floodPolicies is the number of policies that is beyond a tenant's budget even if they are empty.
-var floodPolicies = tenantBudget/int(budget.PolicyCost(0)) + 1
-
-// Tenancy manages the operator's rights in the tenants' namespaces, and records when they were unreadable.
+// Tenancy manages the operator's rights in the tenants' namespaces, and records when replicas could not read them.
 type Tenancy struct {
 	client client.Client
 	role   *rbacv1.Role
@@ -63,12 +55,13 @@ func (t *Tenancy) markReadable(namespace string, now history.Moment) {
 	spans[len(spans)-1].End = now
 }
 
-// Tenants makes faults of a tenant, one at a time, until the deadline of ctx. Each kind is made at least once, even on
-// a slow machine. After that it begins no fault that would outlast the deadline.
+// Tenants makes the faults of steps in a tenant's namespace, one at a time, until the deadline of ctx. It makes each
+// kind of fault at least once, on a slow machine even after the deadline. After that, it begins no fault that would end
+// after the deadline.
 func (f *Faults) Tenants(ctx context.Context, namespace string, steps iter.Seq[script.Step]) {
 	author := f.authorOf(namespace)
 	for step := range steps {
-		sleep(ctx, step.Delay)
+		fleet.Sleep(ctx, step.Delay)
 		deadline, _ := ctx.Deadline()
 		if errors.Is(ctx.Err(), context.Canceled) || f.made(step.Fault) && time.Until(deadline) < step.Duration {
 			return
@@ -84,13 +77,13 @@ func (f *Faults) Tenants(ctx context.Context, namespace string, steps iter.Seq[s
 }
 
 // setHit records whether a tenant currently has a fault.
-func (f *Faults) setHit(author *Author, hit bool) {
+func (f *Faults) setHit(author *policies.Author, hit bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.hitTenants[author] = hit
 }
 
-func (f *Faults) isHit(author *Author) bool {
+func (f *Faults) isHit(author *policies.Author) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.hitTenants[author]
@@ -102,9 +95,9 @@ func (f *Faults) made(fault script.Fault) bool {
 	return f.counts[fault] > 0
 }
 
-func (f *Faults) authorOf(namespace string) *Author {
+func (f *Faults) authorOf(namespace string) *policies.Author {
 	for _, author := range f.authors {
-		if author.namespace == namespace {
+		if author.Namespace == namespace {
 			return author
 		}
 	}
@@ -112,7 +105,7 @@ func (f *Faults) authorOf(namespace string) *Author {
 }
 
 // hitTenant makes a fault of a tenant, and undoes it.
-func (f *Faults) hitTenant(ctx context.Context, step script.Step, author *Author) error {
+func (f *Faults) hitTenant(ctx context.Context, step script.Step, author *policies.Author) error {
 	switch step.Fault {
 	case script.TakeRights:
 		return f.takeRights(ctx, step, author)
@@ -125,20 +118,20 @@ func (f *Faults) hitTenant(ctx context.Context, step script.Step, author *Author
 	}
 }
 
-// takeRights removes the operator's rights in a namespace. It restores them when a replica was restarted, all replicas
-// were ready, and later edits in other namespaces became Ready.
-func (f *Faults) takeRights(ctx context.Context, step script.Step, author *Author) error {
+// takeRights removes the operator's rights in a namespace, and kills a replica, which has then never read the
+// namespace. It restores the rights when all replicas are ready, and edits in the other namespaces have become Ready.
+func (f *Faults) takeRights(ctx context.Context, step script.Step, author *policies.Author) error {
 	begin := f.timeline.Now()
-	if err := f.unbind(ctx, author.namespace); err != nil {
+	if err := f.unbind(ctx, author.Namespace); err != nil {
 		return err
 	}
 	err := f.killOne(ctx, step.Variant)
-	sleep(ctx, step.Duration-(f.timeline.Now()-begin))
+	fleet.Sleep(ctx, step.Duration-(f.timeline.Now()-begin))
 	late := f.timeline.Now()
-	return errors.Join(err, f.awaitHealthy(ctx), f.awaitReadyEdits(ctx, late), f.bind(ctx, author.namespace))
+	return errors.Join(err, f.awaitHealthy(ctx), f.awaitReadyEdits(ctx, late), f.bind(ctx, author.Namespace))
 }
 
-// killOne kills a replica as soon as no other has a fault.
+// killOne kills the replica that number selects, as soon as no other replica has a fault.
 func (f *Faults) killOne(ctx context.Context, number int) error {
 	f.hitting.Lock()
 	defer f.hitting.Unlock()
@@ -147,19 +140,20 @@ func (f *Faults) killOne(ctx context.Context, number int) error {
 	if !f.settle(ctx, target) {
 		return fmt.Errorf("%s could not be killed: the others were not ready", target.Name)
 	}
-	f.timeline.Note("%s is killed meanwhile", target.Name)
+	f.timeline.Note("%s is killed", target.Name)
 	target.Kill()
 	return nil
 }
 
-// awaitHealthy waits until every replica is ready while none has a fault, and then lets them take calls for a moment.
+// awaitHealthy waits until all replicas are ready. In that time, and for a moment after it in which they get calls, no
+// replica has a fault.
 func (f *Faults) awaitHealthy(ctx context.Context) error {
 	f.hitting.Lock()
 	defer f.hitting.Unlock()
-	for begin := time.Now(); ; sleep(ctx, pollInterval) {
+	for begin := time.Now(); ; fleet.Sleep(ctx, pollInterval) {
 		unready := slices.DeleteFunc(f.all(), (*fleet.Pod).Ready)
 		if len(unready) == 0 {
-			sleep(ctx, 2*settled)
+			fleet.Sleep(ctx, 2*settled)
 			return nil
 		}
 		if time.Since(begin) > healthyWithin {
@@ -171,15 +165,15 @@ func (f *Faults) awaitHealthy(ctx context.Context) error {
 // awaitReadyEdits waits until an edit made after a moment is Ready in every namespace, except those of tenants with a
 // fault.
 func (f *Faults) awaitReadyEdits(ctx context.Context, since history.Moment) error {
-	for begin := time.Now(); ; sleep(ctx, pollInterval) {
-		waiting := slices.DeleteFunc(slices.Clone(f.authors), func(author *Author) bool {
-			return f.isHit(author) || f.watcher.sawReady(author.storedSince(since))
+	for begin := time.Now(); ; fleet.Sleep(ctx, pollInterval) {
+		waiting := slices.DeleteFunc(slices.Clone(f.authors), func(author *policies.Author) bool {
+			return f.isHit(author) || f.watcher.sawReady(author.StoredSince(since))
 		})
 		if len(waiting) == 0 {
 			return nil
 		}
 		if time.Since(begin) > readyEditWithin {
-			return fmt.Errorf("no edit in %s was ready within %s", waiting[0].namespace, readyEditWithin)
+			return fmt.Errorf("no edit in %s was ready within %s", waiting[0].Namespace, readyEditWithin)
 		}
 	}
 }
@@ -187,66 +181,60 @@ func (f *Faults) awaitReadyEdits(ctx context.Context, since history.Moment) erro
 // unbind removes the operator's rights in a namespace, and bind restores them.
 func (f *Faults) unbind(ctx context.Context, namespace string) error {
 	f.tenancy.markUnreadable(namespace, f.timeline.Now())
-	return persist(ctx, func(ctx context.Context) error {
-		return client.IgnoreNotFound(f.tenancy.client.Delete(ctx, bindingIn(namespace, f.tenancy.role)))
+	return fleet.Retry(ctx, func(ctx context.Context) error {
+		return client.IgnoreNotFound(f.tenancy.client.Delete(ctx, policies.BindingIn(namespace, f.tenancy.role)))
 	})
 }
 
 func (f *Faults) bind(ctx context.Context, namespace string) error {
-	err := f.put(ctx, bindingIn(namespace, f.tenancy.role))
+	err := f.put(ctx, policies.BindingIn(namespace, f.tenancy.role))
 	f.tenancy.markReadable(namespace, f.timeline.Now())
 	return err
 }
 
 // deleteNamespace deletes a namespace as a cluster does, and creates it again with other policies and lists.
-func (f *Faults) deleteNamespace(ctx context.Context, step script.Step, author *Author) error {
+func (f *Faults) deleteNamespace(ctx context.Context, step script.Step, author *policies.Author) error {
 	order := rand.New(rand.NewPCG(uint64(step.Variant), 0))
-	return author.exclusively(func() error {
+	return author.Exclusively(func() error {
 		if err := f.terminate(ctx, order, author); err != nil {
 			return err
 		}
-		f.timeline.Note("%s is gone", author.namespace)
+		f.timeline.Note("%s is gone", author.Namespace)
 		since := f.timeline.Now()
-		sleep(ctx, step.Duration)
+		fleet.Sleep(ctx, step.Duration)
 		return errors.Join(f.awaitReadyEdits(ctx, since), f.remake(ctx, order, author))
 	})
 }
 
-// terminate deletes a namespace in place of the namespace controller: first its objects in random order, then the
+// terminate deletes a namespace as the namespace controller would: first its objects, in random order, then the
 // namespace.
-func (f *Faults) terminate(ctx context.Context, order *rand.Rand, author *Author) error {
-	// A new first policy makes all states on the way unique, see changePolicies.
-	if err := author.writePolicy(ctx, policyName(0)); err != nil {
+func (f *Faults) terminate(ctx context.Context, order *rand.Rand, author *policies.Author) error {
+	if err := author.WriteFirst(ctx); err != nil {
 		return err
 	}
-	namespace, c := namespaceObject(author.namespace), f.tenancy.client
+	namespace, c := policies.NamespaceObject(author.Namespace), f.tenancy.client
 	remove := func(object client.Object) func() error {
 		return func() error {
-			return persist(ctx, func(ctx context.Context) error { return client.IgnoreNotFound(c.Delete(ctx, object)) })
+			return fleet.Retry(ctx, func(ctx context.Context) error { return client.IgnoreNotFound(c.Delete(ctx, object)) })
 		}
 	}
 	if err := remove(namespace)(); err != nil {
 		return err
 	}
 	contents := []func() error{
-		func() error { return f.unbind(ctx, author.namespace) },
-		remove(roleIn(author.namespace, f.tenancy.role)),
+		func() error { return f.unbind(ctx, author.Namespace) },
+		remove(policies.RoleIn(author.Namespace, f.tenancy.role)),
 		func() error {
-			return persist(ctx, func(ctx context.Context) error {
-				return c.DeleteAllOf(ctx, &corev1.Event{}, client.InNamespace(author.namespace))
+			return fleet.Retry(ctx, func(ctx context.Context) error {
+				return c.DeleteAllOf(ctx, &corev1.Event{}, client.InNamespace(author.Namespace))
 			})
 		},
 	}
-	for i := range author.names {
-		contents = append(contents, func() error { return author.removePolicy(ctx, policyName(i)) })
-	}
-	for i := range listNames {
-		contents = append(contents, func() error { return author.removeList(ctx, i) })
-	}
+	contents = append(contents, author.Removals(ctx)...)
 	if err := inRandomOrder(ctx, order, contents); err != nil {
 		return err
 	}
-	return persist(ctx, func(ctx context.Context) error {
+	return fleet.Retry(ctx, func(ctx context.Context) error {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(namespace), namespace); err != nil {
 			return client.IgnoreNotFound(err)
 		}
@@ -256,24 +244,19 @@ func (f *Faults) terminate(ctx context.Context, order *rand.Rand, author *Author
 }
 
 // remake creates a namespace again, with the operator's rights, policies and lists in random order.
-func (f *Faults) remake(ctx context.Context, order *rand.Rand, author *Author) error {
-	if err := f.put(ctx, namespaceObject(author.namespace)); err != nil {
+func (f *Faults) remake(ctx context.Context, order *rand.Rand, author *policies.Author) error {
+	if err := f.put(ctx, policies.NamespaceObject(author.Namespace)); err != nil {
 		return err
 	}
 	contents := []func() error{
-		func() error { return f.put(ctx, roleIn(author.namespace, f.tenancy.role)) },
-		func() error { return f.bind(ctx, author.namespace) },
+		func() error { return f.put(ctx, policies.RoleIn(author.Namespace, f.tenancy.role)) },
+		func() error { return f.bind(ctx, author.Namespace) },
 	}
-	for i := range author.names {
-		contents = append(contents, func() error { return author.writePolicy(ctx, policyName(i)) })
-	}
-	for i := range listNames {
-		contents = append(contents, func() error { return author.writeList(ctx, i) })
-	}
+	contents = append(contents, author.Writes(ctx)...)
 	return inRandomOrder(ctx, order, contents)
 }
 
-// inRandomOrder calls functions in random order, with pauses in which replicas see some of the states on the way.
+// inRandomOrder calls functions in random order, with pauses, so that replicas see some of the states in between.
 func inRandomOrder(ctx context.Context, order *rand.Rand, calls []func() error) error {
 	const maxPause = 200 * time.Millisecond
 	order.Shuffle(len(calls), func(i, j int) { calls[i], calls[j] = calls[j], calls[i] })
@@ -281,53 +264,31 @@ func inRandomOrder(ctx context.Context, order *rand.Rand, calls []func() error) 
 		if err := call(); err != nil {
 			return err
 		}
-		sleep(ctx, time.Duration(order.Int64N(int64(maxPause))))
+		fleet.Sleep(ctx, time.Duration(order.Int64N(int64(maxPause))))
 	}
 	return nil
 }
 
-// flood stores a list beyond a tenant's budget, then policies beyond it, and waits each time until status refuses them.
-// It removes them when edits in all other namespaces were Ready.
-func (f *Faults) flood(ctx context.Context, step script.Step, author *Author) error {
-	return author.exclusively(func() error {
-		// A list beyond the budget counts as missing, so neither list may be missing before.
-		err := errors.Join(author.writeList(ctx, allowList), author.writeList(ctx, denyList))
-		err = errors.Join(err, f.writeFlooded(ctx, author))
-		author.changes++
-		err = errors.Join(err, author.putList(ctx, denyList, bigList(author.changes, floodLines)), f.awaitRefusal(ctx, author))
-		f.timeline.Note("%s has a list beyond its budget", author.namespace)
-		sleep(ctx, step.Duration/2)
-		for i := range floodPolicies {
-			author.changes++
-			err = errors.Join(err, author.putPolicy(ctx, floodName(i), floodSpec(author.scope, author.changes)))
-		}
-		err = errors.Join(err, f.writeFlooded(ctx, author), f.awaitRefusal(ctx, author))
-		f.timeline.Note("%s has policies beyond its budget", author.namespace)
+// flood stores a list that exceeds a tenant's memory budget, and then so many policies that they exceed it too. Each
+// time it waits until a policy's status has the reason OverBudget. It removes them when edits in all other namespaces
+// have become Ready.
+func (f *Faults) flood(ctx context.Context, step script.Step, author *policies.Author) error {
+	return author.Exclusively(func() error {
+		err := errors.Join(author.StoreBigList(ctx), f.awaitRefusal(ctx, author))
+		f.timeline.Note("%s has a list beyond its budget", author.Namespace)
+		fleet.Sleep(ctx, step.Duration/2)
+		err = errors.Join(err, author.StoreFlood(ctx), f.awaitRefusal(ctx, author))
+		f.timeline.Note("%s has policies beyond its budget", author.Namespace)
 		since := f.timeline.Now()
-		sleep(ctx, step.Duration/2)
-		err = errors.Join(err, f.awaitReadyEdits(ctx, since))
-		for i := range floodPolicies {
-			err = errors.Join(err, author.removePolicy(ctx, floodName(i)))
-		}
-		return errors.Join(err, author.writeList(ctx, denyList))
+		fleet.Sleep(ctx, step.Duration/2)
+		return errors.Join(err, f.awaitReadyEdits(ctx, since), author.RemoveFlood(ctx))
 	})
 }
 
-func floodName(i int) string { return fmt.Sprintf("%s%03d", floodPrefix, i) }
-
-// writeFlooded writes the first policy so that only the budget can keep it from being accepted. It also makes later
-// states unique.
-func (f *Faults) writeFlooded(ctx context.Context, author *Author) error {
-	author.changes++
-	spec := randomSpec(author.chance, author.scope, true, author.changes)
-	spec.AppliesTo = &v1alpha1.AppliesTo{Sources: sourcesOf(author.scope)}
-	return author.putPolicy(ctx, policyName(0), spec)
-}
-
-// awaitRefusal waits until the status of a namespace's newest policy has the reason OverBudget.
-func (f *Faults) awaitRefusal(ctx context.Context, author *Author) error {
-	newest := author.newest()
-	for begin := time.Now(); !f.watcher.sawOverBudget(newest); sleep(ctx, pollInterval) {
+// awaitRefusal waits until the status of the policy that was written last has the reason OverBudget.
+func (f *Faults) awaitRefusal(ctx context.Context, author *policies.Author) error {
+	newest := author.Newest()
+	for begin := time.Now(); !f.watcher.sawOverBudget(newest); fleet.Sleep(ctx, pollInterval) {
 		if time.Since(begin) > refusalWithin {
 			return fmt.Errorf("the status of %v does not have the reason OverBudget within %s", newest, refusalWithin)
 		}
@@ -337,23 +298,10 @@ func (f *Faults) awaitRefusal(ctx context.Context, author *Author) error {
 
 // put creates an object.
 func (f *Faults) put(ctx context.Context, object client.Object) error {
-	return persist(ctx, func(ctx context.Context) error {
+	return fleet.Retry(ctx, func(ctx context.Context) error {
 		if err := f.tenancy.client.Create(ctx, object); !apierrors.IsAlreadyExists(err) {
 			return err
 		}
 		return nil // an earlier attempt succeeded and its response was lost
 	})
-}
-
-// persist repeats a request until it succeeds or the API server rejects it for good.
-func persist(ctx context.Context, call func(ctx context.Context) error) error {
-	for {
-		once, cancel := context.WithTimeout(ctx, apiTimeout)
-		err := call(once)
-		cancel()
-		if err == nil || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) {
-			return err
-		}
-		sleep(ctx, apiRetry)
-	}
 }

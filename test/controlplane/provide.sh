@@ -68,7 +68,7 @@ build() {
   mkdir "$scratch/bin"
   compile() {
     local started=$SECONDS packages reported=0
-    # Those that are not in Go's build cache. go build -v names each that it compiles.
+    # The number of packages that are not in Go's build cache, to report progress: go build -v prints each of them.
     packages=$(cd "$here" && env -u GOOS -u GOARCH CGO_ENABLED=0 \
       go list -mod=readonly -deps -f '{{if .Stale}}{{.ImportPath}}{{end}}' "$2" | grep -c . || true)
     (cd "$here" && exec env -u GOOS -u GOARCH CGO_ENABLED=0 \
@@ -84,11 +84,11 @@ build() {
     builder=
     say "built $1 in $((SECONDS - started))s"
   }
-  compiled() { grep -cv ' ' "$scratch/$1.log" || true; } # what go build -v says else, such as a download, has blanks
+  compiled() { grep -cv ' ' "$scratch/$1.log" || true; } # other lines of go build -v, such as downloads, contain blanks
   compile etcd go.etcd.io/etcd/server/v3
   compile kubectl k8s.io/kubernetes/cmd/kubectl
   compile kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
-  rm -rf "$target" # incomplete; a complete one was used above
+  rm -rf "$target" # it is incomplete, because a complete one would have been used above
   mv "$scratch/bin" "$target"
 }
 

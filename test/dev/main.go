@@ -1,6 +1,6 @@
-// Command dev runs an environment to try the operator by hand: a control plane, the CustomResourceDefinition, the
-// admission policy with its warnings, the samples with a list, and the operator. It prints a kubeconfig and example
-// commands, and stops everything on SIGINT or SIGTERM.
+// Command dev runs an environment to try the operator by hand: etcd and kube-apiserver, the CustomResourceDefinition,
+// the admission policy that warns at kubectl apply, sample policies with a list, and the operator. It prints the path
+// of a kubeconfig and example commands, and stops everything on SIGINT or SIGTERM.
 package main
 
 import (
@@ -26,14 +26,14 @@ import (
 
 const (
 	credential  = "demo-credential-not-a-secret"
-	namespace   = "registration-policy" // as in the manual and in the binding of the admission policy
+	namespace   = "registration-policy" // the one in the manual and in the ValidatingAdmissionPolicyBinding
 	samples     = "config/samples"
 	readyWithin = 30 * time.Second
 )
 
 // options are the flags that the Makefile passes.
 type options struct {
-	dir                   string // for generated files; git ignores it
+	dir                   string // the directory for generated files; git ignores it
 	hook, probes, metrics string // addresses of the operator
 }
 
@@ -52,7 +52,8 @@ func main() {
 	}
 }
 
-// run runs everything until ctx ends. It checks the folder and the addresses before it starts the control plane.
+// run runs the environment until ctx ends. It checks first, before the slow start of the control plane, that no other
+// process uses the directory or the addresses.
 func (o *options) run(ctx context.Context, out io.Writer) error {
 	credentials := filepath.Join(o.dir, "hook-auth")
 	if err := os.MkdirAll(credentials, 0o700); err != nil {
@@ -102,7 +103,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	}
 
 	fmt.Fprintln(out, "Building and starting the operator…")
-	binary := filepath.Join(o.dir, "operator-dev") // not the binary of make run, which may be running
+	binary := filepath.Join(o.dir, "operator-dev") // make run has its own binary, named operator, which may be running
 	if err := command(ctx, out, "go", "build", "-o", binary, "./cmd/operator").Run(); err != nil {
 		return fmt.Errorf("build the operator: %w", err)
 	}
@@ -131,7 +132,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	return fmt.Errorf("the operator ended: %w: see %s", err, logs.Name())
 }
 
-// lock locks the folder against a second process, until the returned function is called or the process ends.
+// lock locks the directory against a second process, until the returned function is called or this process ends.
 func (o *options) lock() (func(), error) {
 	file, err := os.OpenFile(filepath.Join(o.dir, "dev.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -3,48 +3,32 @@ package main
 import (
 	"bytes"
 	"context"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"registrationpolicy.dev/operator/test/assets"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// patience is how long is waited for what happens within seconds, a build included.
+// patience is how long the test waits. It is long because make dev builds the operator.
 const patience = 5 * time.Minute
-
-// syncBuffer is written and read at the same time.
-type syncBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
 
 func TestDev(t *testing.T) {
 	t.Chdir("../..")
 	if err := assets.Provide(); err != nil {
 		t.Fatal(err)
 	}
-	o := &options{dir: t.TempDir(), hook: freeAddress(t), probes: freeAddress(t), metrics: freeAddress(t)}
+	newOptions := func() *options {
+		return &options{dir: t.TempDir(), hook: fixture.FreeAddress(t), probes: fixture.FreeAddress(t), metrics: fixture.FreeAddress(t)}
+	}
+	o := newOptions()
 	ctx, stop := context.WithCancel(t.Context())
-	var out syncBuffer
+	var out fixture.Transcript
 	ended := make(chan error, 1)
 	go func() { ended <- o.run(ctx, &out) }()
 	defer func() {
@@ -95,25 +79,25 @@ func TestDev(t *testing.T) {
 		if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		// A new ValidatingAdmissionPolicy counts a moment after it was made.
-		for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		// The API server applies a new ValidatingAdmissionPolicy after a moment.
+		fixture.Eventually(t, patience, func() string {
 			got := kubectl("apply --dry-run=server -f " + policy)
 			if strings.Contains(got, "Warning:") && strings.Contains(got, "gmail.com: anybody can get an address there") {
-				break
+				return ""
 			}
-			if time.Now().After(deadline) {
-				t.Fatalf("no warning: %s", got)
-			}
-		}
+			return "no warning: " + got
+		})
 	})
 	t.Run("a second one is refused", func(t *testing.T) {
-		err := (&options{dir: o.dir, hook: freeAddress(t), probes: freeAddress(t), metrics: freeAddress(t)}).run(t.Context(), &syncBuffer{})
-		if err == nil || !strings.Contains(err.Error(), "another make dev runs in this folder") {
-			t.Error(err)
-		}
-		err = (&options{dir: t.TempDir(), hook: o.hook, probes: freeAddress(t), metrics: freeAddress(t)}).run(t.Context(), &syncBuffer{})
-		if err == nil || !strings.Contains(err.Error(), "another process listens at "+o.hook) {
-			t.Error(err)
+		sameFolder, sameHook := newOptions(), newOptions()
+		sameFolder.dir, sameHook.hook = o.dir, o.hook
+		for want, second := range map[string]*options{
+			"another make dev runs in this folder":        sameFolder,
+			"another process listens at " + sameHook.hook: sameHook,
+		} {
+			if err := second.run(t.Context(), &fixture.Transcript{}); err == nil || !strings.Contains(err.Error(), want) {
+				t.Error(err)
+			}
 		}
 	})
 }
@@ -144,15 +128,4 @@ func post(t *testing.T, hook, body string) string {
 		t.Fatal(err)
 	}
 	return text.String()
-}
-
-// freeAddress returns a free address.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }

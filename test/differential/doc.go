@@ -1,3 +1,3 @@
-// Package differential holds our reading of addresses and domains against those of others. Every class of difference is explained
-// in docs/addresses.md; one of no class is a fault of ours, or theirs, that nobody has looked at yet.
+// Package differential compares how this module and other implementations parse addresses and domains.
+// docs/addresses.md explains each kind of difference. The tests fail at a difference of any other kind.
 package differential

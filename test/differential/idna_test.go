@@ -16,13 +16,13 @@ import (
 // lastPoint is the last code point of testdata/idna2008.txt.
 const lastPoint = 0x323af
 
-// verdicts are what testdata/idna2008.py wrote.
+// verdicts has the content of testdata/idna2008.txt: what the Python package idna accepts.
 type verdicts struct {
 	valid  map[rune]bool
 	labels []labelVerdict
 }
 
-// labelVerdict is a label with its A-label, or "" for one that is refused.
+// labelVerdict is a label and the A-label that the Python package gives it, or "" if the package rejects it.
 type labelVerdict struct{ label, encoded string }
 
 func readVerdicts(t *testing.T) verdicts {
@@ -61,7 +61,7 @@ func readVerdicts(t *testing.T) verdicts {
 	return v
 }
 
-// ours returns the A-label that a label of an address has for us, or "" if we refuse it.
+// ours returns the A-label that package rules gives a label of an address, or "" if it rejects the label.
 func ours(label string) string {
 	const parent = ".example"
 	domain, err := rules.ParseDomain(label + parent)
@@ -71,7 +71,7 @@ func ours(label string) string {
 	return strings.TrimSuffix(domain.String(), parent)
 }
 
-// Classes of differences, by the words of docs/addresses.md.
+// The kinds of differences, in the words of docs/addresses.md.
 const (
 	deviation   = "deviation"
 	foldedASCII = "folded ASCII"
@@ -81,16 +81,17 @@ const (
 	signs       = "contextual signs"
 )
 
-// leftOutByUTS46 are what IDNA 2008 allows and the tables of UTS #46, by which x/net/idna goes, map or refuse.
+// leftOutByUTS46 are code points that IDNA 2008 allows, and that the tables of UTS #46, which x/net/idna uses, map or
+// reject.
 var leftOutByUTS46 = &unicode.RangeTable{R16: []unicode.Range16{
 	{Lo: 0x06fd, Hi: 0x06fe, Stride: 1}, {Lo: 0x0f0b, Hi: 0x0f0b, Stride: 1},
 	{Lo: 0x13a0, Hi: 0x13f5, Stride: 1}, {Lo: 0x3007, Hi: 0x3007, Stride: 1},
 }}
 
-// digits are those that IDNA 2008 allows by context only (RFC 5892 A.8 and A.9): not mixed with the other kind.
+// digits are the two kinds of Arabic digits. IDNA 2008 does not allow both kinds in one label (RFC 5892 A.8 and A.9).
 var digits = &unicode.RangeTable{R16: []unicode.Range16{{Lo: 0x0660, Hi: 0x0669, Stride: 1}, {Lo: 0x06f0, Hi: 0x06f9, Stride: 1}}}
 
-// classOf tells why a code point is read differently.
+// classOf returns the kind of difference of a code point that only one of the two accepts.
 func classOf(r rune, weAccept bool) string {
 	switch {
 	case weAccept && unicode.Is(digits, r):
@@ -102,7 +103,7 @@ func classOf(r rune, weAccept bool) string {
 	case unicode.Is(leftOutByUTS46, r):
 		return uts46
 	case !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cc, unicode.Cf, unicode.Co):
-		return newer // unassigned, as far as Go's tables know
+		return newer // unassigned in Go's tables, which are of an older Unicode
 	default:
 		return ""
 	}
@@ -115,7 +116,8 @@ func TestIDNA2008(t *testing.T) {
 		if 0xd800 <= r && r <= 0xdfff {
 			continue
 		}
-		// Alone, after a letter, and after one that is written from right to left: marks and digits need one before them.
+		// Try the code point alone, after a letter, and after a right-to-left letter, because marks and digits need a
+		// letter before them.
 		weAccept := ours(string(r)) != "" || ours("a"+string(r)) != "" || ours("\u0627"+string(r)) != ""
 		if weAccept == v.valid[r] {
 			continue
@@ -133,7 +135,7 @@ func TestIDNA2008(t *testing.T) {
 		}
 		class := ""
 		switch {
-		case got != "" && l.encoded != "": // the one difference that nothing could explain
+		case got != "" && l.encoded != "": // both accept the label, with different A-labels: no kind allows that
 		case l.encoded == "" && strings.ToLower(l.label) != l.label && !strings.ContainsFunc(l.label, notASCIIUpper):
 			class = foldedASCII
 		case got == "" && holdsAny(l.label, "\u00df\u03c2\u200c\u200d"):
@@ -149,16 +151,17 @@ func TestIDNA2008(t *testing.T) {
 	explained(t, seen, deviation, foldedASCII, newer, uts46, contextual, signs)
 }
 
-// notASCIIUpper tells capitals that are not folded.
+// notASCIIUpper reports whether a letter is a capital other than A to Z. Package rules converts only A to Z to lower
+// case.
 func notASCIIUpper(r rune) bool { return unicode.IsUpper(r) && r > unicode.MaxASCII }
 
-// holdsAny tells labels, encoded ones too, that hold one of some characters.
+// holdsAny reports whether a label, decoded if it is an A-label, contains any of the characters.
 func holdsAny(label, characters string) bool {
 	decoded, err := idna.Punycode.ToUnicode(label)
 	return err == nil && strings.ContainsAny(decoded, characters)
 }
 
-// explained holds the classes that were seen against those of the page.
+// explained checks that docs/addresses.md names the kinds of differences that were seen, and no others.
 func explained(t *testing.T, seen map[string]int, classes ...string) {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/addresses.md")

@@ -12,7 +12,7 @@ import (
 	"registrationpolicy.dev/operator/test/vectors"
 )
 
-// Classes of differences from net/mail, by the words of docs/addresses.md.
+// The kinds of differences from net/mail, in the words of docs/addresses.md.
 const (
 	dressed     = "dressed"
 	quoted      = "quoted"
@@ -24,7 +24,7 @@ const (
 	encoded     = "encoded"
 )
 
-// addresses are the vectors, and what random changes make of some plain and some odd ones.
+// addresses returns those of test/vectors, and random variants of some plain and some unusual addresses.
 func addresses() []string {
 	all := []string{}
 	for _, row := range vectors.Addresses() {
@@ -55,7 +55,8 @@ func addresses() []string {
 	return all
 }
 
-// What we accept, net/mail accepts too, and reads as an address of the same domain. What it accepts beyond, we refuse for a reason.
+// net/mail must accept every address that package rules accepts, with the same domain. Each address that only net/mail
+// accepts must be rejected for a documented reason.
 func TestNetMail(t *testing.T) {
 	seen := map[string]int{}
 	both := 0
@@ -95,7 +96,7 @@ func TestNetMail(t *testing.T) {
 	explained(t, seen, dressed, quoted, literal, otherLocal, otherDomain, tooLong, capitals, encoded)
 }
 
-// refusedBy tells why we refuse what net/mail accepts.
+// refusedBy returns the kind of difference of an address that net/mail accepts and package rules rejects.
 func refusedBy(text, read string, fault error) string {
 	local, domain, _ := strings.Cut(read, "@")
 	if at := strings.LastIndexByte(read, '@'); at >= 0 {
@@ -109,7 +110,7 @@ func refusedBy(text, read string, fault error) string {
 	case strings.ContainsAny(text, "\""):
 		return quoted
 	case text != read:
-		return dressed // a name, comments, blanks, a group
+		return dressed // with a display name, comments, blanks or a group
 	case fault.Error() == string(rules.BadLocalPart) && (!isASCII(local) || strings.ContainsAny(local, "%!`") || strings.Contains(local, "=?")):
 		return otherLocal
 	case fault.Error() != string(rules.BadLocalPart) && strings.Count(read, "@") == 1:

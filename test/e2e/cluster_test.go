@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,61 +12,47 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/test/apiserver"
+	"registrationpolicy.dev/operator/test/fixture"
 	"registrationpolicy.dev/operator/test/tcpproxy"
 )
 
 const (
 	namespace = "registration"
-	// patience is how long anything may take that is expected at all: a bound against a hang, not a promise.
+	// patience is how long the tests wait for an event. It only guards against a hang.
 	patience = time.Minute
 )
 
-// cluster is a control plane with the CustomResourceDefinition, and an identity for the operator in one namespace of it.
+// cluster is a kube-apiserver with etcd and the CustomResourceDefinition, and a user for the operator with rights in
+// one namespace.
 type cluster struct {
 	plane      *envtest.Environment
 	client     client.Client
 	kubeconfig string
-	// line is the operators' connection to the API server. The test has one of its own.
+	// line is a proxy between the operators and the API server. The test itself does not use it.
 	line *tcpproxy.Proxy
 }
 
-// startCluster starts a control plane of the test's own.
+// startCluster starts a cluster for one test.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	plane := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	admin, err := plane.Start()
-	if err != nil {
-		t.Fatalf("start the control plane: %v", err)
-	}
-	t.Cleanup(func() { _ = plane.Stop() })
-
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c := &cluster{plane: plane, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"), line: tcpproxy.Start(t, address(admin))}
-	if c.client, err = client.New(admin, client.Options{Scheme: scheme}); err != nil {
-		t.Fatal(err)
+	server := apiserver.New(t)
+	c := &cluster{
+		plane: server.Env, client: server.Kube,
+		kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"), line: tcpproxy.Start(t, address(server.Config)),
 	}
 	c.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	c.grant(t)
 	return c
 }
 
-// grant makes a user with exactly the rights of config/rbac, and writes his kubeconfig.
+// grant creates a user with exactly the rights of config/rbac, and writes its kubeconfig.
 func (c *cluster) grant(t *testing.T) {
 	t.Helper()
 	user, err := c.plane.AddUser(envtest.User{Name: "operator"}, nil)
@@ -153,11 +138,11 @@ func (c *cluster) delete(t *testing.T, name string) {
 	}
 }
 
-// condition waits until the status speaks of the newest generation, and returns what it says.
+// condition waits until a policy's condition is about its newest generation, and returns the condition.
 func (c *cluster) condition(t *testing.T, name string) metav1.Condition {
 	t.Helper()
 	stored := policy(t, name, "{}")
-	eventually(t, "status of "+name, func() bool {
+	fixture.Await(t, "status of "+name, func() bool {
 		if err := c.client.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
 			t.Fatal(err)
 		}
@@ -166,11 +151,11 @@ func (c *cluster) condition(t *testing.T, name string) metav1.Condition {
 	return stored.Status.Conditions[0]
 }
 
-// events returns the reasons of the Events about policies, once there is one with the wanted reason.
+// awaitEvent waits for an Event with a reason, and returns it.
 func (c *cluster) awaitEvent(t *testing.T, reason string) eventsv1.Event {
 	t.Helper()
 	var found eventsv1.Event
-	eventually(t, "Event "+reason, func() bool {
+	fixture.Await(t, "Event "+reason, func() bool {
 		var list eventsv1.EventList
 		if err := c.client.List(t.Context(), &list, client.InNamespace(namespace)); err != nil {
 			t.Fatal(err)
@@ -184,18 +169,4 @@ func (c *cluster) awaitEvent(t *testing.T, reason string) eventsv1.Event {
 		return false
 	})
 	return found
-}
-
-// eventually fails the test if what is expected does not come true.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for !holds() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: not within %s", what, patience)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 func TestEditingAFileChangesTheAnswerAndABadEditLeavesTheOldState(t *testing.T) {
@@ -32,7 +33,7 @@ func TestEditingAFileChangesTheAnswerAndABadEditLeavesTheOldState(t *testing.T) 
 	op.awaitAnswer(t, "jo@acme.com", notAllowed)
 
 	write(t, file, strings.ReplaceAll(acmePolicy, "domains:", "domain:"))
-	eventually(t, "the refusal shows in readyz", func() bool {
+	fixture.Await(t, "the refusal shows in readyz", func() bool {
 		_, body, err := op.get(op.metricsURL + "/readyz")
 		return err == nil && strings.Contains(body, "acme.yaml:7") && strings.Contains(body, "spec.allow.domain")
 	})
@@ -41,8 +42,8 @@ func TestEditingAFileChangesTheAnswerAndABadEditLeavesTheOldState(t *testing.T) 
 		t.Errorf("registration_policy_rules_stale: %q", got)
 	}
 
-	write(t, file, "") // an editor was interrupted
-	eventually(t, "the empty file shows in readyz", func() bool {
+	write(t, file, "") // as if an editor was interrupted
+	fixture.Await(t, "the empty file shows in readyz", func() bool {
 		_, body, err := op.get(op.metricsURL + "/readyz")
 		return err == nil && strings.Contains(body, "acme.yaml:1: empty")
 	})
@@ -78,7 +79,7 @@ func TestARevokedCredentialIsRefusedAndItsSuccessorTaken(t *testing.T) {
 		t.Fatalf("with the old credential: %v %v", got.Outcome, got.Faults)
 	}
 	remove(t, filepath.Join(auth, "old"))
-	eventually(t, "401 for the revoked credential", func() bool { return call().Status == 401 })
+	fixture.Await(t, "401 for the revoked credential", func() bool { return call().Status == 401 })
 	op.awaitAnswer(t, "jo@acme.com", allowed)
 	if log := op.log.String(); strings.Contains(log, "an-old-credential-of-okta") || strings.Contains(log, credential) {
 		t.Error("a credential is in the log")
@@ -103,12 +104,12 @@ func TestACertificateIsReplacedWithoutARestart(t *testing.T) {
 		t.Fatalf("over TLS: %+v", got)
 	}
 	second := writeCertificate(t, certificates)
-	eventually(t, "the new certificate is served", func() bool {
+	fixture.Await(t, "the new certificate is served", func() bool {
 		return register(second) == allowed
 	})
 }
 
-// writeCertificate makes a certificate for 127.0.0.1, and returns what it is believed by.
+// writeCertificate writes a certificate for 127.0.0.1 and its key, and returns a pool with its CA.
 func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -20,19 +20,19 @@ import (
 )
 
 const (
-	// mostMemory is what the process may have resident under any of these, in KiB: several times what it has when idle, and far
-	// less than it would be if anything grew with the number of hostileClients.
+	// mostMemory is the maximum resident memory of the operator during each attack, in KiB. It is several times that of
+	// an idle operator, and far less than it would be if memory grew with the number of connections.
 	mostMemory = 256 << 10
-	// idleConnections are connections on which nothing is said; five times what the server keeps.
+	// idleConnections is the number of connections on which nothing is sent: five times the server's limit.
 	idleConnections = 10_000
-	// busyConnections are connections that keep the server busy.
+	// busyConnections is the number of connections on which an attack keeps sending.
 	busyConnections = 500
-	// siege is how long each attack goes on.
+	// siege is how long each attack lasts.
 	siege = 3 * time.Second
 )
 
-// Whatever hostileClients do to the hook's port, the memory of the process is bounded, and calls with a credential are answered: on kept
-// connections and on new ones.
+// During each attack on the hook's port, the memory of the process stays limited, and calls with a credential are
+// answered, on kept connections and on new ones.
 func TestHostileClientsNeitherFillTheMemoryNorLockOktaOut(t *testing.T) {
 	dir, certificates := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(dir, "acme.yaml"), acmePolicy)
@@ -49,7 +49,7 @@ func TestHostileClientsNeitherFillTheMemoryNorLockOktaOut(t *testing.T) {
 		address := strings.Split(op.hookURL, "/")[2]
 		for _, attack := range []struct {
 			name string
-			only string // the server that it is about; "" for both
+			only string // the kind of server that the attack is for, with or without TLS; "" for both
 			run  func(s *hostileClients)
 		}{
 			{"10,000 connections on which nothing is said", "plain", func(s *hostileClients) { s.each(idleConnections, func(conn net.Conn) { s.hold(conn) }) }},
@@ -101,7 +101,7 @@ func TestHostileClientsNeitherFillTheMemoryNorLockOktaOut(t *testing.T) {
 	}
 }
 
-// forgetPeak begins a new measurement of peak.
+// forgetPeak resets the peak of the process's resident memory.
 func (op *operator) forgetPeak(t *testing.T) {
 	t.Helper()
 	const peakOfMemory = "5" // proc_pid_clear_refs(5)
@@ -110,19 +110,19 @@ func (op *operator) forgetPeak(t *testing.T) {
 	}
 }
 
-// peak returns the most memory of the process that was resident at once since forgetPeak, in KiB.
+// peak returns the peak of the process's resident memory since forgetPeak, in KiB.
 func (op *operator) peak(t *testing.T) int {
 	t.Helper()
 	return op.memory(t, "VmHWM")
 }
 
-// resident returns the memory of the process that is resident now, in KiB.
+// resident returns the current resident memory of the process, in KiB.
 func (op *operator) resident(t *testing.T) int {
 	t.Helper()
 	return op.memory(t, "VmRSS")
 }
 
-// memory returns what the kernel says of the process's memory: see proc_pid_status(5).
+// memory returns a field of /proc/PID/status in KiB, see proc_pid_status(5).
 func (op *operator) memory(t *testing.T, name string) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", op.process.Process.Pid))
@@ -140,7 +140,7 @@ func (op *operator) memory(t *testing.T, name string) int {
 	return memory
 }
 
-// guests make good calls, one after the other each, until they are told to end.
+// guests make valid calls until end. Each guest makes one call after another.
 type guests struct {
 	stop   chan struct{}
 	ended  sync.WaitGroup
@@ -148,10 +148,10 @@ type guests struct {
 	kept   []time.Duration
 	fresh  []time.Duration
 	faults []string
-	again  atomic.Int64 // calls that were made a second time
+	again  atomic.Int64 // calls that were repeated, as Okta would
 }
 
-// newGuests starts one guest on a kept connection, and one that opens a new connection for each call.
+// newGuests starts a guest that keeps its connection, and one that opens a new connection for each call.
 func newGuests(t *testing.T, op *operator, secure *tls.Config) *guests {
 	t.Helper()
 	url := op.hookURL
@@ -165,12 +165,12 @@ func newGuests(t *testing.T, op *operator, secure *tls.Config) *guests {
 	return g
 }
 
-// join starts another guest, who waits for so long after each call.
+// join starts another guest, which pauses after each call.
 func (g *guests) join(t *testing.T, url string, keeps bool, secure *tls.Config, pause time.Duration) {
 	t.Helper()
-	// As Okta would: 3 s for everything.
+	// Okta's timeout for the whole call.
 	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: !keeps, TLSClientConfig: secure}}
-	if fault := g.call(client, url, keeps); fault != "" { // before the hostileClients come
+	if fault := g.call(client, url, keeps); fault != "" { // before the attack begins
 		t.Fatal(fault)
 	}
 	g.ended.Go(func() {
@@ -190,7 +190,7 @@ func (g *guests) join(t *testing.T, url string, keeps bool, secure *tls.Config, 
 	})
 }
 
-// call makes one call, and says what is wrong with its answer.
+// call makes a call. It returns what is wrong with the answer, or "".
 func (g *guests) call(client *http.Client, url string, keeps bool) string {
 	const body = `{"eventType":"com.okta.user.pre-registration","data":{"userProfile":{"login":"jo@acme.com","email":"jo@acme.com"}}}`
 	request, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
@@ -201,8 +201,8 @@ func (g *guests) call(client *http.Client, url string, keeps bool) string {
 	request.Header.Set("Authorization", credential)
 	begin := time.Now()
 	response, err := client.Do(request)
-	if err != nil && time.Since(begin) < client.Timeout { // Okta tries once more where it got no answer
-		request.Body, _ = request.GetBody() // of a strings.Reader, it cannot fail
+	if err != nil && time.Since(begin) < client.Timeout { // Okta repeats a call once if it got no answer
+		request.Body, _ = request.GetBody() // cannot fail for a strings.Reader
 		g.again.Add(1)
 		response, err = client.Do(request)
 	}
@@ -224,7 +224,8 @@ func (g *guests) call(client *http.Client, url string, keeps bool) string {
 	return ""
 }
 
-// end waits until all have left, fails for each call that was not answered well, and tells how long the others took.
+// end stops all guests, reports an error for each call without a good answer, and returns a text about the latency of
+// the others.
 func (g *guests) end(t *testing.T) string {
 	t.Helper()
 	close(g.stop)
@@ -256,8 +257,8 @@ func newHostileClients(address string) *hostileClients {
 	return &hostileClients{address: address, over: make(chan struct{})}
 }
 
-// each opens so many connections, ten in a millisecond at most, each treated in a way of its own, until the siege is over. All at once
-// would be a test of the machine that the load generator shares, whose queue of handshakes overflows.
+// each opens count connections, at most ten in a millisecond, and calls treat for each until the end of the attack. If
+// it opened all at once, the machine's queue of TCP handshakes would overflow, which says nothing about the operator.
 func (s *hostileClients) each(count int, treat func(net.Conn)) {
 	for i := range count {
 		if i%10 == 9 {
@@ -281,10 +282,10 @@ func (s *hostileClients) end() {
 	s.ended.Wait()
 }
 
-// hold keeps a connection until the siege is over.
+// hold keeps a connection open until the end of the attack.
 func (s *hostileClients) hold(net.Conn) { <-s.over }
 
-// dribble says a beginning at once, and then a byte every now and then.
+// dribble sends a beginning at once, and then single bytes with pauses.
 func (s *hostileClients) dribble(beginning string) func(net.Conn) {
 	return func(conn net.Conn) {
 		text := []byte(beginning)
@@ -302,7 +303,7 @@ func (s *hostileClients) dribble(beginning string) func(net.Conn) {
 	}
 }
 
-// flood says a beginning, and then a text again and again, as fast as it is taken.
+// flood sends a beginning, and then the same text again and again, as fast as the operator reads it.
 func (s *hostileClients) flood(beginning, text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, conn) }()
@@ -317,13 +318,13 @@ func (s *hostileClients) flood(beginning, text string) func(net.Conn) {
 			select {
 			case <-s.over:
 				return
-			case <-time.After(10 * time.Millisecond): // the load generator shares the machine
+			case <-time.After(10 * time.Millisecond): // leave CPU time to the operator, which runs on the same machine
 			}
 		}
 	}
 }
 
-// write says a text and takes no answer.
+// write sends a text and reads no answer.
 func (s *hostileClients) write(text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		_ = conn.SetWriteDeadline(time.Now().Add(siege))
@@ -332,7 +333,7 @@ func (s *hostileClients) write(text string) func(net.Conn) {
 	}
 }
 
-// halfClose shakes hands over TLS, ends its own half, and stays.
+// halfClose makes a TLS handshake, closes its sending direction, and keeps the connection open.
 func (s *hostileClients) halfClose(conn net.Conn) {
 	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	_ = conn.SetDeadline(time.Now().Add(siege))

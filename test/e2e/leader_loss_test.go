@@ -12,19 +12,20 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 	"registrationpolicy.dev/operator/test/proxies"
 )
 
 const (
-	// callersAtOnce is how many connections Okta has open.
+	// callersAtOnce is the number of connections from Okta.
 	callersAtOnce = 8
-	// betweenCalls is the time between two calls of one of them.
+	// betweenCalls is the pause between two calls on one connection.
 	betweenCalls = 3 * time.Millisecond
-	// endpointsLag is the time from a replica's end or unreadiness to the proxy's knowing.
+	// endpointsLag is the time from when a replica ends or becomes unready until the proxy gets the change.
 	endpointsLag = 500 * time.Millisecond
 )
 
-// traffic is what several callers got through a proxy, half of whom are to be denied.
+// traffic has the results of several callers that call through a proxy. Half of their calls must be denied.
 type traffic struct {
 	mu       sync.Mutex
 	answered int
@@ -35,7 +36,7 @@ type traffic struct {
 	ended  sync.WaitGroup
 }
 
-// startTraffic lets people register until stop. Okta repeats a call once.
+// startTraffic makes calls until stop. As Okta does, it repeats a call once.
 func startTraffic(t *testing.T, proxy *proxies.Proxy) *traffic {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -56,7 +57,7 @@ func startTraffic(t *testing.T, proxy *proxies.Proxy) *traffic {
 		f.ended.Go(func() {
 			defer hook.Close()
 			for ctx.Err() == nil {
-				result, err := hook.Register(context.WithoutCancel(ctx), oktasim.Registration{Email: person}) // to its end
+				result, err := hook.Register(context.WithoutCancel(ctx), oktasim.Registration{Email: person}) // completes a pending call
 				if err == nil {
 					f.add(result, want)
 				}
@@ -81,7 +82,7 @@ func (f *traffic) add(result oktasim.Result, want oktasim.Outcome) {
 	}
 }
 
-// await waits until so many more calls were made.
+// await waits until more calls have been made.
 func (f *traffic) await(t *testing.T, more int) {
 	t.Helper()
 	made := func() int {
@@ -90,7 +91,7 @@ func (f *traffic) await(t *testing.T, more int) {
 		return f.answered
 	}
 	want := made() + more
-	eventually(t, "more calls", func() bool { return made() >= want })
+	fixture.Await(t, "more calls", func() bool { return made() >= want })
 }
 
 // stop ends the calls, and fails the test for each that was lost or answered wrongly.
@@ -117,11 +118,11 @@ func addressesOf(replicas []*operator) []string {
 	return addresses
 }
 
-// leaderOf returns the replica that leads, once there is one.
+// leaderOf waits until a replica leads, and returns it.
 func leaderOf(t *testing.T, replicas []*operator) *operator {
 	t.Helper()
 	var leader *operator
-	eventually(t, "a leader", func() bool {
+	fixture.Await(t, "a leader", func() bool {
 		for _, op := range replicas {
 			if op.metric(t, "registration_policy_leader") == "1" {
 				leader = op
@@ -132,8 +133,8 @@ func leaderOf(t *testing.T, replicas []*operator) *operator {
 	return leader
 }
 
-// The leader is a replica like any other, with a duty besides: whether it is killed or evicted, no call is lost, a policy that is
-// applied while there is no leader is in force, and its status is written by the next one.
+// If the leader is killed or evicted, no call is lost. A policy that is applied while there is no leader comes into
+// force, and the next leader writes its status.
 func TestTheLossOfTheLeaderCostsNoCallAndNoPolicyWaitsForTheNext(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -156,7 +157,7 @@ func TestTheLossOfTheLeaderCostsNoCallAndNoPolicyWaitsForTheNext(t *testing.T) {
 			if err := leader.process.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "unready after SIGTERM", func() bool {
+			fixture.Await(t, "unready after SIGTERM", func() bool {
 				return leader.status(t, leader.probeURL+"/readyz") == http.StatusServiceUnavailable
 			})
 		},
@@ -170,7 +171,7 @@ func TestTheLossOfTheLeaderCostsNoCallAndNoPolicyWaitsForTheNext(t *testing.T) {
 		}
 		time.Sleep(endpointsLag)
 		proxy.SetBackends(t, addressesOf(replicas)...)
-		eventually(t, "the end of the leader that was "+name, leader.ended)
+		fixture.Await(t, "the end of the leader that was "+name, leader.ended)
 
 		replicas = append(replicas, startReady(t, append(c.inCluster(t), "--drain-delay", "3s")...))
 		proxy.SetBackends(t, addressesOf(replicas)...)

@@ -13,9 +13,11 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// wantRefused fails the test unless a connection to the hook is refused: whoever made it may make it elsewhere.
+// wantRefused fails the test unless the hook refuses connections. A proxy then connects to another replica.
 func (op *operator) wantRefused(t *testing.T) {
 	t.Helper()
 	conn, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", op.hookAddress())
@@ -27,7 +29,7 @@ func (op *operator) wantRefused(t *testing.T) {
 	}
 }
 
-// readyz returns what the details say.
+// readyz returns details of /readyz.
 func (op *operator) readyz(t *testing.T) (details struct {
 	Ready, Listening, Fenced, Joining bool
 	Rules                             string
@@ -43,8 +45,8 @@ func (op *operator) readyz(t *testing.T) (details struct {
 	return details
 }
 
-// firstStatus calls the hook again and again, and returns the status of its first answer. Whatever comes before must be a refused
-// connection.
+// firstStatus calls the hook repeatedly, and returns the status of the first answer. All earlier connections must be
+// refused.
 func (op *operator) firstStatus(t *testing.T) int {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -66,8 +68,8 @@ func (op *operator) firstStatus(t *testing.T) int {
 	return 0
 }
 
-// A kubelet starts a killed container again before proxies hear of its end. What it refuses they take to another replica; what it
-// answered 503 they must not repeat.
+// A kubelet restarts a killed container before proxies know that it ended. If the hook refuses a connection, a proxy
+// sends the call to another replica. If it answered 503, the proxy would not repeat the call.
 func TestTheHookRefusesConnectionsUntilRulesAreInForce(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -84,14 +86,14 @@ func TestTheHookRefusesConnectionsUntilRulesAreInForce(t *testing.T) {
 				t.Errorf("readyz says %+v of a replica without rules", details)
 			}
 			c.line.Restore()
-			// Without a credential, whoever is answered at all is answered 401.
+			// A call without a credential gets 401 as soon as the hook listens.
 			if status := op.firstStatus(t); status != http.StatusUnauthorized {
 				t.Errorf("the first answer is %d", status)
 			}
 			if got := op.register(t, "jo@acme.com"); got != allowed {
 				t.Errorf("the first call with a credential: %+v", got)
 			}
-			eventually(t, "readiness", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
+			fixture.Await(t, "readiness", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
 			if details := op.readyz(t); !details.Listening {
 				t.Errorf("readyz says %+v of a replica that answers", details)
 			}
@@ -99,14 +101,14 @@ func TestTheHookRefusesConnectionsUntilRulesAreInForce(t *testing.T) {
 	}
 }
 
-// A fenced replica has rules before it may answer by them: not before a report of its own is proven.
+// A replica with --fence-after has rules before it may answer by them: it must first have stored a report (a Lease).
 func TestTheHookOfAFencedReplicaRefusesConnectionsUntilItMayAnswer(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
 	c.apply(t, "acme", `{allow: {domains: [acme.com]}}`)
 	allowReports := c.refuseReports(t)
 	op := start(t, append(c.inCluster(t), "--fence-after", "30s")...)
-	eventually(t, "rules", func() bool { return op.readyz(t).Rules == "loaded" })
+	fixture.Await(t, "rules", func() bool { return op.readyz(t).Rules == "loaded" })
 	for range 20 {
 		op.wantRefused(t)
 		time.Sleep(20 * time.Millisecond)
@@ -123,7 +125,7 @@ func TestTheHookOfAFencedReplicaRefusesConnectionsUntilItMayAnswer(t *testing.T)
 	}
 }
 
-// refuseReports takes from the operator the right to write Leases, until allow is called.
+// refuseReports removes the operator's right to write Leases until allow is called.
 func (c *cluster) refuseReports(t *testing.T) (allow func()) {
 	t.Helper()
 	role := &rbacv1.Role{}
@@ -157,7 +159,7 @@ func TestAReplicaThatNeverHadRulesStopsInOrder(t *testing.T) {
 	if err := op.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	// Rules that come while it drains change nothing: it is on its way out.
+	// Rules that arrive while the operator drains do not make the hook listen.
 	c.line.Restore()
 	for !op.ended() {
 		conn, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", op.hookAddress())

@@ -12,7 +12,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// keepList writes a list into ConfigMaps, new shards first.
+// keepList stores a list in ConfigMaps: its shards, then its index.
 func (c *cluster) keepList(t *testing.T, name, text string) {
 	t.Helper()
 	objects, err := listconfigmap.Write(name, namespace, []byte(text))
@@ -32,13 +32,13 @@ func (c *cluster) keepList(t *testing.T, name, text string) {
 	}
 }
 
-// A list of the size that public ones have comes into force and changes, and a small policy beside it, while as many calls come in at
-// once as Okta ever makes: none is late, and none is answered by anything but the one version or the other.
+// A list of the size of public ones comes into force and changes, and so does a small policy, during as many concurrent
+// calls as an Okta org makes. No answer is late, and each is by the old or the new version.
 func TestABigListChangesWithoutALateAnswer(t *testing.T) {
 	const (
 		entries, changes = 200_000, 3
-		callers          = 75                    // of an org at once, at most
-		pause            = 50 * time.Millisecond // the callers share the machine
+		callers          = 75                    // the maximum of concurrent calls of an Okta org
+		pause            = 50 * time.Millisecond // leaves CPU time to the operator
 	)
 	var filler strings.Builder
 	for i := range entries {

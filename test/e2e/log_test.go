@@ -11,9 +11,10 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// A container runtime whose disk is full takes no log. Okta's calls are answered all the same.
+// A container runtime whose disk is full does not read the log. The operator must still answer calls.
 func TestALogThatNobodyTakesCostsNoCall(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -34,7 +35,7 @@ func TestALogThatNobodyTakesCostsNoCall(t *testing.T) {
 	})
 	said := bufio.NewReader(log)
 	var starting struct{ Msg, Hook, Metrics string }
-	for starting.Msg != "Hook listens" { // Starting, before it, has the addresses
+	for starting.Msg != "Hook listens" { // the addresses are in the line Starting, which comes before
 		line, err := said.ReadBytes('\n')
 		if err != nil {
 			t.Fatal(err)
@@ -48,7 +49,7 @@ func TestALogThatNobodyTakesCostsNoCall(t *testing.T) {
 	leftOut := func() bool {
 		return op.metric(t, "registration_policy_log_lines_left_out_total") != "0"
 	}
-	eventually(t, "more lines than fit", func() bool {
+	fixture.Await(t, "more lines than fit", func() bool {
 		for range 1000 {
 			result, err := okta.Register(t.Context(), oktasim.Registration{Email: "jo@acme.com"})
 			if err != nil || result.Outcome != oktasim.Registered || result.Attempts != 1 {

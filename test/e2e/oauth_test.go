@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 	"registrationpolicy.dev/operator/test/oauthissuer"
 )
 
-// rsaBits is the length of an issuer's keys, as Okta has them.
+// rsaBits is the length of the issuer's keys, the same as of Okta's.
 const rsaBits = 2048
 
-// withTokensOf are the flags by which an issuer's tokens are accepted.
+// withTokensOf returns the flags with which the operator accepts an issuer's tokens.
 func withTokensOf(issuer *oauthissuer.Issuer) []string {
 	return []string{
 		"--hook-oauth-issuer", issuer.URL, "--hook-oauth-audience", oauthissuer.Audience,
@@ -22,7 +23,7 @@ func withTokensOf(issuer *oauthissuer.Issuer) []string {
 	}
 }
 
-// policyDirectory returns a directory with one policy, that allows acme.com.
+// policyDirectory returns a directory with a policy that allows acme.com.
 func policyDirectory(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -30,7 +31,7 @@ func policyDirectory(t *testing.T) string {
 	return dir
 }
 
-// called is what becomes of a call of Okta's with this value of Authorization.
+// called makes a call with a value of the header Authorization, and returns the result.
 func (op *operator) called(t *testing.T, authorization string) oktasim.Result {
 	t.Helper()
 	hook, err := oktasim.New(oktasim.Options{URL: op.hookURL, Credential: authorization})
@@ -45,7 +46,7 @@ func (op *operator) called(t *testing.T, authorization string) oktasim.Result {
 	return result
 }
 
-// oauthDetails are what /readyz with details says of tokens.
+// oauthDetails has the details of /readyz about access tokens.
 type oauthDetails struct {
 	Ready bool
 	OAuth *struct {
@@ -79,7 +80,7 @@ func TestAnOperatorStartsWhileTheIssuerIsAwayAndTakesTokensOnceItIsBack(t *testi
 		return op.metric(t, `registration_policy_authentications_total{credential="",result="`+result+`"}`)
 	}
 
-	eventually(t, "the first fetch fails", func() bool {
+	fixture.Await(t, "the first fetch fails", func() bool {
 		details := op.oauthDetails(t)
 		return details.OAuth != nil && strings.Contains(details.OAuth.Error, "status 502")
 	})
@@ -101,7 +102,7 @@ func TestAnOperatorStartsWhileTheIssuerIsAwayAndTakesTokensOnceItIsBack(t *testi
 	}
 
 	issuer.Away(false)
-	eventually(t, "the keys are there", func() bool { return op.oauthDetails(t).OAuth.Keys == 1 })
+	fixture.Await(t, "the keys are there", func() bool { return op.oauthDetails(t).OAuth.Keys == 1 })
 	if details := op.oauthDetails(t); details.OAuth.AgeSeconds == nil || details.OAuth.Error != "" {
 		t.Errorf("details with the issuer back: %+v", details.OAuth)
 	}
@@ -109,7 +110,7 @@ func TestAnOperatorStartsWhileTheIssuerIsAwayAndTakesTokensOnceItIsBack(t *testi
 		t.Errorf("with a token: %v %v", got.Outcome, got.Faults)
 	}
 	var decided struct{ Credential string }
-	eventually(t, "the line of the decision by token", func() bool {
+	fixture.Await(t, "the line of the decision by token", func() bool {
 		for line := range strings.Lines(op.log.String()) {
 			if json.Unmarshal([]byte(line), &decided) == nil && decided.Credential == "oauth:"+oauthissuer.ClientID {
 				return true
@@ -130,7 +131,7 @@ func TestTokensAloneNeedNoDirectoryOfCredentials(t *testing.T) {
 	key := oauthissuer.EC("e1")
 	issuer := oauthissuer.Start(t, key)
 	op := startReady(t, append(withTokensOf(issuer), "--policy-dir", policyDirectory(t), "--drain-delay", "0s")...)
-	eventually(t, "the keys are there", func() bool { return op.oauthDetails(t).OAuth.Keys == 1 })
+	fixture.Await(t, "the keys are there", func() bool { return op.oauthDetails(t).OAuth.Keys == 1 })
 	if got := op.called(t, "Bearer "+issuer.Token(key)); got.Outcome != oktasim.Registered {
 		t.Errorf("with a token: %v %v", got.Outcome, got.Faults)
 	}

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/x509"
 	"encoding/json"
 	"io"
@@ -12,12 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const credential = "Basic ZTJlOmEtc2VjcmV0LW9mLXRoZS10ZXN0"
@@ -27,27 +26,9 @@ type operator struct {
 	hookURL, probeURL, metricsURL string
 
 	process *exec.Cmd
-	log     *syncBuffer
+	log     *fixture.Transcript
 	exited  chan struct{}
-	err     error // once exited
-}
-
-// syncBuffer is written by the process and read by the test.
-type syncBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	err     error // how the process ended; set when exited is closed
 }
 
 // credentials returns a directory with the test's credential.
@@ -72,24 +53,24 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-// inCluster are the flags of a replica that watches the cluster's policies.
+// inCluster returns the flags of a replica that watches the cluster's policies.
 func (c *cluster) inCluster(t *testing.T) []string {
 	return []string{"--kubeconfig", c.kubeconfig, "--namespace", namespace, "--hook-auth-dir", credentials(t), "--drain-delay", "0s"}
 }
 
-// start starts an operator on free ports, and waits until it has bound them.
+// start starts an operator on free ports, and waits until its log has their addresses.
 func start(t *testing.T, flags ...string) *operator {
 	t.Helper()
 	return startProgram(t, binary, flags...)
 }
 
-// startProgram is start with another program.
+// startProgram is start for another build of the operator.
 func startProgram(t *testing.T, program string, flags ...string) *operator {
 	t.Helper()
 	flags = append([]string{
 		"--hook-bind-address", "127.0.0.1:0", "--probe-bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0",
 	}, flags...)
-	op := &operator{process: exec.Command(program, flags...), log: &syncBuffer{}, exited: make(chan struct{})}
+	op := &operator{process: exec.Command(program, flags...), log: &fixture.Transcript{}, exited: make(chan struct{})}
 	op.process.Env = append([]string{"HOME=" + t.TempDir()}, own(os.Environ())...)
 	op.process.Stderr = op.log
 	if err := op.process.Start(); err != nil {
@@ -107,7 +88,7 @@ func startProgram(t *testing.T, program string, flags ...string) *operator {
 		}
 	})
 	var line struct{ Hook, Probes, Metrics string }
-	eventually(t, "the line that says where the operator listens", func() bool {
+	fixture.Await(t, "the line that says where the operator listens", func() bool {
 		if op.ended() {
 			t.Fatalf("the operator ended at once: %s", op.log)
 		}
@@ -119,7 +100,8 @@ func startProgram(t *testing.T, program string, flags ...string) *operator {
 	return op
 }
 
-// own returns the variables that are meant for the operator: of the others, KUBECONFIG would be read too.
+// own returns the environment variables for the operator. Others are dropped, because the operator would also read
+// KUBECONFIG.
 func own(environment []string) []string {
 	return slices.DeleteFunc(environment, func(variable string) bool {
 		return !strings.HasPrefix(variable, "REGISTRATION_POLICY_")
@@ -130,7 +112,7 @@ func own(environment []string) []string {
 func startReady(t *testing.T, flags ...string) *operator {
 	t.Helper()
 	op := start(t, flags...)
-	eventually(t, "readiness", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
+	fixture.Await(t, "readiness", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
 	return op
 }
 
@@ -196,7 +178,7 @@ func (op *operator) metric(t *testing.T, series string) string {
 	return ""
 }
 
-// okta returns an Okta that calls this replica.
+// okta returns a stand-in for Okta that calls this replica.
 func (op *operator) okta(t *testing.T, roots *x509.CertPool) *oktasim.Hook {
 	t.Helper()
 	hook, err := oktasim.New(oktasim.Options{URL: op.hookURL, Credential: credential, RootCAs: roots})
@@ -207,14 +189,15 @@ func (op *operator) okta(t *testing.T, roots *x509.CertPool) *oktasim.Hook {
 	return hook
 }
 
-// answer is what is expected of a registration, and what came.
+// answer is the wanted or the actual result of a registration.
 type answer struct {
 	Outcome oktasim.Outcome
 	Text    string // what the person reads on Identity Engine
 	Reason  string // for the administrator
 }
 
-// register lets somebody register, and returns what becomes of it. An answer that Okta could not use as it is fails the test.
+// register makes a registration and returns the result. It fails the test if the answer has a fault that Okta would
+// find.
 func (op *operator) register(t *testing.T, address string) answer {
 	t.Helper()
 	result, err := op.okta(t, nil).Register(t.Context(), oktasim.Registration{Email: address})
@@ -238,14 +221,15 @@ func answerOf(t *testing.T, result oktasim.Result) answer {
 	a := answer{Outcome: result.Outcome, Reason: debug.Reason}
 	if len(result.IdentityEngine) > 0 {
 		a.Text = result.IdentityEngine[0].Text
-		if debug.DecisionID != "" { // of each answer another: as in the text's template
+		if debug.DecisionID != "" { // it is different in each answer, so put back the {id} of the policy's text
 			a.Text = strings.ReplaceAll(a.Text, debug.DecisionID, "{id}")
 		}
 	}
 	return a
 }
 
-// awaitAnswer waits until a registration is answered as wanted: rules come into force a moment after they are stored.
+// awaitAnswer waits until a registration has the wanted result, because rules come into force a moment after they are
+// stored.
 func (op *operator) awaitAnswer(t *testing.T, address string, want answer) {
 	t.Helper()
 	var got answer

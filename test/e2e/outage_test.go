@@ -8,9 +8,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// outage is longer than a leader may go without renewing its lease (10 s), which must not end the process.
+// outage is longer than the time in which a leader must renew its Lease (10 s). A leader that cannot renew it must not
+// end.
 const outage = 15 * time.Second
 
 func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
@@ -19,13 +22,13 @@ func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
 	op := startReady(t, c.inCluster(t)...)
 	c.apply(t, "acme", `{allow: {domains: [acme.com]}}`)
 	op.awaitAnswer(t, "jo@acme.com", allowed)
-	c.condition(t, "acme") // it leads
+	c.condition(t, "acme") // written by this replica, which therefore leads
 	digest := op.digest(t)
 
 	const proven = `registration_policy_watch_proven_timestamp_seconds{watched_namespace="` + namespace + `"}`
 	c.line.Cut()
 	restarted := start(t, c.inCluster(t)...)
-	silent := op.metric(t, proven) // what was on its way when the line was cut has come
+	silent := op.metric(t, proven) // data that was in transit when the line was cut has arrived
 	for end := time.Now().Add(outage); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		if got := op.register(t, "jo@acme.com"); got != allowed {
 			t.Fatalf("answer without the API server: %+v", got)
@@ -53,29 +56,30 @@ func TestWithoutTheAPIServerTheAnswersStayAndARestartWaits(t *testing.T) {
 	if status := restarted.status(t, restarted.probeURL+"/healthz"); status != http.StatusOK {
 		t.Errorf("a waiting replica is not to be restarted: healthz says %d", status)
 	}
-	// Not loaded is not "no policies": it is asked nothing, and a proxy takes the next replica.
+	// A replica that has not read the policies must not answer as if there were none. It refuses connections, so that a
+	// proxy takes another replica.
 	restarted.wantRefused(t)
 
 	c.line.Restore()
 	c.apply(t, "acme", `{allow: {domains: [acme.example]}}`)
 	for _, replica := range []*operator{op, restarted} {
-		eventually(t, "the rules come back", func() bool { return replica.status(t, replica.probeURL+"/readyz") == http.StatusOK })
+		fixture.Await(t, "the rules come back", func() bool { return replica.status(t, replica.probeURL+"/readyz") == http.StatusOK })
 		replica.awaitAnswer(t, "jo@acme.example", allowed)
 		replica.awaitAnswer(t, "jo@acme.com", notAllowed)
 	}
-	// It speaks of the watch that has been silent for longest, of policies or of lists. Bookmarks come once a minute, events at
-	// once.
+	// The metric is about the watch, of policies or of lists, that has been silent for longest. A change makes both
+	// current at once. Otherwise they wait for a bookmark, which comes once a minute.
 	c.create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
 		Namespace: namespace, Name: "list", Labels: map[string]string{"registrationpolicy.dev/list": "true"},
 	}})
-	eventually(t, proven+" goes on", func() bool { return op.metric(t, proven) != silent })
+	fixture.Await(t, proven+" goes on", func() bool { return op.metric(t, proven) != silent })
 	if got := c.condition(t, "acme"); got.Reason != "Accepted" {
 		t.Errorf("status after the outage: %s", got.Reason)
 	}
 }
 
-// What a replica does that is cut off is a choice: with --max-staleness it leaves the calls to others, and goes on answering those that
-// come all the same.
+// With --max-staleness, a replica that is cut off from the API server becomes unready, so that proxies send calls to
+// others. It still answers the calls that it gets.
 func TestAReplicaThatHasHeardNothingForTooLongIsUnreadyAndAnswers(t *testing.T) {
 	t.Parallel()
 	const most = 2 * time.Minute
@@ -101,5 +105,5 @@ func TestAReplicaThatHasHeardNothingForTooLongIsUnreadyAndAnswers(t *testing.T) 
 		t.Errorf("unready, it answers %+v", got)
 	}
 	c.line.Restore()
-	eventually(t, "it is ready again", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
+	fixture.Await(t, "it is ready again", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
 }

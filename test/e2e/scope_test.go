@@ -9,9 +9,10 @@ import (
 
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// reasonFrom lets somebody register by an enrolment policy or rule, and returns the reason of the decision.
+// reasonFrom makes a registration from a source, an enrolment policy or rule, and returns the reason of the decision.
 func (op *operator) reasonFrom(t *testing.T, source, address string) rules.Reason {
 	t.Helper()
 	result, err := op.okta(t, nil).Register(t.Context(), oktasim.Registration{Email: address, Source: source})
@@ -23,7 +24,7 @@ func (op *operator) reasonFrom(t *testing.T, source, address string) rules.Reaso
 
 func (op *operator) awaitReasonFrom(t *testing.T, source, address string, want rules.Reason) {
 	t.Helper()
-	eventually(t, address+" from "+source+" answered "+string(want), func() bool {
+	fixture.Await(t, address+" from "+source+" answered "+string(want), func() bool {
 		return op.reasonFrom(t, source, address) == want
 	})
 }
@@ -63,7 +64,7 @@ func TestABoundedNamespaceDecidesCallsOfItsSourcesOnly(t *testing.T) {
 
 func TestABoundHoldsForFilesToo(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "acme.yaml"), acmePolicy) // in the namespace default
+	write(t, filepath.Join(dir, "acme.yaml"), acmePolicy) // its namespace is default
 	t.Setenv("REGISTRATION_POLICY_NAMESPACE_SOURCES", "default=rul1;other=rul3")
 	op := startReady(t, withDirectory(t, dir)...)
 	op.awaitReasonFrom(t, "rul1", "jo@acme.com", rules.ReasonAllowed)

@@ -14,27 +14,29 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// manner is how an API server answers.
+// manner changes how an API server answers a request. next is the real one.
 type manner func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
 func atOnce(w http.ResponseWriter, r *http.Request, next http.Handler) { next.ServeHTTP(w, r) }
 
-// aSecondLate is late with every answer, but goes on sending by a watch.
+// aSecondLate delays the beginning of every answer by a second. An open watch is not delayed.
 func aSecondLate(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	time.Sleep(time.Second)
 	next.ServeHTTP(w, r)
 }
 
-// dribbling sends a few bytes at a time: the first lists take several seconds each.
+// dribbling sends answers a few bytes at a time, so that each of the first lists takes several seconds.
 func dribbling(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	next.ServeHTTP(dribble{w}, r)
 }
 
 type dribble struct{ http.ResponseWriter }
 
-// Write sends few bytes at a time.
+// Write sends a few bytes at a time.
 func (d dribble) Write(text []byte) (int, error) {
 	const piece, pause = 100, 300 * time.Millisecond
 	for sent := 0; sent < len(text); sent += piece {
@@ -49,10 +51,10 @@ func (d dribble) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// Unwrap returns the writer that can flush.
+// Unwrap returns the underlying writer, which [http.ResponseController] needs to flush.
 func (d dribble) Unwrap() http.ResponseWriter { return d.ResponseWriter }
 
-// frozen takes requests and says nothing.
+// frozen accepts requests and does not answer them.
 func frozen(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() }
 
 func withoutEtcd(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
@@ -68,7 +70,7 @@ func forbidding(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 	http.Error(w, "no", http.StatusForbidden)
 }
 
-// mannered stands before the API server of a cluster, and answers in a manner that the test says.
+// mannered is a reverse proxy in front of a cluster's API server, whose manner the test can change.
 type mannered struct {
 	server *httptest.Server
 	manner atomic.Pointer[manner]
@@ -76,7 +78,7 @@ type mannered struct {
 
 func (m *mannered) set(manner manner) { m.manner.Store(&manner) }
 
-// startMannered returns an API server with manners, and a kubeconfig for it.
+// startMannered starts a mannered proxy, and returns it with a kubeconfig for it.
 func startMannered(t *testing.T, c *cluster) (*mannered, string) {
 	t.Helper()
 	target, err := url.Parse(c.plane.Config.Host)
@@ -161,8 +163,8 @@ func TestAStoredSnapshotIsForAnAPIServerThatIsSilentAndNotForASlowOne(t *testing
 			t.Errorf("%s: a stored snapshot in force: %+v, after %s", silent.name, op.stored(t), took)
 		}
 		api.set(atOnce)
-		api.server.CloseClientConnections() // as a frozen one that was started anew
-		eventually(t, silent.name+": rules of the API server", func() bool { return op.stored(t) == nil })
+		api.server.CloseClientConnections() // as if a frozen API server was restarted
+		fixture.Await(t, silent.name+": rules of the API server", func() bool { return op.stored(t) == nil })
 		op.kill(t)
 	}
 	api.server.CloseClientConnections()

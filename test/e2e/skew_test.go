@@ -19,15 +19,17 @@ import (
 	"registrationpolicy.dev/operator/config/crd"
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// elsewhere is a source of calls besides the one that a registration has by itself.
+// elsewhere is a source of calls other than the default of [oktasim.Registration].
 const elsewhere = "rulElsewhere"
 
 var notEnforceable = answer{Outcome: oktasim.Denied, Reason: string(rules.ReasonPolicyNotEnforceable)}
 
-// define makes the CustomResourceDefinition that of this operator, but for a change to the schemas of spec and status, and waits
-// until the API server goes by it. For a second or so it serves earlier watches by the earlier schema; then it ends them.
+// define stores this operator's CustomResourceDefinition with a change to the schemas of spec and status, and waits
+// until the API server uses it. For about a second, the API server serves existing watches by the earlier schema; then
+// it ends them.
 func (c *cluster) define(t *testing.T, change func(spec, status *apiextensionsv1.JSONSchemaProps)) {
 	t.Helper()
 	wanted := &apiextensionsv1.CustomResourceDefinition{}
@@ -66,7 +68,7 @@ func (c *cluster) define(t *testing.T, change func(spec, status *apiextensionsv1
 
 func unchanged(_, _ *apiextensionsv1.JSONSchemaProps) {}
 
-// newer has members of spec and deny that this operator does not know.
+// newer adds fields to spec and spec.deny that this operator does not know.
 func newer(spec, _ *apiextensionsv1.JSONSchemaProps) {
 	spec.Properties["requireApproval"] = apiextensionsv1.JSONSchemaProps{Type: "boolean"}
 	deny := spec.Properties["deny"]
@@ -75,7 +77,7 @@ func newer(spec, _ *apiextensionsv1.JSONSchemaProps) {
 	}
 }
 
-// older lacks members of deny, of spec and of status that this operator knows.
+// older removes fields of spec, spec.deny and status that this operator knows.
 func older(spec, status *apiextensionsv1.JSONSchemaProps) {
 	deny := spec.Properties["deny"]
 	delete(deny.Properties, "addresses")
@@ -86,7 +88,7 @@ func older(spec, status *apiextensionsv1.JSONSchemaProps) {
 	delete(status.Properties, "observedGeneration")
 }
 
-// direct returns a client that reads past any cache and knows CustomResourceDefinitions.
+// direct returns a client that reads from the API server without a cache, and that knows CustomResourceDefinitions.
 func (c *cluster) direct(t *testing.T) client.WithWatch {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -102,7 +104,7 @@ func (c *cluster) direct(t *testing.T) client.WithWatch {
 	return direct
 }
 
-// written returns a policy as it is written, with members that this operator does not know.
+// written returns a policy with a spec in YAML, which may have fields that this operator does not know.
 func written(t *testing.T, name, spec string) *unstructured.Unstructured {
 	t.Helper()
 	object := &unstructured.Unstructured{Object: map[string]any{}}
@@ -117,7 +119,7 @@ func written(t *testing.T, name, spec string) *unstructured.Unstructured {
 	return object
 }
 
-// registerAt lets somebody register at a source.
+// registerAt makes a registration from a source.
 func (op *operator) registerAt(t *testing.T, source, address string) answer {
 	t.Helper()
 	result, err := op.okta(t, nil).Register(t.Context(), oktasim.Registration{Source: source, Email: address})
@@ -125,20 +127,20 @@ func (op *operator) registerAt(t *testing.T, source, address string) answer {
 		t.Fatal(err)
 	}
 	a := answerOf(t, result)
-	a.Text = "" // it holds the decision's id
+	a.Text = "" // it contains the decision's id, which is different in each answer
 	return a
 }
 
 func (op *operator) awaitAt(t *testing.T, source, address string, want answer) {
 	t.Helper()
-	eventually(t, address+" at "+source+" answered "+want.Reason, func() bool { return op.registerAt(t, source, address) == want })
+	fixture.Await(t, address+" at "+source+" answered "+want.Reason, func() bool { return op.registerAt(t, source, address) == want })
 }
 
 // acceptedIs waits until the condition Accepted has this reason, and returns its message.
 func (c *cluster) acceptedIs(t *testing.T, name, reason string) string {
 	t.Helper()
 	var message string
-	eventually(t, name+" "+reason, func() bool {
+	fixture.Await(t, name+" "+reason, func() bool {
 		stored := policy(t, name, "{}")
 		if err := c.client.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
 			t.Fatal(err)
@@ -152,8 +154,9 @@ func (c *cluster) acceptedIs(t *testing.T, name, reason string) string {
 	return message
 }
 
-// An upgrade half done, or an operator rolled back under a definition that stays: what the operator does not know of a policy
-// denies the calls that the policy applies to, in a replica that was there and in one that starts, and nothing else changes.
+// During an upgrade, or after a rollback that leaves the CustomResourceDefinition, a policy may have a field that the
+// operator does not know. The calls to which this policy applies are then denied, by a running replica and by one that
+// starts. Nothing else changes.
 func TestUnderANewerDefinitionAPolicyWithANewMemberDeniesTheCallsThatItAppliesTo(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -184,7 +187,7 @@ func TestUnderANewerDefinitionAPolicyWithANewMemberDeniesTheCallsThatItAppliesTo
 		t.Errorf("a policy without it: %s", got.Reason)
 	}
 
-	// The way back begins with the policies.
+	// The way back: first remove the unknown field from the policies.
 	back := client.RawPatch(types.JSONPatchType, []byte(`[{"op": "remove", "path": "/spec/requireApproval"}]`))
 	if err := c.direct(t).Patch(t.Context(), later, back); err != nil {
 		t.Fatal(err)
@@ -194,8 +197,8 @@ func TestUnderANewerDefinitionAPolicyWithANewMemberDeniesTheCallsThatItAppliesTo
 	c.acceptedIs(t, "later", "Accepted")
 }
 
-// What an older definition does not know is dropped before it is stored, and nobody can see it afterwards: whoever writes strictly,
-// as kubectl does, is told.
+// The API server drops fields that an older CustomResourceDefinition does not know before it stores a policy. A client
+// that asks for strict field validation, as kubectl does, gets an error.
 func TestAnOlderDefinitionDropsWhatItDoesNotKnowAndTellsWhoWritesStrictly(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -215,11 +218,12 @@ func TestAnOlderDefinitionDropsWhatItDoesNotKnowAndTellsWhoWritesStrictly(t *tes
 		t.Fatal(err)
 	}
 	op := startReady(t, c.inCluster(t)...)
-	op.awaitAt(t, "rul1", "eve@acme.com", allowed) // as it is stored
+	op.awaitAt(t, "rul1", "eve@acme.com", allowed) // because the denial was dropped
 	op.awaitAt(t, "rul1", "jo@beta.example", answer{Outcome: oktasim.Denied, Reason: string(rules.ReasonDenied)})
 
-	// Nor can status be written, of which that definition lacks a member: it stays as it was, and the log says that it does.
-	eventually(t, "a line about the status", func() bool { return strings.Contains(op.log.String(), "apply status: ") })
+	// The operator cannot write a status with a field that this definition does not know. The status stays unchanged,
+	// and the log says so.
+	fixture.Await(t, "a line about the status", func() bool { return strings.Contains(op.log.String(), "apply status: ") })
 	stored := written(t, "acme", "{}")
 	if err := direct.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
 		t.Fatal(err)
@@ -231,7 +235,8 @@ func TestAnOlderDefinitionDropsWhatItDoesNotKnowAndTellsWhoWritesStrictly(t *tes
 		}
 	}
 
-	// The definition of today has the status written, and brings nothing back: the policy must be applied again.
+	// With the current definition the operator writes the status again. The dropped fields do not come back: the policy
+	// must be applied again.
 	c.define(t, unchanged)
 	c.acceptedIs(t, "acme", "Accepted")
 	if err := direct.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
@@ -242,8 +247,9 @@ func TestAnOlderDefinitionDropsWhatItDoesNotKnowAndTellsWhoWritesStrictly(t *tes
 	}
 }
 
-// A definition must not be taken back: what it does not know stays stored and is not served, a denial as well. That is why the
-// manual has the definition stay when an operator is rolled back, and this what it warns of.
+// If the definition is replaced by an older one, the API server keeps fields that it does not know, but does not serve
+// them, not even denials. So the manual says to leave the definition when the operator is rolled back. This test shows
+// what it warns of.
 func TestADefinitionThatIsTakenBackHidesWhatIsStoredUntilItIsThereAgain(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)

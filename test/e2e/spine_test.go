@@ -9,6 +9,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 var (
@@ -18,17 +19,17 @@ var (
 	notAllowed = answer{Outcome: oktasim.Denied, Reason: string(rules.ReasonNotAllowed), Text: rules.DefaultTexts().NotAllowed}
 )
 
-// awaitReason waits for an answer of which only outcome and reason matter.
+// awaitReason waits for an answer with the outcome and the reason of want.
 func (op *operator) awaitReason(t *testing.T, address string, want answer) {
 	t.Helper()
 	var got answer
-	eventually(t, address+" answered "+want.Reason, func() bool {
+	fixture.Await(t, address+" answered "+want.Reason, func() bool {
 		got = op.register(t, address)
 		return got.Outcome == want.Outcome && got.Reason == want.Reason
 	})
 }
 
-// From apply to answer: what is applied to the API server is what Okta is told.
+// A policy that is applied to the API server decides the answer to Okta.
 func TestApplyingAPolicyChangesWhatOktaIsTold(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -70,7 +71,8 @@ func TestApplyingAPolicyChangesWhatOktaIsTold(t *testing.T) {
 		t.Errorf("digest after a restart: %s, before: %s", got, digest)
 	}
 
-	// A first write of its own makes sure that the new leader watches before something is deleted.
+	// The status of this policy shows that the new leader watches policies. Otherwise it might not see the deletion
+	// below.
 	c.apply(t, "everybody", `{allow: {domains: ["*"]}, deny: {domains: [other.example, third.example]}}`)
 	c.condition(t, "everybody")
 	c.delete(t, "everybody")
@@ -121,7 +123,7 @@ func TestTwoReplicasDecideAlikeAndOneLeads(t *testing.T) {
 		t.Error("a killed process ended without an error")
 	}
 	follower.awaitAnswer(t, "jo@acme.com", allowed)
-	eventually(t, "the other replica leads", func() bool { return leads(follower) })
+	fixture.Await(t, "the other replica leads", func() bool { return leads(follower) })
 	c.apply(t, "acme", `{allow: {domains: [acme.com, acme.example]}}`)
 	follower.awaitAnswer(t, "jo@acme.example", allowed)
 	if got := c.condition(t, "acme"); got.Reason != "Accepted" {

@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// What is wrong at the start is said in one clear line, with exit code 1, before anything serves.
+// If an option is wrong, the operator prints one line that says what, and exits with 1 before it serves anything.
 func TestABadStartSaysOneLineAndExits1(t *testing.T) {
 	t.Parallel()
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = busy.Close() }) // after the parallel cases
+	t.Cleanup(func() { _ = busy.Close() }) // a defer would run before the parallel cases
 	policies, badPolicies, shortCredential := t.TempDir(), t.TempDir(), t.TempDir()
 	write(t, filepath.Join(policies, "acme.yaml"), acmePolicy)
 	write(t, filepath.Join(badPolicies, "acme.yaml"), strings.ReplaceAll(acmePolicy, "domains: [acme.com]", "domains: [jo@acme.com]"))
@@ -28,9 +28,9 @@ func TestABadStartSaysOneLineAndExits1(t *testing.T) {
 	}
 
 	for name, test := range map[string]struct {
-		flags []string // after good; the last of two counts
-		want  []string // in the line
-		never string   // not in the line
+		flags []string // added to good flags; the last of two equal ones counts
+		want  []string // texts that the line must contain
+		never string   // a text that the line must not contain
 	}{
 		"an unknown flag":                   {[]string{"--polcy-dir", "x"}, []string{"polcy-dir", "see --help"}, ""},
 		"a busy port":                       {[]string{"--hook-bind-address", busy.Addr().String()}, []string{"--hook-bind-address", "another process listens at"}, ""},

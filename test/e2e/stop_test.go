@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 func withDirectory(t *testing.T, dir string, flags ...string) []string {
@@ -32,9 +33,9 @@ func TestWhenToldToStopItGoesUnreadyFirstAndAnswersUntilTheEnd(t *testing.T) {
 	if err := op.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "unready after SIGTERM", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusServiceUnavailable })
+	fixture.Await(t, "unready after SIGTERM", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusServiceUnavailable })
 
-	// Rules included, everything still runs: proxies go on sending calls for a while.
+	// During the drain delay everything still works, changes of rules too, because proxies still send calls.
 	write(t, dir+"/acme.yaml", strings.ReplaceAll(acmePolicy, "acme.com", "acme.example"))
 	op.awaitAnswer(t, "jo@acme.example", allowed)
 	if status := op.status(t, op.probeURL+"/healthz"); status != http.StatusOK {
@@ -53,7 +54,7 @@ func TestWhenToldToStopItGoesUnreadyFirstAndAnswersUntilTheEnd(t *testing.T) {
 		if result.Status != 0 {
 			t.Fatalf("a call during the stop was answered %d", result.Status)
 		}
-		break // the port is closed: only now are calls refused
+		break // the drain delay is over, and connections are refused
 	}
 	if answered == 0 {
 		t.Error("no call was answered while draining")
@@ -72,7 +73,7 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	if err := op.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "unready", func() bool { return op.status(t, op.probeURL+"/readyz") != http.StatusOK })
+	fixture.Await(t, "unready", func() bool { return op.status(t, op.probeURL+"/readyz") != http.StatusOK })
 	begun := time.Now()
 	if err := op.stop(t, syscall.SIGTERM); err == nil {
 		t.Error("ended without an error in the middle of its drain")

@@ -16,11 +16,12 @@ import (
 
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const storedInUse = "registration_policy_stored_snapshot"
 
-// stored returns what /readyz with details says of a stored snapshot; nil if none is in force.
+// stored returns the details of /readyz about the stored snapshot, or nil if none is in force.
 func (op *operator) stored(t *testing.T) *struct {
 	Since      time.Time
 	AgeSeconds float64
@@ -42,11 +43,11 @@ func (op *operator) stored(t *testing.T) *struct {
 	return details.Stored
 }
 
-// awaitFile waits until the snapshot is stored, after a moment, and returns it.
+// awaitFile waits until a snapshot is stored that is newer than after, and returns its content.
 func awaitFile(t *testing.T, dir string, after time.Time) []byte {
 	t.Helper()
 	file := filepath.Join(dir, "snapshot")
-	eventually(t, "the stored snapshot", func() bool {
+	fixture.Await(t, "the stored snapshot", func() bool {
 		found, err := os.Stat(file)
 		return err == nil && found.ModTime().After(after)
 	})
@@ -57,7 +58,7 @@ func awaitFile(t *testing.T, dir string, after time.Time) []byte {
 	return text
 }
 
-// kill ends an operator as the kernel does when memory is short.
+// kill ends an operator by SIGKILL, as the OOM killer does.
 func (op *operator) kill(t *testing.T) {
 	t.Helper()
 	if err := op.process.Process.Kill(); err != nil {
@@ -66,8 +67,8 @@ func (op *operator) kill(t *testing.T) {
 	<-op.exited
 }
 
-// wantNoRules fails the test if a replica without the API server accepts a connection within a time in which a stored snapshot would
-// long have come into force.
+// wantNoRules fails the test if a replica without the API server accepts a connection. It waits longer than a stored
+// snapshot takes to come into force.
 func (op *operator) wantNoRules(t *testing.T) {
 	t.Helper()
 	const long = 5 * time.Second
@@ -86,7 +87,7 @@ func TestARestartWithoutTheAPIServerAnswersByTheStoredSnapshotAndLeavesIt(t *tes
 	op.awaitReasonFrom(t, "reg1", "jo@listed.example", rules.ReasonDenied)
 	digest := op.digest(t)
 	awaitFile(t, dir, time.Now().Add(-time.Second))
-	eventually(t, "the file of the newest rules", func() bool {
+	fixture.Await(t, "the file of the newest rules", func() bool {
 		text, err := os.ReadFile(filepath.Join(dir, "snapshot"))
 		return err == nil && bytes.Contains(text, []byte(digest))
 	})
@@ -95,7 +96,7 @@ func TestARestartWithoutTheAPIServerAnswersByTheStoredSnapshotAndLeavesIt(t *tes
 	}
 	op.kill(t)
 	c.line.Cut()
-	c.apply(t, "acme", `{allow: {domains: [acme.example]}}`) // nobody sees it yet
+	c.apply(t, "acme", `{allow: {domains: [acme.example]}}`) // no replica can see this change yet
 
 	began := time.Now()
 	op = start(t, flags...)
@@ -120,8 +121,9 @@ func TestARestartWithoutTheAPIServerAnswersByTheStoredSnapshotAndLeavesIt(t *tes
 	if got := op.digest(t); got != digest {
 		t.Errorf("digest %s, want %s", got, digest)
 	}
-	// It is to be ready once it knows that it cannot report: the report that it tries at the start must have failed.
-	eventually(t, "readiness by the stored rules", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
+	// The replica becomes ready when its first attempt to write a report has failed, so that it knows that the API
+	// server is unreachable.
+	fixture.Await(t, "readiness by the stored rules", func() bool { return op.status(t, op.probeURL+"/readyz") == http.StatusOK })
 	t.Logf("from the start of the program to readiness: %s", time.Since(began).Round(time.Millisecond))
 	if stored := op.stored(t); stored == nil || stored.AgeSeconds <= 0 || stored.Since.After(began) {
 		t.Errorf("readyz says %+v of the stored snapshot", stored)
@@ -159,15 +161,15 @@ func TestAFullDiskBringsNoOlderRulesBack(t *testing.T) {
 	awaitFile(t, dir, time.Time{})
 	fill(t, dir)
 
-	// The file of the new rules takes more room than the earlier one leaves.
+	// The new snapshot is too large for the space that is left on the disk.
 	var filler strings.Builder
 	for i := range 300 {
 		fmt.Fprintf(&filler, ", filler%d.long-enough.example", i)
 	}
 	c.apply(t, "acme", `{allow: {domains: [acme.example`+filler.String()+`]}}`)
-	op.awaitAnswer(t, "jo@acme.example", allowed) // the disk stops no rules
+	op.awaitAnswer(t, "jo@acme.example", allowed) // new rules come into force although they cannot be stored
 	const failed = `registration_policy_stored_snapshot_faults_total{fault="write_failed"}`
-	eventually(t, failed, func() bool { return op.metric(t, failed) != "0" })
+	fixture.Await(t, failed, func() bool { return op.metric(t, failed) != "0" })
 	if _, err := os.Stat(filepath.Join(dir, "snapshot")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the earlier snapshot: %v, want none", err)
 	}
@@ -181,8 +183,8 @@ func TestAFullDiskBringsNoOlderRulesBack(t *testing.T) {
 	start(t, flags...).wantNoRules(t)
 }
 
-// smallDisk returns a directory on a file system of its own that is soon full. Where the system lets us mount none, what is there is
-// made to fail otherwise; see fill.
+// smallDisk returns a directory on a small file system of its own. If the test may not mount one, it returns an
+// ordinary directory, see fill.
 func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -198,8 +200,8 @@ func smallDisk(t *testing.T) string {
 	return dir
 }
 
-// fill takes all room of a small disk. On a big one it puts something in the way of the next file that cannot be replaced, which is
-// another fault at the same point.
+// fill fills a small disk. In an ordinary directory it creates, at the path of the next file, something that cannot be
+// replaced, so that the next write fails too.
 func fill(t *testing.T, dir string) {
 	t.Helper()
 	if onOther, err := otherFileSystem(dir); err != nil {
@@ -271,12 +273,12 @@ func TestARefusedStoredSnapshotIsNotUsedAndGivesWayToTheNext(t *testing.T) {
 	c.line.Restore()
 	op = startReady(t, flags...)
 	op.awaitAnswer(t, "jo@acme.com", allowed)
-	eventually(t, "a good file in its place", func() bool {
+	fixture.Await(t, "a good file in its place", func() bool {
 		text, err := os.ReadFile(file)
 		return err == nil && string(text) != string(damaged)
 	})
 	op.kill(t)
 	c.line.Cut()
 	op = start(t, flags...)
-	eventually(t, "a stored snapshot in force", func() bool { return op.stored(t) != nil })
+	fixture.Await(t, "a stored snapshot in force", func() bool { return op.stored(t) != nil })
 }

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	log.SetLogger(logr.Discard()) // of the clients that the tests use
+	log.SetLogger(logr.Discard()) // discards logs of the tests' own clients
 	if err := assets.Provide(); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1

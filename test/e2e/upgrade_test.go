@@ -11,9 +11,11 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// buildAs builds the operator as another version.
+// buildAs builds the operator with a version, and returns the path of the program.
 func buildAs(t *testing.T, version string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "operator")
@@ -25,8 +27,8 @@ func buildAs(t *testing.T, version string) string {
 	return file
 }
 
-// A snapshot of another version is refused: the two may read the same objects differently. The later version waits for the API
-// server, and then stores one of its own.
+// A version of the operator refuses a snapshot that another version stored, because the two may understand the same
+// objects differently. It waits for the API server, and then stores its own.
 func TestAnUpgradeAcrossAStoredSnapshot(t *testing.T) {
 	t.Parallel()
 	const earlier, later = "v1.0.0", "v1.1.0"
@@ -36,7 +38,7 @@ func TestAnUpgradeAcrossAStoredSnapshot(t *testing.T) {
 	programs := map[string]string{earlier: buildAs(t, earlier), later: buildAs(t, later)}
 
 	op := startProgram(t, programs[earlier], flags...)
-	eventually(t, "readiness", op.isReady)
+	fixture.Await(t, "readiness", op.isReady)
 	op.awaitAnswer(t, "jo@acme.com", allowed)
 	if got := op.metric(t, `registration_policy_build_info{version="`+earlier+`"}`); got != "1" {
 		t.Errorf("registration_policy_build_info of %s: %q", earlier, got)
@@ -66,7 +68,7 @@ func TestAnUpgradeAcrossAStoredSnapshot(t *testing.T) {
 	}
 	c.line.Restore()
 	op.awaitAnswerOnceItListens(t)
-	eventually(t, "a stored snapshot of the later version", func() bool {
+	fixture.Await(t, "a stored snapshot of the later version", func() bool {
 		text, err := os.ReadFile(filepath.Join(dir, "snapshot"))
 		return err == nil && bytes.Contains(text, []byte(later)) && !bytes.Contains(text, []byte(earlier))
 	})
@@ -74,11 +76,11 @@ func TestAnUpgradeAcrossAStoredSnapshot(t *testing.T) {
 
 	c.line.Cut()
 	op = startProgram(t, programs[later], flags...)
-	eventually(t, "a stored snapshot of the same version in force", func() bool { return op.stored(t) != nil })
+	fixture.Await(t, "a stored snapshot of the same version in force", func() bool { return op.stored(t) != nil })
 	op.awaitAnswerOnceItListens(t)
 }
 
-// awaitAnswerOnceItListens waits until the hook listens, and holds the first answer to what the policy says.
+// awaitAnswerOnceItListens waits until the hook listens, and checks that the first answer is by the policy.
 func (op *operator) awaitAnswerOnceItListens(t *testing.T) {
 	t.Helper()
 	op.firstStatus(t)

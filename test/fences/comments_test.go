@@ -24,10 +24,10 @@ func TestEveryExportedNameHasItsComment(t *testing.T) {
 	}
 }
 
-// uncommented returns the exported names of file that no comment speaks of: functions, methods of exported types, types with
-// their fields and methods, constants and variables. A comment speaks of what it stands at; of a member of a group or of a type
-// also the comment above the whole, or above the member before it, if it holds the member's name. A field that is called as its
-// type, such as `Mode Mode`, has said it there.
+// uncommented returns the exported names of a file that have no comment: functions, methods of exported types, types
+// with their fields and methods, constants and variables. A name in a group, or a field or method of a type, needs no
+// comment of its own if the comment of the group or type, or of the member before, mentions it. A field with the name
+// of its type, such as `Mode Mode`, needs a comment only at the type.
 func uncommented(file *ast.File) []*ast.Ident {
 	var found []*ast.Ident
 	for _, declaration := range file.Decls {
@@ -37,7 +37,7 @@ func uncommented(file *ast.File) []*ast.Ident {
 				found = append(found, lacking([]*ast.Ident{declaration.Name}, declaration.Doc.Text(), "")...)
 			}
 		case *ast.GenDecl:
-			single := "" // the comment of a declaration without parentheses stands at its only member
+			single := "" // the comment of a declaration without parentheses is the comment of its only name
 			if declaration.Lparen == token.NoPos {
 				single = declaration.Doc.Text()
 			}
@@ -61,8 +61,8 @@ func uncommented(file *ast.File) []*ast.Ident {
 	return found
 }
 
-// uncommentedMembers does the same for the fields of a struct and the methods of an interface whose comment is above;
-// embedded types have no names of ours.
+// uncommentedMembers is uncommented for the fields of a struct or the methods of an interface. above is the comment of
+// the type. Embedded types are ignored.
 func uncommentedMembers(expression ast.Expr, above string) []*ast.Ident {
 	var fields []*ast.Field
 	switch of := expression.(type) {
@@ -85,7 +85,8 @@ func uncommentedMembers(expression ast.Expr, above string) []*ast.Ident {
 	return found
 }
 
-// lacking returns the exported ones of names, unless there is a comment of their own or the comments around hold the name.
+// lacking returns the exported names without a comment: own, their own comment, is empty, and around, the comments
+// around them, does not mention them.
 func lacking(names []*ast.Ident, own, around string) []*ast.Ident {
 	if strings.TrimSpace(own) != "" {
 		return nil
@@ -141,7 +142,7 @@ func function() {}
 	}
 }
 
-// receiverType returns the name of the type that a method belongs to; ok is false for a function.
+// receiverType returns the name of the type of a method. ok is false for a function.
 func receiverType(function *ast.FuncDecl) (name *ast.Ident, ok bool) {
 	if function.Recv == nil {
 		return nil, false

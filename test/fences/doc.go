@@ -1,3 +1,3 @@
-// Package fences holds tests about the repository itself: which room of the house may import which, that every exported
-// name says what it is, and that names are the words we agreed on. What a linter sees at one import, they see through all.
+// Package fences has tests about the repository itself: which package may import which, also through other packages,
+// that every exported name has a comment, and that names use the words in CONTRIBUTING.md.
 package fences

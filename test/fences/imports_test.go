@@ -18,58 +18,71 @@ import (
 // module is the path of the operator's own module.
 const module = "registrationpolicy.dev/operator"
 
-// fence says what packages must not import. Paths stand for themselves and all below them. All but the last are of the table of rooms in
-// CONTRIBUTING.md, which is their one source.
+// fence says what the packages of a room must not import. A path in it means that package or folder and everything
+// below. room and keepsOut are from the table of rooms in CONTRIBUTING.md.
 type fence struct {
-	// room is the folder whose packages the fence stands around, itself included.
+	// room is the folder to whose packages, and those below, the fence applies.
 	room string
-	// except are folders in the room that the fence leaves out.
+	// except are folders in the room to which the fence does not apply.
 	except []string
-	// keepsOut may not be imported: by any chain of imports, or, of the standard library, by the room itself.
+	// keepsOut are packages that the room must not import, directly or through other packages. Packages of the standard
+	// library may be imported through others.
 	keepsOut []string
-	// mayImport, if given, is all that the room itself imports beside the standard library.
+	// mayImport, if not nil, are the only packages outside of the standard library that the room may import directly.
 	mayImport []string
-	// because is the reason, for whoever runs into the fence.
+	// because is the reason, for the message of the test.
 	because string
 }
 
-// reasons are why rooms keep out what they keep out.
+// reasons has for each room the reason why it keeps out some packages.
 var reasons = map[string]string{
-	"api/v1alpha1":            "whoever imports the API gets its types, and no client with them",
-	"rules":                   "rules is the pure core: a decision depends on the snapshot and the call alone",
-	"rules/internal/address":  "what an address is depends on no list, entry or warning",
-	"rules/internal/suffix":   "it knows names alone",
-	"rules/internal/pattern":  "an entry means the same in a policy and in a list",
-	"rules/internal/list":     "a list decides, and warns of nothing",
+	"api/v1alpha1":            "a program that imports the API must get its types only, without a client",
+	"rules":                   "a decision must depend on the snapshot and the call only",
+	"rules/internal/address":  "parsing an address must not depend on lists, entries or warnings",
+	"rules/internal/suffix":   "it must depend on nothing but the table of public suffixes",
+	"rules/internal/pattern":  "an entry must mean the same in a policy and in a list",
+	"rules/internal/list":     "a list decides calls; warnings are the concern of rules/lint",
 	"hookserver":              "the server and the controllers meet only in *rules.Store",
-	"hookserver/okta":         "okta is the hook's wire format alone; hookserver joins it with rules",
-	"hookserver/oauth":        "oauth knows tokens and their issuer; what a caller may then do is none of its business",
-	"controllers":             "controllers and server meet only in *rules.Store, and controllers speak to the API server by its client alone",
-	"internal/budget":         "what a namespace may take is counted from sizes alone",
-	"internal/dirwatch":       "it knows files, not what is in them",
-	"internal/election":       "the election knows a lease, not what is done by who holds it",
-	"internal/fleet":          "the fleet knows what replicas report, not how rules are built",
-	"internal/freshness":      "freshness knows how current watches are, not what comes by them",
-	"internal/hookcheck":      "it looks at any hook, ours or anybody's",
-	"internal/informers":      "informers bring what is stored; what becomes of it is for others",
-	"internal/listconfigmap":  "it knows how a list is stored, not what an entry means",
-	"internal/listsync":       "whoever writes lists decides nobody's sign-up: it knows rules, the API, and the format of a list",
-	"internal/loglevel":       "a level knows nothing",
-	"internal/liststream":     "it reads bytes into objects; who asks for them, and what they mean, is for others",
-	"internal/oktasim":        "it speaks to any hook, ours or anybody's",
-	"internal/optionerror":    "libraries use it, and they know no flags",
-	"internal/pastcalls":      "it reads what was asked and recorded; how it would be decided is for others",
-	"internal/policyfile":     "files are a source of policies without a cluster",
-	"internal/policyobject":   "a stored object is understood, or not, by itself",
-	"internal/publish":        "publishing knows compiled policies and lists, not where they are read or who is told",
-	"internal/storedsnapshot": "the stored snapshot knows compiled policies and lists, not the objects that they were made of",
-	"internal/usage":          "it knows words, not what they command",
-	"internal/version":        "a version knows nothing",
-	"cmd/operator":            "what is shipped is made of nothing that is there for tests",
-	"cmd/regpol":              "what is shipped is made of nothing that is there for tests",
+	"hookserver/okta":         "okta is only the hook's wire format; hookserver connects it with rules",
+	"hookserver/oauth":        "oauth only verifies tokens; hookserver decides what a caller may do",
+	"controllers":             "controllers and server meet only in *rules.Store, and controllers use only the Kubernetes client",
+	"internal/budget":         "a budget must depend on stored sizes only",
+	"internal/cafile":         "reading certificates must not depend on what they are trusted for",
+	"internal/build":          "a build reads and compiles policies; the controllers decide when to build and publish",
+	"internal/dirwatch":       "it reports that files changed, whatever their content",
+	"internal/election":       "the election must not depend on what the leader does",
+	"internal/fleet":          "the leader compares the reports of replicas, without knowing how a replica or its rules work",
+	"internal/freshness":      "freshness tracks how current a watch is, whatever objects it brings",
+	"internal/hookcheck":      "it checks any hook, not only this operator's",
+	"internal/informers":      "informers read stored objects; the controllers decide what to do with them",
+	"internal/listconfigmap":  "it is only the format of a stored list; rules parses the entries",
+	"internal/listguard":      "a check of new content must not depend on where a list is stored",
+	"internal/listmemory":     "it estimates from its input, and reads and writes nothing",
+	"internal/listsource":     "it fetches text; other packages parse the entries",
+	"internal/listsync":       "writing lists needs only rules, the API and the format of a list",
+	"internal/loglevel":       "every package may log, so it must depend on none",
+	"internal/liststream":     "it only decodes objects from a stream; callers make the request and use the objects",
+	"internal/neterror":       "it words any network error, whatever was requested",
+	"internal/oktasim":        "it calls any hook, not only this operator's",
+	"internal/optionerror":    "libraries use it, and they must not depend on flags",
+	"internal/pastcalls":      "past calls are read without knowing how they would be decided",
+	"internal/policyfile":     "policies in files must work without a cluster",
+	"internal/policyobject":   "whether an object is understood must depend on the object only",
+	"internal/policytest":     "whether a test file is valid must depend on the file only",
+	"internal/publish":        "publishing must not depend on where policies are read from, or on who is notified",
+	"internal/snapshotfile":   "whether a file is valid must depend on its bytes only",
+	"internal/replica":        "a replica reports the versions that its rules have reached, without knowing how rules are built",
+	"internal/replicalease":   "the format of a report must not depend on its writer or reader",
+	"internal/storedsnapshot": "the stored snapshot has compiled policies and lists; it must not depend on the API's objects",
+	"internal/usage":          "it must not depend on the commands whose usage errors it words",
+	"internal/violation":      "a violation must be worded alike, wherever the object was read from",
+	"internal/version":        "every package may ask for the version, so it must depend on none",
+	"internal/yamldoc":        "it finds lines and values in YAML, whatever they mean",
+	"cmd/operator":            "programs that are installed must not contain code for tests",
+	"cmd/regpol":              "programs that are installed must not contain code for tests",
 }
 
-// fences returns those of the table, and those that no row can say.
+// fences returns the fences of the table in CONTRIBUTING.md, and some that the table cannot express.
 func fences(t *testing.T) []fence {
 	t.Helper()
 	all := []fence{
@@ -107,16 +120,16 @@ func fences(t *testing.T) []fence {
 	return all
 }
 
-// roomRow is a row of the table of rooms in CONTRIBUTING.md.
+// roomRow is a row of the table of rooms (packages) in CONTRIBUTING.md.
 type roomRow struct {
 	room   string
-	paths  []string // in the column "keeps out", with the module where they are ours
+	paths  []string // the column "keeps out", as import paths
 	allBut bool
 }
 
 var quoted = regexp.MustCompile("`([^`]+)`")
 
-// roomTable reads the table. A row may be of several rooms.
+// roomTable reads the table of rooms. A row may be about several rooms.
 func roomTable(t *testing.T) []roomRow {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "CONTRIBUTING.md"))
@@ -150,7 +163,7 @@ func roomTable(t *testing.T) []roomRow {
 	return rows
 }
 
-// goPackage is what `go list -json` tells of a package.
+// goPackage has the fields of the output of `go list -json` that are used here.
 type goPackage struct {
 	ImportPath string
 	Imports    []string
@@ -195,7 +208,7 @@ func listPackages(t *testing.T) map[string]goPackage {
 	}
 }
 
-// packages returns the import paths of the packages that the fence stands around, sorted.
+// packages returns the sorted import paths of the packages to which the fence applies.
 func (f fence) packages(packages map[string]goPackage) []string {
 	var inside []string
 	for path := range packages {
@@ -227,7 +240,7 @@ func (f fence) check(t *testing.T, packages map[string]goPackage, from string) {
 	}
 }
 
-// Every package is in a room of the table, and every room of it is there.
+// Every package is in a room of the table, and every room of the table exists.
 func TestEveryRoomHasItsRow(t *testing.T) {
 	rows := roomTable(t)
 	for path := range listPackages(t) {
@@ -248,8 +261,8 @@ func TestEveryRoomHasItsRow(t *testing.T) {
 	}
 }
 
-// chains returns, for each package that from reaches, the shortest chain of imports to it, nearest first. Packages that one
-// of ends covers are reached, but not passed through.
+// chains returns for each package that from imports, directly or through others, the shortest chain of imports to it.
+// Shorter chains come first. A chain ends at a package that is in or below one of ends.
 func chains(packages map[string]goPackage, from string, ends []string) [][]string {
 	seen := map[string]bool{from: true}
 	found := [][]string{{from}}
@@ -269,12 +282,12 @@ func chains(packages map[string]goPackage, from string, ends []string) [][]strin
 	return found[1:]
 }
 
-// within tells whether one of the paths covers path.
+// within reports whether path is, or lies below, one of the paths.
 func within(paths []string, path string) bool {
 	return slices.ContainsFunc(paths, func(outer string) bool { return covers(outer, path) })
 }
 
-// covers tells whether path is outer or lies below it.
+// covers reports whether path is outer or lies below it.
 func covers(outer, path string) bool {
 	return path == outer || strings.HasPrefix(path, outer+"/")
 }

@@ -11,17 +11,17 @@ import (
 	"testing"
 )
 
-// root is the work tree, seen from this package's folder, where `go test` runs it.
+// root is the root of the work tree, relative to this package's folder, in which `go test` runs.
 const root = "../.."
 
-// source is a parsed file of ours.
+// source is a parsed Go file of this repository.
 type source struct {
 	// path is relative to the work tree, with slashes.
 	path string
 	file *ast.File
 }
 
-// sources returns all Go files of the work tree that people write, the modules beside the operator's own included.
+// sources returns all Go files of the work tree, in all modules, except generated ones.
 func sources(t *testing.T) (*token.FileSet, []source) {
 	t.Helper()
 	files := token.NewFileSet()

@@ -12,7 +12,7 @@ import (
 	"unicode"
 )
 
-// glossary reads the table of words in CONTRIBUTING.md: what not to write, and what to write instead.
+// glossary reads the table of words in CONTRIBUTING.md. It returns what to write, by the word not to write.
 func glossary(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "CONTRIBUTING.md"))
@@ -62,13 +62,13 @@ func TestNamesAndTextsKeepTheGlossary(t *testing.T) {
 	}
 }
 
-// isShipped says whether a file becomes part of a program that is installed.
+// isShipped reports whether a file may become part of a program that users install.
 func isShipped(path string) bool {
 	top, _, _ := strings.Cut(path, "/")
 	return slices.Contains([]string{"api", "cmd", "controllers", "hookserver", "internal", "rules"}, top)
 }
 
-// texts returns the comments of a file and its string literals but for imports, by their places.
+// texts returns the comments and the string literals of a file, except import paths, by their positions.
 func texts(file *ast.File) map[token.Pos]string {
 	found := map[token.Pos]string{}
 	for _, comment := range file.Comments {
@@ -88,8 +88,8 @@ func texts(file *ast.File) map[token.Pos]string {
 	return found
 }
 
-// declared returns the names that a file declares outside of functions: functions, methods, types, fields, constants, variables. A test's
-// name is a sentence, and is left out.
+// declared returns the names that a file declares outside of functions: functions, methods, types, fields, constants
+// and variables. It does not return names of tests, which are sentences.
 func declared(file *ast.File) []*ast.Ident {
 	var names []*ast.Ident
 	for _, declaration := range file.Decls {
@@ -128,8 +128,8 @@ func wordIn(text []string, instead map[string]string) string {
 	return ""
 }
 
-// words splits a text or a name into its words: at everything that is no letter, and where a capital follows a small letter. All are in
-// small letters.
+// words splits a text or a name into words, in lower case. A word ends before any character that is no letter or digit,
+// and before a capital that follows a small letter.
 func words(text string) []string {
 	var split strings.Builder
 	small := false

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
@@ -35,8 +36,8 @@ func TestKubectlApplyWarnsOfWhatIsLegalButUsuallyWrongAndRefusesNothing(t *testi
 	kube, warnings := warned(t, c.config)
 	dry := client.NewDryRunClient(kube)
 
-	// The API server takes the policy up when it has seen it.
-	eventually(t, func() string {
+	// The API server applies a new admission policy after a moment.
+	fixture.Eventually(t, patience, func() string {
 		if err := dry.Create(t.Context(), policy(t, warnedNamespace, `{allow: {domains: [gmail.com]}}`)); err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +48,7 @@ func TestKubectlApplyWarnsOfWhatIsLegalButUsuallyWrongAndRefusesNothing(t *testi
 	})
 	for name, test := range map[string]struct {
 		spec string
-		want []string // what each warning says
+		want []string // a text in each warning
 	}{
 		"a public mail provider":              {`{allow: {domains: [acme.com, gmail.com]}}`, []string{mailbox("gmail.com")}},
 		"several of them":                     {`{allow: {domains: [outlook.com, proton.me]}}`, []string{mailbox("outlook.com, proton.me")}},
@@ -135,7 +136,8 @@ func TestKubectlApplyWarnsOfWhatIsLegalButUsuallyWrongAndRefusesNothing(t *testi
 	})
 }
 
-// installWarnings applies the CRD, where it is missing, and the chart's warnings for a release that watches one namespace.
+// installWarnings applies the CRD, if it is missing, and the chart's admission policy for a release that watches one
+// namespace.
 func installWarnings(t *testing.T, c *cluster) {
 	t.Helper()
 	objects := mustRender(t, "try", "okta", needed().with(settings{"watchNamespaces": []any{warnedNamespace}}))
@@ -147,7 +149,7 @@ func installWarnings(t *testing.T, c *cluster) {
 			}
 		}
 	}
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		list := &unstructured.UnstructuredList{}
 		list.SetAPIVersion("registrationpolicy.dev/v1alpha1")
 		list.SetKind("RegistrationPolicyList")
@@ -158,7 +160,7 @@ func installWarnings(t *testing.T, c *cluster) {
 	})
 }
 
-// policy returns a RegistrationPolicy of a spec in YAML.
+// policy returns a RegistrationPolicy with a spec in YAML.
 func policy(t *testing.T, namespace, spec string) *unstructured.Unstructured {
 	t.Helper()
 	object := &unstructured.Unstructured{Object: map[string]any{}}
@@ -171,7 +173,7 @@ func policy(t *testing.T, namespace, spec string) *unstructured.Unstructured {
 	return object
 }
 
-// Every provider of the list, by itself: a misspelt one would never be noticed otherwise.
+// Check each provider in the list. Otherwise nobody would notice a misspelt one.
 func TestEveryMailProviderOfTheWarningsIsADomain(t *testing.T) {
 	objects := mustRender(t, "try", "okta", needed())
 	warning := find(t, objects, "ValidatingAdmissionPolicy", "okta.try-registration-policy-operator")

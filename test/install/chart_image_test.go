@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// There is no builder of images where the tests run. What most often breaks a build of ours is a package that .dockerignore
-// keeps out.
+// The tests cannot build an image. They check the most frequent cause of a failed build: a package that .dockerignore
+// excludes.
 func TestTheImageIsBuiltOfAllThatItsProgramsNeed(t *testing.T) {
 	ignore, err := os.ReadFile(filepath.FromSlash(repository + "/.dockerignore"))
 	if err != nil {

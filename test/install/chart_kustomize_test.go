@@ -11,10 +11,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
-	// What config/default installs, and a release of the chart must be called to be the same.
+	// The names of what config/default installs. A release of the chart with these names must be the same.
 	kustomizeName      = "registration-policy-operator"
 	kustomizeNamespace = "registration-policy"
 )
@@ -24,7 +26,7 @@ func where(object *unstructured.Unstructured) string {
 	return object.GetKind() + " " + object.GetNamespace() + "/" + object.GetName()
 }
 
-// essence returns the object without what only Helm or only kustomize writes: labels of the object, and Helm's annotation.
+// essence returns an object without its labels and Helm's annotation, which only one of Helm and kustomize writes.
 func essence(object *unstructured.Unstructured) map[string]any {
 	object = object.DeepCopy()
 	object.SetLabels(nil)
@@ -43,7 +45,7 @@ func byPlace(objects []*unstructured.Unstructured) map[string]map[string]any {
 	return found
 }
 
-// kustomize builds all that is applied for an installation, each by itself: the namespace, the definition, and the rest.
+// kustomize builds everything that an installation applies: the namespace, the CustomResourceDefinition, and the rest.
 func kustomize(t *testing.T) string {
 	t.Helper()
 	var all []string
@@ -57,7 +59,7 @@ func kustomize(t *testing.T) string {
 	return strings.Join(all, "\n---\n")
 }
 
-// Whoever uninstalls must not delete every policy with the operator.
+// Deleting what config/default installs must not delete the policies.
 func TestDeletingTheKustomizationLeavesThePolicies(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
@@ -65,7 +67,7 @@ func TestDeletingTheKustomizationLeavesThePolicies(t *testing.T) {
 	c.namespace(t, kustomizeNamespace)
 	c.secret(t, kustomizeNamespace, "registration-hook-auth", map[string]string{hookKey: hookCredential})
 	r.runMarked(t, markOwn)
-	eventually(t, func() string { // the API server serves the definition after a moment
+	fixture.Eventually(t, patience, func() string { // the API server serves the definition after a moment
 		if _, err := output(program(t, "kubectl"), "get", "regpol", "--kubeconfig", c.kubeconfig); err != nil {
 			return err.Error()
 		}
@@ -90,7 +92,7 @@ func TestKustomizeInstallsWhatTheChartDoesAtItsDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	rendered := byPlace(mustRender(t, kustomizeName, kustomizeNamespace, needed()))
-	// The namespace is for kubectl create or --create-namespace there, and helm test is Helm's.
+	// The chart does not create the namespace, and only the chart has objects for helm test.
 	rendered["Namespace /"+kustomizeNamespace] = essence(find(t, built, "Namespace", kustomizeNamespace))
 	delete(rendered, "Pod "+kustomizeNamespace+"/"+kustomizeName+"-call")
 	if diff := cmp.Diff(rendered, byPlace(built)); diff != "" {
@@ -98,7 +100,7 @@ func TestKustomizeInstallsWhatTheChartDoesAtItsDefaults(t *testing.T) {
 	}
 }
 
-// config/list-sync is for an overlay: what it adds is what the chart adds for the one list that it has.
+// config/list-sync is a base for overlays. It must add the same objects as the chart with one synchronised list.
 func TestKustomizeSynchronisesListsAsTheChartDoes(t *testing.T) {
 	text, err := output(program(t, "kubectl"), "kustomize", filepath.FromSlash(repository+"/config/list-sync"))
 	if err != nil {
@@ -118,7 +120,7 @@ func TestKustomizeSynchronisesListsAsTheChartDoes(t *testing.T) {
 	for place := range without {
 		delete(rendered, place)
 	}
-	for _, object := range built { // an overlay sets them
+	for _, object := range built { // set what an overlay sets
 		if subjects, found, _ := unstructured.NestedSlice(object.Object, "subjects"); found {
 			subjects[0].(map[string]any)["namespace"] = kustomizeNamespace
 			_ = unstructured.SetNestedSlice(object.Object, subjects, "subjects")
@@ -129,7 +131,7 @@ func TestKustomizeSynchronisesListsAsTheChartDoes(t *testing.T) {
 	}
 }
 
-// config/monitoring is for an overlay too.
+// config/monitoring is a base for overlays. It must add the same objects as the chart with monitoring.
 func TestKustomizeIsWatchedAsTheChartIs(t *testing.T) {
 	text, err := output(program(t, "kubectl"), "kustomize", filepath.FromSlash(repository+"/config/monitoring"))
 	if err != nil {
@@ -161,7 +163,7 @@ func TestTheKustomizeBuildAppliesWithoutAWarning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The Namespace first, and the pods that the Deployment would make.
+	// The Namespace comes first. Pods are made from the Deployments, because PodSecurity checks only pods.
 	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
 	for _, object := range objects {
 		options := []client.ApplyOption{client.FieldOwner("kustomize"), client.ForceOwnership}
@@ -196,7 +198,7 @@ func rank(object *unstructured.Unstructured) int {
 	return 1
 }
 
-// The chart copies what it shares with config; hack/generate.sh does it.
+// The chart has copies of some files in config, which hack/generate.sh makes.
 func TestTheChartsRightsAreThoseOfConfig(t *testing.T) {
 	own := mustRender(t, "try", "okta", needed().with(settings{"fullnameOverride": "hook"}))
 	apart := mustRender(t, "try", "okta", needed().with(settings{"fullnameOverride": "hook", "watchNamespaces": []any{"team-a"}}))

@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// endpointsSpread is allowed for a change of a pod's readiness to reach every proxy: through kubelet, endpoints controller,
-	// kube-proxy and Ingress controller, which take about one second of it.
+	// endpointsSpread is the time for a change of a pod's readiness to reach every proxy, through kubelet,
+	// EndpointSlice controller, kube-proxy and Ingress controller. It usually takes about one second.
 	endpointsSpread = 5 * time.Second
-	// closing is what a process needs beyond its drain delay and shutdown timeout.
+	// closing is the time that a process needs to end after its drain delay and shutdown timeout.
 	closing = 5 * time.Second
 	// oktaWaits is how long Okta waits for an answer.
 	oktaWaits = 3 * time.Second
-	// startupWait is how long /startupz waits for readiness at most.
+	// startupWait is how long a request to /startupz waits for readiness at most.
 	startupWait = 8 * time.Second
-	// progressDeadline is a Deployment's, where it says none.
+	// progressDeadline is the default of a Deployment's progressDeadlineSeconds.
 	progressDeadline = 10 * time.Minute
 )
 
-// decoded returns an object as its type.
+// decoded converts an object to its Go type.
 func decoded[T any](t *testing.T, object *unstructured.Unstructured) *T {
 	t.Helper()
 	text, err := yaml.Marshal(object.Object)
@@ -42,7 +42,7 @@ func decoded[T any](t *testing.T, object *unstructured.Unstructured) *T {
 	return typed
 }
 
-// durationOf returns what a flag of the container says.
+// durationOf returns the value of a flag in the container's arguments.
 func durationOf(t *testing.T, container *corev1.Container, flag string) time.Duration {
 	t.Helper()
 	for _, argument := range container.Args {
@@ -60,13 +60,14 @@ func durationOf(t *testing.T, container *corev1.Container, flag string) time.Dur
 
 func seconds[N int32 | int64](n N) time.Duration { return time.Duration(n) * time.Second }
 
-// detection is the longest time until a probe that begins to fail has its effect, where each answer comes at once.
+// detection is the longest time from when a probe begins to fail until that has an effect, if each answer comes at
+// once.
 func detection(probe *corev1.Probe) time.Duration {
 	return seconds(probe.PeriodSeconds * probe.FailureThreshold)
 }
 
-// A pod goes unready, proxies hear of it, it closes, and only then the kubelet loses its patience: at the least and the most
-// that the values may be.
+// The times must allow this order: a pod becomes unready, proxies get the change, the process ends, and only then would
+// the kubelet kill it. The test checks it with the smallest and the largest values that the chart accepts.
 func TestUnreadyThenDrainedThenClosedFitWithinAPodsLife(t *testing.T) {
 	c := useChartCluster(t)
 	c.namespace(t, "lives")

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// watched are the settings with which a release is watched.
+// watched are the settings that enable all of the chart's monitoring.
 var watched = settings{"metrics.serviceMonitor.enabled": true, "metrics.prometheusRule.enabled": true, "metrics.dashboard.enabled": true}
 
 // rulesOf returns the alerts of a PrometheusRule.
@@ -24,7 +24,7 @@ func rulesOf(t *testing.T, object *unstructured.Unstructured) []map[string]any {
 	return all
 }
 
-// Prometheus names the job of a ServiceMonitor's series by the Service.
+// Series of a ServiceMonitor have the name of the Service as their label job.
 func TestTheAlertsOfAReleaseAreAboutTheSeriesOfItsOwnService(t *testing.T) {
 	objects := mustRender(t, "try", "okta", needed().with(watched).with(settings{"fullnameOverride": "hook"}))
 	service := find(t, objects, "Service", "hook-metrics")

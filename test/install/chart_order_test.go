@@ -15,7 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// laterChart is the chart of a later release: another program, and a definition with one column more.
+// laterChart writes a copy of the chart as a later release: with another image, and one more column in the
+// CustomResourceDefinition.
 func laterChart(t *testing.T) string {
 	t.Helper()
 	later := t.TempDir()
@@ -44,7 +45,7 @@ func laterChart(t *testing.T) string {
 	return later
 }
 
-// generations are the resourceVersions at which each generation of the one object of a kind was first seen.
+// generations has the resourceVersion at which each generation of an object was first observed.
 type generations struct {
 	events watch.Interface
 	at     map[int64]string
@@ -70,7 +71,7 @@ func (c *cluster) watch(t *testing.T, list client.ObjectList) *generations {
 	return &generations{events: events, at: map[int64]string{}}
 }
 
-// first waits for a generation, and returns the resourceVersion at which it was first seen.
+// first waits for a generation, and returns the resourceVersion at which it was first observed.
 func (g *generations) first(t *testing.T, generation int64) string {
 	t.Helper()
 	late := time.After(patience)
@@ -91,10 +92,10 @@ func (g *generations) first(t *testing.T, generation int64) string {
 	return g.at[generation]
 }
 
-// before checks that the definition had its generation before the Deployment had its own.
+// before checks that the CustomResourceDefinition was changed before the Deployment.
 func before(t *testing.T, about, definition, deployment string) {
 	t.Helper()
-	order, err := resourceversion.CompareResourceVersion(definition, deployment) // of one etcd, which counts for all kinds
+	order, err := resourceversion.CompareResourceVersion(definition, deployment) // comparable across kinds, because both are in the same etcd
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +104,9 @@ func before(t *testing.T, about, definition, deployment string) {
 	}
 }
 
-// A newer operator under an older definition could not write status, and new members of policies would be dropped: by Helm's own
-// order the definition comes first, and by the way back that the manual has, it stays.
+// With an older CustomResourceDefinition, a newer operator could not write its status, and the API server would drop
+// new fields of policies. So Helm must change the definition before the pods, and the manual's way back must leave the
+// definition.
 func TestTheDefinitionComesBeforeThePodsAndStaysOnTheWayBack(t *testing.T) {
 	t.Parallel()
 	const namespace = "order"
@@ -143,7 +145,7 @@ func TestTheDefinitionComesBeforeThePodsAndStaysOnTheWayBack(t *testing.T) {
 	if image() == today || columns() != "Later" {
 		t.Errorf("after the second upgrade: image %s, first column %s", image(), columns())
 	}
-	// What the manual warns of.
+	// The manual warns of this: helm rollback also restores the older definition.
 	c.helm(t, "rollback", "hook", "1", "--namespace", namespace)
 	if image() != today || columns() == "Later" {
 		t.Errorf("after helm rollback: image %s, want %s; first column %s", image(), today, columns())

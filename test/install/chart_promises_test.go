@@ -14,7 +14,7 @@ import (
 	"registrationpolicy.dev/operator/test/proxies"
 )
 
-// reachable is a release with every way to the hook.
+// reachable are settings with all objects that lead to the hook.
 func reachable() settings {
 	return given().with(settings{
 		"fullnameOverride": "hook", "ingress.enabled": true, "httpRoute.enabled": true, "certificate.enabled": true,
@@ -49,7 +49,7 @@ func TestOnlyTheHookIsWithinReachOfAProxyAndOnlyByItsExactPath(t *testing.T) {
 	}
 }
 
-// below walks into maps, and into every entry of lists.
+// below returns the values at a path below nodes. At a list, it continues in each entry.
 func below(nodes []any, path ...string) []any {
 	for _, step := range path {
 		var next []any
@@ -147,8 +147,8 @@ func TestTheProgramsKnowEveryFlagThatTheChartGivesThem(t *testing.T) {
 	}
 }
 
-// What the schema lets pass and the operator refuses would be found by a rollout that never ends. Past its options it looks for
-// the cluster, which is not there.
+// If the schema accepted a value that the operator refuses, a rollout would never complete. An operator that accepts
+// its options fails here at the next step, because there is no cluster.
 func TestTheOperatorTakesWhateverTheChartLetsPass(t *testing.T) {
 	dir := t.TempDir()
 	certificate := proxies.NewCertificate(t, "hook.okta.svc")
@@ -187,7 +187,7 @@ func TestTheOperatorTakesWhateverTheChartLetsPass(t *testing.T) {
 	}
 }
 
-// PodSecurity asks for neither; who removes them would hear of it from nobody else.
+// PodSecurity "restricted" does not require these two, so only this test notices if they are removed.
 func TestEveryContainerHasAReadOnlyRootAndItsResources(t *testing.T) {
 	containers := 0
 	for _, object := range mustRender(t, "try", "okta", reachable().with(settings{"listSync.enabled": true})) {

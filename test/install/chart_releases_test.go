@@ -15,11 +15,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const crdName = "registrationpolicies.registrationpolicy.dev"
 
-// releaseArguments are those of helm install and upgrade for a release "hook".
+// releaseArguments returns the arguments of helm install or helm upgrade for the release "hook".
 func releaseArguments(verb, dir, namespace string, set ...string) []string {
 	args := []string{verb, "hook", filepath.FromSlash(dir), "--namespace", namespace, "--set", "auth.existingSecret=registration-hook-auth"}
 	for _, value := range set {
@@ -55,7 +57,7 @@ func TestReleasesDoNotMeetAnUpgradeCarriesTheCRDAndAnUninstallKeepsItWithThePoli
 	}
 	c.helm(t, releaseArguments("install", chartDir, second, "crds.install=false", "watchNamespaces={"+second+","+team+"}")...)
 
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		if err := c.kube.Create(t.Context(), policy(t, team, `{allow: {domains: [acme.com]}}`)); err != nil {
 			return err.Error()
 		}
@@ -106,14 +108,14 @@ func (c *cluster) definition(t *testing.T) *apiextensionsv1.CustomResourceDefini
 	return found
 }
 
-// removeCRD takes away what another test left.
+// removeCRD removes the CustomResourceDefinition that another test left.
 func removeCRD(t *testing.T, c *cluster) {
 	t.Helper()
 	definition := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: crdName}}
 	if err := client.IgnoreNotFound(c.kube.Delete(t.Context(), definition)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		if err := c.kube.Get(t.Context(), client.ObjectKeyFromObject(definition), definition); !apierrors.IsNotFound(err) {
 			return "the CRD is still there"
 		}

@@ -33,10 +33,10 @@ func loadChart(t *testing.T) *helmchart.Chart {
 	return c
 }
 
-// settings are values by their dotted path, as after --set.
+// settings are values of the chart by their dotted paths, as in --set.
 type settings map[string]any
 
-// values nests the settings.
+// values returns the settings as nested maps.
 func (s settings) values() map[string]any {
 	values := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(s)) {
@@ -55,17 +55,17 @@ func (s settings) values() map[string]any {
 	return values
 }
 
-// needed is what a release cannot do without.
+// needed are the settings without which the chart does not render.
 func needed() settings { return settings{"auth.existingSecret": "registration-hook-auth"} }
 
-// with returns the settings and others over them.
+// with returns the settings, overridden by others.
 func (s settings) with(others settings) settings {
 	all := maps.Clone(s)
 	maps.Copy(all, others)
 	return all
 }
 
-// renderChart returns the text of each template, by the template's file name, as Helm makes it of a release's values.
+// renderChart renders the chart as Helm does, and returns the text of each template by its file name.
 func renderChart(c *helmchart.Chart, release, namespace string, s settings) (map[string]string, error) {
 	return renderValues(c, release, namespace, s, false)
 }
@@ -90,7 +90,7 @@ func renderValues(c *helmchart.Chart, release, namespace string, s settings, ski
 	return texts, nil
 }
 
-// mustRender returns the objects of the chart with these settings: those of helm test last.
+// mustRender returns the objects of the chart with some settings. Those of helm test come last.
 func mustRender(t *testing.T, release, namespace string, s settings) []*unstructured.Unstructured {
 	t.Helper()
 	texts, err := renderChart(loadChart(t), release, namespace, s)
@@ -111,7 +111,7 @@ func mustRender(t *testing.T, release, namespace string, s settings) []*unstruct
 	return objects
 }
 
-// parseObjects reads YAML documents; empty ones are none.
+// parseObjects returns the objects in YAML documents. It skips empty documents.
 func parseObjects(text string) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	for document := range strings.SplitSeq("\n"+text, "\n---") {

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// replicas returns how many replicas the release is meant to have.
+// replicas returns spec.replicas of the release's Deployment.
 func (c *cluster) replicas(t *testing.T, namespace string) int32 {
 	t.Helper()
 	deployment := &appsv1.Deployment{}
@@ -24,7 +24,7 @@ func (c *cluster) replicas(t *testing.T, namespace string) int32 {
 	return *deployment.Spec.Replicas
 }
 
-// autoscale does what a HorizontalPodAutoscaler's controller does.
+// autoscale sets the number of replicas, as the controller of HorizontalPodAutoscalers does.
 func (c *cluster) autoscale(t *testing.T, namespace string, replicas int32) {
 	t.Helper()
 	deployment := &appsv1.Deployment{}
@@ -63,7 +63,8 @@ func TestAutoscalingNeverDropsTheFleetToOneReplica(t *testing.T) {
 	wants("with autoscaling switched off", 3)
 }
 
-// As docs/install.md says: Helm refuses to overrule somebody, and there are two ways to go on.
+// As docs/install.md says, Helm refuses to change a field that another manager has set, and there are two ways to go
+// on.
 func TestAnUpgradeAfterKubectlScale(t *testing.T) {
 	const namespace = "scaled"
 	c := useChartCluster(t)

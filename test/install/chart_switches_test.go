@@ -20,14 +20,15 @@ import (
 
 const (
 	switchesNamespace = "switches"
-	// dryRuns are sent at once: more would only queue in the API server.
+	// dryRuns is the number of concurrent dry runs. More would only queue in the API server.
 	dryRuns = 4
 )
 
-// choice is one switch of the chart: each of its settings is combined with each of every other choice.
+// choice is a switch of the chart, with all of its settings. A test combines each of them with each setting of every
+// other choice.
 type choice []settings
 
-// either makes a choice of values of one setting.
+// either returns a choice between values of one setting.
 func either(name string, values ...any) choice {
 	var c choice
 	for _, value := range values {
@@ -36,7 +37,8 @@ func either(name string, values ...any) choice {
 	return c
 }
 
-// choices are all switches of the chart. Values that are only passed on (a log level, a port) go together, as one choice.
+// choices are all switches of the chart. Values that templates only pass on, such as a log level or a port, are
+// together one choice.
 var choices = []choice{
 	either("crds.install", true, false),
 	either("observe", true, false),
@@ -121,13 +123,13 @@ var choices = []choice{
 	},
 }
 
-// oauthSettings have Okta call with tokens too.
+// oauthSettings make the operator accept access tokens too.
 var oauthSettings = settings{
 	"auth.oauth.issuer": "https://acme.okta.com/oauth2/default", "auth.oauth.audience": "api://default",
 	"auth.oauth.clientIDs": []any{"0oa1"}, "auth.oauth.scope": "registration.decide",
 }
 
-// given makes every choice possible: what a switch needs once it is on.
+// given returns settings that some choices need, so that all of them can be made.
 func given() settings {
 	return needed().with(settings{
 		"ingress.host":               "hook.acme.com",
@@ -139,7 +141,7 @@ func given() settings {
 	})
 }
 
-// refusal is what Helm must say of a combination that cannot be, at the template that it is about, or "".
+// refusal returns the error that a template must give for an invalid combination of settings, or "".
 func refusal(template string, s settings) string {
 	dnsNames, _ := s["certificate.dnsNames"].([]any)
 	switch {
@@ -155,11 +157,11 @@ func refusal(template string, s settings) string {
 	return ""
 }
 
-// A template is rendered under every combination of the switches that it reads, itself or by what it includes. A chart's output
-// is that of its templates, each on its own, so that these are all combinations of all switches.
+// Each template is rendered with every combination of the switches that it reads, directly or through templates that it
+// includes. Templates do not depend on each other, so that this covers all combinations of all switches.
 func TestEveryCombinationOfSwitchesRendersTheSameTwiceAndIsAcceptedByTheAPIServer(t *testing.T) {
 	whole := loadChart(t)
-	documents := map[string]string{} // text to the settings that made it
+	documents := map[string]string{} // from a rendered text to the settings that gave it
 	combinations := 0
 	for _, template := range whole.Templates {
 		name := strings.TrimPrefix(template.Name, "templates/")
@@ -193,7 +195,7 @@ func TestEveryCombinationOfSwitchesRendersTheSameTwiceAndIsAcceptedByTheAPIServe
 	acceptAll(t, documents)
 }
 
-// Each value alone is checked against the schema too, which knows no conditions between values.
+// The schema has no conditions between values, so it is enough to check each value alone.
 func TestEverySwitchIsAcceptedByTheSchema(t *testing.T) {
 	for _, choice := range choices {
 		for _, setting := range choice {
@@ -205,7 +207,7 @@ func TestEverySwitchIsAcceptedByTheSchema(t *testing.T) {
 	}
 }
 
-// partOf returns the chart with one template only, and what templates include.
+// partOf returns the chart with only one template and the files that templates include.
 func partOf(whole *helmchart.Chart, name string) *helmchart.Chart {
 	part := *whole
 	part.Templates = nil
@@ -223,7 +225,8 @@ var (
 	defined    = regexp.MustCompile(`(?s){{-? define "([^"]+)" -?}}(.*?)\n{{-? end -?}}\n`)
 )
 
-// valuesRead returns the paths of values that the one template of a chart reads, or what it includes.
+// valuesRead returns the paths of the values that the template of a chart reads, directly or through templates that it
+// includes.
 func valuesRead(t *testing.T, part *helmchart.Chart) []string {
 	t.Helper()
 	definitions := map[string]string{}
@@ -280,7 +283,7 @@ func relevant(read []string) []choice {
 	return found
 }
 
-// combine yields every combination of the choices, over the base.
+// combine yields every combination of the choices, added to base.
 func combine(base settings, choices []choice) func(yield func(settings) bool) {
 	return func(yield func(settings) bool) { combineInto(base, choices, yield) }
 }
@@ -297,7 +300,8 @@ func combineInto(base settings, choices []choice, yield func(settings) bool) boo
 	return true
 }
 
-// acceptAll applies every document by server-side dry run, without a warning, in a namespace with PodSecurity "restricted".
+// acceptAll checks by a server-side dry run that the API server accepts every document without a warning, in a namespace
+// with PodSecurity "restricted".
 func acceptAll(t *testing.T, documents map[string]string) {
 	t.Helper()
 	c := useChartCluster(t)
@@ -368,7 +372,7 @@ func podOf(object *unstructured.Unstructured) *unstructured.Unstructured {
 	return pod
 }
 
-// warnings are those of an API server's answers.
+// warnings collects the warnings in an API server's answers.
 type warnings struct {
 	mutex sync.Mutex
 	texts []string
@@ -391,7 +395,7 @@ func (w *warnings) take() []string {
 	return texts
 }
 
-// warned returns a client that keeps the warnings it is answered with.
+// warned returns a client, and the warnings in the answers that it gets.
 func warned(t *testing.T, config *rest.Config) (client.Client, *warnings) {
 	t.Helper()
 	w := &warnings{}

@@ -160,7 +160,7 @@ func TestValuesThatCannotBeAreRefusedWithTheirReason(t *testing.T) {
 	}
 }
 
-// arguments returns those of a Deployment's container.
+// arguments returns the arguments of a Deployment's container.
 func arguments(t *testing.T, deployment *unstructured.Unstructured) []string {
 	t.Helper()
 	containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
@@ -174,7 +174,7 @@ func arguments(t *testing.T, deployment *unstructured.Unstructured) []string {
 	return found
 }
 
-// leaves returns the paths of values.yaml that have a value, with it.
+// leaves returns the values of values.yaml that are no maps, by their paths.
 func leaves(prefix string, values map[string]any) settings {
 	found := settings{}
 	for name, value := range values {
@@ -216,7 +216,7 @@ func TestEveryValueIsReadByATemplateAndEverySwitchIsCombined(t *testing.T) {
 	}
 }
 
-// readAbove says whether a template reads the value that name is a part of, as with $image := .Values.image.
+// readAbove reports whether a template reads a map that contains the value, as in $image := .Values.image.
 func readAbove(read map[string]bool, name string) bool {
 	for above := range read {
 		if strings.HasPrefix(name, above+".") {
@@ -226,7 +226,7 @@ func readAbove(read map[string]bool, name string) bool {
 	return false
 }
 
-// schemaOf returns the schema's node of a value, or nil.
+// schemaOf returns the schema of a value, or nil if there is none.
 func schemaOf(node map[string]any, name string) map[string]any {
 	for step := range strings.SplitSeq(name, ".") {
 		properties, _ := node["properties"].(map[string]any)
@@ -255,7 +255,7 @@ func TestTheSchemaKnowsJustTheValuesThatThereAre(t *testing.T) {
 		}
 		for name, below := range properties {
 			path := strings.TrimPrefix(prefix+"."+name, ".")
-			if path == "global" || path == "imagePullSecrets" { // Helm's; a list
+			if path == "global" || path == "imagePullSecrets" { // the first belongs to Helm, the second is a list
 				continue
 			}
 			if _, found := values[path]; !found && len(schemaProperties(below)) == 0 {
@@ -298,7 +298,7 @@ func TestTheREADMEOfTheChartListsEveryValueWithItsDefault(t *testing.T) {
 	}
 }
 
-// shown is how the README's table writes a default: nothing where there is none.
+// shown returns a default as the README's table writes it: "" if there is none.
 func shown(value any) string {
 	switch value := value.(type) {
 	case string:
@@ -326,8 +326,9 @@ func shown(value any) string {
 	return fmt.Sprintf("`%v`", value)
 }
 
-// A chart's template must not ask the cluster, the clock or the dice: Argo CD and Flux render without a cluster, and more than
-// once. The exception keeps the number of replicas where autoscaling is switched on, and renders nothing without a cluster.
+// A template must not depend on the cluster, the time or random numbers, because Argo CD and Flux render without a
+// cluster, and repeatedly. The one exception keeps the number of replicas when autoscaling is enabled, and renders
+// nothing without a cluster.
 func TestNoTemplateDependsOnMoreThanItsValues(t *testing.T) {
 	impure := regexp.MustCompile(`\b(lookup|now|rand[A-Z]\w*|gen[A-Z]\w*|uuidv4|htpasswd|bcrypt|derivePassword|getHostByName|Capabilities)\b`)
 	whole := loadChart(t)

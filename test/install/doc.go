@@ -1,2 +1,3 @@
-// Package install holds the tests of what people install: chart, kustomizations, and the pages of the manual.
+// Package install has only tests: they install the Helm chart and the kustomizations as the manual says, and check the
+// objects, the rights and the running operator.
 package install

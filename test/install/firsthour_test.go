@@ -19,16 +19,16 @@ const (
 	installPage = "docs/install.md"
 	chartPage   = "charts/registration-policy-operator/README.md"
 
-	// Marks of that page, and of those that go on where it ends.
-	markFile     = "file "             // the reader writes this block to a file
+	// Marks of blocks on the page of the installation, and on pages that continue it.
+	markFile     = "file "             // the reader writes the block to a file
 	markProxy    = "through the proxy" // from outside, where DNS leads to the Ingress
 	markOwn      = "in a cluster of its own"
 	markOwnEnd   = "at the end of that cluster"
 	markReleased = "needs a running cluster with the release"
 )
 
-// From an empty cluster to `regpol call` saying allowed, by the commands of one page, in its order; then what other
-// pages do with the release that stands there.
+// Runs the commands of the installation's page in order, from an empty cluster to an allowed `regpol call`, and then
+// commands of other pages that use this release.
 func TestTheFirstHourGoesAsThePageSays(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
@@ -40,7 +40,7 @@ func TestTheFirstHourGoesAsThePageSays(t *testing.T) {
 			switch reason := b.reason(); {
 			case excuses[reason] != "" || reason == markOwn || reason == markOwnEnd:
 			case strings.HasPrefix(c.script, "helm uninstall"):
-				// The other pages need the release: see below.
+				// readOn runs these blocks, because they need the release.
 			case reason == markProxy:
 				r.run(t, r.throughProxy(t, c))
 			default:
@@ -67,7 +67,7 @@ func TestTheChartIsInstalledAsItsOwnREADMESays(t *testing.T) {
 	}
 }
 
-// readOn runs what other pages do with the release, or without any.
+// readOn runs the commands of other pages, which need the release or no cluster.
 func (r *reader) readOn(t *testing.T) {
 	t.Helper()
 	for _, page := range pages(t) {
@@ -75,7 +75,7 @@ func (r *reader) readOn(t *testing.T) {
 			for _, c := range b.commands() {
 				switch {
 				case b.reason() == markReleased:
-					// As a reader would have: a page or a meal lies between two of these commands.
+					// Wait for the rollout. A reader takes so much time between two of these commands that it is over.
 					r.cluster.kubectl(t, "--namespace", "registration-policy", "rollout", "status", "deployment/registration-policy-operator")
 					r.run(t, c)
 				case c.runsAnywhere():
@@ -86,7 +86,7 @@ func (r *reader) readOn(t *testing.T) {
 	}
 }
 
-// runMarked runs the commands of the installation's page that have this mark.
+// runMarked runs the commands in blocks of the installation's page with a mark.
 func (r *reader) runMarked(t *testing.T, mark string) {
 	t.Helper()
 	ran := false
@@ -103,7 +103,7 @@ func (r *reader) runMarked(t *testing.T, mark string) {
 	}
 }
 
-// leave uninstalls, looks what stays, and installs again over it.
+// leave uninstalls the release, checks what stays, and installs again.
 func (r *reader) leave(t *testing.T) {
 	t.Helper()
 	for _, b := range blocks(t, installPage) {
@@ -115,7 +115,7 @@ func (r *reader) leave(t *testing.T) {
 	}
 	r.cluster.kubectl(t, "get", "--namespace", "registration-policy", "regpol/acme", "secret/registration-hook-auth",
 		"secret/registration-hook-tls", "lease/registration-policy-operator")
-	// Pods are still draining; who deletes them is not Helm.
+	// Without pods: they may still drain, because the Deployment's controller deletes them, not Helm.
 	kinds := "deployment,service,serviceaccount,ingress,role,networkpolicy,pdb,hpa"
 	if left := r.cluster.kubectl(t, "get", "--namespace", "registration-policy", kinds, "-o", "name"); left != "" {
 		t.Errorf("after the uninstallation there is still:\n%s", left)
@@ -124,7 +124,8 @@ func (r *reader) leave(t *testing.T) {
 		"--values", filepath.Join(r.dir, "values.yaml"))
 }
 
-// reader is somebody who follows a page: a folder, an administrator's kubeconfig, and a cluster whose pods run.
+// reader stands for a person who follows a page. It has a directory, an administrator's kubeconfig, and a cluster with
+// a node.
 type reader struct {
 	cluster *cluster
 	node    *node
@@ -132,7 +133,7 @@ type reader struct {
 	dir     string
 }
 
-// newReader has an empty cluster. The folder is as a checkout for what the commands look at.
+// newReader returns a reader with an empty cluster. Its directory has the files of a checkout that the commands use.
 func newReader(t *testing.T) *reader {
 	t.Helper()
 	r := &reader{cluster: startCluster(t), dir: t.TempDir()}
@@ -156,7 +157,7 @@ func (r *reader) write(t *testing.T, file, text string) {
 	}
 }
 
-// run runs a command in bash, and holds its output against what the page quotes.
+// run runs a command in bash, and compares its output with the text that the page quotes.
 func (r *reader) run(t *testing.T, c *command) {
 	t.Helper()
 	shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", c.script)
@@ -175,8 +176,8 @@ func (r *reader) run(t *testing.T, c *command) {
 	}
 }
 
-// throughProxy returns the command with the two things that only this machine needs: a port that need not be root's,
-// and where the name leads, which DNS would say.
+// throughProxy changes a command so that it works on this machine: with a port that does not need root, and with the
+// address of the host name, which DNS would know.
 func (r *reader) throughProxy(t *testing.T, c *command) *command {
 	t.Helper()
 	if r.proxy == nil {
@@ -197,8 +198,8 @@ func (r *reader) throughProxy(t *testing.T, c *command) *command {
 	return &command{block: c.block, script: script, quoted: quoted}
 }
 
-// startIngress stands in for an Ingress controller: a real nginx, configured by the one Ingress of the cluster, its TLS
-// Secret, and the ready pods behind the Service that it names.
+// startIngress starts a real nginx in place of an Ingress controller. It is configured from the cluster's Ingress, its
+// TLS Secret, and the ready pods of the Service that it names.
 func (r *reader) startIngress(t *testing.T) *proxies.Proxy {
 	t.Helper()
 	var list networkingv1.IngressList

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// inMemory is an address in memory, which says nothing to people.
+// inMemory matches a memory address, which is useless in a log.
 var inMemory = regexp.MustCompile(`0x[0-9a-f]{5,}`)
 
-// Whoever installs it looks at the Events and the log first: they must not raise an alarm where all is well.
+// After an installation, people look at the Events and the log. There must be no warnings and errors if all is well.
 func TestAFreshInstallationRaisesNoAlarm(t *testing.T) {
 	t.Parallel()
 	const namespace = "fresh"

@@ -9,10 +9,11 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 )
 
-// fleetPage says what other tools make of Ready.
+// fleetPage is the page that says how other tools use the condition Ready.
 const fleetPage = "docs/fleet.md"
 
-// healthScript is what the manual gives to Argo CD, by the key under which that looks for it.
+// healthScript returns the health check for Argo CD in the manual, which is there under the key of Argo CD's
+// configuration.
 func healthScript(t *testing.T) string {
 	t.Helper()
 	for _, b := range blocks(t, fleetPage) {
@@ -38,8 +39,8 @@ func healthScript(t *testing.T) string {
 	return ""
 }
 
-// argoHealth runs a health check as Argo CD does (util/lua): without Lua's libraries but for those of the base and of
-// tables, the object being the global obj.
+// argoHealth runs a health check as Argo CD does (util/lua): with the object as the global obj, and only with Lua's
+// base and table libraries.
 func argoHealth(t *testing.T, script string, object *unstructured.Unstructured) string {
 	t.Helper()
 	l := lua.NewState(lua.Options{SkipOpenLibs: true})
@@ -60,7 +61,7 @@ func argoHealth(t *testing.T, script string, object *unstructured.Unstructured) 
 	return answer.RawGetString("status").String() + ": " + answer.RawGetString("message").String()
 }
 
-// luaValue returns a value of an object as Argo CD shows it to a script.
+// luaValue converts a value of an object to Lua, as Argo CD does.
 func luaValue(t *testing.T, l *lua.LState, value any) lua.LValue {
 	t.Helper()
 	switch value := value.(type) {

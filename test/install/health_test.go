@@ -19,12 +19,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// unwatched is a namespace of which the operator knows nothing: what is written there stays as it is.
+// unwatched is a namespace that the operator does not watch, so that it does not change policies in it.
 const unwatched = "unwatched"
 
-// Objects of a real API server, before a running operator: what other tools make of a policy is what the manual says.
+// Checks on a real API server, with a running operator, that other tools see the states of a policy as the manual says.
 func TestWhetherAPolicyIsInForceIsUnderstoodByOtherTools(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -62,10 +63,10 @@ func TestWhetherAPolicyIsInForceIsUnderstoodByOtherTools(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s, by the operator", in.want.ready), func(t *testing.T) {
 			policy := c.createPolicy(t, released, in.name, in.spec)
-			eventually(t, func() string { return c.lacks(t, policy, "Ready", string(in.want.ready)) })
+			fixture.Eventually(t, patience, func() string { return c.lacks(t, policy, "Ready", string(in.want.ready)) })
 			wantHealth(t, script, c.stored(t, policy), in.want)
 
-			// The answer to a change is the new generation with what was said of the one before.
+			// Directly after a change, the object has its new generation, and still the conditions of the earlier one.
 			changed := c.stored(t, policy)
 			patch := client.RawPatch(types.MergePatchType, []byte(`{"spec": {"message": "Not you."}}`))
 			if err := c.kube.Patch(t.Context(), changed, patch); err != nil {
@@ -77,7 +78,7 @@ func TestWhetherAPolicyIsInForceIsUnderstoodByOtherTools(t *testing.T) {
 			})
 		})
 	}
-	// What takes a moment, or half a minute, to come about, or to pass.
+	// States that take up to half a minute to begin or to end.
 	for reason, status := range map[v1alpha1.ConditionReason]metav1.ConditionStatus{
 		v1alpha1.ReasonRollingOut: metav1.ConditionFalse, v1alpha1.ReasonNoReplica: metav1.ConditionFalse,
 		v1alpha1.ReasonReplicaSilent: metav1.ConditionUnknown, v1alpha1.ReasonReplicasUnknown: metav1.ConditionUnknown,
@@ -98,11 +99,11 @@ func TestWhetherAPolicyIsInForceIsUnderstoodByOtherTools(t *testing.T) {
 	t.Run("kubectl wait takes no word of the generation before", func(t *testing.T) { c.wantWaited(t, n) })
 }
 
-// health is what is said of a policy.
+// health is the state of a policy, as several tools see it.
 type health struct {
-	ready v1alpha1.ConditionReason // of the condition, of whichever generation
+	ready v1alpha1.ConditionReason // the reason of the condition Ready, also if it is of an earlier generation
 	argo  string                   // status and message
-	flux  string                   // status and, while Flux waits, why
+	flux  string                   // status and, if Flux waits, the reason
 }
 
 func wantHealth(t *testing.T, script string, object *unstructured.Unstructured, want health) {
@@ -128,8 +129,8 @@ func wantHealth(t *testing.T, script string, object *unstructured.Unstructured, 
 	}
 }
 
-// wantWaited applies a policy twice. The operator is stopped meanwhile, so that of the second generation nothing is said
-// for as long as the test wants.
+// wantWaited applies a policy twice. The operator is stopped before the second time, so that the status stays that of
+// the first generation for as long as the test needs.
 func (c *cluster) wantWaited(t *testing.T, n *node) {
 	t.Helper()
 	endpoints, err := n.endpoints(t.Context(), released, "registration-policy-operator", "hook")
@@ -179,7 +180,7 @@ func (c *cluster) applyFile(t *testing.T, object *unstructured.Unstructured) {
 	c.kubectl(t, "apply", "-f", file)
 }
 
-// createPolicy creates one.
+// createPolicy creates a policy with a spec in YAML.
 func (c *cluster) createPolicy(t *testing.T, namespace, name, spec string) *v1alpha1.RegistrationPolicy {
 	t.Helper()
 	object := policy(t, namespace, spec)
@@ -194,7 +195,7 @@ func (c *cluster) createPolicy(t *testing.T, namespace, name, spec string) *v1al
 	return created
 }
 
-// stored returns a policy as the API server shows it to those who have no Go type for it.
+// stored returns a policy from the API server as an unstructured object.
 func (c *cluster) stored(t *testing.T, policy *v1alpha1.RegistrationPolicy) *unstructured.Unstructured {
 	t.Helper()
 	object := &unstructured.Unstructured{}

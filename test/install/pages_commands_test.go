@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// excuses are the reasons, as marks give them, for which no test here runs a command.
+// excuses are the reasons for which no test runs a command, by the mark of its block.
 var excuses = map[string]string{
 	"needs a container engine":   "there need not be one where the tests run",
 	"needs a live Okta org":      "there is none for us; test/manual runs the calls against a stand-in",
@@ -19,7 +19,7 @@ var excuses = map[string]string{
 	"takes twenty minutes and more": "make chaos runs for two minutes beside these tests; the page says what a long run came to",
 }
 
-// elsewhere are commands, by their beginning, whose doings another test is about.
+// elsewhere are commands, by their first words, whose effect another test checks.
 var elsewhere = []struct{ page, begins, test, reason string }{
 	{"README.md", "make test", "Makefile", "it runs this test"},
 	{"README.md", "regpol call https://", "test/install", "the same call runs on docs/install.md, through a real proxy"},
@@ -28,7 +28,7 @@ var elsewhere = []struct{ page, begins, test, reason string }{
 
 var provenIn = regexp.MustCompile(`test/manual as ([a-z0-9-]+)$`)
 
-// Nobody can forget a command: each is run, or it says why not, in words that are true.
+// Each command of each page is either run by a test or has a mark that says why not.
 func TestEveryCommandOfEveryPageIsRunOrExcused(t *testing.T) {
 	manual := texts(t, "test/manual/*.go") + texts(t, "test/manual/testdata/*")
 	used := map[string]bool{}
@@ -65,18 +65,19 @@ func TestEveryCommandOfEveryPageIsRunOrExcused(t *testing.T) {
 	}
 }
 
-// known reports whether a mark means something: a misspelt one would excuse, or try, what nobody meant.
+// known reports whether a mark is valid. A misspelt one could excuse a command by mistake.
 func (b *block) known() bool {
 	switch reason := b.reason(); {
 	case b.mark == "", excuses[reason] != "", provenIn.MatchString(b.mark), reason == markReleased,
-		strings.HasPrefix(b.mark, "shown by "): // another page, with the test of that one
+		strings.HasPrefix(b.mark, "shown by "): // another page, whose test runs the same commands
 		return true
 	default:
 		return b.page == installPage && (reason == markProxy || reason == markOwn || reason == markOwnEnd || strings.HasPrefix(reason, markFile))
 	}
 }
 
-// excuse says what is missing, or "" if the command is run, or excused. It notes in used which excuse that was.
+// excuse returns "" if a test runs the command or its mark excuses it, and otherwise what is missing. It adds the
+// excuse to used.
 func (c *command) excuse(used map[string]bool) string {
 	for _, e := range elsewhere {
 		if e.page == c.block.page && strings.HasPrefix(c.script, e.begins) {
@@ -100,12 +101,12 @@ func (c *command) excuse(used map[string]bool) string {
 	}
 }
 
-// runsAnywhere reports whether the command needs nothing but a checkout.
+// runsAnywhere reports whether the command needs only a checkout.
 func (c *command) runsAnywhere() bool {
 	return c.block.page == "README.md" && strings.HasPrefix(c.script, "regpol explain ")
 }
 
-// ownTest returns the test that holds a page of the reference against the program, or "".
+// ownTest returns the test that compares a page of the reference with the program, or "" if there is none.
 func ownTest(page string) string {
 	tests := map[string]string{
 		"docs/reference/regpol-explain.md":    "cmd/regpol/explain_page_test.go",
@@ -119,7 +120,7 @@ func ownTest(page string) string {
 	return tests[page]
 }
 
-// texts returns what is in all files of a pattern.
+// texts returns the contents of all files that match a pattern.
 func texts(t *testing.T, pattern string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(repository, pattern))
@@ -130,7 +131,7 @@ func texts(t *testing.T, pattern string) string {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // a directory
+			continue // the pattern also matches directories
 		}
 		all.Write(text)
 	}

@@ -10,8 +10,8 @@ import (
 
 var age = regexp.MustCompile(`^(\d+[smhd])+$`)
 
-// quotes reports whether a page quotes an output: … stands for anything, a line of it alone for any lines, an age for
-// any age, and spaces between words for any number of spaces.
+// quotes reports whether a quoted text matches an output. In the quoted text, … stands for any text, a line with only …
+// for any lines, an age for any age, and spaces between words for any number of spaces.
 func quotes(quoted, output string) bool {
 	var pattern strings.Builder
 	pattern.WriteString(`^\s*`)

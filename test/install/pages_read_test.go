@@ -12,27 +12,27 @@ import (
 // block is a fenced block of a page.
 type block struct {
 	page     string // relative to the repository
-	line     int    // of its first fence
+	line     int    // the number of its first line, the fence
 	language string
-	// mark is what `<!-- test: … -->` in front of it says: how the test treats it. Nobody sees that on the rendered
-	// page.
+	// mark is the text of the comment `<!-- test: … -->` before the block, which says how the tests treat it. The
+	// rendered page does not show it.
 	mark string
 	text string
 }
 
-// command is what a reader types, and what he then sees.
+// command is a command on a page, and the output that the page quotes.
 type command struct {
 	block  *block
 	script string
 	quoted string // "" if the page quotes nothing
 }
 
-// continues is the end of a line that the next one goes on.
+// continues matches the end of a line that the next line continues.
 var continues = regexp.MustCompile(`(\\|\|)\n$`)
 
 var marked = regexp.MustCompile(`^<!-- test: (.+) -->$`)
 
-// pages returns all Markdown pages that speak to users.
+// pages returns all Markdown pages for users.
 func pages(t testing.TB) []string {
 	t.Helper()
 	var found []string
@@ -51,7 +51,7 @@ func pages(t testing.TB) []string {
 	return found
 }
 
-// blocks returns the fenced blocks of a page, without the indentation of the list that they may stand in.
+// blocks returns the fenced blocks of a page. It removes the indentation of a block in a list.
 func blocks(t testing.TB, page string) []*block {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(repository, filepath.FromSlash(page)))
@@ -86,14 +86,14 @@ func blocks(t testing.TB, page string) []*block {
 	return all
 }
 
-// commands returns what stands in a console block: each line that begins with "$ ", with the lines that continue it:
-// after a backslash or a pipe, in a here document, or until a function that it begins ends.
+// commands returns the commands in a console block. A command begins with "$ ". The next lines belong to it after a
+// backslash or a pipe, in a here-document, and up to the end of a function.
 func (b *block) commands() []*command {
 	if b.language != "console" {
 		return nil
 	}
 	var all []*command
-	ends := "" // the line that ends a here document
+	ends := "" // the line that ends the current here-document
 	for line := range strings.Lines(b.text) {
 		script, begins := strings.CutPrefix(line, "$ ")
 		last := len(all) - 1
@@ -121,7 +121,7 @@ func (b *block) commands() []*command {
 	return all
 }
 
-// reason is the mark without what is said after a semicolon.
+// reason returns the mark up to the first semicolon.
 func (b *block) reason() string {
 	reason, _, _ := strings.Cut(b.mark, ";")
 	return reason

@@ -17,12 +17,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // released is the namespace in which the pages have their release.
 const released = "registration-policy"
 
-// One cluster with a release of the chart: what people copy from a page or a sample does there what it should.
+// In a cluster with a release of the chart, objects from the pages and samples are admitted and have their effect.
 func TestWhatPeopleCopyIsAdmittedAndInForce(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -67,7 +68,7 @@ func TestWhatPeopleCopyIsAdmittedAndInForce(t *testing.T) {
 	}
 }
 
-// copied tries what stands on a page: an object, or values of the chart.
+// copied checks a YAML document of a page: an object, or values of the chart.
 func (c *cluster) copied(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
 	switch object.GetKind() {
@@ -75,7 +76,7 @@ func (c *cluster) copied(t *testing.T, object *unstructured.Unstructured) {
 		c.wantValues(t, object.Object)
 	case "RegistrationPolicy":
 		c.wantAccepted(t, object)
-	case "ConfigMap": // a list, which the policies after it use
+	case "ConfigMap": // a list, which stays because later policies use it
 		c.wantKept(t, object)
 	case "HelmRelease":
 		c.wantValues(t, nested(t, object, "spec", "values"))
@@ -90,7 +91,8 @@ func (c *cluster) copied(t *testing.T, object *unstructured.Unstructured) {
 	}
 }
 
-// wantBuilt builds an overlay beside config/default, where a reader puts it, and tries what comes of it.
+// wantBuilt builds an overlay in a directory beside config/default, as the page says, and checks that its objects are
+// admitted.
 func (c *cluster) wantBuilt(t *testing.T, overlay *unstructured.Unstructured) {
 	t.Helper()
 	dir := t.TempDir()
@@ -114,7 +116,7 @@ func (c *cluster) wantBuilt(t *testing.T, overlay *unstructured.Unstructured) {
 	c.wantAllAdmitted(t, built)
 }
 
-// wantAllAdmitted tries every object of a text.
+// wantAllAdmitted checks that the API server admits every object in a text.
 func (c *cluster) wantAllAdmitted(t *testing.T, text string) {
 	t.Helper()
 	objects, err := parseObjects(text)
@@ -126,8 +128,8 @@ func (c *cluster) wantAllAdmitted(t *testing.T, text string) {
 	}
 }
 
-// wantValues renders the chart with values of a page, beside those of the installation's page that they are for, and
-// tries what comes of it.
+// wantValues renders the chart with values from a page, added to those of the installation's page, and checks that the
+// objects are admitted.
 func (c *cluster) wantValues(t *testing.T, values map[string]any) {
 	t.Helper()
 	all := settings{
@@ -144,7 +146,7 @@ func (c *cluster) wantValues(t *testing.T, values map[string]any) {
 	}
 }
 
-// wantAdmitted tries a server-side apply.
+// wantAdmitted checks by a server-side dry run that an object is admitted.
 func (c *cluster) wantAdmitted(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
 	if namespace := object.GetNamespace(); namespace != "" {
@@ -158,14 +160,14 @@ func (c *cluster) wantAdmitted(t *testing.T, object *unstructured.Unstructured) 
 	}
 }
 
-// wantAccepted applies a policy, and waits for the operator's word.
+// wantAccepted applies a policy, and waits until the operator has accepted it.
 func (c *cluster) wantAccepted(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
 	object.SetNamespace(released)
 	if err := c.apply(t, object); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		policy := &v1alpha1.RegistrationPolicy{}
 		if err := c.kube.Get(t.Context(), client.ObjectKeyFromObject(object), policy); err != nil {
 			t.Fatal(err)
@@ -181,7 +183,7 @@ func (c *cluster) wantAccepted(t *testing.T, object *unstructured.Unstructured) 
 	})
 }
 
-// wantKept applies an object, which then stays.
+// wantKept applies an object and does not remove it.
 func (c *cluster) wantKept(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
 	object.SetNamespace(released)
@@ -190,7 +192,8 @@ func (c *cluster) wantKept(t *testing.T, object *unstructured.Unstructured) {
 	}
 }
 
-// wantRefused expects the words that a bad sample names, from the definition that the chart has installed.
+// wantRefused checks that the installed CustomResourceDefinition refuses a bad sample with the error that the sample's
+// comments name.
 func (c *cluster) wantRefused(t *testing.T, file string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(repository, file))
@@ -210,7 +213,7 @@ func (c *cluster) wantRefused(t *testing.T, file string) {
 	}
 }
 
-// apply is `kubectl apply --server-side`: unknown fields are errors.
+// apply does the same as `kubectl apply --server-side`: unknown fields are errors.
 func (c *cluster) apply(t *testing.T, object *unstructured.Unstructured, options ...client.ApplyOption) error {
 	t.Helper()
 	strict := client.WithFieldValidation(c.kube, metav1.FieldValidationStrict)
@@ -218,8 +221,8 @@ func (c *cluster) apply(t *testing.T, object *unstructured.Unstructured, options
 	return strict.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), options...)
 }
 
-// othersDefinitions are the files with the definitions of others' kinds that pages use. Their modules have no package
-// that could be imported to pin them, so the sums stand here.
+// othersDefinitions returns the files with CustomResourceDefinitions of other projects that the pages use. Their
+// modules have no package that go.mod could pin by an import, so their checksums are here.
 func othersDefinitions(t *testing.T) []string {
 	t.Helper()
 	var files []string
@@ -237,7 +240,7 @@ func othersDefinitions(t *testing.T) []string {
 			"manifests/crds/application-crd.yaml",
 		},
 	} {
-		text, err := output("go", "-C", t.TempDir(), "mod", "download", "-json", module.version) // outside of any module
+		text, err := output("go", "-C", t.TempDir(), "mod", "download", "-json", module.version) // in a directory without a go.mod
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +265,7 @@ func nested(t *testing.T, object *unstructured.Unstructured, fields ...string) m
 	return values
 }
 
-// glob returns the repository's files of these patterns.
+// glob returns the files of the repository that match patterns.
 func glob(t *testing.T, patterns ...string) []string {
 	t.Helper()
 	var found []string

@@ -1,7 +1,6 @@
 package install
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// patience is how long anything may take that is expected at all: a bound against a hang, not a promise.
+// patience is how long the tests wait for an event. It only guards against a hang.
 const patience = time.Minute
 
 // cluster is an empty cluster without nodes: an API server and its etcd.
@@ -23,10 +22,10 @@ type cluster struct {
 	config     *rest.Config
 	kube       client.Client
 	clientset  kubernetes.Interface
-	kubeconfig string // of its administrator
+	kubeconfig string // the file, with the rights of an administrator
 }
 
-// startCluster starts an empty cluster of the test's own.
+// startCluster starts an empty cluster for one test.
 func startCluster(t testing.TB) *cluster {
 	t.Helper()
 	plane := &envtest.Environment{}
@@ -35,7 +34,7 @@ func startCluster(t testing.TB) *cluster {
 		t.Fatalf("start the control plane: %v", err)
 	}
 	t.Cleanup(func() { _ = plane.Stop() })
-	config.QPS = -1 // no limit of the client's own: a matrix of rights is hundreds of questions
+	config.QPS = -1 // no client-side limit, because tests of rights make hundreds of requests
 	c := &cluster{config: config, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
 	if c.kube, err = newClient(config); err != nil {
 		t.Fatal(err)
@@ -49,7 +48,7 @@ func startCluster(t testing.TB) *cluster {
 	return c
 }
 
-// namespace creates one that admits only what PodSecurity "restricted" does.
+// namespace creates a namespace in which PodSecurity enforces the level "restricted".
 func (c *cluster) namespace(t testing.TB, name string) {
 	t.Helper()
 	err := c.kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
@@ -60,7 +59,7 @@ func (c *cluster) namespace(t testing.TB, name string) {
 	}
 }
 
-// secret creates one.
+// secret creates a Secret.
 func (c *cluster) secret(t testing.TB, namespace, name string, entries map[string]string) {
 	t.Helper()
 	err := c.kube.Create(t.Context(), &corev1.Secret{
@@ -89,22 +88,4 @@ func (c *cluster) kubectl(t testing.TB, args ...string) string {
 		t.Fatal(err)
 	}
 	return text
-}
-
-// eventually fails the test if what is expected does not come true; holds returns what is still missing, or "".
-func eventually(t testing.TB, holds func() string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for {
-		missing := holds()
-		if missing == "" {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not within %s: %s", patience, missing)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }

@@ -1,7 +1,6 @@
 package install
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -23,44 +21,26 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// pod is a running one, of one container.
+// pod is a running pod with one container.
 type pod struct {
 	key    types.NamespacedName
 	labels map[string]string
 	dir    string
-	ports  map[string]string // address, by the name of the container's port
-	log    *lockedBuffer
+	ports  map[string]string // the addresses on this machine, by the name of the container's port
+	log    *fixture.Transcript
 
 	container *exec.Cmd
 	started   metav1.Time
 	ready     atomic.Bool
-	unhealthy atomic.Pointer[string] // what the liveness probe found, or the startup probe in the end
-	// failed counts the failed probes before it was ready first: the kubelet writes an Event of the type Warning for each.
+	unhealthy atomic.Pointer[string] // why the liveness or startup probe has failed for good; nil if not
+	// failed counts the failed probes before the pod first was ready. A kubelet would write a Warning Event for each.
 	failed   atomic.Int32
 	exited   chan struct{}
 	stopping time.Time // when SIGTERM was sent
-}
-
-// lockedBuffer is written by a container and read by the test.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write appends.
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-// String returns all that was written.
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // startPod starts a pod's container.
@@ -71,7 +51,7 @@ func (n *node) startPod(ctx context.Context, object *corev1.Pod) (*pod, error) {
 	container := &object.Spec.Containers[0]
 	p := &pod{
 		key: client.ObjectKeyFromObject(object), labels: object.Labels, dir: filepath.Join(n.dir, string(object.UID)),
-		log: &lockedBuffer{}, exited: make(chan struct{}), started: metav1.Now(),
+		log: &fixture.Transcript{}, exited: make(chan struct{}), started: metav1.Now(),
 	}
 	if err := n.writeVolumes(ctx, object, p.dir); err != nil {
 		return nil, err
@@ -94,7 +74,7 @@ func (n *node) startPod(ctx context.Context, object *corev1.Pod) (*pod, error) {
 		return nil, err
 	}
 	go func() {
-		_ = p.container.Wait() // its state is looked at where it matters
+		_ = p.container.Wait() // users of exited read the process state
 		p.ready.Store(false)
 		close(p.exited)
 	}()
@@ -102,7 +82,7 @@ func (n *node) startPod(ctx context.Context, object *corev1.Pod) (*pod, error) {
 	return p, nil
 }
 
-// freePorts gives every port of the container one of this machine.
+// freePorts returns a free address of this machine for each port of the container.
 func freePorts(ports []corev1.ContainerPort) (map[string]string, error) {
 	addresses := map[string]string{}
 	for _, port := range ports {
@@ -110,13 +90,13 @@ func freePorts(ports []corev1.ContainerPort) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = listener.Close() }() // all at the end, so that no two are the same
+		defer func() { _ = listener.Close() }() // at the end of the function, so that all ports are different
 		addresses[port.Name] = listener.Addr().String()
 	}
 	return addresses, nil
 }
 
-// lostItsPort reports whether another program took a port between its choice and the container's start.
+// lostItsPort reports whether the container failed because another program had taken one of its ports.
 func (p *pod) lostItsPort() bool {
 	select {
 	case <-p.exited:
@@ -126,8 +106,8 @@ func (p *pod) lostItsPort() bool {
 	}
 }
 
-// probe asks what the kubelet would ask: nothing else before the startup probe succeeds. A container without a readiness probe is
-// ready at once.
+// probe runs the probes of a container, as a kubelet does: the others begin after the startup probe has succeeded. A
+// container without a readiness probe is ready at once.
 func (p *pod) probe(container *corev1.Container) {
 	startup := container.StartupProbe
 	if startup == nil {
@@ -165,7 +145,7 @@ func (p *pod) probeStarted(container *corev1.Container) {
 	if container.ReadinessProbe == nil {
 		p.ready.Store(true)
 	} else {
-		// More often than rendered: nothing else here is that slow, and a test would wait for it.
+		// More often than the chart says, because the tests would have to wait for it.
 		go p.ask(container.ReadinessProbe, 50*time.Millisecond, func(err error) { p.ready.Store(err == nil) })
 	}
 	if probe := container.LivenessProbe; probe != nil {
@@ -177,7 +157,8 @@ func (p *pod) probeStarted(container *corev1.Container) {
 	}
 }
 
-// ask repeats a probe until the container ends: found hears of each success, and of failures from the threshold on.
+// ask repeats a probe until the container ends. It calls found with nil after each success, and with an error after
+// each failure from the failure threshold on.
 func (p *pod) ask(probe *corev1.Probe, period time.Duration, found func(error)) {
 	failures, succeeded := int32(0), false
 	client := probeClient(probe)
@@ -226,7 +207,8 @@ func (p *pod) get(client *http.Client, probe *corev1.HTTPGetAction) error {
 	return nil
 }
 
-// stop begins to end the container, as the kubelet does, and returns whether it has ended.
+// stop sends SIGTERM to the container, and SIGKILL after the grace period, as a kubelet does. It does not wait, and
+// reports whether the container has ended.
 func (p *pod) stop(grace time.Duration) bool {
 	select {
 	case <-p.exited:
@@ -263,7 +245,7 @@ func (p *pod) kill() {
 	<-p.exited
 }
 
-// report writes a pod's status.
+// report writes the status of a pod.
 func (n *node) report(ctx context.Context, object *corev1.Pod, p *pod) error {
 	if unhealthy := p.unhealthy.Load(); unhealthy != nil {
 		return fmt.Errorf("the liveness probe says: %s\n%s", *unhealthy, p.log)
@@ -303,8 +285,8 @@ func (n *node) report(ctx context.Context, object *corev1.Pod, p *pod) error {
 	return n.cluster.kube.Status().Update(ctx, object)
 }
 
-// environment is the container's, and what stands in for a pod's network: where its token and the API server are, and
-// which ports are its own where the arguments leave them to the operator's defaults.
+// environment returns the environment of the container, and variables that replace a pod's network: a kubeconfig with
+// its token and the API server's address, and its ports, if the arguments leave them to the operator's defaults.
 func (n *node) environment(ctx context.Context, object *corev1.Pod, p *pod) ([]string, error) {
 	env := []string{"HOME=" + p.dir, "HOSTNAME=" + object.Name}
 	for port, flag := range map[string]string{"hook": "HOOK", "probes": "PROBE", "metrics": "METRICS"} {

@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// publishEndpoints writes one EndpointSlice for each Service, with the pods behind it. Their addresses are made up: an
-// EndpointSlice may have none of this machine.
+// publishEndpoints writes an EndpointSlice with the pods of each Service. Their addresses are made up, because the API
+// server rejects loopback addresses in EndpointSlices.
 func (n *node) publishEndpoints(ctx context.Context) error {
 	var services corev1.ServiceList
 	if err := n.cluster.kube.List(ctx, &services); err != nil {

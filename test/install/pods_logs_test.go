@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// serveLogs registers the node, and answers the API server when `kubectl logs` asks it, as a kubelet does.
+// serveLogs registers the node, and serves the logs of pods to the API server for `kubectl logs`, as a kubelet does.
 func (n *node) serveLogs(t testing.TB) {
 	t.Helper()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -15,11 +15,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// entrypoint is the image's: see the Dockerfile.
+// entrypoint is the entrypoint of the image, see the Dockerfile.
 const entrypoint = "/operator"
 
-// commandLine is what the container runs: the image's two programs, with the arguments as rendered but for mounts,
-// ports, and the names of Services.
+// commandLine returns the command line of a container: one of the image's two programs, with the arguments of the
+// chart. It replaces the paths of mounts, ports, and the names of Services.
 func (n *node) commandLine(ctx context.Context, container *corev1.Container, p *pod) (path string, args []string, err error) {
 	dir, err := programs()
 	if err != nil {
@@ -49,7 +49,7 @@ func (n *node) commandLine(ctx context.Context, container *corev1.Container, p *
 	return path, args, nil
 }
 
-// replacePort replaces an address of all interfaces by the pod's own on this machine.
+// replacePort replaces a listen address such as :8080 by the pod's address on this machine.
 func replacePort(container *corev1.Container, p *pod, argument string) string {
 	for _, port := range container.Ports {
 		if before, found := strings.CutSuffix(argument, "=:"+number(port.ContainerPort)); found {
@@ -61,8 +61,8 @@ func replacePort(container *corev1.Container, p *pod, argument string) string {
 
 var clusterHost = regexp.MustCompile(`^([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.cluster\.local)?$`)
 
-// replaceClusterHost stands in for the cluster's DNS and kube-proxy: a URL at a Service's name keeps the name, gets the
-// port of a ready pod, and an option that says where the name is.
+// replaceClusterHost replaces the cluster's DNS and kube-proxy. In a URL with the name of a Service, it replaces the
+// port by that of a ready pod, and it adds an option with the address of the name.
 func (n *node) replaceClusterHost(ctx context.Context, argument string) ([]string, error) {
 	u, err := url.Parse(argument)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {

@@ -16,18 +16,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// nodeName is the node that all pods are bound to.
+// nodeName is the name of the node on which all pods run.
 const nodeName = "stand-in"
 
-// node stands in for what a control plane alone lacks, so that real commands meet a cluster that does what they say: it
-// makes pods of Deployments, as kube-controller-manager does; binds them, as the scheduler does; and runs their
-// containers, as a kubelet does, but as processes of this machine, since there need not be a container engine here; and
-// says which pods are behind a Service, as the endpoints controller does.
+// node simulates the parts of a cluster that kube-apiserver lacks. It creates the pods of Deployments, as
+// kube-controller-manager does, binds them, as the scheduler does, and writes EndpointSlices. It runs the containers,
+// as a kubelet does, but as processes of this machine, because the test needs no container engine.
 //
-// What differs from a container: each port of a pod is a free one of 127.0.0.1, and paths of mounts are below a
-// directory of the test; both are replaced in the arguments. Readiness is asked for more often. User, read-only root,
-// resources and minReadySeconds have no effect here. All else is as rendered: command, arguments, environment, Secrets,
-// probes, grace period, and the ServiceAccount's own token.
+// Differences from a container: each port of a pod is a free port of 127.0.0.1, and mounts are in a directory of the
+// test. Both are replaced in the arguments. The readiness probe runs more often. User, read-only root, resources and
+// minReadySeconds have no effect. Everything else is as in the chart: command, arguments, environment, Secrets, probes,
+// grace period, and the token of the ServiceAccount.
 type node struct {
 	cluster *cluster
 	dir     string
@@ -36,10 +35,10 @@ type node struct {
 	pods map[types.UID]*pod
 }
 
-// startNode lets the cluster's pods run until the test ends.
+// startNode runs the cluster's pods until the end of the test.
 func startNode(t testing.TB, c *cluster) *node {
 	t.Helper()
-	program(t, "operator") // built before anything waits for it
+	program(t, "operator") // builds the programs before something waits for a pod
 	n := &node{cluster: c, dir: t.TempDir(), pods: map[types.UID]*pod{}}
 	n.serveLogs(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -47,7 +46,7 @@ func startNode(t testing.TB, c *cluster) *node {
 	go func() {
 		defer close(ended)
 		for ctx.Err() == nil {
-			// A conflict is somebody else's write in between: the next turn sees it.
+			// A conflict shows that another client wrote the object in between. The next turn reads it again.
 			if err := n.turn(ctx); err != nil && ctx.Err() == nil && !apierrors.IsConflict(err) {
 				t.Errorf("node: %v", err)
 				return
@@ -71,7 +70,7 @@ func startNode(t testing.TB, c *cluster) *node {
 	return n
 }
 
-// turn brings everything one step nearer to what the API server says.
+// turn does one step of each simulated controller.
 func (n *node) turn(ctx context.Context) error {
 	var deployments appsv1.DeploymentList
 	if err := n.cluster.kube.List(ctx, &deployments); err != nil {
@@ -104,7 +103,7 @@ func (n *node) turn(ctx context.Context) error {
 		}
 	}
 	for uid, p := range n.pods {
-		if !seen[uid] { // deleted without grace
+		if !seen[uid] { // deleted without a grace period
 			p.kill()
 			n.forget(uid)
 		}
@@ -112,7 +111,7 @@ func (n *node) turn(ctx context.Context) error {
 	return n.publishEndpoints(ctx)
 }
 
-// keep does for one pod what a scheduler and a kubelet do.
+// keep does for a pod what a scheduler and a kubelet do.
 func (n *node) keep(ctx context.Context, object *corev1.Pod) error {
 	p := n.pods[object.UID]
 	switch {
@@ -137,7 +136,7 @@ func (n *node) keep(ctx context.Context, object *corev1.Pod) error {
 		n.mu.Unlock()
 		return n.report(ctx, object, p)
 	case p.lostItsPort():
-		n.forget(object.UID) // the next turn starts it on others
+		n.forget(object.UID) // the next turn starts it with other ports
 		return nil
 	default:
 		return errors.Join(n.writeVolumes(ctx, object, p.dir), n.report(ctx, object, p))

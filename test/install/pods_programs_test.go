@@ -14,19 +14,19 @@ import (
 // repository is the root of the work tree, seen from this package's folder.
 const repository = "../.."
 
-// programs is a directory for PATH: the operator and regpol as the image has them, and helm and kubectl as people have
-// them.
+// programs returns a directory for $PATH with the operator, regpol, helm and kubectl.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "install")
 	if err != nil {
 		return "", err
 	}
 	programsDir = dir
-	// In their own module: this one's requirements are helm's too, and would build another operator.
+	// Build in the operator's module. This module also has Helm's dependencies, which could change versions in the
+	// operator.
 	if _, err := output("go", "-C", repository, "build", "-o", dir+"/", "./cmd/operator", "./cmd/regpol"); err != nil {
 		return "", err
 	}
-	// The go command keeps the tool in its build cache and tells where.
+	// The go command keeps the tool in its build cache, and prints the path.
 	helm, err := output("go", "tool", "-n", "helm.sh/helm/v4/cmd/helm")
 	if err != nil {
 		return "", err
@@ -43,17 +43,17 @@ var programs = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-// programsDir is what removePrograms removes.
+// programsDir is the directory that removePrograms removes.
 var programsDir string
 
-// removePrograms is for the end of the test binary.
+// removePrograms must be called at the end of the test binary.
 func removePrograms() {
 	if programsDir != "" {
 		_ = os.RemoveAll(programsDir)
 	}
 }
 
-// program returns the path of one of the programs.
+// program returns the path of a program in the directory of programs.
 func program(t testing.TB, name string) string {
 	t.Helper()
 	dir, err := programs()

@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// roll makes and deletes pods of a Deployment one at a time, never with fewer ready ones than replicas: the rolling
-// update of maxSurge 1 and maxUnavailable 0, which the chart asks for.
+// roll creates and deletes pods of a Deployment one at a time, so that there are never fewer ready pods than replicas.
+// This is a rolling update with maxSurge 1 and maxUnavailable 0, as in the chart.
 func (n *node) roll(ctx context.Context, d *appsv1.Deployment) error {
 	if how := d.Spec.Strategy.RollingUpdate; how.MaxSurge.String() != "1" || how.MaxUnavailable.String() != "0" {
 		return fmt.Errorf("deployment %s: the stand-in does no other rolling update than 1 more and 0 less: %v", d.Name, how)
@@ -77,7 +77,7 @@ func (n *node) createPod(ctx context.Context, d *appsv1.Deployment, hash string)
 	return n.cluster.kube.Create(ctx, p)
 }
 
-// reportRollout writes what `kubectl rollout status` and `helm --wait` wait for.
+// reportRollout writes the status of a Deployment, for which `kubectl rollout status` and `helm --wait` wait.
 func (n *node) reportRollout(ctx context.Context, d *appsv1.Deployment, total, updated, ready int, complete bool) error {
 	conditions := []appsv1.DeploymentCondition{
 		{Type: appsv1.DeploymentAvailable, Status: corev1.ConditionFalse, Reason: "MinimumReplicasUnavailable"},
@@ -102,7 +102,7 @@ func (n *node) reportRollout(ctx context.Context, d *appsv1.Deployment, total, u
 	return n.cluster.kube.Status().Update(ctx, d)
 }
 
-// same compares as the API server stores: unset and empty alike.
+// same reports whether two values are equal. Unset and empty count as equal, as in the API server.
 func same(a, b any) bool {
 	left, err := json.Marshal(a)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// tokenMounted says whether the pod gets a token: the pod's word, else its ServiceAccount's, else yes.
+// tokenMounted reports whether the pod gets a token: as automountServiceAccountToken of the pod says, or of its
+// ServiceAccount if the pod does not say, or else true.
 func (n *node) tokenMounted(ctx context.Context, object *corev1.Pod) (bool, error) {
 	if mount := object.Spec.AutomountServiceAccountToken; mount != nil {
 		return *mount, nil
@@ -25,7 +26,7 @@ func (n *node) tokenMounted(ctx context.Context, object *corev1.Pod) (bool, erro
 	return account.AutomountServiceAccountToken == nil || *account.AutomountServiceAccountToken, nil
 }
 
-// writeKubeconfig writes one with the ServiceAccount's token, bound to the pod.
+// writeKubeconfig writes a kubeconfig with a token of the ServiceAccount that is bound to the pod.
 func (n *node) writeKubeconfig(ctx context.Context, object *corev1.Pod, file string) error {
 	token, err := n.cluster.clientset.CoreV1().ServiceAccounts(object.Namespace).CreateToken(ctx, object.Spec.ServiceAccountName,
 		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{

@@ -13,10 +13,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// volumePath is where a volume is on this machine.
+// volumePath returns the path of a volume on this machine.
 func volumePath(dir, volume string) string { return filepath.Join(dir, "volumes", volume) }
 
-// writeVolumes writes a pod's volumes, or what of them has changed.
+// writeVolumes writes the volumes of a pod, or those that have changed.
 func (n *node) writeVolumes(ctx context.Context, object *corev1.Pod, dir string) error {
 	for _, volume := range object.Spec.Volumes {
 		if volume.EmptyDir != nil {
@@ -35,13 +35,13 @@ func (n *node) writeVolumes(ctx context.Context, object *corev1.Pod, dir string)
 	return nil
 }
 
-// writeSecret writes a Secret as the kubelet does: the files in a directory of this version, `..data` a symlink to it
-// that is replaced in one step, and each name a symlink through that one.
+// writeSecret writes a Secret into a volume as a kubelet does: its files are in a directory for this version, the
+// symlink `..data` to that directory is replaced atomically, and each name is a symlink to a file below `..data`.
 func (n *node) writeSecret(ctx context.Context, namespace string, source *corev1.SecretVolumeSource, dir string) error {
 	var secret corev1.Secret
 	if err := n.cluster.kube.Get(ctx, client.ObjectKey{Namespace: namespace, Name: source.SecretName}, &secret); err != nil {
 		if apierrors.IsNotFound(err) {
-			// The kubelet would wait for it; the pages create it first.
+			// A kubelet would wait for the Secret. Here it must exist, because the pages create it before the pod.
 			return fmt.Errorf("%w: create the Secret before the pods", errors.Unwrap(err))
 		}
 		return err
@@ -80,7 +80,8 @@ func (n *node) writeSecret(ctx context.Context, namespace string, source *corev1
 	return tidyVolume(dir, version, files)
 }
 
-// tidyVolume makes the names that people see those of files, and removes earlier versions.
+// tidyVolume makes the visible names in the volume those of the Secret's files, and removes directories of earlier
+// versions.
 func tidyVolume(dir, version string, files map[string][]byte) error {
 	for name := range files {
 		link := filepath.Join(dir, name)

@@ -20,17 +20,17 @@ import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 )
 
-// listSyncSuffix ends the name of what synchronises the lists of an installation.
+// listSyncSuffix is the end of the names of the objects that synchronise the lists of an installation.
 const listSyncSuffix = "-list-sync"
 
-// listSyncRights are all rights of its account.
+// listSyncRights are all rights of the ServiceAccount that synchronises lists.
 var listSyncRights = []string{
 	"create /configmaps", "delete /configmaps", "get /configmaps", "list /configmaps", "patch /configmaps", "update /configmaps",
 	"create events.k8s.io/events", "list registrationpolicy.dev/registrationpolicies",
 }
 
-// wantListSync runs the real regpol, with the token of the account and a source of its own, through all that a CronJob will
-// ever ask of the API server; and once where it may do nothing.
+// wantListSync runs the real regpol with the ServiceAccount's token. It makes all requests to the API server that a
+// CronJob makes, and once requests in a namespace without rights.
 func (c *cluster) wantListSync(t *testing.T, accountNamespace, namespace, name string) {
 	t.Helper()
 	policy := &v1alpha1.RegistrationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "lists"}}
@@ -58,7 +58,7 @@ func (c *cluster) wantListSync(t *testing.T, accountNamespace, namespace, name s
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		if code != want || strings.Contains(string(out), "warning") { // such as: the Event may not be written
+		if code != want || strings.Contains(string(out), "warning") { // it warns, for example, if it may not write an Event
 			t.Errorf("regpol %v: exit code %d, want %d\n%s", args, code, want, out)
 		}
 	}
@@ -68,8 +68,8 @@ func (c *cluster) wantListSync(t *testing.T, accountNamespace, namespace, name s
 	content = largeList("two") + "acme.com\n"
 	regpol(1, namespace, sync...)
 	content = largeList("two")
-	regpol(0, namespace, sync...)                  // marks what it replaces
-	regpol(0, namespace, "rollback", "disposable") // takes marks off
+	regpol(0, namespace, sync...)                  // labels the version that it replaces
+	regpol(0, namespace, "rollback", "disposable") // removes labels
 	regpol(3, accountNamespace, sync...)
 	told := c.kubectl(t, "get", "events.events.k8s.io", "--namespace", namespace, "--output", "jsonpath={.items[*].reason}")
 	for _, reason := range []string{"ListSynced", "ListRefused"} {
@@ -82,7 +82,7 @@ func (c *cluster) wantListSync(t *testing.T, accountNamespace, namespace, name s
 	}
 }
 
-// largeList is too large for one ConfigMap; the mark is in its first line.
+// largeList returns a list that is too large for one ConfigMap. mark is part of its first line.
 func largeList(mark string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "first.%s.example\n", mark)
@@ -92,7 +92,7 @@ func largeList(mark string) string {
 	return text.String()
 }
 
-// writeTokenKubeconfig writes one with a ServiceAccount's token, as a pod of it would have.
+// writeTokenKubeconfig writes a kubeconfig with a token of a ServiceAccount, as a pod would have it.
 func (c *cluster) writeTokenKubeconfig(t *testing.T, namespace, name, file string) {
 	t.Helper()
 	token, err := c.clientset.CoreV1().ServiceAccounts(namespace).CreateToken(t.Context(), name,

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
@@ -29,10 +30,10 @@ const (
 	hookSecret, hookKey = "registration-hook-auth", "okta"
 	hookCredential      = "a-credential-of-the-tests-of-the-installation"
 
-	everywhere = "" // the scope of the cluster
+	everywhere = "" // in place of a namespace: the whole cluster
 )
 
-// What the operator may do, beside what every ServiceAccount may.
+// The operator's rights, in addition to those of every ServiceAccount.
 var (
 	operatorWatches = []string{
 		"get /configmaps", "list /configmaps", "watch /configmaps",
@@ -40,7 +41,8 @@ var (
 		"get registrationpolicy.dev/registrationpolicies", "list registrationpolicy.dev/registrationpolicies",
 		"watch registrationpolicy.dev/registrationpolicies", "patch registrationpolicy.dev/registrationpolicies/status",
 	}
-	// In its own namespace: to elect, to report what it decides by, and to see who can be asked.
+	// Rights in its own namespace: for the leader election, for its reports (Leases), and to see which replicas are
+	// serving.
 	operatorElects = []string{
 		"create coordination.k8s.io/leases", "get coordination.k8s.io/leases", "update coordination.k8s.io/leases",
 		"list coordination.k8s.io/leases", "delete coordination.k8s.io/leases",
@@ -57,8 +59,8 @@ var (
 	)
 )
 
-// One cluster with the kustomization, and two releases of the chart: one for its own namespace, one for two others
-// besides.
+// A cluster with the kustomization and two releases of the chart. One release watches only its own namespace, the other
+// also a second one.
 func TestEveryInstallationHasExactlyTheRightsThatItsWorkNeeds(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
@@ -81,7 +83,7 @@ func TestEveryInstallationHasExactlyTheRightsThatItsWorkNeeds(t *testing.T) {
 	const kustomized, first, second = "registration-policy-operator", "registration-policy-operator", "signup-registration-policy-operator"
 	scopes := []string{everywhere, "registration-policy", "east", "west", "team-a", "nobodys", "kube-system"}
 	questions := c.questions(t, scopes)
-	// What anybody may who is authenticated: ask about himself, and read what the API server offers.
+	// The rights of every authenticated user: to ask about itself, and to read which APIs the server has.
 	anybody := c.allowed(t, account("nobodys", "nobody"), questions)
 
 	installations := []struct {
@@ -143,12 +145,12 @@ func TestEveryInstallationHasExactlyTheRightsThatItsWorkNeeds(t *testing.T) {
 	}
 }
 
-// question is whether something may be done.
+// question is a request, for which the API server is asked whether it is allowed.
 type question struct {
 	scope, verb string
 	resource    schema.GroupResource
 	subresource string
-	url         string // instead of a resource
+	url         string // in place of a resource
 }
 
 func (q question) right() string {
@@ -162,13 +164,13 @@ func (q question) right() string {
 	return right
 }
 
-// ownRights are verbs that stand for a right of their own on a resource.
+// ownRights are verbs that are no requests but additional rights on a resource.
 var ownRights = map[string][]string{
 	"roles": {"bind", "escalate"}, "clusterroles": {"bind", "escalate"}, "serviceaccounts": {"impersonate"},
 	"certificatesigningrequests": {"approve", "sign", "attest"},
 }
 
-// questions are all verbs on all resources that the API server names, wherever they are, and on some URLs besides.
+// questions returns all verbs on all resources of the API server, in all scopes, and on some URLs.
 func (c *cluster) questions(t *testing.T, scopes []string) []question {
 	t.Helper()
 	_, lists, err := c.clientset.Discovery().ServerGroupsAndResources()
@@ -187,7 +189,7 @@ func (c *cluster) questions(t *testing.T, scopes []string) []question {
 			name, sub, _ := strings.Cut(resource.Name, "/")
 			asked := slices.Concat(verbs, ownRights[name])
 			if sub != "" {
-				asked = resource.Verbs // a right to what there is no call for is none
+				asked = resource.Verbs // other verbs have no effect on this resource
 			}
 			for _, scope := range scopes {
 				if !resource.Namespaced && scope != everywhere {
@@ -195,7 +197,7 @@ func (c *cluster) questions(t *testing.T, scopes []string) []question {
 				}
 				for _, verb := range asked {
 					q := question{scope: scope, verb: verb, resource: version.WithResource(name).GroupResource(), subresource: sub}
-					if !seen[q] { // another version of the same
+					if !seen[q] { // a resource may exist in several versions
 						seen[q] = true
 						all = append(all, q)
 					}
@@ -203,7 +205,7 @@ func (c *cluster) questions(t *testing.T, scopes []string) []question {
 			}
 		}
 	}
-	for _, resource := range []string{"users", "groups"} { // which are no objects
+	for _, resource := range []string{"users", "groups"} { // for impersonation; the API server does not list these
 		all = append(all, question{verb: "impersonate", resource: schema.GroupResource{Resource: resource}})
 	}
 	for _, url := range []string{"/metrics", "/logs", "/debug/pprof/", "/healthz", "/readyz", "/api", "/apis", "/version"} {
@@ -212,12 +214,12 @@ func (c *cluster) questions(t *testing.T, scopes []string) []question {
 	return all
 }
 
-// within returns the questions of some scopes.
+// within returns the questions in some scopes.
 func within(questions []question, scopes []string) []question {
 	return slices.DeleteFunc(slices.Clone(questions), func(q question) bool { return !slices.Contains(scopes, q.scope) })
 }
 
-// account asks as a ServiceAccount.
+// account returns a ServiceAccount as the subject of an access review.
 func account(namespace, name string) authorizationv1.SubjectAccessReviewSpec {
 	return authorizationv1.SubjectAccessReviewSpec{
 		User:   "system:serviceaccount:" + namespace + ":" + name,
@@ -225,10 +227,10 @@ func account(namespace, name string) authorizationv1.SubjectAccessReviewSpec {
 	}
 }
 
-// allowed returns which questions the API server answers with yes, by scope.
+// allowed returns by scope the requests that the API server would allow.
 func (c *cluster) allowed(t *testing.T, who authorizationv1.SubjectAccessReviewSpec, questions []question) map[string][]string {
 	t.Helper()
-	const atOnce = 16 // the API server works at more, the test machine does not
+	const atOnce = 16 // more concurrent requests are not faster on a test machine
 	var mu sync.Mutex
 	var wait sync.WaitGroup
 	rights := map[string][]string{}
@@ -263,7 +265,7 @@ func (c *cluster) ask(ctx context.Context, who authorizationv1.SubjectAccessRevi
 	return err == nil && answer.Status.Allowed, err
 }
 
-// wantRights compares what somebody may beyond what anybody may.
+// wantRights compares the rights of a user, without those of every user, with the wanted ones.
 func (c *cluster) wantRights(
 	t *testing.T, who authorizationv1.SubjectAccessReviewSpec, questions []question, anybody, want map[string][]string,
 ) {
@@ -285,7 +287,7 @@ func (c *cluster) wantRights(
 	}
 }
 
-// bind gives a person a Role.
+// bind gives a user a Role.
 func (c *cluster) bind(t *testing.T, namespace, role, user string) {
 	t.Helper()
 	err := c.kube.Create(t.Context(), &rbacv1.RoleBinding{
@@ -298,7 +300,8 @@ func (c *cluster) bind(t *testing.T, namespace, role, user string) {
 	}
 }
 
-// aggregated returns the rules that kube-controller-manager, which does not run here, aggregates into a built-in role.
+// aggregated returns the rules that kube-controller-manager, which does not run here, would add to a built-in
+// ClusterRole.
 func (c *cluster) aggregated(t *testing.T, name string) []rbacv1.PolicyRule {
 	t.Helper()
 	var roles rbacv1.ClusterRoleList
@@ -337,8 +340,7 @@ func (c *cluster) aggregated(t *testing.T, name string) []rbacv1.PolicyRule {
 	return rules
 }
 
-// wantIdentity asks the API server, with what the pods have, who they are: the rights above are no proof of those of
-// another token.
+// wantIdentity checks with the token in the pods that they are the ServiceAccount whose rights were checked.
 func (c *cluster) wantIdentity(t *testing.T, n *node, namespace, name string) {
 	t.Helper()
 	n.mu.Lock()
@@ -360,8 +362,9 @@ func (c *cluster) wantIdentity(t *testing.T, n *node, namespace, name string) {
 	}
 }
 
-// wantWork creates a policy, and waits until the operator has written its status and an Event, says that every replica
-// decides by it, and every replica behind the Service does; then deletes it, and waits for the Event that says what that opens.
+// wantWork creates a policy, and waits until the operator has written an Event and the condition Ready, and every
+// replica of the Service decides by the policy. Then it deletes the policy, and waits for the Event that says what this
+// allows.
 func (c *cluster) wantWork(t *testing.T, n *node, namespace, release, service string) {
 	t.Helper()
 	policy := &v1alpha1.RegistrationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "work"}}
@@ -370,9 +373,9 @@ func (c *cluster) wantWork(t *testing.T, n *node, namespace, release, service st
 	if err := c.kube.Create(t.Context(), policy); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() string { return c.lacks(t, policy, "Accepted", "Accepted") })
+	fixture.Eventually(t, patience, func() string { return c.lacks(t, policy, "Accepted", "Accepted") })
 	c.awaitEvent(t, namespace, "Accepted")
-	eventually(t, func() string { return c.lacks(t, policy, "Ready", "InForce") })
+	fixture.Eventually(t, patience, func() string { return c.lacks(t, policy, "Ready", "InForce") })
 	c.wantAllowed(t, n, release, service, "jo@work.example")
 	if err := c.kube.Delete(t.Context(), policy); err != nil {
 		t.Fatal(err)
@@ -380,10 +383,10 @@ func (c *cluster) wantWork(t *testing.T, n *node, namespace, release, service st
 	c.awaitEvent(t, namespace, "DenyRemoved")
 }
 
-// wantAllowed waits until every replica lets somebody in.
+// wantAllowed waits until every replica allows a sign-up with an address.
 func (c *cluster) wantAllowed(t *testing.T, n *node, release, service, address string) {
 	t.Helper()
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		endpoints, err := n.endpoints(t.Context(), release, service, "hook")
 		if err != nil {
 			t.Fatal(err)
@@ -400,7 +403,7 @@ func (c *cluster) wantAllowed(t *testing.T, n *node, release, service, address s
 	})
 }
 
-// callHook asks one replica for somebody; a denial is an error.
+// callHook calls a replica for a sign-up. It returns an error if the sign-up is not allowed.
 func callHook(t *testing.T, endpoint, address string) error {
 	t.Helper()
 	credential := filepath.Join(t.TempDir(), hookKey)
@@ -412,7 +415,7 @@ func callHook(t *testing.T, endpoint, address string) error {
 	return err
 }
 
-// lacks says what a policy's condition lacks to have that reason in its newest generation, or "".
+// lacks returns "" if a condition of the policy's newest generation has a reason, and otherwise what it has.
 func (c *cluster) lacks(t *testing.T, policy *v1alpha1.RegistrationPolicy, conditionType, reason string) string {
 	t.Helper()
 	if err := c.kube.Get(t.Context(), client.ObjectKeyFromObject(policy), policy); err != nil {
@@ -431,7 +434,7 @@ func (c *cluster) lacks(t *testing.T, policy *v1alpha1.RegistrationPolicy, condi
 
 func (c *cluster) awaitEvent(t *testing.T, namespace, reason string) {
 	t.Helper()
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		var list eventsv1.EventList
 		if err := c.kube.List(t.Context(), &list, client.InNamespace(namespace)); err != nil {
 			t.Fatal(err)
@@ -445,7 +448,7 @@ func (c *cluster) awaitEvent(t *testing.T, namespace, reason string) {
 
 func (c *cluster) wantLease(t *testing.T, namespace, name string) {
 	t.Helper()
-	eventually(t, func() string {
+	fixture.Eventually(t, patience, func() string {
 		var lease coordinationv1.Lease
 		err := c.kube.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, &lease)
 		switch {

@@ -42,19 +42,19 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// The cache of go test knows only of what is read while tests run: without this, a run without an API server, or on
-// another one, would be answered with the result of an earlier run.
+// go test reuses a cached result unless a file or variable changed that a test read. This test reads the directory of
+// the API server's program. Otherwise a run with another API server could get the cached result of an earlier run.
 func TestTheResultDependsOnTheAPIServer(t *testing.T) {
 	if _, err := os.Stat(os.Getenv(assets.Variable)); err != nil {
 		t.Error(err)
 	}
 }
 
-// stopChartCluster is for the end of the test binary.
+// stopChartCluster must be called at the end of the test binary.
 var stopChartCluster func()
 
-// chartCluster is the cluster of the chart's tests: it knows HTTPRoute, Certificate, ServiceMonitor and PrometheusRule. Each
-// test takes namespaces of its own.
+// chartCluster starts the cluster that tests of the chart share. It has the CustomResourceDefinitions of HTTPRoute,
+// Certificate, ServiceMonitor and PrometheusRule. Each test uses its own namespaces.
 var chartCluster = sync.OnceValues(func() (*cluster, error) {
 	definitions, err := neededDefinitions()
 	if err != nil {
@@ -76,7 +76,7 @@ var chartCluster = sync.OnceValues(func() (*cluster, error) {
 		_ = plane.Stop()
 		_ = os.RemoveAll(dir)
 	}
-	config.QPS = -1 // no limit of the client's own
+	config.QPS = -1 // no client-side limit
 	c := &cluster{config: config, kubeconfig: filepath.Join(dir, "kubeconfig")}
 	if c.kube, err = newClient(config); err != nil {
 		return nil, err
@@ -87,7 +87,8 @@ var chartCluster = sync.OnceValues(func() (*cluster, error) {
 	return c, os.WriteFile(c.kubeconfig, plane.KubeConfig, 0o600)
 })
 
-// neededDefinitions returns the files with the definitions of others' kinds that the chart has objects of.
+// neededDefinitions returns the files with the CustomResourceDefinitions of other projects of which the chart has
+// objects.
 func neededDefinitions() ([]string, error) {
 	listed, err := output("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api", "github.com/cert-manager/cert-manager",
 		"github.com/prometheus-operator/prometheus-operator")

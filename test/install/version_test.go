@@ -63,7 +63,7 @@ func TestProgramsImageAndChartAgreeOnTheVersion(t *testing.T) {
 		t.Errorf("make build VERSION=v9.8.7: %q", got)
 	}
 
-	// There is no builder of images where the tests run: the command of the Dockerfile is run as it is, but for where it writes.
+	// The tests cannot build an image. They run the build command of the Dockerfile, with another output path.
 	dockerfile := regexp.MustCompile(`\\\n\s*`).ReplaceAllString(readFile(t, "Dockerfile"), "")
 	command := regexp.MustCompile(`(?m)^RUN (CGO_ENABLED=0 .*go build .*)$`).FindStringSubmatch(dockerfile)
 	guard := regexp.MustCompile(`(?m)^RUN (test -n "\$VERSION".*)$`).FindStringSubmatch(dockerfile)

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// chain is a certificate as a public authority issues it: by an intermediate one. At first the intermediate is left out, as who
-// installs a certificate by hand easily does.
+// chain is a certificate that is signed by an intermediate certificate, as those of public CAs are. At first its file
+// lacks the intermediate one, which is a frequent mistake.
 type chain struct {
 	dir                      string // with tls.crt and tls.key
 	roots                    *x509.CertPool
@@ -38,7 +38,7 @@ func newChain(t *testing.T) *chain {
 	return c
 }
 
-// complete puts the intermediate certificate after the leaf.
+// complete adds the intermediate certificate to the file.
 func (c *chain) complete(t *testing.T) {
 	t.Helper()
 	write(t, filepath.Join(c.dir, "tls.crt"), string(c.leaf)+string(c.intermediate))
@@ -53,7 +53,7 @@ func (i *issued) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.certificate.Raw})
 }
 
-// issue makes a certificate: of an authority, unless the issuer's issuer is one already.
+// issue creates a certificate signed by issuer. It is a CA certificate, unless the issuer was itself issued by a CA.
 func issue(t *testing.T, name string, issuer *issued) *issued {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -1,21 +1,20 @@
 package manual
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"registrationpolicy.dev/operator/test/apiserver"
 )
 
-// namespace is the operator's own, as the manual has it.
+// namespace is the operator's namespace in the manual.
 const namespace = "registration-policy"
 
-// cluster is a control plane with the CustomResourceDefinition. The operator's rights are another test's concern.
+// cluster is a kube-apiserver with etcd and the CustomResourceDefinition. The operator uses an administrator's
+// kubeconfig, because other tests check its rights.
 type cluster struct {
 	client          client.Client
 	adminKubeconfig string
@@ -23,22 +22,8 @@ type cluster struct {
 
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	plane := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	config, err := plane.Start()
-	if err != nil {
-		t.Fatalf("start the control plane: %v", err)
-	}
-	t.Cleanup(func() { _ = plane.Stop() })
-	c := &cluster{adminKubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
-	if err := os.WriteFile(c.adminKubeconfig, plane.KubeConfig, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if c.client, err = client.New(config, client.Options{Scheme: scheme.Scheme}); err != nil {
-		t.Fatal(err)
-	}
+	server := apiserver.New(t)
+	c := &cluster{client: server.Kube, adminKubeconfig: server.Kubeconfig(t)}
 	c.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	return c
 }
@@ -50,7 +35,7 @@ func (c *cluster) create(t *testing.T, object client.Object) {
 	}
 }
 
-// inCluster are the flags of a replica that watches the policies of its namespace.
+// inCluster returns the flags of a replica that watches the policies of its namespace.
 func (c *cluster) inCluster() []string {
 	return []string{"--kubeconfig", c.adminKubeconfig, "--namespace", namespace}
 }

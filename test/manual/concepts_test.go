@@ -12,7 +12,7 @@ import (
 	"unicode"
 )
 
-// pages are the pages that this package answers for.
+// pages are the pages that this package tests.
 var pages = []string{"concepts.md", "okta.md", "rollout.md", "troubleshooting.md"}
 
 func TestThePictureStandsOnItsOwn(t *testing.T) {

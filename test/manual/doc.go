@@ -1,7 +1,7 @@
-// Package manual holds tests only: they produce, with the real programs, every text that the pages of the manual quote, run the
-// commands that stand there, and compare.
+// Package manual has only tests: they run the commands of the manual's pages with the real programs, and compare the
+// output with the text that the page quotes.
 //
-// A block of a page whose text is proven here stands under a comment that ends in "test/manual as NAME"; a block that no test
-// can prove stands under one that says what it would need. In a quoted text, … stands for what differs from one time to the
-// next or from one place to another, within a line; a line that is only … stands for any number of lines.
+// Above a block that a test compares, the page has a comment that ends in "test/manual as NAME". Above a block that no
+// test can produce, it has a comment that says what a test would need. In a quoted text, … within a line stands for
+// text that varies, such as a time. A line with only … stands for any number of lines.
 package manual

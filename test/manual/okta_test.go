@@ -14,14 +14,14 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// From the form to a rotated secret, as an administrator of the org does it.
+// Follows the page for administrators of an Okta org, from the form of the hook to a rotated secret.
 func TestThePageOfTheOktaAdministratorIsTrue(t *testing.T) {
 	t.Parallel()
 	p := readPage(t, "okta.md")
 	c := startCluster(t)
 	c.create(t, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "registration-hook-auth"},
-		StringData: map[string]string{"okta": credential + "\n"}, // as openssl ends its line
+		StringData: map[string]string{"okta": credential + "\n"}, // with the newline that openssl prints
 	})
 	op := startReady(t, c.inCluster()...)
 	org := newOrg(t, op)
@@ -77,7 +77,7 @@ func TestThePageOfTheOktaAdministratorIsTrue(t *testing.T) {
 	p.complete(t)
 }
 
-// mount does what a kubelet does with a Secret in a volume.
+// mount writes the Secret with the credential into the operator's directory, as a kubelet does.
 func (c *cluster) mount(t *testing.T, op *operator) {
 	t.Helper()
 	var secret corev1.Secret
@@ -100,7 +100,7 @@ func (c *cluster) mount(t *testing.T, op *operator) {
 	}
 }
 
-// indented breaks the lines of a JSON text.
+// indented returns a JSON text with indentation.
 func indented(t *testing.T, text string) string {
 	t.Helper()
 	value := jsontext.Value(text)

@@ -1,8 +1,6 @@
 package manual
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,47 +8,26 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
-	// authHeader is the header that the chart sets, and that programs and pages have for a default.
+	// authHeader is the header with the credential: the default of the programs, of the chart and of the pages.
 	authHeader = hookserver.DefaultAuthHeader
 	credential = "a-credential-of-the-manual-and-of-nobody-else"
-	// patience is how long anything may take that is expected at all: a bound against a hang, not a promise.
-	patience = time.Minute
 )
 
-// operator is one running process, set up as the chart sets it up.
+// operator is a running operator with the flags of the chart.
 type operator struct {
 	hookURL, metricsURL string
 	authDir             string
 	process             *exec.Cmd
-	log                 *syncBuffer
+	log                 *fixture.Transcript
 	exited              chan struct{}
-}
-
-// syncBuffer is written by the process and read by the test.
-type syncBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 func write(t *testing.T, file, text string) {
@@ -70,15 +47,15 @@ func policies(t *testing.T, texts ...string) string {
 	return dir
 }
 
-// policy writes a policy; the spec is in YAML's flow style.
+// policy returns a policy as YAML. spec is in YAML's flow style.
 func policy(name, spec string) string {
 	return "apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\nmetadata: {name: " + name + "}\nspec: " + spec + "\n"
 }
 
-// start starts an operator on free ports, and waits until it has bound them.
+// start starts an operator on free ports, and waits until its log has their addresses.
 func start(t *testing.T, flags ...string) *operator {
 	t.Helper()
-	op := &operator{authDir: t.TempDir(), log: &syncBuffer{}, exited: make(chan struct{})}
+	op := &operator{authDir: t.TempDir(), log: &fixture.Transcript{}, exited: make(chan struct{})}
 	write(t, filepath.Join(op.authDir, "okta"), credential+"\n")
 	flags = append([]string{
 		"--hook-bind-address", "127.0.0.1:0", "--probe-bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0",
@@ -101,7 +78,7 @@ func start(t *testing.T, flags ...string) *operator {
 		}
 	})
 	var starting struct{ Hook, Metrics string }
-	eventually(t, "the line that says where the operator listens", func() bool {
+	fixture.Await(t, "the line that says where the operator listens", func() bool {
 		select {
 		case <-op.exited:
 			t.Fatalf("the operator ended at once: %s", op.log)
@@ -122,7 +99,7 @@ func start(t *testing.T, flags ...string) *operator {
 func startReady(t *testing.T, flags ...string) *operator {
 	t.Helper()
 	op := start(t, flags...)
-	eventually(t, "readiness", func() bool { return op.get(t, "/readyz").status == http.StatusOK })
+	fixture.Await(t, "readiness", func() bool { return op.get(t, "/readyz").status == http.StatusOK })
 	return op
 }
 
@@ -159,7 +136,7 @@ func (op *operator) get(t *testing.T, path string) reply {
 	return send(t, request)
 }
 
-// post sends a body as it is, with the credential.
+// post sends a body, which may be malformed, with the credential.
 func (op *operator) post(t *testing.T, body string) reply {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, op.hookURL, strings.NewReader(body))
@@ -171,7 +148,7 @@ func (op *operator) post(t *testing.T, body string) reply {
 	return send(t, request)
 }
 
-// register lets Okta call for a sign-up.
+// register makes a registration as Okta does.
 func (op *operator) register(t *testing.T, registration oktasim.Registration) oktasim.Result {
 	t.Helper()
 	return call(t, oktasim.Options{URL: op.hookURL, Header: authHeader, Credential: credential}, registration)
@@ -191,10 +168,10 @@ func call(t *testing.T, options oktasim.Options, registration oktasim.Registrati
 	return result
 }
 
-// signUp is a sign-up with one address.
+// signUp returns a sign-up with an address.
 func signUp(address string) oktasim.Registration { return oktasim.Registration{Email: address} }
 
-// reason is the reason that the answer gives to administrators.
+// reason returns the reason in an answer's debugContext.
 func reason(t *testing.T, result oktasim.Result) string {
 	t.Helper()
 	var debug struct{ Reason string }
@@ -204,11 +181,11 @@ func reason(t *testing.T, result oktasim.Result) string {
 	return debug.Reason
 }
 
-// await waits until a sign-up has this reason: rules come into force a moment after they are stored.
+// await waits until a sign-up is decided with a reason, because rules come into force a moment after they are stored.
 func (op *operator) await(t *testing.T, address, want string) oktasim.Result {
 	t.Helper()
 	var result oktasim.Result
-	eventually(t, address+" answered "+want, func() bool {
+	fixture.Await(t, address+" answered "+want, func() bool {
 		result = op.register(t, signUp(address))
 		return result.DebugContext != "" && reason(t, result) == want
 	})
@@ -218,19 +195,5 @@ func (op *operator) await(t *testing.T, address, want string) oktasim.Result {
 // awaitLog waits for a text in the log.
 func (op *operator) awaitLog(t *testing.T, part string) {
 	t.Helper()
-	eventually(t, "log line with "+part, func() bool { return strings.Contains(op.log.String(), part) })
-}
-
-// eventually fails the test if what is expected does not come true.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for !holds() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: not within %s", what, patience)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	fixture.Await(t, "log line with "+part, func() bool { return strings.Contains(op.log.String(), part) })
 }

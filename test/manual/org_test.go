@@ -17,8 +17,8 @@ const (
 	publicURL = "https://hook.example.com/okta/registration"
 )
 
-// org stands in for the Inline Hooks Management API of an Okta org, which nobody can run here. It takes no call that does not
-// follow Okta's documentation, and executes a hook by calling the real operator, as if that stood behind the public URL.
+// org simulates the Inline Hooks Management API of an Okta org. It rejects requests that do not follow Okta's
+// documentation. It executes a hook by calling the real operator in place of the hook's public URL.
 type org struct {
 	t       *testing.T
 	op      *operator
@@ -28,7 +28,7 @@ type org struct {
 	hook inlineHook
 }
 
-// inlineHook is what the API takes and keeps.
+// inlineHook is an inline hook, as the API stores it.
 type inlineHook struct {
 	ID      string `json:"id,omitempty"`
 	Status  string `json:"status,omitempty"`
@@ -49,7 +49,7 @@ type inlineHook struct {
 type authScheme struct {
 	Type  string `json:"type"`
 	Key   string `json:"key"`
-	Value string `json:"value,omitempty"` // never in an answer
+	Value string `json:"value,omitempty"` // the API never returns it
 }
 
 func newOrg(t *testing.T, op *operator) *org {
@@ -74,7 +74,7 @@ func newOrg(t *testing.T, op *operator) *org {
 	return o
 }
 
-// sends returns what Okta was told to send to the hook.
+// sends returns the header with the credential that the org sends to the hook.
 func (o *org) sends() authScheme {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -96,7 +96,7 @@ func (o *org) replace(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// take reads a hook, and refuses one that lacks something or has something that Okta does not know.
+// take reads a hook from a request, and rejects it if a field is missing or unknown to Okta.
 func (o *org) take(w http.ResponseWriter, r *http.Request) bool {
 	var hook inlineHook
 	decoder := json.NewDecoder(r.Body)
@@ -130,7 +130,8 @@ func (o *org) answer(w http.ResponseWriter) {
 	}
 }
 
-// execute sends the body through the channel, and gives back the answer; what is no answer to Okta is a 400.
+// execute sends the body of a request to the hook, and returns the hook's answer. If Okta could not use the answer, it
+// returns status 400.
 func (o *org) execute(w http.ResponseWriter, r *http.Request) {
 	scheme := o.hook.Channel.Config.AuthScheme
 	call, err := http.NewRequestWithContext(r.Context(), http.MethodPost, o.op.hookURL, r.Body)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // page is one page of the manual.
@@ -18,9 +20,9 @@ type page struct {
 
 // block is a fenced block of a page.
 type block struct {
-	name     string // "" where the comment above it only says what a test would need
+	name     string // "" if the comment above it says that no test can produce it
 	language string
-	indent   string // of a block in a list
+	indent   string // the indentation of a block in a list
 	lines    []string
 	line     int
 	proven   bool
@@ -34,7 +36,8 @@ var (
 	provenHere = regexp.MustCompile(`test/manual as ([a-z0-9-]+)$`)
 )
 
-// readPage reads a page. A fenced block without a comment that says how it is tested, or that it cannot be, fails the test.
+// readPage reads a page. It fails the test if a fenced block has no comment that says how it is tested or that it cannot
+// be.
 func readPage(t *testing.T, file string) *page {
 	t.Helper()
 	p := parsePage(t, file)
@@ -46,7 +49,7 @@ func readPage(t *testing.T, file string) *page {
 	return p
 }
 
-// parsePage reads a page of which only some blocks are proven here.
+// parsePage reads a page of which this package tests only some blocks.
 func parsePage(t *testing.T, file string) *page {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(docs, file))
@@ -79,7 +82,7 @@ func parsePage(t *testing.T, file string) *page {
 	return p
 }
 
-// block returns the block of this name, and takes it for proven.
+// block returns the block with a name, and marks it as tested.
 func (p *page) block(t *testing.T, name string) *block {
 	t.Helper()
 	for _, block := range p.blocks {
@@ -92,17 +95,17 @@ func (p *page) block(t *testing.T, name string) *block {
 	return nil
 }
 
-// text returns what the page says to write into a file.
+// text returns the text of a block, for a file that the page says to write.
 func (p *page) text(t *testing.T, name string) string {
 	t.Helper()
 	return strings.Join(p.block(t, name).lines, "\n") + "\n"
 }
 
-// complete fails the test if no test has proven one of the blocks that claim it.
+// complete fails the test if a block with a name was not tested.
 func (p *page) complete(t *testing.T) {
 	t.Helper()
 	if strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
-		return // only a part of the test ran
+		return // with -run, only a part of the tests has run
 	}
 	for _, block := range p.blocks {
 		if block.name != "" && !block.proven {
@@ -111,7 +114,7 @@ func (p *page) complete(t *testing.T) {
 	}
 }
 
-// says fails the test unless the block is the whole of a text.
+// says fails the test unless a block equals a whole text.
 func (p *page) says(t *testing.T, name, produced string) {
 	t.Helper()
 	block := p.block(t, name)
@@ -120,7 +123,7 @@ func (p *page) says(t *testing.T, name, produced string) {
 	}
 }
 
-// quotes fails the test unless every line of the block is a line of a text, in this order.
+// quotes fails the test unless each line of a block is a line of a text, in the same order.
 func (p *page) quotes(t *testing.T, name, produced string) {
 	t.Helper()
 	block := p.block(t, name)
@@ -129,7 +132,7 @@ func (p *page) quotes(t *testing.T, name, produced string) {
 	}
 }
 
-// missing returns the first of the quoted lines that is not among the produced ones, or not in its place; "" if all are.
+// missing returns the first quoted line that is not among the produced lines in the same order, or "" if there is none.
 func missing(quoted, produced []string) string {
 	for _, line := range quoted {
 		at := slices.IndexFunc(produced, func(candidate string) bool { return matchesLine(line, candidate) })
@@ -141,11 +144,11 @@ func missing(quoted, produced []string) string {
 	return ""
 }
 
-// logs fails the test unless every line of the block is, before long, a line of the operator's log.
+// logs waits until each line of a block is a line of the operator's log.
 func (p *page) logs(t *testing.T, name string, op *operator) {
 	t.Helper()
 	block := p.block(t, name)
-	eventually(t, "the log has "+name, func() bool { return missing(block.lines, lines(op.log.String())) == "" })
+	fixture.Await(t, "the log has "+name, func() bool { return missing(block.lines, lines(op.log.String())) == "" })
 }
 
 func lines(text string) []string {
@@ -162,7 +165,7 @@ func lines(text string) []string {
 
 const whatever = "…"
 
-// matches reports whether the quoted lines are all of the produced ones.
+// matches reports whether the quoted lines match all of the produced lines.
 func matches(quoted, produced []string) bool {
 	if len(quoted) == 0 {
 		return len(produced) == 0

@@ -1,7 +1,6 @@
 package manual
 
 import (
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,27 +8,29 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// repository is the root of the checkout that is tested.
+// repository is the root of the work tree.
 const repository = "../.."
 
-// A fresh checkout, and what the README's first screen says to type there.
+// Runs the commands at the beginning of the README in a fresh checkout.
 func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 	t.Parallel()
 	p := parsePage(t, "../README.md")
 	checkout := freshCheckout(t)
-	// What make run does first. It may take longer than anything else is waited for.
+	// make run builds the operator first. Build it before, because that may take longer than the test waits.
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", ".dev/operator", "./cmd/operator")
 	build.Dir = checkout
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	hook := freeAddress(t)
+	hook := fixture.FreeAddress(t)
 	run := strings.TrimPrefix(strings.Join(p.block(t, "make-run").lines, "\n"), "$ ")
-	printed := background(t, checkout, run+" HOOK="+hook+" PROBES="+freeAddress(t)+" METRICS="+freeAddress(t))
+	printed := background(t, checkout, run+" HOOK="+hook+" PROBES="+fixture.FreeAddress(t)+" METRICS="+fixture.FreeAddress(t))
 	says := func(what string) {
-		eventually(t, "the log has "+what, func() bool { return strings.Contains(printed.String(), what) })
+		fixture.Await(t, "the log has "+what, func() bool { return strings.Contains(printed.String(), what) })
 	}
 	says("Ctrl-C ends it.")
 	if before, _, _ := strings.Cut(printed.String(), "The operator listens."); !strings.HasPrefix(before, "Building the operator: ") ||
@@ -37,8 +38,8 @@ func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 		t.Errorf("before it listens, make run prints\n%s", before)
 	}
 	t.Run("beside another one", func(t *testing.T) {
-		beside := background(t, checkout, run+" HOOK="+hook+" PROBES="+freeAddress(t)+" METRICS="+freeAddress(t))
-		eventually(t, "it says what to do", func() bool {
+		beside := background(t, checkout, run+" HOOK="+hook+" PROBES="+fixture.FreeAddress(t)+" METRICS="+fixture.FreeAddress(t))
+		fixture.Await(t, "it says what to do", func() bool {
 			return strings.Contains(beside.String(), "another process listens at "+hook+": stop it, or give another port")
 		})
 		if strings.Contains(beside.String(), "Try, in another terminal") {
@@ -56,7 +57,7 @@ func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 		return reader.command(t, ask.commands()[0].text+"\nask "+address+" demo-credential-not-a-secret")
 	}
 
-	reader.dir = checkout // the lines that make run prints name a file in it
+	reader.dir = checkout // the commands that make run prints read a file in it
 	var statuses []string
 	for line := range strings.Lines(printed.String()) {
 		if strings.HasPrefix(line, "curl ") {
@@ -75,9 +76,9 @@ func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 	edited := strings.Replace(string(stored), "- acme.com\n", "- acme.com\n    - elsewhere.example\n", 1)
 	write(t, file, edited)
 	isAllowed := func() bool { return strings.Contains(asked("jo@elsewhere.example"), `"reason":"Allowed"`) }
-	eventually(t, "the answer has changed", isAllowed)
+	fixture.Await(t, "the answer has changed", isAllowed)
 	write(t, file, strings.Replace(edited, "allow:", "alow:", 1))
-	says(`error="config/samples/quickstart/acme.yaml:7: spec.alow: unknown field; look at its spelling and its place`)
+	says(`error="config/samples/quickstart/acme.yaml:7: spec.alow: unknown field; did you mean allow?`)
 	if !isAllowed() {
 		t.Error("the earlier rules are no longer in force")
 	}
@@ -91,7 +92,7 @@ func lastWord(text string) string {
 	return words[len(words)-1]
 }
 
-// freshCheckout copies what git has, or would have after an add.
+// freshCheckout returns a directory with a copy of all files that git tracks or does not ignore.
 func freshCheckout(t *testing.T) string {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -105,7 +106,7 @@ func freshCheckout(t *testing.T) string {
 		from := filepath.Join(repository, filepath.FromSlash(file))
 		stat, err := os.Stat(from)
 		if err != nil {
-			continue // deleted, and not committed yet
+			continue // the file is deleted in the work tree
 		}
 		text, err := os.ReadFile(from)
 		if err != nil {
@@ -123,14 +124,14 @@ func freshCheckout(t *testing.T) string {
 }
 
 // background runs a command until the test ends, and returns what it prints.
-func background(t *testing.T, dir, line string) *syncBuffer {
+func background(t *testing.T, dir, line string) *fixture.Transcript {
 	t.Helper()
-	printed := &syncBuffer{}
+	printed := &fixture.Transcript{}
 	process := exec.Command("bash", "-c", line)
 	process.Dir = dir
 	process.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "MAKE") })
 	process.Stdout, process.Stderr = printed, printed
-	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // make does not pass a signal on
+	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to kill the whole group: make does not forward signals
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -142,15 +143,4 @@ func background(t *testing.T, dir, line string) *syncBuffer {
 		}
 	})
 	return printed
-}
-
-// freeAddress returns one that nobody listens at.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }

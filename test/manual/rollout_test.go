@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// From observing to enforcing and back, with one cluster and the operator restarted between, as an upgrade of the release does.
+// Follows the page from Audit to Enforce and back. Between the steps it restarts the operator, as an upgrade of the
+// release does.
 func TestThePageOfTheRolloutIsTrue(t *testing.T) {
 	t.Parallel()
 	p := readPage(t, "rollout.md")
@@ -40,7 +42,7 @@ func TestThePageOfTheRolloutIsTrue(t *testing.T) {
 	if _, err := exec.LookPath("jq"); err == nil {
 		reader.run(t, p, "domains-jq")
 	} else {
-		p.block(t, "domains-jq") // the block above it says the same with grep
+		p.block(t, "domains-jq") // not run: the block above it does the same with grep
 	}
 	p.quotes(t, "observed-metrics", observer.get(t, "/metrics").body)
 	observer.stop()
@@ -69,11 +71,11 @@ func TestThePageOfTheRolloutIsTrue(t *testing.T) {
 // awaitMetric waits for a series to have a value.
 func (op *operator) awaitMetric(t *testing.T, line string) {
 	t.Helper()
-	eventually(t, line, func() bool { return strings.Contains(op.get(t, "/metrics").body, line+"\n") })
+	fixture.Await(t, line, func() bool { return strings.Contains(op.get(t, "/metrics").body, line+"\n") })
 }
 
-// awaitLines waits until so many calls are in the log: a line is written after its answer.
+// awaitLines waits until a number of calls are in the log. A line is written after the answer.
 func (op *operator) awaitLines(t *testing.T, calls int) {
 	t.Helper()
-	eventually(t, "the log has every call", func() bool { return strings.Count(op.log.String(), `"msg":"Decided"`) >= calls })
+	fixture.Await(t, "the log has every call", func() bool { return strings.Count(op.log.String(), `"msg":"Decided"`) >= calls })
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// shell runs commands of a page as its reader would: in one directory, with kubectl and regpol on the path.
+// shell runs the commands of a page in a directory, with kubectl and regpol on $PATH.
 type shell struct {
 	dir       string
 	variables []string
@@ -28,13 +28,14 @@ func (s *shell) write(t *testing.T, file, text string) {
 	write(t, filepath.Join(s.dir, file), text)
 }
 
-// command is one command of a console block, with what the page says that it prints.
+// command is a command of a console block, with the output that the page quotes.
 type command struct {
 	text   string
 	output []string
 }
 
-// commands returns the commands of a console block. One goes on over lines that end in a backslash, and over a here-document.
+// commands returns the commands of a console block. A command continues after a backslash at the end of a line, and in
+// a here-document.
 func (b *block) commands() []command {
 	var found []command
 	for i := 0; i < len(b.lines); i++ {
@@ -59,7 +60,7 @@ func (b *block) commands() []command {
 	return found
 }
 
-// run runs the commands of a console block, all in one shell, and fails the test unless each prints what the page says.
+// run runs all commands of a console block in one shell. It fails the test unless each prints the quoted output.
 func (s *shell) run(t *testing.T, p *page, name string) {
 	t.Helper()
 	const end = "--- end of a command"
@@ -88,7 +89,7 @@ func (s *shell) run(t *testing.T, p *page, name string) {
 	}
 }
 
-// command runs a command that stands on no page.
+// command runs a command that is not on a page.
 func (s *shell) command(t *testing.T, text string) string {
 	t.Helper()
 	process := exec.CommandContext(t.Context(), "bash", "-c", text)
@@ -101,8 +102,8 @@ func (s *shell) command(t *testing.T, text string) string {
 	return string(output)
 }
 
-// public makes an operator what the pages take for granted: the hook behind hook.example.com, with a certificate that callers
-// believe. It puts into the shell a regpol that is told where the host is, and which authority to believe.
+// public makes an operator reachable as the pages assume: as hook.example.com, with a trusted certificate. It adds to
+// the shell a regpol that gets the address of this host and the CA by flags.
 func (s *shell) public(t *testing.T, op *operator, chain *chain) {
 	t.Helper()
 	_, port, found := strings.Cut(strings.TrimPrefix(op.hookURL, "http://127.0.0.1"), ":")

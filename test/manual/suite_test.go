@@ -22,7 +22,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "manual:", err)
 		return 1
 	}
-	ctrllog.SetLogger(logr.Discard()) // of the client that the tests use
+	ctrllog.SetLogger(logr.Discard()) // discards logs of the tests' own client
 	var err error
 	if programs, err = os.MkdirTemp("", "manual"); err != nil {
 		fmt.Fprintln(os.Stderr, "manual:", err)

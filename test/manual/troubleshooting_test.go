@@ -20,7 +20,7 @@ import (
 
 const acmeOnly = `{allow: {domains: [acme.com]}, message: Please sign up with your acme.com address.}`
 
-// failed is what a person reads where no policy was asked.
+// failed is the text that a user gets if Okta has no usable answer.
 const failed = "There was an error creating your account. Please try registering again."
 
 func TestThePageOfTheFirstHourIsTrue(t *testing.T) {
@@ -54,7 +54,7 @@ func textsOfTheFirstHour(t *testing.T, p *page) {
 	}
 }
 
-// withoutID returns a text as the page has it.
+// withoutID replaces the placeholder of the decision's id in a text by …, as on the page.
 func withoutID(text string) string { return strings.ReplaceAll(text, "{id}.", "…") }
 
 func badSecrets(t *testing.T, p *page) {
@@ -73,7 +73,7 @@ func badSecrets(t *testing.T, p *page) {
 	p.logs(t, "no-credential-log", op)
 }
 
-// twice sends the credential in two lines, as a proxy does that adds its own.
+// twice sends two header lines with the credential, as if a proxy had added one.
 func twice(t *testing.T, op *operator) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, op.hookURL, strings.NewReader("{}"))
@@ -104,7 +104,7 @@ func badChain(t *testing.T, p *page) {
 	}
 }
 
-// calls runs regpol call against the faults as they look from outside.
+// calls runs regpol call against hooks with the faults of the page.
 func calls(t *testing.T, p *page) {
 	whole, cut := newChain(t), newChain(t)
 	whole.complete(t)
@@ -137,7 +137,7 @@ func wrongPath(t *testing.T, p *page) {
 	}
 }
 
-// withoutCluster are the flags of a replica whose API server does not answer.
+// withoutCluster returns the flags of a replica whose API server does not answer.
 func withoutCluster(t *testing.T) []string {
 	t.Helper()
 	kubeconfig := t.TempDir() + "/kubeconfig"
@@ -146,7 +146,8 @@ func withoutCluster(t *testing.T) []string {
 	return []string{"--kubeconfig", kubeconfig, "--namespace", namespace}
 }
 
-// behindProxy returns a replica as callers see it: a proxy ends TLS, and answers 502 itself where the replica refuses connections.
+// behindProxy starts a proxy in front of a replica, and returns the replica with the proxy's URL. The proxy terminates
+// TLS, and answers 502 if the replica refuses connections.
 func behindProxy(t *testing.T, op *operator, chain *chain) *operator {
 	t.Helper()
 	target, err := url.Parse(op.hookURL)

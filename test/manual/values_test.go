@@ -52,7 +52,7 @@ func TestTheChartHasTheValuesThatThePagesName(t *testing.T) {
 	}
 }
 
-// Requests and limits follow from what was measured, and the values say it.
+// Requests and limits in values.yaml follow from measurements, and its comments quote them.
 func TestTheMemoryThatTheValuesNameIsOnThePageOfMeasurements(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "charts", "registration-policy-operator", "values.yaml"))
 	if err != nil {

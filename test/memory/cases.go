@@ -17,28 +17,31 @@ import (
 )
 
 const (
-	// source is the Okta source of calls that the policies of a case decide. Only the policies of the other namespace
-	// decide calls of otherSource.
+	// source is the Okta source of the calls that the policies of a case decide. Calls of otherSource are decided by a
+	// policy in another namespace, which must not suffer from the case.
 	source      = "rul1"
 	otherSource = "rul2"
-	// marker is the policy that shows which version of a case is in force.
+	// marker is the name of the policy that is written last. A call that it decides shows which version of a case is in
+	// force.
 	marker = "marker"
 	// listName is the name of the list of a case.
 	listName = "names"
 )
 
-// load is a large set of objects in a namespace.
+// load is a case: a large set of objects in a namespace.
 type load struct {
 	name, sentence string
-	// bounded says that the load is in a tenant's namespace, bounded to source. Otherwise it is in the operator's own.
+	// bounded says that the objects are in a tenant's namespace, which may only decide calls of source
+	// (--namespace-sources). Otherwise they are in the operator's own namespace.
 	bounded bool
-	// put writes a version of the objects: 0 before the start, then one more with each change.
+	// put writes a version of the objects: 0 before the operator's start, then 1, 2 and so on.
 	put func(ctx context.Context, n *namespace, version int) error
-	// address returns an address that only this version decides. reason is the expected decision if the load is within
-	// the budget.
+	// address returns an address whose decision shows that a version is in force. reason is the expected reason of that
+	// decision if the objects are within the budget.
 	address func(version int) string
 	reason  rules.Reason
-	// refused says that the load is beyond the budget: its calls are denied, and the condition Accepted is False.
+	// refused says that the objects are beyond the budget: all calls in the namespace's scope are denied, and the
+	// condition Accepted is False.
 	refused bool
 }
 
@@ -103,8 +106,8 @@ func cases() []load {
 func allowedMarker(version int) string { return fmt.Sprintf("jo@version-%d.example", version) }
 func listedMarker(version int) string  { return fmt.Sprintf("jo@listed-%d.example", version) }
 
-// putPolicies returns a put that writes count policies at the start, and with each change the first policy and the
-// marker.
+// putPolicies returns a load.put that writes count policies and the marker as version 0, and only the first policy and
+// the marker as later versions.
 func putPolicies(count int, spec func(i, version int) map[string]any) func(context.Context, *namespace, int) error {
 	return func(ctx context.Context, n *namespace, version int) error {
 		var objects []client.Object
@@ -174,12 +177,12 @@ func putAnnotated(ctx context.Context, n *namespace, version int) error {
 	return putMarker(ctx, n, version)
 }
 
-// putListed returns a put that writes a list of count lines and a policy that denies by it.
+// putListed returns a load.put that writes a list of count lines, and a policy that denies its entries.
 func putListed(count int, line func(i int) string) func(context.Context, *namespace, int) error {
 	return func(ctx context.Context, n *namespace, version int) error {
 		var text bytes.Buffer
 		fmt.Fprintf(&text, "listed-%d.example\n", version)
-		const moved = 1000 // lines removed at the beginning and added at the end, so that every shard changes
+		const moved = 1000 // lines removed at the beginning and added at the end, so that every shard of the list changes
 		for i := range count - 1 {
 			text.WriteString(line(i + moved*version))
 		}
@@ -224,7 +227,7 @@ func putFlood(ctx context.Context, n *namespace, version int) error {
 	return putMarker(ctx, n, version)
 }
 
-// names returns count entries. The format takes the number of the entry, then the number of the policy.
+// names returns count entries of a policy. The format takes the number of the entry, then the number of the policy.
 func names(count int, format string, policy int) []any {
 	all := make([]any, count)
 	for i := range all {

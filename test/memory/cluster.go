@@ -12,8 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/util/retry"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,12 +20,13 @@ import (
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/internal/listconfigmap"
+	"registrationpolicy.dev/operator/test/apiserver"
 )
 
 // writers is the number of concurrent writes.
 const writers = 8
 
-// plane is a control plane with the CustomResourceDefinition.
+// plane is a kube-apiserver with etcd and the CustomResourceDefinition.
 type plane struct {
 	env        *envtest.Environment
 	client     client.Client
@@ -41,21 +40,11 @@ func startPlane(dir string) (*plane, error) {
 		CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true,
 	}
 	env.ControlPlane.GetAPIServer().Configure().Append("max-mutating-requests-inflight", "400")
-	config, err := env.Start()
+	cluster, err := apiserver.Start(env)
 	if err != nil {
 		return nil, fmt.Errorf("start the control plane: %w", err)
 	}
-	config.QPS = -1
-	p := &plane{env: env, kubeconfig: filepath.Join(dir, "kubeconfig")}
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return p, err
-		}
-	}
-	if p.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
-		return p, err
-	}
+	p := &plane{env: env, client: cluster.Kube, kubeconfig: filepath.Join(dir, "kubeconfig")}
 	user, err := env.AddUser(envtest.User{Name: "operator", Groups: []string{"system:masters"}}, nil)
 	if err != nil {
 		return p, err
@@ -120,7 +109,7 @@ func (n *namespace) putOne(ctx context.Context, object client.Object) error {
 	if !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	if shard, is := object.(*corev1.ConfigMap); is && shard.Immutable != nil { // the name is derived from the content
+	if shard, is := object.(*corev1.ConfigMap); is && shard.Immutable != nil { // its name is derived from its content
 		return nil
 	}
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error { // the leader writes the status at the same time

@@ -1,6 +1,7 @@
-// Command memory runs the operator in a memory cgroup with the chart's limit, and gives it objects that do not fit. It
-// checks that the OOM killer does not act, that calls are answered throughout, and that a condition refuses what is
-// beyond the budget. It prints a row of figures for each case, and exits with 1 after a failure.
+// Command memory runs the operator in a memory cgroup with the chart's limit, and stores policies and lists that need
+// as much memory or more. It checks that the OOM killer does not kill the operator, that it answers all calls, and that
+// policies beyond the budget get a condition that says so. It prints a row of figures for each case, and exits with 1
+// after a failure.
 //
 // `make memory` runs it in the work tree and provides kube-apiserver and etcd (KUBEBUILDER_ASSETS). It needs root and a
 // writable memory cgroup.

@@ -24,7 +24,7 @@ const (
 	credential = "Basic bWVtb3J5OmEtc2VjcmV0LW9mLXRoZS10ZXN0"
 	// waitTimeout limits each wait. It only guards against a hang.
 	waitTimeout = 3 * time.Minute
-	// pollInterval is the interval between polls, and so the error of all measured times.
+	// pollInterval is the interval between polls. Measured times may be too long by as much.
 	pollInterval = 10 * time.Millisecond
 )
 
@@ -39,8 +39,8 @@ type operator struct {
 	probes  string
 }
 
-// logFile keeps the beginning of the operator's log, which has its addresses, and copies the log to a file if it is
-// set.
+// logFile keeps the beginning of the operator's log, which has the addresses on which it listens. It also writes the
+// whole log to file, if that is not nil.
 type logFile struct {
 	mu   sync.Mutex
 	head bytes.Buffer
@@ -131,7 +131,7 @@ func (op *operator) await(ctx context.Context, what string, condition func() (bo
 	}
 }
 
-// probeTimeout is the timeout of the readiness probe in the chart.
+// probeTimeout is the timeout of a request to the readiness probe.
 const probeTimeout = time.Second
 
 func (op *operator) awaitReady(ctx context.Context) error {

@@ -20,7 +20,8 @@ import (
 // memory.
 const idleTime = 30 * time.Second
 
-// restingCase is a set of objects in the operator's own namespace for a measurement at rest.
+// restingCase is a set of objects in the operator's own namespace, with which the memory of replicas is measured while
+// nothing changes. See load for the fields.
 type restingCase struct {
 	name, sentence string
 	put            func(ctx context.Context, n *namespace, version int) error
@@ -42,8 +43,8 @@ func restingCases() []restingCase {
 	}
 }
 
-// measureAtRest prints the memory of a leader and of another replica while nothing changes, and the leader's peak
-// during one change of the whole case.
+// measureAtRest prints for each restingCase the memory of a leader and of another replica while nothing changes, and
+// the leader's peak during one change.
 func measureAtRest(ctx context.Context, o options, plane *plane, dir string) error {
 	fmt.Printf("| in %d MiB, at rest | leader | another replica | live heap | peak of the leader, with one change |\n|---|---|---|---|---|\n", o.limit>>20)
 	for _, c := range restingCases() {
@@ -91,12 +92,12 @@ func (c *restingCase) measure(ctx context.Context, o options, plane *plane, dir 
 	if err := c.settle(ctx, replicas[:], 1); err != nil {
 		return "", err
 	}
-	time.Sleep(time.Second) // for the snapshot to be stored
+	time.Sleep(time.Second) // the leader stores the snapshot a moment after the rules are in force
 	return fmt.Sprintf("| %s | %d MiB | %d MiB | %d MiB | %d MiB |",
 		c.sentence, leader>>20, another>>20, live>>20, replicas[0].memory("VmHWM")>>20), nil
 }
 
-// start starts a replica with the flags of the chart.
+// start starts a replica with the flags of the chart, and waits until it is ready.
 func (c *restingCase) start(ctx context.Context, o options, plane *plane, n *namespace, group *cgroup, dir string) (*operator, error) {
 	for _, part := range []string{"auth", "snapshot"} {
 		if err := os.MkdirAll(filepath.Join(dir, part), 0o700); err != nil {

@@ -16,7 +16,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// changes is the number of changes of a case.
+// changes is the number of changes in a case, after its first version.
 const changes = 5
 
 // run runs the cases and reports whether all of them passed.
@@ -90,9 +90,9 @@ type trial struct {
 	tenant  *namespace
 	watcher watcher
 
-	peaks       []int64         // resident bytes, by phase
-	changeTimes []time.Duration // until each change was in force, or refused
-	restartTime time.Duration
+	peaks       []int64         // peak resident bytes, after the start, after the changes, and after the restart
+	changeTimes []time.Duration // the time until each change was in force, or refused
+	restartTime time.Duration   // the time until the restarted operator was ready
 }
 
 func (t *trial) run(ctx context.Context) (err error) {
@@ -128,7 +128,7 @@ func (t *trial) run(ctx context.Context) (err error) {
 	if err := t.peak(op); err != nil {
 		return t.explain(err)
 	}
-	time.Sleep(time.Second) // for the snapshot to be stored
+	time.Sleep(time.Second) // the operator stores the snapshot a moment after the rules are in force
 	op.kill()
 	began := time.Now()
 	if op, err = t.start(ctx); err != nil {
@@ -138,7 +138,7 @@ func (t *trial) run(ctx context.Context) (err error) {
 	if err := t.watcher.during(ctx, op, func() error { return t.settle(ctx, op, changes) }); err != nil {
 		return t.explain(err)
 	}
-	time.Sleep(time.Second) // for the work after readiness
+	time.Sleep(time.Second) // the operator may need more memory shortly after it is ready
 	if err := t.peak(op); err != nil {
 		return t.explain(err)
 	}
@@ -181,7 +181,7 @@ func (t *trial) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
-// loaded returns the namespace with the load.
+// loaded returns the namespace with the objects of the case.
 func (t *trial) loaded() *namespace {
 	if t.load.bounded {
 		return t.tenant
@@ -215,7 +215,7 @@ func (t *trial) change(ctx context.Context, op *operator, version int) error {
 	return err
 }
 
-// settle waits until a version is in force or, if the case is beyond the budget, until its calls are denied.
+// settle waits until a version is in force or, if the case is beyond the budget, until all calls of source are denied.
 func (t *trial) settle(ctx context.Context, op *operator, version int) error {
 	wanted := t.load.reason
 	if t.load.refused {
@@ -232,7 +232,7 @@ func (t *trial) settle(ctx context.Context, op *operator, version int) error {
 	return nil
 }
 
-// awaitRefusal waits until the condition Accepted of a case beyond the budget refuses it.
+// awaitRefusal waits, in a case beyond the budget, until the condition Accepted of the marker is False for that reason.
 func (t *trial) awaitRefusal(ctx context.Context, op *operator) error {
 	if !t.load.refused {
 		return nil
@@ -244,7 +244,7 @@ func (t *trial) awaitRefusal(ctx context.Context, op *operator) error {
 	})
 }
 
-// overBudget is the reason of the condition Accepted of a policy beyond the budget.
+// overBudget is the reason of Accepted=False if the policies of a namespace take more than its memory budget.
 const overBudget = "OverBudget"
 
 func (t *trial) peak(op *operator) error {
@@ -253,7 +253,7 @@ func (t *trial) peak(op *operator) error {
 	return err
 }
 
-// explain adds OOM kills and the watcher's failures to the error of a phase.
+// explain adds the number of OOM kills and the first failures of the watcher to an error, which may be nil.
 func (t *trial) explain(err error) error {
 	kills, readErr := t.cgroup.oomKills()
 	err = errors.Join(err, readErr)
@@ -266,7 +266,7 @@ func (t *trial) explain(err error) error {
 	return err
 }
 
-// row returns the figures of a case, for docs/performance.md.
+// row returns the figures of a case as a row of a table, for docs/performance.md.
 func (t *trial) row() string {
 	peaks := []string{"–", "–", "–"}
 	for i, peak := range t.peaks {

@@ -10,26 +10,26 @@ import (
 )
 
 const (
-	// callInterval is the time between two calls that the other namespace decides.
+	// callInterval is the pause between two calls of a watcher.
 	callInterval = 20 * time.Millisecond
-	// editInterval is the time from an edit in force to the next edit of the other namespace.
+	// editInterval is the pause after an edit of a watcher has come into force, until the next edit.
 	editInterval = 250 * time.Millisecond
 )
 
-// watcher checks the other namespace during a case: it repeatedly calls the operator, and repeatedly edits that
-// namespace's policy.
+// watcher checks that a namespace other than that of the case is not affected: it repeatedly makes calls that the other
+// namespace decides, and repeatedly edits its policy.
 type watcher struct {
 	other *namespace
 
 	mu       sync.Mutex
-	edits    []time.Duration // until each edit was in force
+	edits    []time.Duration // the time until each edit was in force
 	calls    int
 	slowest  time.Duration
 	failures []string
 	version  int // of the other namespace's policy
 }
 
-// during calls and edits while f runs. It must not be called concurrently.
+// during makes the calls and edits of a watcher while f runs. It must not be called concurrently.
 func (w *watcher) during(ctx context.Context, op *operator, f func() error) error {
 	ctx, stop := context.WithCancel(ctx)
 	var watching sync.WaitGroup
@@ -57,7 +57,7 @@ func (w *watcher) callRepeatedly(ctx context.Context, op *operator) {
 		}
 		failed := len(w.failures)
 		w.mu.Unlock()
-		if failed > 10 { // enough to report
+		if failed > 10 { // more failures would not tell more
 			return
 		}
 		time.Sleep(callInterval)

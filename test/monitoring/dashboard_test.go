@@ -12,7 +12,7 @@ import (
 
 const dashboardFile = "config/monitoring/dashboard.json"
 
-// dashboard is what Grafana reads, as far as the tests look at it.
+// dashboard has the parts of a Grafana dashboard that the tests check.
 type dashboard struct {
 	UID        string  `json:"uid"`
 	Title      string  `json:"title"`
@@ -64,12 +64,12 @@ func readDashboard(t *testing.T) dashboard {
 	return d
 }
 
-// filled puts in what Grafana would for the release of the test.
+// filled replaces Grafana's variables in a query by values for the release of the test.
 func filled(expression string) string {
 	return strings.NewReplacer("$namespace", releaseNamespace, "$job", releaseJob, "$__rate_interval", "2m", "$__range", "1h").Replace(expression)
 }
 
-// gridWidth is that of Grafana.
+// gridWidth is the width of Grafana's grid, in columns.
 const gridWidth = 24
 
 func TestEveryPanelOfTheDashboardHasItsPlaceAndItsMeaning(t *testing.T) {
@@ -123,7 +123,7 @@ var (
 	legendLabel = regexp.MustCompile(`{{ *([a-z_]+) *}}`)
 )
 
-// queries returns the queries of the dashboard, as Grafana would ask them.
+// queries returns the queries of the dashboard, with their variables replaced.
 func (d dashboard) queries(t *testing.T) []query {
 	t.Helper()
 	var all []query

@@ -19,7 +19,7 @@ import (
 type prometheus struct {
 	database *tsdb.DB
 	engine   *promql.Engine
-	// now is when the queries are asked: the time of the last reading.
+	// now is the time of the queries: that of the last scrape.
 	now time.Time
 }
 
@@ -38,7 +38,7 @@ func newPrometheus(t *testing.T) *prometheus {
 	})}
 }
 
-// target are the labels that the Prometheus operator gives the series of a pod behind the metrics' Service.
+// target returns the labels that the Prometheus operator adds to the series of a pod.
 func target(pod string) map[string]string {
 	return map[string]string{
 		"namespace": releaseNamespace, "job": releaseJob, "service": releaseJob, "endpoint": "metrics", "container": "operator",
@@ -46,7 +46,7 @@ func target(pod string) map[string]string {
 	}
 }
 
-// take stores one reading of a replica's metrics under a time.
+// take stores the metrics of a replica with a time.
 func (p *prometheus) take(t *testing.T, text []byte, pod string, at time.Time) {
 	t.Helper()
 	symbols := labels.NewSymbolTable()
@@ -86,8 +86,7 @@ func (p *prometheus) take(t *testing.T, text []byte, pod string, at time.Time) {
 	p.now = at
 }
 
-// ages are how long before the last reading each was made, in the order of the readings: a day before, an hour before, and then
-// every half minute.
+// ages returns how long before the last scrape each scrape is, in order: a day, an hour, and then every half minute.
 func ages() []time.Duration {
 	const day, step = 24 * time.Hour, 30 * time.Second
 	all := []time.Duration{day + 12*time.Minute, day + 8*time.Minute, day + 4*time.Minute, time.Hour, 50 * time.Minute, 40 * time.Minute}
@@ -97,7 +96,8 @@ func ages() []time.Duration {
 	return all
 }
 
-// watch reads the metrics of a release for a day: real readings of real calls, under times that lie apart.
+// watch fills the database with a day of metrics. It makes real calls and scrapes real metrics, and stores them with
+// the times of ages.
 func (p *prometheus) watch(t *testing.T, r *release) {
 	t.Helper()
 	for _, age := range ages() {
@@ -109,7 +109,7 @@ func (p *prometheus) watch(t *testing.T, r *release) {
 	}
 }
 
-// selected returns the series that matchers select at any time.
+// selected returns the labels of all series that match, at any time.
 func (p *prometheus) selected(t *testing.T, matchers ...*labels.Matcher) []labels.Labels {
 	t.Helper()
 	querier, err := p.database.Querier(0, p.now.UnixMilli())
@@ -128,7 +128,7 @@ func (p *prometheus) selected(t *testing.T, matchers ...*labels.Matcher) []label
 	return found
 }
 
-// has reports whether there are series of a metric.
+// has reports whether a metric has any series.
 func (p *prometheus) has(t *testing.T, metric string) bool {
 	t.Helper()
 	return len(p.selected(t, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, metric))) > 0
@@ -141,13 +141,13 @@ func (p *prometheus) hasLabel(t *testing.T, metric, label string) bool {
 		func(series labels.Labels) bool { return series.Has(label) })
 }
 
-// answered is one series of an answer, with its last value.
+// answered is a series in the result of a query, with its last value.
 type answered struct {
 	labels labels.Labels
 	value  float64
 }
 
-// ask returns the answer to a query: now, or for the last minutes.
+// ask returns the result of a query: at p.now if instant is set, otherwise over the last minutes.
 func (p *prometheus) ask(t *testing.T, where, expression string, instant bool) []answered {
 	t.Helper()
 	if instant {

@@ -9,15 +9,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// promtool runs Prometheus's own tool, by go run, which keeps it in the build cache. Without the service discoveries of all clouds
-// it is built in a fraction of the time; go tool cannot leave them out.
+// promtool runs promtool by go run, which keeps it in the build cache. A build tag leaves out the service discovery of
+// cloud providers, so that it builds much faster. go tool has no build tags.
 func promtool(t *testing.T, args ...string) string {
 	t.Helper()
 	program := []string{"run", "-tags=remove_all_sd", "github.com/prometheus/prometheus/cmd/promtool"}
 	return command(t, "go", append(program, args...)...)
 }
 
-// ruleFile writes the alerts of a release as a rule file of Prometheus's.
+// ruleFile writes the alerts of a release as a rule file for Prometheus.
 func ruleFile(t *testing.T, dir, series string, annotated bool) string {
 	t.Helper()
 	groups := ruleGroups(t, strings.ReplaceAll(read(t, rulesFile), ownSeries, series))
@@ -40,7 +40,7 @@ func TestPromtoolAcceptsTheAlerts(t *testing.T) {
 	promtool(t, "check", "rules", "--lint=all", "--lint-fatal", ruleFile(t, t.TempDir(), ownSeries, true))
 }
 
-// unitTests are the parts of promtool's unit tests that are looked at here.
+// unitTests has the parts of a file of promtool's unit tests that are checked here.
 type unitTests struct {
 	Tests []struct {
 		Name           string `json:"name"`

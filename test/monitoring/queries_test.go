@@ -14,21 +14,21 @@ import (
 	"registrationpolicy.dev/operator/test/reference"
 )
 
-// query is one that people, Grafana or Prometheus ask.
+// query is a query of an alert, of the dashboard or of the runbook.
 type query struct {
 	where      string
 	expression string
-	// legend names labels of the answer, as Grafana writes them.
+	// legend is Grafana's legend, which may name labels of the result.
 	legend  string
 	instant bool
-	// shows says that the release of the test must have something to show.
+	// shows says that the result for the release of the test must not be empty.
 	shows bool
 }
 
 func TestEveryQueryIsAnsweredByTheMetricsOfRunningReplicas(t *testing.T) {
 	p := newPrometheus(t)
 	p.watch(t, startRelease(t))
-	calls := float64(len(ages()) * 2) // on two replicas
+	calls := float64(len(ages()) * 2) // of each kind: one before each scrape of each of two replicas
 	p.wantCounted(t, `sum(registration_policy_decisions_total{outcome="ALLOW"})`, 3*calls)
 	p.wantCounted(t, `sum(registration_policy_decisions_total{reason="PolicyNotEnforceable"})`, calls)
 	p.wantCounted(t, `sum(registration_policy_authentications_total{result!="accepted"})`, 3*calls)
@@ -56,7 +56,7 @@ func TestEveryQueryIsAnsweredByTheMetricsOfRunningReplicas(t *testing.T) {
 	}
 }
 
-// shown is an answer as a table.
+// shown returns the result of a query as a table.
 func shown(answer []answered) string {
 	var text strings.Builder
 	for _, series := range answer {
@@ -68,8 +68,8 @@ func shown(answer []answered) string {
 	return text.String()
 }
 
-// wantNames fails for every metric, label and value of a label that the query names and that is not there: such a query would be
-// empty for ever, and an alert silent.
+// wantNames reports an error for every metric, label or value of a label in a query that does not exist. The result of
+// such a query would always be empty, and an alert with it would never fire.
 func (p *prometheus) wantNames(t *testing.T, q query, values map[string][]string) {
 	t.Helper()
 	var metrics []string
@@ -96,7 +96,7 @@ func (p *prometheus) wantNames(t *testing.T, q query, values map[string][]string
 	}
 }
 
-// alternatives are the values that a regular expression of ours lists.
+// alternatives matches a regular expression that only lists values.
 var alternatives = regexp.MustCompile(`^[A-Za-z_]+(\|[A-Za-z_]+)*$`)
 
 func (p *prometheus) wantSelected(t *testing.T, q query, selector *parser.VectorSelector, values map[string][]string) {
@@ -132,7 +132,7 @@ func (p *prometheus) wantSelected(t *testing.T, q query, selector *parser.Vector
 	}
 }
 
-// metricsIn returns the names of the metrics below a node.
+// metricsIn returns the names of the metrics in a part of a query.
 func metricsIn(node parser.Node) []string {
 	var names []string
 	parser.Inspect(node, func(node parser.Node, _ []parser.Node) error {
@@ -144,7 +144,7 @@ func metricsIn(node parser.Node) []string {
 	return names
 }
 
-// wantLabels fails for a label that none of the metrics has.
+// wantLabels reports an error for a label that none of the metrics has.
 func (p *prometheus) wantLabels(t *testing.T, q query, metrics, wanted []string) {
 	t.Helper()
 	for _, label := range wanted {
@@ -154,7 +154,8 @@ func (p *prometheus) wantLabels(t *testing.T, q query, metrics, wanted []string)
 	}
 }
 
-// documentedValues returns the values of each label that has a closed set of them, by docs/reference/metrics.md.
+// documentedValues returns the possible values of labels from docs/reference/metrics.md. Labels with arbitrary values
+// are not in it.
 func documentedValues(t *testing.T) map[string][]string {
 	t.Helper()
 	rows, err := reference.Table(repository+"/docs/reference/metrics.md", "Values of labels")
@@ -165,7 +166,7 @@ func documentedValues(t *testing.T) map[string][]string {
 	values := map[string][]string{}
 	for _, row := range rows {
 		label := code.FindStringSubmatch(row[0])[1]
-		if strings.Contains(row[1], "*") { // a free value
+		if strings.Contains(row[1], "*") { // any value is possible
 			continue
 		}
 		for _, value := range code.FindAllStringSubmatch(row[1], -1) {
@@ -178,8 +179,8 @@ func documentedValues(t *testing.T) map[string][]string {
 	return values
 }
 
-// The counters of the test's calls, as Prometheus sees them: would the database have been filled with something else, every
-// query could be answered and none be right.
+// wantCounted checks the value of a counter of the test's calls. Otherwise a database with wrong metrics would go
+// unnoticed, because every query could still have a result.
 func (p *prometheus) wantCounted(t *testing.T, expression string, want float64) {
 	t.Helper()
 	answer := p.ask(t, "counted", expression, true)

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/test/assets"
+	"registrationpolicy.dev/operator/test/fixture"
 	"registrationpolicy.dev/operator/test/oauthissuer"
 )
 
@@ -29,7 +29,7 @@ const (
 	newCredential = "another-credential-of-the-test"
 )
 
-// policies are such that each query of the dashboard has something to show.
+// policies are chosen so that no query of the dashboard has an empty result.
 const policies = `
 apiVersion: v1
 kind: ConfigMap
@@ -52,7 +52,7 @@ metadata: {name: without-its-list}
 spec: {appliesTo: {sources: [rul1broken]}, allow: {domains: [never.example]}, deny: {lists: [{configMap: {name: missing}}]}}
 `
 
-// release is two replicas as the chart installs them, on a real API server.
+// release has two replicas with the flags of the chart, and a real API server.
 type release struct {
 	replicas []*replica
 	issuer   *oauthissuer.Issuer
@@ -60,29 +60,11 @@ type release struct {
 	client   *http.Client
 }
 
-// replica is one running operator.
+// replica is a running operator.
 type replica struct {
 	pod              string
 	hook, metricsURL string
-	log              *lockedBuffer
-}
-
-// lockedBuffer is written by a replica and read by the test.
-type lockedBuffer struct {
-	mutex sync.Mutex
-	text  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	return b.text.String()
+	log              *fixture.Transcript
 }
 
 // startRelease starts a control plane, applies the policies, and waits until both replicas are ready and one leads.
@@ -103,7 +85,7 @@ func startRelease(t *testing.T) *release {
 	kubectl("apply", "--namespace", releaseNamespace, "--filename", write(t, dir, "policies.yaml", policies))
 
 	binary := filepath.Join(dir, "operator")
-	command(t, "go", "-C", repository, "build", "-o", binary, "./cmd/operator") // in its own module, which decides its dependencies
+	command(t, "go", "-C", repository, "build", "-o", binary, "./cmd/operator") // in the operator's module, with its dependencies
 	key := oauthissuer.RSA("k1", 2048)
 	r := &release{key: key, issuer: oauthissuer.Start(t, key)}
 	tlsDir, roots := certificateFiles(t)
@@ -123,12 +105,12 @@ func startRelease(t *testing.T) *release {
 			"--hook-oauth-ca-file", r.issuer.CAFile, "--snapshot-dir", snapshots)
 	}
 	for _, replica := range r.replicas {
-		eventually(t, replica.pod+" is ready and has the keys of tokens", func() bool {
+		fixture.Await(t, replica.pod+" is ready and has the keys of tokens", func() bool {
 			text := string(replica.scrape(t, r.client))
 			return strings.Contains(text, "\nregistration_policy_ready 1\n") && strings.Contains(text, "\nregistration_policy_oauth_keys 1\n")
 		})
 	}
-	eventually(t, "a replica leads", func() bool {
+	fixture.Await(t, "a replica leads", func() bool {
 		for _, replica := range r.replicas {
 			if strings.Contains(string(replica.scrape(t, r.client)), "\nregistration_policy_leader 1\n") {
 				return true
@@ -141,7 +123,7 @@ func startRelease(t *testing.T) *release {
 
 func (r *release) start(t *testing.T, pod, binary string, flags ...string) {
 	t.Helper()
-	replica := &replica{pod: pod, log: &lockedBuffer{}}
+	replica := &replica{pod: pod, log: &fixture.Transcript{}}
 	process := exec.Command(binary, append(flags,
 		"--hook-bind-address", "127.0.0.1:0", "--probe-bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0")...)
 	process.Env = []string{
@@ -158,7 +140,7 @@ func (r *release) start(t *testing.T, pod, binary string, flags ...string) {
 			t.Logf("log of %s:\n%s", pod, replica.log)
 		}
 	})
-	eventually(t, pod+" says where it listens", func() bool {
+	fixture.Await(t, pod+" says where it listens", func() bool {
 		for line := range strings.Lines(replica.log.String()) {
 			var said struct{ Msg, Hook, Metrics string }
 			if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "Starting" {
@@ -171,8 +153,8 @@ func (r *release) start(t *testing.T, pod, binary string, flags ...string) {
 	r.replicas = append(r.replicas, replica)
 }
 
-// certificateFiles returns a directory with tls.crt and tls.key, of the pair that net/http's own tests use, and who vouches for
-// it.
+// certificateFiles returns a directory with tls.crt and tls.key, and a pool with the CA. They are those of package
+// httptest.
 func certificateFiles(t *testing.T) (string, *x509.CertPool) {
 	t.Helper()
 	server := httptest.NewTLSServer(nil)
@@ -209,15 +191,15 @@ func (p *replica) scrape(t *testing.T, client *http.Client) []byte {
 	return text
 }
 
-// call is one call of Okta's, or of a stranger.
+// call is a call of Okta, or an unauthenticated one.
 type call struct {
 	header, credential string
 	registration       oktasim.Registration
 	want               int
 }
 
-// receive has every replica receive calls of all kinds: with each kind of credential, good and bad, of each outcome, of each
-// shape.
+// receive makes calls of all kinds to each replica: with each kind of valid and invalid credential, for each outcome,
+// and of each shape.
 func (r *release) receive(t *testing.T) {
 	t.Helper()
 	const own = "X-Registration-Hook-Key"

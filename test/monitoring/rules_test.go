@@ -18,16 +18,17 @@ import (
 
 const (
 	rulesFile = "config/monitoring/prometheus_rule.yaml"
-	// ownSeries is how the rules name the series of their release. The chart writes another one's there.
+	// ownSeries is the label selector in the rules for the series of config/default. The chart replaces it by that of
+	// the release.
 	ownSeries = `namespace="` + releaseNamespace + `",job="` + releaseJob + `"`
-	// The release that config/default installs.
+	// The labels of the series of what config/default installs.
 	releaseNamespace = "registration-policy"
 	releaseJob       = "registration-policy-operator-metrics"
 
 	alertPrefix = "RegistrationPolicy"
 )
 
-// rule is one alert, as Prometheus reads it.
+// rule is an alert in a rule file of Prometheus.
 type rule struct {
 	Alert       string            `json:"alert"`
 	Expr        string            `json:"expr"`
@@ -99,7 +100,7 @@ func TestEveryAlertSaysWhatIsWrongHowBadItIsAndWhereToReadOn(t *testing.T) {
 	}
 }
 
-// expand returns an annotation as people get to read it.
+// expand returns an annotation after Prometheus has executed its template.
 func expand(t *testing.T, name, text string) string {
 	t.Helper()
 	variables := "{{$labels := .Labels}}{{$value := .Value}}"
@@ -114,7 +115,8 @@ func expand(t *testing.T, name, text string) string {
 	return expanded
 }
 
-// Several releases live in one cluster: an alert that looks beyond its own would fire twice, or for nobody.
+// A cluster may have several releases. An alert that selects series of another release would fire twice, or for the
+// wrong release.
 func TestEveryAlertIsAboutTheSeriesOfOneReleaseAndSaysOfWhich(t *testing.T) {
 	for _, alert := range alerts(t) {
 		expression := parsed(t, alert.Alert, alert.Expr)

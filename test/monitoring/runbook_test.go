@@ -8,9 +8,9 @@ import (
 
 const runbookFile = "docs/runbook.md"
 
-// runbook is the page that alerts lead to.
+// runbook is docs/runbook.md, to which the alerts link.
 type runbook struct {
-	// sections are the texts of the alerts' sections, by their heading.
+	// sections are the sections about alerts, by their headings.
 	sections map[string]string
 	queries  []query
 }
@@ -44,7 +44,7 @@ func TestEveryAlertHasItsSectionOfTheRunbookAndEverySectionItsAlert(t *testing.T
 	var names []string
 	for _, alert := range alerts(t) {
 		names = append(names, alert.Alert)
-		// GitHub and most others make the anchor of a heading of one word by folding its letters.
+		// The anchor of a heading of one word is the word in lower case, on GitHub and in most other renderers.
 		want := "/" + runbookFile + "#" + strings.ToLower(alert.Alert)
 		if url := alert.Annotations["runbook_url"]; !strings.HasPrefix(url, "https://") || !strings.HasSuffix(url, want) {
 			t.Errorf("%s leads to %s, want …%s", alert.Alert, url, want)

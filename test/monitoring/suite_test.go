@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// repository is the root of the work tree, seen from this package's folder.
+	// repository is the root of the work tree, relative to this package's folder.
 	repository = "../.."
-	// patience is how long anything may take that is expected at all: a bound against a hang, not a promise.
+	// patience is the timeout of queries and requests. It only guards against a hang.
 	patience = time.Minute
 )
 
@@ -63,13 +63,4 @@ func command(t *testing.T, name string, args ...string) string {
 		t.Fatalf("%s %s: %v\n%s%s", filepath.Base(name), strings.Join(args, " "), err, text, stderr.Bytes())
 	}
 	return string(text)
-}
-
-func eventually(t *testing.T, what string, happened func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !happened(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", patience, what)
-		}
-	}
 }

@@ -1,5 +1,6 @@
-// Package oauthissuer is an OAuth 2.0 authorization server for tests: it publishes real keys over real TLS, as a custom
-// authorization server of Okta's does, signs tokens with them, and misbehaves where a test asks it to.
+// Package oauthissuer is an OAuth 2.0 authorization server for tests. Like a custom authorization server of Okta, it
+// publishes its keys over TLS and signs tokens with them. A test can make it give wrong answers.
 //
-// It signs with the standard library alone, so that no fault of a JOSE library is on both sides.
+// It signs with the standard library only. If it used the operator's JOSE library, a fault of that library could cancel
+// itself out.
 package oauthissuer

@@ -22,25 +22,25 @@ import (
 
 // What the issuer puts into its tokens.
 const (
-	// Audience is that of Okta's default authorization server.
+	// Audience is the claim aud, that of Okta's default authorization server.
 	Audience = "api://default"
-	// ClientID is the client that Okta's inline hook is.
+	// ClientID is the client ID of Okta's inline hook.
 	ClientID = "0oa1registrationhook"
-	// Scope is the custom scope that the client asks for.
+	// Scope is the custom scope that the inline hook requests.
 	Scope = "registration.decide"
 
-	path         = "/oauth2/default"
-	keysPath     = path + "/v1/keys"
-	openIDPath   = path + "/.well-known/openid-configuration"
-	lifetime     = 5 * time.Minute
-	afterAnyTest = 100 // years that its certificate is valid from 1990 on: tests have clocks of their own
+	path             = "/oauth2/default"
+	keysPath         = path + "/v1/keys"
+	openIDPath       = path + "/.well-known/openid-configuration"
+	lifetime         = 5 * time.Minute
+	certificateYears = 100 // from 1990 on: the certificate must be valid at each time to which a test sets a clock
 )
 
 // Issuer is a running authorization server.
 type Issuer struct {
-	// URL is the issuer, as tokens have it in iss.
+	// URL is the issuer's URL, the claim iss of its tokens.
 	URL string
-	// CAFile has the certificate that vouches for it, in PEM.
+	// CAFile is a file with the CA certificate of its TLS certificate, as PEM.
 	CAFile string
 
 	server *httptest.Server
@@ -59,19 +59,19 @@ func Start(tb testing.TB, keys ...*Key) *Issuer {
 	certificate := newCertificate(tb)
 	i.server = httptest.NewUnstartedServer(i)
 	i.server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-	i.server.Config.ErrorLog = log.New(io.Discard, "", 0) // tests break connections off
+	i.server.Config.ErrorLog = log.New(io.Discard, "", 0) // tests close connections on purpose
 	i.server.StartTLS()
 	tb.Cleanup(i.server.Close)
 	i.URL = i.server.URL + path
 	i.CAFile = filepath.Join(tb.TempDir(), "issuer-ca.pem")
-	vouching := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})
-	if err := os.WriteFile(i.CAFile, vouching, 0o600); err != nil {
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})
+	if err := os.WriteFile(i.CAFile, authority, 0o600); err != nil {
 		tb.Fatal(err)
 	}
 	return i
 }
 
-// Publish makes keys those that the issuer publishes from now on.
+// Publish replaces the keys that the issuer publishes.
 func (i *Issuer) Publish(keys ...*Key) {
 	jwks := make([]map[string]any, len(keys))
 	for n, key := range keys {
@@ -80,28 +80,29 @@ func (i *Issuer) Publish(keys ...*Key) {
 	i.PublishJWK(jwks...)
 }
 
-// PublishJWK is Publish for keys in any form.
+// PublishJWK is [Issuer.Publish] for keys given as JSON Web Keys, which may be malformed.
 func (i *Issuer) PublishJWK(keys ...map[string]any) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.keys = keys
 }
 
-// Instead has a handler answer a path below the issuer's, in place of what is there: "/v1/keys" for example. nil ends that.
+// Instead makes a handler answer requests for a path below the issuer's URL, such as "/v1/keys". nil restores the
+// issuer's own answer.
 func (i *Issuer) Instead(below string, handler http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.instead[path+below] = handler
 }
 
-// InsteadAt is Instead for a whole path.
+// InsteadAt is [Issuer.Instead] for a path from the root of the host.
 func (i *Issuer) InsteadAt(whole string, handler http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.instead[whole] = handler
 }
 
-// Away has every request fail, until it is called with false.
+// Away makes every request for the configuration or the keys fail with status 502, until it is called with false.
 func (i *Issuer) Away(away bool) {
 	var handler http.HandlerFunc
 	if away {
@@ -111,7 +112,7 @@ func (i *Issuer) Away(away bool) {
 	i.Instead("/v1/keys", handler)
 }
 
-// Fetches is how often the keys were asked for.
+// Fetches returns the number of requests for the keys.
 func (i *Issuer) Fetches() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -126,7 +127,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Unlock()
 	answer := func(value any) {
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, JSON(value)) // the reader has gone
+		_, _ = io.WriteString(w, JSON(value)) // fails only if the client has closed the connection
 	}
 	switch {
 	case instead != nil:
@@ -140,7 +141,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Configuration is what the issuer says of itself.
+// Configuration returns the content of the issuer's OpenID configuration.
 func (i *Issuer) Configuration() map[string]any {
 	return map[string]any{
 		"issuer": i.URL, "jwks_uri": i.URL + "/v1/keys", "token_endpoint": i.URL + "/v1/token",
@@ -148,7 +149,7 @@ func (i *Issuer) Configuration() map[string]any {
 	}
 }
 
-// Claims are those of a token that Okta would issue now for a call of the hook.
+// Claims returns the claims of a token as Okta would issue it now for a call of the hook.
 func (i *Issuer) Claims() map[string]any {
 	now := time.Now()
 	return map[string]any{
@@ -157,7 +158,7 @@ func (i *Issuer) Claims() map[string]any {
 	}
 }
 
-// Token returns a token that a key signs; each change may alter its claims.
+// Token returns a token with the claims of [Issuer.Claims] after all changes, signed by a key.
 func (i *Issuer) Token(key *Key, change ...func(claims map[string]any)) string {
 	claims := i.Claims()
 	for _, change := range change {
@@ -174,7 +175,7 @@ func newCertificate(tb testing.TB) tls.Certificate {
 	}
 	begin := time.Date(1990, time.January, 1, 0, 0, 0, 0, time.UTC)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: begin, NotAfter: begin.AddDate(afterAnyTest, 0, 0),
+		SerialNumber: big.NewInt(1), NotBefore: begin, NotAfter: begin.AddDate(certificateYears, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}

@@ -16,21 +16,21 @@ import (
 
 // Key is a key that signs tokens.
 type Key struct {
-	// ID is its kid; "" has none.
+	// ID is the key's kid. "" means that it has none.
 	ID string
 	// Private is an *rsa.PrivateKey or, for ES256, an *ecdsa.PrivateKey on P-256.
 	Private crypto.Signer
 }
 
-// rsaKeys are made once for a process: they take long.
+// rsaKeys has a function for each key, which generates it at the first call. Generating an RSA key is slow.
 var rsaKeys sync.Map
 
-// RSA returns a key of an id and a length in bits; always the same of each.
+// RSA returns an RSA key with an id and a length in bits. For the same arguments it always returns the same key.
 func RSA(id string, bits int) *Key {
 	made, _ := rsaKeys.LoadOrStore(fmt.Sprint(id, "/", bits), sync.OnceValue(func() *Key {
 		private, err := rsa.GenerateKey(rand.Reader, bits)
 		if err != nil {
-			panic(err) // of no outside input
+			panic(err) // impossible
 		}
 		return &Key{id, private}
 	}))
@@ -41,7 +41,7 @@ func RSA(id string, bits int) *Key {
 func EC(id string) *Key {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		panic(err) // of no outside input
+		panic(err) // impossible: the input is constant
 	}
 	return &Key{id, private}
 }
@@ -54,7 +54,7 @@ func (k *Key) Algorithm() string {
 	return "RS256"
 }
 
-// JWK returns the public half as it is published, with a use and an algorithm, as Okta's are.
+// JWK returns the public key as a JSON Web Key with use and alg, as Okta publishes it.
 func (k *Key) JWK() map[string]any {
 	jwk := map[string]any{"alg": k.Algorithm(), "use": "sig"}
 	if k.ID != "" {
@@ -64,9 +64,9 @@ func (k *Key) JWK() map[string]any {
 	case *rsa.PublicKey:
 		jwk["kty"], jwk["n"], jwk["e"] = "RSA", text(public.N.Bytes()), text(big.NewInt(int64(public.E)).Bytes())
 	case *ecdsa.PublicKey:
-		point, err := public.Bytes() // 4, then both coordinates
+		point, err := public.Bytes() // the byte 4 for an uncompressed point, then both coordinates
 		if err != nil {
-			panic(err) // of a key that was just made
+			panic(err) // impossible for a key on P-256
 		}
 		half := 1 + len(point)/2
 		jwk["kty"], jwk["crv"], jwk["x"], jwk["y"] = "EC", "P-256", text(point[1:half]), text(point[half:])
@@ -74,7 +74,7 @@ func (k *Key) JWK() map[string]any {
 	return jwk
 }
 
-// Sign returns a token of a header and claims that may be any text.
+// Sign returns a signed token with a header and claims, which may be malformed JSON.
 func (k *Key) Sign(header, claims string) string {
 	signed := text([]byte(header)) + "." + text([]byte(claims))
 	digest := sha256.Sum256([]byte(signed))
@@ -90,12 +90,12 @@ func (k *Key) Sign(header, claims string) string {
 		signature, err = k.Private.Sign(rand.Reader, digest[:], crypto.SHA256)
 	}
 	if err != nil {
-		panic(err) // of no outside input
+		panic(err) // impossible for the keys of this package
 	}
 	return signed + "." + text(signature)
 }
 
-// Header returns the header of a token that this key signs, as Okta writes it.
+// Header returns the header of a token signed by this key, as Okta writes it.
 func (k *Key) Header() string {
 	header := map[string]any{"alg": k.Algorithm()}
 	if k.ID != "" {
@@ -108,21 +108,22 @@ func (k *Key) Header() string {
 func JSON(value any) string {
 	written, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // of a test's own value
+		panic(err) // only a value of the test itself can cause this
 	}
 	return string(written)
 }
 
 func text(bytes []byte) string { return base64.RawURLEncoding.EncodeToString(bytes) }
 
-// Fixed returns a key on P-256 that is always the same: a fuzz target's processes have it in common.
+// Fixed returns a key on P-256 that is always the same. So the concurrent processes of a fuzz target accept the same
+// tokens.
 func Fixed(id string) *Key {
 	const size = 32
 	scalar := make([]byte, size)
 	scalar[size-1] = 7
 	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar)
 	if err != nil {
-		panic(err) // of no outside input
+		panic(err) // impossible: the input is constant
 	}
 	return &Key{id, private}
 }

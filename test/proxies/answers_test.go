@@ -17,7 +17,7 @@ import (
 	"registrationpolicy.dev/operator/test/vectors"
 )
 
-// answer is what came back: the status, and the header lines and the body that Okta reads.
+// answer is the status of an answer, with the header lines and the body that Okta reads.
 type answer struct {
 	Status                     int
 	ContentType, ContentLength string
@@ -25,11 +25,11 @@ type answer struct {
 	Body                       string
 }
 
-// decisionID is what differs between two answers to one call: it stands in the debugContext, and in the texts for the
-// person.
+// decisionID matches the decision's id in an answer's debugContext. The id is different in each answer, and is also in
+// texts for the user.
 var decisionID = regexp.MustCompile(`"decisionID":"([A-Z2-7]{26})"`)
 
-// withoutID returns an answer's body with the decision's id blanked out, in its length, wherever it stands.
+// withoutID returns an answer's body in which the decision's id is replaced by as many blanks.
 func withoutID(body []byte) string {
 	found := decisionID.FindSubmatch(body)
 	if found == nil {
@@ -38,23 +38,23 @@ func withoutID(body []byte) string {
 	return strings.ReplaceAll(string(body), string(found[1]), strings.Repeat("-", len(found[1])))
 }
 
-// proxyBodyLimit is the length in bytes up to which the proxies pass a body on; the operator's own limit is lower.
+// proxyBodyLimit is the length in bytes up to which the proxies accept a body. The operator's limit is lower.
 const proxyBodyLimit = 1 << 20
 
-// caller posts to one address.
+// caller makes calls to one URL.
 type caller struct {
 	client *http.Client
 	url    string
 }
 
-// newCaller returns a caller of the hook at url, which believes roots.
+// newCaller returns a caller of the hook at url, which trusts roots.
 func newCaller(t *testing.T, url string, roots *x509.CertPool) *caller {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &caller{client: &http.Client{Transport: transport, Timeout: patience}, url: url}
 }
 
-// call posts the body with the accepted credential; change may alter the request.
+// call posts a body with the valid credential. change may change the request.
 func (c *caller) call(t *testing.T, body []byte, change ...func(*http.Request)) answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.url, bytes.NewReader(body))
@@ -82,7 +82,7 @@ func (c *caller) call(t *testing.T, body []byte, change ...func(*http.Request)) 
 	}
 }
 
-// twoWays returns two ways to the same replicas.
+// twoWays returns two callers of the same replica: one without a proxy, and one through a proxy.
 func twoWays(t *testing.T, kind Kind, flags ...string) (direct, proxied *caller) {
 	t.Helper()
 	hooks := startReplicas(t, 2, flags...)
@@ -104,7 +104,7 @@ func TestEveryAnswerArrivesAsTheOperatorGaveIt(t *testing.T) {
 		for _, row := range slices.Concat(vectors.Addresses(), vectors.DenyRules()) {
 			call, err := oktasim.Registration{Email: row.Email, Login: "user.name"}.Call()
 			if err != nil {
-				continue // not a string that JSON can hold
+				continue // JSON cannot contain this text
 			}
 			bodies[row.ID] = call.Body
 		}
@@ -112,7 +112,7 @@ func TestEveryAnswerArrivesAsTheOperatorGaveIt(t *testing.T) {
 		for name, body := range bodies {
 			want, got := direct.call(t, body), proxied.call(t, body)
 			if len(body) > proxyBodyLimit && want.Status == got.Status {
-				continue // the proxy itself refuses it, with a page of its own
+				continue // the proxy refuses it with its own error page
 			}
 			if difference := cmp.Diff(want, got); difference != "" {
 				t.Errorf("%s: another answer through the proxy:\n%s", name, difference)

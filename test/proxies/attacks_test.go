@@ -5,20 +5,21 @@ import (
 	"strings"
 )
 
-// hidden is a request that an attacker would like the operator to see where the proxy sees a body. It has no
-// credential, and a header line left open for the next caller's request, credential included, to fall into.
+// hidden is a request for request smuggling: an attacker wants the proxy to see it as part of a body, and the operator
+// to see it as a request. It has no credential. Its last header line has no end, so that the next caller's request,
+// with its credential, would continue it.
 const hidden = "POST /okta/registration HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
 	"Content-Length: 122\r\nX-Swallow: "
 
-// outer is a POST without a credential, with these further header lines, and the rest after the empty line.
+// outer returns a POST request without a credential, with additional header lines, and with rest as its body.
 func outer(lines, rest string) string {
 	return "POST /okta/registration HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + lines + "\r\n\r\n" + rest
 }
 
-// attacks are requests without a credential on whose ends two programs could disagree, by what they try.
+// attacks returns requests without a credential whose end two programs might see at different places, by a description.
 func attacks() map[string]string {
 	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(allowedBody), allowedBody)
-	ended := "0\r\n\r\n" + hidden // of no length by chunks, of some by Content-Length
+	ended := "0\r\n\r\n" + hidden // as chunks, an empty body before hidden; by Content-Length, hidden is part of the body
 	length := fmt.Sprintf("Content-Length: %d", len(ended))
 	upgrade := "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
 	all := map[string]string{
@@ -94,7 +95,7 @@ func attacks() map[string]string {
 	return all
 }
 
-// otherPaths are targets that some program might take for the hook's.
+// otherPaths are request targets that a program might mistake for the hook's path.
 var otherPaths = []string{
 	"/okta/registration/", "//okta/registration", "/okta//registration", "/./okta/registration", "/okta/./registration",
 	"/x/../okta/registration", "/okta/registration/../registration", "/okta/registration/../x", "/okta%2fregistration",

@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// validity is how long a certificate is good for, before and after now: longer than any test.
+// validity is how long before and after its creation a certificate is valid: longer than any test takes.
 const validity = time.Hour
 
-// Certificate is what a proxy shows to its callers.
+// Certificate is the TLS certificate of a proxy.
 type Certificate struct {
-	// Chain is the certificate and those between it and its authority, and Key its private key, all as PEM.
+	// Chain is the certificate followed by intermediate ones, and Key is its private key, both as PEM.
 	Chain, Key []byte
-	// Authority is the certificate of the authority that vouches for it, as PEM.
+	// Authority is the certificate of the CA that signed it, as PEM.
 	Authority []byte
 }
 
-// NewCertificate returns a certificate for the host name from an authority of its own.
+// NewCertificate returns a certificate for a host name, signed by a new CA.
 func NewCertificate(t testing.TB, host string) *Certificate {
 	t.Helper()
 	now := time.Now()

@@ -5,15 +5,17 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// A proxy that reaches the replicas by the virtual address of their Service never hears of endpoints: its kept
-// connections lead to a replica until that closes them.
+// A proxy that connects to the virtual IP address of the Service does not see endpoints. Its kept connections lead to
+// the same replica until the replica closes them.
 func TestADrainingReplicaSendsItsCallersElsewhere(t *testing.T) {
 	t.Parallel()
 	replica := startReplica(t, "--drain-delay", "1m") // for as long as the test
 	replica.terminate(t)
-	eventually(t, "unready after SIGTERM", func() bool { return !replica.ready() })
+	fixture.Await(t, "unready after SIGTERM", func() bool { return !replica.ready() })
 	text := strings.Replace(post(allowedBody, "Authorization: "+credential), "Connection: close\r\n", "", 1)
 	if got := directly(t, replica, text); !allows(got) || !strings.Contains(got, "\r\nConnection: close\r\n") {
 		t.Errorf("a draining replica did not answer and close:\n%s", got)
@@ -23,7 +25,7 @@ func TestADrainingReplicaSendsItsCallersElsewhere(t *testing.T) {
 func TestAReplicaThatIsGoneCostsNoCall(t *testing.T) {
 	t.Parallel()
 	behindEach(t, func(t *testing.T, kind Kind) {
-		gone := freePort(t) // where nothing listens
+		gone := fixture.FreeAddress(t) // nothing listens there
 		proxy := Start(t, kind, Options{Backends: append(startReplicas(t, 1), gone)})
 		load := startLoad(t, proxy, 1)
 		load.awaitCalls(t, 4*callers)

@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// slotCount is how many replicas haproxy's backend has room for: more than any test starts at once.
+// slotCount is the number of servers in haproxy's backend, whose addresses can be set at run time: more than any test
+// has replicas.
 const slotCount = 8
 
-// slotNames returns the names of the places for replicas in haproxy's backend.
+// slotNames returns the names of the servers in haproxy's backend.
 func slotNames() []string {
 	names := make([]string, slotCount)
 	for i := range names {
@@ -23,8 +24,8 @@ func slotNames() []string {
 	return names
 }
 
-// fillSlots empties the slots of replicas that are no longer wanted, and puts the new ones into free slots. New ones
-// come first, so that there is always one.
+// fillSlots changes the addresses of haproxy's servers to those of the replicas in backends. It adds new replicas
+// before it removes others, so that haproxy always has one.
 func (p *Proxy) fillSlots(t testing.TB, backends []string) {
 	t.Helper()
 	filled := map[string]bool{}
@@ -63,7 +64,7 @@ func (p *Proxy) freeSlot(t testing.TB) string {
 	return ""
 }
 
-// tell gives haproxy an order, which it must take.
+// tell runs a command that changes haproxy's state, and fails the test if haproxy rejects it.
 func (p *Proxy) tell(t testing.TB, format string, arguments ...any) {
 	t.Helper()
 	order := fmt.Sprintf(format, arguments...)
@@ -74,7 +75,7 @@ func (p *Proxy) tell(t testing.TB, format string, arguments ...any) {
 	}
 }
 
-// command sends a line to haproxy's socket, and returns the answer.
+// command sends a command to haproxy's admin socket, and returns the answer.
 func (p *Proxy) command(t testing.TB, line string) (string, error) {
 	socket, err := (&net.Dialer{}).DialContext(t.Context(), "unix", filepath.Join(p.dir, "admin"))
 	if err != nil {

@@ -11,10 +11,12 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// streams are requests over HTTP/2 that could become others in HTTP/1.1, which the proxies speak to the operator, by what
-// they try.
+// streams returns HTTP/2 requests by a description. The proxies translate them to HTTP/1.1 for the operator, where they
+// might become other requests.
 func streams() map[string]stream {
 	ended := "0\r\n\r\n" + hidden
 	of := func(body string, pairs ...string) stream {
@@ -51,14 +53,14 @@ func streams() map[string]stream {
 	}
 }
 
-// stream is one request over HTTP/2. Unset method and path are those of a call.
+// stream is an HTTP/2 request. If method and path are unset, they are those of a call.
 type stream struct {
 	method, path string
 	fields       []hpack.HeaderField
 	body         string
 }
 
-// open sends the stream on a new connection, and returns all bytes of bodies that come back.
+// open sends the stream on a new connection, and returns the bodies of all answers.
 func open(t *testing.T, proxy *Proxy, s stream) string {
 	t.Helper()
 	dialer := tls.Dialer{Config: &tls.Config{
@@ -82,14 +84,14 @@ func open(t *testing.T, proxy *Proxy, s stream) string {
 		{Name: ":path", Value: cmp.Or(s.path, "/okta/registration")},
 		{Name: "content-type", Value: "application/json"},
 	}, s.fields...) {
-		_ = encoder.WriteField(field) // into memory
+		_ = encoder.WriteField(field) // cannot fail, because it writes to memory
 	}
 	sent.WriteString(http2.ClientPreface)
 	framer := http2.NewFramer(&sent, connection)
-	_ = framer.WriteSettings() // into memory, as the next two
+	_ = framer.WriteSettings() // cannot fail, like the next two
 	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: head.Bytes(), EndHeaders: true})
 	_ = framer.WriteData(1, true, []byte(s.body))
-	_, _ = connection.Write(sent.Bytes()) // an error means that it was refused before its end
+	_, _ = connection.Write(sent.Bytes()) // fails if the request is refused before its end
 
 	var bodies strings.Builder
 	for {
@@ -132,7 +134,7 @@ func TestARequestOverHTTP2CannotBecomeAnother(t *testing.T) {
 			}
 		}
 		decided := func() int { return operator.decided("ALLOW") + operator.decided("DENY") }
-		eventually(t, "all honest calls in the log", func() bool { return decided() >= honest })
+		fixture.Await(t, "all honest calls in the log", func() bool { return decided() >= honest })
 		if got := decided(); got != honest {
 			t.Errorf("%d calls were decided, and %d made: some were smuggled", got, honest)
 		}

@@ -12,10 +12,12 @@ import (
 	"testing"
 )
 
-// settled is how many connections in a row must be answered by the new configuration: the old workers leave one by one.
+// settled is how many connections in a row must be answered by the new configuration. A single one is not enough,
+// because the workers with the old configuration end one by one.
 const settled = 8
 
-// reload writes the configuration anew and tells nginx, as `nginx -s reload` does.
+// reload writes a new configuration and makes nginx reload it, as `nginx -s reload` does. It returns when the
+// configuration is in force.
 func (p *Proxy) reload(t testing.TB, backends []string) {
 	t.Helper()
 	p.generation++
@@ -35,7 +37,7 @@ func (p *Proxy) reload(t testing.TB, backends []string) {
 	}
 }
 
-// inForce returns the generation of the configuration with which nginx answers, and -1 if it does not.
+// inForce returns the generation of the configuration with which nginx answers, or -1 if nginx does not answer.
 func (p *Proxy) inForce(t testing.TB) int {
 	client := http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// block is one fenced piece of the page: its language and its text.
+// block matches a fenced block of the page: its language and its text.
 var block = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
 
 func TestThePageShowsWhatWasTested(t *testing.T) {
@@ -43,7 +43,7 @@ func TestThePageShowsWhatWasTested(t *testing.T) {
 	}
 }
 
-// configured returns the lines of a configuration of the tests, without their indentation.
+// configured returns the lines of a proxy's configuration in the tests, without indentation.
 func configured(t *testing.T, name string) []string {
 	t.Helper()
 	p := &Proxy{dir: t.TempDir(), options: Options{OneCallAConnection: true, Repeats: true}}
@@ -59,7 +59,7 @@ func configured(t *testing.T, name string) []string {
 	return lines
 }
 
-// directivesOf returns what a controller makes of the annotations in these values of the chart.
+// directivesOf returns the directives that an Ingress controller writes for the annotations in values of the chart.
 func directivesOf(t *testing.T, values string) (language string, directives []string) {
 	t.Helper()
 	var chart struct {

@@ -14,8 +14,8 @@ import (
 //go:embed provide.sh
 var provide string
 
-// programs returns the directory that holds nginx and haproxy; the error says what to install. The script is run from
-// memory, so that other modules can start proxies too.
+// programs returns the directory with nginx and haproxy. The error says what to install. The script is embedded, so
+// that tests in other Go modules can use this package too.
 var programs = sync.OnceValues(func() (string, error) {
 	script := exec.Command("bash", "-c", provide)
 	var directory, said bytes.Buffer
@@ -28,7 +28,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(directory.String()), nil
 })
 
-// program returns the path of one of them.
+// program returns the path of nginx or haproxy.
 func program(name string) (string, error) {
 	directory, err := programs()
 	return filepath.Join(directory, name), err

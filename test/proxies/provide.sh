@@ -68,7 +68,7 @@ apt update || fail "apt-get update failed"
 # The packages that an installation would add: the programs, and libraries that are missing here.
 packages=$(apt -s --no-install-recommends install "${programs[@]}" 2>&1 | awk '$1 == "Inst" { print $2 }')
 [[ -n $packages ]] || fail "apt-get knows no package of ${programs[*]}"
-# shellcheck disable=SC2086 # one word a package
+# shellcheck disable=SC2086 # packages is a list of names
 (cd "$scratch/packages" && apt download $packages) || fail "apt-get download failed"
 mkdir "$scratch/ready"
 for package in "$scratch"/packages/*.deb; do
@@ -86,7 +86,7 @@ WRAPPER
   chmod 755 "$scratch/ready/$program"
 done
 complete "$scratch/ready" || fail "Debian's packages do not run here"
-rm -rf "$target" # incomplete; a complete one was used above
+rm -rf "$target" # it is incomplete, because a complete one would have been used above
 # A concurrent run may have been faster.
 mv -T "$scratch/ready" "$target" 2>/dev/null || complete "$target" || fail "cannot write $target"
 say "ready after $((SECONDS - started))s"

@@ -5,97 +5,81 @@ import (
 	"cmp"
 	"crypto/x509"
 	"embed"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"text/template"
 	"time"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
-	// patience is how long a proxy has to start, to take up a change or to end; all happen within moments.
+	// patience is how long a proxy may take to start, to apply a change or to end. It usually takes milliseconds.
 	patience = 20 * time.Second
-	// pause is the time between two looks at whether it has.
+	// pause is the interval at which a proxy is polled.
 	pause = 5 * time.Millisecond
-	// startAttempts is how often a start is tried: another program may take the port that was just free.
+	// startAttempts is the maximum number of attempts to start a proxy. An attempt fails if another program has taken
+	// the port that was just free.
 	startAttempts = 3
 )
 
-// Kind is a reverse proxy's program.
+// Kind is the name of a reverse proxy's program.
 type Kind string
 
 const (
-	// Nginx and HAProxy are the two that most Ingress controllers are made of.
+	// Nginx and HAProxy are the programs on which most Ingress controllers are built.
 	Nginx   Kind = "nginx"
 	HAProxy Kind = "haproxy"
 )
 
-// Kinds are all of them.
+// Kinds has every Kind.
 var Kinds = []Kind{Nginx, HAProxy}
 
 //go:embed nginx.conf haproxy.cfg
 var configurations embed.FS
 
-// Options say what a proxy serves.
+// Options are the options of a proxy.
 type Options struct {
-	// Host is the only host name that the proxy knows; for others it answers 404. Unset means localhost.
+	// Host is the host name that the proxy serves. Other hosts get 404. Unset means localhost.
 	Host string
-	// Path is the only path that it passes on. Unset means /okta/registration.
+	// Path is the path whose requests the proxy passes to the operator. Other paths get 404. Unset means
+	// /okta/registration.
 	Path string
-	// Certificate is shown for every host. Unset: one for Host, of an authority made for it.
+	// Certificate is the certificate for every host. Unset means a new certificate for Host, from a new CA.
 	Certificate *Certificate
 	// Backends are the host:port of the operator's replicas.
 	Backends []string
-	// OneCallAConnection has nginx close a caller's connection after each answer, for where it reloads when endpoints
-	// change. The other proxies do without.
+	// OneCallAConnection makes nginx close a caller's connection after each answer. Otherwise a reload after a change
+	// of endpoints may end a connection on which the caller has just sent a call. haproxy ignores this option, because
+	// it does not reload.
 	OneCallAConnection bool
-	// Repeats has the proxy send a call to another replica, too, where one broke off without an answer. Unset, it does so only
-	// where no connection was made.
+	// Repeats makes the proxy send a call to another replica also if the first one closed the connection without an
+	// answer. Unset, the proxy does so only if it could not connect.
 	Repeats bool
 }
 
-// Proxy is a running reverse proxy, which ends TLS before replicas of the operator.
+// Proxy is a running reverse proxy, which terminates TLS in front of replicas of the operator.
 type Proxy struct {
 	kind    Kind
 	options Options
 	address string
-	// dir holds its configuration, and sockets, whose paths must be short.
+	// dir is the directory for the configuration and for Unix sockets. Its path is short, because those of sockets must
+	// be.
 	dir        string
-	generation int // of the configuration, where that is reloaded
-	slots      map[string]string
+	generation int               // nginx: the number of the configuration
+	slots      map[string]string // haproxy: the addresses of replicas, by the name of the server
 
 	process *exec.Cmd
 	exited  chan struct{}
-	log     output
+	log     fixture.Transcript
 }
 
-// output is written by the proxy and read by the test.
-type output struct {
-	mutex sync.Mutex
-	text  bytes.Buffer
-}
-
-// Write adds to the output.
-func (o *output) Write(p []byte) (int, error) {
-	o.mutex.Lock()
-	defer o.mutex.Unlock()
-	return o.text.Write(p)
-}
-
-// String returns all of it.
-func (o *output) String() string {
-	o.mutex.Lock()
-	defer o.mutex.Unlock()
-	return o.text.String()
-}
-
-// Start starts a proxy on a free port of 127.0.0.1, and waits until it serves. It ends with the test. Where its program
-// is missing, the test fails and says what to install.
+// Start starts a proxy on a free port of 127.0.0.1, waits until it serves, and stops it at the end of the test. If the
+// program is missing, the test fails and says what to install.
 func Start(t testing.TB, kind Kind, options Options) *Proxy {
 	t.Helper()
 	options.Host = cmp.Or(options.Host, "localhost")
@@ -120,8 +104,8 @@ func Start(t testing.TB, kind Kind, options Options) *Proxy {
 	return p
 }
 
-// URL returns the hook's address behind the proxy, by the host name that it knows. That must lead to [Proxy.Address]:
-// by itself, as localhost does, or as the caller sees to it.
+// URL returns the hook's URL behind the proxy, with Options.Host as its host. A caller must connect to [Proxy.Address]
+// for that host. localhost resolves to it.
 func (p *Proxy) URL() string {
 	_, port, _ := net.SplitHostPort(p.address)
 	return "https://" + net.JoinHostPort(p.options.Host, port) + p.options.Path
@@ -130,16 +114,16 @@ func (p *Proxy) URL() string {
 // Address returns the host:port on which the proxy listens.
 func (p *Proxy) Address() string { return p.address }
 
-// CAs returns the authority of its certificate.
+// CAs returns a pool with the CA of the proxy's certificate.
 func (p *Proxy) CAs() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(p.options.Certificate.Authority)
 	return pool
 }
 
-// SetBackends makes these host:ports the only ones that get calls from now on, as an Ingress controller does when
-// endpoints change: nginx reloads its configuration, haproxy is told over its socket. Calls in flight are not
-// disturbed.
+// SetBackends makes backends, in the form host:port, the only replicas that get new calls. It does what an Ingress
+// controller does when endpoints change: it makes nginx reload its configuration, and changes haproxy's servers over
+// its socket. Pending calls go on.
 func (p *Proxy) SetBackends(t testing.TB, backends ...string) {
 	t.Helper()
 	switch p.kind {
@@ -150,9 +134,9 @@ func (p *Proxy) SetBackends(t testing.TB, backends ...string) {
 	}
 }
 
-// Log returns what the proxy has written, for a test that fails.
+// Log returns the log of the proxy, for the message of a failed test.
 func (p *Proxy) Log() string {
-	calls, _ := os.ReadFile(filepath.Join(p.dir, "access.log")) // nginx's
+	calls, _ := os.ReadFile(filepath.Join(p.dir, "access.log")) // only nginx writes this file
 	return p.log.String() + string(calls)
 }
 
@@ -163,7 +147,7 @@ func (p *Proxy) start(t testing.TB) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.address = freePort(t)
+	p.address = fixture.FreeAddress(t)
 	var arguments []string
 	var serves func() bool
 	switch p.kind {
@@ -178,7 +162,7 @@ func (p *Proxy) start(t testing.TB) bool {
 	default:
 		t.Fatalf("no proxy %q", p.kind)
 	}
-	p.process = exec.Command(path, arguments...) //nolint:noctx // its end is stop's, after the test's context
+	p.process = exec.Command(path, arguments...) //nolint:noctx // stop ends it, after the end of the test's context
 	p.process.Stdout, p.process.Stderr = &p.log, &p.log
 	if err := p.process.Start(); err != nil {
 		t.Fatal(err)
@@ -221,12 +205,12 @@ func (p *Proxy) stop(t testing.TB) {
 	}
 }
 
-// logEnd is how much of a proxy's log a failed test shows, in bytes.
+// logEnd is the number of bytes at the end of a proxy's log that a failed test prints.
 const logEnd = 2 << 10
 
 func tail(text string) string { return text[max(0, len(text)-logEnd):] }
 
-// configure writes the configuration of that name.
+// configure writes a configuration file from the embedded template of the same name.
 func (p *Proxy) configure(t testing.TB, name string, backends []string) {
 	t.Helper()
 	var text bytes.Buffer
@@ -246,14 +230,4 @@ func (p *Proxy) write(t testing.TB, name string, content []byte) {
 	if err := os.WriteFile(filepath.Join(p.dir, name), content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return fmt.Sprint(listener.Addr())
 }

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// rawPatience is how long an attack waits for its end: a request that is taken for incomplete gets no answer.
+// rawPatience is how long a test waits for answers to an attack. A request that seems incomplete to the other side gets
+// none.
 const rawPatience = time.Second
 
 // dial opens a raw TLS connection to the proxy.
@@ -27,7 +28,7 @@ func dial(t *testing.T, proxy *Proxy, wait time.Duration) (net.Conn, error) {
 	return connection, err
 }
 
-// dialPlainly opens a connection to the operator itself.
+// dialPlainly opens a connection to the operator, without the proxy and TLS.
 func dialPlainly(t *testing.T, operator *replica) (net.Conn, error) {
 	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", operator.hook)
 	if err == nil {
@@ -36,26 +37,26 @@ func dialPlainly(t *testing.T, operator *replica) (net.Conn, error) {
 	return connection, err
 }
 
-// exchange writes a request as it stands to a new connection, and returns all that comes back.
+// exchange writes the text of a request to a new connection, and returns everything that it reads from it.
 func exchange(t *testing.T, connection net.Conn, err error, text string) string {
 	if err != nil {
 		t.Error(err)
 		return ""
 	}
 	defer func() { _ = connection.Close() }()
-	_, _ = io.WriteString(connection, text) // an error means that it was refused before its end
-	answers, _ := io.ReadAll(connection)    // that it was taken for incomplete
+	_, _ = io.WriteString(connection, text) // fails if the request is refused before its end
+	answers, _ := io.ReadAll(connection)    // ends with a timeout if the request seems incomplete
 	return string(answers)
 }
 
-// through returns what comes back through the proxy to a request that ends its connection.
+// through sends a request that ends its connection through the proxy, and returns everything that it reads.
 func through(t *testing.T, proxy *Proxy, text string) string {
 	t.Helper()
 	connection, err := dial(t, proxy, patience)
 	return exchange(t, connection, err, text)
 }
 
-// post is a request with these header lines, which ends its connection.
+// post returns a POST request with header lines, after which the connection is closed.
 func post(body string, lines ...string) string {
 	return fmt.Sprintf("POST /okta/registration HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"+
 		"Content-Length: %d\r\n%s\r\n\r\n%s", len(body), strings.Join(lines, "\r\n"), body)

@@ -11,12 +11,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
 	credential = "Basic cHJveGllczphLXNlY3JldC1vZi10aGUtdGVzdA=="
-	// ownHeader is the header that the manual suggests: no proxy has a use for it.
+	// ownHeader is the header for the credential that the manual suggests. No proxy changes it.
 	ownHeader = "X-Registration-Hook-Key"
 	// policy allows the domains of Okta's own samples and of bodies.json.
 	policy = `
@@ -57,12 +58,12 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// replica is one running operator.
+// replica is a running operator.
 type replica struct {
 	hook, probes string // host:port
 	process      *exec.Cmd
 	exited       chan struct{}
-	log          output
+	log          fixture.Transcript
 }
 
 // startReplica starts an operator with the policy, and waits until it is ready.
@@ -97,17 +98,17 @@ func startReplica(t *testing.T, flags ...string) *replica {
 			t.Logf("operator %s:\n%s", r.hook, tail(r.log.String()))
 		}
 	})
-	eventually(t, "the line that says where the operator listens", func() bool {
+	fixture.Await(t, "the line that says where the operator listens", func() bool {
 		if r.ended() {
 			t.Fatalf("the operator ended at once: %s", r.log.String())
 		}
 		return r.readAddresses()
 	})
-	eventually(t, "readiness", r.ready)
+	fixture.Await(t, "readiness", r.ready)
 	return r
 }
 
-// startReplicas starts n of them, and returns the addresses of their hooks.
+// startReplicas starts n replicas, and returns the addresses of their hooks.
 func startReplicas(t *testing.T, n int, flags ...string) []string {
 	t.Helper()
 	hooks := make([]string, n)
@@ -146,7 +147,7 @@ func (r *replica) ended() bool {
 	}
 }
 
-// terminate asks the replica to stop, as the kubelet does.
+// terminate sends SIGTERM to the replica, as a kubelet does.
 func (r *replica) terminate(t *testing.T) {
 	t.Helper()
 	if err := r.process.Process.Signal(syscall.SIGTERM); err != nil {
@@ -157,16 +158,6 @@ func (r *replica) terminate(t *testing.T) {
 // decided returns how many calls the replica has logged with this outcome.
 func (r *replica) decided(outcome string) int {
 	return bytes.Count([]byte(r.log.String()), []byte(`"outcome":"`+outcome+`"`))
-}
-
-// eventually waits until the condition holds.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(pause) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
 }
 
 // behindEach runs the test once behind each kind of proxy.

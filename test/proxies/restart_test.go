@@ -10,24 +10,26 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
-	// callers is how many connections Okta has open at once.
+	// callers is the number of concurrent connections from Okta.
 	callers = 8
-	// callPause is the time between two calls of one caller: long enough that a proxy takes its connections for idle.
+	// callPause is the pause between two calls of a caller. It is so long that a proxy sees its connections to the
+	// replicas as idle.
 	callPause = 3 * time.Millisecond
-	// endpointsLag is the time from a replica's being unready to the proxy's knowing: of kubelet, endpoints controller
-	// and Ingress controller together, which is more like a second.
+	// endpointsLag is the time from when a replica becomes unready until the proxy gets the change. In a cluster,
+	// kubelet, EndpointSlice controller and Ingress controller together take about a second.
 	endpointsLag = 200 * time.Millisecond
-	// drainDelay is how long a replica goes on after it was told to stop; longer than endpointsLag, as its default is
-	// than the real lag.
+	// drainDelay is the --drain-delay of the replicas. It is longer than endpointsLag, as the default is longer than
+	// the time in a cluster.
 	drainDelay = "3s"
 )
 
-// load is what several callers got, each on a connection of its own.
+// load has the results of several callers, each of which has its own connection.
 type load struct {
-	repeatable []oktasim.Kind // the trouble after which Okta repeats a call, and that may be
+	repeatable []oktasim.Kind // the faults that an answer may have if Okta then repeats the call
 
 	mutex    sync.Mutex
 	answered int
@@ -38,9 +40,9 @@ type load struct {
 	ended  sync.WaitGroup
 }
 
-// startLoad lets people register through the proxy until stop, half of whom are to be denied. Okta calls at most so
-// often. What is repeated never had an answer, but for the kinds of trouble that may be besides: an error that the proxy makes
-// of a replica's end would be one.
+// startLoad makes registrations through the proxy until stop, half of which must be denied. attempts limits Okta's
+// attempts. A repeated attempt must have had no answer, or one of the faults in besides, such as an error of the proxy
+// after a replica ended.
 func startLoad(t *testing.T, proxy *Proxy, attempts int, besides ...oktasim.Kind) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -63,7 +65,7 @@ func startLoad(t *testing.T, proxy *Proxy, attempts int, besides ...oktasim.Kind
 		l.ended.Go(func() {
 			defer hook.Close()
 			for ctx.Err() == nil {
-				result, err := hook.Register(context.WithoutCancel(ctx), oktasim.Registration{Email: person}) // to its end
+				result, err := hook.Register(context.WithoutCancel(ctx), oktasim.Registration{Email: person}) // completes a pending call
 				if err == nil {
 					l.add(result, want)
 				}
@@ -91,14 +93,14 @@ func (l *load) add(result oktasim.Result, want oktasim.Outcome) {
 	}
 }
 
-// count returns how many calls have had an answer, right or not.
+// count returns how many calls have had an answer, correct or not.
 func (l *load) count() int {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	return l.answered
 }
 
-// stop ends the calls, and fails the test for each that was not answered as it should be.
+// stop ends the calls, and reports an error for each that was not answered correctly.
 func (l *load) stop(t *testing.T) {
 	t.Helper()
 	l.cancel()
@@ -113,7 +115,7 @@ func (l *load) stop(t *testing.T) {
 func (l *load) awaitCalls(t *testing.T, n int) {
 	t.Helper()
 	want := l.count() + n
-	eventually(t, "more calls answered", func() bool { return l.count() >= want })
+	fixture.Await(t, "more calls answered", func() bool { return l.count() >= want })
 }
 
 func TestARollingRestartLosesNoCall(t *testing.T) {
@@ -121,10 +123,11 @@ func TestARollingRestartLosesNoCall(t *testing.T) {
 	for name, test := range map[string]struct {
 		kind     Kind
 		options  Options
-		attempts int // of Okta's
+		attempts int // the maximum number of Okta's attempts
 	}{
 		"behind haproxy": {kind: HAProxy, attempts: 1},
-		// nginx keeps no caller's connection through its reload, so that it must not keep any, or Okta must call again.
+		// A reload of nginx ends callers' connections. So either nginx must close them after each answer, or Okta must
+		// repeat calls.
 		"behind nginx that closes after each answer":           {kind: Nginx, options: Options{OneCallAConnection: true}, attempts: 1},
 		"behind nginx that keeps connections, if Okta repeats": {kind: Nginx, attempts: oktasim.DefaultAttempts},
 	} {
@@ -135,14 +138,14 @@ func TestARollingRestartLosesNoCall(t *testing.T) {
 	}
 }
 
-// restart replaces replicas under load while the proxy is told of each change.
+// restart replaces all replicas under load. The proxy gets each change of endpoints after endpointsLag.
 func restart(t *testing.T, kind Kind, options Options, attempts int) {
 	replicas := startThree(t)
 	options.Backends = hooksOf(replicas)
 	proxy := Start(t, kind, options)
 	load := startLoad(t, proxy, attempts)
 	for _, r := range replaceAll(t, load, replicas, func(endpoints ...string) { proxy.SetBackends(t, endpoints...) }) {
-		eventually(t, "calls at each new replica", func() bool { return r.decided("ALLOW") > 0 && r.decided("DENY") > 0 })
+		fixture.Await(t, "calls at each new replica", func() bool { return r.decided("ALLOW") > 0 && r.decided("DENY") > 0 })
 	}
 	load.stop(t)
 }
@@ -178,14 +181,14 @@ func replaceAll(t *testing.T, load *load, replicas []*replica, setEndpoints func
 		replicas = append(replicas, startReplica(t, "--drain-delay", drainDelay))
 		setEndpoints(hooksOf(replicas)...)
 		old.terminate(t)
-		eventually(t, "unready after SIGTERM", func() bool { return !old.ready() })
+		fixture.Await(t, "unready after SIGTERM", func() bool { return !old.ready() })
 		time.Sleep(endpointsLag)
 		replicas = slices.DeleteFunc(replicas, func(r *replica) bool { return r == old })
 		setEndpoints(hooksOf(replicas)...)
 		load.awaitCalls(t, callers)
 	}
 	for _, old := range replaced {
-		eventually(t, "the old replica's end", old.ended)
+		fixture.Await(t, "the old replica's end", old.ended)
 	}
 	load.awaitCalls(t, callers)
 	return replicas

@@ -5,16 +5,17 @@ import (
 	"time"
 
 	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// fleet is the replicas behind a proxy, under load.
+// fleet has the replicas behind a proxy, and the load on them.
 type fleet struct {
 	proxy    *Proxy
 	load     *load
 	replicas []*replica
 }
 
-// add starts one replica more, and tells the proxy once it is ready.
+// add starts a replica, and adds it to the proxy when it is ready.
 func (f *fleet) add(t *testing.T) {
 	t.Helper()
 	f.replicas = append(f.replicas, startReplica(t, "--drain-delay", drainDelay))
@@ -22,7 +23,8 @@ func (f *fleet) add(t *testing.T) {
 	f.load.awaitCalls(t, callers)
 }
 
-// remove tells all replicas but so many to stop, at once, as a Deployment does; the proxy hears of it a while after.
+// remove terminates all replicas except the first ones at the same time, as a Deployment does. It removes them from the
+// proxy a moment later.
 func (f *fleet) remove(t *testing.T, leave int) {
 	t.Helper()
 	going := f.replicas[leave:]
@@ -31,12 +33,12 @@ func (f *fleet) remove(t *testing.T, leave int) {
 		r.terminate(t)
 	}
 	for _, r := range going {
-		eventually(t, "unready after SIGTERM", func() bool { return !r.ready() })
+		fixture.Await(t, "unready after SIGTERM", func() bool { return !r.ready() })
 	}
 	time.Sleep(endpointsLag)
 	f.proxy.SetBackends(t, hooksOf(f.replicas)...)
 	for _, r := range going {
-		eventually(t, "the end of a replica", r.ended)
+		fixture.Await(t, "the end of a replica", r.ended)
 	}
 	f.load.awaitCalls(t, callers)
 }
@@ -57,9 +59,9 @@ func TestScalingUpAndDownLosesNoCall(t *testing.T) {
 	})
 }
 
-// What a killed replica had in its hands has no answer, and the proxy does not repeat a POST that it has sent: it says 502, or
-// breaks off. Okta repeats such a call. Every other is answered by the replicas that are left, while the proxy still takes the
-// dead one for alive and after.
+// Pending calls of a killed replica get no answer. The proxy does not repeat a POST that it has sent: it answers 502 or
+// closes the connection, and Okta repeats the call. All other calls are answered by the other replicas, before and
+// after the proxy knows that the replica is gone.
 func TestAKilledReplicaCostsNoCallThatOktaRepeats(t *testing.T) {
 	t.Parallel()
 	behindEach(t, func(t *testing.T, kind Kind) {
@@ -72,8 +74,8 @@ func TestAKilledReplicaCostsNoCallThatOktaRepeats(t *testing.T) {
 			if err := dead.process.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the end of a killed replica", dead.ended)
-			f.load.awaitCalls(t, 10*callers) // the proxy has not heard of it
+			fixture.Await(t, "the end of a killed replica", dead.ended)
+			f.load.awaitCalls(t, 10*callers) // while the proxy still has the killed replica
 			f.replicas = f.replicas[1:]
 			f.add(t)
 		}

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
-// bystanders is how many others call after each attack, each on a connection of his own, so that the proxy uses the
-// connections again that the attack went over.
+// bystanders is the number of other callers after each attack. Each has its own connection, so that the proxy uses all
+// its connections to the operator again, also that of the attack.
 const bystanders = 4
 
 func TestASmuggledRequestGetsNothingAndHarmsNobody(t *testing.T) {
@@ -20,7 +22,7 @@ func TestASmuggledRequestGetsNothingAndHarmsNobody(t *testing.T) {
 		proxy := Start(t, kind, Options{Backends: []string{operator.hook}})
 		load := startLoad(t, proxy, 1)
 		var attackers sync.WaitGroup
-		places := make(chan struct{}, callers) // attacks at once
+		places := make(chan struct{}, callers) // limits concurrent attacks
 		for name, text := range attacks() {
 			places <- struct{}{}
 			attackers.Go(func() {
@@ -42,7 +44,7 @@ func TestASmuggledRequestGetsNothingAndHarmsNobody(t *testing.T) {
 		load.stop(t)
 		honest := load.count() + len(attacks())*bystanders
 		decided := func() int { return operator.decided("ALLOW") + operator.decided("DENY") }
-		eventually(t, "all honest calls in the log", func() bool { return decided() >= honest })
+		fixture.Await(t, "all honest calls in the log", func() bool { return decided() >= honest })
 		if got := decided(); got != honest {
 			t.Errorf("%d calls were decided, and %d made: some were smuggled, or swallowed", got, honest)
 		}
@@ -50,7 +52,7 @@ func TestASmuggledRequestGetsNothingAndHarmsNobody(t *testing.T) {
 	})
 }
 
-// person returns the call of the nth caller, and what the answer to it holds and the answer to his neighbours does not.
+// person returns the call of the nth caller, and a text that is only in the answer to this caller.
 func person(n int) (body, want string) {
 	switch n % 3 {
 	case 0:
@@ -82,7 +84,7 @@ func TestAnAttackOnTheOperatorItselfGetsNothing(t *testing.T) {
 	}
 }
 
-// directly returns what comes back from the operator itself.
+// directly sends a request to the operator without the proxy, and returns everything that it reads.
 func directly(t *testing.T, operator *replica, text string) string {
 	t.Helper()
 	connection, err := dialPlainly(t, operator)
@@ -106,7 +108,7 @@ func TestNoOtherPathIsTheHooks(t *testing.T) {
 				t.Errorf("%s: allowed by the operator itself", path)
 			}
 		}
-		// The same place in other words, which every program reads alike.
+		// Other forms of the hook's URL, which all programs understand alike.
 		for _, target := range []string{
 			"/okta/registration?x=y", "http://localhost/okta/registration", "https://localhost/okta/registration",
 		} {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// virtualAddress stands in for the address of a Service: it leads each new connection to another endpoint, and leaves
-// those that there are where they lead.
+// virtualAddress simulates the virtual IP address of a Service: it forwards each new connection to the next endpoint. A
+// change of endpoints does not affect existing connections.
 type virtualAddress struct {
 	address string
 
@@ -17,7 +17,7 @@ type virtualAddress struct {
 	next      int
 }
 
-// startVirtualAddress starts one, which ends with the test.
+// startVirtualAddress starts a virtualAddress, which is stopped at the end of the test.
 func startVirtualAddress(t *testing.T, endpoints ...string) *virtualAddress {
 	t.Helper()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -38,7 +38,7 @@ func startVirtualAddress(t *testing.T, endpoints ...string) *virtualAddress {
 	return v
 }
 
-// setEndpoints changes where new connections lead.
+// setEndpoints changes the endpoints for new connections.
 func (v *virtualAddress) setEndpoints(endpoints ...string) {
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
@@ -52,7 +52,8 @@ func (v *virtualAddress) endpoint() string {
 	return v.endpoints[v.next%len(v.endpoints)]
 }
 
-// lead joins the caller with an endpoint, and passes on the end of either's sending.
+// lead forwards data between a caller and an endpoint. If one closes its sending direction, lead closes that of the
+// other connection.
 func (v *virtualAddress) lead(t *testing.T, caller *net.TCPConn) {
 	defer func() { _ = caller.Close() }()
 	to, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", v.endpoint())

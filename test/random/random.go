@@ -1,5 +1,5 @@
-// Package random draws policies and calls from small alphabets, so that entries, policies and addresses collide often.
-// It is for tests.
+// Package random draws random policies and calls for tests. It draws from few names and addresses, so that entries,
+// policies and calls often concern the same ones.
 package random
 
 import (
@@ -12,19 +12,20 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Spelling is a name as an author may write it, and what it means. It is written by hand, not computed by the code
-// under test.
+// Spelling is a domain as an author of a policy may write it, and the domains that this means. The meaning is written
+// by hand, not computed by the code under test.
 type Spelling struct {
-	Text     string   // as written
-	Allowed  string   // the name that it is in an allow entry; "" if it may not be used there
-	Denied   []string // the names that it is in a deny entry
-	Suffix   bool     // a public suffix: as an allow entry only among publicSuffixes
-	Covering bool     // it has public suffixes below: the same, for a wildcard
-	// Unreadable: it cannot be told which name is meant, so that a policy that denies by it is not enforceable.
+	Text    string   // as written
+	Allowed string   // the domain that it allows; "" if an allow entry with it is rejected
+	Denied  []string // the domains that it denies
+	Suffix  bool     // it is a public suffix: it may only be allowed in spec.allow.publicSuffixes
+	// Covering: it has public suffixes below, so that its wildcard may only be allowed in spec.allow.publicSuffixes.
+	Covering bool
+	// Unreadable: it is unclear which domain it means, so that a policy that denies it is not enforceable.
 	Unreadable bool
 }
 
-// Spellings may be drawn for any entry.
+// Spellings are drawn for allow and for deny entries.
 var Spellings = []Spelling{
 	{Text: "acme.test", Allowed: "acme.test", Denied: []string{"acme.test"}},
 	{Text: "ACME.Test", Allowed: "acme.test", Denied: []string{"acme.test"}},
@@ -43,22 +44,23 @@ var Spellings = []Spelling{
 	{Text: "xn--a.test"},
 }
 
-// DenySpellings may only be drawn for a deny entry.
+// DenySpellings are drawn for deny entries: Spellings, and some that no allow entry may have.
 var DenySpellings = append(slices.Clone(Spellings),
 	Spelling{Text: "faß.test", Denied: []string{"xn--fa-hia.test", "fass.test"}},
 	Spelling{Text: "FAẞ.test", Denied: []string{"xn--fa-hia.test", "fass.test"}},
 	Spelling{Text: "ac\u3164me.test", Unreadable: true},
 )
 
-// Unusable are allow entries that allow nothing.
+// Unusable are allow entries that are rejected.
 var Unusable = []string{"acme.test.", ".acme.test", "", "*.", "jo@acme.test", "*acme.test", "acme test", "*.*.acme.test", "1.2.3.4"}
 
 var (
 	// Locals are local parts of addresses.
 	Locals = []string{"jo", "JO", "al", "jo+x", "Jo+X+y", "jo+", "joe", "jo+*", "+jo"}
-	// entryLocals are local parts of entries.
+	// entryLocals are local parts of entries of policies.
 	entryLocals = []string{"jo", "JO", "al", "jo", "al", "jo+x", "jo+*", "JO+*", "jo+*"}
-	// Patterns are local parts in another system's pattern language.
+	// Patterns are local parts in the pattern languages of other systems, such as globs and regular expressions.
+	// Entries with them are rejected.
 	Patterns = []string{"*", "?", "jo*", "jo+{any}", "jo+x+*", "+*", "^jo$", "jo.+", "a|b"}
 	domains  = []string{
 		"acme.test", "a.acme.test", "b.a.acme.test", "c.b.a.acme.test", "xacme.test", "other.test", "fass.test", "xn--fa-hia.test",
@@ -69,19 +71,19 @@ var (
 	}
 )
 
-// Draw draws random parts of policies and calls.
+// Draw draws random policies and calls, and parts of them.
 type Draw struct{ *rand.Rand }
 
 // New returns a source of draws. The same seed gives the same draws.
 func New(seed uint64) Draw { return Draw{rand.New(rand.NewPCG(seed, 0))} }
 
-// One draws one of some values.
+// One draws one of the values.
 func One[T any](d Draw, of []T) T { return of[d.IntN(len(of))] }
 
-// Often is true in n of m cases.
+// Often returns true with probability n/m.
 func (d Draw) Often(n, m int) bool { return d.IntN(m) < n }
 
-// Many draws up to most values.
+// Many calls draw between 0 and most times, and returns the results.
 func (d Draw) Many(most int, draw func() string) []string {
 	var all []string
 	for range d.IntN(most + 1) {
@@ -90,7 +92,7 @@ func (d Draw) Many(most int, draw func() string) []string {
 	return all
 }
 
-// DomainEntry draws an entry of a domain: a spelling, a wildcard of one, or "*".
+// DomainEntry draws a domain entry: one of the spellings, a wildcard such as *.acme.test of one, or "*".
 func (d Draw) DomainEntry(of []Spelling) string {
 	switch d.IntN(8) {
 	case 0:
@@ -113,7 +115,7 @@ func (d Draw) AllowDomain() string {
 // DenyDomain draws an entry of spec.deny.domains.
 func (d Draw) DenyDomain() string {
 	for {
-		// A star, or an entry without a reading, in every other policy would deny nearly all calls.
+		// Draw fewer of "*" and of unreadable entries. Otherwise nearly all calls would be denied because of them.
 		entry := d.DomainEntry(DenySpellings)
 		if entry == "*" && !d.Often(1, 3) || strings.Contains(entry, "\u3164") && !d.Often(1, 3) {
 			continue
@@ -201,7 +203,8 @@ func (d Draw) Policy() rules.Policy {
 	return p
 }
 
-// List draws a list of few lines. Its name is its text, for the reference to read.
+// List draws a use of a list of few lines. The list's name is its text, so that the slow reference implementation in
+// the tests of package rules can read it.
 func (d Draw) List() rules.ListUse {
 	lines := append(d.Many(2, d.Line), d.Line())
 	if d.Often(1, 12) {
@@ -224,7 +227,7 @@ func (d Draw) Line() string {
 	for {
 		switch entry := d.DomainEntry(DenySpellings); {
 		case entry == "*":
-		// Neither is an entry. With as many of them as drawn, few lists would be usable.
+		// Draw fewer of these two, which are no valid entries. Otherwise few lists would be usable.
 		case (strings.HasSuffix(entry, "xn--a.test") || strings.Contains(entry, "\u3164")) && d.Often(3, 4):
 		case d.Often(1, 6):
 			return d.DenyAddress()
@@ -251,7 +254,7 @@ func (d Draw) AppliesTo(p *rules.Policy) {
 // Source draws the source of a call.
 func (d Draw) Source() string { return One(d, []string{"rul1", "rul1", "rul2", ""}) }
 
-// Policies draws up to 7 policies of different names.
+// Policies draws up to 7 policies with different names.
 func (d Draw) Policies() []rules.Policy {
 	var all []rules.Policy
 	taken := map[rules.PolicyName]bool{}
@@ -279,7 +282,7 @@ func (d Draw) Call() rules.Call {
 	return c
 }
 
-// Attribute draws an attribute of a call. A required one is present.
+// Attribute draws an attribute of a call. If required is set, the attribute is not left out.
 func (d Draw) Attribute(name string, required bool) rules.Attribute {
 	switch n := d.IntN(20); {
 	case n == 0:
@@ -297,7 +300,7 @@ func (d Draw) Attribute(name string, required bool) rules.Attribute {
 	}
 }
 
-// Each runs n random cases. What fails is named by its seed.
+// Each runs a test with the seeds 0 to n-1. It stops at the first seed that fails, and reports it.
 func Each(t *testing.T, n int, run func(t *testing.T, d Draw)) {
 	t.Helper()
 	for seed := range uint64(n) {
@@ -312,7 +315,8 @@ func text(name, value string) rules.Attribute {
 	return rules.Attribute{Name: name, Kind: rules.Text, Text: value}
 }
 
-// LargePolicies returns policies with so many entries in every field, about as long as people's are.
+// LargePolicies returns policies with the given number of entries in each field. The entries are about as long as real
+// ones.
 func LargePolicies(policies, entries int) []rules.Policy {
 	var all []rules.Policy
 	for i := range policies {

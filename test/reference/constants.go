@@ -11,15 +11,15 @@ import (
 
 // Constant is a constant of a Go file whose value is a literal.
 type Constant struct {
-	// Name is its name in the code.
+	// Name is the name of the constant.
 	Name string
 	// Value is a text without its quotes, or a number as it is written.
 	Value string
-	// Doc is its comment, in one line.
+	// Doc is the comment of the constant, in one line.
 	Doc string
 }
 
-// Constants returns the constants of a Go file whose values are literals, in order. None at all is an error.
+// Constants returns the constants of a Go file whose values are literals, in order. It fails if there is none.
 func Constants(path string) ([]Constant, error) {
 	file, err := parsed(path)
 	if err != nil {
@@ -49,7 +49,7 @@ func Constants(path string) ([]Constant, error) {
 	return all, nil
 }
 
-// Texts returns the values of those constants of a Go file whose names begin with a prefix.
+// Texts returns the values of the constants of a Go file whose names begin with a prefix.
 func Texts(path, prefix string) ([]string, error) {
 	all, err := Constants(path)
 	var texts []string

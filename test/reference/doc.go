@@ -1,4 +1,3 @@
-// Package reference holds the reference pages in docs/reference to the code: what they list is what there is, no more
-// and no less. Pages about what only a program can see of itself, its flags and its metrics, are held beside that
-// program.
+// Package reference compares tables of the pages in docs/reference with the code. Tests in cmd/operator and cmd/regpol
+// use it for flags and metrics, which only the program itself can list.
 package reference

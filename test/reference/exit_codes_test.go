@@ -21,7 +21,7 @@ func TestTheExitCodesPageListsEveryCodeOfRegpol(t *testing.T) {
 }
 
 func TestTheExitCodesPageListsEveryCodeOfTheOperator(t *testing.T) {
-	want := []string{"0"} // a main that returns
+	want := []string{"0"} // the exit code if main returns
 	for path := range sourcesOf(t, "../../cmd/operator") {
 		ast.Inspect(parse(t, path), func(node ast.Node) bool {
 			call, ok := node.(*ast.CallExpr)

@@ -84,7 +84,7 @@ var (
 	codeSpan   = regexp.MustCompile("`[^`\n]*`")
 )
 
-// links returns the targets of all links, but for what looks like one in code.
+// links returns the targets of all links. It ignores code, in which other text may look like a link.
 func links(text string) []string {
 	var targets []string
 	for line := range lines(text) {
@@ -95,7 +95,7 @@ func links(text string) []string {
 	return targets
 }
 
-// anchors returns the anchors that the usual renderers make of headings.
+// anchors returns the anchors of a page's headings, as GitHub and other renderers form them.
 func anchors(text string) []string {
 	var all []string
 	for line := range lines(text) {

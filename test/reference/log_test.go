@@ -9,7 +9,7 @@ import (
 
 const logPage = "../../docs/reference/log-fields.md"
 
-// message is one place that logs.
+// message is a log message in the code, with its level and its keys.
 type message struct{ text, level, keys string }
 
 func TestTheLogPageListsEveryMessageWithItsLevelAndKeys(t *testing.T) {
@@ -17,7 +17,7 @@ func TestTheLogPageListsEveryMessageWithItsLevelAndKeys(t *testing.T) {
 	for _, folder := range []string{
 		"../../cmd/operator", "../../controllers", "../../hookserver", "../../hookserver/oauth", "../../internal/dirwatch", "../../internal/fleet",
 		"../../internal/election", "../../internal/freshness", "../../internal/informers", "../../internal/policyfile", "../../internal/policyobject",
-		"../../internal/publish", "../../internal/storedsnapshot",
+		"../../internal/publish", "../../internal/replica", "../../internal/storedsnapshot",
 	} {
 		for path := range sourcesOf(t, folder) {
 			for _, found := range messagesOf(t, path) {
@@ -31,8 +31,8 @@ func TestTheLogPageListsEveryMessageWithItsLevelAndKeys(t *testing.T) {
 	holds(t, logPage, "Messages", want, 3)
 }
 
-// messagesOf returns what a file logs. A message that is not a literal fails the test: it could not be searched for.
-// The only one is in limitedLog, whose method line takes the literal and adds a key.
+// messagesOf returns the log messages of a file. It fails the test at a message that is not a string literal, because
+// that could not be found in the code. The only exception is limitedLog: its method line gets a literal.
 func messagesOf(t *testing.T, path string) []message {
 	t.Helper()
 	var all []message
@@ -59,7 +59,7 @@ func messagesOf(t *testing.T, path string) []message {
 			}
 			return true
 		}
-		if unquoted(text) == "Decided" { // it has a table of its own, held beside the operator
+		if unquoted(text) == "Decided" { // it has its own table, which a test of cmd/operator checks
 			return true
 		}
 		keys := keysOf(arguments[1:])
@@ -72,7 +72,7 @@ func messagesOf(t *testing.T, path string) []message {
 	return all
 }
 
-// isLogger says whether a method is called of something that logs.
+// isLogger reports whether a method is called on a logger.
 func isLogger(function *ast.SelectorExpr) bool {
 	if receiver, ok := function.X.(*ast.Ident); ok && receiver.Name == "loglevel" {
 		return true
@@ -90,8 +90,8 @@ func isLogger(function *ast.SelectorExpr) bool {
 	return slices.Contains([]string{"logger", "Logger", "authenticationLog", "refusalLog", "log", "l"}, name)
 }
 
-// keysOf returns the keys among keys and values, those of an append too. A variable of them has its own keys where it
-// is made: of Starting, they are policyDir or namespaces.
+// keysOf returns the keys in a list of keys and values, also in an append. It does not follow variables: the message
+// Starting has one, which adds policyDir or namespaces.
 func keysOf(keysAndValues []ast.Expr) []string {
 	if len(keysAndValues) == 1 {
 		if call, ok := keysAndValues[0].(*ast.CallExpr); ok {

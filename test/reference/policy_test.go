@@ -15,7 +15,7 @@ import (
 
 const policyPage = "../../docs/reference/policy.md"
 
-// policySchema returns the root of the schema, without what every object has.
+// policySchema returns the schema of a policy, without the fields that all Kubernetes objects have.
 func policySchema(t *testing.T) *apiextensionsv1.JSONSchemaProps {
 	t.Helper()
 	definition := &apiextensionsv1.CustomResourceDefinition{}
@@ -49,7 +49,7 @@ func TestThePolicyPageListsEveryMessageOfARefusal(t *testing.T) {
 	holds(t, policyPage, "What is refused, and what to write instead", want, 2)
 }
 
-// holds compares the first n columns of a page's table with what they should be.
+// holds compares the first n columns of a page's table with the wanted rows, see [Differences].
 func holds(t *testing.T, page, heading string, want []string, n int) {
 	t.Helper()
 	for _, difference := range Differences(page, heading, want, n) {
@@ -57,7 +57,7 @@ func holds(t *testing.T, page, heading string, want []string, n int) {
 	}
 }
 
-// fields returns "`path` | type | default | limits" for a field and all below it, parents first.
+// fields returns "`path` | type | default | limits" for a field and all fields below it, parents first.
 func fields(path string, field *apiextensionsv1.JSONSchemaProps, required bool) []string {
 	preset := "–"
 	if required {
@@ -91,7 +91,7 @@ func typeOf(field *apiextensionsv1.JSONSchemaProps) string {
 	}
 }
 
-// limits says what the schema bounds, but for its CEL rules.
+// limits returns the limits of a field in the schema, except CEL rules, in words.
 func limits(field *apiextensionsv1.JSONSchemaProps) string {
 	var parts []string
 	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
@@ -148,7 +148,8 @@ func limits(field *apiextensionsv1.JSONSchemaProps) string {
 	return strings.Join(parts, "; ")
 }
 
-// messages adds the paths at which each message of a CEL rule may come, for a field and all below it.
+// messages adds to where, for each message of a CEL rule, the paths of the fields with that rule: of a field and all
+// fields below it.
 func messages(where map[string][]string, path string, field *apiextensionsv1.JSONSchemaProps) {
 	for _, rule := range field.XValidations {
 		where[rule.Message] = append(where[rule.Message], path)

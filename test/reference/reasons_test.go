@@ -80,13 +80,13 @@ func TestTheReasonsPageListsEveryCauseOfARefusedCall(t *testing.T) {
 		}
 		want = append(want, status+" | `"+malformed.Value+"`")
 	}
-	// Those of refusal.go that are not a Malformed.
+	// The refusals in refusal.go that are not Malformed.
 	want = append(want, "404 | –", "405 | –", "415 | `ContentType`", "400 | `Unreadable`", "503 | `TooManyCalls`", "503 | `NotLoaded`",
 		"503 | `Fenced`", "500 | `Encoding`", "500 | –")
 	holds(t, reasonsPage, "Calls that are refused", want, 2)
 
 	for _, cause := range literalsOf(t, "../../hookserver/refusal.go", "cause") {
-		found := cause == "Malformed" // of an error that no decoder returns
+		found := cause == "Malformed" // its error does not come from the decoder
 		for _, row := range want {
 			found = found || strings.HasSuffix(row, "`"+cause+"`")
 		}
@@ -96,7 +96,7 @@ func TestTheReasonsPageListsEveryCauseOfARefusedCall(t *testing.T) {
 	}
 }
 
-// literalsOf returns the texts that a file gives to the field of a composite literal.
+// literalsOf returns the string literals that a file assigns to a field in composite literals.
 func literalsOf(t *testing.T, path, field string) []string {
 	t.Helper()
 	var all []string

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Table returns the rows of the first table below a heading of a Markdown page, without the row of its titles. A cell
-// has no blanks around it, and `\|` in it is a bar.
+// Table returns the rows of the first table below a heading of a Markdown page, without the header row. It trims blanks
+// around cells, and returns `\|` in a cell as a bar.
 func Table(file, heading string) ([][]string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -36,11 +36,11 @@ func Table(file, heading string) ([][]string, error) {
 	return body(rows), nil
 }
 
-// body leaves out the titles and the line below them.
+// body returns rows without the header row and the row of dashes below it.
 func body(rows [][]string) [][]string { return rows[min(2, len(rows)):] }
 
 func cells(line string) []string {
-	const bar = "\x00" // no page holds one
+	const bar = "\x00" // a character that no page contains
 	line = strings.ReplaceAll(line, `\|`, bar)
 	split := strings.Split(strings.Trim(line, "|"), "|")
 	for i, cell := range split {
@@ -49,8 +49,9 @@ func cells(line string) []string {
 	return split
 }
 
-// Differences compares the first n columns of the first table below a heading, joined by " | ", with what they should
-// be, in any order. The cells behind them are prose, and must not be empty. It returns one line for each difference.
+// Differences compares the first n cells of each row of a table, joined by " | ", with the wanted rows, in any order.
+// See [Table] for the table. Cell n+1 is an explanation, and must not be empty. Differences returns a line for each
+// difference.
 func Differences(page, heading string, want []string, n int) []string {
 	rows, err := Table(page, heading)
 	if err != nil {
@@ -61,7 +62,7 @@ func Differences(page, heading string, want []string, n int) []string {
 	seen := map[string]bool{}
 	for _, row := range rows {
 		if len(row) <= n || row[n] == "" {
-			differences = append(differences, fmt.Sprintf("%sno meaning beside %q", at, row))
+			differences = append(differences, fmt.Sprintf("%sno explanation beside %q", at, row))
 			continue
 		}
 		known := strings.Join(row[:n], " | ")
@@ -69,13 +70,13 @@ func Differences(page, heading string, want []string, n int) []string {
 		case seen[known]:
 			differences = append(differences, fmt.Sprintf("%stwice: | %s |", at, known))
 		case !slices.Contains(want, known):
-			differences = append(differences, fmt.Sprintf("%snothing is so, or no longer: | %s |", at, known))
+			differences = append(differences, fmt.Sprintf("%snot in the code, or not like this: | %s |", at, known))
 		}
 		seen[known] = true
 	}
 	for _, row := range want {
 		if !seen[row] {
-			differences = append(differences, fmt.Sprintf("%smissing, or not so: | %s |", at, row))
+			differences = append(differences, fmt.Sprintf("%smissing, or not like this: | %s |", at, row))
 		}
 	}
 	return differences

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The threat model is evidence only as long as what it names is there: every file in its tables, every test.
+// Every file and every test that the threat model names must exist.
 func TestTheThreatModelNamesFilesAndTestsThatAreThere(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "threat-model.md"))
 	if err != nil {

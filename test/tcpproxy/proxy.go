@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// chunkBytes is the maximum size of a chunk, and maxQueued the maximum number of chunks in transit per direction.
+	// chunkBytes is the maximum size of a chunk. maxQueued is the maximum number of chunks in transit per connection
+	// and direction.
 	chunkBytes = 32 << 10
 	maxQueued  = 1024
 )
@@ -18,7 +19,7 @@ const (
 // Proxy forwards connections to a target. Cut closes all connections and rejects new ones. Silence keeps connections
 // and accepts new ones, but forwards nothing. Slow delays everything.
 type Proxy struct {
-	ctx      context.Context // of the test
+	ctx      context.Context // for connections to the target
 	target   string
 	listener net.Listener
 
@@ -100,7 +101,7 @@ type chunk struct {
 	due  time.Time
 }
 
-// copy copies data from one connection to another until either ends.
+// copy copies data from one connection to another, with the latency and the silences of the proxy, until either ends.
 func (p *Proxy) copy(to, from net.Conn) {
 	inTransit := make(chan chunk, maxQueued)
 	go func() {
@@ -123,7 +124,7 @@ func (p *Proxy) copy(to, from net.Conn) {
 			break
 		}
 	}
-	_ = from.Close() // ends the reader
+	_ = from.Close() // ends the goroutine that reads from it
 	for range inTransit {
 	}
 }
@@ -161,7 +162,7 @@ func (p *Proxy) remove(conns ...net.Conn) {
 	}
 }
 
-// Cut closes all connections, and new ones at once. It ends a silence.
+// Cut closes all connections. Until [Proxy.Restore], it closes new ones at once. It also ends a silence.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,8 +174,8 @@ func (p *Proxy) Cut() {
 	p.endSilence()
 }
 
-// Silence holds back all data of existing and new connections, so that neither end notices that the other is
-// unreachable.
+// Silence holds back all data of existing and new connections until [Proxy.Restore]. The connections stay open, so that
+// neither end notices that it cannot reach the other.
 func (p *Proxy) Silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -197,7 +198,7 @@ func (p *Proxy) Restore() {
 	p.endSilence()
 }
 
-// endSilence must be called with mu locked.
+// endSilence lets data flow again. It must be called with mu locked.
 func (p *Proxy) endSilence() {
 	select {
 	case <-p.unsilence:

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// patience is how long anything may take that is expected, and quiet how long nothing has to come to be taken for
-// silence.
+// patience is how long the tests wait for data. quiet is how long they wait to see that no data comes.
 const (
 	patience = 20 * time.Second
 	quiet    = 100 * time.Millisecond
@@ -47,7 +46,7 @@ func dial(t *testing.T, p *Proxy) net.Conn {
 	return conn
 }
 
-// say sends a line, and hears what comes back until a deadline.
+// say sends a line, and returns the line that comes back within a time.
 func say(t *testing.T, conn net.Conn, line string, within time.Duration) (string, error) {
 	t.Helper()
 	if _, err := io.WriteString(conn, line); err != nil {
@@ -122,7 +121,7 @@ func TestASlowLinePassesEverythingOnInOrderAndLater(t *testing.T) {
 	if _, err := io.WriteString(conn, "two\n"); err != nil {
 		t.Fatal(err)
 	}
-	p.Slow(0) // what is on its way stays so, and stays in order
+	p.Slow(0) // data in transit stays delayed, and keeps its order
 	if _, err := io.WriteString(conn, "three\n"); err != nil {
 		t.Fatal(err)
 	}

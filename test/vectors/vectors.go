@@ -1,5 +1,5 @@
-// Package vectors holds the rows that the parsers, the rules, the server and the whole program are all tested with.
-// README.md says what the rows mean. Every function panics if the embedded data are malformed.
+// Package vectors has test cases in JSON files, with which the parsers, the rules, the server and the whole program are
+// tested. README.md explains their members. Every function panics if the embedded files are malformed.
 package vectors
 
 import (
@@ -17,15 +17,15 @@ var files embed.FS
 const (
 	// Allow: the call is allowed.
 	Allow = "allow"
-	// Deny: the address is valid, and the policy does not allow it, or denies it.
+	// Deny: the address is valid, and the policy denies it or does not allow it.
 	Deny = "deny"
-	// Invalid: an address does not parse, or the body is refused or makes no sense. Never an allow.
+	// Invalid: the address or the body is invalid. The call must not be allowed, and the request may be refused.
 	Invalid = "invalid"
 )
 
 // Address is one row of addresses.json or deny-rules.json.
 type Address struct {
-	// ID, Email, PolicyAllow, PolicyDeny, Expect, Why and Source are the row's members.
+	// ID, Email, PolicyAllow, PolicyDeny, Expect, Why and Source are the members of the row, see README.md.
 	ID          string   `json:"id"`
 	Email       string   `json:"email"`
 	PolicyAllow []string `json:"policyAllow"`
@@ -43,7 +43,8 @@ func DenyRules() []Address { return rows[Address]("deny-rules.json") }
 
 // Body is one row of bodies.json.
 type Body struct {
-	// Body is the whole request body, expanded; ID, PolicyAllow, Expect, Why and Source are the row's members.
+	// Body is the complete request body, as given in the row or generated. ID, PolicyAllow, Expect, Why and Source are
+	// the members of the row, see README.md.
 	ID          string
 	Body        []byte
 	PolicyAllow []string
@@ -62,7 +63,7 @@ func Bodies() []Body {
 	return bodies
 }
 
-// storedBody has exactly one of Body, BodyBase64 and BodyGenerator.
+// storedBody is a row of bodies.json. It has exactly one of Body, BodyBase64 and BodyGenerator.
 type storedBody struct {
 	ID            string         `json:"id"`
 	Body          string         `json:"body"`
@@ -115,7 +116,7 @@ func (g bodyGenerator) expand() string {
 	}
 }
 
-// File is one payload of Okta's.
+// File is a request or response from Okta's documentation or from a recording.
 type File struct {
 	// Name is the file's name, for example oie-ssr.json, and Body its content.
 	Name string

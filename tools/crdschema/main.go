@@ -1,8 +1,10 @@
-// Command crdschema finishes a generated CustomResourceDefinition in place, where no marker of controller-gen helps:
+// Command crdschema changes a generated CustomResourceDefinition in place, where controller-gen has no marker:
 //
-//   - A value of spec.profile is a string, number, boolean or list of strings. Markers want one type.
-//   - Descriptions are paragraphs of one line, which kubectl explain wraps to the width of the terminal.
-//   - Items have no description: kubectl explain would add the Go comment of their type to that of the field.
+//   - A value of spec.profile may be a string, number, boolean or list of strings. A marker can only set one type.
+//   - It joins the lines of each paragraph of a description, so that kubectl explain wraps them to the width of the
+//     terminal.
+//   - It removes the descriptions of list items. Otherwise kubectl explain would show the Go comment of their type
+//     after that of the field.
 package main
 
 import (
@@ -15,7 +17,7 @@ import (
 )
 
 const (
-	maxText  = 1000 // characters of a string: far above what Okta's profile attributes hold
+	maxText  = 1000 // characters in a string: far more than in any attribute of an Okta profile
 	maxTexts = 100  // strings in a list
 )
 
@@ -35,7 +37,7 @@ func rewrite(file string) error {
 	if err != nil {
 		return err
 	}
-	var crd map[string]any // not the Go type: it would add an empty status
+	var crd map[string]any // not CustomResourceDefinition, which would add an empty status when it is written
 	if err := yaml.Unmarshal(text, &crd); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
@@ -53,12 +55,13 @@ func rewrite(file string) error {
 		description := value["description"]
 		clear(value)
 		value["description"] = description
-		value["x-kubernetes-preserve-unknown-fields"] = true // what allows no type; each of the following binds one type only
+		value["x-kubernetes-preserve-unknown-fields"] = true // a schema without type is only valid with this
+		// Each of the following limits only applies to values of one type.
 		value["maxLength"] = maxText
 		value["maxItems"] = maxTexts
 		value["items"] = apiextensionsv1.JSONSchemaProps{Type: "string", MaxLength: new(int64(maxText))}
-		value["minProperties"] = 1 // more than ...
-		value["maxProperties"] = 0 // ... an object can have: no object is one
+		value["minProperties"] = 1 // an object cannot have at least 1 and ...
+		value["maxProperties"] = 0 // ... at most 0 properties, so that no object is valid
 		describe(at(version, "schema", "openAPIV3Schema"))
 	}
 	out, err := yaml.Marshal(crd)
@@ -68,7 +71,8 @@ func rewrite(file string) error {
 	return os.WriteFile(file, append([]byte("---\n"), out...), 0o644)
 }
 
-// describe joins the lines of each paragraph of the descriptions in a schema, and drops those of items.
+// describe joins the lines of each paragraph of the descriptions in a schema, and removes the descriptions of list
+// items.
 func describe(schema map[string]any) {
 	if text, ok := schema["description"].(string); ok {
 		paragraphs := strings.Split(text, "\n\n")
@@ -88,7 +92,7 @@ func describe(schema map[string]any) {
 	}
 }
 
-// at follows keys through nested objects; a missing one yields nil.
+// at returns the object at a path of keys in nested objects, or nil if there is none.
 func at(object map[string]any, keys ...string) map[string]any {
 	for _, key := range keys {
 		object, _ = object[key].(map[string]any)

@@ -1,5 +1,5 @@
-// Command lint is golangci-lint with kube-api-linter inside: what `golangci-lint custom` would generate, written down, so
-// that both versions are pinned in one go.mod and building it needs nothing but Go.
+// Command lint is golangci-lint with kube-api-linter as a built-in plugin. It is a copy of what `golangci-lint custom`
+// would generate. As a copy, it needs only Go to build, and both versions are pinned in one go.mod.
 package main
 
 import (
@@ -15,12 +15,13 @@ import (
 const golangciModule = "github.com/golangci/golangci-lint/v2"
 
 func main() {
-	if err := commands.Execute(build()); err != nil { // it has said so itself
+	if err := commands.Execute(build()); err != nil { // Execute has printed the error
 		os.Exit(exitcodes.Failure)
 	}
 }
 
-// build tells golangci-lint which version it is: it compares that with what the configuration asks for.
+// build returns the version of golangci-lint in this program, which golangci-lint prints and compares with the version
+// of its configuration.
 func build() commands.BuildInfo {
 	info := commands.BuildInfo{Version: "unknown", GoVersion: "unknown", Commit: "unknown", Date: "unknown"}
 	built, ok := debug.ReadBuildInfo()

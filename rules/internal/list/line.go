@@ -58,19 +58,7 @@ func lines(text []byte) iter.Seq[string] {
 
 // readLine parses one line. empty means that it holds at most a comment.
 func readLine(text string) (_ line, empty bool) {
-	const blanks = " \t\r"
-	text = strings.Trim(strings.TrimPrefix(text, byteOrderMark), blanks)
-	for from := 0; ; {
-		at := strings.IndexByte(text[from:], '#')
-		if at < 0 {
-			break
-		}
-		if at += from; at == 0 || strings.IndexByte(blanks, text[at-1]) >= 0 {
-			text = strings.TrimRight(text[:at], blanks)
-			break
-		}
-		from = at + 1 // a local part may contain a #
-	}
+	text = trimLine(text)
 	switch {
 	case text == "":
 		return line{}, true

@@ -34,7 +34,7 @@ type Endpoints struct {
 
 	mu      sync.Mutex
 	periods []history.ServingPeriod
-	latest  map[string]int // the last of the periods of each pod that may be serving
+	latest  map[string]int // of each pod that may be serving, the index of its last period in periods
 }
 
 // Run keeps the EndpointSlice up to date until ctx ends.
@@ -47,8 +47,8 @@ func (e *Endpoints) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 			once, cancel := context.WithTimeout(ctx, apiTimeout)
-			if err := e.reconcile(once); apierrors.IsInvalid(err) { // with the API server away, it is tried again
-				e.Timeline.Note("the EndpointSlice is not taken: %v", err)
+			if err := e.reconcile(once); apierrors.IsInvalid(err) { // after any other error, the next tick tries again
+				e.Timeline.Note("the EndpointSlice is rejected: %v", err)
 			}
 			cancel()
 		}
@@ -135,7 +135,7 @@ func (e *Endpoints) write(slice *discoveryv1.EndpointSlice, write func() error) 
 	return nil
 }
 
-// ServingPeriods returns the times in which pods may have been serving.
+// ServingPeriods returns the periods in which pods may have been serving.
 func (e *Endpoints) ServingPeriods() []history.ServingPeriod {
 	e.mu.Lock()
 	defer e.mu.Unlock()

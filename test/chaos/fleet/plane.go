@@ -82,8 +82,8 @@ func StartPlane(ctx context.Context, assets, dir string) (*Plane, error) {
 				"--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
 			},
 		},
-		// Without verification, because the API server creates its certificate at the start. All other clients verify
-		// it.
+		// This client does not verify the API server's certificate, which does not exist before the start. All other
+		// clients verify it.
 		probe: http.Client{Timeout: time.Second, Transport: &http.Transport{
 			DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 		}},

@@ -31,7 +31,7 @@ const (
 	firstProbe = time.Second
 	// restartDelay is the time from the end of a container to its next start.
 	restartDelay = time.Second
-	// inPlaceDelay is the same for RestartInPlace: shorter than the endpoints take to change.
+	// inPlaceDelay is the same after RestartInPlace. It is so short that the endpoints do not change in that time.
 	inPlaceDelay = 500 * time.Millisecond
 	// statusRetry is the time between two attempts of a request to the API server.
 	statusRetry = 500 * time.Millisecond
@@ -77,16 +77,16 @@ type Pod struct {
 	container *Program
 	probe     http.Client
 	deleted   chan struct{} // closed when the pod is deleted
-	gone      chan struct{} // closed when its container has ended after that
+	gone      chan struct{} // closed when the container of the deleted pod has ended
 
-	suspended atomic.Bool // the kubelet does nothing
-	inPlace   atomic.Bool // the next restart does not change readiness
+	suspended atomic.Bool // the kubelet does not run: probes have no effect
+	inPlace   atomic.Bool // the next restart comes so soon that readiness does not change
 
 	mu     sync.Mutex
 	ready  bool
 	starts []history.Moment
 	dirty  chan struct{} // has an element if the status must be written
-	// held, if not nil, delays the restart of an ended container until it is closed.
+	// If held is not nil, an ended container is not started again until held is closed.
 	held chan struct{}
 }
 
@@ -103,7 +103,7 @@ func CreatePod(ctx context.Context, s *Settings, name, address, binary string, f
 			Containers: []corev1.Container{{Name: "operator", Image: filepath.Base(binary)}},
 		},
 	}
-	if err := retry(ctx, func(ctx context.Context) error {
+	if err := Retry(ctx, func(ctx context.Context) error {
 		err := s.Client.Create(ctx, object)
 		if apierrors.IsAlreadyExists(err) { // an earlier attempt succeeded and its response was lost
 			return s.Client.Get(ctx, client.ObjectKeyFromObject(object), object)
@@ -353,7 +353,7 @@ func (p *Pod) status() corev1.PodStatus {
 // Delete deletes the pod. It returns when the container has drained and ended, and the object is gone.
 func (p *Pod) Delete(ctx context.Context) error {
 	object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: p.settings.Namespace, Name: p.Name}}
-	if err := retry(ctx, func(ctx context.Context) error {
+	if err := Retry(ctx, func(ctx context.Context) error {
 		return client.IgnoreNotFound(p.settings.Client.Delete(ctx, object))
 	}); err != nil {
 		return err
@@ -364,7 +364,7 @@ func (p *Pod) Delete(ctx context.Context) error {
 func (p *Pod) end(ctx context.Context, object *corev1.Pod) error {
 	close(p.deleted)
 	<-p.gone
-	err := retry(ctx, func(ctx context.Context) error {
+	err := Retry(ctx, func(ctx context.Context) error {
 		return client.IgnoreNotFound(p.settings.Client.Delete(ctx, object, client.GracePeriodSeconds(0)))
 	})
 	p.Close()
@@ -404,8 +404,8 @@ func (p *Pod) Freeze() { _ = p.container.Signal(syscall.SIGSTOP) }
 // Thaw continues a frozen container.
 func (p *Pod) Thaw() { _ = p.container.Signal(syscall.SIGCONT) }
 
-// retry repeats a request until it succeeds, ctx ends, or the API server rejects it for good.
-func retry(ctx context.Context, call func(ctx context.Context) error) error {
+// Retry repeats a request until it succeeds, ctx ends, or the API server rejects it for good.
+func Retry(ctx context.Context, call func(ctx context.Context) error) error {
 	for {
 		once, cancel := context.WithTimeout(ctx, apiTimeout)
 		err := call(once)
@@ -413,14 +413,18 @@ func retry(ctx context.Context, call func(ctx context.Context) error) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsConflict(err) {
+		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(statusRetry):
-		}
+		Sleep(ctx, statusRetry)
+	}
+}
+
+// Sleep waits for a time, or until ctx ends.
+func Sleep(ctx context.Context, wait time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(wait):
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// niceValue gives a run priority over other programs of a shared machine.
+// niceValue is the priority of a run: above that of other programs on a shared machine, which would stall it.
 const niceValue = -10
 
 // RaisePriority raises the priority of this process and of the programs that it starts later. It does nothing without

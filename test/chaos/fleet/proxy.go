@@ -28,7 +28,7 @@ const commandTimeout = 10 * time.Second
 // acceptTimeout is the timeout for a replica to accept a connection.
 const acceptTimeout = time.Second
 
-// Proxy is an haproxy before the replicas.
+// Proxy is a running haproxy that passes calls to the replicas.
 type Proxy struct {
 	program *Program
 	address string
@@ -37,12 +37,13 @@ type Proxy struct {
 	checks  bool
 
 	mu     sync.Mutex
-	slots  map[string]string // the address of the pod in a slot
-	states map[string]string // of the slots
+	slots  map[string]string // by slot, the address of its pod; "" if it is free
+	states map[string]string // by slot, "ready" or "drain"
 }
 
 // StartProxy starts the haproxy in the directory programs, with its files in dir, and returns when it serves. With
-// checks, haproxy itself checks which replicas are ready. Without, it relies on Set, and repeats refused connections.
+// checks, haproxy itself checks which replicas are ready. Without, it relies on [Proxy.Set], and repeats refused
+// connections.
 func StartProxy(programs, dir string, ports Ports, checks bool) (*Proxy, error) {
 	p := &Proxy{
 		address: FreeAddress(), socket: filepath.Join(dir, "admin"), ports: ports, checks: checks,

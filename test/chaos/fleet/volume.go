@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Volume is the volume of a replica's stored snapshot: a small tmpfs if the process may mount one, else a directory.
+// Volume is the volume of a replica's stored snapshot: a small tmpfs if this process may mount one, else a directory.
 type Volume struct {
 	// Dir is the directory.
 	Dir string

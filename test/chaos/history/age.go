@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// begin returns when the newest part of a version began. No replica can have had the version earlier.
+// begin returns when the write of the newest state in a version was sent. No replica can have had the version earlier.
 func (c *checker) begin(v *Version) Moment {
 	var begin Moment
 	for name, part := range v.Parts {
@@ -17,7 +17,8 @@ func (c *checker) begin(v *Version) Moment {
 	return begin
 }
 
-// span returns when the newest state of a part began, and when the first of its states to be superseded was.
+// span returns when the write of the newest state in a part was sent, and when the first of its states was superseded
+// by a later one.
 func (n *Namespace) span(part Part) (begin, superseded Moment) {
 	begin, superseded = n.Policies[part.Policies].Begin, n.Policies[part.Policies].End
 	for i, state := range part.Lists {
@@ -29,7 +30,8 @@ func (n *Namespace) span(part Part) (begin, superseded Moment) {
 	return begin, superseded
 }
 
-// age returns how long the oldest part of a version had been superseded when the call was sent.
+// age returns for how long replicas could already have had a later state than a version when a call was sent: the time
+// since the first of its states was superseded, as long as its namespace was readable.
 func (c *checker) age(v *Version, call *Call) time.Duration {
 	var age time.Duration
 	for name, part := range v.Parts {
@@ -44,8 +46,9 @@ func (c *checker) age(v *Version, call *Call) time.Duration {
 	return age
 }
 
-// ageOfDenial returns how long the last reason to deny all calls in a namespace's scope had been over when a call was
-// sent. It returns Never if there was no reason.
+// ageOfDenial returns for how long there had been no more reason to deny all calls in a namespace's scope when a call
+// was sent. A reason is that its policies were beyond its budget, or that it was unreadable. ageOfDenial returns Never
+// if there was no reason before the call.
 func (c *checker) ageOfDenial(n *Namespace, call *Call) time.Duration {
 	age := Never
 	for _, refused := range n.Refused {
@@ -62,7 +65,7 @@ func (c *checker) ageOfDenial(n *Namespace, call *Call) time.Duration {
 }
 
 // readable returns the longest uninterrupted period between two moments in which a replica could read a namespace.
-// After an unreadable period, the time to find out that it is readable again does not count.
+// After an unreadable period, the time that a replica may take to find out (Limits.Again) does not count.
 func (c *checker) readable(n *Namespace, from, until Moment) time.Duration {
 	var longest time.Duration
 	for _, unreadable := range n.Unreadable {
@@ -78,9 +81,9 @@ func (c *checker) readable(n *Namespace, from, until Moment) time.Duration {
 	return max(longest, until-from)
 }
 
-// checkDenied checks that only a replica that never read a namespace, or one that refuses it for its budget, denies all
-// calls in its scope. A fenced replica does not answer from its stored snapshot, so it has read the namespaces by which
-// it answers.
+// checkDenied checks answers by which all calls in a namespace's scope are denied. Only a replica that has never read
+// the namespace, or that refuses it for its budget, may give them. A replica with --fence-after does not answer from
+// its stored snapshot, so that it has read every namespace that it decides by policies.
 func (c *checker) checkDenied() {
 	type process struct {
 		pod       string
@@ -124,14 +127,14 @@ func (c *checker) checkDenied() {
 	}
 }
 
-// hasRead reports whether an answer shows that the process has read the namespace from the API server. A replica
-// without a fence may have the part from its stored snapshot.
+// hasRead reports whether an answer by the namespace's policies shows that the process has read them from the API
+// server. A replica without --fence-after may have policies that are older than its start from its stored snapshot.
 func (c *checker) hasRead(n *Namespace, part Part, call *Call) bool {
 	begin, _ := n.span(part)
 	return !c.h.Unfenced[call.Pod] || begin > call.Started
 }
 
-// wasRefused reports whether a replica may still refuse the namespace for its budget.
+// wasRefused reports whether a replica may still refuse the namespace for its budget when it answers a call.
 func (c *checker) wasRefused(n *Namespace, call *Call) bool {
 	return slices.ContainsFunc(n.Refused, func(refused Span) bool {
 		return refused.Begin <= call.End && c.readable(n, refused.End, call.LastBegin) <= c.staleness(call)

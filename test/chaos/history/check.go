@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Limits are the promised limits.
+// Limits are the limits that the product promises.
 type Limits struct {
 	// Answer is the time that Okta gives a registration, including its retry.
 	Answer time.Duration
-	// Staleness is the maximum age of the rules of an answer: the time from their replacement to the sending of the
-	// call.
+	// Staleness is the maximum age of the rules of an answer: the time from when newer ones were stored to the sending
+	// of the call.
 	Staleness time.Duration
 	// Unfenced is the same for replicas without --fence-after.
 	Unfenced time.Duration
@@ -43,16 +43,16 @@ const (
 	UnknownDigest Name = "UnknownDigest"
 	// OtherDigest: header and debugContext have different digests.
 	OtherDigest Name = "OtherDigest"
-	// Stale: an answer by rules that were superseded longer ago than the limit.
+	// Stale: an answer by rules that were superseded longer ago than Limits.Staleness, or Limits.Unfenced.
 	Stale Name = "Stale"
-	// WrongAllow: an allow that no version within the limit of staleness gives.
+	// WrongAllow: an allow that no version within the same limit gives.
 	WrongAllow Name = "WrongAllow"
 	// WrongAnswer: an answer that differs from the decision of its version.
 	WrongAnswer Name = "WrongAnswer"
 	// WentBack: an answer by older rules than an earlier answer of the same replica, before or after a restart.
 	WentBack Name = "WentBack"
 	// UnfoundedDenial: all calls in a namespace's scope are denied although it is within its budget and was read
-	// before. A replica that has read a namespace must keep deciding by that while the namespace is unreadable.
+	// before. A replica that has read a namespace must keep deciding by what it read while the namespace is unreadable.
 	UnfoundedDenial Name = "Unfounded"
 	// PrematureReady: an answer by an older generation than one observed as Ready=True.
 	PrematureReady Name = "PrematureReady"
@@ -80,14 +80,14 @@ type Report struct {
 	Checked map[Name]int
 	// Violations are sorted by the time of the call.
 	Violations []Violation
-	// Excused counts answers older than an observed Ready generation by replicas that were not serving by the
-	// EndpointSlices.
+	// Excused counts answers by an older generation than one observed as Ready that are no violations, because their
+	// replica was not serving according to the EndpointSlices.
 	Excused int
 	// Stalled counts registrations that were late or lost because the test process stalled.
 	Stalled int
-	// LastKnown, NeverRead and OverBudget count answers to calls in the scope of a namespace: LastKnown by the last
-	// read policies while it is unreadable, NeverRead by a replica that has never read it, OverBudget while its
-	// policies are refused.
+	// LastKnown, NeverRead and OverBudget count answers to calls in the scope of a namespace. LastKnown: it was
+	// unreadable, and the policies last read decided. NeverRead: it was unreadable, and the replica, which had never
+	// read it, denied. OverBudget: its policies were refused for its budget, and the replica denied.
 	LastKnown, NeverRead, OverBudget int
 	// Stalest is the greatest age of the rules of an answer. StalestUnfenced is the same for replicas without
 	// --fence-after.
@@ -120,7 +120,7 @@ type checker struct {
 	report  Report
 }
 
-// begun is a version with the moment at which its newest part began.
+// begun is a version with the moment that checker.begin returns for it.
 type begun struct {
 	at      Moment
 	version *Version
@@ -134,7 +134,7 @@ func (c *checker) record(name Name, call int, broken bool, format string, argume
 	}
 }
 
-// checkCall makes the checks that need no other call.
+// checkCall makes the checks of a call that do not depend on other calls.
 func (c *checker) checkCall(i int) {
 	call := &c.h.Calls[i]
 	took, stood := call.End-call.Begin, c.stalledFor(call)
@@ -170,7 +170,7 @@ func (c *checker) checkCall(i int) {
 	c.record(WrongAnswer, i, call.Answer != want, "answered %s, its version says %s", call.Answer, want)
 }
 
-// stalledFor returns how long the test process was stalled during a call.
+// stalledFor returns for how long of a call's time the test process was stalled.
 func (c *checker) stalledFor(call *Call) time.Duration {
 	var stood time.Duration
 	for _, still := range c.h.Stalls {
@@ -187,8 +187,8 @@ func (a Answer) String() string {
 	return "DENY " + a.Reason
 }
 
-// allowedBySome reports whether a version within the limit of staleness allows the call. It tries the likely version
-// first.
+// allowedBySome reports whether any version that the replica may have had, within its limit of staleness, allows the
+// call. If likely is not nil, it tries that version first.
 func (c *checker) allowedBySome(call *Call, likely *Version) bool {
 	allows := func(v *Version) bool {
 		return c.begin(v) <= call.End && c.age(v, call) <= c.staleness(call) && v.Decide(call.Kind).Allow
@@ -212,8 +212,8 @@ func (c *checker) sorted(by func(call *Call) Moment) []int {
 	return order
 }
 
-// checkOrder checks that a replica never answers by older rules than before, not even after a restart from the API
-// server or from its stored snapshot. It ignores namespaces whose scope is denied.
+// checkOrder checks that a replica never answers by older rules than before, also after a restart, from the API server
+// or from its stored snapshot. It ignores a namespace in answers that deny all calls in its scope.
 func (c *checker) checkOrder() {
 	type place struct{ pod, namespace string }
 	floor := map[place]Part{}
@@ -243,7 +243,7 @@ func (c *checker) checkOrder() {
 	}
 }
 
-// wentBack reports whether any state of a part is older than in an earlier part.
+// wentBack reports whether the policies or any list of a part are older than in the part of an earlier answer.
 func wentBack(earlier, part Part) bool {
 	older := part.Policies < earlier.Policies
 	for i, state := range part.Lists {
@@ -252,7 +252,7 @@ func wentBack(earlier, part Part) bool {
 	return older
 }
 
-// newest returns the newer state of each of policies and lists.
+// newest combines the newer of two states of the policies with the newer state of each list.
 func newest(a, b Part) Part {
 	of := Part{Policies: max(a.Policies, b.Policies)}
 	for i := range of.Lists {

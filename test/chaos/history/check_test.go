@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The calls of the tests: kind 0 is allowed by the odd versions, kind 1 by none, kind 2 by all; kind 3, which is in the
-// scope of a tenant, by none.
+// The kinds of the calls in the tests: byOdd is allowed by the versions with odd numbers, byNone by none, byAll by all,
+// and ofTenant, which is in the scope of a tenant, by none.
 const (
 	byOdd = iota
 	byNone
@@ -18,7 +18,7 @@ const (
 	kinds
 )
 
-// The namespaces of the tests: all versions are of own, and tenant does not change.
+// The namespaces of the tests: the versions differ in own. tenant does not change.
 const own, tenant = "own", "team"
 
 var (
@@ -29,8 +29,8 @@ var (
 	denied     = Answer{Reason: "PolicyNotEnforceable"}
 )
 
-// good returns a history in which every promise is kept, and held against something: three versions, a minute apart,
-// and in each a call of each kind, of the newest version, by a pod that serves.
+// good returns a history in which every promise is kept, and every check is made: three versions, a minute apart. In
+// each minute, a serving pod answers a call of each kind by the newest version.
 func good() *History {
 	always := []Span{{0, Never}}
 	lists := [ListCount][]Span{always, always}
@@ -40,7 +40,7 @@ func good() *History {
 	}}}
 	for i, digest := range []string{"v0", "v1", "v2"} {
 		begin := Moment(i) * time.Minute
-		superseded := begin + time.Minute + 10*time.Millisecond // what is known to be stored was stored before
+		superseded := begin + time.Minute + 10*time.Millisecond // when the next write was known to be stored
 		if i == 2 {
 			superseded = Never
 		}
@@ -79,7 +79,7 @@ func good() *History {
 	return h
 }
 
-// of returns the call of a kind in the time of a version.
+// of returns the call of a kind in the minute of a version.
 func (h *History) of(version, kind int) *Call { return &h.Calls[version*kinds+kind] }
 
 func TestAHistoryInWhichEveryPromiseIsKeptHasNoViolation(t *testing.T) {

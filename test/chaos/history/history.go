@@ -41,18 +41,18 @@ type Namespace struct {
 	Lists    [ListCount][]Span
 	// Stored maps each generation to the first state of the policies that contains it.
 	Stored map[Generation]int
-	// Refused are the periods in which its policies were beyond its budget.
+	// Refused are the periods in which its policies took more than its memory budget.
 	Refused []Span
-	// Unreadable are the periods in which the API server refused reads by replicas.
+	// Unreadable are the periods in which replicas had no rights to read it.
 	Unreadable []Span
-	// InScope reports whether its policies decide calls of a kind.
+	// InScope reports whether its policies decide a call. kind is Call.Kind.
 	InScope func(kind int) bool
 }
 
 // ListCount is the number of lists in a namespace.
 const ListCount = 2
 
-// Unused takes the place of the state of a list that no policy uses.
+// Unused is the index in Part.Lists of a list that no policy names.
 const Unused = -1
 
 // Span is the longest period in which a state may have been stored: from Begin, when the write of the state was sent,
@@ -63,14 +63,14 @@ type Span struct{ Begin, End Moment }
 type Version struct {
 	// Parts are the parts, by namespace.
 	Parts map[string]Part
-	// Decide returns the answer to a call of a kind.
+	// Decide returns the answer to a call. kind is Call.Kind.
 	Decide func(kind int) Answer
 }
 
-// Part is the part of a namespace in a version.
+// Part is the part of a version that was compiled from one namespace.
 type Part struct {
-	// Policies and Lists are the indexes of the states from which the part was compiled. A list that no policy names is
-	// Unused.
+	// Policies and Lists are the compiled states, as indexes in the fields of these names in Namespace. A list that no
+	// policy names has the index Unused.
 	Policies int
 	Lists    [ListCount]int
 	// Denied says that all calls in the namespace's scope are denied instead, because the replica has never read the
@@ -98,7 +98,7 @@ type Generation struct {
 type Call struct {
 	// ID is Okta's id of the call, which is in the replica's log.
 	ID string
-	// Kind is the index of the call in the run's list of kinds.
+	// Kind is the index of the call in the run's list of different registrations.
 	Kind int
 	// Begin and LastBegin are when the first and the last attempt were sent. End is when the last answer was complete.
 	Begin, LastBegin, End Moment
@@ -109,8 +109,8 @@ type Call struct {
 	// Answer is the answer. Digest is the digest in its debugContext, and HeaderDigest the one in its header.
 	Answer
 	Digest, HeaderDigest string
-	// Pod is the address of the pod that answered. Start counts the starts of its container, and Started is the last of
-	// them.
+	// Pod is the address of the pod that answered. Start counts the starts of its container until then, and Started is
+	// the time of the last one.
 	Pod     string
 	Start   int
 	Started Moment

@@ -4,9 +4,9 @@ import "sort"
 
 // checkReady checks that a call sent after an observed Ready=True is not answered by an older generation.
 //
-// Status lags behind, so an observation only counts if the next one, read after the answer, does not withdraw Ready for
-// the same generation. An answer by a replica that was not serving according to the EndpointSlices is excused: the
-// proxy had not yet seen the change.
+// The status is written with a delay. So an observation only counts if the next one, read after the answer, does not
+// withdraw Ready for the same generation. An answer by a replica that was not serving according to the EndpointSlices
+// is excused: the proxy had not yet seen the change.
 func (c *checker) checkReady() {
 	type name struct{ namespace, policy string }
 	byPolicy := map[name][]Observation{}
@@ -42,7 +42,8 @@ func (c *checker) checkReady() {
 	}
 }
 
-// claim returns the observation that says that a generation is in force when the call is sent.
+// claim returns the last observation of a policy before a call is sent, if it is Ready=True and the next one does not
+// withdraw that.
 func claim(observations []Observation, call *Call) (Observation, bool) {
 	later := sort.Search(len(observations), func(i int) bool { return observations[i].Seen > call.LastBegin })
 	if later == 0 || !observations[later-1].Ready {

@@ -2,6 +2,7 @@
 package script
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"maps"
@@ -20,7 +21,7 @@ const (
 	// RestartInPlace ends a container by SIGKILL and starts it again half a second later at the same address, before
 	// the endpoints change.
 	RestartInPlace Fault = "restart-in-place"
-	// KillLeader kills the replica that writes status.
+	// KillLeader ends the container of the leader, which writes status, by SIGKILL.
 	KillLeader Fault = "kill-leader"
 	// Freeze stops a container by SIGSTOP, and continues it later.
 	Freeze Fault = "freeze"
@@ -44,7 +45,7 @@ const (
 	RestartAlone Fault = "restart-alone"
 	// CorruptAlone combines Corrupt and RestartAlone.
 	CorruptAlone Fault = "corrupt-alone"
-	// FillDisk fills the volume of a replica's stored snapshot for a time, and kills its container meanwhile.
+	// FillDisk fills the volume of a replica's stored snapshot for a time, in which it kills the container.
 	FillDisk Fault = "fill-disk"
 )
 
@@ -64,24 +65,24 @@ const (
 
 // The faults of tenants.
 const (
-	// TakeRights removes the operator's rights in a tenant's namespace for a time, and restarts a replica meanwhile.
+	// TakeRights removes the operator's rights in a tenant's namespace for a time, in which it restarts a replica.
 	TakeRights Fault = "take-rights"
 	// DeleteNamespace deletes a tenant's namespace with its content, and creates it again later.
 	DeleteNamespace Fault = "delete-namespace"
-	// Flood stores a list, and then policies, beyond a tenant's budget for a time.
+	// Flood stores, for a time, a list and then policies that take more than a tenant's memory budget.
 	Flood Fault = "flood"
 )
 
 // Step is a fault to make.
 type Step struct {
 	Fault Fault
-	// Target selects a replica: its index, modulo the number of replicas, by name.
+	// Target selects a replica: its index, oldest first, is Target modulo the number of replicas.
 	Target int
 	// Duration is how long the fault lasts.
 	Duration time.Duration
 	// Delay is the delay before the fault.
 	Delay time.Duration
-	// Variant selects a variant of the fault.
+	// Variant is a random number that selects a variant of the fault, such as the kind of damage.
 	Variant int
 }
 
@@ -90,7 +91,6 @@ func (s Step) String() string {
 	return fmt.Sprintf("%s target %d, lasts %s, after %s", s.Fault, s.Target, s.Duration, s.Delay)
 }
 
-// durationRange is a range of durations.
 type durationRange struct{ shortest, longest time.Duration }
 
 // The faults with their durations. Each round makes every fault of a set once, in random order.
@@ -111,7 +111,7 @@ var (
 		StopEtcd: {2 * time.Second, 10 * time.Second}, KillEtcd: {0, 5 * time.Second},
 		Slow: {4 * time.Second, 8 * time.Second}, SlowAll: {4 * time.Second, 8 * time.Second},
 	}
-	// Longer than --fence-after: replicas must not fence themselves for one unreadable namespace.
+	// Longer than --fence-after: replicas must keep answering although one namespace is unreadable for that long.
 	rightsFaults = map[Fault]durationRange{TakeRights: {FenceAfter + 5*time.Second, FenceAfter + 8*time.Second}}
 	tenantFaults = map[Fault]durationRange{DeleteNamespace: {4 * time.Second, 8 * time.Second}, Flood: {4 * time.Second, 8 * time.Second}}
 	// longFaults are made from the second round on, because a short run has no time for them.
@@ -155,26 +155,27 @@ func Replicas(seed uint64, only ...Fault) iter.Seq[Step] {
 	return generate(seed, 1, replicaFaults, longFaults, replicaRest, only)
 }
 
-// Plane returns an endless sequence of faults of the control plane, see Replicas.
+// Plane returns an endless sequence of faults of the control plane, see [Replicas].
 func Plane(seed uint64, only ...Fault) iter.Seq[Step] {
 	return generate(seed, 2, planeFaults, nil, planeRest, only)
 }
 
-// Rights returns an endless sequence of faults of a tenant's rights, see Replicas.
+// Rights returns an endless sequence of faults of the operator's rights in a tenant's namespace, see [Replicas].
 func Rights(seed uint64, only ...Fault) iter.Seq[Step] {
 	return generate(seed, 4, rightsFaults, nil, tenantRest, only)
 }
 
-// Tenants returns an endless sequence of the other faults of a tenant, see Replicas.
+// Tenants returns an endless sequence of the other faults of a tenant, see [Replicas].
 func Tenants(seed uint64, only ...Fault) iter.Seq[Step] {
 	return generate(seed, 5, tenantFaults, nil, tenantRest, only)
 }
 
-// Required returns the faults that every run of two minutes must make.
+// Required returns the faults that a run of two minutes or longer must make.
 func Required() []Fault {
 	return slices.Concat(slices.Sorted(maps.Keys(rightsFaults)), slices.Sorted(maps.Keys(tenantFaults)), []Fault{Slow, SlowAll})
 }
 
+// generate returns an endless sequence of random steps: rounds of faults, and from the second round on also of later.
 func generate(seed, stream uint64, faults, later map[Fault]durationRange, rest durationRange, only []Fault) iter.Seq[Step] {
 	type entry struct {
 		fault     Fault
@@ -187,7 +188,7 @@ func generate(seed, stream uint64, faults, later map[Fault]durationRange, rest d
 				round = append(round, entry{fault, durations})
 			}
 		}
-		slices.SortFunc(round, func(a, b entry) int { return compare(a.fault, b.fault) })
+		slices.SortFunc(round, func(a, b entry) int { return cmp.Compare(a.fault, b.fault) })
 		return round
 	}
 	return func(yield func(Step) bool) {
@@ -207,17 +208,6 @@ func generate(seed, stream uint64, faults, later map[Fault]durationRange, rest d
 				}
 			}
 		}
-	}
-}
-
-func compare(a, b Fault) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	default:
-		return 0
 	}
 }
 

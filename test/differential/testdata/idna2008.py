@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Writes idna2008.txt: what the Python package idna, an implementation of RFC 5891 to 5893 that shares no code or tables
-with Go's, says of labels. Run it by hand when the package is newer: python3 idna2008.py > idna2008.txt
+"""Writes idna2008.txt: the results of the Python package idna for many labels. The package implements RFC 5891 to 5893, and
+shares no code or tables with Go's. Run it by hand after a new release of the package: python3 idna2008.py > idna2008.txt
 
-First the code points from U+0080 that it takes for PVALID (RFC 5892), as ranges; then labels made of several, each with its
-A-label, or - for refused. Its Bidi rule goes by Python's own tables of Unicode, which may be older than the package's.
+The file has first the code points from U+0080 that are PVALID (RFC 5892), as ranges, and then random labels, each with its
+A-label, or - if the package rejects it. The Bidi rule uses Python's own Unicode tables, which may be older than the package's.
 """
 import random
 import unicodedata
 
 import idna
 
-LAST = 0x323AF  # the last assigned ideograph; what lies beyond is unassigned, private or tags
+LAST = 0x323AF  # the last assigned ideograph; code points above it are unassigned, private or tags
 
 
 def alabel(label):
@@ -35,7 +35,7 @@ print(f"# package idna {idna.__version__}, Unicode {idna.idnadata.__version__}; 
 for begin, end in ranges():
     print(f"pvalid {begin:x} {end:x}")
 
-# Letters of scripts that people use, what joins and stretches them, digits, and what is refused on sight.
+# Letters of scripts in use, joiners and combining marks, digits, and characters that are never valid.
 ALPHABETS = [
     "abcxyz019-", "äöüßéñçæœåøłğış", "абвгдежзиёієї", "αβγδεςσωάή", "אבגדהוםןףץ", "ابتثجحخدذرزسشصىيکیپ۰۱٠١",
     "अआइकखगघ्ािी\u200c\u200d", "กขคงจฉ่้", "中文字漢日本語々", "あいうえおアイウエオー・ゝ", "한국어가나다", "ა\u10d1\u10d2", "ⴰⴱⵣ",
@@ -60,6 +60,6 @@ def show(label):
 for label in sorted(labels):
     encoded = alabel(label)
     show(label)
-    if encoded and chosen.random() < 0.3:  # and A-labels, whole and damaged
+    if encoded and chosen.random() < 0.3:  # also A-labels with another last letter
         damaged = encoded[:-1] + chosen.choice("abcdefghijklmnopqrstuvwxyz0123456789")
         show(damaged)

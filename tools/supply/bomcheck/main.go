@@ -1,4 +1,5 @@
-// Command bomcheck holds a bill of materials against the program that it is of.
+// Command bomcheck compares a software bill of materials (SBOM, in CycloneDX) with the modules that are linked into the
+// program, and checks the modules' licences.
 //
 //	bomcheck PROGRAM BOM.json
 package main
@@ -12,11 +13,11 @@ import (
 	"slices"
 )
 
-// allowed are the licences that we may ship: those that ask for no more than their text and notice. What the tool takes for
-// BSD-Source-Code is that of golang.org/x, which is BSD-3-Clause.
+// allowed are the licences of modules that we may ship: they require only that their text and notices are included.
+// cyclonedx-gomod reports the BSD-3-Clause licence of golang.org/x as BSD-Source-Code.
 var allowed = []string{"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSD-Source-Code", "ISC", "MIT"}
 
-// bom is what this program reads of CycloneDX 1.6.
+// bom has the fields of CycloneDX 1.6 that this program reads.
 type bom struct {
 	Components []struct {
 		Name     string
@@ -46,7 +47,7 @@ func main() {
 	fmt.Printf("%s: %d modules, each with a licence that we may ship\n", os.Args[2], components)
 }
 
-// check returns what is wrong with a bill of materials, and how many modules it names.
+// check returns the faults of a bill of materials, and the number of modules in it.
 func check(program, file string) (faults []string, components int, _ error) {
 	built, err := buildinfo.ReadFile(program)
 	if err != nil {
@@ -70,7 +71,8 @@ func check(program, file string) (faults []string, components int, _ error) {
 	return compare(linked, named), len(named.Components), nil
 }
 
-// compare returns what a bill of materials says of other modules than those linked, and licences that we may not ship.
+// compare returns a line for each module that is only in the bill of materials or only linked, and for each licence
+// that is missing or not allowed.
 func compare(linked map[string]bool, named bom) (faults []string) {
 	for _, component := range named.Components {
 		module := component.Name + " " + component.Version

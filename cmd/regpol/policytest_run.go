@@ -1,0 +1,338 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/hookserver/okta"
+	"registrationpolicy.dev/operator/internal/oktasim"
+	"registrationpolicy.dev/operator/internal/optionerror"
+	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/internal/policytest"
+	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/analysis"
+)
+
+// testRun runs the cases of test files. It reads each set of policies once.
+type testRun struct {
+	options *policyTestOptions
+	scopes  policyobject.Scopes
+	sets    map[string]*testedPolicies // by the joined paths
+}
+
+// testedPolicies is a set of policies, and what the cases have covered of it.
+type testedPolicies struct {
+	*evaluation
+	bounded []rules.Policy
+	covered map[rules.PolicyName]map[rules.Entry]bool
+	read    map[rules.PolicyName]bool // the policies whose messages a person has read
+}
+
+// file runs the cases of a file whose names match.
+func (r *testRun) file(ctx context.Context, file testFile, name *regexp.Regexp) (testFileReport, error) {
+	report := testFileReport{File: file.path, Cases: []caseReport{}}
+	policies, err := r.policies(ctx, file)
+	if err != nil {
+		return report, err
+	}
+	for i := range file.Cases {
+		c := &file.Cases[i]
+		if !name.MatchString(c.Name) {
+			continue
+		}
+		failures, err := r.run(policies, c, filepath.Dir(file.path))
+		if err != nil {
+			return report, fmt.Errorf("%s:%d: %w", file.path, c.Line, err)
+		}
+		report.Cases = append(report.Cases, caseReport{Name: c.Name, Line: c.Line, Passed: len(failures) == 0, Failures: failures})
+	}
+	return report, nil
+}
+
+// policies reads the policies that a file names: by default, those in its directory.
+func (r *testRun) policies(ctx context.Context, file testFile) (*testedPolicies, error) {
+	dir := filepath.Dir(file.path)
+	paths := []string{dir}
+	if len(file.Policies) > 0 {
+		paths = nil
+		for _, path := range file.Policies {
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(dir, path)
+			}
+			paths = append(paths, path)
+		}
+	}
+	key := strings.Join(paths, "\x00")
+	if known := r.sets[key]; known != nil {
+		return known, nil
+	}
+	set, err := (&policySource{paths: paths}).read(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(set.all) == 0 {
+		return nil, set.noPolicy()
+	}
+	bounded, _ := r.scopes.BoundAll(set.rules())
+	explain := explainOptions{}
+	tested := &testedPolicies{
+		evaluation: explain.evaluate(set, r.scopes), bounded: bounded,
+		covered: map[rules.PolicyName]map[rules.Entry]bool{}, read: map[rules.PolicyName]bool{},
+	}
+	r.sets[key] = tested
+	return tested, nil
+}
+
+// run runs one case and returns its failures. An error means that the case cannot be run.
+func (r *testRun) run(policies *testedPolicies, c *policytest.Case, dir string) ([]failureReport, error) {
+	if c.Every != nil {
+		return r.every(policies, c)
+	}
+	calls, err := r.calls(c, dir)
+	if err != nil {
+		return nil, err
+	}
+	var failures []failureReport
+	for i := range calls {
+		preview, err := hookserver.DryRun(&calls[i].request, policies.snapshot, exampleID, hookserver.Options{
+			AddressAttributes: r.options.attributes, Texts: rules.DefaultTexts(),
+		})
+		if err != nil {
+			return nil, optionerror.ByFlag(err, optionFlags)
+		}
+		policies.cover(&preview)
+		e := explanation{policies.evaluation, &calls[i], preview}
+		differences := differencesOf(&preview.Decision, &c.Expect)
+		if len(differences) == 0 {
+			continue
+		}
+		failures = append(failures, failureReport{
+			Call: cmp.Or(calls[i].address, c.Request), Differences: differences, Explanation: string(e.report().text(false, false)),
+		})
+	}
+	return failures, nil
+}
+
+// calls returns the calls of a case.
+func (r *testRun) calls(c *policytest.Case, dir string) ([]explainedCall, error) {
+	explain := explainOptions{attributes: r.options.attributes}
+	explain.source, explain.login, explain.shape = c.Source, c.Login, shapeEngine
+	if c.RequestType == rules.ProgressiveProfile {
+		explain.shape = shapeProgressive
+	}
+	if c.Request != "" {
+		explain.request = filepath.Join(dir, c.Request)
+		call, err := explain.readCall(nil)
+		return []explainedCall{call}, err
+	}
+	addresses := c.Addresses
+	if c.Email != "" {
+		addresses = []string{c.Email}
+	}
+	calls := make([]explainedCall, len(addresses))
+	for i, address := range addresses {
+		explain.address, explain.hasAddress = address, true
+		registration := explain.registration(explain.attributes)
+		profile := registration.Profile
+		if registration.Shape == oktasim.ProgressiveProfile {
+			profile = registration.Update
+		}
+		maps.Copy(profile, c.Profile)
+		call, err := registration.Call()
+		if err != nil {
+			return nil, err
+		}
+		request, err := okta.Decode(call.Body, explain.attributes)
+		if err != nil {
+			return nil, fmt.Errorf("no call of Okta can have %s: %s", quoteIfNeeded(address), malformedText(err))
+		}
+		request.Source = c.Source
+		calls[i] = explainedCall{request, call.Shape, address}
+	}
+	return calls, nil
+}
+
+// every proves what is expected of a set of calls.
+func (r *testRun) every(policies *testedPolicies, c *policytest.Case) ([]failureReport, error) {
+	parts, err := analysis.Every(policies.bounded, analysis.Set{
+		Addresses: c.Every.Addresses, Except: c.Every.Except, Requests: c.Every.RequestTypes, Sources: c.Every.Sources,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("every: %w", err)
+	}
+	d := difference{showAddresses: r.options.showAddresses}
+	var failures []failureReport
+	for i := range parts {
+		p := &parts[i]
+		policies.coverEntry(p.Policy, p.Entry)
+		decision := rules.Decision{Outcome: p.Outcome, Reason: p.Reason, Policy: p.Policy, Entry: p.Entry, Message: p.Message}
+		if p.Profile != "" {
+			decision.Profile = profileOf(p.Profile)
+		}
+		policies.coverMessage(&decision)
+		differences := differencesOf(&decision, &c.Expect)
+		if len(differences) == 0 {
+			continue
+		}
+		result := d.resultReport(policies.policies, &p.Result)
+		failures = append(failures, failureReport{
+			Call: d.address(p.Witness), Differences: differences,
+			Explanation: fmt.Sprintf("%s\n%s\n", result.describe(), describeCalls(callsReports(p.Calls))),
+		})
+	}
+	return failures, nil
+}
+
+// profileOf returns the attributes of a JSON object.
+func profileOf(text string) []rules.ProfileAttribute {
+	members := map[string]json.RawMessage{}
+	_ = json.Unmarshal([]byte(text), &members) // analysis wrote it
+	var attributes []rules.ProfileAttribute
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		attributes = append(attributes, rules.ProfileAttribute{Name: name, Value: string(members[name])})
+	}
+	return attributes
+}
+
+// differencesOf compares a decision with what is expected, and returns a text for each difference.
+func differencesOf(d *rules.Decision, expect *policytest.Expect) []string {
+	var differences []string
+	compare := func(member, got, want string) {
+		if want != "" && got != want {
+			differences = append(differences, fmt.Sprintf("%s is %s, want %s", member, quoteIfNeeded(got), quoteIfNeeded(want)))
+		}
+	}
+	compare("outcome", outcomeName(d.Outcome), expect.Outcome)
+	compare("reason", string(d.Reason), string(expect.Reason))
+	compare("policy", d.Policy.String(), expect.Policy)
+	compare("entry", d.Entry.String(), expect.Entry)
+	compare("message", rules.DefaultTexts().For(d, "{id}"), expect.Message)
+	if expect.Profile != nil {
+		got := map[string]any{}
+		for _, attribute := range d.Profile {
+			var value any
+			_ = json.Unmarshal([]byte(attribute.Value), &value) // the values in a decision are valid JSON
+			got[attribute.Name] = value
+		}
+		if want := canonicalJSON(expect.Profile); !reflect.DeepEqual(canonicalJSON(got), want) {
+			differences = append(differences, fmt.Sprintf("profile is %s, want %s", jsonText(got), jsonText(expect.Profile)))
+		}
+	}
+	for _, policy := range slices.Sorted(maps.Keys(expect.Audit)) {
+		got := outcomeName(d.Outcome)
+		for _, audit := range d.Audit {
+			if audit.Policy.String() == policy {
+				got = outcomeName(audit.Outcome)
+			}
+		}
+		compare("audit of "+policy, got, expect.Audit[policy])
+	}
+	return differences
+}
+
+// outcomeName returns an outcome as a test file spells it.
+func outcomeName(o rules.Outcome) string {
+	if o == rules.Allow {
+		return policytest.Allow
+	}
+	return policytest.Deny
+}
+
+// canonicalJSON returns a value as JSON has it, so that the numbers of YAML and JSON are equal.
+func canonicalJSON(value any) any {
+	var decoded any
+	_ = json.Unmarshal([]byte(jsonText(value)), &decoded)
+	return decoded
+}
+
+func jsonText(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Sprint(value)
+	}
+	return string(text)
+}
+
+// cover records the entries that gave a verdict on a call, and the message that the person reads.
+func (t *testedPolicies) cover(preview *hookserver.Preview) {
+	_, traces := t.snapshot.Explain(preview.Call)
+	for _, trace := range traces {
+		for _, verdict := range trace.Verdicts {
+			t.coverEntry(trace.PolicyName, verdict.Entry)
+		}
+	}
+	t.coverMessage(&preview.Decision)
+}
+
+func (t *testedPolicies) coverEntry(policy rules.PolicyName, entry rules.Entry) {
+	if entry.Field == rules.NoEntry {
+		return
+	}
+	if t.covered[policy] == nil {
+		t.covered[policy] = map[rules.Entry]bool{}
+	}
+	t.covered[policy][entry] = true
+}
+
+// coverMessage records that a person reads the message of a policy. If the policies allow no address, the decision does
+// not name the policy; the message then comes from the only policy with that text.
+func (t *testedPolicies) coverMessage(d *rules.Decision) {
+	if d.Outcome == rules.Allow || d.Message == "" {
+		return
+	}
+	for i := range t.bounded {
+		if t.bounded[i].Message == d.Message && (d.Policy == rules.PolicyName{} || d.Policy == t.bounded[i].PolicyName) {
+			t.read[t.bounded[i].PolicyName] = true
+		}
+	}
+}
+
+// coverage reports the entries and messages that no case has covered, of all policies that the tests use.
+func (r *testRun) coverage() *coverageReport {
+	report := &coverageReport{Uncovered: []uncoveredReport{}}
+	for _, key := range slices.Sorted(maps.Keys(r.sets)) {
+		t := r.sets[key]
+		for i := range t.policies.all {
+			policy := &t.policies.all[i]
+			add := func(covered bool, what, path string) {
+				report.Total++
+				if covered {
+					report.Covered++
+					return
+				}
+				report.Uncovered = append(report.Uncovered, uncoveredReport{policy.String(), what, cmp.Or(policy.Place(path), path)})
+			}
+			for _, entry := range entriesOf(policy.Policy) {
+				add(t.covered[policy.PolicyName][entry], entry.String(), entry.String())
+			}
+			if policy.Message != "" {
+				add(t.read[policy.PolicyName], "spec.message", "spec.message")
+			}
+		}
+	}
+	return report
+}
+
+// entriesOf returns the entries of a policy that are in force, lists included.
+func entriesOf(policy rules.Policy) []rules.Entry {
+	compiled := rules.CompilePolicy(policy)
+	var entries []rules.Entry
+	for reading := range compiled.Readings() {
+		if !slices.Contains(entries, reading.Entry) {
+			entries = append(entries, reading.Entry)
+		}
+	}
+	for list := range compiled.ListsInForce() {
+		entries = append(entries, list.Entry)
+	}
+	return entries
+}

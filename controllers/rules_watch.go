@@ -1,0 +1,190 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"registrationpolicy.dev/operator/internal/informers"
+)
+
+// buildInterval is the shortest time between the starts of two builds of one namespace. The first change is built at
+// once. Further changes wait at most this long and share one build.
+const buildInterval = 100 * time.Millisecond
+
+type requestQueue = workqueue.TypedRateLimitingInterface[ctrl.Request]
+
+// SetupWithManager adds the controller, the watches and their freshness.Advancer to a manager. They run in every
+// replica, not only in the leader.
+func (r *RulesReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	c, err := controller.New("rules", mgr, controller.Options{
+		Reconciler:              r,
+		NeedLeaderElection:      new(false),
+		SkipNameValidation:      new(true), // tests run several in one process
+		CacheSyncTimeout:        cacheSyncTimeout,
+		MaxConcurrentReconciles: buildsAtOnce,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](retryInterval, retryIntervalMax),
+	})
+	if err != nil {
+		return fmt.Errorf("set up the rules controller: %w", err)
+	}
+	for _, watch := range []func(context.Context, requestQueue) error{r.watchPolicies, r.watchLists, r.watchFirstLists, r.watchChanges} {
+		if err := c.Watch(source.Func(watch)); err != nil {
+			return err
+		}
+	}
+	for _, runnable := range []interface {
+		Start(ctx context.Context) error
+		NeedLeaderElection() bool
+	}{r.watches, r.advancer} {
+		if err := mgr.Add(runnable); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watchPolicies asks for a build of a namespace when one of its policies changes. While a policy is not Ready, it also
+// asks that the namespace soon reach the version for which the leader waits.
+func (r *RulesReconciler) watchPolicies(_ context.Context, queue requestQueue) error {
+	notify := func(object any) {
+		policy, ok := object.(*unstructured.Unstructured)
+		if !ok {
+			return
+		}
+		r.enqueue(queue, policy.GetNamespace())
+		if !isReady(policy) {
+			r.advancer.Advance(policy.GetNamespace(), policy.GetResourceVersion())
+		}
+	}
+	_, err := r.watches.OnPolicies(toolscache.ResourceEventHandlerFuncs{
+		AddFunc: notify,
+		UpdateFunc: func(before, after any) {
+			if changesRules(before, after) {
+				notify(after)
+			} else if policy, ok := after.(*unstructured.Unstructured); ok && !isReady(policy) {
+				r.advancer.Advance(policy.GetNamespace(), firstSeenVersion(policy))
+			}
+		},
+		DeleteFunc: func(object any) { r.enqueue(queue, namespaceOf(object)) },
+	})
+	return err
+}
+
+// changesRules reports whether an update of a policy changes more than its status. The generation alone does not show
+// that: after a change of the CustomResourceDefinition, an object of the same generation may have other fields.
+func changesRules(before, after any) bool {
+	old, isOld := before.(*unstructured.Unstructured)
+	policy, isNew := after.(*unstructured.Unstructured)
+	return !isOld || !isNew || !informers.SameSpec(old, policy)
+}
+
+// watchLists asks for a build of a namespace when one of its lists changes.
+func (r *RulesReconciler) watchLists(_ context.Context, queue requestQueue) error {
+	notify := func(object any) { r.enqueue(queue, namespaceOf(object)) }
+	_, err := r.watches.OnLists(toolscache.ResourceEventHandlerFuncs{
+		AddFunc: notify, DeleteFunc: notify, UpdateFunc: func(_, object any) { notify(object) },
+	})
+	return err
+}
+
+// namespaceOf returns the namespace of an object that an informer passes to a handler.
+func namespaceOf(object any) string {
+	if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+		object = gone.Obj
+	}
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		return ""
+	}
+	return accessor.GetNamespace()
+}
+
+// watchFirstLists asks for a build of each namespace once its informers have synced. Otherwise a namespace without
+// policies, which causes no event, would never be built.
+func (r *RulesReconciler) watchFirstLists(ctx context.Context, queue requestQueue) error {
+	for _, namespace := range r.tracker.Namespaces() {
+		go func() {
+			if toolscache.WaitForCacheSync(ctx.Done(), r.watches.HasSynced(namespace)...) {
+				r.enqueue(queue, namespace)
+			}
+		}()
+	}
+	return nil
+}
+
+// watchChanges asks for a build of each namespace that is added to r.changed.
+func (r *RulesReconciler) watchChanges(ctx context.Context, queue requestQueue) error {
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-r.changed.added:
+				for _, namespace := range r.changed.take() {
+					r.enqueue(queue, namespace)
+				}
+			}
+		}
+	}()
+	return nil
+}
+
+func namespaceRequest(namespace string) ctrl.Request {
+	return ctrl.Request{NamespacedName: types.NamespacedName{Name: namespace}}
+}
+
+// enqueue asks for a build of a namespace, not earlier than buildInterval after the start of its last build.
+func (r *RulesReconciler) enqueue(queue requestQueue, namespace string) {
+	r.mu.Lock()
+	began := r.buildStarted[namespace]
+	r.mu.Unlock()
+	if wait := buildInterval - time.Since(began); wait > 0 {
+		queue.AddAfter(namespaceRequest(namespace), wait)
+		return
+	}
+	queue.Add(namespaceRequest(namespace))
+}
+
+// pendingNamespaces is a set of namespaces for one reader. Its methods do not block.
+type pendingNamespaces struct {
+	added chan struct{} // receives a value when a namespace is added
+
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+func newPendingNamespaces() *pendingNamespaces {
+	return &pendingNamespaces{added: make(chan struct{}, 1), names: map[string]bool{}}
+}
+
+func (p *pendingNamespaces) add(namespace string) {
+	p.mu.Lock()
+	p.names[namespace] = true
+	p.mu.Unlock()
+	select {
+	case p.added <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the namespaces and empties the set.
+func (p *pendingNamespaces) take() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	names := slices.Collect(maps.Keys(p.names))
+	clear(p.names)
+	return names
+}

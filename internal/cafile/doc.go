@@ -1,0 +1,2 @@
+// Package cafile reads the certificates of certificate authorities (CAs) from a PEM file.
+package cafile

@@ -1,0 +1,95 @@
+package replica
+
+import (
+	"time"
+
+	"registrationpolicy.dev/operator/internal/freshness"
+)
+
+const (
+	// fenceLead is how long before its fence, when it stops answering calls, a replica becomes unready. The kubelet and
+	// proxies need that long to stop sending calls to it.
+	fenceLead = 10 * time.Second
+	// confirmationsPerFence is how many reports should be confirmed (see Replica) within Options.FenceAfter. With fewer,
+	// one or two lost reports would fence a healthy replica.
+	confirmationsPerFence = 4
+	// maxUnconfirmed is how many unconfirmed reports are remembered. The oldest are dropped: among all, their
+	// confirmation would postpone the fence least.
+	maxUnconfirmed = 100
+)
+
+// sentReport is a report that was written into the Lease.
+type sentReport struct {
+	sent    time.Duration // from the start of the replica until the report was sent
+	version string        // the resourceVersion of the Lease with this report
+}
+
+// Fenced reports whether this replica must not answer calls: no report was confirmed within the last
+// [Options.FenceAfter]. The time is measured by the monotonic clock, so that a frozen process is fenced as soon as it
+// continues.
+func (r *Replica) Fenced() bool { return r.unconfirmedFor(r.options.FenceAfter) }
+
+// FencedSoon reports whether this replica is fenced or soon may be. It is then unready, so that proxies stop sending
+// calls before the replica stops answering them.
+func (r *Replica) FencedSoon() bool {
+	return r.unconfirmedFor(r.options.FenceAfter - min(fenceLead, r.options.FenceAfter/3))
+}
+
+// unconfirmedFor reports whether no report was confirmed within the limit. It is false if the limit is 0.
+func (r *Replica) unconfirmedFor(limit time.Duration) bool {
+	if limit == 0 {
+		return false
+	}
+	confirmed := r.confirmedSent.Load()
+	return confirmed < 0 || time.Since(r.started)-time.Duration(confirmed) > limit
+}
+
+// awaitConfirmation remembers a written report until confirm confirms it, and asks the rules to reach its version.
+func (r *Replica) awaitConfirmation(sent sentReport, inForce InForce) {
+	_, newest := inForce.versionRange()
+	if r.ahead = newest != "" && freshness.Older(sent.version, newest); r.ahead {
+		r.unconfirmed = nil // their versions are from before the etcd restore as well
+	}
+	if r.options.FenceAfter == 0 {
+		return
+	}
+	if last := len(r.unconfirmed) - 1; last >= 0 && freshness.Older(sent.version, r.unconfirmed[last].version) {
+		r.unconfirmed = nil // after an etcd restore, the rules never reach these versions
+	}
+	// Every change of the rules causes another report. Confirming each of them would make freshness.Advancer list all
+	// namespaces continuously.
+	if r.untilConfirmation(sent.sent) > 0 {
+		return
+	}
+	r.unconfirmed = append(r.unconfirmed, sent)
+	r.rules.AdvanceTo(sent.version)
+}
+
+// untilConfirmation returns the time from now until the next report that must be confirmed; now counts from the start
+// of the replica.
+func (r *Replica) untilConfirmation(now time.Duration) time.Duration {
+	last := time.Duration(r.confirmedSent.Load())
+	if waiting := len(r.unconfirmed); waiting > 0 {
+		last = r.unconfirmed[waiting-1].sent
+	}
+	if last < 0 {
+		return 0
+	}
+	return last + min(ReportInterval, r.options.FenceAfter/confirmationsPerFence) - now
+}
+
+// confirm confirms the written reports whose versions the rules in force have reached. The time until the fence counts
+// from the newest of them. It does not count from the last written report: a process that was frozen or cut off can
+// write a report before it receives the changes that it missed.
+func (r *Replica) confirm(inForce InForce) {
+	if r.ahead {
+		return
+	}
+	for len(r.unconfirmed) > 0 && inForce.reached(r.unconfirmed[0].version) {
+		r.confirmedSent.Store(int64(r.unconfirmed[0].sent))
+		r.unconfirmed = r.unconfirmed[1:]
+	}
+	if excess := len(r.unconfirmed) - maxUnconfirmed; excess > 0 {
+		r.unconfirmed = r.unconfirmed[excess:]
+	}
+}
