@@ -99,7 +99,7 @@ func (o *replayOptions) flags(command *cobra.Command) {
 	flags.StringVarP(&o.selector, "selector", "l", defaultSelector, "labels of the pods of --pods")
 	flags.StringArrayVar(&o.paths, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
 	o.addClusterFlags(flags)
-	flags.StringArrayVar(&o.before, "before", nil, "file or directory with the policies before, for calls whose outcome is not logged; repeatable")
+	flags.StringArrayVar(&o.before, "before", nil, "file or directory with the policies before, for calls of which the log does not say enough; repeatable")
 	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
 	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
 	flags.StringVar(&o.source, "source", "", "source of the calls of a list or table that has none; default: none, which no policy can name")
@@ -172,6 +172,7 @@ func (o *replayOptions) run(ctx context.Context, s streams) error {
 		bounded, rejections := scopes.BoundAll(before.rules())
 		warnings = slices.Concat(warnings, before.warnings(), notInForceOf("--before", before, bounded, rejections))
 		r.before = newDecider(bounded, o.attributes)
+		r.compared = &comparison{before: r.before, now: r.decider}
 	}
 	if err := r.readAll(ctx, s); err != nil {
 		return err

@@ -298,8 +298,53 @@ func (d *decider) decideEveryone(request rules.RequestType, record *pastcalls.Re
 
 // has reports whether the calls of a request type from a source are among some calls.
 func (d *decider) has(calls []analysis.Calls, request rules.RequestType, source string) bool {
-	named := slices.Contains(d.sources[:len(d.sources)-1], source)
 	return slices.ContainsFunc(calls, func(c analysis.Calls) bool {
-		return c.Request == request && (c.AnySource || slices.Contains(c.Sources, source) || c.OtherSources && !named)
+		return c.Request == request && (c.AnySource || slices.Contains(c.Sources, source) || c.OtherSources && !d.names(source))
 	})
+}
+
+// comparison compares the policies before with those of now, for calls of which the log does not say enough.
+type comparison struct {
+	before, now *decider
+	changes     []analysis.Change
+	isDone      bool
+}
+
+// maxCompared is up to how many addresses of a call package analysis compares all calls.
+const maxCompared = 2
+
+// unchanged reports whether a call that the policies before decided keeps its outcome, whatever its addresses are: no
+// change of the policies turns such an outcome for calls of its request type and source.
+func (c *comparison) unchanged(record *pastcalls.Record) (bool, error) {
+	isSignUp, isUpdate := record.RequestType == rules.SignUp.String(), record.RequestType == rules.ProfileUpdate.String()
+	if c == nil || record.Digest != c.before.digest || !isSignUp && !isUpdate || len(c.now.attributes) > maxCompared {
+		return false, nil
+	}
+	if !c.isDone {
+		var err error
+		if c.changes, err = analysis.Compare(c.before.policies, c.now.policies); err != nil {
+			return false, err
+		}
+		c.isDone = true
+	}
+	kind := analysis.Narrowed
+	if record.Outcome == rules.Deny.String() {
+		kind = analysis.Widened
+	}
+	return !slices.ContainsFunc(c.changes, func(change analysis.Change) bool {
+		return change.Kind == kind && slices.ContainsFunc(change.Calls, func(calls analysis.Calls) bool {
+			return string(calls.Request) == record.RequestType && (calls.AnySource || strings.HasPrefix(record.Source, "!") ||
+				slices.Contains(calls.Sources, record.Source) || calls.OtherSources && !c.isNamed(record.Source))
+		})
+	}), nil
+}
+
+// isNamed reports whether a policy of either side names a source.
+func (c *comparison) isNamed(source string) bool {
+	return c.before.names(source) || c.now.names(source)
+}
+
+// names reports whether a policy names a source.
+func (d *decider) names(source string) bool {
+	return slices.Contains(d.sources[:len(d.sources)-1], source)
 }

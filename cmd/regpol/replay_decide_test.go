@@ -85,11 +85,16 @@ func TestWhatIsToldOfADomainIsWhatEveryAddressOfItGets(t *testing.T) {
 // TestWhatIsToldHoldsForTheCallItself draws calls with one or two addresses, of which the log has one, and compares what
 // is told with the decision.
 func TestWhatIsToldHoldsForTheCallItself(t *testing.T) {
-	denied, allowed := 0, 0
+	denied, allowed, unchanged := 0, 0, 0
 	random.Each(t, 1000, func(t *testing.T, draw random.Draw) {
-		policies := draw.Policies()
+		policies, oldPolicies := draw.Policies(), draw.Policies()
+		if len(policies) > 0 && draw.Often(1, 2) { // a small change
+			oldPolicies = slices.Clone(policies)
+			oldPolicies[draw.IntN(len(oldPolicies))] = draw.Policy()
+		}
 		d := newDecider(policies, []string{"email", "login"})
-		old, _ := rules.Compile(draw.Policies()) // under which the call was made
+		old, _ := rules.Compile(oldPolicies) // under which the call was made
+		compared := &comparison{before: newDecider(oldPolicies, d.attributes), now: d}
 		for range 20 {
 			call := draw.Call()
 			logged := old.Decide(call)
@@ -105,6 +110,14 @@ func TestWhatIsToldHoldsForTheCallItself(t *testing.T) {
 				t.Fatal(err)
 			}
 			decision := d.snapshot.Decide(call)
+			if same, err := compared.unchanged(&record); err != nil {
+				t.Fatal(err)
+			} else if same {
+				unchanged++
+				if decision.Outcome != logged.Outcome {
+					t.Errorf("%+v of %+v: taken as unchanged, decided %v %s", record, call, decision.Outcome, decision.Reason)
+				}
+			}
 			switch {
 			case got.unknown != "" || got.assumed:
 			case got.outcome != decision.Outcome:
@@ -116,8 +129,8 @@ func TestWhatIsToldHoldsForTheCallItself(t *testing.T) {
 			}
 		}
 	})
-	if denied < 300 || allowed < 5 {
-		t.Errorf("told %d denials and %d allows", denied, allowed)
+	if denied < 300 || allowed < 5 || unchanged < 300 {
+		t.Errorf("told %d denials and %d allows, and %d that are unchanged", denied, allowed, unchanged)
 	}
 }
 

@@ -15,7 +15,8 @@ type replay struct {
 	options  *replayOptions
 	policies *policySet
 	decider  *decider
-	before   *decider // nil without --before
+	before   *decider    // nil without --before
+	compared *comparison // the same
 
 	counts   replayCounts
 	read     replayRead
@@ -102,6 +103,15 @@ func (r *replay) add(call *pastcalls.Call) {
 		r.fault = err
 	}
 	was, isKnown := r.earlier(call)
+	if call.Request == nil && isKnown && (now.unknown != "" || now.assumed) {
+		unchanged, err := r.compared.unchanged(&call.Record)
+		if err != nil && r.fault == nil {
+			r.fault = err
+		}
+		if unchanged {
+			now = was
+		}
+	}
 	r.counts.Calls++
 	g := group{domain: now.domain, reason: now.reason, policy: now.policy, entry: now.entry, cause: now.unknown}
 	if r.options.showAddresses && len(now.address) <= maxShown {

@@ -95,3 +95,31 @@ func TestReplayAgreesWithTheLogOfAServer(t *testing.T) {
 		})
 	}
 }
+
+func TestReplayUsesThePoliciesBeforeWhereTheLogHasNoDomain(t *testing.T) {
+	log, _ := serverLog(t, func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) }, hookserver.LogDomainDenied, []oktasim.Registration{
+		{Email: "jo@acme.com"}, {Email: "jo@acme.com", Source: "jo@acme.com"}, {Email: "jo@other.example"}, {Email: "jo@beta.example"},
+	})
+	for sentence, test := range map[string]struct {
+		before, now []string
+		want        replayCounts
+	}{
+		"nothing narrows": {
+			[]string{quickstart}, []string{quickstart, newPolicies}, replayCounts{Calls: 4, StillAllowed: 2, StillDenied: 1, NewlyAllowed: 1, AssumedOneDomain: 1},
+		},
+		"something narrows": {[]string{quickstart}, []string{newPolicies}, replayCounts{Calls: 4, StillDenied: 1, NewlyAllowed: 1, Unknown: 2, AssumedOneDomain: 1}},
+		"other policies decided": {
+			[]string{oldPolicies}, []string{quickstart, newPolicies}, replayCounts{Calls: 4, StillDenied: 1, NewlyAllowed: 1, Unknown: 2, AssumedOneDomain: 1},
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			args := []string{"-", "--before", test.before[0]}
+			for _, path := range test.now {
+				args = append(args, "--policies", path)
+			}
+			if got, report := replayed(t, log, args...); cmp.Diff(test.want, report.Counts) != "" {
+				t.Errorf("-want +got:\n%s%s", cmp.Diff(test.want, report.Counts), got.err)
+			}
+		})
+	}
+}
