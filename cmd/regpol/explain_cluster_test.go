@@ -221,6 +221,8 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 		}
 	})
 
+	t.Run("by the flags of a Deployment of the operator", func(t *testing.T) { c.runAsDeployed(t) })
+	t.Run("policies that the sample for kubectl applies", func(t *testing.T) { c.runApply(t) })
 	t.Run("every example of the help runs", func(t *testing.T) { c.runExamples(t) })
 	t.Run("as a plugin of kubectl, completion included", func(t *testing.T) { c.runAsPlugin(t) })
 }

@@ -14,12 +14,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-const (
-	// defaultSelector selects the operator's pods, as config/manager and the chart label them.
-	defaultSelector = "app.kubernetes.io/name=registration-policy-operator,app.kubernetes.io/component=operator"
-	// operatorContainer is the name of the operator's container in its pods.
-	operatorContainer = "operator"
-)
+// defaultSelector selects the operator's pods, as config/manager and the chart label them.
+const defaultSelector = "app.kubernetes.io/name=registration-policy-operator,app.kubernetes.io/component=operator"
 
 // podLogs reads the logs of the operator's pods.
 type podLogs struct {

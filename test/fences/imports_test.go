@@ -53,6 +53,7 @@ var reasons = map[string]string{
 	"internal/election":       "the election must not depend on what the leader does",
 	"internal/fleet":          "the leader compares the reports of replicas, without knowing how a replica or its rules work",
 	"internal/freshness":      "freshness tracks how current a watch is, whatever objects it brings",
+	"internal/gitrevision":    "it reads files, whatever they contain",
 	"internal/hookcheck":      "it checks any hook, not only this operator's",
 	"internal/informers":      "informers read stored objects; the controllers decide what to do with them",
 	"internal/listconfigmap":  "it is only the format of a stored list; rules parses the entries",
