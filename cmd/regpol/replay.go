@@ -10,10 +10,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/okta"
+	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/pastcalls"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
@@ -33,6 +35,7 @@ type replayOptions struct {
 
 	policySource
 	before []string // files and directories of the policies before
+	at     string   // the Git revision of the policies before
 
 	attributes       []string
 	namespaceSources []string
@@ -69,23 +72,24 @@ these same policies decided a call otherwise, or an internal fault.`,
   # A table of addresses: who may no longer sign up after a change
   regpol replay cmd/regpol/testdata/replay/people.csv --before cmd/regpol/testdata/diff/old --policies cmd/regpol/testdata/diff/new
 
+  # What a change of the policies since a branch, tag or commit would have meant for a list of addresses
+  regpol replay cmd/regpol/testdata/replay/people.csv --policies config/samples/quickstart --at HEAD
+
   # Whether a log agrees with the policies in a cluster
   regpol replay cmd/regpol/testdata/replay/operator.log -n okta-registration`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			for _, cluster := range []string{"kubeconfig", "context", "namespace", "watch-namespaces"} {
-				if o.pods && cluster != "watch-namespaces" {
-					continue // the cluster of the pods
-				}
-				if err := usage.OneOf(command.Flags(), "policies", cluster); err != nil {
+			exclusive := [][]string{{"policies", "watch-namespaces"}}
+			if o.asDeployed == "" && !o.pods { // these need a cluster, and -n is the namespace of the Deployment or the pods
+				exclusive = append(exclusive, exclusiveClusterFlags...)
+			}
+			for _, flags := range exclusive {
+				if err := usage.OneOf(command.Flags(), flags...); err != nil {
 					return err
 				}
 			}
-			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil && !o.pods {
-				return err
-			}
 			o.logs = args
-			return o.run(command.Context(), s)
+			return o.run(command.Context(), command.Flags(), s)
 		},
 	}
 	o.flags(command)
@@ -98,8 +102,11 @@ func (o *replayOptions) flags(command *cobra.Command) {
 	flags.BoolVar(&o.pods, "pods", false, "read the logs of the operator's pods in the namespace")
 	flags.StringVarP(&o.selector, "selector", "l", defaultSelector, "labels of the pods of --pods")
 	flags.StringArrayVar(&o.paths, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
+	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also read the directories below those of --policies and --before")
 	o.addClusterFlags(flags)
+	o.addAsDeployedFlag(flags)
 	flags.StringArrayVar(&o.before, "before", nil, "file or directory with the policies before, for calls of which the log does not say enough; repeatable")
+	flags.StringVar(&o.at, "at", "", "the policies before are --before, or without it --policies, in this Git revision: a branch, tag or commit")
 	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
 	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
 	flags.StringVar(&o.source, "source", "", "source of the calls of a list or table that has none; default: none, which no policy can name")
@@ -131,6 +138,8 @@ func (o *replayOptions) validate() error {
 		return errors.New("give a LOG, - for standard input, or --pods; see regpol replay --help")
 	case inputs > 1:
 		return errors.New("only one of LOG, --policies and --before can be standard input")
+	case len(o.paths) == 0 && o.recursive, len(o.paths)+len(o.before) == 0 && o.at != "":
+		return errors.New("--at and -R belong to files: give --policies with them")
 	case len(o.attributes) == 0:
 		return errors.New("--address-attributes: name at least one attribute")
 	}
@@ -145,8 +154,11 @@ func (o *replayOptions) validate() error {
 	return validChoice("-o", o.output, outputs)
 }
 
-func (o *replayOptions) run(ctx context.Context, s streams) error {
+func (o *replayOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) error {
 	if err := o.validate(); err != nil {
+		return err
+	}
+	if err := o.readDeployed(ctx, flags, s); err != nil {
 		return err
 	}
 	scopes, err := policyobject.ParseScopes(o.namespaceSources)
@@ -163,14 +175,13 @@ func (o *replayOptions) run(ctx context.Context, s streams) error {
 	bounded, rejections := scopes.BoundAll(policies.rules())
 	warnings := slices.Concat(policies.warnings(), notInForceOf("--policies", policies, bounded, rejections))
 	r := &replay{options: o, policies: policies, decider: newDecider(bounded, o.attributes), groups: map[group]int{}}
-	if len(o.before) > 0 {
-		source := policySource{paths: o.before}
+	if source := o.beforeSource(); len(source.paths) > 0 {
 		before, err := source.read(ctx, s.in)
 		if err != nil {
 			return err
 		}
 		bounded, rejections := scopes.BoundAll(before.rules())
-		warnings = slices.Concat(warnings, before.warnings(), notInForceOf("--before", before, bounded, rejections))
+		warnings = slices.Concat(warnings, before.warnings(), notInForceOf("before", before, bounded, rejections))
 		r.before = newDecider(bounded, o.attributes)
 		r.compared = &comparison{before: r.before, now: r.decider}
 	}
@@ -183,6 +194,18 @@ func (o *replayOptions) run(ctx context.Context, s streams) error {
 	}
 	printWarnings(s, slices.Concat(warnings, r.warnings))
 	return o.exit(report)
+}
+
+// beforeSource returns where the policies before are, without a path if nothing says it.
+func (o *replayOptions) beforeSource() policySource {
+	source := policySource{paths: o.before, recursive: o.recursive}
+	if o.at != "" {
+		source.revision = gitrevision.New(o.at)
+		if len(o.before) == 0 {
+			source.paths = o.paths
+		}
+	}
+	return source
 }
 
 // exit returns the error with the exit code of a report.

@@ -423,3 +423,29 @@ func TestEveryReasonWithoutAPolicyIsToldFromTheLog(t *testing.T) {
 		}
 	}
 }
+
+func TestReplayComparesWithARevision(t *testing.T) {
+	repository := policyRepository(t)
+	repository.Write(map[string]string{"people.txt": "jo@acme.com\njo@beta.example\njo@team.example\n"})
+	for sentence, test := range map[string]struct {
+		args string
+		want string
+	}{
+		"the work tree with a branch":   {"--policies policies --at main", "Of 3 calls, 1 would newly be allowed.\n"},
+		"other directories of a branch": {"--policies policies --at main --before policies/team", "Of 3 calls, 1 would newly be denied, and 2 would newly be allowed.\n"},
+		"the directories below, too":    {"--policies policies -R --before policies/team", "Of 3 calls, 2 would newly be allowed.\n"},
+		"both with those below":         {"--policies policies -R --at main", "Of 3 calls, 1 would newly be allowed.\n"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			if got := runIn(t, append([]string{"replay", "people.txt"}, strings.Fields(test.args)...)...); !strings.HasPrefix(got.out, test.want) {
+				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			}
+		})
+	}
+	for _, args := range []string{"--at main", "-R"} {
+		got := runIn(t, append([]string{"replay", "people.txt"}, strings.Fields(args)...)...)
+		if got.code != exitUsage || !strings.Contains(got.err, "--at and -R belong to files: give --policies with them") {
+			t.Errorf("%s: exit code %d\n%s", args, got.code, got.err)
+		}
+	}
+}
