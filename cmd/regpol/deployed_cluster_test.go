@@ -31,7 +31,7 @@ func (c *testCluster) deploy(t *testing.T, namespace string, args ...string) {
 	c.kubectl(t, "apply", "-n", namespace, "-f", path)
 }
 
-// runAsDeployed runs explain and diff with the flags of a Deployment. okta-registration has the policies of the
+// runAsDeployed runs explain, diff and replay with the flags of a Deployment. okta-registration has the policies of the
 // quickstart, team-a one that allows everyone but a few.
 func (c *testCluster) runAsDeployed(t *testing.T) {
 	const deployment = "okta-registration/registration-policy-operator"
@@ -73,6 +73,14 @@ func (c *testCluster) runAsDeployed(t *testing.T) {
 		got := regpol("diff", "config/samples/quickstart", "--as-deployed", deployment)
 		if got.code != exitAllowed || !strings.Contains(got.out, "team-a/everyone-but") || !strings.Contains(got.out, "from rul1, rul2") {
 			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		}
+	})
+	t.Run("replay decides by the flags and the policies of the Deployment", func(t *testing.T) {
+		got := regpol("replay", replayTable, "--as-deployed", deployment, "--source", "rul1", "-o", "json")
+		for _, want := range []string{`"calls": 5`, `"reason": "MissingAddress"`, `"allowed": `} { // a row of the table has no login
+			if got.code != exitAllowed || !strings.Contains(got.out, want) || strings.Contains(got.out, `"allowed": 0`) {
+				t.Errorf("exit code %d, without %s\n%s%s", got.code, want, got.out, got.err)
+			}
 		}
 	})
 	t.Run("what is not there is named", func(t *testing.T) {

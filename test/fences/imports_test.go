@@ -66,6 +66,7 @@ var reasons = map[string]string{
 	"internal/neterror":       "it words any network error, whatever was requested",
 	"internal/oktasim":        "it calls any hook, not only this operator's",
 	"internal/optionerror":    "libraries use it, and they must not depend on flags",
+	"internal/pastcalls":      "past calls are read without knowing how they would be decided",
 	"internal/policyfile":     "policies in files must work without a cluster",
 	"internal/policyobject":   "whether an object is understood must depend on the object only",
 	"internal/policytest":     "whether a test file is valid must depend on the file only",
