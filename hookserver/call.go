@@ -5,6 +5,9 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
+// CallOf converts a decoded call to the input of [rules.Snapshot.Decide], as a server does.
+func CallOf(r *okta.Request) rules.Call { return callOf(r, new(scratch)) }
+
 // callOf converts a decoded call to the input of [rules.Snapshot.Decide], whose attributes are in memory. The shape
 // depends on which profiles the call has, and not on requestType, which Classic does not send.
 func callOf(r *okta.Request, memory *scratch) rules.Call {
