@@ -3,14 +3,9 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -19,12 +14,6 @@ import (
 
 	"registrationpolicy.dev/operator/internal/informers"
 )
-
-// buildInterval is the shortest time between the starts of two builds of one namespace. The first change is built at
-// once. Further changes wait at most this long and share one build.
-const buildInterval = 100 * time.Millisecond
-
-type requestQueue = workqueue.TypedRateLimitingInterface[ctrl.Request]
 
 // SetupWithManager adds the controller, the watches and their freshness.Advancer to a manager. They run in every
 // replica, not only in the leader.
@@ -140,51 +129,4 @@ func (r *RulesReconciler) watchChanges(ctx context.Context, queue requestQueue) 
 		}
 	}()
 	return nil
-}
-
-func namespaceRequest(namespace string) ctrl.Request {
-	return ctrl.Request{NamespacedName: types.NamespacedName{Name: namespace}}
-}
-
-// enqueue asks for a build of a namespace, not earlier than buildInterval after the start of its last build.
-func (r *RulesReconciler) enqueue(queue requestQueue, namespace string) {
-	r.mu.Lock()
-	began := r.buildStarted[namespace]
-	r.mu.Unlock()
-	if wait := buildInterval - time.Since(began); wait > 0 {
-		queue.AddAfter(namespaceRequest(namespace), wait)
-		return
-	}
-	queue.Add(namespaceRequest(namespace))
-}
-
-// pendingNamespaces is a set of namespaces for one reader. Its methods do not block.
-type pendingNamespaces struct {
-	added chan struct{} // receives a value when a namespace is added
-
-	mu    sync.Mutex
-	names map[string]bool
-}
-
-func newPendingNamespaces() *pendingNamespaces {
-	return &pendingNamespaces{added: make(chan struct{}, 1), names: map[string]bool{}}
-}
-
-func (p *pendingNamespaces) add(namespace string) {
-	p.mu.Lock()
-	p.names[namespace] = true
-	p.mu.Unlock()
-	select {
-	case p.added <- struct{}{}:
-	default:
-	}
-}
-
-// take returns the namespaces and empties the set.
-func (p *pendingNamespaces) take() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	names := slices.Collect(maps.Keys(p.names))
-	clear(p.names)
-	return names
 }
