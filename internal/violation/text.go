@@ -117,7 +117,7 @@ var (
 	atMost      = regexp.MustCompile(`[0-9]+`)
 	quotedText  = regexp.MustCompile(`"([^"]*)"`)
 	profileItem = regexp.MustCompile(`^spec\.profile\[\d+\]$`)
-	entryField  = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|addresses)$`)
+	entryField  = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|publicSuffixes|addresses)$`)
 	listPath    = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[\d+\]$`)
 )
 

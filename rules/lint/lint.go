@@ -33,6 +33,8 @@ type Warning struct {
 	Path string
 	// Message says what looks wrong and how to fix it. It never holds a local part.
 	Message string
+	// ID is the kind of warning.
+	ID ID
 }
 
 // Warnings returns what looks wrong in policies, in each of them and between them, sorted by policy and path. It
@@ -202,7 +204,7 @@ func newLinter(policies []rules.Policy) *linter {
 		if c.readings > left[c.Name().Namespace] {
 			// It counts as not enforceable from here on, so that it causes no warnings of other policies.
 			p.enforceable = false
-			p.warn("spec", "no warnings are given of this policy: all policies together have more than %d entries, and those of this "+
+			p.warn(NotCompared, "spec", "no warnings are given of this policy: all policies together have more than %d entries, and those of this "+
 				"namespace before it, by name, use up its share; move entries to lists", maxLinted)
 			continue
 		}
@@ -404,8 +406,8 @@ func (t *nameTree) anyMatches(p pattern.Pattern) bool {
 	return t != nil && (p.Self && t.names[p.Name] || p.Below && t.parents[p.Name])
 }
 
-func (p *policy) warn(path, format string, values ...any) {
-	p.warnings = append(p.warnings, Warning{p.name, path, fmt.Sprintf(format, values...)})
+func (p *policy) warn(id ID, path, format string, values ...any) {
+	p.warnings = append(p.warnings, Warning{p.name, path, fmt.Sprintf(format, values...), id})
 }
 
 // sorted returns the first warnings by path, and how many more there are.
@@ -417,7 +419,7 @@ func (p *policy) sorted() []Warning {
 	})
 	p.warnings = slices.Compact(p.warnings)
 	if more := len(p.warnings) - maxWarnings; more > 0 {
-		return append(p.warnings[:maxWarnings:maxWarnings], Warning{p.name, "spec", fmt.Sprintf("and %d more", more)})
+		return append(p.warnings[:maxWarnings:maxWarnings], Warning{p.name, "spec", fmt.Sprintf("and %d more", more), More})
 	}
 	return p.warnings
 }
