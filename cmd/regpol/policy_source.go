@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -31,6 +31,7 @@ type policySource struct {
 	paths           []string // files and directories; without any, the cluster
 	cluster         clusterOptions
 	watchNamespaces []string
+	pathFlag        string // the flag or argument for paths, as errors name it; default: --policies
 }
 
 // addClusterFlags adds the flags that select a cluster and namespaces.
@@ -103,8 +104,23 @@ func (o *policySource) read(ctx context.Context, stdin io.Reader) (*policySet, e
 
 // readCluster reads policies and their lists from a cluster, as the operator does.
 func (o *policySource) readCluster(ctx context.Context, reader *policyfile.Offline, found *policySet) error {
+	return o.visitCluster(ctx, found, func(objects []unstructured.Unstructured, lists listReader) error {
+		policies, err := reader.ReadObjects(ctx, objects, lists)
+		found.all = append(found.all, policies...)
+		return err
+	})
+}
+
+// listReader returns the ConfigMaps with lists of a namespace.
+type listReader = func(context.Context) ([]corev1.ConfigMap, error)
+
+// visitCluster calls visit with the policies of each namespace of a cluster, and sets the namespaces of found. An error
+// of visit is one of the listReader.
+func (o *policySource) visitCluster(
+	ctx context.Context, found *policySet, visit func([]unstructured.Unstructured, listReader) error,
+) error {
 	config, namespace, err := o.cluster.load(
-		errors.New("no policies: give files with --policies, or a cluster with --kubeconfig or KUBECONFIG"))
+		fmt.Errorf("no policies: give files with %s, or a cluster with --kubeconfig or KUBECONFIG", cmp.Or(o.pathFlag, "--policies")))
 	if err != nil {
 		return err
 	}
@@ -124,7 +140,7 @@ func (o *policySource) readCluster(ctx context.Context, reader *policyfile.Offli
 		if err := cluster.List(ctx, list, client.InNamespace(namespace)); err != nil {
 			return listError(err, "registrationpolicies."+v1alpha1.GroupVersion.Group, namespace, config.Host)
 		}
-		policies, err := reader.ReadObjects(ctx, list.Items, func(ctx context.Context) ([]corev1.ConfigMap, error) {
+		err := visit(list.Items, func(ctx context.Context) ([]corev1.ConfigMap, error) {
 			var lists corev1.ConfigMapList
 			err := cluster.List(ctx, &lists, client.InNamespace(namespace), client.MatchingLabels(listconfigmap.Labels()))
 			return lists.Items, err
@@ -132,10 +148,9 @@ func (o *policySource) readCluster(ctx context.Context, reader *policyfile.Offli
 		if err != nil {
 			return listError(err, "configmaps", namespace, config.Host)
 		}
-		if len(policies) == 0 {
+		if len(list.Items) == 0 {
 			found.emptyNamespaces = append(found.emptyNamespaces, namespace)
 		}
-		found.all = append(found.all, policies...)
 	}
 	return nil
 }

@@ -104,26 +104,47 @@ func (o *Offline) resolve(ctx context.Context, maps configMaps, policies []ReadP
 // ReadFiles skips objects of other API groups, because rendered charts and GitOps directories often contain some.
 // [Offline.Others] returns them.
 func (o *Offline) ReadFiles(ctx context.Context, paths []string, stdin io.Reader) ([]ReadPolicy, error) {
-	o.skipped = nil
-	var documents []*document
-	var errs []error
-	for _, path := range paths {
-		files, err := openFiles(path, stdin)
-		errs = append(errs, err)
-		for _, file := range files {
-			if file.ignored {
-				continue
-			}
-			found, err := o.readFile(ctx, file)
-			documents = append(documents, found...)
-			errs = append(errs, err)
-		}
-	}
-	errs = append(errs, unique(documents))
-	if err := errors.Join(errs...); err != nil {
+	documents, err := o.readDocuments(ctx, func() ([]file, error) { return openAll(paths, stdin) })
+	if err != nil {
 		return nil, err
 	}
 	documents, lists := splitLists(documents)
+	return o.resolvedPolicies(ctx, documents, lists)
+}
+
+// readDocuments reads the documents of the files that the function files opens. Next to an error it returns the
+// documents that could be read.
+func (o *Offline) readDocuments(ctx context.Context, files func() ([]file, error)) ([]*document, error) {
+	o.skipped = nil
+	opened, err := files()
+	var documents []*document
+	errs := []error{err}
+	for _, file := range opened {
+		if file.ignored {
+			continue
+		}
+		found, err := o.readFile(ctx, file)
+		documents = append(documents, found...)
+		errs = append(errs, err)
+	}
+	return documents, errors.Join(append(errs, unique(documents))...)
+}
+
+// openAll reads the files of all paths that were given to ReadFiles. Next to an error it returns the files that could
+// be read.
+func openAll(paths []string, stdin io.Reader) ([]file, error) {
+	var files []file
+	var errs []error
+	for _, path := range paths {
+		opened, err := openFiles(path, stdin)
+		files = append(files, opened...)
+		errs = append(errs, err)
+	}
+	return files, errors.Join(errs...)
+}
+
+// resolvedPolicies returns the policies of documents, with their lists.
+func (o *Offline) resolvedPolicies(ctx context.Context, documents []*document, lists configMaps) ([]ReadPolicy, error) {
 	policies := make([]ReadPolicy, len(documents))
 	for i, document := range documents {
 		policies[i] = ReadPolicy{document.policy, document}
@@ -164,7 +185,7 @@ func openFiles(path string, stdin io.Reader) ([]file, error) {
 
 func (o *Offline) readFile(ctx context.Context, f file) ([]*document, error) {
 	if len(bytes.TrimSpace(f.text)) == 0 {
-		return nil, fmt.Errorf("%s:1: empty; write a policy, or leave the file out", f.name)
+		return nil, emptyFile(f.name, "write a policy, or leave the file out")
 	}
 	var documents []*document
 	var errs []error
@@ -188,10 +209,10 @@ func (o *Offline) readDocument(ctx context.Context, name string, text []byte) ([
 		}
 	}
 	found, err := o.parser.parseDocument(ctx, name, text)
-	if found == nil || err != nil {
+	if found == nil {
 		return nil, err
 	}
-	return []*document{found}, nil
+	return []*document{found}, err
 }
 
 // readList reads the items of a list of objects in text; node is its value.
@@ -204,7 +225,7 @@ func (o *Offline) readList(ctx context.Context, name string, text []byte, node *
 		Items []map[string]any `json:"items"`
 	}
 	if err := json.Unmarshal(asJSON, &list); err != nil {
-		return nil, fmt.Errorf("%s: not a list of objects", node.Place(""))
+		return nil, (&document{Node: node}).mistakeAt("", NotAnObject, "not a list of objects")
 	}
 	items := node.Get("items").Items()
 	if len(items) != len(list.Items) {
@@ -225,9 +246,10 @@ func (o *Offline) readList(ctx context.Context, name string, text []byte, node *
 		}
 		if err != nil {
 			errs = append(errs, err)
-			continue
 		}
-		documents = append(documents, found)
+		if err == nil || found.refused {
+			documents = append(documents, found)
+		}
 	}
 	return documents, errors.Join(errs...)
 }

@@ -223,3 +223,27 @@ func addressFix(side, value string) (text, corrected string) {
 		return "", ""
 	}
 }
+
+// hiddenLocal stands for the local part of an address.
+const hiddenLocal = "(someone)"
+
+// Shown returns the value at a path as it may be printed: of an address, only the domain. It returns "" for a value that
+// may be personal otherwise, and for a long one.
+func Shown(path, value string) string {
+	if strings.HasPrefix(path, "spec.profile[") && !strings.HasSuffix(path, ".attribute") {
+		return "" // the value may be personal
+	}
+	_, _, isEntry := EntryAt(path)
+	switch {
+	case isAddresses(path):
+		_, domain, found := strings.Cut(value, "@")
+		if !found || !domainCharacters.MatchString(domain) {
+			return ""
+		}
+		return hiddenLocal + "@" + domain
+	case !quotable(value), isEntry && !inOneWord(value):
+		return ""
+	default:
+		return value
+	}
+}

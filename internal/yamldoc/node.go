@@ -39,8 +39,10 @@ func (n *Node) Find(path string) *Node { return n.Get(stepsOf(path)...) }
 
 // Position is a place in a file.
 type Position struct {
-	File         string
-	Line, Column int // counted from 1; the column in characters
+	// File is the name that [Parse] was given.
+	File string
+	// Line and Column count from 1. The column is in characters.
+	Line, Column int
 }
 
 // Position returns where the value that the steps lead to is written: a field at its name, an item at its first
