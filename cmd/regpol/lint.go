@@ -40,15 +40,16 @@ func newLint(s streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "lint [PATH...]",
 		Short: "Say what is wrong with policies",
-		Long: `List what is wrong with policies: what the API server refuses, what the operator does not put in force, and what only looks wrong.
-Each finding has its place, what is wrong with this value, and the fix. Policies are compared with all others that are given.
+		Long: `List what is wrong with policies: what the API server refuses, what the operator does not put in force, and what only looks
+wrong. Each finding has its place, what is wrong with this value, and the fix. Policies are compared with all others that are given.
 
 A PATH is a file or a directory with policies and their lists; - is standard input. Without a PATH, the policies are those of a cluster
 that is found as kubectl finds it.
 
 An annotation ` + policylint.SilencePrefix + `ID: REASON silences the warnings of a kind on its object.
 
-Exit codes: 0 no finding at the level of --fail-on; 1 there are some; 2 wrong usage, unreadable input, input that is not YAML, or no policy.`,
+Exit codes: 0 no finding at the level of --fail-on; 1 there are some; 2 wrong usage, unreadable input, input that is not YAML, or no
+policy.`,
 		Example: `  # The policies of a directory, and of those below
   regpol lint config/samples/gitops
   regpol lint -R config/samples/gitops

@@ -93,11 +93,11 @@ type (
 	}
 
 	sarifPhysicalLocation struct {
-		Artifact sarifArtifact `json:"artifactLocation"`
+		Artefact sarifArtefact `json:"artifactLocation"`
 		Region   sarifRegion   `json:"region"`
 	}
 
-	sarifArtifact struct {
+	sarifArtefact struct {
 		URI string `json:"uri"`
 	}
 
@@ -125,7 +125,7 @@ func (r *lintReport) sarif() ([]byte, error) {
 		f := &r.Findings[i]
 		var location sarifLocation
 		if f.File != "" {
-			location.Physical = &sarifPhysicalLocation{sarifArtifact{fileURI(f.File)}, sarifRegion{f.Line, f.Column}}
+			location.Physical = &sarifPhysicalLocation{sarifArtefact{fileURI(f.File)}, sarifRegion{f.Line, f.Column}}
 		}
 		if f.Policy != "" {
 			location.Logical = []sarifLogicalLocation{{f.Policy}}

@@ -51,13 +51,14 @@ func newLintReport(checked *policyfile.Checked, result policylint.Result, failOn
 	for i := range checked.Policies {
 		policy := &checked.Policies[i]
 		at := policy.Position("metadata.name")
-		if policy.Name != "" && !r.examined(at.File, policy.PolicyName.String()) {
-			r.objects = append(r.objects, lintObject{at.File, policy.PolicyName.String(), at.Line})
+		if policy.Name != "" && !r.examined(at.File, policy.String()) {
+			r.objects = append(r.objects, lintObject{at.File, policy.String(), at.Line})
 		}
 	}
 	for _, found := range result.Findings {
 		finding := findingReport{
-			ID: found.ID, Severity: found.Severity, Path: found.Path, Value: found.Value, Message: found.Message, Corrected: found.Corrected,
+			ID: found.ID, Severity: found.Severity, Path: found.Path, Value: found.Value, Message: found.Message,
+			Corrected: found.Corrected,
 		}
 		if found.At.File != "" {
 			finding.File, finding.Line, finding.Column = found.At.File, found.At.Line, found.At.Column

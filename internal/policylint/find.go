@@ -131,8 +131,8 @@ func (f *finder) addMissingLists(policies []rules.Policy) {
 					continue
 				}
 				entry := rules.Entry{Field: uses.field, Index: j}
-				f.addAt(policy.PolicyName, listNotInFiles, entry.String(), "list "+use.String()+": no file has a ConfigMap of this name in "+
-					"namespace "+policy.Namespace+"; add its file, or silence this if the list is only in the cluster")
+				f.addAt(policy.PolicyName, listNotInFiles, entry.String(), "list "+use.String()+": no file has a ConfigMap of this "+
+					"name in namespace "+policy.Namespace+"; add its file, or silence this if the list is only in the cluster")
 				use.List, use.Missing, use.Broken = placeholder(policy.Namespace, use), "", false
 			}
 		}

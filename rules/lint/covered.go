@@ -150,7 +150,8 @@ func (p *policy) warnOfCoveredLists() {
 	for i := range p.lists {
 		l := &p.lists[i]
 		if everything >= 0 {
-			p.warn(DeniedHere, l.Entry.String(), `%s ("*") denies everything, and goes before lists: this list has no effect; remove one of the two`,
+			p.warn(DeniedHere, l.Entry.String(),
+				`%s ("*") denies everything, and goes before lists: this list has no effect; remove one of the two`,
 				&p.entries[everything])
 			continue
 		}

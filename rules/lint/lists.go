@@ -13,7 +13,8 @@ func ListWarnings(policy *rules.Policy) []Warning {
 	var warnings []Warning
 	warn := func(id ID, used rules.UsedList, format string, args ...any) {
 		warnings = append(warnings, Warning{
-			Policy: policy.PolicyName, Path: used.Entry.String(), Message: "list " + used.String() + ": " + fmt.Sprintf(format, args...), ID: id,
+			Policy: policy.PolicyName, Path: used.Entry.String(), ID: id,
+			Message: "list " + used.String() + ": " + fmt.Sprintf(format, args...),
 		})
 	}
 	for _, used := range policy.UsedLists() {

@@ -18,8 +18,9 @@ func (l *linter) warnOfDeniedElsewhere() {
 			continue
 		}
 		if q := firstIncluding(everything, p); q != nil {
-			p.warn(DeniedElsewhere, "spec.allow", `policy %s denies "*" in all calls to which this policy applies: nobody comes in by this policy; `+
-				"correct one of the two", q.name)
+			p.warn(DeniedElsewhere, "spec.allow",
+				`policy %s denies "*" in all calls to which this policy applies: nobody comes in by this policy; `+
+					"correct one of the two", q.name)
 			for j := range p.entries {
 				p.entries[j].ineffective = !p.entries[j].effect.denies() || p.entries[j].ineffective
 			}
