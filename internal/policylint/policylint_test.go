@@ -83,6 +83,7 @@ func TestEachKindOfFindingHasItsPlace(t *testing.T) {
 		{policy("allow: {publicSuffixes: ['*.com', edu]}"), []string{
 			"5:28 open-suffix spec.allow.publicSuffixes[0]", "5:37 bare-suffix spec.allow.publicSuffixes[1]"}},
 		{policy("allow: {domains: [acme.org, a.acme.org]} | deny: {domains: [a.acme.org]}"), []string{"5:31 denied-here spec.allow.domains[1]"}},
+		{policy("deny: {domains: [ru, globex]}"), []string{"5:24 unknown-tld spec.deny.domains[1]"}},
 		{policy("allow: {domains: [acme.org]}") + other + "{deny: {domains: [acme.org]}}\n", []string{"5:21 denied-elsewhere spec.allow.domains[0]"}},
 		{policy("allow: {domains: [a.acme.org, '*.acme.org']}"), []string{"5:21 redundant spec.allow.domains[0]"}},
 		{policy("allow: {domains: [acme.org]}") + other + "{allow: {domains: [acme.org]}}\n", []string{

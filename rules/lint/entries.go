@@ -51,10 +51,14 @@ func examples(names []string) string {
 	return text
 }
 
-// warnOfOpenEntries warns of allow entries that allow anyone, and of those that allow no address.
+// warnOfOpenEntries warns of allow entries that allow anyone, of those that allow no address, and of deny entries that
+// deny none.
 func (p *policy) warnOfOpenEntries() {
 	for i := range p.entries {
 		e := &p.entries[i]
+		if e.effect == denyDomain {
+			p.warnOfUnknownTLD(e)
+		}
 		if e.effect != allowDomain {
 			continue
 		}
@@ -72,6 +76,22 @@ func (p *policy) warnOfOpenEntries() {
 			p.warn(OpenSuffix, e.String(), "anybody can have a name below %s, and so come in; write the names that are meant", pattern.Name)
 		}
 	}
+}
+
+// warnOfUnknownTLD warns of a deny entry for a top-level domain that does not exist.
+func (p *policy) warnOfUnknownTLD(e *entry) {
+	name := e.patterns[0].Name
+	if name != "" && suffix.IsUnlistedTLD(name) && !slices.Contains(privateTLDs, name) {
+		p.warn(UnknownTLD, e.String(), "%s is not a known top-level domain, so that this probably denies nobody; if its ending is missing, "+
+			"write a whole domain such as %s.com", name, name)
+	}
+}
+
+// privateTLDs are top-level domains that are on no public list, and that an author may deny on purpose: those of special
+// use (RFC 6761, 7686, 8375, 9476), and those that private networks use.
+var privateTLDs = []string{
+	"alt", "corp", "example", "home", "internal", "intranet", "invalid", "lan", "local", "localdomain", "localhost", "onion",
+	"private", "test",
 }
 
 // openGenericSuffixes are the large top-level domains under which anyone can register. Many of the others are for one

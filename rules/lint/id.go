@@ -10,6 +10,8 @@ const (
 	OpenSuffix ID = "open-suffix"
 	// BareSuffix: an entry allows a suffix itself, in which no address can be.
 	BareSuffix ID = "bare-suffix"
+	// UnknownTLD: an entry denies a top-level domain that does not exist.
+	UnknownTLD ID = "unknown-tld"
 	// DeniedHere: the same policy denies all that an entry or a list matches, with precedence.
 	DeniedHere ID = "denied-here"
 	// DeniedElsewhere: another policy denies all that an entry allows.
@@ -47,8 +49,8 @@ const (
 // IDs returns all kinds of warnings.
 func IDs() []ID {
 	return []ID{
-		AtMailboxProvider, OpenSuffix, BareSuffix, DeniedHere, DeniedElsewhere, Redundant, InSeveralPolicies, LookAlike, Everybody,
-		ProfileConflict, UnsentProfile, NoEffect, OptionalListMissing, SkippedLines, SuffixInDenyList, UnusableLines, UnquotedValue,
+		AtMailboxProvider, OpenSuffix, BareSuffix, UnknownTLD, DeniedHere, DeniedElsewhere, Redundant, InSeveralPolicies, LookAlike,
+		Everybody, ProfileConflict, UnsentProfile, NoEffect, OptionalListMissing, SkippedLines, SuffixInDenyList, UnusableLines, UnquotedValue,
 		NotCompared, More,
 	}
 }
