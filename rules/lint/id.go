@@ -50,7 +50,7 @@ const (
 func IDs() []ID {
 	return []ID{
 		AtMailboxProvider, OpenSuffix, BareSuffix, UnknownTLD, DeniedHere, DeniedElsewhere, Redundant, InSeveralPolicies, LookAlike,
-		Everybody, ProfileConflict, UnsentProfile, NoEffect, OptionalListMissing, SkippedLines, SuffixInDenyList, UnusableLines, UnquotedValue,
-		NotCompared, More,
+		Everybody, ProfileConflict, UnsentProfile, NoEffect, OptionalListMissing, SkippedLines, SuffixInDenyList, UnusableLines,
+		UnquotedValue, NotCompared, More,
 	}
 }
