@@ -18,6 +18,8 @@ CHAOS_DURATION = 2m
 CHAOS_SEED     = 0
 # Flags of test/memory for `make memory`, such as -list, -rest or -only denies-150000; empty: all cases.
 MEMORY   =
+# Flags of bench for `make bench`, such as -quick, or -parts http,inside; empty: everything, on an idle machine.
+BENCH    =
 PACKAGES = ./...
 # All modules except the operator's own.
 MODULES  = $(filter-out .,$(patsubst ./%,%,$(shell find . -name go.mod -not -path '*/testdata/*' -exec dirname {} \; | sort)))
@@ -46,7 +48,7 @@ help: ## List the targets
 	  /^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Variables: PACKAGES=$(PACKAGES) TIMEOUT=$(TIMEOUT) FUZZTIME=$(FUZZTIME)"
-	@echo "             CHAOS_DURATION=$(CHAOS_DURATION) CHAOS_SEED=$(CHAOS_SEED) MEMORY=$(MEMORY)"
+	@echo "             CHAOS_DURATION=$(CHAOS_DURATION) CHAOS_SEED=$(CHAOS_SEED) MEMORY=$(MEMORY) BENCH=$(BENCH)"
 	@echo "             HOOK=$(HOOK) PROBES=$(PROBES) METRICS=$(METRICS) IMAGE=$(IMAGE) VERSION=$(VERSION)"
 
 ##@ Try it
@@ -69,7 +71,10 @@ test: ## Vet and test everything, on a real API server
 	go vet $(PACKAGES); \
 	for module in $(OURS); do echo "vet $$module" >&2; go -C "$$module" vet ./...; done; \
 	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" go test $(RACE) -timeout $(TIMEOUT) $(PACKAGES)
+# Without the race detector, which changes the number of allocations.
+	@go test -run '^TestCost$$' ./rules ./hookserver/...
 	@hack/vectors.sh
+	@go -C bench test ./...
 	@go -C tools/supply test ./...
 	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); \
 	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" go -C test/install test -timeout $(TIMEOUT) ./...
@@ -128,8 +133,13 @@ memory: ## Run the operator with the chart's memory limit in a real cgroup; need
 	@assets=$$(test/controlplane/provide.sh); KUBEBUILDER_ASSETS="$$assets" go run ./test/memory $(MEMORY)
 
 .PHONY: bench
-bench: ## Measure decisions, the server and edits; see bench/README.md
-	@hack/bench.sh
+bench: ## Measure the operator beside others, and write docs/performance; for an idle machine, see bench/README.md
+# Without a control plane the parts that need it fail, and the others are still measured.
+	@assets=$$(test/controlplane/provide.sh) || true; KUBEBUILDER_ASSETS="$$assets" go -C bench run . $(BENCH)
+
+.PHONY: pgo
+pgo: ## Profile the operator under the benchmark's calls into cmd/operator/default.pgo, and measure what that brings
+	@go -C bench run . -pgo ../cmd/operator/default.pgo
 
 ##@ Build it
 

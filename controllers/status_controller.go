@@ -207,8 +207,8 @@ func (r *StatusReconciler) onPolicy() toolscache.ResourceEventHandler {
 	}
 }
 
-// reportLastReplica writes into the status of each policy that no replica serves, if this replica is the last and is
-// stopping.
+// reportLastReplica sets Ready of each accepted policy to say: no replica serves. It does so only if this replica is
+// stopping, and all others are stopping too or have stopped.
 func (r *StatusReconciler) reportLastReplica() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastReplicaTimeout)
 	defer cancel()

@@ -114,7 +114,7 @@ func (r *StatusReconciler) computeWarnings() (wait time.Duration) {
 	defer w.computing.Unlock()
 	objects := r.stored.AllPolicies()
 	members := make(map[types.NamespacedName]policyWarnings, len(objects))
-	policies := make([]rules.Policy, 0, len(objects))
+	policies := make([]lint.Policy, 0, len(objects))
 	compiled := make([]*publish.Policy, 0, len(objects))
 	for _, object := range objects {
 		built, ok := r.built.Built(object)
@@ -124,7 +124,7 @@ func (r *StatusReconciler) computeWarnings() (wait time.Duration) {
 		members[policyobject.NameOf(object)] = policyWarnings{
 			uid: object.GetUID(), generation: object.GetGeneration(), resolved: built.Written,
 		}
-		policies = append(policies, built.Written)
+		policies = append(policies, lint.Policy{Policy: built.Written, Compiled: built.Compiled})
 		compiled = append(compiled, built)
 	}
 	for _, warning := range r.scopes.Warnings(policies) {

@@ -74,3 +74,33 @@ func TestDecideDoesNotAllocate(t *testing.T) {
 		})
 	}
 }
+
+// A thousand policies that match cost a few allocations, however they come to match.
+func TestDecideAllocatesLittleWhereManyPoliciesMatch(t *testing.T) {
+	list := use("acme.com")
+	for sentence, change := range map[string]func(i int, p *rules.Policy){
+		"by the same domain": func(_ int, p *rules.Policy) { p.Allow.Domains = []string{"acme.com"} },
+		"for overlapping sources": func(i int, p *rules.Policy) {
+			p.Allow.Domains, p.Sources = []string{"acme.com"}, []string{"rul1", fmt.Sprintf("rul-%d", i)}
+		},
+		"by the same list": func(_ int, p *rules.Policy) { p.Allow.Lists = []rules.ListUse{list} },
+		"with the same profile": func(_ int, p *rules.Policy) {
+			p.Allow.Domains, p.Profile = []string{"acme.com"}, []rules.ProfileAttribute{{Name: "userType", Value: `"x"`}}
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			var policies []rules.Policy
+			for i := range 1000 {
+				policies = append(policies, with(allow(fmt.Sprintf("p%d", i)), func(p *rules.Policy) { change(i, p) }))
+			}
+			snapshot, call := compile(t, policies...), signUpLogin("jo@acme.com", "jo@acme.com")
+			var got rules.Decision
+			if allocations := testing.AllocsPerRun(20, func() { got = snapshot.Decide(call) }); allocations > 4 {
+				t.Errorf("%v allocations", allocations)
+			}
+			if got.Reason != rules.ReasonAllowed {
+				t.Errorf("reason %s", got.Reason)
+			}
+		})
+	}
+}

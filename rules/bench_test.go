@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 
@@ -55,6 +56,20 @@ func BenchmarkDecide(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkDecideAfterEdits has a thousand policies that all match, and that were added one after the other in random order.
+func BenchmarkDecideAfterEdits(b *testing.B) {
+	var compiled []*rules.Compiled
+	var snapshot *rules.Snapshot
+	for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(1000) {
+		compiled = append(compiled, rules.CompilePolicy(allow(fmt.Sprintf("p%05d", i), "acme.com")))
+		snapshot = rules.Assemble(snapshot, compiled)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		snapshot.Decide(signUp("jo@acme.com"))
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// onlyBlanksInvalid reports whether text that does not parse would be an address, or a user name, without its blanks.
-// It explains a denial to the person: the address stays invalid.
+// onlyBlanksInvalid reports whether a value that is not an address would be one, or a user name, without its blanks.
+// The call is denied either way; the person then gets a text that names the blank as the cause ([Texts.Blank]).
 func (a *Attribute) onlyBlanksInvalid() bool {
 	if len(a.Text) > address.MaxLength || !strings.ContainsFunc(a.Text, address.IsBlank) {
 		return false

@@ -1,18 +1,19 @@
 package rules
 
-// Call is what a decision needs of one hook call.
+// Call holds the parts of one call of Okta's hook that a decision depends on.
 type Call struct {
 	// Shape says which profiles the call's data contain.
 	Shape Shape
 	// Source is Okta's `source`: the id of the enrolment policy or rule that called.
 	Source string
-	// Contradictory: the call's requestType is unknown or contradicts its data. No profile attribute is sent then.
+	// Contradictory: the call's requestType is unknown, or not the one that its data imply. An allow of such a call sets
+	// no profile attributes.
 	Contradictory bool
 
-	// Profile holds the address attributes of data.userProfile (shapes SignUp and Both), in the operator's order,
-	// absent ones included. The first one is required.
+	// Profile holds the address attributes of data.userProfile (shapes SignUp and Both), in the order of the flag
+	// --address-attributes. An attribute that the call lacks is included as Absent. The first one is required.
 	Profile []Attribute
-	// Update is the same for data.userProfileUpdate (shapes ProfileUpdate and Both).
+	// Update holds the address attributes of data.userProfileUpdate (shapes ProfileUpdate and Both) in the same way.
 	Update []Attribute
 }
 
@@ -20,14 +21,15 @@ type Call struct {
 type Shape uint8
 
 const (
-	// UnrecognisedShape is data with no profile, one of a wrong type, or another event: denied.
+	// UnrecognisedShape is a call whose data have no profile or one of a wrong type, or a call for another event than a
+	// registration. It is denied.
 	UnrecognisedShape Shape = iota
 	// SignUp is data with a userProfile only.
 	SignUp
 	// ProfileUpdate is data with a userProfileUpdate only.
 	ProfileUpdate
-	// Both is data with both. The call is decided as each of the two, with all addresses, and allowed only if both
-	// decisions allow.
+	// Both is data with a userProfile and a userProfileUpdate. The call is decided once as a sign-up and once as an
+	// update, each time with the addresses of both profiles. It is allowed only if both decisions allow.
 	Both
 )
 
@@ -59,12 +61,12 @@ type Attribute struct {
 type ValueKind uint8
 
 const (
-	// Absent means that there is no member of that name.
+	// Absent: the profile in the call has no member of that name.
 	Absent ValueKind = iota
 	// Null is JSON null.
 	Null
 	// Text is a JSON string.
 	Text
-	// Other is any other JSON value: never an address.
+	// Other is a JSON number, boolean, array or object. Such a value is never an address.
 	Other
 )

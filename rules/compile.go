@@ -14,7 +14,7 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/pattern"
 )
 
-// Rejection is a part of a policy that is not in force. The rest of the policy is.
+// Rejection is a part of a policy that is not in force. The rest of the policy stays in force.
 type Rejection struct {
 	// Policy is the policy that the part belongs to.
 	Policy PolicyName
@@ -41,8 +41,8 @@ const (
 )
 
 // Compile returns the snapshot of the policies, and the parts of them that are not in force, sorted by policy and path.
-// It never fails, and it fails closed: an invalid policy never allows what a valid reading of it would not. The result
-// does not depend on the order of the policies.
+// It never returns an error, and it fails closed: an invalid part of a policy never allows what a corrected one would
+// not. The result does not depend on the order of the policies.
 func Compile(policies []Policy) (*Snapshot, []Rejection) {
 	compiled := make([]*Compiled, len(policies))
 	for i := range policies {
@@ -59,25 +59,26 @@ func Compile(policies []Policy) (*Snapshot, []Rejection) {
 // Compiled is one compiled policy. It is immutable, and any number of snapshots may share it. [CompilePolicy] makes
 // one.
 //
-// It takes little more memory than the text of its entries, and does not keep the texts that it was compiled from.
+// It takes little more memory than the text of its entries. It refers to no string of its [Policy]: otherwise the
+// decoded object would stay in memory.
 type Compiled struct {
 	name        PolicyName
-	digest      [sha256.Size]byte // of the policy's meaning: the same for every spelling that decides alike
+	digest      [sha256.Size]byte // the same for two spellings of a policy that decide alike: see contentDigest
 	mode        Mode
 	enforceable bool
 	hasAllow    bool
 	requests    requestSet
 	sources     []string // sorted, unique; empty means all
-	scope       string   // equal for policies that apply to the same calls
+	scope       string   // the scopeKey of requests and sources
 	message     string
 
-	profile   []ProfileAttribute // merged: see mergeProfiles
-	sent      []ProfileAttribute // what is sent if only this policy allows
+	profile   []ProfileAttribute // what mergeProfiles returns: one value for each name, or disputed
+	sent      []ProfileAttribute // what Okta gets if only this policy allows
 	profileOn requestSet
 
 	rules     ruleBlock
 	ruleCount int
-	addresses int // of the rules
+	addresses int // how many of the rules are about an address, not a domain
 	lists     []listRule
 
 	rejections []Rejection
@@ -89,7 +90,7 @@ type listRule struct {
 	entry      Entry
 }
 
-// CompilePolicy compiles one policy. Like [Compile], it never fails.
+// CompilePolicy compiles one policy. Like [Compile], it rejects invalid parts and never returns an error.
 func CompilePolicy(policy Policy) *Compiled {
 	c := compiler{Compiled: Compiled{
 		name:        PolicyName{strings.Clone(policy.Namespace), strings.Clone(policy.Name)},
@@ -99,18 +100,19 @@ func CompilePolicy(policy Policy) *Compiled {
 		message:     strings.Clone(policy.Message),
 	}}
 	c.compile(&policy)
-	compiled := c.Compiled // a copy: a pointer into the compiler would keep all of it in memory
+	compiled := c.Compiled // a copy: a pointer into the compiler would keep the whole compiler in memory
 	return &compiled
 }
 
 // Name returns the name of the policy.
 func (c *Compiled) Name() PolicyName { return c.name }
 
-// Enforceable reports whether the policy was understood and has every list by which it denies.
+// Enforceable reports whether the policy was understood and has every list by which it denies. The calls that a policy
+// applies to are denied if the policy is not enforceable and in mode Enforce.
 func (c *Compiled) Enforceable() bool { return c.enforceable }
 
-// Rejections returns the parts of the policy that are not in force, sorted by path. Of one field, it returns the first
-// rejected entries, and how many more there are. The result must not be changed.
+// Rejections returns the parts of the policy that are not in force, sorted by path. For each field, it returns the
+// first 50 rejected entries and then one Rejection that counts the others. The caller must not change the result.
 func (c *Compiled) Rejections() []Rejection { return c.rejections }
 
 func (c *Compiled) summary() PolicySummary { return PolicySummary{c.name, c.mode, c.enforceable} }
@@ -132,7 +134,7 @@ const (
 type compiler struct {
 	Compiled
 	writer   blockWriter
-	rejected int // entries of the field that is being compiled
+	rejected int // how many entries of the field that is being compiled are invalid
 }
 
 func (c *compiler) compile(p *Policy) {
@@ -146,7 +148,7 @@ func (c *compiler) compile(p *Policy) {
 	c.appliesTo(p)
 
 	c.writer.block = make(ruleBlock, 0, sizeOfRules(p))
-	// Addresses come first: see Readings.
+	// Addresses come first, because Compiled.Readings promises this order.
 	c.entries(AllowAddresses, p.Allow.Addresses, c.allowAddress)
 	c.entries(DenyAddresses, p.Deny.Addresses, c.denyAddress)
 	c.entries(AllowDomains, p.Allow.Domains, c.allowDomain)
@@ -160,7 +162,7 @@ func (c *compiler) compile(p *Policy) {
 	slices.SortStableFunc(c.rejections, func(a, b Rejection) int { return strings.Compare(fieldOf(a.Path), fieldOf(b.Path)) })
 	c.rejections = slices.Clip(c.rejections)
 	c.digest = c.contentDigest()
-	if !c.enforceable { // nothing is decided by its rules
+	if !c.enforceable { // its calls are denied without a look at its rules
 		c.rules, c.ruleCount, c.addresses, c.lists = nil, 0, 0, nil
 	}
 }
@@ -188,11 +190,11 @@ func fitted(block ruleBlock) ruleBlock {
 	return block
 }
 
-// maxRejections is how many entries of one field are rejected by name. The others are counted: they are rejected by
-// name once the author has corrected these.
+// maxRejections is how many rejected entries of one field have a Rejection of their own. The others are counted in one:
+// they get their own once the author has corrected the first ones.
 const maxRejections = 50
 
-// entries compiles the entries of one field.
+// entries calls compile for each entry of one field.
 func (c *compiler) entries(field EntryField, entries []string, compile func(Entry, string)) {
 	c.rejected = 0
 	for i, text := range entries {
@@ -203,8 +205,8 @@ func (c *compiler) entries(field EntryField, entries []string, compile func(Entr
 	}
 }
 
-// add adds a rule. If there are too many, the policy becomes unenforceable: the missing rules may deny, or be
-// exceptions.
+// add adds a rule. If the rules take too many bytes, add makes the policy unenforceable: a rule that is left out may be
+// a deny, and the policy would then allow too much.
 func (c *compiler) add(entry Entry, key string, t traits) {
 	if c.writer.add(entry, key, t) {
 		return
@@ -214,13 +216,14 @@ func (c *compiler) add(entry Entry, key string, t traits) {
 	}
 }
 
-// fieldOf returns a path without the index. Within a field, rejections are already in order.
+// fieldOf returns a path without its index: spec.deny.domains for spec.deny.domains[3]. Rejections are sorted by it and
+// not by the path, because [10] would come before [9]; those of one field are already in the order of their indexes.
 func fieldOf(path string) string {
 	field, _, _ := strings.Cut(path, "[")
 	return field
 }
 
-// rejectEntry rejects one entry of a field.
+// rejectEntry rejects an entry by its path. Beyond maxRejections in one field, it only counts the entry.
 func (c *compiler) rejectEntry(entry Entry, message string) {
 	if c.rejected++; c.rejected <= maxRejections {
 		c.reject(entry.String(), message)
@@ -233,8 +236,8 @@ func (c *compiler) rejectFor(cause RejectionCause, path, message string) {
 	c.rejections = append(c.rejections, Rejection{c.name, path, message, cause})
 }
 
-// unenforceable rejects a part that leaves open which calls the policy decides, or how. The calls that it may apply to
-// are denied.
+// unenforceable rejects a part without which it is unknown which calls the policy applies to, or what it denies. It
+// makes the policy not enforceable, so that the calls that the policy may apply to are denied.
 func (c *compiler) unenforceable(path, message string) {
 	c.enforceable = false
 	c.reject(path, message)
@@ -263,8 +266,8 @@ func (c *compiler) appliesTo(p *Policy) {
 	c.scope = scopeKey(c.requests, c.sources)
 }
 
-// scopeKey returns the same text for policies that apply to the same calls. It quotes sources: one may be empty, or
-// contain any separator.
+// scopeKey returns the same text for policies that apply to the same calls. It quotes the sources, because a source may
+// be empty or contain any separator: without quotes, two different sets of sources could have the same text.
 func scopeKey(requests requestSet, sources []string) string {
 	return fmt.Sprintf("%d %q", requests, sources)
 }
@@ -341,8 +344,8 @@ func (c *compiler) allowLists(uses []ListUse) {
 	}
 }
 
-// denyLists adds the lists that deny. If one is missing, it is unknown what the policy denies, unless the list is
-// optional.
+// denyLists adds the lists that deny. If one is missing and not optional, it is unknown what the policy denies, so the
+// policy becomes not enforceable.
 func (c *compiler) denyLists(uses []ListUse) {
 	for i := range uses {
 		entry := Entry{DenyLists, i}
@@ -355,8 +358,8 @@ func (c *compiler) denyLists(uses []ListUse) {
 	}
 }
 
-// usable reports whether a list can be used, and rejects the entry if not. An optional list may be absent, but an
-// unusable one is rejected all the same.
+// usable reports whether a list can be used. If not, it rejects the entry, unless the list is optional and its
+// ConfigMap does not exist. An optional list that exists and is broken is rejected.
 func (c *compiler) usable(entry Entry, use *ListUse) bool {
 	switch {
 	case use.List != nil && use.List.Fault() == "":
@@ -377,7 +380,7 @@ func (c *compiler) usable(entry Entry, use *ListUse) bool {
 	return false
 }
 
-// setProfileOn sets the request types on which attributes are sent. An unknown one is rejected.
+// setProfileOn sets the request types for which Okta gets the policy's profile. It rejects an unknown one.
 func (c *compiler) setProfileOn(requests []RequestType) {
 	if len(requests) == 0 {
 		c.profileOn = signUps
@@ -408,11 +411,11 @@ func (c *compiler) setProfile(attributes []ProfileAttribute) {
 	c.sent = sendable(c.profile)
 }
 
-// disputed is the value of an attribute that has several values, or one that cannot be used. The attribute is not sent
-// then, even if another policy has a value for it.
+// disputed is the value of an attribute for which there are several values, or one that is not valid. Okta gets no
+// value for this attribute, even if another policy that allows the call has a valid one.
 const disputed = ""
 
-// mergeProfiles returns each attribute once, sorted by name. Those with several values are disputed.
+// mergeProfiles returns each attribute once, sorted by name. An attribute with several values gets the value disputed.
 func mergeProfiles(attributes []ProfileAttribute) []ProfileAttribute {
 	sorted := slices.Clone(attributes)
 	slices.SortFunc(sorted, func(a, b ProfileAttribute) int {
@@ -440,7 +443,8 @@ func sendable(merged []ProfileAttribute) []ProfileAttribute {
 	return sent
 }
 
-// canonicalValue returns the canonical spelling of a JSON scalar or list of strings. Equal values have equal spellings.
+// canonicalValue returns the canonical spelling of a JSON scalar or array of strings, so that equal strings are equal
+// texts however they were escaped. It returns false for any other JSON, and for invalid JSON.
 func canonicalValue(text string) (string, bool) {
 	if !json.Valid([]byte(text)) { // Decode alone ignores text after the value
 		return "", false
@@ -465,10 +469,11 @@ func canonicalValue(text string) (string, bool) {
 	return string(canonical), err == nil
 }
 
-// contentDigest hashes the meaning of the policy, regardless of spelling and of the order of its entries.
+// contentDigest hashes what the policy decides and says, in canonical form: two spellings of an entry, and two orders
+// of the entries, have the same digest.
 func (c *compiler) contentDigest() [sha256.Size]byte {
 	statements := make([][]byte, 0, c.ruleCount+len(c.sources)+len(c.lists)+len(c.profile))
-	buf := make([]byte, 0, 2*c.ruleCount+len(c.rules)) // enough: each rule has one byte more here, and no header
+	buf := make([]byte, 0, len(c.rules)) // enough: a rule has three bytes before its key here, and at least three there
 	for rule := range c.rules.all {
 		begin := len(buf)
 		buf = append(buf, 'r', byte(rule.traits.precedence()), byte(rule.traits&(matchesSelf|matchesBelow)))
@@ -488,7 +493,7 @@ func (c *compiler) contentDigest() [sha256.Size]byte {
 	statements = slices.CompactFunc(statements, bytes.Equal)
 
 	hash := sha256.New()
-	write := func(text []byte) { // with its length, so that the hashed text is unambiguous
+	write := func(text []byte) { // the length comes first: otherwise "ab", "c" and "a", "bc" would hash alike
 		var length [8]byte
 		binary.BigEndian.PutUint64(length[:], uint64(len(text)))
 		hash.Write(length[:])

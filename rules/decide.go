@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"cmp"
 	"math/bits"
 	"slices"
 	"strings"
@@ -10,37 +9,28 @@ import (
 )
 
 const (
-	// maxAddresses bounds the addresses of one call: both profiles, with the most attributes that the operator's flags
-	// permit.
+	// maxAddresses bounds the addresses of one call. The operator never reaches it: its flag --address-attributes
+	// permits 10 attributes, and a call may have two profiles with each of them.
 	maxAddresses = 32
-	// usualAddresses, usualScopes and usualMatches are how many a decision can hold without allocating.
+	// usualAddresses and usualMatches are how many addresses and matches a decision holds on the stack. With more, it
+	// allocates.
 	usualAddresses = 4
-	usualScopes    = 16
 	usualMatches   = 16
 )
 
-// loginAttribute is the attribute that may hold a user name instead of an address, as Okta is configured.
+// loginAttribute is Okta's attribute for the name by which a user signs in. An Okta org can permit a user name in it
+// that is not an address.
 const loginAttribute = "login"
 
 // subject is one address of a call.
 type subject struct {
 	attribute string
+	text      string // the value of the attribute, from which address was parsed
 	address   Address
 }
 
-// match is an entry of a policy that matches a subject: one of the addresses in the call.
-type match struct {
-	policy     int32 // its index in Snapshot.policies
-	index      int32
-	field      EntryField
-	precedence precedence
-	subject    uint8
-}
-
-func (m match) entry() Entry { return Entry{m.field, int(m.index)} }
-
-// Decide decides a call. The result depends on the snapshot and the call only. Decide never fails: a call that it
-// cannot read is denied.
+// Decide decides a call. The result depends on the snapshot and the call only. Decide denies a call whose addresses are
+// not valid.
 func (s *Snapshot) Decide(call Call) Decision {
 	var buf [usualAddresses]subject
 	subjects, denial := call.read(buf[:0])
@@ -69,7 +59,8 @@ func (s *Snapshot) Decide(call Call) Decision {
 	}
 }
 
-// read appends the addresses of a call, or returns the decision to deny it regardless of the policies.
+// read appends the addresses of a call to subjects. If the call must be denied whatever the policies say, read returns
+// that decision instead; its Reason is "" otherwise.
 func (c *Call) read(subjects []subject) ([]subject, Decision) {
 	switch c.Shape {
 	case SignUp, ProfileUpdate, Both:
@@ -93,7 +84,8 @@ func (c *Call) read(subjects []subject) ([]subject, Decision) {
 	return subjects, Decision{}
 }
 
-// readProfile appends the addresses of a sign-up. The first attribute is required.
+// readProfile appends the addresses of a sign-up to subjects. A call without an address in the first attribute is
+// denied.
 func readProfile(subjects []subject, attributes []Attribute) ([]subject, Decision) {
 	if len(attributes) == 0 {
 		return nil, Decision{Reason: ReasonMissingAddress}
@@ -115,8 +107,8 @@ func readProfile(subjects []subject, attributes []Attribute) ([]subject, Decisio
 	return subjects, Decision{}
 }
 
-// readUpdate appends the addresses that a progressive profile changes. An update that empties the first attribute,
-// which is required, is denied.
+// readUpdate appends the addresses that an update of a profile changes to subjects. The first attribute is required: an
+// update that makes it empty, or a user name, is denied.
 func readUpdate(subjects []subject, attributes []Attribute) ([]subject, Decision) {
 	for i := range attributes {
 		a := &attributes[i]
@@ -138,7 +130,8 @@ func readUpdate(subjects []subject, attributes []Attribute) ([]subject, Decision
 	return subjects, Decision{}
 }
 
-// isEmpty reports whether the attribute has no value. Forms send "" for a field that is left empty.
+// isEmpty reports whether the attribute has no value. "" counts as none: a form sends it for a field that the person
+// left empty.
 func (a *Attribute) isEmpty() bool {
 	return a.Kind == Absent || a.Kind == Null || a.Kind == Text && a.Text == ""
 }
@@ -147,12 +140,18 @@ func (a *Attribute) isUserName() bool {
 	return a.Name == loginAttribute && a.Kind == Text && address.IsUserName(a.Text)
 }
 
+// read appends the address of an attribute. Most calls have the same text in two attributes; it is parsed only once.
 func (a *Attribute) read(subjects []subject) ([]subject, Decision) {
 	invalid := NotText
 	if a.Kind == Text {
+		for i := range subjects {
+			if subjects[i].text == a.Text {
+				return append(subjects, subject{a.Name, a.Text, subjects[i].address}), Decision{}
+			}
+		}
 		var parsed Address
 		if parsed, invalid = address.Read(a.Text, address.Mail); invalid == "" {
-			return append(subjects, subject{a.Name, parsed}), Decision{}
+			return append(subjects, subject{a.Name, a.Text, parsed}), Decision{}
 		}
 		if a.onlyBlanksInvalid() {
 			invalid = Blank
@@ -161,157 +160,76 @@ func (a *Attribute) read(subjects []subject) ([]subject, Decision) {
 	return nil, Decision{Reason: ReasonInvalidAddress, Attribute: a.Name, Invalid: invalid, InvalidLength: len(a.Text)}
 }
 
-// evaluate decides a call as one request type. A call that is both a sign-up and an update is decided as each.
+// evaluate decides a call as one request type, sign-up or update, by the policies that apply to that type.
 func (s *Snapshot) evaluate(request requestSet, source string, subjects []subject) Decision {
-	var scopeBuf [usualScopes]*scope
-	scopes := scopeBuf[:0]
-	ofSource, _ := s.bySource.get(source)
-	for _, candidates := range [2][]uint32{s.anySource, ofSource} {
-		for _, number := range candidates {
-			if scope := s.scopes[number]; scope.requests&request != 0 {
-				scopes = append(scopes, scope)
-			}
-		}
-	}
+	c := s.policiesFor(request, source)
+	v := verdicts{snapshot: s, request: request, blocking: -1, blockingAudit: -1}
 	var matchBuf [usualMatches]match
 	matches := matchBuf[:0]
 	for i := range subjects {
-		matches = s.match(matches, scopes, uint8(i), subjects[i].address)
+		if !isRepeated(subjects, i) {
+			v.all |= 1 << i
+			matches = c.match(matches, uint8(i), subjects[i].address)
+		}
 	}
-	slices.SortFunc(matches, match.compare)
-
-	v := verdicts{snapshot: s, request: request, all: 1<<len(subjects) - 1, blocking: -1, blockingAudit: -1}
-	v.readScopes(scopes)
+	slices.Sort(matches)
+	v.readGroups(&c)
 	v.readMatches(matches)
 	d := v.decision(subjects)
-	d.Audit = v.audit(d.Outcome, scopes, matches)
+	d.Audit = v.audit(d.Outcome, &c, matches)
 	d.matched.add(s, matches)
 	return d
 }
 
-// match appends the entries that match an address. In each scope, and in each list, it looks up the address, the entry
-// of its sub-addresses, and each parent of its domain.
-func (s *Snapshot) match(matches []match, scopes []*scope, subject uint8, addr Address) []match {
-	if len(scopes) == 0 {
-		return matches
-	}
-	matches = s.matchWhole(matches, scopes, subject, addr)
-	side := matchesSelf
-	for name := addr.Domain().String(); ; _, name, _ = strings.Cut(name, ".") { // down to "", the root
-		hash := nameHash(s.seed, name)
-		for _, scope := range scopes {
-			if postings := find(s, &scope.index, hash, name); len(postings) > 0 {
-				matches = s.appendMatches(matches, subject, side, postings)
-			}
-		}
-		if name == "" {
-			return matches
-		}
-		side = matchesBelow
-	}
-}
-
-// matchWhole appends the entries that match the whole address, and the lists that match it or its domain.
-func (s *Snapshot) matchWhole(matches []match, scopes []*scope, subject uint8, addr Address) []match {
-	if !slices.ContainsFunc(scopes, func(s *scope) bool { return s.addresses > 0 || len(s.lists) > 0 }) {
-		return matches
-	}
-	var keyBuf, subAddressesBuf [address.MaxKey]byte
-	key, subAddressesKey := address.AppendKey(keyBuf[:0], addr), address.AppendSubAddressesKey(subAddressesBuf[:0], addr)
-	hash, subAddressesHash := keyHash(s.seed, key), keyHash(s.seed, subAddressesKey)
-	for _, scope := range scopes {
-		if scope.addresses > 0 {
-			matches = s.appendMatches(matches, subject, matchesSelf, find(s, &scope.index, hash, key))
-			if len(subAddressesKey) > 0 {
-				matches = s.appendMatches(matches, subject, matchesSelf, find(s, &scope.index, subAddressesHash, subAddressesKey))
-			}
-		}
-		if len(scope.lists) > 0 {
-			matches = s.matchLists(matches, scope, subject, key, subAddressesKey, addr.Domain().String())
+// isRepeated reports whether an earlier attribute has the same address as the i-th. Such an address has the verdicts of
+// the earlier one, so a decision looks it up once. Most calls have one address as email and as login.
+func isRepeated(subjects []subject, i int) bool {
+	for j := range i {
+		if subjects[j].address == subjects[i].address {
+			return true
 		}
 	}
-	return matches
+	return false
 }
 
-// matchLists looks the address up once in each list, also if several policies use the list.
-func (s *Snapshot) matchLists(
-	matches []match, scope *scope, subject uint8, key, subAddressesKey []byte, name string,
-) []match {
-	for i := range scope.lists {
-		l := &scope.lists[i]
-		verdict := l.list.Verdict(key, subAddressesKey, name)
-		if verdict == 0 {
-			continue
-		}
-		for _, ref := range l.refs {
-			counts := verdict.Allows()
-			if ref.traits().precedence().denies() {
-				counts = verdict.Denies()
-			}
-			if counts {
-				matches = append(matches, s.matchOf(ref, subject))
-			}
-		}
-	}
-	return matches
-}
-
-// appendMatches appends the postings that match on one side: the name itself, or the names below it.
-func (s *Snapshot) appendMatches(matches []match, subject uint8, side traits, postings []posting) []match {
-	for i := range postings {
-		if ref := postings[i].ruleRef; ref.traits()&side != 0 {
-			matches = append(matches, s.matchOf(ref, subject))
-		}
-	}
-	return matches
-}
-
-func (s *Snapshot) matchOf(r ruleRef, subject uint8) match {
-	t := r.traits()
-	return match{int32(s.policyAt[r.slot]), r.index(), t.field(), t.precedence(), subject} //nolint:gosec // fewer than 2³¹ policies
-}
-
-// compare orders matches by policy, then by subject, then by precedence. The first match of each policy and subject is
-// the verdict.
-func (m match) compare(o match) int {
-	return cmp.Or(cmp.Compare(m.policy, o.policy), cmp.Compare(m.subject, o.subject), cmp.Compare(m.precedence, o.precedence),
-		cmp.Compare(m.field, o.field), cmp.Compare(m.index, o.index))
-}
-
-// verdicts are those of the policies in mode Enforce on a call. It must not refer to the slices on the stack of
-// evaluate, which would then escape to the heap.
+// verdicts collects what the policies in mode Enforce say about a call. It must not refer to the slices on the stack of
+// Snapshot.evaluate: they would escape to the heap, and every decision would allocate.
 type verdicts struct {
 	snapshot *Snapshot
 	request  requestSet
-	all      subjectSet // of the subjects
+	all      subjectSet // every address of the call, each once
 
-	tookPart      int
-	allowing      int    // policies that took part and have allow entries
-	allowingSlot  uint32 // its slot, if there is only one
-	blocking      int32  // the first policy that took part and is not enforceable, or -1
-	blockingAudit int32  // the same in mode Audit, or -1
+	tookPart      int    // how many policies apply to the call
+	allowing      int    // how many of them have allow entries
+	allowingSlot  uint32 // if allowing is 1, the slot of that policy
+	blocking      int32  // the first policy that applies and is not enforceable, or -1
+	blockingAudit int32  // the first such policy in mode Audit, or -1
 
-	denied, allowed subjectSet // the subjects that some policy denies, or allows
-	denial          match      // of the first policy that denies
+	denied, allowed subjectSet // the addresses that some policy denies, or allows
+	denial          match      // the deciding match of the first policy that denies an address
 	denies          bool
-	allowance       match // of the first policy that allows all
+	allowance       match // the deciding match of the first policy that allows every address
 	allows          bool
-	profiles        int // how many policies allow all and have a profile to send
+	matchesAudit    bool // some policy in mode Audit matches an address
+	profiles        int  // how many policies allow every address and have a profile for this request type
 	profile, sent   []ProfileAttribute
 }
 
-// subjectSet is a set of subjects, as bits.
+// subjectSet is a set of addresses of a call: bit i is the i-th address.
 type subjectSet uint32
 
-func (v *verdicts) readScopes(scopes []*scope) {
-	for _, scope := range scopes {
-		v.tookPart += scope.enforcing
-		if scope.allowing > 0 {
-			v.allowing += scope.allowing
-			v.allowingSlot = scope.allowingSlots
+func (v *verdicts) readGroups(c *callPolicies) {
+	for _, group := range c.groups {
+		if group == nil {
+			continue
 		}
-		for _, slot := range scope.blocking {
-			policy := int32(v.snapshot.policyAt[slot]) //nolint:gosec // fewer than 2³¹ policies
+		totals := group.of(v.request)
+		v.tookPart += int(totals.enforcing)
+		if totals.allowing > 0 {
+			v.allowing += int(totals.allowing)
+			v.allowingSlot = totals.allowingSlots
+		}
+		for policy := range c.blocking(group) {
 			first := &v.blocking
 			if v.snapshot.policies[policy].mode == Audit {
 				first = &v.blockingAudit
@@ -326,10 +244,11 @@ func (v *verdicts) readScopes(scopes []*scope) {
 func (v *verdicts) readMatches(matches []match) {
 	for len(matches) > 0 {
 		n := countOfFirstPolicy(matches)
-		policy := v.snapshot.policies[matches[0].policy]
+		policy := v.snapshot.policies[matches[0].policy()]
 		denied, allowed, denial, allowance := verdictsOfPolicy(matches[:n])
 		matches = matches[n:]
 		if policy.mode == Audit {
+			v.matchesAudit = true
 			continue
 		}
 		v.denied |= denied
@@ -346,39 +265,40 @@ func (v *verdicts) readMatches(matches []match) {
 	}
 }
 
-// countOfFirstPolicy returns how many of sorted matches belong to the policy of the first. An iterator would make every
-// decision allocate.
+// countOfFirstPolicy returns how many matches the first policy has, in matches that are sorted by policy. It is not an
+// iterator over policies, because an iterator would make every decision allocate.
 func countOfFirstPolicy(matches []match) int {
 	n := 1
-	for n < len(matches) && matches[n].policy == matches[0].policy {
+	for n < len(matches) && matches[n].policy() == matches[0].policy() {
 		n++
 	}
 	return n
 }
 
-// verdictsOfPolicy returns the verdicts of one policy: which subjects it denies and allows, and the first match of
-// each.
+// verdictsOfPolicy returns which addresses one policy denies and which it allows, and the match that decides the first
+// denied and the first allowed one.
 func verdictsOfPolicy(matches []match) (denied, allowed subjectSet, denial, allowance match) {
 	for i, m := range matches {
-		if i > 0 && matches[i-1].subject == m.subject {
+		if i > 0 && matches[i-1].subject() == m.subject() {
 			continue // the match before has precedence
 		}
-		if m.precedence.denies() {
+		if m.precedence().denies() {
 			if denied == 0 {
 				denial = m
 			}
-			denied |= 1 << m.subject
+			denied |= 1 << m.subject()
 		} else {
 			if allowed == 0 {
 				allowance = m
 			}
-			allowed |= 1 << m.subject
+			allowed |= 1 << m.subject()
 		}
 	}
 	return denied, allowed, denial, allowance
 }
 
-// addProfile adds the attributes of a policy that allows. It copies only if there are several such policies.
+// addProfile adds the profile of a policy that allows the call. It copies nothing unless the policy changes what the
+// profiles of the policies before it say.
 func (v *verdicts) addProfile(policy *Compiled) {
 	if len(policy.profile) == 0 || policy.profileOn&v.request == 0 {
 		return
@@ -388,11 +308,23 @@ func (v *verdicts) addProfile(policy *Compiled) {
 		v.profile, v.sent = policy.profile, policy.sent
 		return
 	}
+	if !slices.ContainsFunc(policy.profile, v.changesProfile) {
+		return
+	}
 	v.profile = mergeProfiles(slices.Concat(v.profile, policy.profile))
 	v.sent = sendable(v.profile)
 }
 
-// outcome returns the outcome of the verdicts: the first reason that applies.
+// changesProfile reports whether an attribute is new, or has another value than in the profiles so far. An attribute
+// that is disputed already does not change.
+func (v *verdicts) changesProfile(a ProfileAttribute) bool {
+	at, found := slices.BinarySearchFunc(v.profile, a.Name, func(known ProfileAttribute, name string) int {
+		return strings.Compare(known.Name, name)
+	})
+	return !found || v.profile[at].Value != a.Value && v.profile[at].Value != disputed
+}
+
+// outcome returns the outcome of the call and the reason: the first of its cases that applies.
 func (v *verdicts) outcome() (Outcome, Reason) {
 	switch {
 	case v.tookPart == 0:
@@ -414,17 +346,17 @@ func (v *verdicts) decision(subjects []subject) Decision {
 	failed := 0
 	switch d.Reason {
 	case ReasonAllowed:
-		d.decidedBy(v.snapshot, v.allowance.policy)
+		d.decidedBy(v.snapshot, v.allowance.policy())
 		d.Entry = v.allowance.entry()
 		d.Message = ""
 		d.Profile = v.sent
 	case ReasonDenied:
-		d.decidedBy(v.snapshot, v.denial.policy)
+		d.decidedBy(v.snapshot, v.denial.policy())
 		d.Entry = v.denial.entry()
 		failed = v.denied.first()
 	case ReasonPolicyNotEnforceable:
 		d.decidedBy(v.snapshot, v.blocking)
-		d.Message = "" // the policy's message is about addresses, and the address is not the cause
+		d.Message = "" // the author wrote the message for denied addresses, and here the address is not the cause
 	case ReasonNotAllowed:
 		if v.allowing == 1 {
 			d.Message = v.snapshot.policies[v.snapshot.policyAt[v.allowingSlot]].message
@@ -432,7 +364,7 @@ func (v *verdicts) decision(subjects []subject) Decision {
 		if missed := v.all &^ v.allowed; missed != 0 {
 			failed = missed.first()
 		}
-	default: // ReasonNoPolicyApplies: no policy decided
+	default: // ReasonNoPolicyApplies: there is no policy to name
 	}
 	d.Domain = subjects[failed].address.Domain()
 	if d.Outcome == Deny {
@@ -448,27 +380,29 @@ func (d *Decision) decidedBy(s *Snapshot, policy int32) {
 
 func (s subjectSet) first() int { return bits.TrailingZeros32(uint32(s)) }
 
-// audit returns what each policy in mode Audit would have changed by itself. If it denies, an allow becomes a deny. If
-// it allows all subjects, a deny becomes an allow, unless something else denies. A policy without a verdict changes
-// nothing.
-func (v *verdicts) audit(outcome Outcome, scopes []*scope, matches []match) []AuditOutcome {
+// audit returns the outcomes that each policy in mode Audit would have changed by itself. A policy that denies an
+// address would turn an allow into a deny. A policy that allows every address would turn a deny into an allow, unless
+// another policy denies an address or is not enforceable.
+func (v *verdicts) audit(outcome Outcome, c *callPolicies, matches []match) []AuditOutcome {
 	var audits []AuditOutcome
 	add := func(policy int32, outcome Outcome, reason Reason) {
 		audits = append(audits, AuditOutcome{v.snapshot.policies[policy].name, outcome, reason})
 	}
 	if outcome == Allow && v.blockingAudit >= 0 {
-		for _, scope := range scopes {
-			for _, slot := range scope.blocking {
-				//nolint:gosec // fewer than 2³¹ policies
-				if policy := int32(v.snapshot.policyAt[slot]); v.snapshot.policies[policy].mode == Audit {
+		for _, group := range c.groups {
+			if group == nil {
+				continue
+			}
+			for policy := range c.blocking(group) {
+				if v.snapshot.policies[policy].mode == Audit {
 					add(policy, Deny, ReasonPolicyNotEnforceable)
 				}
 			}
 		}
 	}
-	for len(matches) > 0 {
+	for v.matchesAudit && len(matches) > 0 {
 		n := countOfFirstPolicy(matches)
-		policy := matches[0].policy
+		policy := matches[0].policy()
 		denied, allowed, _, _ := verdictsOfPolicy(matches[:n])
 		matches = matches[n:]
 		if v.snapshot.policies[policy].mode != Audit {
@@ -487,8 +421,8 @@ func (v *verdicts) audit(outcome Outcome, scopes []*scope, matches []match) []Au
 	return audits
 }
 
-// both joins the two decisions on a call that is a sign-up and a progressive profile: it is allowed only if both are. A
-// policy in mode Audit changes the outcome if its effects on both decisions together would.
+// both joins the decisions on a call of the shape Both. The call is allowed only if it is allowed as a sign-up and as
+// an update. A policy in mode Audit is reported if it would change the joined outcome.
 func both(signUp, update Decision) Decision {
 	d, other := signUp, update
 	if signUp.Outcome == Allow && update.Outcome == Deny {
@@ -512,7 +446,7 @@ func both(signUp, update Decision) Decision {
 	return d
 }
 
-// outcomeWith returns the outcome if a policy in mode Audit were in mode Enforce.
+// outcomeWith returns the outcome of the call if one policy in mode Audit were in mode Enforce.
 func (d *Decision) outcomeWith(policy PolicyName) AuditOutcome {
 	for _, audit := range d.Audit {
 		if audit.Policy == policy {

@@ -27,10 +27,10 @@ func (o Outcome) String() string {
 type Reason string
 
 const (
-	// ReasonAllowed: one policy allows every address of the call, and none denies any.
+	// ReasonAllowed: one policy allows every address of the call, and no policy denies an address of it.
 	ReasonAllowed Reason = "Allowed"
-	// ReasonNoAddressChanged: a progressive profile that changes no address; allowed without updates, regardless of the
-	// policies.
+	// ReasonNoAddressChanged: an update of a profile that changes no address. It is allowed without profile attributes,
+	// whatever the policies say.
 	ReasonNoAddressChanged Reason = "NoAddressChanged"
 	// ReasonDenied: a policy denies an address of the call.
 	ReasonDenied Reason = "Denied"
@@ -42,9 +42,10 @@ const (
 	ReasonInvalidAddress Reason = "InvalidAddress"
 	// ReasonMissingAddress: the required address attribute is absent, null or empty.
 	ReasonMissingAddress Reason = "MissingAddress"
-	// ReasonUnrecognisedCall: another event, or data without a profile.
+	// ReasonUnrecognisedCall: the call is for another event than a registration, or its data have no profile.
 	ReasonUnrecognisedCall Reason = "UnrecognisedCall"
-	// ReasonPolicyNotEnforceable: a policy that applies cannot be enforced as written.
+	// ReasonPolicyNotEnforceable: a policy that applies to the call was not understood, or lacks a list by which it
+	// denies.
 	ReasonPolicyNotEnforceable Reason = "PolicyNotEnforceable"
 )
 
@@ -57,14 +58,14 @@ func Reasons() []Reason {
 	}
 }
 
-// Code is the machine-readable word that reaches the person's browser. It is coarser than the reason, so that it
-// reveals nothing about the rules.
+// Code is the machine-readable word that Okta passes on to the person's browser. Several reasons share a code: a code
+// for each would tell anyone what the policies say.
 type Code string
 
 const (
 	// CodeNotAllowed: this address may not sign up.
 	CodeNotAllowed Code = "EMAIL_NOT_ALLOWED"
-	// CodeInvalid: this is not an address.
+	// CodeInvalid: the value is not an address.
 	CodeInvalid Code = "EMAIL_INVALID"
 	// CodeUnavailable: no registration of this kind is possible at present.
 	CodeUnavailable Code = "REGISTRATION_UNAVAILABLE"
@@ -84,10 +85,10 @@ func (r Reason) Code() Code {
 	}
 }
 
-// Decision is the decision on one call, with all that its answer, its log line and an explanation need. It holds no
-// local part and no raw input.
+// Decision is the decision on one call, with all that the answer to Okta and the log line need. It holds no local part
+// and no value of the call except a parsed domain.
 type Decision struct {
-	// Outcome is the outcome by the policies. Answer is the one that Okta gets.
+	// Outcome is what the policies decide, and Reason why. [Decision.Answer] is what Okta gets.
 	Outcome Outcome
 	Reason  Reason
 	// Policy is the policy that decided: the first, by name, of those that denied, that allowed, or that cannot be
@@ -95,27 +96,28 @@ type Decision struct {
 	Policy PolicyName
 	// Entry is the entry of that policy that matched, or zero.
 	Entry Entry
-	// Attribute is the first address attribute that failed; "" for an allow, and if the call has none. For ReasonDenied
-	// it is the first that any policy denies, which may be another than Policy.
+	// Attribute is the first address attribute that failed. It is "" for an allow, and for a call without address
+	// attributes. For ReasonDenied it is the first attribute that any policy denies, not only the one in Policy.
 	Attribute string
-	// Domain is the domain of the address at Attribute, or of the first address of an allowed call. It is zero if there
-	// is none, or if it did not parse.
+	// Domain is the domain of the address at Attribute, or of the first address of an allowed call. It is zero if the
+	// call has no address, or if the address is not valid.
 	Domain Domain
-	// Invalid says what is wrong with the attribute, and InvalidLength is its length in bytes, for
-	// ReasonInvalidAddress.
+	// Invalid says what is wrong with the value of Attribute, and InvalidLength is the length of the value in bytes.
+	// Both are set for ReasonInvalidAddress only.
 	Invalid       Invalid
 	InvalidLength int
-	// Message is the policy's text for the person; "" means the built-in one (see Texts).
+	// Message is the policy's text for the person; "" means the built-in one (see [Texts]).
 	Message string
-	// Profile holds the attributes to set on the new user, sorted by name. It must not be changed.
+	// Profile holds the attributes to set on the user, sorted by name. The caller must not change it: it belongs to the
+	// snapshot.
 	Profile []ProfileAttribute
-	// TookPart is the number of policies in mode Enforce whose appliesTo matches the call. A call that is both a
-	// sign-up and an update of a profile is decided as each; TookPart then counts for the one that gave the outcome.
+	// TookPart is the number of policies in mode Enforce whose appliesTo matches the call. A call of the shape Both is
+	// decided as a sign-up and as an update; TookPart is that of the decision that gave the outcome.
 	TookPart int
 	// Audit holds the policies in mode Audit that would each have changed the outcome if that policy alone were in mode
 	// Enforce.
 	Audit []AuditOutcome
-	// Observed: the operator only observes, and the answer is an allow without updates.
+	// Observed: the operator runs with --observe, so Okta gets an allow without profile attributes, whatever Outcome is.
 	Observed bool
 
 	matched matchedPolicies
@@ -129,7 +131,8 @@ func (d *Decision) Answer() Outcome {
 	return d.Outcome
 }
 
-// Matched yields every policy, in either mode, that had a verdict on an address of the call, decisive or not.
+// Matched yields every policy, in either mode, that allows or denies some address of the call, even if another policy
+// gave the outcome.
 func (d *Decision) Matched() iter.Seq[PolicyName] {
 	return d.matched.names
 }
@@ -138,7 +141,7 @@ func (d *Decision) Matched() iter.Seq[PolicyName] {
 type AuditOutcome struct {
 	// Policy is the policy in mode Audit.
 	Policy PolicyName
-	// Outcome is what Okta would have got, and Reason why.
+	// Outcome is what Okta would have got, and Reason says why.
 	Outcome Outcome
 	Reason  Reason
 }
@@ -146,8 +149,9 @@ type AuditOutcome struct {
 // EntryField is the field of a policy that an entry is in. The zero value means none.
 type EntryField uint8
 
-// The fields of a policy: NoEntry is none, and DenyAddresses, AllowAddresses, DenyDomains,
-// AllowDomains, AllowPublicSuffixes, DenyLists and AllowLists are the members of spec.deny and spec.allow.
+// The fields of a policy that hold entries: DenyAddresses is spec.deny.addresses, AllowAddresses is
+// spec.allow.addresses, and so on for DenyDomains, AllowDomains, AllowPublicSuffixes, DenyLists and AllowLists. NoEntry
+// means none of them.
 const (
 	NoEntry EntryField = iota
 	DenyAddresses
@@ -181,9 +185,10 @@ func (f EntryField) String() string {
 	}
 }
 
-// Entry identifies one entry of a policy by its position, so that it reveals no local part.
+// Entry identifies one entry of a policy by its field and index. It does not hold the entry's text, which may be an
+// address.
 type Entry struct {
-	// Field is the field, and Index the position in it, from 0.
+	// Field is the field that the entry is in, and Index the position in that field, counted from 0.
 	Field EntryField
 	Index int
 }

@@ -9,11 +9,13 @@
 //   - An entry is one item of a policy, such as "*.acme.com" in spec.allow.domains. An entry by name stands in the
 //     policy itself, not in a list.
 //   - A reading is a domain or an address that an entry can mean: an internationalized label may have two.
+//   - A rule is one reading of an entry, in the compiled form of a policy.
 //   - A subject is one of the addresses in a call.
-//   - A scope holds the rules of all policies with the same appliesTo.
-//   - A slot is the number of a policy in the index of a [Snapshot]; a posting refers to a policy by it.
-//   - A disputed attribute of a profile has several values, or an unusable one. It is never sent.
+//   - A scope is the appliesTo that one or more policies have in common.
+//   - A posting is a rule in the index of a [Snapshot].
+//   - A slot is the number by which a posting refers to its policy.
+//   - A disputed attribute of a profile has several values, or an invalid one. Okta never gets a value for it.
 //
-// Addresses, entries and lists are implemented in packages below internal; this package exports what callers need of
-// them.
+// The packages below internal implement addresses, entries and lists. This package exports the types and functions of
+// them that callers need.
 package rules

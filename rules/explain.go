@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -11,26 +12,27 @@ type Role string
 const (
 	// RoleDecides: this policy decided.
 	RoleDecides Role = "Decides"
-	// RoleDenies: it denies an address too, but comes after the one that decides, by name.
+	// RoleDenies: this policy also denies an address. The policy that decides precedes it by name.
 	RoleDenies Role = "Denies"
-	// RoleAllows: it allows every address too, but comes after the one that decides, by name. Its profile counts.
+	// RoleAllows: this policy also allows every address. The policy that decides precedes it by name. Okta gets the
+	// profile attributes of both.
 	RoleAllows Role = "Allows"
-	// RoleOverruled: it allows every address, but another policy denies, or cannot be enforced.
+	// RoleOverruled: this policy allows every address, but another policy denies one, or is not enforceable.
 	RoleOverruled Role = "Overruled"
-	// RoleAllowsPart: it allows some addresses of the call, but not all, so it does not count.
+	// RoleAllowsPart: this policy allows some addresses of the call, but not all, so it cannot allow the call.
 	RoleAllowsPart Role = "AllowsPart"
-	// RoleNoMatch: none of its entries matches an address of the call.
+	// RoleNoMatch: no entry of this policy matches an address of the call.
 	RoleNoMatch Role = "NoMatch"
-	// RoleNotEnforceable: it cannot be enforced and blocks the call, but another policy decided: one that denies, or
-	// one that cannot be enforced either and comes first by name.
+	// RoleNotEnforceable: this policy is not enforceable, so it would deny the call, but another policy decided: one that
+	// denies an address, or one that is not enforceable either and precedes this policy by name.
 	RoleNotEnforceable Role = "NotEnforceable"
-	// RoleAudit: it applies, but decides nothing in mode Audit.
+	// RoleAudit: this policy applies to the call, but decides nothing, since it is in mode Audit.
 	RoleAudit Role = "Audit"
-	// RoleOtherRequestType: its appliesTo does not include this type of request.
+	// RoleOtherRequestType: this policy's appliesTo does not include the request type.
 	RoleOtherRequestType Role = "OtherRequestType"
-	// RoleOtherSource: its appliesTo does not include the call's source.
+	// RoleOtherSource: this policy's appliesTo does not include the call's source.
 	RoleOtherSource Role = "OtherSource"
-	// RoleNotAsked: the call was decided regardless of the policies.
+	// RoleNotAsked: the call was decided without the policies, for example because its address is not valid.
 	RoleNotAsked Role = "NotAsked"
 )
 
@@ -42,41 +44,43 @@ func Roles() []Role {
 	}
 }
 
-// Trace explains the part of one policy in the decision on one call, as a request of one type.
+// Trace explains what part one policy had in the decision on one call.
 type Trace struct {
 	PolicySummary
-	// Request is the type as which the call was decided; "" for RoleNotAsked. A call of the shape Both is decided as
-	// each of the two.
+	// Request is the request type as which the call was decided; "" for RoleNotAsked. A call of the shape Both is decided
+	// as each of the two request types, and has a Trace for each.
 	Request RequestType
 	// Role is the part that the policy had in the decision on Request.
 	Role Role
-	// Applies: the policy's appliesTo matches.
+	// Applies: the policy's appliesTo includes Request and the call's source.
 	Applies bool
-	// By is the policy that decided the request, or zero. See [Decision.Policy].
+	// By is the policy that decided the call as this request type, as in [Decision.Policy]; zero if no policy decided.
 	By PolicyName
-	// Verdicts has one for each address of the call, in order. It is empty if the policy does not apply, or cannot
-	// be enforced.
+	// Verdicts has one Verdict for each address of the call, in the order of the attributes. It is empty if the policy
+	// does not apply, or is not enforceable.
 	Verdicts []Verdict
 }
 
-// Verdict is that of one policy on one address.
+// Verdict says what one policy does with one address of a call: it allows it, denies it, or does not match it.
 type Verdict struct {
 	// Attribute is the attribute that holds the address.
 	Attribute string
-	// Denies and Allows are the verdict. Both are false if no entry matches.
+	// Denies and Allows: at most one is true. Both are false if no entry of the policy matches the address.
 	Denies, Allows bool
-	// Entry is the entry that gave the verdict, or zero.
+	// Entry is the entry that gave the verdict; zero if no entry matches.
 	Entry Entry
-	// Overridden holds the policy's other entries that match the address, by precedence. Entry has precedence over
-	// them.
+	// Overridden holds the policy's other entries that match the address, highest precedence first. They have no effect
+	// on this address, because Entry has precedence over them.
 	Overridden []Entry
-	// NearMisses holds, if no entry matches, the allow entries that miss the address by a rule that is often
-	// overlooked: a domain does not match the names below it, and a wildcard does not match the domain itself.
+	// NearMisses holds allow entries that do not match the address, for a reason that authors often overlook: an allowed
+	// domain does not match the names below it, and a wildcard does not match the domain itself. It is set only if no
+	// entry of the policy matches.
 	NearMisses []Entry
 }
 
-// Explain decides a call as [Snapshot.Decide] does, and returns a trace of every policy, by name: first all for a
-// sign-up, then all for a progressive profile, if the call is one. A trace holds no local part.
+// Explain decides a call as [Snapshot.Decide] does, and returns a trace of every policy, sorted by name. For a call of
+// the shape Both, it returns the traces for the sign-up first and those for the update after them. A trace holds no
+// local part.
 func (s *Snapshot) Explain(call Call) (Decision, []Trace) {
 	decision := s.Decide(call)
 	subjects, denial := call.read(nil)
@@ -103,8 +107,12 @@ func (s *Snapshot) traces(traces []Trace, request requestSet, source string, sub
 		requestType = ProgressiveProfile
 	}
 	decision := s.evaluate(request, source, subjects)
-	matches := map[*scope][]match{}
+	matches := s.matchAll(request, source, subjects)
 	for i, c := range s.policies {
+		n := 0
+		for n < len(matches) && int(matches[n].policy()) == i {
+			n++
+		}
 		t := Trace{PolicySummary: c.summary(), Request: requestType, By: decision.Policy}
 		switch {
 		case c.requests&request == 0:
@@ -113,47 +121,41 @@ func (s *Snapshot) traces(traces []Trace, request requestSet, source string, sub
 			t.Role = RoleOtherSource
 		default:
 			t.Applies = true
-			scope := s.scopeFor(c)
-			found, looked := matches[scope]
-			if !looked {
-				found = s.matchAll(scope, subjects)
-				matches[scope] = found
-			}
 			if c.enforceable {
-				t.Verdicts = verdictsOf(int32(i), found, subjects)
-				s.addNearMisses(scope, t.Verdicts, s.slots[i], subjects)
+				t.Verdicts = verdictsOf(matches[:n], subjects)
+				s.addNearMisses(t.Verdicts, s.slots[i], subjects)
 			}
 			t.Role = t.role(&decision)
 		}
+		matches = matches[n:]
 		traces = append(traces, t)
 	}
 	return traces
 }
 
-// matchAll returns the matches of all subjects in one scope, sorted.
-func (s *Snapshot) matchAll(in *scope, subjects []subject) []match {
+// matchAll returns the sorted matches of every address of a call with the policies that apply.
+func (s *Snapshot) matchAll(request requestSet, source string, subjects []subject) []match {
+	c := s.policiesFor(request, source)
 	var matches []match
 	for i := range subjects {
-		matches = s.match(matches, []*scope{in}, uint8(i), subjects[i].address)
+		matches = c.match(matches, uint8(i), subjects[i].address)
 	}
-	slices.SortFunc(matches, match.compare)
+	slices.Sort(matches)
 	return matches
 }
 
-// verdictsOf returns the verdicts of one policy. Of its sorted matches with a subject, the first is the verdict.
-func verdictsOf(policy int32, matches []match, subjects []subject) []Verdict {
+// verdictsOf returns the verdict of one policy on each address of a call. The policy's matches are sorted: the first
+// one with an address is the verdict, and the others are overridden.
+func verdictsOf(matches []match, subjects []subject) []Verdict {
 	verdicts := make([]Verdict, len(subjects))
 	for i := range subjects {
 		verdicts[i].Attribute = subjects[i].attribute
 	}
 	for _, m := range matches {
-		if m.policy != policy {
-			continue
-		}
-		v := &verdicts[m.subject]
+		v, denies := &verdicts[m.subject()], m.precedence().denies()
 		switch entry := m.entry(); {
 		case v.Entry.Field == NoEntry:
-			v.Entry, v.Denies, v.Allows = entry, m.precedence.denies(), !m.precedence.denies()
+			v.Entry, v.Denies, v.Allows = entry, denies, !denies
 		case entry != v.Entry && !slices.Contains(v.Overridden, entry):
 			v.Overridden = append(v.Overridden, entry)
 		}
@@ -161,18 +163,19 @@ func verdictsOf(policy int32, matches []match, subjects []subject) []Verdict {
 	return verdicts
 }
 
-// addNearMisses sets NearMisses.
-func (s *Snapshot) addNearMisses(in *scope, verdicts []Verdict, slot uint32, subjects []subject) {
+// addNearMisses sets NearMisses in the verdicts of the policy in a slot, where no entry matched.
+func (s *Snapshot) addNearMisses(verdicts []Verdict, slot uint32, subjects []subject) {
 	for i := range verdicts {
 		v := &verdicts[i]
 		if v.Entry.Field != NoEntry {
 			continue
 		}
-		// At the name itself, a rule for the names below misses; at its parents, a rule for the name itself.
+		// A rule for acme.com misses an address of mail.acme.com if it matches only the name itself. One for
+		// mail.acme.com misses if it matches only the names below.
 		near := matchesBelow
 		for name := subjects[i].address.Domain().String(); ; _, name, _ = strings.Cut(name, ".") {
-			for _, p := range find(s, &in.index, nameHash(s.seed, name), name) {
-				if t := p.traits(); p.slot == slot && t&near != 0 && !t.precedence().denies() {
+			for _, p := range s.postingsAt(slot, find(s, nameHash(s.seed, name), name)) {
+				if t := p.traits(); t&near != 0 && !t.precedence().denies() {
 					v.NearMisses = append(v.NearMisses, Entry{t.field(), int(p.index())})
 				}
 			}
@@ -182,6 +185,19 @@ func (s *Snapshot) addNearMisses(in *scope, verdicts []Verdict, slot uint32, sub
 			near = matchesSelf
 		}
 	}
+}
+
+// postingsAt returns the postings of the policy in a slot, of all postings of one key.
+func (s *Snapshot) postingsAt(slot uint32, postings []posting) []posting {
+	compare := func(p posting, slot uint32) int {
+		return cmp.Or(cmp.Compare(s.scopeAt[p.slot], s.scopeAt[slot]), cmp.Compare(p.slot, slot))
+	}
+	begin, _ := slices.BinarySearchFunc(postings, slot, compare)
+	end := begin
+	for end < len(postings) && postings[end].slot == slot {
+		end++
+	}
+	return postings[begin:end]
 }
 
 // role returns the part that a policy whose appliesTo matches has in the decision. It follows from the policy's
@@ -216,8 +232,9 @@ func (t *Trace) role(decision *Decision) Role {
 	}
 }
 
-// ListEntry returns the line of a list that matches the addresses of a domain, in canonical form: acme.com or
-// *.acme.com. e names the list. It returns "" if e is not an entry of a list, or if no line of a domain matches.
+// ListEntry returns the line of a list that matches every address of a domain, in canonical form: acme.com or
+// *.acme.com. e is the policy's entry that names the list. ListEntry returns "" if e names no list, or if no such line
+// matches: a line that is a whole address does not count.
 func (p *Policy) ListEntry(e Entry, domain Domain) string {
 	uses := p.Allow.Lists
 	if e.Field == DenyLists {
@@ -237,8 +254,8 @@ func listNames(uses []ListUse) []string {
 	return names
 }
 
-// EntryText returns an entry as its author wrote it, or the name of a list. It is "" for an entry that the policy does
-// not have. It may hold a local part.
+// EntryText returns the text of an entry as its author wrote it; for an entry of a list, the name of the list. It
+// returns "" if the policy has no such entry. The text may hold a local part.
 func (p *Policy) EntryText(e Entry) string {
 	var entries []string
 	switch e.Field {

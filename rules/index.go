@@ -7,31 +7,33 @@ import (
 	"slices"
 )
 
-// index finds the rules of a scope by their keys. It is immutable: an edit makes a new one, which shares the unchanged
-// shards.
+// index finds the rules of all policies by their keys. It is immutable: edited returns a new index, which shares the
+// unchanged shards with the old one.
 //
-// A shard holds the postings whose hashes begin with the same bits, sorted by hash. The keys are in the rule blocks of
-// the policies, so a rule takes 16 bytes here, without a pointer that the garbage collector would follow.
+// A shard holds the postings whose hashes begin with the same bits, in the order of Snapshot.comparePostings: the
+// postings of one key follow each other, sorted by scope. The keys stay in the rule blocks of the policies, so that a
+// posting has 16 bytes and no pointer for the garbage collector to follow.
 type index struct {
-	shards [][]posting // their number is a power of two
-	shift  uint8       // hash >> shift is the number of a shard
-	count  int         // of postings
+	shards [][]posting // a power of two of them
+	shift  uint8       // hash >> shift is the index of the shard for a hash
+	count  int         // how many postings the shards have together
 }
 
-// shardSize is how many postings a shard should have. The average is at most twice that, so an edit copies little.
+// shardSize is how many postings a shard should have. The average is at most twice as many, so that an edit, which
+// copies the shards that it changes, copies little.
 const shardSize = 64
 
-// posting is a rule, under the hash of its key.
+// posting is one rule of a policy in an index.
 type posting struct {
-	hash   uint32
-	offset uint32 // of the key in the block of the policy
+	hash   uint32 // the hash of the rule's key: see keyHash
+	offset uint32 // the position in Compiled.rules at which ruleBlock.keyAt finds the key
 	ruleRef
 }
 
 // ruleRef refers to a rule of a policy.
 type ruleRef struct {
-	slot   uint32 // of the policy: see Snapshot.slots
-	packed uint32 // the index of its entry, and in the last byte its traits
+	slot   uint32 // the slot of the policy: see Snapshot.slots
+	packed uint32 // the index of the rule's entry in its field, and in the last byte the rule's traits
 }
 
 func newRuleRef(slot uint32, index int, t traits) ruleRef {
@@ -39,45 +41,43 @@ func newRuleRef(slot uint32, index int, t traits) ruleRef {
 }
 
 func (r ruleRef) traits() traits { return traits(r.packed & 0xff) }
-func (r ruleRef) index() int32   { return int32(r.packed >> 8) }
+func (r ruleRef) index() uint32  { return r.packed >> 8 }
 
-func (p *posting) continues() bool { return traits(p.packed)&continuesRun != 0 } //nolint:gosec // the traits are the last byte
-
-func (p *posting) setContinues(continues bool) {
-	p.packed &^= uint32(continuesRun)
-	if continues {
-		p.packed |= uint32(continuesRun)
-	}
-}
-
-// keyHash returns the hash by which postings are ordered.
+// keyHash returns the hash of a key.
 func keyHash(seed maphash.Seed, key []byte) uint32 { return uint32(maphash.Bytes(seed, key) >> 32) }
 
 // nameHash is keyHash for a key in a string.
 func nameHash(seed maphash.Seed, name string) uint32 { return uint32(maphash.String(seed, name) >> 32) }
 
-// find returns the postings of a key. The caller passes the hash of the key.
-func find[Key string | []byte](s *Snapshot, x *index, hash uint32, key Key) []posting {
+// find returns the postings of a key, sorted by scope. The caller passes the hash of the key.
+func find[Key string | []byte](s *Snapshot, hash uint32, key Key) []posting {
+	x := &s.index
 	if x.count == 0 {
 		return nil
 	}
 	shard := x.shards[hash>>x.shift]
-	low := lowerBound(shard, hash, x.shift)
-	for low < len(shard) && shard[low].hash == hash {
-		end := low + 1
-		for end < len(shard) && shard[end].continues() {
-			end++
-		}
-		if string(s.keyOf(&shard[low])) == string(key) {
-			return shard[low:end]
-		}
-		low = end // another key with the same hash
+	found := shard[lowerBound(shard, hash, x.shift):]
+	if len(found) == 0 || found[0].hash != hash {
+		return nil
 	}
-	return nil
+	if len(found) > 1 && found[1].hash == hash {
+		found = found[:countBefore(len(found), func(i int) bool { return found[i].hash == hash })]
+	} else {
+		found = found[:1]
+	}
+	differs := func(i int) bool { return string(s.keyOf(&found[i])) != string(key) }
+	for len(found) > 0 && differs(0) { // another key with the same hash, which is rare
+		found = found[1:]
+	}
+	for len(found) > 1 && differs(len(found)-1) {
+		found = found[:len(found)-1]
+	}
+	return found
 }
 
-// lowerBound returns the index of the first posting whose hash is not less than hash. Hashes are spread evenly, so it
-// first tries around the interpolated index. That fails if many postings have one key; then it searches.
+// lowerBound returns the position of the first posting whose hash is not less than hash. Since hashes are spread
+// evenly, it first tries the positions near the interpolated one. If many postings have the same key, the one that it
+// looks for is not near; it then does a binary search.
 func lowerBound(shard []posting, hash uint32, shift uint8) int {
 	const near = 16
 	at := int(uint64(hash<<(32-shift)) * uint64(len(shard)) >> 32)
@@ -100,14 +100,14 @@ func (s *Snapshot) keyOf(p *posting) []byte {
 	return s.policies[s.policyAt[p.slot]].rules.keyAt(p.offset)
 }
 
-// slottedPolicy is a policy and its slot, the number by which postings refer to it.
+// slottedPolicy is a policy with its slot, the number by which postings refer to the policy.
 type slottedPolicy struct {
 	slot   uint32
 	policy *Compiled
 }
 
 // edited returns the index without the rules of the removed policies, and with those of the added ones. s is the
-// snapshot that the result will be part of: it has the blocks of all policies except the removed ones.
+// snapshot that the result will be part of; it contains all policies except the removed ones.
 func (x *index) edited(s *Snapshot, removed, added []slottedPolicy) index {
 	newPostings := postingsOf(s, added)
 	count := x.count + len(newPostings)
@@ -140,7 +140,7 @@ func (x *index) edited(s *Snapshot, removed, added []slottedPolicy) index {
 	return e
 }
 
-// postingsOf returns the postings of policies, sorted by hash.
+// postingsOf returns the postings of policies, sorted.
 func postingsOf(s *Snapshot, policies []slottedPolicy) []posting {
 	count := 0
 	for i := range policies {
@@ -156,14 +156,21 @@ func postingsOf(s *Snapshot, policies []slottedPolicy) []posting {
 			postings = append(postings, posting{keyHash(s.seed, rule.key), rule.offset, ref})
 		}
 	}
-	slices.SortFunc(postings, func(a, b posting) int {
-		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.slot, b.slot), cmp.Compare(a.offset, b.offset))
-	})
+	slices.SortFunc(postings, s.comparePostings)
 	return postings
 }
 
-// resharded returns the index with as many shards as count postings need, and its own copy of the slice of shards.
-// Splitting a shard copies no postings.
+// comparePostings orders postings by hash and key, then by scope, then by slot.
+func (s *Snapshot) comparePostings(a, b posting) int {
+	if c := cmp.Compare(a.hash, b.hash); c != 0 {
+		return c
+	}
+	return cmp.Or(bytes.Compare(s.keyOf(&a), s.keyOf(&b)), cmp.Compare(s.scopeAt[a.slot], s.scopeAt[b.slot]),
+		cmp.Compare(a.slot, b.slot), cmp.Compare(a.offset, b.offset))
+}
+
+// resharded returns an index of the same postings with as many shards as count postings need. The result has its own
+// slice of shards, which the caller may change. Splitting a shard copies no postings.
 func (x *index) resharded(count int) index {
 	e := index{shards: slices.Clone(x.shards), shift: x.shift}
 	if len(e.shards) == 0 {
@@ -192,8 +199,8 @@ func (x *index) resharded(count int) index {
 	return e
 }
 
-// mergedShard returns old without the postings of removed policies, which are given by their slots, merged with added.
-// The input and the result are sorted by hash.
+// mergedShard returns the postings of old and added without those of the removed policies, which are given by their
+// slots. All three are sorted.
 func (s *Snapshot) mergedShard(old, added []posting, removed map[uint32]bool) []posting {
 	kept := 0
 	for i := range old {
@@ -205,50 +212,15 @@ func (s *Snapshot) mergedShard(old, added []posting, removed map[uint32]bool) []
 		return nil
 	}
 	merged := make([]posting, 0, kept+len(added))
-	for len(old) > 0 || len(added) > 0 {
-		hash := uint32(1<<32 - 1)
-		if len(old) > 0 {
-			hash = old[0].hash
-		}
-		if len(added) > 0 {
-			hash = min(hash, added[0].hash)
-		}
-		begin, follows := len(merged), false
-		for len(old) > 0 && old[0].hash == hash {
-			p := old[0]
+	for len(merged) < cap(merged) {
+		for len(old) > 0 && removed[old[0].slot] {
 			old = old[1:]
-			follows = follows && p.continues()
-			if !removed[p.slot] {
-				p.setContinues(follows)
-				merged = append(merged, p)
-				follows = true
-			}
 		}
-		for len(added) > 0 && added[0].hash == hash {
-			merged = s.put(merged, begin, added[0])
-			added = added[1:]
+		if len(added) == 0 || len(old) > 0 && s.comparePostings(old[0], added[0]) < 0 {
+			merged, old = append(merged, old[0]), old[1:]
+		} else {
+			merged, added = append(merged, added[0]), added[1:]
 		}
 	}
 	return merged
-}
-
-// put inserts a posting at the end of the run of its key. All postings from begin on have its hash.
-func (s *Snapshot) put(postings []posting, begin int, p posting) []posting {
-	if last := len(postings) - 1; last >= begin && bytes.Equal(s.keyOf(&postings[last]), s.keyOf(&p)) {
-		p.setContinues(true) // nearly always, since one key has the hash
-		return append(postings, p)
-	}
-	for from := begin; from < len(postings); {
-		end := from + 1
-		for end < len(postings) && postings[end].continues() {
-			end++
-		}
-		if bytes.Equal(s.keyOf(&postings[from]), s.keyOf(&p)) {
-			p.setContinues(true)
-			return slices.Insert(postings, end, p)
-		}
-		from = end
-	}
-	p.setContinues(false)
-	return append(postings, p)
 }

@@ -11,24 +11,24 @@ import (
 type List = list.List
 
 // ListBuilder compiles a list from texts that come one after the other, so that the caller need not hold all of them at
-// once. It is for one goroutine. [NewListBuilder] makes one.
+// once. Only one goroutine may use it. [NewListBuilder] makes one.
 type ListBuilder = list.Builder
 
 // CompileList compiles a list of one entry a line: a domain, "*." and a domain, a whole address, or jo+*@ and a domain
 // for an address with its sub-addresses. It ignores empty lines, and what follows a # at the start of a line or after a
-// blank. It accepts blanks around an entry, CRLF, and a byte order mark at the start of a line. It skips any other line
-// that is not an entry; "*" is not one, so that a list cannot mean everybody by accident.
+// blank. It accepts blanks around an entry, CRLF, and a byte order mark at the start of a line. It skips and counts any
+// other line ([List.Skipped]). "*" is not an entry of a list, so that a list cannot mean everybody by accident.
 //
-// The texts are read as one, in order, each with its last line ended. They are not kept. CompileList never fails: see
-// [List.Fault].
+// CompileList reads the texts as one text, in order, and ends the last line of each. It does not keep them. It never
+// returns an error: [List.Fault] says whether the list can be used.
 func CompileList(texts ...[]byte) *List { return list.Compile(texts...) }
 
-// NewListBuilder returns a builder without texts.
+// NewListBuilder returns a builder of a list that is empty so far.
 func NewListBuilder() *ListBuilder { return list.NewBuilder() }
 
 // DecodeList reads a list that [List.Encode] has written, and no byte after it. The result decides as the original
-// does. For any other input, DecodeList returns an error, which does not quote the input. It allocates no more than it
-// reads.
+// does. For any other input, DecodeList returns an error, which does not quote the input. It allocates no more bytes
+// than it reads, so a damaged length cannot exhaust the memory.
 func DecodeList(r io.Reader) (*List, error) { return list.Decode(r) }
 
 // SkippedLineReason returns why [CompileList] skips a line, given without its newline, and what to write instead. It

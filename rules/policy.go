@@ -2,9 +2,9 @@ package rules
 
 import "strings"
 
-// PolicyName identifies a policy. Policies are ordered by it everywhere: by namespace, then by name, bytewise.
+// PolicyName identifies a policy. Wherever policies have an order, it is by namespace, then by name, bytewise.
 type PolicyName struct {
-	// Namespace and Name are those of the object.
+	// Namespace and Name are those of the RegistrationPolicy object.
 	Namespace string
 	Name      string
 }
@@ -31,11 +31,12 @@ type Mode string
 const (
 	// Enforce is the mode of a policy that decides. An unset mode means Enforce.
 	Enforce Mode = "Enforce"
-	// Audit is the mode of a policy that never decides. Decisions say what it would have changed.
+	// Audit is the mode of a policy that never decides. [Decision.Audit] says what the policy would have changed.
 	Audit Mode = "Audit"
 )
 
-// RequestType is what a call asks for. The data of the call determine it, not the call's own requestType.
+// RequestType is what a call asks for. It follows from the profiles in the call's data ([Call.Shape]), not from the
+// call's member requestType, which may be wrong.
 type RequestType string
 
 const (
@@ -45,14 +46,14 @@ const (
 	ProgressiveProfile RequestType = "ProgressiveProfile"
 )
 
-// Policy is one policy as its author wrote it, with entries as unparsed text. [Compile] rejects those that are wrong.
+// Policy is one policy as its author wrote it, with entries as unparsed text. [Compile] rejects invalid entries.
 type Policy struct {
 	PolicyName
 
 	// Mode is Enforce if unset. An unknown value makes the policy not enforceable.
 	Mode Mode
 	// RequestTypes are the request types that the policy applies to; empty means all.
-	// With an unknown one, the policy applies to all calls and is not enforceable.
+	// If one of them is unknown, the policy applies to all request types and is not enforceable.
 	RequestTypes []RequestType
 	// Sources are the values of Okta's `source` that the policy applies to, compared bytewise; empty means all.
 	Sources []string
@@ -68,20 +69,21 @@ type Policy struct {
 	// Message is the text for a person whose call this policy denies; empty means the built-in text.
 	Message string
 
-	// NotUnderstood says why the object of this policy could not be understood; "" means that it was. A policy that was
-	// not understood is not enforceable: in mode Enforce, the calls that it applies to are denied.
+	// NotUnderstood says why the object of this policy could not be understood; "" means that it was understood. A
+	// policy that was not understood is not enforceable: in mode Enforce, the calls that it applies to are denied.
 	NotUnderstood string
 }
 
-// AllowRules are the entries that allow. Without any, nothing is allowed.
+// AllowRules are the entries that allow. Without an entry, the policy allows nothing.
 type AllowRules struct {
 	// Domains are exact domains, "*." wildcards (below the name, at any depth, never the name itself), or "*".
 	Domains []string
-	// PublicSuffixes are the same; only here may an entry be or cover a public suffix (https://publicsuffix.org).
+	// PublicSuffixes have the forms of Domains. Only here may an entry be a public suffix (https://publicsuffix.org),
+	// or match names below which there are public suffixes.
 	PublicSuffixes []string
 	// Addresses are whole addresses.
 	Addresses []string
-	// Lists are lists of entries. Their precedence is below that of every entry above except "*".
+	// Lists are lists of entries. Every entry of the fields above has precedence over them, except "*".
 	Lists []ListUse
 }
 
@@ -89,13 +91,15 @@ func (a AllowRules) empty() bool {
 	return len(a.Domains) == 0 && len(a.PublicSuffixes) == 0 && len(a.Addresses) == 0 && len(a.Lists) == 0
 }
 
-// DenyRules are the entries that deny. Without any, nothing is denied.
+// DenyRules are the entries that deny. Without an entry, the policy denies nothing.
 type DenyRules struct {
-	// Domains are names (the name and everything below it), "*." wildcards (only below), a top-level domain, or "*".
+	// Domains are names, which also match everything below them, "*." wildcards, which match only what is below the
+	// name, or "*". A name may be a top-level domain.
 	Domains []string
 	// Addresses are whole addresses.
 	Addresses []string
-	// Lists are lists of entries. Their precedence is below that of every other entry except an allow of "*".
+	// Lists are lists of entries. Every other entry of the policy has precedence over them, except an allow of "*" and
+	// the lists that allow.
 	Lists []ListUse
 }
 
@@ -104,10 +108,11 @@ type ListUse struct {
 	// Name is the ConfigMap of the list, in the policy's namespace, and Key one of its keys; "" means all keys.
 	Name string
 	Key  string
-	// Optional: the policy is in force without the list too.
+	// Optional: if the list is missing, the policy is in force without it. Otherwise a missing list that denies makes
+	// the policy not enforceable.
 	Optional bool
-	// List is the list, or nil if it is missing. A list with a fault counts as missing. JSON omits it: see
-	// [List.Encode].
+	// List is the compiled list; nil if it is missing. A list with a [List.Fault] counts as missing. JSON omits the
+	// list, because [List.Encode] stores it.
 	List *List `json:"-"`
 	// Missing tells people why List is nil; "" means that it was not found.
 	Missing string
@@ -129,7 +134,7 @@ func (u ListUse) String() string {
 type ProfileAttribute struct {
 	// Name is the attribute's variable name in Okta, for example userType.
 	Name string
-	// Value is JSON text: a string, number, boolean, null, or a list of strings.
+	// Value is JSON text: a string, a number, a boolean, null, or an array of strings.
 	Value string
 }
 
@@ -140,7 +145,7 @@ type UsedList struct {
 	Entry Entry
 }
 
-// UsedLists returns the lists that the policy names, first those that allow.
+// UsedLists returns the lists that the policy names: first those of spec.allow, then those of spec.deny.
 func (p *Policy) UsedLists() []UsedList {
 	var used []UsedList
 	for i, use := range p.Allow.Lists {

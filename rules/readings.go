@@ -2,12 +2,11 @@ package rules
 
 import "iter"
 
-// Reading is one domain or address that an entry in force can be read as. An allow entry has one reading; a deny entry
-// may have several.
+// Reading is one domain or address that an entry in force can mean. An allow entry has one reading. A deny entry may
+// have several: an internationalized domain can be two names, by IDNA 2003 and by IDNA 2008.
 type Reading struct {
 	Entry
-	// Self and Below say what the entry matches of a domain: the name itself, and the names below. For an address, Self
-	// is set.
+	// Self: the entry matches the domain itself, or the address. Below: the entry matches the names below the domain.
 	Self, Below bool
 	// Denies: the entry denies what it matches. Otherwise it allows it.
 	Denies bool
@@ -17,12 +16,12 @@ type Reading struct {
 	key []byte
 }
 
-// Key returns the canonical domain, "" for the entry "*", or the form of the address by which addresses are compared.
-// The latter holds a local part.
+// Key returns the canonical domain, "" for the entry "*", or the canonical address, in which A–Z of the local part are
+// lower case. The caller must not log the key of an address, since it holds a local part.
 func (r *Reading) Key() string { return string(r.key) }
 
-// Readings yields the readings of the policy's own entries: those of addresses first, all of one entry in a row. The
-// entries of lists are not included. A policy that is not enforceable has none.
+// Readings yields the readings of the entries that stand in the policy itself, not in a list: addresses before domains,
+// and all readings of one entry in a row. A policy that is not enforceable has no readings.
 func (c *Compiled) Readings() iter.Seq[Reading] {
 	return func(yield func(Reading) bool) {
 		for rule := range c.rules.all {
@@ -39,7 +38,8 @@ func (c *Compiled) Readings() iter.Seq[Reading] {
 }
 
 // Profile returns the policy's profile attributes with their canonical values, sorted by name. The value is "" for an
-// attribute that is never sent, because it has an unusable value or several values. The result must not be changed.
+// attribute that Okta never gets, because its value is not valid or it has several values. The caller must not change
+// the result.
 func (c *Compiled) Profile() []ProfileAttribute { return c.profile }
 
 // ListInForce is a list that an enforceable policy uses.

@@ -2,21 +2,18 @@ package rules
 
 import "encoding/binary"
 
-// traits are the field of a rule's entry, and what its key matches.
+// traits say, in one byte, which field of the policy a rule's entry is in, and what the rule's key matches.
 type traits uint8
 
 const (
-	fieldTraits  traits = 1<<3 - 1 // the EntryField
-	matchesSelf  traits = 1 << 3   // the name itself, or the address
-	matchesBelow traits = 1 << 4
-	matchesAny   traits = 1 << 5 // the entry is "*"
-
-	// continuesRun is set in postings only: the key is the same as that of the posting before.
-	continuesRun traits = 1 << 7
+	fieldTraits  traits = 1<<3 - 1 // the bits of the EntryField
+	matchesSelf  traits = 1 << 3   // the domain itself, or the address
+	matchesBelow traits = 1 << 4   // the names below the domain
+	matchesAny   traits = 1 << 5   // the entry is "*"
 )
 
 // maxPolicyRules bounds the rules of one policy in bytes, and maxEntryIndex the index of an entry. Both are far above
-// the limits of the API. A policy file may exceed them; such entries belong in a list.
+// the limits of the API. A policy file may exceed them; its author is told to move the entries to a list.
 const (
 	maxPolicyRules = 64 << 20
 	maxEntryIndex  = 1<<24 - 1
@@ -44,21 +41,21 @@ func (t traits) precedence() precedence {
 	}
 }
 
-// ruleBlock holds the rules of one policy, encoded one after the other in the order of its entries. A rule is one
-// reading of an entry as a domain or an address; an entry can have several. A block takes a fraction of the memory of a
-// struct and a string for each rule.
+// ruleBlock holds the rules of one policy, encoded one after the other in the order of the entries. A rule is one
+// domain or address that an entry can mean: see [Reading]. A block takes a fraction of the memory of a struct and a
+// string for each rule.
 //
 // A rule is encoded as its traits, the index of its entry minus that of the previous rule as a varint, the length of
-// its key, and the key. The first rule of a field counts from -1. A difference of 0 is another reading of the same
-// entry.
+// its key, and the key. For the first rule of a field, the previous index is -1. A difference of 0 means that the entry
+// is the same as that of the previous rule.
 type ruleBlock []byte
 
-// blockRule is one rule of a block.
+// blockRule is one rule of a ruleBlock, decoded.
 type blockRule struct {
 	traits traits
 	index  int
 	key    []byte
-	offset uint32 // of the length of the key: see ruleBlock.keyAt
+	offset uint32 // the position in the block at which ruleBlock.keyAt finds the key
 }
 
 func (r *blockRule) entry() Entry { return Entry{r.traits.field(), r.index} }
@@ -70,7 +67,7 @@ type blockWriter struct {
 	last  Entry
 }
 
-// add appends a rule. If there are too many, it returns false and appends nothing.
+// add appends a rule. If the block or the index is too large, it returns false and appends nothing.
 func (w *blockWriter) add(entry Entry, key string, t traits) bool {
 	if entry.Index > maxEntryIndex || len(w.block) > maxPolicyRules {
 		return false
@@ -107,7 +104,7 @@ func (b ruleBlock) all(yield func(blockRule) bool) {
 	}
 }
 
-// keyAt returns the key of the rule at an offset.
+// keyAt returns the key whose length is at an offset: see blockRule.
 func (b ruleBlock) keyAt(offset uint32) []byte {
 	key := b[offset+1:]
 	return key[:b[offset]:b[offset]]

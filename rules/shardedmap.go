@@ -5,13 +5,15 @@ import (
 	"maps"
 )
 
-// shardedMap is a map whose changed copies share the unchanged shards. Its zero value is empty.
+// shardedMap is an immutable map. A changed copy shares the unchanged shards with the original. Its zero value is
+// empty.
 type shardedMap[V any] struct {
 	seed   maphash.Seed
-	shards []map[string]V // none, or mapShards
+	shards []map[string]V // empty, or mapShards maps
 }
 
-// mapShards keeps the shards of a map of tens of thousands small, and the directory of shards cheap to copy.
+// mapShards is the number of shards. With 256, a map of tens of thousands of keys has shards of some hundred keys, and
+// the slice of shards is still cheap to copy.
 const mapShards = 256
 
 func (m *shardedMap[V]) get(key string) (value V, found bool) {
@@ -22,7 +24,7 @@ func (m *shardedMap[V]) get(key string) (value V, found bool) {
 	return value, found
 }
 
-// mapEdit changes a copy of a map. It copies a shard before the first change to it.
+// mapEdit changes a copy of a shardedMap. It copies a shard before the first change to the shard.
 type mapEdit[V any] struct {
 	result shardedMap[V]
 	copied [mapShards]bool

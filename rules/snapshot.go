@@ -10,24 +10,27 @@ import (
 // Snapshot is a compiled set of policies, ready to decide calls. It is immutable, and safe for concurrent use. Its zero
 // value has no policies.
 //
-// Policies that apply to the same calls share a scope. A decision looks only into the scopes of its call, and there
-// only at the entries that match, so its cost does not depend on policies that cannot match.
+// A decision finds the entries that match by a hash of the domain, in one index of all policies. It leaves out the
+// entries of policies that do not apply to its call. Policies that apply to the same calls share a scope, and the
+// entries of one domain are sorted by scope, so that a decision can skip whole ranges of them.
 //
-// [Assemble] derives a snapshot from an earlier one. A policy that stays keeps its slot, so the snapshots can share
-// everything that refers to policies by slots.
+// [Assemble] derives a snapshot from an earlier one. A policy that is in both has the same slot in both, so the
+// snapshots can share all data that refer to policies by their slots.
 type Snapshot struct {
-	policies  []*Compiled // by name
-	slots     []uint32    // the slot of each policy, in the same order
-	policyAt  []uint32    // for each slot the index of its policy in policies, or noPolicy
-	seed      maphash.Seed
-	scopes    []*scope             // by number; nil if the number is unused
-	scopeOf   shardedMap[uint32]   // the numbers of scopes, by Compiled.scope
-	anySource []uint32             // the numbers of the scopes that apply to every source
-	bySource  shardedMap[[]uint32] // the numbers of the scopes that name the source
-	digest    string
+	policies    []*Compiled // sorted by name
+	slots       []uint32    // for each index in policies, the slot: the number by which a posting refers to the policy
+	policyAt    []uint32    // for each slot, the index in policies, or noPolicy
+	scopeAt     []uint32    // for each slot, the number of the scope of its policy
+	seed        maphash.Seed
+	index       index
+	scopes      []*scope                // by the number of the scope; nil if the number is unused
+	scopeOf     shardedMap[uint32]      // for each Compiled.scope, the number of the scope
+	everySource *applicable             // the policies that name no source; nil if there are none
+	bySource    shardedMap[*applicable] // for each source, the policies that name the source
+	digest      string
 }
 
-// noPolicy is in policyAt for an unused slot.
+// noPolicy is the value in policyAt of an unused slot.
 const noPolicy = 1<<32 - 1
 
 // PolicySummary describes one policy of a snapshot.
@@ -38,45 +41,60 @@ type PolicySummary struct {
 	Enforceable bool
 }
 
-// scope holds the rules of all policies with the same appliesTo. It is immutable.
+// scope is the appliesTo that one or more policies have in common. It is immutable.
 type scope struct {
 	requests requestSet
 	sources  []string // sorted; empty means all
-
-	policies      int
-	enforcing     int      // policies in mode Enforce
-	allowing      int      // those of them that have allow entries
-	allowingSlots uint32   // the sum of their slots; for one policy, its slot
-	blocking      []uint32 // the slots of policies that are not enforceable, in either mode
-	addresses     int      // how many rules of addresses there are
-
-	index index
-	lists []scopeList
+	policies int      // how many policies have this scope
 }
 
-// scopeList is a list, and the entries that name it in all policies of a scope.
-type scopeList struct {
+// applicable holds what a decision needs to know of all policies that name one source, or of all policies that name
+// none, besides their entries in the index. It is immutable.
+type applicable struct {
+	scopes    []uint32  // the numbers of the scopes of these policies, sorted
+	totals    [2]totals // for each request type: see applicable.of
+	addresses uint32    // how many rules are about an address, not a domain
+	*rareParts
+}
+
+// rareParts are the parts of an applicable that are empty for most sources. They are behind a pointer, so that a source
+// without them takes less memory: a snapshot may have tens of thousands of sources.
+type rareParts struct {
+	blocking []uint32   // the slots of the policies that are not enforceable, in either mode
+	lists    []listRefs // the lists that the policies name
+}
+
+// noRareParts are the rareParts of every source without any.
+var noRareParts = &rareParts{}
+
+// totals counts policies in mode Enforce.
+type totals struct {
+	enforcing     uint32
+	allowing      uint32 // how many of the enforcing policies have allow entries
+	allowingSlots uint32 // the sum of the slots of the allowing policies; if there is one, its slot
+}
+
+// of returns the totals of one request type. request must not be a set of both types.
+func (a *applicable) of(request requestSet) *totals { return &a.totals[request>>1] }
+
+// listRefs is a list, and the entries of policies that name it.
+type listRefs struct {
 	list *List
 	refs []ruleRef
 }
 
-// Digest identifies the rules: "sha256:" and 64 hexadecimal digits. It is the same for the same policies in every
-// process of one version of the operator. It differs if a decision, or a text for a person, could differ.
+// Digest identifies the rules: "sha256:" and 64 hexadecimal digits. Every process of one version of the operator has
+// the same digest for the same policies. If a decision, or a policy's message to a person, could differ, the digest
+// differs.
 func (s *Snapshot) Digest() string { return s.digest }
 
-// Policies returns the policies of the snapshot, by name.
+// Policies returns the policies of the snapshot, sorted by name.
 func (s *Snapshot) Policies() []PolicySummary {
 	summaries := make([]PolicySummary, len(s.policies))
 	for i, c := range s.policies {
 		summaries[i] = c.summary()
 	}
 	return summaries
-}
-
-// scopeFor returns the scope that a policy belongs to.
-func (s *Snapshot) scopeFor(c *Compiled) *scope {
-	number, _ := s.scopeOf.get(c.scope)
-	return s.scopes[number]
 }
 
 // digestOf hashes the digests of sorted policies.
@@ -96,10 +114,12 @@ func DigestOf(policies []*Compiled) string {
 	return digestOf(policies)
 }
 
-// Assemble returns the snapshot of compiled policies. It has the same rules and digest as [Compile] returns for the
-// policies that they were compiled from, in any order. The result shares with an earlier snapshot, which may be nil and
-// is not changed, what both have in common: a policy that is the same *Compiled costs next to nothing. Policies that
-// are already sorted by name are not sorted again.
+// Assemble returns the snapshot of compiled policies, which may be in any order. It decides the same and has the same
+// digest as the snapshot that [Compile] returns for the policies that they were compiled from.
+//
+// before is an earlier snapshot, or nil; Assemble does not change it. The result shares with it the data of policies
+// that are in both as the same *Compiled, so that these policies cost next to nothing. Assemble takes less time if the
+// policies are already sorted by name.
 func Assemble(before *Snapshot, policies []*Compiled) *Snapshot {
 	sorted := slices.Clone(policies)
 	if !slices.IsSortedFunc(sorted, (*Compiled).compare) {
@@ -109,18 +129,19 @@ func Assemble(before *Snapshot, policies []*Compiled) *Snapshot {
 		return assembleFrom(&Snapshot{seed: maphash.MakeSeed()}, sorted, difference{added: indexes(len(sorted))})
 	}
 	d := differenceOf(before.policies, sorted)
-	// Making a new snapshot costs less than changing most of one, and leaves no unused slots.
+	// A whole new snapshot costs less than an edit of more than half of the policies, and has no unused slots.
 	if changed := len(d.added) + len(d.removed); changed > len(sorted)/2+1 || len(before.policyAt) > 2*len(sorted)+shardSize {
 		return assembleFrom(&Snapshot{seed: maphash.MakeSeed()}, sorted, difference{added: indexes(len(sorted))})
 	}
 	return assembleFrom(before, sorted, d)
 }
 
-// difference lists the changes from one sorted set of policies to another.
+// difference lists the changes from one sorted set of policies, the first, to another, the second. A changed policy is
+// in removed and in added.
 type difference struct {
 	removed  []int // indexes in the first set
 	added    []int // indexes in the second set
-	previous []int // for each index in the second set that in the first, or -1; nil if all names are the same
+	previous []int // for each policy of the second set, the index of its name in the first, or -1; nil if no name differs
 }
 
 // indexes returns the numbers from 0 to count-1.
@@ -134,59 +155,57 @@ func indexes(count int) []int {
 
 func differenceOf(before, after []*Compiled) difference {
 	var d difference
-	same := len(before) == len(after)
-	previous := make([]int, len(after))
-	i := 0
-	for j := 0; j < len(after) || i < len(before); {
-		switch {
-		case j < len(after) && i < len(before) && before[i] == after[j]:
-			previous[j] = i
+	i, j := 0, 0
+	for j < len(after) || i < len(before) {
+		if j < len(after) && i < len(before) && before[i].name == after[j].name {
+			if before[i] != after[j] {
+				d.removed, d.added = append(d.removed, i), append(d.added, j)
+			}
+			if d.previous != nil {
+				d.previous[j] = i
+			}
 			i, j = i+1, j+1
 			continue
-		case j < len(after) && i < len(before) && before[i].name == after[j].name:
-			d.removed, d.added = append(d.removed, i), append(d.added, j)
-			previous[j] = i
-			i, j = i+1, j+1
-			continue
-		case j == len(after) || i < len(before) && before[i].name.Compare(after[j].name) < 0:
+		}
+		if d.previous == nil { // the first names that differ: up to here, both sets have the same indexes
+			d.previous = indexes(len(after))
+		}
+		if j == len(after) || i < len(before) && before[i].name.Compare(after[j].name) < 0 {
 			d.removed = append(d.removed, i)
 			i++
-		default:
+		} else {
 			d.added = append(d.added, j)
-			previous[j] = -1
+			d.previous[j] = -1
 			j++
 		}
-		same = false
-	}
-	if !same {
-		d.previous = previous
 	}
 	return d
 }
 
 func assembleFrom(before *Snapshot, sorted []*Compiled, d difference) *Snapshot {
-	s := &Snapshot{
-		policies: sorted, slots: before.slots, policyAt: before.policyAt, seed: before.seed,
-		scopes: before.scopes, scopeOf: before.scopeOf, anySource: before.anySource, bySource: before.bySource,
-		digest: digestOf(sorted),
-	}
+	assembled := *before
+	s := &assembled
+	s.policies, s.digest = sorted, digestOf(sorted)
+	e := snapshotEdit{snapshot: s, scopes: map[uint32]*scope{}, bySource: map[string]*applicableEdit{}}
 	if len(before.policies) == 0 || d.previous != nil {
 		s.assignSlots(before, d)
+		e.ownsScopeAt = true
 	}
-	e := snapshotEdit{snapshot: s, scopes: map[uint32]*scopeEdit{}, sources: map[string]bool{}}
-	for _, i := range d.removed {
-		c := before.policies[i]
-		number, _ := before.scopeOf.get(c.scope)
-		e.scope(number).remove(slottedPolicy{before.slots[i], c})
+	removed, added := make([]slottedPolicy, len(d.removed)), make([]slottedPolicy, len(d.added))
+	for n, i := range d.removed {
+		removed[n] = slottedPolicy{before.slots[i], before.policies[i]}
+		e.remove(removed[n])
 	}
-	for _, j := range d.added {
-		e.scopeFor(sorted[j]).add(slottedPolicy{s.slots[j], sorted[j]})
+	for n, j := range d.added {
+		added[n] = slottedPolicy{s.slots[j], sorted[j]}
+		e.add(added[n])
 	}
 	e.finish()
+	s.index = before.index.edited(s, removed, added)
 	return s
 }
 
-// assignSlots assigns a slot to each policy. Those that stay keep theirs.
+// assignSlots assigns a slot to each policy. A policy whose name was in the earlier snapshot keeps its slot.
 func (s *Snapshot) assignSlots(before *Snapshot, d difference) {
 	policyAt := make([]uint32, len(before.policyAt), max(len(before.policyAt), len(s.policies)))
 	for slot := range policyAt {
@@ -213,47 +232,78 @@ func (s *Snapshot) assignSlots(before *Snapshot, d difference) {
 		}
 		slots[j], policyAt[next] = uint32(next), uint32(j)
 	}
-	s.slots, s.policyAt = slots, policyAt
+	scopeAt := make([]uint32, len(policyAt))
+	copy(scopeAt, before.scopeAt)
+	s.slots, s.policyAt, s.scopeAt = slots, policyAt, scopeAt
 }
 
-// snapshotEdit edits the scopes of a snapshot that is being assembled.
+// snapshotEdit edits what a snapshot has besides the index, while [Assemble] makes it. It copies what the snapshot
+// shares with the earlier one before it changes it.
 type snapshotEdit struct {
-	snapshot *Snapshot
-	scopes   map[uint32]*scopeEdit
-	scopeOf  *mapEdit[uint32]
-	bySource *mapEdit[[]uint32]
-	copied   bool            // snapshot.scopes is a copy, not shared
-	sources  map[string]bool // the sources in snapshot.bySource whose numbers are copies
-	nextFree int             // all scope numbers below are in use
+	snapshot    *Snapshot
+	scopes      map[uint32]*scope // copies of the scopes of changed policies, by number
+	everySource *applicableEdit
+	bySource    map[string]*applicableEdit
+	scopeOf     *mapEdit[uint32]
+	ownsScopes  bool // snapshot.scopes is not shared with the earlier snapshot, so it may be changed
+	ownsScopeAt bool // the same for snapshot.scopeAt
+	nextFree    int  // all scope numbers below this one are in use
 }
 
-func (e *snapshotEdit) copyScopes() {
-	if !e.copied {
-		e.snapshot.scopes, e.copied = slices.Clone(e.snapshot.scopes), true
+func (e *snapshotEdit) remove(p slottedPolicy) {
+	e.scope(e.snapshot.scopeAt[p.slot]).policies--
+	e.eachApplicable(p.policy.sources, func(a *applicableEdit) { a.remove(p) })
+}
+
+func (e *snapshotEdit) add(p slottedPolicy) {
+	s := e.snapshot
+	number := e.numberFor(p.policy)
+	e.scope(number).policies++
+	e.eachApplicable(p.policy.sources, func(a *applicableEdit) { a.add(p) })
+	if s.scopeAt[p.slot] != number {
+		if !e.ownsScopeAt {
+			s.scopeAt, e.ownsScopeAt = slices.Clone(s.scopeAt), true
+		}
+		s.scopeAt[p.slot] = number
 	}
 }
 
-func (e *snapshotEdit) scope(number uint32) *scopeEdit {
-	edit := e.scopes[number]
-	if edit == nil {
-		edit = &scopeEdit{scope: *e.snapshot.scopes[number]}
-		e.scopes[number] = edit
+// eachApplicable calls edit for each source of a policy, or once if the policy names none.
+func (e *snapshotEdit) eachApplicable(sources []string, edit func(*applicableEdit)) {
+	if len(sources) == 0 {
+		if e.everySource == nil {
+			e.everySource = editApplicable(e.snapshot.everySource)
+		}
+		edit(e.everySource)
 	}
-	return edit
+	for _, source := range sources {
+		if e.bySource[source] == nil {
+			known, _ := e.snapshot.bySource.get(source)
+			e.bySource[source] = editApplicable(known)
+		}
+		edit(e.bySource[source])
+	}
 }
 
-// scopeFor returns the scope that a policy belongs to. It makes one if there is none.
-func (e *snapshotEdit) scopeFor(c *Compiled) *scopeEdit {
+func (e *snapshotEdit) scope(number uint32) *scope {
+	if e.scopes[number] == nil {
+		edited := *e.snapshot.scopes[number]
+		e.scopes[number] = &edited
+	}
+	return e.scopes[number]
+}
+
+// numberFor returns the number of the scope of a policy. If there is no such scope, it makes one.
+func (e *snapshotEdit) numberFor(c *Compiled) uint32 {
 	known := e.snapshot.scopeOf
 	if e.scopeOf != nil {
 		known = e.scopeOf.result
 	}
 	if number, found := known.get(c.scope); found {
-		return e.scope(number)
+		return number
 	}
-	e.editMaps()
-	s := e.snapshot
 	e.copyScopes()
+	s := e.snapshot
 	for e.nextFree < len(s.scopes) && s.scopes[e.nextFree] != nil {
 		e.nextFree++
 	}
@@ -263,159 +313,54 @@ func (e *snapshotEdit) scopeFor(c *Compiled) *scopeEdit {
 	number := uint32(e.nextFree) //nolint:gosec // fewer than 2³² policies
 	s.scopes[number] = &scope{requests: c.requests, sources: c.sources}
 	e.scopeOf.set(c.scope, number)
-	if len(c.sources) == 0 {
-		s.anySource = append(slices.Clone(s.anySource), number)
-	}
-	for _, source := range c.sources {
-		numbers, _ := e.bySource.result.get(source)
-		if !e.sources[source] {
-			e.sources[source], numbers = true, slices.Clip(numbers)
-		}
-		e.bySource.set(source, append(numbers, number))
-	}
-	return e.scope(number)
+	e.eachApplicable(c.sources, func(a *applicableEdit) { a.addScope(number) })
+	return number
 }
 
-func (e *snapshotEdit) editMaps() {
-	if e.scopeOf == nil {
+func (e *snapshotEdit) copyScopes() {
+	if !e.ownsScopes {
+		e.snapshot.scopes, e.ownsScopes = slices.Clone(e.snapshot.scopes), true
 		e.scopeOf = editMap(e.snapshot.scopeOf, e.snapshot.seed)
-		e.bySource = editMap(e.snapshot.bySource, e.snapshot.seed)
 	}
 }
 
-// finish stores the changed scopes.
+// finish stores what has changed in the snapshot.
 func (e *snapshotEdit) finish() {
 	s := e.snapshot
-	for number, edit := range e.scopes {
-		e.copyScopes()
-		if edit.scope.policies == 0 {
-			e.drop(number, &edit.scope)
-			continue
+	for number, edited := range e.scopes {
+		switch {
+		case edited.policies == 0:
+			e.copyScopes()
+			s.scopes[number] = nil
+			e.scopeOf.delete(scopeKey(edited.requests, edited.sources))
+			e.eachApplicable(edited.sources, func(a *applicableEdit) { a.dropScope(number) })
+		case edited.policies != s.scopes[number].policies:
+			e.copyScopes()
+			s.scopes[number] = edited
 		}
-		s.scopes[number] = edit.finish(s)
 	}
 	if e.scopeOf != nil {
-		s.scopeOf, s.bySource = e.scopeOf.result, e.bySource.result
+		s.scopeOf = e.scopeOf.result
 	}
-}
-
-// drop removes a scope without policies.
-func (e *snapshotEdit) drop(number uint32, dropped *scope) {
-	e.editMaps()
-	s := e.snapshot
-	isDropped := func(other uint32) bool { return other == number }
-	s.scopes[number] = nil
-	s.anySource = slices.DeleteFunc(slices.Clone(s.anySource), isDropped)
-	e.scopeOf.delete(scopeKey(dropped.requests, dropped.sources))
-	for _, source := range dropped.sources {
-		numbers, _ := e.bySource.result.get(source)
-		numbers = slices.DeleteFunc(slices.Clone(numbers), isDropped)
-		if len(numbers) == 0 {
-			e.bySource.delete(source)
+	if e.everySource != nil {
+		s.everySource = e.everySource.finish()
+	}
+	var bySource *mapEdit[*applicable]
+	for source, edit := range e.bySource {
+		finished := edit.finish()
+		if finished == edit.before {
+			continue
+		}
+		if bySource == nil {
+			bySource = editMap(s.bySource, s.seed)
+		}
+		if finished == nil {
+			bySource.delete(source)
 		} else {
-			e.bySource.set(source, numbers)
+			bySource.set(source, finished)
 		}
 	}
-}
-
-// scopeEdit collects the policies to add to and to remove from a scope. finish returns the new scope.
-type scopeEdit struct {
-	scope          scope
-	removed, added []slottedPolicy
-	copied         bool // scope.blocking is a copy, not shared
-}
-
-func (e *scopeEdit) remove(p slottedPolicy) {
-	e.count(p, -1)
-	if p.policy.enforceable {
-		e.removed = append(e.removed, p)
-		return
+	if bySource != nil {
+		s.bySource = bySource.result
 	}
-	e.copyBlocking()
-	e.scope.blocking = slices.DeleteFunc(e.scope.blocking, func(slot uint32) bool { return slot == p.slot })
-}
-
-func (e *scopeEdit) add(p slottedPolicy) {
-	e.count(p, 1)
-	if p.policy.enforceable {
-		e.added = append(e.added, p)
-		return
-	}
-	// Its rules do not count: its allow entries, and the exceptions from its deny entries, may be wrong.
-	e.copyBlocking()
-	e.scope.blocking = append(e.scope.blocking, p.slot)
-}
-
-func (e *scopeEdit) copyBlocking() {
-	if !e.copied {
-		e.scope.blocking, e.copied = slices.Clone(e.scope.blocking), true
-	}
-}
-
-// count adds a policy to the counts of the scope, or subtracts it.
-func (e *scopeEdit) count(p slottedPolicy, by int) {
-	e.scope.policies += by
-	if p.policy.mode == Audit {
-		return
-	}
-	e.scope.enforcing += by
-	if p.policy.hasAllow {
-		e.scope.allowing += by
-		e.scope.allowingSlots += uint32(by) * p.slot //nolint:gosec // a sum modulo 2³², which subtracting undoes
-	}
-}
-
-func (e *scopeEdit) finish(s *Snapshot) *scope {
-	for i := range e.removed {
-		e.scope.addresses -= e.removed[i].policy.addresses
-	}
-	for i := range e.added {
-		e.scope.addresses += e.added[i].policy.addresses
-	}
-	if len(e.removed)+len(e.added) > 0 {
-		e.scope.index = e.scope.index.edited(s, e.removed, e.added)
-		e.editLists()
-	}
-	finished := e.scope // a copy: a pointer into the edit would keep the removed policies in memory
-	return &finished
-}
-
-// editLists edits the lists of the scope. Lists with the same digest are one list.
-func (e *scopeEdit) editLists() {
-	usesLists := func(p slottedPolicy) bool { return len(p.policy.lists) > 0 }
-	if !slices.ContainsFunc(e.removed, usesLists) && !slices.ContainsFunc(e.added, usesLists) {
-		return
-	}
-	lists := slices.Clone(e.scope.lists)
-	places := make(map[string]int, len(lists))
-	for i := range lists {
-		places[lists[i].list.Digest()] = i
-	}
-	copied := map[int]bool{}
-	refsOf := func(i int) *[]ruleRef {
-		if !copied[i] {
-			copied[i] = true
-			lists[i].refs = slices.Clone(lists[i].refs)
-		}
-		return &lists[i].refs
-	}
-	for _, p := range e.removed {
-		for _, rule := range p.policy.lists {
-			refs := refsOf(places[rule.list.Digest()])
-			*refs = slices.DeleteFunc(*refs, func(r ruleRef) bool { return r.slot == p.slot })
-		}
-	}
-	for _, p := range e.added {
-		for _, rule := range p.policy.lists {
-			i, known := places[rule.list.Digest()]
-			if !known {
-				i = len(lists)
-				places[rule.list.Digest()] = i
-				lists = append(lists, scopeList{list: rule.list})
-			}
-			refs := refsOf(i)
-			*refs = append(*refs, newRuleRef(p.slot, rule.entry.Index, traits(rule.entry.Field)))
-		}
-	}
-	e.scope.lists = slices.Clip(slices.DeleteFunc(lists, func(l scopeList) bool { return len(l.refs) == 0 }))
 }

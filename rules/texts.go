@@ -2,18 +2,19 @@ package rules
 
 import "strings"
 
-// Texts are the built-in sentences for a person whose call is denied: one for each Code, and one for an address that is
-// invalid only because of blanks. In each, and in a policy's message, {id} stands for the decision id.
+// Texts are the sentences for a person who is denied, if no policy has a message for them: one for each Code, and one
+// for an address that is invalid only because of blanks. {id} in a sentence, or in a policy's message, is replaced by
+// the decision id.
 type Texts struct {
-	// NotAllowed is for CodeNotAllowed, Invalid for CodeInvalid, Unavailable for CodeUnavailable.
+	// NotAllowed is the sentence for CodeNotAllowed, Invalid for CodeInvalid, and Unavailable for CodeUnavailable.
 	NotAllowed  string
 	Invalid     string
 	Unavailable string
-	// Blank is for CodeInvalid if the address is invalid only because of blanks: see [Blank].
+	// Blank replaces Invalid if the address is invalid only because of a space or an invisible character.
 	Blank string
 }
 
-// DefaultTexts returns the texts of an operator without texts of its own.
+// DefaultTexts returns the built-in texts, which the operator's flags can replace.
 func DefaultTexts() Texts {
 	return Texts{
 		NotAllowed:  "Registration with this email address is not allowed. If you need help, contact support with reference {id}.",
@@ -24,7 +25,7 @@ func DefaultTexts() Texts {
 	}
 }
 
-// For returns the sentence for the person whose call d denies, or "" if d allows it.
+// For returns the sentence for the person whom a decision denies, or "" for an allow.
 func (t Texts) For(d *Decision, decisionID string) string {
 	text := d.Message
 	if text == "" {

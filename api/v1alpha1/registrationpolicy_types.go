@@ -297,7 +297,7 @@ type ReplicasStatus struct {
 	// +kubebuilder:validation:MaxLength=32
 	Summary string `json:"summary,omitempty"`
 
-	// serving is how many replicas answered calls.
+	// serving is how many replicas could receive calls.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Serving *int32 `json:"serving,omitempty"`

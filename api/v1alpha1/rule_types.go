@@ -37,9 +37,10 @@ const (
 type Source string
 
 // AllowDomain is a domain (acme.com), "*." and a domain for everything below it at any depth, or "*" for every valid
-// domain. The letter case of ASCII is ignored. An internationalized label is compared as its A-label (RFC 5890). The
-// schema cannot check whether a label is valid under IDNA, nor whether a domain is a public suffix: the operator
-// does, lets the entry allow nothing, and names it in the condition Accepted.
+// domain. The letter case of ASCII is ignored. An internationalized label is compared as its A-label (RFC 5890).
+//
+// The schema cannot check whether a label is invalid under IDNA, or whether a domain is a public suffix. The operator
+// checks both. Such an entry allows nothing, and the condition Accepted names it.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
@@ -50,8 +51,8 @@ type Source string
 type AllowDomain string
 
 // DenyDomain is a domain with everything below it, "*." and a domain for only what is below, a top-level domain, or
-// "*" for everything. It is compared as an AllowDomain. If programs read a label as two different names, both are
-// denied.
+// "*" for everything. It is compared like an AllowDomain. If some programs read a label as another name than others do,
+// both names are denied.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253

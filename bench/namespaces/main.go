@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"registrationpolicy.dev/operator/bench/process"
 )
 
 func main() {
@@ -120,8 +122,8 @@ func run() (err error) {
 		return err
 	}
 	if m.program == "" {
-		if m.program, err = build(ctx, m.dir); err != nil {
-			return fmt.Errorf("build the operator: %w", err)
+		if m.program, err = process.Build(ctx, "..", "./cmd/operator", m.dir); err != nil {
+			return err
 		}
 	}
 	if m.cluster, err = startCluster(ctx, m.replicas); err != nil {

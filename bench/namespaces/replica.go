@@ -35,14 +35,6 @@ const (
 
 func replicaName(i int) string { return fmt.Sprintf("replica-%d", i+1) }
 
-// build builds the operator's program, and returns its path.
-func build(ctx context.Context, dir string) (string, error) {
-	program := filepath.Join(dir, "operator")
-	command := exec.CommandContext(ctx, "go", "build", "-C", "..", "-o", program, "./cmd/operator")
-	command.Stderr = os.Stderr
-	return program, command.Run()
-}
-
 // fleet is a set of replicas of the operator that watch the same namespaces. Each has its own proxies to the API
 // server.
 type fleet struct {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"registrationpolicy.dev/operator/bench/process"
 )
 
 // measurement is one run of the program.
@@ -55,7 +57,8 @@ func (m measurement) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := build(ctx, dir); err != nil {
+	program, err := process.Build(ctx, "..", "./cmd/operator", dir)
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%d turns of %s each; medians; times as ratios to those of %d callers under the operator's own limit\n", m.rounds, m.turn, orgCalls)
@@ -66,19 +69,19 @@ func (m measurement) run(ctx context.Context, out io.Writer) error {
 			slices.Reverse(order)
 		}
 		for _, limit := range order {
-			op, err := start(ctx, dir, limit, m.lines)
+			op, hook, err := start(ctx, program, dir, limit, m.lines)
 			if err != nil {
 				return err
 			}
 			for _, n := range callers {
-				s, err := load(ctx, op.hook, n, m.turn)
+				s, err := load(ctx, hook, n, m.turn)
 				if err != nil {
-					op.stop()
+					op.Stop()
 					return fmt.Errorf("limit %s, %d callers: %w", name(limit), n, err)
 				}
 				results[[2]int{limit, n}] = append(results[[2]int{limit, n}], summarise(s, m.turn))
 			}
-			op.stop()
+			op.Stop()
 		}
 	}
 	base := results[[2]int{0, orgCalls}]

@@ -19,7 +19,7 @@ type boundSocket struct {
 	addr *net.TCPAddr
 }
 
-// bindSocket binds an address in the form of net.Listen.
+// bindSocket binds an address, which has the form that net.Listen takes, such as :8080.
 func bindSocket(address string) (*boundSocket, error) {
 	requested, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
@@ -36,8 +36,8 @@ func bindSocket(address string) (*boundSocket, error) {
 	return b, nil
 }
 
-// bindFile binds IPv4 and IPv6 if the host is empty or unspecified, or only IPv4 on a machine without IPv6, as
-// net.Listen does.
+// bindFile binds a socket to an address, and returns it as a file. If the address has no host or an unspecified one
+// (0.0.0.0 or ::), the socket is for IPv4 and IPv6, or only for IPv4 on a machine without IPv6, as with net.Listen.
 func bindFile(requested *net.TCPAddr) (*os.File, error) {
 	if requested.IP != nil && !requested.IP.IsUnspecified() {
 		return bindFamily(socketAddress(requested))

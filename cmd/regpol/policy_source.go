@@ -46,7 +46,7 @@ func (o *policySource) addClusterFlags(flags *pflag.FlagSet) {
 type policySet struct {
 	all             []policyfile.ReadPolicy // sorted by name
 	files           []string                // the files and directories, unless the policies come from a cluster
-	namespaces      []string                // the namespaces of the cluster
+	namespaces      []string                // the namespaces that were read, if the policies come from a cluster
 	emptyNamespaces []string                // those of them that have no policy
 	otherObjects    []string                // file, line and kind of each object of the files that is not a policy or list
 }
@@ -155,8 +155,8 @@ func (o *policySource) visitCluster(
 	return nil
 }
 
-// listError turns an error of the API server into a sentence with the fix. The resource is the one that could not be
-// listed: that of policies, or configmaps.
+// listError turns an error of the API server into a sentence with the fix. resource is what could not be listed:
+// configmaps, or registrationpolicies with their API group.
 func listError(err error, resource, namespace, host string) error {
 	switch {
 	case apierrors.IsNotFound(err):

@@ -220,7 +220,7 @@ func differencesOf(d *rules.Decision, expect *policytest.Expect) []string {
 		got := map[string]any{}
 		for _, attribute := range d.Profile {
 			var value any
-			_ = json.Unmarshal([]byte(attribute.Value), &value) // the compiler checked it
+			_ = json.Unmarshal([]byte(attribute.Value), &value) // the values in a decision are valid JSON
 			got[attribute.Name] = value
 		}
 		if want := canonicalJSON(expect.Profile); !reflect.DeepEqual(canonicalJSON(got), want) {
@@ -283,8 +283,8 @@ func (t *testedPolicies) coverEntry(policy rules.PolicyName, entry rules.Entry) 
 	t.covered[policy][entry] = true
 }
 
-// coverMessage records a message. The decision does not name the policy if no address is allowed; then it is the only
-// one with that text.
+// coverMessage records that a person reads the message of a policy. If the policies allow no address, the decision does
+// not name the policy; the message then comes from the only policy with that text.
 func (t *testedPolicies) coverMessage(d *rules.Decision) {
 	if d.Outcome == rules.Allow || d.Message == "" {
 		return
@@ -296,7 +296,7 @@ func (t *testedPolicies) coverMessage(d *rules.Decision) {
 	}
 }
 
-// coverage reports what no case has covered, of all sets of policies.
+// coverage reports the entries and messages that no case has covered, of all policies that the tests use.
 func (r *testRun) coverage() *coverageReport {
 	report := &coverageReport{Uncovered: []uncoveredReport{}}
 	for _, key := range slices.Sorted(maps.Keys(r.sets)) {

@@ -60,15 +60,15 @@ type Namespace struct {
 type builtPolicy struct {
 	// object is the policy in the form in which package informers caches it, with its spec.
 	object *unstructured.Unstructured
-	// converted is the policy without the contents of its lists.
-	converted rules.Policy
 	*publish.Policy
 }
 
-// Build builds what has changed since before. lists provides the ConfigMaps of the namespace. If the policies are
-// together over the memory limit of the namespace, Build reads none of them, and replaces them by a policy that denies
-// all calls that the namespace may decide. Build fails if a policy or a ConfigMap cannot be read, and with
-// [publish.ErrChanged] if the watch has not brought its newest version yet.
+// Build builds a namespace. It builds again only what has changed since before, the previous result. lists provides the
+// ConfigMaps of the namespace. If all policies together exceed the memory limit of the namespace, Build reads none of
+// them, and replaces them by one policy that denies all calls that the namespace may decide.
+//
+// Build fails if a policy or a ConfigMap cannot be read. It fails with [publish.ErrChanged] if the API server returns
+// another version of it than the watch has delivered last.
 func (b *Builder) Build(ctx context.Context, namespace string, before *Namespace, lists publish.ConfigMaps) (*Namespace, error) {
 	o := &b.options
 	objects := o.Watches.Policies(namespace)
@@ -87,32 +87,34 @@ func (b *Builder) Build(ctx context.Context, namespace string, before *Namespace
 		o.Lists.Forget(namespace)
 		return now, nil
 	}
-	converted := make([]rules.Policy, len(objects))
+	policies := make([]*rules.Policy, len(objects))
 	for i, object := range objects {
 		if known := before.byName[object.GetName()]; known.isBuiltFrom(object) {
-			objects[i], converted[i] = known.object, known.converted
+			policies[i] = &known.Written
 			continue
 		}
 		stored, err := o.Watches.ReadPolicy(ctx, object)
 		if err != nil {
 			return nil, err
 		}
-		objects[i], converted[i] = stored.Cached, b.schema.Convert(ctx, stored.Whole)
+		converted := b.schema.Convert(ctx, stored.Whole)
+		objects[i], policies[i] = stored.Cached, &converted
 	}
-	resolved, err := o.Lists.Resolve(ctx, namespace, lists, account, converted)
+	resolved, err := o.Lists.Refresh(ctx, namespace, lists, account, policies)
 	if err != nil {
 		return nil, err
 	}
-	now := &Namespace{byName: map[string]*builtPolicy{}}
+	now := &Namespace{byName: make(map[string]*builtPolicy, len(objects)), compiled: make([]*publish.Policy, len(objects))}
 	for i, object := range objects {
-		built := &builtPolicy{object: object, converted: converted[i]}
-		if known := before.byName[object.GetName()]; known.isBuiltFrom(object) && SameLists(&known.Written, &resolved[i]) {
-			built.Policy = known.Policy
-		} else {
-			built.Policy = o.Publisher.Compile(resolved[i])
+		built := before.byName[object.GetName()]
+		switch {
+		case built == nil || policies[i] != &built.Written: // a new version of the object
+			built = &builtPolicy{object, o.Publisher.Compile(*resolved[i])}
+		case resolved[i] != &built.Written: // the same object with other lists
+			built = &builtPolicy{built.object, o.Publisher.Compile(*resolved[i])}
 		}
 		now.byName[object.GetName()] = built
-		now.compiled = append(now.compiled, built.Policy)
+		now.compiled[i] = built.Policy
 	}
 	return now, nil
 }

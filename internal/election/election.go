@@ -133,7 +133,7 @@ func (w *onceUnlessOver) do(f func()) {
 	f()
 }
 
-// wait makes later calls of do return at once, and waits until a function that do has started has ended.
+// wait waits for the end of the function if do has started it. Otherwise, do will not start it any more.
 func (w *onceUnlessOver) wait() {
 	w.mu.Lock()
 	w.over = true

@@ -63,8 +63,7 @@ type trackedPolicy struct {
 	// provisional: the replicas have not been observed since the leader learned of the generation, so written may miss
 	// a replica. inherited: the status was first written by an earlier leader.
 	provisional, inherited bool
-	// behind: the last observation does not show that every replica decides by the generation. It is also set for
-	// policies that are not accepted.
+	// behind is the result of isBehind for the last observation, also for a policy that is not accepted.
 	behind bool
 	// refresh: the status may be written although Ready is unchanged, so that its observedTime is recent.
 	refresh bool
@@ -224,8 +223,9 @@ func (o *Rollout) anyWaits() bool {
 func (o *Rollout) Status(
 	object metav1.Object, stored v1alpha1.RegistrationPolicyStatus, accepted metav1.Condition, audit bool,
 ) Status {
+	// Ignore a status of another generation, and one that was restored with the policy from another cluster.
 	if stored.Replicas != nil && stored.Replicas.UID != string(object.GetUID()) || stored.ObservedGeneration != object.GetGeneration() {
-		stored = v1alpha1.RegistrationPolicyStatus{} // of another generation, or of the object in a cluster from which it was restored
+		stored = v1alpha1.RegistrationPolicyStatus{}
 	}
 	previous := meta.FindStatusCondition(stored.Conditions, string(v1alpha1.ConditionReady))
 	o.mu.Lock()

@@ -33,9 +33,9 @@ const (
 type readyStatus struct {
 	status          metav1.ConditionStatus
 	reason, message string
-	// behind: the status does not show that every replica decides by the generation.
+	// behind is the result of isBehind for the status.
 	behind bool
-	at     time.Time // of the observation of the replicas
+	at     time.Time // when the replicas were observed
 }
 
 func readyStatusOf(ready metav1.Condition, replicas *v1alpha1.ReplicasStatus) readyStatus {
@@ -46,8 +46,8 @@ func readyStatusOf(ready metav1.Condition, replicas *v1alpha1.ReplicasStatus) re
 	return s
 }
 
-// isBehind reports whether some replica does not decide by a generation, or is not known to. It is true if no replica
-// serves.
+// isBehind reports whether some replica does not decide by the observed generation, or is not known to. It is true if
+// no replica serves.
 func isBehind(replicas *v1alpha1.ReplicasStatus) bool {
 	return replicas == nil || replicas.InForce == nil || replicas.Serving == nil || *replicas.Serving == 0 ||
 		*replicas.InForce < *replicas.Serving
@@ -68,8 +68,8 @@ type staleness int
 
 const (
 	fresh    staleness = iota
-	aged               // it is older than refreshAfter
-	outdated           // it is older than outdatedAfter and names other replicas than those that are behind now
+	aged               // the status is older than refreshAfter
+	outdated           // the status is older than outdatedAfter and names other replicas than those that are behind now
 )
 
 // staleness returns why the status of a policy should be written again; ready is its unchanged condition Ready.

@@ -21,7 +21,8 @@ func (c *Change) newlyDenies(name string) string {
 	return c.denyingEntry(name)
 }
 
-// newlyDeniesBelow does what newlyDenies does, for all names below a name together.
+// newlyDeniesBelow returns the entry by which the new content denies all names below a name. It returns "" if the new
+// content does not deny all of them, or the old content denies them all too.
 func (c *Change) newlyDeniesBelow(name string) string {
 	if !deniesBelow(c.New, name) || deniesBelow(c.Old, name) {
 		return ""
@@ -55,7 +56,8 @@ func deniesName(list *rules.List, name string) bool {
 	if domain, err := rules.ParseDomain(name); err == nil {
 		return list.Denies(domain)
 	}
-	return list.Has(name) // a single label, such as a public suffix in a policy, is not a domain that an address can have
+	// ParseDomain refuses a single label, such as the public suffix com in a policy: no address can have this domain.
+	return list.Has(name)
 }
 
 // deniesBelow reports whether a list, which may be nil, denies all names below a name.

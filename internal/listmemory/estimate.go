@@ -14,7 +14,7 @@ import (
 	"registrationpolicy.dev/operator/internal/listguard"
 )
 
-// Memory is the memory that a list takes in each replica of the operator, beside the limit of its namespace.
+// Memory compares the memory that a list takes in each replica of the operator with the limit of its namespace.
 type Memory struct {
 	// ListBytes is the memory for the new content, including a second version during a replacement.
 	ListBytes int64 `json:"listBytes"`

@@ -55,7 +55,7 @@ func (f *Fetcher) get(ctx context.Context, source string) ([]byte, error) {
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:      true,
 		DisableKeepAlives:      true,
-		DisableCompression:     true, // MaxBytes limits the bytes on the wire
+		DisableCompression:     true, // otherwise MaxBytes would limit the decompressed text, not the download
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
 	if len(f.Authorities) > 0 {
@@ -178,7 +178,7 @@ func fetchError(host string, err error) error {
 			err, host = wrapped.Err, neterror.HostOf(wrapped, host)
 		}
 		if operation, ok := errors.AsType[*net.OpError](err); ok {
-			err = operation.Err // of networkClassCheck, without the address
+			err = operation.Err // the error of networkClassCheck, without the IP address that net.OpError adds
 		}
 		return fmt.Errorf("%s %w", host, err)
 	}

@@ -144,9 +144,9 @@ func (r *run) put(ctx context.Context, object *corev1.ConfigMap, isNew bool) err
 	return nil
 }
 
-// sweep adds annotationSuperseded to the shards and revisions of the list that objects, the ConfigMaps in force, do not
-// include, and removes it from those that are in use again. It deletes those that have had the annotation for longer
-// than Request.Keep. Leftovers of interrupted runs are unused too, and so are deleted in time.
+// sweep deletes unused shards and revisions of the list. objects, the ConfigMaps in force, are in use. sweep marks all
+// others with annotationSuperseded and the time, and removes the mark from those that are in use again. It deletes
+// those that have been marked for longer than Request.Keep, and so also what interrupted runs have left.
 func (r *run) sweep(ctx context.Context, objects []*corev1.ConfigMap) error {
 	if r.request.DryRun {
 		return nil

@@ -41,12 +41,12 @@ func Describe(host string, err error, fix Fix) error {
 	return responseError(host, err, fix)
 }
 
-// HostOf returns the host of the URL in an error, or otherwise if the error has none.
-func HostOf(err *url.Error, otherwise string) string {
+// HostOf returns the host of the URL in an error, or fallback if the URL has none.
+func HostOf(err *url.Error, fallback string) string {
 	if at, parseErr := url.Parse(err.URL); parseErr == nil && at.Host != "" {
 		return at.Host
 	}
-	return otherwise
+	return fallback
 }
 
 // connectionError describes an error of a connection that is not about a certificate.

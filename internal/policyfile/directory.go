@@ -98,10 +98,13 @@ func (d *Directory) load(ctx context.Context) error {
 	if policies, err = resolveFiles(ctx, d.lists, lists, policies); err != nil {
 		return err
 	}
-	for _, rejection := range d.publisher.PublishAll(policies) {
-		d.logRejection(documents, rejection)
+	published := d.publisher.PublishAll(policies)
+	for _, policy := range published {
+		for _, rejection := range policy.Rejections {
+			d.logRejection(documents, rejection)
+		}
 	}
-	d.logWarnings(documents, policies)
+	d.logWarnings(documents, published)
 	for _, namespace := range d.scopes.Namespaces() {
 		if !slices.ContainsFunc(policies, func(policy rules.Policy) bool { return policy.Namespace == namespace }) {
 			// If --namespace-sources has a misspelt name, the policies of the intended namespace have no limit.

@@ -6,13 +6,17 @@ import (
 	"slices"
 
 	"registrationpolicy.dev/operator/internal/loglevel"
-	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules/lint"
 )
 
 // logWarnings logs the warnings about policies and their lists. It does not log again those of the previous version of
 // the files.
-func (d *Directory) logWarnings(documents []*document, policies []rules.Policy) {
+func (d *Directory) logWarnings(documents []*document, published []*publish.Policy) {
+	policies := make([]lint.Policy, len(published))
+	for i, policy := range published {
+		policies[i] = lint.Policy{Policy: policy.Written, Compiled: policy.Compiled}
+	}
 	warnings := d.scopes.Warnings(policies)
 	for _, document := range documents {
 		warnings = append(warnings, document.valueWarnings()...)

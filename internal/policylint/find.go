@@ -164,7 +164,11 @@ func (f *finder) addRejections(policy *rules.Policy) {
 
 // addWarnings adds the warnings of all policies.
 func (f *finder) addWarnings(policies []rules.Policy) {
-	warnings := f.options.Scopes.Warnings(policies)
+	written := make([]lint.Policy, len(policies))
+	for i := range policies {
+		written[i].Policy = policies[i]
+	}
+	warnings := f.options.Scopes.Warnings(written)
 	for _, policy := range f.inOrder {
 		warnings = append(warnings, policy.Warnings...)
 	}

@@ -117,12 +117,16 @@ func (s Scopes) BoundAll(policies []rules.Policy) (within []rules.Policy, outsid
 }
 
 // Warnings returns the warnings about policies as limited by their scopes. The policies must have their compiled lists.
-// The warnings are sorted by policy; for each policy, those about its lists come first.
-func (s Scopes) Warnings(policies []rules.Policy) []lint.Warning {
-	within, _ := s.BoundAll(policies)
+// If a policy has a Compiled, it must be that of the policy as limited. The warnings are sorted by policy; for each
+// policy, those about its lists come first.
+func (s Scopes) Warnings(policies []lint.Policy) []lint.Warning {
+	within := make([]lint.Policy, 0, len(policies))
 	var warnings []lint.Warning
-	for i := range within {
-		warnings = append(warnings, lint.ListWarnings(&within[i])...)
+	for i := range policies {
+		if bounded, _, ok := s.Bound(policies[i].Policy); ok {
+			within = append(within, lint.Policy{Policy: bounded, Compiled: policies[i].Compiled})
+			warnings = append(warnings, lint.ListWarnings(&bounded)...)
+		}
 	}
 	warnings = append(warnings, lint.Warnings(within)...)
 	slices.SortStableFunc(warnings, func(a, b lint.Warning) int { return a.Policy.Compare(b.Policy) })

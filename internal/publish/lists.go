@@ -92,6 +92,26 @@ func NewLists(metrics *Metrics) *Lists {
 func (l *Lists) Resolve(
 	ctx context.Context, group string, from ConfigMaps, account *budget.Account, policies []rules.Policy,
 ) ([]rules.Policy, error) {
+	pointers := make([]*rules.Policy, len(policies))
+	for i := range policies {
+		pointers[i] = &policies[i]
+	}
+	pointers, err := l.Refresh(ctx, group, from, account, pointers)
+	if err != nil {
+		return nil, err
+	}
+	resolved := make([]rules.Policy, len(policies))
+	for i := range resolved {
+		resolved[i] = *pointers[i]
+	}
+	return resolved, nil
+}
+
+// Refresh is [Lists.Resolve] for policies of which most have the lists of an earlier call. It returns the same pointer
+// for a policy that names no list, or whose lists are the same as before. It changes no policy that it is given.
+func (l *Lists) Refresh(
+	ctx context.Context, group string, from ConfigMaps, account *budget.Account, policies []*rules.Policy,
+) ([]*rules.Policy, error) {
 	l.mu.Lock()
 	before := l.groups[group]
 	l.mu.Unlock()
@@ -103,20 +123,47 @@ func (l *Lists) Resolve(
 		}
 		found[key] = list
 	}
-	resolved := slices.Clone(policies)
-	for i := range resolved {
-		policy := &resolved[i]
-		for _, uses := range []*[]rules.ListUse{&policy.Allow.Lists, &policy.Deny.Lists} {
-			*uses = slices.Clone(*uses) // the caller uses the same policies again for later builds
-			for j := range *uses {
-				use := &(*uses)[j]
-				list := found[keyOf(policy, use)]
-				use.List, use.Missing, use.Broken, use.OverBudget = list.list, list.missing, list.broken, list.overBudget
-			}
-		}
+	resolved := make([]*rules.Policy, len(policies))
+	for i, policy := range policies {
+		resolved[i] = withLists(policy, found)
 	}
 	l.replace(group, found)
 	return resolved, nil
+}
+
+// withLists returns a policy with the lists that were found. It returns the policy itself if it has these already, and
+// otherwise a copy, because earlier builds share the policy.
+func withLists(policy *rules.Policy, found map[listKey]*resolvedList) *rules.Policy {
+	allow, allowChanged := usesWithLists(policy, policy.Allow.Lists, found)
+	deny, denyChanged := usesWithLists(policy, policy.Deny.Lists, found)
+	if !allowChanged && !denyChanged {
+		return policy
+	}
+	resolved := *policy
+	resolved.Allow.Lists, resolved.Deny.Lists = allow, deny
+	return &resolved
+}
+
+// usesWithLists does for some uses of lists in a policy what withLists does for the policy.
+func usesWithLists(policy *rules.Policy, uses []rules.ListUse, found map[listKey]*resolvedList) (_ []rules.ListUse, changed bool) {
+	resolved := uses
+	for i := range uses {
+		use := found[keyOf(policy, &uses[i])].use(uses[i])
+		if use == uses[i] {
+			continue
+		}
+		if !changed {
+			resolved, changed = slices.Clone(uses), true
+		}
+		resolved[i] = use
+	}
+	return resolved, changed
+}
+
+// use returns a use of the list with what was found.
+func (f *resolvedList) use(u rules.ListUse) rules.ListUse {
+	u.List, u.Missing, u.Broken, u.OverBudget = f.list, f.missing, f.broken, f.overBudget
+	return u
 }
 
 func keyOf(policy *rules.Policy, use *rules.ListUse) listKey {
@@ -124,12 +171,12 @@ func keyOf(policy *rules.Policy, use *rules.ListUse) listKey {
 }
 
 // namedBy returns the lists that policies name, without duplicates, sorted.
-func namedBy(policies []rules.Policy) []listKey {
+func namedBy(policies []*rules.Policy) []listKey {
 	named := map[listKey]bool{}
-	for i := range policies {
-		for _, uses := range [][]rules.ListUse{policies[i].Allow.Lists, policies[i].Deny.Lists} {
+	for _, policy := range policies {
+		for _, uses := range [][]rules.ListUse{policy.Allow.Lists, policy.Deny.Lists} {
 			for j := range uses {
-				named[keyOf(&policies[i], &uses[j])] = true
+				named[keyOf(policy, &uses[j])] = true
 			}
 		}
 	}
@@ -204,14 +251,14 @@ type listReader struct {
 	lists       *Lists
 	account     *budget.Account
 	known       *rules.List        // the list with the digest in the index, if it is compiled already; otherwise nil
-	builder     *rules.ListBuilder // nil if known is not
+	builder     *rules.ListBuilder // compiles the list; nil if known is set
 	text, lines int64              // bytes and lines that were read so far
 	exclusive   bool               // this reader holds lists.sharded
 }
 
 // Begin starts a list. A list that is divided among several ConfigMaps has an index with its digest and its size in
-// bytes; for any other list size is negative. Begin returns false if account has less memory left than size. Of the
-// divided lists, which can be large, only one is read at a time, so that the text of only one is in memory.
+// bytes; for any other list size is negative. Begin returns false if account has less memory left than size. Divided
+// lists can be large. Only one of them is read at a time, so that the text of only one is in memory.
 func (r *listReader) Begin(digest string, size int64) bool {
 	if size >= 0 {
 		if r.account.Check(size, 0) != "" {
@@ -244,7 +291,8 @@ func (r *listReader) Add(text []byte) bool {
 	return true
 }
 
-// finish returns the compiled list. Other groups that read the same content get the same list.
+// finish returns the compiled list. If another namespace has compiled the same content, it returns that list, so that
+// both share its memory.
 func (r *listReader) finish() *rules.List {
 	if r.known != nil {
 		return r.known
@@ -260,7 +308,7 @@ func (r *listReader) finish() *rules.List {
 	return list
 }
 
-// end lets the next divided list be read.
+// end lets another listReader read a list that is divided among several ConfigMaps.
 func (r *listReader) end() {
 	if r.exclusive {
 		r.lists.sharded.Unlock()

@@ -224,19 +224,16 @@ func (p *Publisher) HasRead(namespace string) bool {
 	return known != nil && !known.unreadable
 }
 
-// PublishAll replaces all policies in force, and returns the parts that are not in force, sorted by policy. The
-// policies must have their compiled lists.
-func (p *Publisher) PublishAll(policies []rules.Policy) []rules.Rejection {
-	build := Build{}
-	var rejections []rules.Rejection
-	for _, policy := range policies {
-		compiled := p.Compile(policy)
-		build.Policies = append(build.Policies, compiled)
-		rejections = append(rejections, compiled.Rejections...)
+// PublishAll replaces all policies in force. The policies must have their compiled lists. It returns them compiled,
+// sorted by name.
+func (p *Publisher) PublishAll(policies []rules.Policy) []*Policy {
+	compiled := make([]*Policy, len(policies))
+	for i, policy := range policies {
+		compiled[i] = p.Compile(policy)
 	}
-	slices.SortStableFunc(rejections, func(a, b rules.Rejection) int { return a.Policy.Compare(b.Policy) })
-	p.Publish("", build)
-	return rejections
+	slices.SortStableFunc(compiled, func(a, b *Policy) int { return a.Written.Compare(b.Written.PolicyName) })
+	p.Publish("", Build{Policies: compiled})
+	return compiled
 }
 
 // publish publishes the snapshot of all parts, unless a namespace was neither read nor found unreadable, or no
@@ -244,8 +241,13 @@ func (p *Publisher) PublishAll(policies []rules.Policy) []rules.Rejection {
 // stored snapshot with rules that deny everything. The caller holds the lock.
 func (p *Publisher) publish() {
 	began := time.Now()
-	var compiled []*rules.Compiled
-	var policies []*Policy
+	count := 0
+	for _, known := range p.parts {
+		if known != nil {
+			count += len(known.build.Policies)
+		}
+	}
+	compiled, policies := make([]*rules.Compiled, 0, count), make([]*Policy, 0, count)
 	rejections, complete, anyRead := 0, true, false
 	for _, namespace := range slices.Sorted(maps.Keys(p.parts)) {
 		known := p.parts[namespace]

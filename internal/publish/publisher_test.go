@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/random"
 )
 
 // bounds bounds namespaces to sources, as --namespace-sources does.
@@ -307,4 +309,80 @@ func TestAListThatCannotBeReadIsNotAMissingOne(t *testing.T) {
 	if err != nil || resolved[0].Deny.Lists[0].List != nil {
 		t.Errorf("a list that is not there: %v, %v", resolved, err)
 	}
+}
+
+// Rules that came about edit by edit, of policies and of lists, say the same as rules built from nothing.
+func TestRefreshingEditByEditIsTheSameAsFromNothing(t *testing.T) {
+	random.Each(t, 60, func(t *testing.T, d random.Draw) {
+		lists, edited := NewLists(nil), newFixture(nil, "ns")
+		from := configMaps{}
+		written := map[string]*rules.Policy{}
+		built := map[string]*Policy{} // by name
+		for step := range 25 {
+			for range 1 + d.IntN(3) {
+				if list := random.One(d, []string{"a", "b", "c"}); d.Often(1, 2) {
+					delete(from, list)
+					if d.Often(3, 4) {
+						from[list] = listOf(fmt.Sprint(step), append(d.Many(2, d.Line), d.Line())...)
+					}
+					continue
+				}
+				p := d.Policy()
+				p.Namespace = "ns"
+				p.Allow.Lists, p.Deny.Lists = nil, nil
+				for range d.IntN(3) {
+					p.Allow.Lists = append(p.Allow.Lists, rules.ListUse{Name: random.One(d, []string{"a", "b", "c"})})
+					p.Deny.Lists = append(p.Deny.Lists, rules.ListUse{Name: random.One(d, []string{"a", "b", "c"}), Optional: d.Often(1, 2)})
+				}
+				delete(written, p.Name)
+				delete(built, p.Name)
+				if d.Often(3, 4) {
+					written[p.Name] = &p
+				}
+			}
+			names := slices.Sorted(maps.Keys(written))
+			var before []*rules.Policy
+			var unresolved []rules.Policy
+			for _, name := range names {
+				unresolved = append(unresolved, *written[name])
+				if known := built[name]; known != nil {
+					before = append(before, &known.Written)
+				} else {
+					before = append(before, written[name])
+				}
+			}
+			resolved, err := lists.Refresh(t.Context(), "ns", from, nil, before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var build Build
+			for i, name := range names {
+				if known := built[name]; known == nil || resolved[i] != &known.Written {
+					built[name] = edited.Compile(*resolved[i])
+				}
+				build.Policies = append(build.Policies, built[name])
+			}
+			edited.Publish("ns", build)
+			whole := newFixture(nil)
+			anew, err := NewLists(nil).Resolve(t.Context(), "ns", from, nil, unresolved)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole.PublishAll(anew)
+			got, _ := edited.InForce()
+			if want, _ := whole.InForce(); got.Digest != want.Digest {
+				t.Fatalf("step %d: digest %s, want %s", step, got.Digest, want.Digest)
+			}
+			for range 5 {
+				call := d.Call()
+				gotSnapshot, _ := edited.store.Load()
+				wantSnapshot, _ := whole.store.Load()
+				gotDecision, gotTraces := gotSnapshot.Explain(call)
+				wantDecision, wantTraces := wantSnapshot.Explain(call)
+				if diff := cmp.Diff(wantTraces, gotTraces); diff != "" || gotDecision.Reason != wantDecision.Reason || gotDecision.Entry != wantDecision.Entry {
+					t.Fatalf("step %d: %s, want %s; traces (-want +got):\n%s", step, gotDecision.Reason, wantDecision.Reason, diff)
+				}
+			}
+		}
+	})
 }

@@ -89,7 +89,7 @@ type Replica struct {
 
 	mu           sync.Mutex
 	state        state
-	wantsVersion string    // the resourceVersion that the rules must reach for the next state
+	wantsVersion string    // the resourceVersion of the Lease that the rules must reach before state advances
 	failingSince time.Time // zero if the last report was written
 	reportedAt   time.Time // of the first report of this process; zero before
 

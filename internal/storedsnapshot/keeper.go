@@ -287,7 +287,8 @@ func (k *Keeper) removeFile(epoch uint64) error {
 	removed := make(chan error, 1)
 	go func() {
 		err := k.remove(epoch)
-		<-k.removing // before the result is sent: its receiver may call removeFile again at once
+		// Free removing before sending the result, because its receiver may call removeFile again at once.
+		<-k.removing
 		removed <- err
 	}()
 	timeout := time.NewTimer(removeTimeout)

@@ -24,8 +24,8 @@ func Distinct(violations field.ErrorList) field.ErrorList {
 	return distinct
 }
 
-// suggestRequired adds a suggestion to each violation by an unknown field that has none: the required field that is
-// missing in the same object.
+// suggestRequired adds a suggestion to each unknown field that still lacks one: the required field that is missing in
+// the same object.
 func suggestRequired(violations field.ErrorList) {
 	for _, unknown := range violations {
 		if !isUnknownField(unknown) || unknown.BadValue != nil {

@@ -8,8 +8,8 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// warnOfCovered warns of entries that other entries of the same policy make redundant. Of several that make each
-// other redundant, the first has no warning, so that the author can remove all that have one.
+// warnOfCovered warns of entries that other entries of the same policy make redundant. Of several entries that mean the
+// same, the first gets no warning: the author can remove every entry that has one, and nothing changes.
 func (p *policy) warnOfCovered() {
 	index, byKey := nameIndex{}, map[string][]int32{}
 	for i := range p.entries {
@@ -37,7 +37,7 @@ func (p *policy) warnOfCovered() {
 		}
 		by := p.coveredBy(index, i, e.effect)
 		if by == nil && e.effect == allowDomain && len(p.source.Deny.Lists) == 0 {
-			// With deny lists, the entry would be an exception from them, which "*" is not.
+			// In a policy with deny lists, the entry is not redundant: it has precedence over the lists, and "*" does not.
 			by = p.coveredBy(index, i, allowAny)
 		}
 		if by != nil {
@@ -59,8 +59,8 @@ func (p *policy) warnOfRedundant(e, by *entry) {
 	p.warn(Redundant, e.String(), "%s (%s) %s all of this already; remove this entry, or that one if it says too much", by, by.text(), verb)
 }
 
-// coveredBy returns an entry with an effect that matches all that the i-th entry matches. Of two that match the same,
-// only the later one is covered.
+// coveredBy returns an entry with the given effect that matches everything that the i-th entry matches, or nil. Of two
+// domains that match the same, it returns only the earlier one for the later one.
 func (p *policy) coveredBy(index nameIndex, i int, effect effect) *entry {
 	e := &p.entries[i]
 	for ref := range index.at(e.patterns[0].Name) {
@@ -72,8 +72,9 @@ func (p *policy) coveredBy(index nameIndex, i int, effect effect) *entry {
 	return nil
 }
 
-// warnOfCoveredAddress does for an address what warnOfCovered does for a domain. An address that is an exception to an
-// entry with the opposite effect, or takes precedence over one, is not redundant.
+// warnOfCoveredAddress does for the entry of an address what warnOfCovered does for the entry of a domain. An allowed
+// address is not redundant if a domain that the policy denies matches it: the address is then an exception. A denied
+// address is not redundant if the policy allows it too: it has precedence over that entry.
 func (p *policy) warnOfCoveredAddress(i int, index nameIndex, byKey map[string][]int32) {
 	e := &p.entries[i]
 	candidates := byKey[e.keys[0]]
@@ -122,19 +123,21 @@ func (p *policy) warnOfCoveredAddress(i int, index nameIndex, byKey map[string][
 	}
 }
 
-// isSubAddressOf reports whether an entry with sub-addresses means each address that e means.
+// isSubAddressOf reports whether by, an entry such as jo+*@acme.com, means each address that e means.
 func (e *entry) isSubAddressOf(by *entry) bool {
 	return !slices.ContainsFunc(e.keys, func(key string) bool { return !slices.Contains(by.keys, address.SubAddressesKey(key)) })
 }
 
-// deniesSomeReading reports whether some reading of a domain that the policy denies matches an address.
+// deniesSomeReading reports whether an entry of a domain that the policy denies matches an address, in some reading of
+// that entry ([rules.Reading]).
 func (p *policy) deniesSomeReading(index nameIndex, e *entry) bool {
 	denies := func(ref reference) bool {
 		by := &p.entries[ref.entry]
 		return by.effect == denyDomain && by.coversPattern(e.patterns[0])
 	}
 	for name := e.patterns[0].Name; ; _, name, _ = strings.Cut(name, ".") {
-		// Unlike nameIndex.at, this has no bound: a missed entry would make a warning wrong.
+		// This looks at every entry, and not only at maxCompared of them as nameIndex.at does: if it missed one, the
+		// author would be told to remove an exception.
 		if slices.ContainsFunc(index[name], denies) {
 			return true
 		}
@@ -144,7 +147,8 @@ func (p *policy) deniesSomeReading(index nameIndex, e *entry) bool {
 	}
 }
 
-// warnOfCoveredLists compares the policy's lists with each other, and with a deny of everything.
+// warnOfCoveredLists warns of lists that have no effect: another list of the policy has the same text, or the policy
+// denies "*".
 func (p *policy) warnOfCoveredLists() {
 	everything := slices.IndexFunc(p.entries, func(e entry) bool { return e.deniesAll() })
 	for i := range p.lists {

@@ -94,17 +94,17 @@ var privateTLDs = []string{
 	"private", "test",
 }
 
-// openGenericSuffixes are the large top-level domains under which anyone can register. Many of the others are for one
-// company or trade, so they have no warning. Those of countries are not in the list: isOpenSuffix takes every one of
-// two letters as open.
+// openGenericSuffixes are the large generic top-level domains under which anyone can register. Other generic ones get
+// no warning, because many of them are for one company or trade. The top-level domains of countries are not in the
+// list: isOpenSuffix treats every one of two letters as open.
 var openGenericSuffixes = []string{
 	"app", "biz", "click", "club", "cloud", "com", "dev", "email", "icu", "info", "life", "link", "live", "mobi", "name", "net",
 	"online", "org", "page", "pro", "shop", "site", "space", "store", "tech", "top", "vip", "website", "work", "world", "xyz",
 }
 
 // openCountryLabels are second-level labels, such as co in co.uk, under which businesses or anyone can register
-// domains. Those for schools, authorities and the like (ac, edu, gov, sch) are not included: spec.allow.publicSuffixes
-// is made for them.
+// domains. Labels for schools, authorities and the like (ac, edu, gov, sch) are not included: an author who writes
+// *.ac.uk into spec.allow.publicSuffixes means all universities.
 var openCountryLabels = []string{
 	"biz", "co", "com", "firm", "gen", "id", "idv", "ind", "info", "me", "name", "ne", "net", "nom", "or", "org", "web",
 }
@@ -118,12 +118,12 @@ func isOpenSuffix(name string) bool {
 	label, parent, two := strings.Cut(name, ".")
 	switch {
 	case public != name:
-		// The name is not a public suffix, but names below it are. If every name below it is one (*.sch.uk), they
-		// belong to a registry; otherwise to a company.
+		// The name is not a public suffix, but names below it may be. If every name below it is one, as below sch.uk,
+		// a registry gives them out. Otherwise they belong to a company, which gives names to anyone.
 		below, ofRegistry := publicsuffix.PublicSuffix("x." + name)
 		return suffix.CoversPublic(name) && (below != "x."+name || !ofRegistry)
 	case two && !icann:
-		return true // of a company, such as github.io
+		return true // the suffix of a company, such as github.io
 	case !two:
 		return len(name) == 2 || slices.Contains(openGenericSuffixes, name)
 	default:
@@ -131,7 +131,7 @@ func isOpenSuffix(name string) bool {
 	}
 }
 
-// warnOfUnusedParts warns of a policy, or a profile, that has no effect on any call.
+// warnOfUnusedParts warns of a policy that allows and denies nothing, and of a profile that Okta never gets.
 func (p *policy) warnOfUnusedParts() {
 	if len(p.entries)+len(p.lists) == 0 {
 		p.warn(NoEffect, "spec", "as it stands, this policy allows nothing and denies nothing: none of its entries is in force; correct or "+

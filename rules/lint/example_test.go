@@ -8,10 +8,10 @@ import (
 )
 
 func ExampleWarnings() {
-	warnings := lint.Warnings([]rules.Policy{{
+	warnings := lint.Warnings([]lint.Policy{{Policy: rules.Policy{
 		PolicyName: rules.PolicyName{Namespace: "okta", Name: "employees"},
 		Allow:      rules.AllowRules{Domains: []string{"acme.com", "gmail.com"}},
-	}})
+	}}})
 	for _, warning := range warnings {
 		fmt.Printf("%s %s: %s\n", warning.Policy, warning.Path, warning.Message)
 	}

@@ -1,4 +1,5 @@
-// Package lint warns of parts of policies that are valid, but probably not what their author meant. It decides nothing.
+// Package lint warns of parts of policies that are valid, but probably not what their author meant. Its warnings have
+// no influence on decisions.
 package lint
 
 import (
@@ -14,15 +15,15 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/pattern"
 )
 
-// maxWarnings bounds the warnings of one policy. The others follow once the author has fixed these.
+// maxWarnings bounds the warnings of one policy. An author gets the others after fixing these.
 const maxWarnings = 50
 
-// maxCompared bounds how many entries of other policies one entry is compared with. Without it, a thousand policies
-// that all say the same would be compared a million times. Where that many collide, there are warnings enough.
+// maxCompared bounds how many entries with the same name one entry is compared with. Otherwise, a thousand policies
+// that all have the same entry would cost a million comparisons. The warnings of the first 64 are enough for an author.
 const maxCompared = 64
 
-// maxLinted bounds the entries that are compared with each other, and so the memory for that: some 270 bytes an entry.
-// Entries of lists do not count, since they are looked up and never copied.
+// maxLinted bounds the entries of all policies that are compared with each other, because each takes some 270 bytes of
+// memory. Entries of lists do not count: they are looked up in the compiled list and not copied.
 const maxLinted = 100_000
 
 // Warning is a part of a policy that is valid and in force, but probably not what was meant.
@@ -31,19 +32,26 @@ type Warning struct {
 	Policy rules.PolicyName
 	// Path names the part in the object, for example spec.allow.domains[3].
 	Path string
-	// Message says what looks wrong and how to fix it. It never holds a local part.
+	// Message says what looks wrong and how to fix it. It never contains a local part.
 	Message string
 	// ID is the kind of warning.
 	ID ID
 }
 
-// Warnings returns what looks wrong in policies, in each of them and between them, sorted by policy and path. It
-// returns a bounded number for each policy, and then how many more there are. The result does not depend on the order
-// of the policies. A policy that is not enforceable has rejections, and no warnings.
+// Policy is a policy as its author wrote it, and as it was compiled.
+type Policy struct {
+	rules.Policy
+	// Compiled is what [rules.CompilePolicy] returned for the policy, or nil. [Warnings] compiles a policy without it.
+	Compiled *rules.Compiled
+}
+
+// Warnings returns what looks wrong in each policy and between policies, sorted by policy and path. For each policy, it
+// returns the first 50 warnings and then one that counts the others. The result does not depend on the order of the
+// policies. A policy that is not enforceable gets no warnings, since its rejections must be fixed first.
 //
-// A policy in mode Audit has the warnings that it would have in mode Enforce. It causes warnings of other policies only
-// for names that look alike.
-func Warnings(policies []rules.Policy) []Warning {
+// A policy in mode Audit gets the warnings that it would get in mode Enforce. Other policies get no warnings because of
+// it, except for domains that look alike.
+func Warnings(policies []Policy) []Warning {
 	l := newLinter(policies)
 	for i := range l.policies {
 		p := &l.policies[i]
@@ -68,7 +76,7 @@ func Warnings(policies []rules.Policy) []Warning {
 	return all
 }
 
-// linter holds all policies in the form in which they are compared.
+// linter holds all policies with indexes of their entries, in the form in which the warnings compare them.
 type linter struct {
 	policies []policy               // by name
 	allow    nameIndex              // the domains that policies allow
@@ -76,44 +84,45 @@ type linter struct {
 	keys     map[string][]reference // the addresses that policies allow
 }
 
-// reference is an entry of a policy, by their indexes.
+// reference identifies an entry by the index of its policy in linter.policies and its index in policy.entries.
 type reference struct{ policy, entry int32 }
 
-// nameIndex finds entries by the name in one of their patterns.
+// nameIndex finds entries by the name in their patterns. An entry with several patterns is at several names.
 type nameIndex map[string][]reference
 
-// policy is a policy with its entries that are in force.
+// policy is a policy as the warnings see it, with its entries that are in force.
 type policy struct {
 	name        rules.PolicyName
 	source      *rules.Policy // as written
 	enforceable bool
 	audit       bool
 	hasAllow    bool
-	requests    requestSet // those that it applies to
+	requests    requestSet // the request types that it applies to
 	sources     []string   // sorted; empty means all
 	profileOn   requestSet
 	profile     []rules.ProfileAttribute // with canonical values
-	lists       []rules.UsedList         // those that can be used
+	lists       []rules.UsedList         // the lists that are not missing and have no fault
 
 	entries []entry
 	// allowed maps the key of each allowed address to true. For each, it also has the key of the address with all its
-	// sub-addresses: true only if an entry allows that as a whole.
+	// sub-addresses, such as jo+*@acme.com for jo@acme.com: true only if an entry is exactly that.
 	allowed        map[string]bool
-	allowedDomains *nameTree // the domains of allowed addresses; nil without any
+	allowedDomains *nameTree // the domains of allowed addresses; nil if there are none
 	warnings       []Warning
 }
 
-// entry is one entry. A deny entry may have several patterns, or keys.
+// entry is one entry of a policy. An entry of a domain has patterns only. An entry of an address has keys, and for each
+// key the pattern of its domain. A deny entry may have several of each: see [rules.Reading].
 type entry struct {
 	rules.Entry
 	effect   effect
 	patterns []pattern.Pattern
-	keys     []string // of addresses; the patterns are those of their domains then
-	// ineffective: the entry can never allow anyone, and a warning says why.
+	keys     []string
+	// ineffective: the entry can never allow anyone, and has a warning that says why.
 	ineffective bool
 }
 
-// effect is what an entry does.
+// effect is what an entry does: whether it allows or denies, and an address or a domain.
 type effect uint8
 
 const (
@@ -150,7 +159,7 @@ const (
 	allRequests = signUps | profileUpdates
 )
 
-// requestBits returns the set of one request type. It is empty for an unknown one.
+// requestBits returns the set with one request type. It returns the empty set for an unknown type.
 func requestBits(request rules.RequestType) requestSet {
 	switch request {
 	case rules.SelfServiceRegistration:
@@ -162,7 +171,8 @@ func requestBits(request rules.RequestType) requestSet {
 	}
 }
 
-// appliesTo returns the request types that a policy applies to: all of them if it names none, or an unknown one.
+// appliesTo returns the request types that a policy applies to. A policy that names none, or an unknown one, applies to
+// all.
 func appliesTo(requests []rules.RequestType) requestSet {
 	var set requestSet
 	for _, request := range requests {
@@ -190,9 +200,9 @@ func profileOn(requests []rules.RequestType) requestSet {
 	return set
 }
 
-func newLinter(policies []rules.Policy) *linter {
+func newLinter(policies []Policy) *linter {
 	l := &linter{policies: make([]policy, len(policies)), allow: nameIndex{}, deny: nameIndex{}, keys: map[string][]reference{}}
-	compiled := compile(policies)
+	compiled := sortedByName(policies)
 	left := lintShares(compiled)
 	for i := range compiled {
 		c := &compiled[i]
@@ -202,7 +212,7 @@ func newLinter(policies []rules.Policy) *linter {
 			continue
 		}
 		if c.readings > left[c.Name().Namespace] {
-			// It counts as not enforceable from here on, so that it causes no warnings of other policies.
+			// From here on the policy counts as not enforceable, so that no comparison with it is made.
 			p.enforceable = false
 			p.warn(NotCompared, "spec", "no warnings are given of this policy: all policies together have more than %d entries, and those of this "+
 				"namespace before it, by name, use up its share; move entries to lists", maxLinted)
@@ -228,18 +238,21 @@ func newLinter(policies []rules.Policy) *linter {
 	return l
 }
 
-// compiledPolicy is a policy together with what it compiles to.
+// compiledPolicy is a compiled policy with the text that it was compiled from.
 type compiledPolicy struct {
 	*rules.Compiled
 	source   *rules.Policy
-	readings int // how many there are
+	readings int // how many readings the entries have
 }
 
-// compile compiles the policies, and sorts them by name.
-func compile(policies []rules.Policy) []compiledPolicy {
+// sortedByName returns the policies sorted by name. It compiles those that are not compiled yet.
+func sortedByName(policies []Policy) []compiledPolicy {
 	compiled := make([]compiledPolicy, len(policies))
 	for i := range policies {
-		compiled[i] = compiledPolicy{Compiled: rules.CompilePolicy(policies[i]), source: &policies[i]}
+		compiled[i] = compiledPolicy{Compiled: policies[i].Compiled, source: &policies[i].Policy}
+		if compiled[i].Compiled == nil {
+			compiled[i].Compiled = rules.CompilePolicy(policies[i].Policy)
+		}
 		for range compiled[i].Readings() {
 			compiled[i].readings++
 		}
@@ -253,8 +266,9 @@ func compile(policies []rules.Policy) []compiledPolicy {
 	return compiled
 }
 
-// lintShares returns how many entries of each namespace are compared. All namespaces have equal shares of maxLinted;
-// one that needs less leaves the rest to the others. So no tenant takes away the warnings of another.
+// lintShares returns how many entries of each namespace are compared with others. All namespaces have equal shares of
+// maxLinted, and the rest of a share that is not needed goes to the others. Otherwise one namespace with many entries
+// could take all warnings away from the others.
 func lintShares(policies []compiledPolicy) map[string]int {
 	shares := map[string]int{}
 	for i := range policies {
@@ -289,7 +303,7 @@ func newPolicy(c *compiledPolicy) policy {
 	return p
 }
 
-// readEntries collects the readings of each entry: the domains or addresses that it can mean.
+// readEntries sets the policy's entries, each with the domains or addresses that it can mean, and the allowed ones.
 func (p *policy) readEntries(compiled *rules.Compiled) {
 	p.allowed = map[string]bool{}
 	for r := range compiled.Readings() {
@@ -309,7 +323,7 @@ func (p *policy) readEntries(compiled *rules.Compiled) {
 	for i := range p.entries {
 		if e := &p.entries[i]; e.effect == allowAddress {
 			withSubAddresses := address.SubAddressesKey(e.keys[0])
-			if !p.allowed[withSubAddresses] { // it stays true if it is written
+			if !p.allowed[withSubAddresses] { // true if an earlier entry is exactly this key
 				p.allowed[withSubAddresses] = false
 			}
 			p.allowed[e.keys[0]] = true
@@ -321,7 +335,7 @@ func (p *policy) readEntries(compiled *rules.Compiled) {
 	}
 }
 
-// allowsSomeOf reports whether the policy allows an address that a key means.
+// allowsSomeOf reports whether the policy allows, by an entry of an address, some address that a key means.
 func (p *policy) allowsSomeOf(key string) bool {
 	all, some := p.allowed[address.SubAddressesKey(key)]
 	return p.allowed[key] || all || some && address.IsSubAddressesKey(key)
@@ -339,7 +353,8 @@ func (x nameIndex) add(e *entry, ref reference) {
 	}
 }
 
-// at yields the entries at a name itself, and then at each name above it, the root "" included.
+// at yields the entries at a name itself, and then at each name above it up to the root "". At each name, it yields at
+// most maxCompared entries.
 func (x nameIndex) at(name string) func(yield func(reference) bool) {
 	return func(yield func(reference) bool) {
 		for {
@@ -362,7 +377,7 @@ func (l *linter) entry(ref reference) (*policy, *entry) {
 	return p, &p.entries[ref.entry]
 }
 
-// covers reports whether e matches every name that o matches. Both are entries of domains.
+// covers reports whether e matches every name that o matches. For entries of addresses, the names are their domains.
 func (e *entry) covers(o *entry) bool {
 	for _, covered := range o.patterns {
 		if !e.coversPattern(covered) {
@@ -381,7 +396,7 @@ func (e *entry) deniesAll() bool {
 	return e.effect == denyDomain && slices.Contains(e.patterns, pattern.Any)
 }
 
-// text returns the entry as its author would write it. Of an address, it returns the domain only.
+// text returns the entry as its author would write it. For an address, it returns only the domain.
 func (e *entry) text() string {
 	if e.patterns[0].Name == "" {
 		return `"*"`
@@ -389,7 +404,7 @@ func (e *entry) text() string {
 	return e.patterns[0].String()
 }
 
-// nameTree is a set of names. It tells whether a pattern matches one of them.
+// nameTree is a set of names that can tell whether a pattern matches one of them.
 type nameTree struct{ names, parents map[string]bool }
 
 func newNameTree() *nameTree { return &nameTree{map[string]bool{}, map[string]bool{}} }
@@ -410,7 +425,7 @@ func (p *policy) warn(id ID, path, format string, values ...any) {
 	p.warnings = append(p.warnings, Warning{p.name, path, fmt.Sprintf(format, values...), id})
 }
 
-// sorted returns the first warnings by path, and how many more there are.
+// sorted returns the policy's first maxWarnings warnings, sorted by path, and then one that counts the others.
 func (p *policy) sorted() []Warning {
 	slices.SortFunc(p.warnings, func(a, b Warning) int {
 		fieldA, indexA := splitPath(a.Path)
@@ -424,7 +439,8 @@ func (p *policy) sorted() []Warning {
 	return p.warnings
 }
 
-// splitPath splits the path of an entry into its field and its index, which is -1 for other paths.
+// splitPath splits the path of an entry, such as spec.allow.domains[3], into its field and its index. The index is -1
+// for a path without one.
 func splitPath(path string) (field string, index int) {
 	field, rest, _ := strings.Cut(path, "[")
 	number, _, _ := strings.Cut(rest, "]")

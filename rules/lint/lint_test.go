@@ -64,6 +64,15 @@ func listed(entries ...string) []rules.ListUse {
 	return []rules.ListUse{{Name: "list", List: rules.CompileList([]byte(strings.Join(entries, "\n")))}}
 }
 
+// warningsOf returns the warnings of policies that are not compiled yet.
+func warningsOf(policies []rules.Policy) []lint.Warning {
+	all := make([]lint.Policy, len(policies))
+	for i := range policies {
+		all[i].Policy = policies[i]
+	}
+	return lint.Warnings(all)
+}
+
 // Each case names the warnings that it wants by a part of each.
 func TestWarnings(t *testing.T) {
 	const nothing = ""
@@ -321,7 +330,7 @@ func TestWarnings(t *testing.T) {
 		"a policy that is not enforceable": {[]rules.Policy{with(allow("a", "gmail.com"), func(p *rules.Policy) { p.NotUnderstood = "x" })}, nothing},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := told(lint.Warnings(test.policies))
+			got := told(warningsOf(test.policies))
 			var want []string
 			if test.want != nothing {
 				want = strings.Split(test.want, "\n")
@@ -338,7 +347,7 @@ func TestAPolicyHasABoundedNumberOfWarningsAndSaysHowManyMore(t *testing.T) {
 	for i := range 53 {
 		domains = append(domains, fmt.Sprintf("d%d.acme.com", i))
 	}
-	got := lint.Warnings([]rules.Policy{allow("a", append(domains, "*.acme.com")...)})
+	got := warningsOf([]rules.Policy{allow("a", append(domains, "*.acme.com")...)})
 	if len(got) != 51 || got[10].Path != "spec.allow.domains[10]" || got[50].Message != "and 3 more" {
 		t.Errorf("%d warnings: %v", len(got), told(got))
 	}
@@ -357,15 +366,57 @@ func TestWarningsHoldNoLocalPartAndDoNotDependOnTheOrderOfPolicies(t *testing.T)
 				}
 			}
 		}
-		want := lint.Warnings(policies)
+		want := warningsOf(policies)
 		for _, w := range want {
 			if strings.Contains(w.Message, "qzx") || w.Path == "" || w.Message == "" {
 				t.Errorf("%+v", w)
 			}
 		}
 		d.Shuffle(len(policies), func(i, j int) { policies[i], policies[j] = policies[j], policies[i] })
+		if diff := cmp.Diff(want, warningsOf(policies)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestPoliciesThatAreCompiledAlreadyHaveTheSameWarnings(t *testing.T) {
+	found := 0
+	random.Each(t, cases, func(t *testing.T, d random.Draw) {
+		written := d.Policies()
+		want := warningsOf(written)
+		found += len(want)
+		policies := make([]lint.Policy, len(written))
+		for i := range written {
+			policies[i].Policy = written[i]
+			if d.Often(2, 3) {
+				policies[i].Compiled = rules.CompilePolicy(written[i])
+			}
+		}
 		if diff := cmp.Diff(want, lint.Warnings(policies)); diff != "" {
 			t.Error(diff)
+		}
+	})
+	if found == 0 {
+		t.Error("no policy had a warning")
+	}
+}
+
+func BenchmarkWarnings(b *testing.B) {
+	written := random.LargePolicies(2000, 10)
+	policies := make([]lint.Policy, len(written))
+	for i := range written {
+		policies[i] = lint.Policy{Policy: written[i], Compiled: rules.CompilePolicy(written[i])}
+	}
+	b.Run("compiled", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			lint.Warnings(policies)
+		}
+	})
+	b.Run("not compiled", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			warningsOf(written)
 		}
 	})
 }
@@ -424,7 +475,7 @@ func checkWarnings(t *testing.T, policies []rules.Policy, calls func() rules.Cal
 		}
 		in[w.Policy][w.Path] = true
 	}
-	for _, w := range lint.Warnings(policies) {
+	for _, w := range warningsOf(policies) {
 		switch {
 		case strings.Contains(w.Message, "nobody comes in"):
 			note(closed, w)
@@ -468,7 +519,7 @@ func FuzzWarnings(f *testing.F) {
 			},
 			rules.Policy{PolicyName: named("b"), Allow: rules.AllowRules{Domains: []string{other}}, Deny: rules.DenyRules{Domains: []string{entry, other}}},
 		)
-		for _, w := range lint.Warnings(policies) {
+		for _, w := range warningsOf(policies) {
 			if strings.Contains(w.Message, "qzx") && !strings.Contains(entry+other, "qzx") {
 				t.Fatalf("a local part in %q", w.Message)
 			}
@@ -484,7 +535,7 @@ func FuzzWarnings(f *testing.F) {
 }
 
 func TestADeniedTopLevelDomainThatDoesNotExistIsWarnedOf(t *testing.T) {
-	got := told(lint.Warnings([]rules.Policy{deny("a", "globex", "*.globex", "ru", "com.ar", "globex.com", "internal", "*", "globex.internal")}))
+	got := told(warningsOf([]rules.Policy{deny("a", "globex", "*.globex", "ru", "com.ar", "globex.com", "internal", "*", "globex.internal")}))
 	const text = "globex is not a known top-level domain, so that this probably denies nobody; if its ending is missing, write a whole domain such as globex.com"
 	if len(got) == 0 || got[0] != "a spec.deny.domains[0]: "+text {
 		t.Errorf("%q", got)

@@ -7,8 +7,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// ListWarnings returns what looks wrong in the lists that a policy uses, in the order of their entries. [Warnings] does
-// not return these.
+// ListWarnings returns what looks wrong in the lists that a policy uses, in the order in which the policy names them.
+// [Warnings] does not return these.
 func ListWarnings(policy *rules.Policy) []Warning {
 	var warnings []Warning
 	warn := func(id ID, used rules.UsedList, format string, args ...any) {
@@ -41,7 +41,8 @@ func ListWarnings(policy *rules.Policy) []Warning {
 	return warnings
 }
 
-// numbered names lines, with the verb in the singular or plural.
+// numbered returns the words that name lines, with the verb one or many for the singular or the plural: "lines 3, 7 and
+// 5 more are".
 func numbered(count int, lines []int, one, many string) string {
 	if count == 1 {
 		return fmt.Sprintf("line %d %s", lines[0], one)

@@ -11,20 +11,21 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/suffix"
 )
 
-// shortName is the length in characters up to which a label is not compared letter by letter: nearly all short names
-// are one letter off another.
+// shortName is the length in characters up to which labels that differ in one letter do not count as alike. Otherwise
+// nearly every short name would get a warning.
 const shortName = 4
 
-// allowedName is a registrable domain, and the entries that allow it or something below it: the first of each policy.
+// allowedName is a registrable domain, and the entries that allow it or names below it: the first such entry of each
+// policy.
 type allowedName struct {
-	name    string // canonical: acme.co.uk
+	name    string // canonical, as suffix.Registrable returns it: acme.co.uk
 	label   int    // the length of its first label
 	entries []reference
 	like    []int32 // the indexes of names that look like it
 }
 
-// warnOfLookAlikes warns of allowed domains that look alike: with the same skeleton, or one letter off under the same
-// public suffix. Either may be the one that was not meant, so both have a warning.
+// warnOfLookAlikes warns of two allowed domains that look alike: they have the same skeleton (see skeleton), or differ
+// in one letter under the same public suffix. Both get a warning, because either may be the one that was not meant.
 func (l *linter) warnOfLookAlikes() {
 	names := l.allowedNames()
 	for _, group := range groupsByKey(names) {
@@ -51,8 +52,8 @@ func (l *linter) warnOfLookAlikes() {
 	}
 }
 
-// shown returns a name with its A-labels, followed by what they show, so that it differs visibly from one that looks
-// alike.
+// shown returns a name in A-labels and, in brackets, in Unicode. In Unicode alone, two names that look alike could not
+// be told apart.
 func shown(name string) string {
 	if u := address.ToUnicode(name); u != name {
 		return name + " (" + u + ")"
@@ -60,8 +61,8 @@ func shown(name string) string {
 	return name
 }
 
-// allowedNames returns the registrable domains of all allow entries, in the order of the entries. Names of lists are
-// not included: they are many, and not written by hand.
+// allowedNames returns the registrable domains of all allow entries, in the order of the entries. It leaves out the
+// entries of lists: lists are long and not written by hand, so that a slip in one letter is unlikely.
 func (l *linter) allowedNames() []allowedName {
 	var names []allowedName
 	indexes := map[string]int32{}
@@ -91,11 +92,12 @@ func (l *linter) allowedNames() []allowedName {
 	return names
 }
 
-// groupsByKey returns groups of names that have a key in common, and may look alike. A group may also hold names whose
-// different keys have the same hash.
+// groupsByKey returns groups of names that may look alike: the names of a group have one of the hashes that
+// allowedName.keys yields in common. A group may also contain names that only have the same hash by chance.
 func groupsByKey(names []allowedName) [][]int32 {
-	// There is about one key for each letter of up to maxLinted names. A number for each, with the hash of the key in
-	// the high bits and the index of the name in the low bits, takes far less memory than a map from keys to names.
+	// There is about one key for each letter of up to maxLinted names. keyed has a number for each key: the hash of the
+	// key in the high bits, and the index of the name in the low bits. A map from keys to names would take far more
+	// memory.
 	const indexBits = 32
 	count := 0
 	for i := range names {
@@ -127,9 +129,9 @@ func groupsByKey(names []allowedName) [][]int32 {
 	return groups
 }
 
-// keys yields the hashes of the keys of a name. Names that look alike have one in common: their skeleton, or the same
-// text after one letter, or none, is left out of the first label. The hash has no random seed, so that the same
-// policies always have the same warnings.
+// keys yields hashes of a name, so that two names that look alike have one hash in common. Names with the same skeleton
+// have that of the skeleton in common. Names that differ in one letter have that of the name without this letter in
+// common. The hash has no random seed, so that the same policies always get the same warnings.
 func (n *allowedName) keys(yield func(uint32) bool) {
 	hash := fnv.New32a()
 	var buf []byte
@@ -156,7 +158,8 @@ func (n *allowedName) keys(yield func(uint32) bool) {
 	}
 }
 
-// compareAll notes which of some names look alike.
+// compareAll compares each pair of some names, given by their indexes, and adds those that look alike to each other's
+// like. It compares the first maxCompared of them.
 func compareAll(names []allowedName, some []int32) {
 	some = some[:min(len(some), maxCompared)]
 	for i, a := range some {
@@ -174,8 +177,9 @@ func (n *allowedName) looksLike(o *allowedName) bool {
 	return n.oneLetterOff(o) || skeleton(n.name) == skeleton(o.name)
 }
 
-// oneLetterOff reports whether one letter was exchanged, inserted, dropped, or swapped with the next. Names that differ
-// in digits only, such as team1 and team2, are numbered on purpose.
+// oneLetterOff reports whether the first labels of two names differ in one letter: one was exchanged, inserted,
+// dropped, or swapped with the next. It returns false if they differ in digits only, such as team1 and team2: such
+// names are numbered on purpose.
 func (n *allowedName) oneLetterOff(o *allowedName) bool {
 	first, second := address.ToUnicode(n.name[:n.label]), address.ToUnicode(o.name[:o.label])
 	a, b := []rune(first), []rune(second)

@@ -7,16 +7,16 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// The kinds that MailboxProvider returns.
+// The kinds of domains that MailboxProvider returns.
 const (
 	mailboxProvider = "mailbox provider"
 	privacyRelay    = "privacy relay"
 )
 
 // mailboxProviders are domains at which anyone can get an address: the largest providers worldwide by number of users,
-// and the relays that hide a person's address. The table is short on purpose, chosen by hand from the providers' own
-// pages, and incomplete: warnings and guards use it, decisions do not. Domains of disposable addresses are not
-// included: they belong in a deny list, and the guard of that list would refuse names of this table.
+// and the relays that hide a person's address. The table is incomplete, and chosen by hand from the providers' own
+// pages. No decision depends on it. It serves warnings, and the guard of internal/listsync, which refuses a deny list
+// with such a domain. Domains of disposable addresses are not included: they belong in deny lists.
 var mailboxProviders = map[string]string{
 	// Google, Microsoft, Yahoo, Apple.
 	"gmail.com": mailboxProvider, "googlemail.com": mailboxProvider,
@@ -29,7 +29,7 @@ var mailboxProviders = map[string]string{
 	"yahoo.it": mailboxProvider, "ymail.com": mailboxProvider, "aol.com": mailboxProvider,
 	"icloud.com": mailboxProvider, "me.com": mailboxProvider, "mac.com": mailboxProvider,
 
-	// Other mailboxes for everybody.
+	// Other providers that are open to anyone in the world.
 	"fastmail.com": mailboxProvider, "mail.com": mailboxProvider, "pm.me": mailboxProvider,
 	"proton.me": mailboxProvider, "protonmail.com": mailboxProvider, "tuta.com": mailboxProvider, "tutanota.com": mailboxProvider,
 	"zoho.com": mailboxProvider, "zohomail.com": mailboxProvider,
@@ -92,8 +92,8 @@ var mailboxProviders = map[string]string{
 	"addy.io": privacyRelay, "anonaddy.com": privacyRelay, "anonaddy.me": privacyRelay,
 }
 
-// MailboxProvider reports whether anyone can get an address at a domain; kind is "mailbox provider" or "privacy relay".
-// It knows a short table of large ones only. Domains below one of them do not count.
+// MailboxProvider reports whether a domain is a large provider at which anyone can get an address. kind is "mailbox
+// provider" or "privacy relay". A domain below one of a provider does not count.
 func MailboxProvider(domain rules.Domain) (kind string, ok bool) {
 	kind, ok = mailboxProviders[domain.String()]
 	return kind, ok

@@ -34,7 +34,7 @@ func (l *linter) warnOfDeniedElsewhere() {
 	}
 }
 
-// firstIncluding returns the first of some other policies that applies to all calls that p applies to, or nil.
+// firstIncluding returns the first policy of some, other than p, that applies to all calls to which p applies, or nil.
 func firstIncluding(some []*policy, p *policy) *policy {
 	for _, q := range some[:min(len(some), maxCompared)] {
 		if q != p && q.includes(p) {
@@ -44,7 +44,7 @@ func firstIncluding(some []*policy, p *policy) *policy {
 	return nil
 }
 
-// denyEverything returns the policies in mode Enforce that deny "*" without an exception.
+// denyEverything returns the policies in mode Enforce that deny "*" and allow no address, which would be an exception.
 func (l *linter) denyEverything() []*policy {
 	var found []*policy
 	for _, ref := range l.deny[""] {
@@ -56,8 +56,8 @@ func (l *linter) denyEverything() []*policy {
 	return found
 }
 
-// denyByList returns the policies in mode Enforce that deny by a list, and have no allow entry of their own that would
-// precede it.
+// denyByList returns the policies in mode Enforce that deny by a list, and that have no allow entry with precedence
+// over the list.
 func (l *linter) denyByList() []*policy {
 	var found []*policy
 	for i := range l.policies {
@@ -101,7 +101,7 @@ func (l *linter) warnOfDenied(p *policy, e *entry, byList []*policy) {
 	}
 }
 
-// verdictOn returns the verdict of a list on all that an allow entry matches. The entry is not "*".
+// verdictOn returns the verdict of a list on everything that an allow entry matches. The entry must not be "*".
 func verdictOn(l *rules.List, e *entry) list.Verdict {
 	p := e.patterns[0]
 	switch {
@@ -114,8 +114,8 @@ func verdictOn(l *rules.List, e *entry) list.Verdict {
 	}
 }
 
-// allowsAddressOf reports whether the policy allows an address that an allow entry matches. Such an address is an
-// exception from the domains that the policy denies.
+// allowsAddressOf reports whether the policy allows, by an entry of an address, some address that another policy's
+// allow entry matches. Such an address is an exception from the domains that the policy denies.
 func (p *policy) allowsAddressOf(e *entry) bool {
 	if len(e.keys) > 0 {
 		return p.allowsSomeOf(e.keys[0])
@@ -176,10 +176,11 @@ func (p *policy) warnOfDuplicate(entry rules.Entry, q *policy, other rules.Entry
 			"the other; keep it in one", q.name, other)
 }
 
-// warnOfUnlimitedAny warns of "*" in calls in which no policy in mode Enforce denies anything.
+// warnOfUnlimitedAny warns of an allow of "*" if there are calls to which its policy applies, and in which no policy in
+// mode Enforce denies anything.
 func (l *linter) warnOfUnlimitedAny() {
-	denying := map[string]requestSet{} // by source
-	var always requestSet              // for every source
+	denying := map[string]requestSet{} // for each source, the request types in which some policy denies
+	var always requestSet              // the request types in which some policy denies for every source
 	for i := range l.policies {
 		p := &l.policies[i]
 		if p.audit || p.enforceable && !p.denies() {

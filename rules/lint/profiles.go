@@ -9,7 +9,7 @@ import (
 )
 
 // warnOfProfiles warns of attributes for which two policies have different values, if both can allow the same address
-// in the same call: neither value is sent then.
+// in the same call. Okta gets neither value then.
 func (l *linter) warnOfProfiles() {
 	type pair struct{ a, b int32 }
 	seen := map[pair]bool{}
@@ -51,14 +51,14 @@ func (l *linter) warnOfProfiles() {
 	}
 }
 
-// attribute returns the index of an attribute in the object.
+// attribute returns the index of an attribute in the policy's spec.profile.
 func (p *policy) attribute(name string) int32 {
 	//nolint:gosec // at most 50
 	return int32(slices.IndexFunc(p.source.Profile, func(a rules.ProfileAttribute) bool { return a.Name == name }))
 }
 
-// eachOverlap calls visit for pairs of policies that have a profile and allow some of the same addresses, as far as
-// their entries tell. It may visit a pair more than once.
+// eachOverlap calls visit for pairs of policies that have a profile and both allow some address. It finds most such
+// pairs, not all: it compares each entry with at most maxCompared others. It may visit a pair more than once.
 func (l *linter) eachOverlap(visit func(p, q int32)) {
 	counts := func(p *policy) bool {
 		return p.enforceable && !p.audit && len(p.profile) > 0 && p.hasAllow
@@ -125,7 +125,8 @@ func (l *linter) eachOverlap(visit func(p, q int32)) {
 	}
 }
 
-// deniesDomain reports whether a policy denies all that an allow entry of a domain allows. It is false for an address.
+// deniesDomain reports whether a policy denies every address that an allow entry of a domain allows. number is the
+// index of the policy in linter.policies. deniesDomain returns false for the entry of an address.
 func (p *policy) deniesDomain(e *entry, deny nameIndex, number int32) bool {
 	if len(e.keys) > 0 {
 		return false
@@ -138,8 +139,8 @@ func (p *policy) deniesDomain(e *entry, deny nameIndex, number int32) bool {
 	return false
 }
 
-// listAllows reports whether a list of the policy allows some of what an entry allows. It finds this for a wildcard
-// only if the list has the same wildcard, or a wider one.
+// listAllows reports whether a list of the policy allows an address that an entry allows. For a wildcard, it returns
+// true only if the list has the same wildcard or a wider one, and misses single names of the list below the wildcard.
 func (p *policy) listAllows(e *entry) bool {
 	return slices.ContainsFunc(p.lists, func(used rules.UsedList) bool {
 		return used.Entry.Field == rules.AllowLists && (e.effect == allowAny || verdictOn(used.List, e).Allows())

@@ -6,13 +6,22 @@ import (
 	"strings"
 	"testing"
 
+	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/test/heap"
 	"registrationpolicy.dev/operator/test/random"
 )
 
+func uncompiled(policies []rules.Policy) []Policy {
+	all := make([]Policy, len(policies))
+	for i := range policies {
+		all[i].Policy = policies[i]
+	}
+	return all
+}
+
 // However many entries there are, only so many are compared, and whose are not is said.
 func TestWarningsCompareSoManyEntriesAtMost(t *testing.T) {
-	policies := random.LargePolicies(60, 1000) // 5,000 entries each
+	policies := uncompiled(random.LargePolicies(60, 1000)) // 5,000 entries each
 	w, measured := heap.Taken(func() *linter { return newLinter(policies) })
 	const most = 400 // bytes an entry, and what the policies take
 	if measured > maxLinted*most+60*(5000*60) {
@@ -41,7 +50,7 @@ func TestANamespaceWithManyEntriesTakesNoWarningsOfAnother(t *testing.T) {
 		tenants[i].Namespace = "tenant"
 	}
 	unread := map[string]int{}
-	for _, warning := range Warnings(slices.Concat(policies, tenants)) {
+	for _, warning := range Warnings(uncompiled(slices.Concat(policies, tenants))) {
 		if strings.HasPrefix(warning.Message, "no warnings are given of this policy") {
 			unread[warning.Policy.Namespace]++
 		}

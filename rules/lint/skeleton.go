@@ -12,8 +12,8 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// confusablesText is Unicode's table of characters that look alike, without those that a domain cannot have. The
-// command rules/internal/gen/confusables writes it.
+// confusablesText is Unicode's table of characters that look alike, without the characters that a domain cannot have.
+// The command rules/internal/gen/confusables writes it.
 //
 //go:embed confusables.txt
 var confusablesText string
@@ -31,7 +31,7 @@ var confusables = sync.OnceValue(func() map[rune]string {
 			r, err := strconv.ParseUint(code, 16, 32)
 			switch {
 			case err != nil:
-				panic("lint: confusables.txt: " + err.Error()) // a broken build, which a test finds
+				panic("lint: confusables.txt: " + err.Error()) // the embedded file is damaged: a test fails
 			case i == 0:
 				from = rune(r)
 			default:
@@ -43,8 +43,8 @@ var confusables = sync.OnceValue(func() map[rune]string {
 	return table
 })
 
-// skeleton returns the same text for names that look alike: the skeleton of Unicode Technical Standard #39, with case
-// folded, as domains are. name is canonical; its A-labels are decoded first.
+// skeleton returns the same text for names that look alike: the skeleton of Unicode Technical Standard #39, in lower
+// case. name is canonical; skeleton decodes its A-labels first.
 func skeleton(name string) string {
 	u := address.ToUnicode(name)
 	if address.IsASCII(u) {
@@ -66,7 +66,7 @@ func replaced(name string) string {
 	return norm.NFD.String(out.String())
 }
 
-// asciiLike is confusables for names in ASCII, as nearly all names are.
+// asciiLike replaces ASCII characters as confusables does. It is faster, and nearly all names are ASCII.
 var asciiLike = sync.OnceValue(func() *strings.Replacer {
 	var pairs []string
 	for r, like := range confusables() {

@@ -103,7 +103,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	}
 
 	fmt.Fprintln(out, "Building and starting the operator…")
-	binary := filepath.Join(o.dir, "operator-dev") // operator is the binary of make run, which may be running
+	binary := filepath.Join(o.dir, "operator-dev") // make run has its own binary, named operator, which may be running
 	if err := command(ctx, out, "go", "build", "-o", binary, "./cmd/operator").Run(); err != nil {
 		return fmt.Errorf("build the operator: %w", err)
 	}

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// callInterval is the pause between two calls that the other namespace decides.
+	// callInterval is the pause between two calls of a watcher.
 	callInterval = 20 * time.Millisecond
-	// editInterval is the time from an edit in force to the next edit of the other namespace.
+	// editInterval is the pause after an edit of a watcher has come into force, until the next edit.
 	editInterval = 250 * time.Millisecond
 )
 

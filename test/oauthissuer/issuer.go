@@ -29,11 +29,11 @@ const (
 	// Scope is the custom scope that the inline hook requests.
 	Scope = "registration.decide"
 
-	path         = "/oauth2/default"
-	keysPath     = path + "/v1/keys"
-	openIDPath   = path + "/.well-known/openid-configuration"
-	lifetime     = 5 * time.Minute
-	afterAnyTest = 100 // years for which its certificate is valid, from 1990 on, because tests set other times
+	path             = "/oauth2/default"
+	keysPath         = path + "/v1/keys"
+	openIDPath       = path + "/.well-known/openid-configuration"
+	lifetime         = 5 * time.Minute
+	certificateYears = 100 // from 1990 on: the certificate must be valid at each time to which a test sets a clock
 )
 
 // Issuer is a running authorization server.
@@ -175,7 +175,7 @@ func newCertificate(tb testing.TB) tls.Certificate {
 	}
 	begin := time.Date(1990, time.January, 1, 0, 0, 0, 0, time.UTC)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: begin, NotAfter: begin.AddDate(afterAnyTest, 0, 0),
+		SerialNumber: big.NewInt(1), NotBefore: begin, NotAfter: begin.AddDate(certificateYears, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}

@@ -64,7 +64,7 @@ func (k *Key) JWK() map[string]any {
 	case *rsa.PublicKey:
 		jwk["kty"], jwk["n"], jwk["e"] = "RSA", text(public.N.Bytes()), text(big.NewInt(int64(public.E)).Bytes())
 	case *ecdsa.PublicKey:
-		point, err := public.Bytes() // 4, then both coordinates
+		point, err := public.Bytes() // the byte 4 for an uncompressed point, then both coordinates
 		if err != nil {
 			panic(err) // impossible for a key on P-256
 		}

@@ -24,8 +24,8 @@ func slotNames() []string {
 	return names
 }
 
-// fillSlots makes backends the replicas that haproxy's servers point to. It adds new replicas before it removes others,
-// so that there is always one.
+// fillSlots changes the addresses of haproxy's servers to those of the replicas in backends. It adds new replicas
+// before it removes others, so that haproxy always has one.
 func (p *Proxy) fillSlots(t testing.TB, backends []string) {
 	t.Helper()
 	filled := map[string]bool{}

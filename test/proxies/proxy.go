@@ -205,7 +205,7 @@ func (p *Proxy) stop(t testing.TB) {
 	}
 }
 
-// logEnd is how many bytes, at its end, of a proxy's log a failed test shows.
+// logEnd is the number of bytes at the end of a proxy's log that a failed test prints.
 const logEnd = 2 << 10
 
 func tail(text string) string { return text[max(0, len(text)-logEnd):] }

@@ -1,7 +1,7 @@
-// Package address parses mail addresses and domains into one canonical form, and makes the keys by which they are
+// Package address parses mail addresses and domains into canonical form, and makes the keys by which addresses are
 // compared.
 //
-// Package rules exports what callers need of it. The keys hold local parts, so they stay inside of rules.
+// Package rules exports its types to callers. It does not export the keys, because they hold local parts.
 package address
 
 import (
@@ -10,16 +10,17 @@ import (
 )
 
 const (
-	// MaxLength bounds an address, in bytes: RFC 5321 4.5.3.1.3 less the angle brackets, RFC 3696 erratum 1690.
+	// MaxLength is the length of the longest address in bytes: a path of RFC 5321 4.5.3.1.3 without its angle brackets,
+	// as in RFC 3696 erratum 1690.
 	MaxLength = 254
-	// MaxKey is the length of the longest key, in bytes.
+	// MaxKey is the length of the longest result of AppendKey and AppendSubAddressesKey in bytes.
 	MaxKey = MaxLength + len(SubAddresses)
 
 	maxLocalPart = 64 // bytes: RFC 5321 4.5.3.1.1
 )
 
 // SubAddresses ends the local part of an entry that means an address and all of its sub-addresses (RFC 5233):
-// jo+*@x.example is jo@x.example, and jo+ with anything behind it. No other pattern in a local part has a meaning.
+// jo+*@x.example matches jo@x.example, jo+shop@x.example and so on. It is the only pattern for local parts.
 const SubAddresses = "+*"
 
 // Address is a mail address in the plain form that every mail system reads the same way. The zero value is invalid.
@@ -34,9 +35,9 @@ func (a Address) Domain() Domain { return a.domain }
 
 // Parse returns the address that s spells. Its error is an [Invalid].
 //
-// It is strict and repairs nothing: no trimming, no comments, no quotes, no display names, no literals. The local part
-// is an ASCII dot-atom (RFC 5322 3.2.3) without the characters that some mail systems route by or decode. Parse does
-// not check that the mailbox exists or belongs to the person.
+// Parse is strict: it trims nothing, and accepts no comments, quotes, display names or address literals. The local part
+// must be an ASCII dot-atom (RFC 5322 3.2.3) without the characters by which some mail systems route or decode. Parse
+// does not check that the mailbox exists or belongs to the person.
 func Parse(s string) (Address, error) {
 	a, invalid := Read(s, Mail)
 	if invalid != "" {
@@ -45,7 +46,7 @@ func Parse(s string) (Address, error) {
 	return a, nil
 }
 
-// Read is [Parse] for any syntax of the domain. Its second result is "" for a valid address.
+// Read is [Parse] with a given syntax for the domain. The second result is "" for a valid address.
 func Read(s string, syntax Syntax) (Address, Invalid) {
 	if len(s) > MaxLength {
 		return Address{}, TooLong
@@ -68,23 +69,23 @@ func Read(s string, syntax Syntax) (Address, Invalid) {
 		return Address{}, invalid
 	}
 	if len(local)+len("@")+len(name) > MaxLength {
-		return Address{}, TooLong // in A-labels, the form in which mail is sent to it
+		return Address{}, TooLong // the limit is for the A-labels, the form in which mail is sent to the address
 	}
 	return Address{local, Domain{name}}, ""
 }
 
-// Key returns the form by which addresses are compared: the local part with ASCII letters folded, and the canonical
-// domain. Mail systems may tell case apart (RFC 5321 2.4), but none in use gives jo@ and Jo@ to two people, and Okta
-// folds logins.
+// Key returns the form in which addresses are compared: the local part with A–Z in lower case, and the canonical
+// domain. RFC 5321 2.4 permits mailboxes that differ in case only, but no mail system in use gives jo@ and Jo@ to two
+// people, and Okta compares logins without case.
 func Key(a Address) string { return string(AppendKey(nil, a)) }
 
-// KeyOf is [Key] for a valid local part and a canonical name.
+// KeyOf is [Key] for the address of a valid local part and a canonical domain name.
 func KeyOf(local, name string) string { return Key(Address{local, Domain{name}}) }
 
-// AppendKey appends the key of a to b, which must be empty. It allocates nothing if b has the capacity.
+// AppendKey appends the key of a to b, which must be empty. It does not allocate if b has a capacity of [MaxKey].
 func AppendKey(b []byte, a Address) []byte { return a.appendKey(b, "") }
 
-// appendKey appends the key of the address whose local part is longer by suffix.
+// appendKey appends the key of a, with suffix added to the local part.
 func (a Address) appendKey(b []byte, suffix string) []byte {
 	b = append(b, a.local...)
 	for i, c := range b {
@@ -97,9 +98,9 @@ func (a Address) appendKey(b []byte, suffix string) []byte {
 	return append(b, a.domain.name...)
 }
 
-// AppendSubAddressesKey appends to b, which must be empty, the key of the entry with [SubAddresses] that matches a: for
-// jo@ and for jo+x@ it is that of jo+*@. It returns nil if that is the same as [Key]. The result has up to [MaxKey]
-// bytes.
+// AppendSubAddressesKey appends to b, which must be empty, the key of the entry with [SubAddresses] that matches a: the
+// key of jo+*@ for jo@ and for jo+x@. It returns nil if a itself has the local part jo+*, so that its [Key] is the
+// same.
 func AppendSubAddressesKey(b []byte, a Address) []byte {
 	base, detail, _ := strings.Cut(a.local, "+")
 	if detail == "*" {
@@ -108,7 +109,8 @@ func AppendSubAddressesKey(b []byte, a Address) []byte {
 	return Address{base, a.domain}.appendKey(b, SubAddresses)
 }
 
-// SubAddressesKey returns the key of the entry with [SubAddresses] that matches the address of a key.
+// SubAddressesKey returns the key of the entry with [SubAddresses] that matches the address of a key: the key of jo+*@
+// for those of jo@ and jo+x@.
 func SubAddressesKey(key string) string {
 	local, domain, _ := strings.Cut(key, "@")
 	base, _, _ := strings.Cut(local, "+")
@@ -118,7 +120,7 @@ func SubAddressesKey(key string) string {
 // IsSubAddressesKey reports whether a key means an address with all of its sub-addresses.
 func IsSubAddressesKey(key string) bool { return strings.Contains(key, SubAddresses+"@") }
 
-// CheckLocalPart returns "" for a local part that an address may have.
+// CheckLocalPart returns "" for a valid local part, and otherwise what is wrong with it.
 func CheckLocalPart(local string) Invalid {
 	if len(local) > maxLocalPart {
 		return TooLong
@@ -137,8 +139,8 @@ func CheckLocalPart(local string) Invalid {
 	return ""
 }
 
-// isAtext reports whether c is a character of an atom (RFC 5322 3.2.3), except for %, ! and backquote: the percent hack
-// and bang paths route to another host, and a backquote reaches shells.
+// isAtext reports whether c is a character of an atom (RFC 5322 3.2.3) other than %, ! and backquote. Some mail systems
+// route an address with % or ! to another host, and a backquote is dangerous in shell commands.
 func isAtext(c byte) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':

@@ -3,8 +3,8 @@ package address
 import "unicode"
 
 // IsBlank reports whether a character is one of those of [Blank]: white space, line breaks included, and characters
-// that are invisible by themselves. The latter are Unicode's Default_Ignorable_Code_Point, by the properties that it is
-// derived from (DerivedCoreProperties.txt).
+// that are invisible by themselves. The invisible ones are Unicode's Default_Ignorable_Code_Point, which Go's unicode
+// package lacks; IsBlank derives it as DerivedCoreProperties.txt does.
 func IsBlank(r rune) bool {
 	return unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) &&
 		!unicode.Is(unicode.Prepended_Concatenation_Mark, r)

@@ -23,14 +23,14 @@ type Domain struct {
 // String returns the canonical name, and "" for the zero value.
 func (d Domain) String() string { return d.name }
 
-// DomainOf returns the domain of a canonical name.
+// DomainOf returns the Domain of a name that is in canonical form already.
 func DomainOf(name string) Domain { return Domain{name} }
 
 // ParseDomain returns the domain that s spells. Its error is an [Invalid].
 //
-// It is strict and repairs nothing: it accepts only what every program reads the same way. A–Z are folded; a U-label
-// is accepted if IDNA 2008 (RFC 5891) registers it without any mapping, and if it has no character on which IDNA 2003
-// and 2008 differ. ParseDomain does not check that the domain exists or takes mail.
+// ParseDomain is strict: it accepts only names that every program reads the same way. It turns A–Z into lower case.
+// It accepts a U-label only if IDNA 2008 (RFC 5891) registers it without any mapping, and if it has no character on
+// which IDNA 2003 and 2008 differ. ParseDomain does not check that the domain exists or takes mail.
 func ParseDomain(s string) (Domain, error) {
 	name, invalid := ReadName(s, Mail)
 	if invalid != "" {
@@ -39,11 +39,12 @@ func ParseDomain(s string) (Domain, error) {
 	return Domain{name}, nil
 }
 
-// Syntax says which names are valid in one place.
+// Syntax says which names are valid: a call's address has stricter rules than the entry of a policy.
 type Syntax struct {
 	minLabels int
-	// deviations permits the characters on which IDNA 2003 and 2008 differ, with their meaning in IDNA 2008. The author
-	// of a policy may write faß.example and mean it; for a person who registers, the domain could be either of two.
+	// deviations permits the characters on which IDNA 2003 and 2008 differ, such as ß, with their meaning in IDNA 2008.
+	// The author of a policy can be told what faß.example means here. In the address of a person who registers, it
+	// could be either of two domains.
 	deviations bool
 }
 
@@ -55,7 +56,7 @@ var (
 	EntryAddress = Syntax{minLabels: 2, deviations: true}
 )
 
-// ReadName returns the canonical form of a name. Its second result is "" for a valid one.
+// ReadName returns the canonical form of a name. The second result is "" for a valid name.
 func ReadName(s string, syntax Syntax) (string, Invalid) {
 	if len(s) > maxDomain {
 		return "", TooLong
@@ -90,8 +91,8 @@ func ReadName(s string, syntax Syntax) (string, Invalid) {
 	return name, ""
 }
 
-// parseLabel checks one label. It reports whether the label is internationalised, a U-label or one that begins like an
-// A-label: canonicalIDN must check those further.
+// parseLabel checks one label. idn means that the label is not ASCII or begins like an A-label (xn--); canonicalIDN
+// must check such a label further.
 func parseLabel(label string) (idn bool, _ Invalid) {
 	if label == "" {
 		return false, EmptyLabel
@@ -109,7 +110,7 @@ func parseLabel(label string) (idn bool, _ Invalid) {
 		return false, BadHyphen
 	}
 	if idn {
-		return true, "" // the length of its A-label counts
+		return true, "" // canonicalLabel checks the length, which is that of the A-label
 	}
 	if len(label) > maxLabel {
 		return false, LabelTooLong
@@ -141,7 +142,7 @@ func ToUnicode(name string) string {
 	return name
 }
 
-// canonicalIDN returns a name in A-labels. At least one label is internationalised.
+// canonicalIDN returns a name with its U-labels as A-labels. At least one label of the name is a U-label or an A-label.
 func canonicalIDN(name string, deviations bool) (string, Invalid) {
 	labels := strings.Split(name, ".")
 	for i, label := range labels {
@@ -165,7 +166,8 @@ func canonicalIDN(name string, deviations bool) (string, Invalid) {
 	return canonical, ""
 }
 
-// canonicalLabel returns the A-label of a U-label or A-label that round-trips without any mapping.
+// canonicalLabel returns the A-label of a U-label or A-label. It returns false for a label that needs any mapping,
+// because programs may read such a label in different ways.
 func canonicalLabel(label string, deviations bool) (string, bool) {
 	u := label
 	if IsASCII(label) {
@@ -192,8 +194,8 @@ func canonicalLabel(label string, deviations bool) (string, bool) {
 	return a, true
 }
 
-// isDeviation reports whether IDNA 2003 maps a character away and IDNA 2008 keeps it (UTS #46 section 7). A U-label
-// with one names two domains.
+// isDeviation reports whether a character is a deviation character of UTS #46 (section 7): IDNA 2003 maps it to other
+// characters or removes it, and IDNA 2008 keeps it. A U-label with one names two different domains.
 func isDeviation(r rune) bool {
 	return r == '\u00df' || r == '\u03c2' || r == '\u200c' || r == '\u200d'
 }
@@ -220,13 +222,19 @@ var disallowed = &unicode.RangeTable{R16: []unicode.Range16{
 	{Lo: 0x1d100, Hi: 0x1d24f, Stride: 1},
 }}
 
-// isNumber reports whether inet_aton(3) takes a label for a part of an IPv4 address: digits, or hexadecimal ones after
-// 0x.
+// isNumber reports whether inet_aton(3) reads a label as a part of an IPv4 address: digits, or 0x and hexadecimal
+// digits.
 func isNumber(label string) bool {
+	isDigit := func(c byte) bool { return '0' <= c && c <= '9' }
 	if hex, ok := strings.CutPrefix(label, "0x"); ok {
-		return strings.Trim(hex, "0123456789abcdef") == ""
+		label, isDigit = hex, func(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' }
 	}
-	return strings.Trim(label, "0123456789") == ""
+	for i := range len(label) {
+		if !isDigit(label[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func hasACEPrefix(label string) bool {
@@ -243,8 +251,8 @@ func IsASCII(s string) bool {
 	return true
 }
 
-// foldASCII folds A–Z only: strings.ToLower also turns U+0130 and U+212A into ASCII letters.
-// It allocates only if there is a letter to fold.
+// foldASCII turns A–Z into lower case, and no other letter: strings.ToLower would also turn U+0130 and U+212A into
+// ASCII letters. It allocates only if there is a capital letter.
 func foldASCII(s string) string {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {

@@ -7,7 +7,7 @@ type Invalid string
 // Error returns the class.
 func (i Invalid) Error() string { return string(i) }
 
-// The classes, in the order of the checks. Blank replaces another class.
+// The classes, in the order of the checks. Blank is not a check of its own: it replaces the class of another one.
 const (
 	// NotText: the attribute is not a JSON string.
 	NotText Invalid = "NotText"
@@ -18,10 +18,10 @@ const (
 	NotUTF8 Invalid = "NotUTF8"
 	// NoAtSign: no @, and no user name.
 	NoAtSign Invalid = "NoAtSign"
-	// ManyAtSigns: more than one @. Two programs may split at different ones.
+	// ManyAtSigns: more than one @. Two programs may take different parts of the text for the domain.
 	ManyAtSigns Invalid = "ManyAtSigns"
-	// BadLocalPart: not a plain ASCII dot-atom, or with something that some mail system routes by or decodes: %, !,
-	// backquote, =?.
+	// BadLocalPart: not an ASCII dot-atom (RFC 5322 3.2.3), or one with %, !, a backquote or =?, by which some mail
+	// systems route or decode an address.
 	BadLocalPart Invalid = "BadLocalPart"
 	// EmptyLabel: an empty label, a leading dot or a trailing dot included.
 	EmptyLabel Invalid = "EmptyLabel"
@@ -31,7 +31,8 @@ const (
 	BadCharacter Invalid = "BadCharacter"
 	// BadHyphen: a label that begins or ends with a hyphen, or has two in places 3 and 4 without being an A-label.
 	BadHyphen Invalid = "BadHyphen"
-	// BadIDN: not a plain IDNA 2008 label (RFC 5890 2.3.2.1): it needs mapping, or does not round-trip.
+	// BadIDN: an internationalized label that is not an A-label or U-label of IDNA 2008 (RFC 5890 2.3.2.1), or that
+	// programs may read in different ways.
 	BadIDN Invalid = "BadIDN"
 	// TooFewLabels: a single label. Mail to a top-level domain is not deliverable everywhere (RFC 7085).
 	TooFewLabels Invalid = "TooFewLabels"

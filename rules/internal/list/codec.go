@@ -20,10 +20,11 @@ const (
 	maxPages = 1 << (32 - pageBits)
 )
 
-// errDamaged is the error for input that [List.Encode] did not write.
+// errDamaged is the error of [Decode] for input that [List.Encode] did not write.
 var errDamaged = errors.New("not a list as it was written")
 
-// head is the start of an encoded list: its length, then this as JSON.
+// head is the first part of an encoded list, as JSON. The pages of the table follow. The length of each part precedes
+// the part.
 type head struct {
 	Digest       string
 	Fault        string
@@ -35,8 +36,8 @@ type head struct {
 	Pages        int
 }
 
-// Encode writes the list to w in a form that [Decode] reads. The form holds the entries, which may be addresses, but
-// not the comments of the text. Another version of this package may not be able to read it.
+// Encode writes the list to w in a form that [Decode] reads. The form has the entries, which may be addresses, but not
+// the comments of the text. It may change between versions of the operator: Decode then returns an error.
 func (l *List) Encode(w io.Writer) error {
 	text, err := json.Marshal(head{
 		Digest: l.digest, Fault: l.fault, Entries: l.entries, SubAddresses: l.subAddresses, Skipped: l.skipped,
@@ -58,7 +59,8 @@ func (l *List) Encode(w io.Writer) error {
 }
 
 // Decode reads a list that [List.Encode] has written, and no byte after it. The result decides as the original does.
-// For any other input, Decode returns an error, which does not quote the input. It allocates no more than it reads.
+// For any other input, Decode returns an error, which does not quote the input. It allocates no more bytes than it
+// reads, so a damaged length cannot exhaust the memory.
 func Decode(r io.Reader) (*List, error) {
 	text, err := readPart(r, maxHead)
 	if err != nil {
@@ -93,7 +95,7 @@ func Decode(r io.Reader) (*List, error) {
 	}, nil
 }
 
-// readPart reads one part of an encoded list, of 1 to most bytes.
+// readPart reads one part of an encoded list: a length from 1 to most, and as many bytes.
 func readPart(r io.Reader, most uint32) ([]byte, error) {
 	var length [4]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {
@@ -119,7 +121,7 @@ func (h *head) valid() bool {
 
 func (n *lineNumbers) valid() bool { return len(n.First) == min(n.Count, maxNumbers) }
 
-// entriesOn counts the entries on a page. It is not ok if they do not fill the page.
+// entriesOn counts the entries on a page. ok is false if an entry is not valid, or ends beyond the page.
 func entriesOn(page []byte) (entries int, ok bool) {
 	for len(page) >= headerSize {
 		end := headerSize + int(page[1])
@@ -132,8 +134,8 @@ func entriesOn(page []byte) (entries int, ok bool) {
 	return entries, len(page) == 0
 }
 
-// validKinds reports whether a line can give these kinds to this key: an address has nothing below it, and the key of a
-// domain does not begin with "*.".
+// validKinds reports whether a line of a list can give these kinds to this key. An address has no names below it, and
+// the key of a wildcard is the name without "*.".
 func validKinds(key []byte, k kinds) bool {
 	if bytes.ContainsRune(key, '@') {
 		return k != 0 && k&^(allowSelf|denySelf|writtenPlain) == 0
@@ -142,7 +144,7 @@ func validKinds(key []byte, k kinds) bool {
 	return !below && k != 0 && k&^(allowKinds|denyKinds|writtenKinds) == 0
 }
 
-// index builds the groups from the pages. It is not ok if two entries have one key.
+// index builds the groups from the pages. ok is false if two entries have the same key.
 func (t *table) index() (ok bool) {
 	if t.count == 0 {
 		return true

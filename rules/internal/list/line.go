@@ -10,16 +10,17 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/suffix"
 )
 
-// kinds say what an entry does, and how it was written.
+// kinds say, as bits, what an entry of a list does in a policy that allows by the list and in one that denies by it,
+// and how the entry was written.
 type kinds uint8
 
 const (
-	allowSelf  kinds = 1 << iota // allows the name itself, or the address
-	allowBelow                   // allows what is below the name
-	denySelf
-	denyBelow
-	writtenPlain    // as acme.com, or an address
-	writtenWildcard // as *.acme.com
+	allowSelf       kinds = 1 << iota // allows the name itself, or the address
+	allowBelow                        // allows the names below the name
+	denySelf                          // denies the name itself, or the address
+	denyBelow                         // denies the names below the name
+	writtenPlain                      // the list has a line such as acme.com, or an address
+	writtenWildcard                   // the list has a line such as *.acme.com
 
 	allowKinds   = allowSelf | allowBelow
 	denyKinds    = denySelf | denyBelow
@@ -28,21 +29,21 @@ const (
 
 // line is one parsed line of a list.
 type line struct {
-	// keys are the names, or keys of addresses, that the entry can be read as, the canonical one first. Without any,
+	// keys are the names, or the keys of addresses, that the entry can mean: the result of pattern.Deny. It is empty if
 	// the line is not an entry.
 	keys []string
-	// kinds are those of the first key; the other keys only deny.
+	// kinds are those of the first key. The other keys have only the bits that deny.
 	kinds kinds
-	// allows: the entry can also allow.
+	// allows: a policy that allows by the list can allow by this entry. Otherwise the entry can only deny.
 	allows bool
-	// suffix: the entry is the suffix of a registry, or everything below one.
+	// suffix: the entry means a country or a sector of it, such as com.ar or *.com.ar: see suffix.IsRegistry.
 	suffix bool
-	// subAddresses: the entry is an address with its sub-addresses.
+	// subAddresses: the entry is an address with its sub-addresses, such as jo+*@acme.com.
 	subAddresses bool
 }
 
-// byteOrderMark is written by some editors at the start of a file. It is accepted at the start of every line, so that a
-// list means the same in one text and in several.
+// byteOrderMark is what some editors write at the start of a file. It is accepted at the start of every line: a list
+// can be joined from several files, and the mark of a later file is then at the start of some line.
 const byteOrderMark = "\ufeff"
 
 // lines yields the lines of a text, without their newlines.
@@ -56,7 +57,7 @@ func lines(text []byte) iter.Seq[string] {
 	}
 }
 
-// readLine parses one line. empty means that it holds at most a comment.
+// readLine parses one line. empty means that the line is blank or only a comment.
 func readLine(text string) (_ line, empty bool) {
 	text = trimLine(text)
 	switch {
@@ -88,7 +89,7 @@ func readName(text string) line {
 		entry.keys = append(entry.keys, p.Name)
 		entry.suffix = entry.suffix || suffix.IsRegistry(p.Name)
 	}
-	// An entry that allows has one reading, which is the first.
+	// Only the first key may allow. If pattern.Allow reads the entry as another name, the entry can only deny.
 	if allowed, rejection := pattern.Allow(text, false); rejection == "" && allowed.Name == entry.keys[0] {
 		entry.allows = true
 		if below {

@@ -1,5 +1,5 @@
-// Package list compiles lists of entries, a million of them in little more memory than their text, and looks addresses
-// up in them.
+// Package list compiles lists of entries, and looks up addresses in them. A list of a million entries takes little more
+// memory than its text.
 package list
 
 import (
@@ -21,9 +21,10 @@ const (
 	// maxText is the size in bytes of a list's text: several times what maxEntries entries take, and small enough for
 	// the offsets of the table.
 	maxText = 512 << 20
-	// maxNumbers is how many line numbers of one sort are kept. The others follow once these lines are fixed.
+	// maxNumbers is how many numbers a lineNumbers holds. An author gets the next ones after fixing these lines.
 	maxNumbers = 10
-	// malformedPercent is the share of a list's lines that may be malformed. With more, it is some other sort of file.
+	// malformedPercent is the share of a list's lines that may be malformed, in percent. With a higher share, the text
+	// is probably another sort of file, such as a hosts file, and the list counts as missing.
 	malformedPercent = 1
 )
 
@@ -33,15 +34,15 @@ type List struct {
 	digest  string
 	table   table
 	entries int
-	// subAddresses: some entry is an address with its sub-addresses. Without one, Verdict saves a lookup.
+	// subAddresses: some entry is an address with its sub-addresses. If not, Verdict saves the lookup of one.
 	subAddresses bool
-	skipped      lineNumbers
-	unusable     lineNumbers
-	suffixes     lineNumbers
+	skipped      lineNumbers // see List.Skipped
+	unusable     lineNumbers // see List.Unusable
+	suffixes     lineNumbers // see List.Suffixes
 	fault        string
 }
 
-// lineNumbers counts lines, and holds the numbers of the first of them.
+// lineNumbers counts the lines of a list that have some property. It holds the numbers of the first maxNumbers of them.
 type lineNumbers struct {
 	Count int
 	First []int
@@ -56,11 +57,11 @@ func (n *lineNumbers) add(line int) {
 
 // Compile compiles a list of one entry a line: a domain, "*." and a domain, a whole address, or jo+*@ and a domain for
 // an address with its sub-addresses. It ignores empty lines, and what follows a # at the start of a line or after a
-// blank. It accepts blanks around an entry, CRLF, and a byte order mark at the start of a line. It skips any other line
-// that is not an entry; "*" is not one, so that a list cannot mean everybody by accident.
+// blank. It accepts blanks around an entry, CRLF, and a byte order mark at the start of a line. It skips and counts any
+// other line ([List.Skipped]). "*" is not an entry of a list, so that a list cannot mean everybody by accident.
 //
-// The texts are read as one, in order, each with its last line ended. They are not kept. Compile never fails: see
-// [List.Fault].
+// Compile reads the texts as one text, in order, and ends the last line of each. It does not keep them. It never
+// returns an error: [List.Fault] says whether the list can be used.
 func Compile(texts ...[]byte) *List {
 	b := NewBuilder()
 	for _, text := range texts {
@@ -70,19 +71,19 @@ func Compile(texts ...[]byte) *List {
 }
 
 // Builder compiles a list from texts that come one after the other, so that the caller need not hold all of them at
-// once. While it builds a list, it takes little more memory than the list. It is for one goroutine. [NewBuilder] makes
-// one.
+// once. While it builds a list, it takes little more memory than the list. Only one goroutine may use it. [NewBuilder]
+// makes one.
 type Builder struct {
 	list    *List
 	table   table
 	digest  hash.Hash
-	size    int  // of the texts
-	number  int  // of the last line
-	lines   int  // those that are neither empty nor comments
+	size    int  // of the texts so far, in bytes
+	number  int  // the number of the last line that was read
+	lines   int  // how many lines are neither empty nor comments
 	unended bool // the last line of the texts so far lacks its newline
 }
 
-// NewBuilder returns a builder without texts.
+// NewBuilder returns a builder of a list that is empty so far.
 func NewBuilder() *Builder {
 	return &Builder{list: &List{}, table: newTable(), digest: sha256.New()}
 }
@@ -132,7 +133,7 @@ func (b *Builder) Finish() *List {
 	return l
 }
 
-// add adds one line. It reports whether the line is neither empty nor a comment.
+// add adds the entry of one line to the list. It returns false for an empty line and for a comment.
 func (l *List) add(table *table, number int, text string) bool {
 	entry, empty := readLine(text)
 	switch {
@@ -151,7 +152,7 @@ func (l *List) add(table *table, number int, text string) bool {
 	for i, key := range entry.keys {
 		kinds := entry.kinds
 		if i > 0 {
-			kinds &= denyKinds // a further reading of the same entry: an entry that allows has one reading
+			kinds &= denyKinds // a further name that the entry can mean: only the first name may allow
 		}
 		if before := table.add(key, kinds); i == 0 && before&kinds&writtenKinds == 0 {
 			l.entries++
@@ -160,25 +161,26 @@ func (l *List) add(table *table, number int, text string) bool {
 	return true
 }
 
-// Digest names the list's text: "sha256:" and the 64 hexadecimal digits that sha256sum prints for a file with it.
+// Digest identifies the list's text: "sha256:" and the 64 hexadecimal digits that sha256sum prints for a file with this
+// text.
 func (l *List) Digest() string { return l.digest }
 
-// Entries returns how many different entries the list has, or, of a list with a fault, how many were read.
+// Entries returns how many different entries the list has. For a list with a fault, it returns how many were read.
 func (l *List) Entries() int { return l.entries }
 
-// Skipped returns how many lines are not entries, and the numbers of the first of them, counted from 1.
+// Skipped returns how many lines are not entries, and the numbers of the first ten of them, counted from 1.
 func (l *List) Skipped() (count int, lines []int) { return l.skipped.Count, l.skipped.First }
 
-// Unusable returns how many lines have entries that can only deny, and so have no effect in a list that allows, and the
-// numbers of the first of them: public suffixes, and names that programs read in several ways.
+// Unusable returns how many lines have entries that can only deny, and the numbers of the first ten of them: public
+// suffixes, and names that programs read in several ways. Such an entry has no effect in a list that allows.
 func (l *List) Unusable() (count int, lines []int) { return l.unusable.Count, l.unusable.First }
 
-// Suffixes returns how many lines have an entry that is the suffix of a registry, such as be, com.ar or *.ac.uk, and
-// the numbers of the first of them. In a list that denies, they deny a country, or a sector of it.
+// Suffixes returns how many lines have an entry that means a country, or a sector of it, such as be, com.ar or *.ac.uk,
+// and the numbers of the first ten of them. In a list that denies, such an entry is probably a mistake.
 func (l *List) Suffixes() (count int, lines []int) { return l.suffixes.Count, l.suffixes.First }
 
-// Fault says why the list counts as missing, and what to write instead: it has no entry, too many lines that are not
-// entries, or is too large. "" means that it can be used.
+// Fault says why the list cannot be used, and what to write instead: the list has no entry, has too many lines that are
+// not entries, or is too large. "" means that the list can be used.
 func (l *List) Fault() string { return l.fault }
 
 // Has reports whether the list has an entry, which is given in canonical form: acme.com, *.acme.com, an address,
@@ -229,13 +231,13 @@ func (l *List) Readings(denies bool) iter.Seq[Reading] {
 	}
 }
 
-// Verdict says what a list does with an address or a name. It may do neither.
+// Verdict says what a policy that uses a list does with an address or a name. Zero means that no entry matches.
 type Verdict kinds
 
-// Allows reports whether a policy that allows by the list allows it.
+// Allows reports whether a policy that allows by the list allows the address or name.
 func (v Verdict) Allows() bool { return kinds(v)&allowKinds != 0 }
 
-// Denies reports whether a policy that denies by the list denies it.
+// Denies reports whether a policy that denies by the list denies the address or name.
 func (v Verdict) Denies() bool { return kinds(v)&denyKinds != 0 }
 
 // Denies reports whether a policy that denies by this list denies the addresses of a domain.
@@ -243,8 +245,9 @@ func (l *List) Denies(domain address.Domain) bool {
 	return l.Verdict(nil, nil, domain.String()).Denies()
 }
 
-// Verdict returns the verdict on an address, by its two keys and the name of its domain. It looks up each key once, and
-// each parent of the domain. An empty key is not looked up.
+// Verdict returns the verdict on an address, which is given by address.AppendKey, address.AppendSubAddressesKey, and
+// the name of its domain. Without keys, it returns the verdict on the domain. It does one lookup for each key, for the
+// domain, and for each parent of the domain.
 func (l *List) Verdict(key, subAddressesKey []byte, name string) Verdict {
 	const self = allowSelf | denySelf
 	var found kinds
@@ -258,7 +261,7 @@ func (l *List) Verdict(key, subAddressesKey []byte, name string) Verdict {
 	return Verdict(found) | l.Below(parentOf(name))
 }
 
-// Below returns the verdict on every name below a name.
+// Below returns the verdict that is the same for every name below a name: it leaves out entries of single names there.
 func (l *List) Below(name string) Verdict {
 	var found kinds
 	for ; name != ""; name = parentOf(name) {
@@ -267,8 +270,8 @@ func (l *List) Below(name string) Verdict {
 	return Verdict(found)
 }
 
-// Match returns the entry by which the list denies a domain, or allows it, in canonical form. It is "" if no entry of a
-// domain does.
+// Match returns the entry by which the list denies a domain, or, if denies is false, allows it, in canonical form. It
+// returns "" if no entry for a domain matches. It ignores entries for addresses.
 func (l *List) Match(name string, denies bool) string {
 	of := allowKinds
 	if denies {

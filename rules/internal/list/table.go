@@ -9,23 +9,24 @@ import (
 	"unsafe"
 )
 
-// table maps the keys of a list to their kinds. It is a hash table: 1-byte tags in groups of eight, and offsets into
-// pages of text. Its only pointers are those to the pages, so the garbage collector does not scan the entries, and the
-// table takes little more memory than their text. Its zero value is empty.
+// table maps the keys of a list to their kinds. It is a hash table: groups of eight slots, each with a tag of one byte
+// and an offset into pages of text. Its only pointers are those to the pages, so the garbage collector does not scan
+// the entries, and the table takes little more memory than their text. Its zero value is empty.
 //
-// It grows without copying the text, so building it takes little more memory than the result, also for a text of
-// unknown length that is read piece by piece.
+// The table grows without copying the text, so that building it takes little more memory than the result, even if the
+// length of the list is not known in advance.
 //
-// Each table has a random hash seed: names come from anyone, and lists from third parties, and they must not know which
-// names collide.
+// Each table has a random hash seed. With a known seed, the author of a list, or anyone who registers, could choose
+// names that collide and make lookups slow.
 type table struct {
 	seed   maphash.Seed
 	groups []group
-	pages  [][]byte // of entries, each its kinds, the length of its key, and its key; no entry spans two pages
+	pages  [][]byte // the entries: of each its kinds, the length of its key, and its key. No entry spans two pages
 	count  int
 }
 
-// group holds eight slots. A slot with the tag 0 is free.
+// group holds eight slots of a table. A slot holds one key; with the tag 0 it is free. Otherwise the tag is eight bits
+// of the key's hash, so that a search reads only entries that probably have its key.
 type group struct {
 	tags    [groupSlots]uint8
 	offsets [groupSlots]uint32 // the number of a page, and in the low pageBits the position of the entry on it
@@ -34,12 +35,13 @@ type group struct {
 const (
 	groupSlots = 8
 	groupSize  = groupSlots * (1 + 4)
-	// maxLoad bounds the share of slots that are in use, in percent: above it, a miss probes many groups.
+	// maxLoad bounds the share of slots that are in use, in percent. With more, a search for an absent key would read
+	// many groups before it finds a free slot.
 	maxLoad = 85
 	// headerSize is the size in bytes of what precedes a key: its kinds and its length.
 	headerSize = 2
 
-	// pageBits: a page has 1 MiB, as much as one part of a list in ConfigMaps.
+	// pageBits: a page has 1<<pageBits bytes, 1 MiB, about as much as one ConfigMap can hold.
 	pageBits = 20
 	pageSize = 1 << pageBits
 )
@@ -48,7 +50,7 @@ func newTable() table {
 	return table{seed: maphash.MakeSeed(), groups: make([]group, 1)}
 }
 
-// groupsFor returns how many groups a table of so many keys should have.
+// groupsFor returns how many groups a table of the given number of keys should have.
 func groupsFor(keys int) int { return keys*100/(maxLoad*groupSlots) + 1 }
 
 // add adds kinds to those of a key, and returns what they were before. A key has at most 255 bytes.
@@ -81,7 +83,7 @@ func (t *table) write(key string, kinds kinds) (offset uint32) {
 		t.pages, last = append(t.pages, make([]byte, 0, pageSize)), last+1
 	}
 	page := t.pages[last]
-	if len(page)+headerSize+len(key) > cap(page) { // the first page starts small, since most lists are
+	if len(page)+headerSize+len(key) > cap(page) { // only the first page: it starts small, since most lists are small
 		page = append(make([]byte, 0, min(2*cap(page), pageSize)), page...)
 	}
 	offset = uint32(last)<<pageBits | uint32(len(page)) //nolint:gosec // maxText bounds both below 2³²
@@ -90,7 +92,7 @@ func (t *table) write(key string, kinds kinds) (offset uint32) {
 	return offset
 }
 
-// entryAt returns the rest of a page from the entry at an offset on.
+// entryAt returns a page from the entry at an offset to the end of the page.
 func (t *table) entryAt(offset uint32) []byte {
 	return t.pages[offset>>pageBits][offset&(pageSize-1):]
 }
@@ -119,7 +121,7 @@ func (t *table) findBytes(key []byte) kinds {
 	return kinds(entry[0])
 }
 
-// freeSlot returns a free slot for a key that the table does not have, and the tag for it.
+// freeSlot returns a free slot for a key that the table does not have yet, and the tag for that key.
 func (t *table) freeSlot(hash uint64) (slot int, tag uint8) {
 	at, tag := t.place(hash)
 	for {
@@ -139,17 +141,18 @@ func (t *table) place(hash uint64) (group int, tag uint8) {
 	return int(high), max(uint8(hash), 1) //nolint:gosec // the group is below len(t.groups); the tag is the last byte
 }
 
-// everyByte has a 1 in every byte: multiplied by a number, it has the number in every byte.
+// everyByte has a 1 in every byte: everyByte*n has the number n in every byte, if n is below 256.
 const everyByte = 0x0101010101010101
 
-// seek returns the entry of a key, or nil with a free slot and the tag for the key.
+// seek returns the entry of a key. If the table does not have the key, entry is nil, and slot and tag are where to put
+// the key.
 func seek[Key string | []byte](t *table, key Key, hash uint64) (slot int, tag uint8, entry []byte) {
 	at, tag := t.place(hash)
 	for {
 		group := &t.groups[at]
 		tags := binary.LittleEndian.Uint64(group.tags[:])
-		// The bytes that are now 0 are the slots with the tag. The bit trick below may also report a byte above one of
-		// them.
+		// A byte of same is 0 if its slot has the tag. The expression in the loop finds all bytes that are 0. It may also
+		// find a byte above one of these that is not 0, which the comparison of keys then rules out.
 		same := tags ^ everyByte*uint64(tag)
 		for found := (same - everyByte) &^ same & (everyByte << 7); found != 0; found &= found - 1 {
 			entry := t.entryAt(group.offsets[bits.TrailingZeros64(found)/8])
@@ -181,7 +184,8 @@ func (t *table) all() iter.Seq2[string, kinds] {
 	}
 }
 
-// regroup rebuilds the table with so many groups. It needs only the pages, so it frees the former groups first.
+// regroup rebuilds the table with the given number of groups. It frees the old groups first, because the pages have all
+// that it needs: otherwise old and new groups would be in memory at the same time.
 func (t *table) regroup(groups int) {
 	t.groups = nil
 	t.groups = make([]group, groups)
@@ -197,7 +201,7 @@ func (t *table) regroup(groups int) {
 
 // fit releases the memory that a finished table does not need.
 func (t *table) fit() {
-	const tolerance = 2 // percent of the groups that may be too many
+	const tolerance = 2 // percent of surplus groups that are not worth a rebuild
 	if groups := groupsFor(t.count); (len(t.groups)-groups)*100 > groups*tolerance {
 		t.regroup(groups)
 	}
@@ -207,7 +211,7 @@ func (t *table) fit() {
 	t.pages = slices.Clip(t.pages)
 }
 
-// size returns how many bytes the table takes.
+// size returns how many bytes of memory the table takes.
 func (t *table) size() int {
 	size := len(t.groups) * groupSize
 	for _, page := range t.pages {

@@ -17,11 +17,11 @@ import (
 type Pattern struct {
 	// Name is canonical.
 	Name string
-	// Self and Below say what it matches: the name itself, and the names below.
+	// Self: the pattern matches the name itself. Below: it matches the names below the name, at any depth.
 	Self, Below bool
 }
 
-// Any is the pattern of the entry "*".
+// Any is the pattern of the entry "*": everything below the root.
 var Any = Pattern{Below: true}
 
 // Covers reports whether p matches every name that o matches.
@@ -44,8 +44,8 @@ func (p Pattern) String() string {
 	}
 }
 
-// CutWildcard splits an entry into its name and whether it means only what is below the name. "*" is a wildcard below
-// "".
+// CutWildcard splits an entry into its name and whether it is a wildcard: *.acme.com into acme.com and true. "*" is a
+// wildcard with the name "".
 func CutWildcard(entry string) (name string, below bool) {
 	if entry == "*" {
 		return "", true
@@ -53,17 +53,17 @@ func CutWildcard(entry string) (name string, below bool) {
 	return strings.CutPrefix(entry, "*.")
 }
 
-// Rejection says why an entry is not in force, or not as written. The zero value means that it is accepted.
+// Rejection says why an entry is not in force, or not as written. The zero value means that the entry is accepted.
 type Rejection struct {
 	// Message says what is wrong and what to write instead. It quotes an entry only if that is a domain.
 	Message string
-	// Ambiguous says that a deny entry could mean other addresses than those that it denies, so that its policy is not
-	// enforceable.
+	// Ambiguous: a deny entry may mean addresses that it would not deny. Its policy must not be enforced then, or it
+	// would let those addresses in.
 	Ambiguous bool
 }
 
-// Allow parses an allow entry. With suffixes, it may be or cover a public suffix. The rejection is "" for an accepted
-// entry.
+// Allow parses an allow entry. It accepts a public suffix, or a wildcard above one, only if suffixes is true, as in
+// spec.allow.publicSuffixes. The rejection is "" for an accepted entry.
 func Allow(entry string, suffixes bool) (_ Pattern, rejection string) {
 	if entry == "*" {
 		return Any, ""
@@ -72,7 +72,7 @@ func Allow(entry string, suffixes bool) (_ Pattern, rejection string) {
 	name, invalid := address.ReadName(name, address.EntryName)
 	switch {
 	case invalid != "":
-		return Pattern{}, fix(invalid) // unquoted: the entry may be an address in the wrong field
+		return Pattern{}, fix(invalid) // does not quote the entry, which may be an address in the wrong field
 	case suffixes:
 	case suffix.IsUnlistedTLD(name):
 		return Pattern{}, fmt.Sprintf("%q: %s is not a known top-level domain; if its ending is missing, write a whole domain such as %s.com",
@@ -87,12 +87,13 @@ func Allow(entry string, suffixes bool) (_ Pattern, rejection string) {
 	return Pattern{Name: name, Self: !below, Below: below}, ""
 }
 
-// Deny parses a deny entry into a pattern for each name that it can be read as, the strict reading first.
+// Deny parses a deny entry into a pattern for each name that the entry can mean. The name without any mapping is the
+// first, if the entry is valid without mapping.
 //
-// Unlike an address of a call, a deny entry is mapped: an address that needs mapping is invalid and so denied anyway.
-// It is therefore enough to deny the names to which mapping takes the entry, with either reading of the deviation
-// characters. An entry without any reading is ambiguous, unless it is ASCII: then it means what is written, and every
-// address of it is invalid.
+// IDNA programs map characters of a name to others, such as upper case to lower case, and differ in the mapping of a
+// few, such as ß (the deviation characters of UTS #46). Deny returns the names of both mappings. Addresses that need
+// mapping do not have to be denied: they are invalid in a call. An entry without any name is ambiguous, unless it is
+// ASCII: an ASCII entry means only what is written, and every address of it is invalid.
 func Deny(entry string) ([]Pattern, Rejection) {
 	if entry == "*" {
 		return []Pattern{Any}, Rejection{}
@@ -109,7 +110,8 @@ func Deny(entry string) ([]Pattern, Rejection) {
 	return patterns, Rejection{}
 }
 
-// DenyAddress returns the keys of every address that a deny entry can be read as, as [Deny] does for domains.
+// DenyAddress returns the keys of every address that a deny entry can mean: its domain may have several names, as in
+// [Deny].
 func DenyAddress(entry string) (keys []string, _ Rejection) {
 	local, domain, found := strings.Cut(entry, "@")
 	if !found {
@@ -136,10 +138,10 @@ func DenyAddress(entry string) (keys []string, _ Rejection) {
 	return keys, Rejection{}
 }
 
-// unreadable rejects a name without a reading. An ASCII name of which every address is invalid denies nothing, such as
-// an A-label that decodes to nothing. Any other is ambiguous: one with a space, or with letters that another program
-// may fold, drop or know, while the tables here do not. The message never quotes the name, which may be an address in
-// the wrong field.
+// unreadable rejects the name of a deny entry that means no valid domain. An ASCII name such as an undecodable A-label
+// is not ambiguous: every address of it is invalid, so it denies nothing. Any other name is ambiguous: another program
+// may drop its spaces, or know letters that are newer than the tables here. The message never quotes the name, which
+// may be an address in the wrong field.
 func unreadable(name string, invalid address.Invalid) Rejection {
 	ascii := address.IsASCII(name)
 	switch {
@@ -152,7 +154,8 @@ func unreadable(name string, invalid address.Invalid) Rejection {
 	}
 }
 
-// AllowAddress returns the key of an allowed address. The rejection is "" for an accepted entry.
+// AllowAddress returns the key of an allowed address, for comparison with address.Key. The rejection is "" for an
+// accepted entry.
 func AllowAddress(entry string) (key, rejection string) {
 	if local, domain, found := strings.Cut(entry, "@"); found {
 		if rejection := rejectForeignPattern(local, domain); rejection != "" {
@@ -166,15 +169,17 @@ func AllowAddress(entry string) (key, rejection string) {
 	return address.Key(a), ""
 }
 
-// foreignPatternCharacters have a meaning in the pattern languages from which people bring entries: * and ? in globs, %
-// in SQL's LIKE, {} in templates and counts, and | ^ $ in regular expressions. RFC 5322 permits each of them in a local
-// part, but real mailboxes practically never have one: mail providers do not give them out, and mail sent by machines
-// (VERP, BATV, SRS) uses + = # / - _ and letters. So an entry with one of them is taken for a pattern, which would
-// match no address literally. Characters of real addresses are not included: ' (O'Brien), &, #, /, =, ~, _ and -. A
-// plain local part cannot have the brackets and backslashes of regular expressions anyway.
+// foreignPatternCharacters are characters of the pattern languages from which people copy entries: * and ? of globs, %
+// of SQL's LIKE, {} of templates and counts, and | ^ $ of regular expressions. An entry with one of them in its local
+// part is rejected: its author means a pattern, and as a literal address it would match nobody.
+//
+// RFC 5322 permits these characters in a local part, but mail providers do not give them out, and mail sent by machines
+// (VERP, BATV, SRS) uses + = # / - _ and letters. Characters of real addresses are not included: ' (O'Brien), &, #, /,
+// =, ~, _ and -. The brackets and backslashes of regular expressions are not valid in a local part anyway.
 const foreignPatternCharacters = "*?{}|^$%"
 
-// rejectForeignPattern rejects a local part in another system's pattern language. The message quotes the domain only.
+// rejectForeignPattern rejects a local part that is a pattern of another system. The only such form with a meaning here
+// is jo+*, an address with its sub-addresses. The message quotes the domain only.
 func rejectForeignPattern(local, domain string) (rejection string) {
 	base, isSubAddresses := strings.CutSuffix(local, address.SubAddresses)
 	switch {
@@ -192,15 +197,15 @@ func rejectForeignPattern(local, domain string) (rejection string) {
 		"domain into domains (%s); for one address with all its sub-addresses, write jo+*@%s", foreignPatternCharacters, whole, whole)
 }
 
-// mappings are the two readings of UTS #46: with the deviation characters as in IDNA 2008, and as IDNA 2003 mapped
-// them.
+// mappings are the two mappings of UTS #46: nontransitional, which keeps the deviation characters as IDNA 2008 does,
+// and transitional, which maps them as IDNA 2003 did (ß to ss).
 var mappings = []*idna.Profile{
 	idna.New(idna.MapForLookup(), idna.Transitional(false)),
 	idna.New(idna.MapForLookup(), idna.Transitional(true)),
 }
 
-// readings returns every canonical name that some program may take name for: the strict reading first, and those of
-// mapping. The Invalid is that of the strict reading.
+// readings returns every canonical name that some program may take name for: name itself if it is valid without
+// mapping, then the results of the two mappings. The Invalid says why name is not valid without mapping.
 func readings(name string, syntax address.Syntax) ([]string, address.Invalid) {
 	strict, invalid := address.ReadName(name, syntax)
 	if invalid == "" && address.IsASCII(name) {
@@ -211,7 +216,7 @@ func readings(name string, syntax address.Syntax) ([]string, address.Invalid) {
 		names = append(names, strict)
 	}
 	for _, mapping := range mappings {
-		mapped, err := mapping.ToASCII(strings.ReplaceAll(name, "\u1e9e", "ß")) // newer tables than idna's map it so
+		mapped, err := mapping.ToASCII(strings.ReplaceAll(name, "\u1e9e", "ß")) // newer versions of Unicode map ẞ so
 		if err != nil {
 			continue
 		}

@@ -1,5 +1,5 @@
-// Package suffix knows the names under which anyone can register: public suffixes, and names that cover some.
-// All names are canonical.
+// Package suffix tells names under which anyone can register from others: public suffixes, and names below which there
+// are public suffixes. It takes names in canonical form only.
 package suffix
 
 import (
@@ -12,8 +12,8 @@ import (
 
 //go:generate go run ../gen/suffixparents
 
-// shared are names under which anyone gets sub-domains or addresses, and which the public suffix list lacks.
-// Sources: the products' own pages on tenant domains. Sorted.
+// shared are domains of products whose customers each get a sub-domain or addresses there, and which the public suffix
+// list lacks. Sources: the products' own pages on tenant domains. Sorted.
 var shared = []string{
 	"atlassian.net",
 	"freshdesk.com",
@@ -29,12 +29,12 @@ var shared = []string{
 	"zendesk.com",
 }
 
-// IsShared reports whether a name belongs to a product whose tenants get names below it, and is not on the public
-// suffix list.
+// IsShared reports whether a name is a domain below which a product gives names to its customers, and which is not on
+// the public suffix list.
 func IsShared(name string) bool { return slices.Contains(shared, name) }
 
-// IsPublic reports whether anyone can register under a name: one of the public suffix list, with its private section
-// and its default rule (an unlisted top-level domain is one), or one of [IsShared].
+// IsPublic reports whether anyone can register under a name: a public suffix, also of the list's private section, any
+// top-level domain that is not on the list, or a name for which [IsShared] is true.
 func IsPublic(name string) bool {
 	suffix, _ := publicsuffix.PublicSuffix(name)
 	return suffix == name || IsShared(name)
@@ -46,9 +46,10 @@ func IsUnlistedTLD(name string) bool {
 	return !listed && !strings.Contains(name, ".")
 }
 
-// IsRegistry reports whether a name is the suffix of a registry: a top-level domain, com.ar, ac.uk, or a name of which
-// everything below is one (kawasaki.jp). A deny of it denies a country or a whole sector of it. Suffixes of companies,
-// such as github.io or a dynamic DNS, are not included: lists deny them on purpose.
+// IsRegistry reports whether a registry of domains sells or gives out the names below a name: a top-level domain,
+// com.ar, ac.uk, or a name directly below which everything is such a suffix (kawasaki.jp). A deny of such a name denies
+// a whole country or sector. Public suffixes of companies, such as github.io or a dynamic DNS, are not included: lists
+// of disposable domains deny them on purpose.
 func IsRegistry(name string) bool {
 	if !strings.Contains(name, ".") {
 		return true
@@ -59,7 +60,7 @@ func IsRegistry(name string) bool {
 	return registryParents()[name]
 }
 
-// registryParents are the names that are no public suffix, but everything directly below is one of a registry.
+// registryParents are the names that are not public suffixes, but every name directly below them is a registry's one.
 var registryParents = sync.OnceValue(func() map[string]bool {
 	parents := map[string]bool{}
 	for _, name := range suffixParents {
@@ -78,8 +79,8 @@ func CoversPublic(name string) bool {
 	return slices.ContainsFunc(shared, func(s string) bool { return strings.HasSuffix(s, "."+name) })
 }
 
-// Registrable returns the part of a name that somebody registered: the public suffix and one label. It is "" for a
-// public suffix.
+// Registrable returns the part of a name that somebody registered: the public suffix and the label before it, such as
+// acme.co.uk for mail.acme.co.uk. It returns "" for a public suffix.
 func Registrable(name string) string {
 	suffix := sharedSuffixOf(name)
 	if suffix == "" {

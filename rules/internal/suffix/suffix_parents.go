@@ -2,7 +2,7 @@
 
 package suffix
 
-// suffixParents are the names that cover public suffixes and are not public suffixes themselves. Sorted.
+// suffixParents are the names that have public suffixes below them and are not public suffixes themselves. Sorted.
 var suffixParents = []string{
 	"001.test.code-builder-stg.platform.salesforce.com",
 	"0e.vc",

@@ -52,7 +52,7 @@ type Namespace struct {
 // ListCount is the number of lists in a namespace.
 const ListCount = 2
 
-// Unused stands in Part.Lists for a list that no policy names.
+// Unused is the index in Part.Lists of a list that no policy names.
 const Unused = -1
 
 // Span is the longest period in which a state may have been stored: from Begin, when the write of the state was sent,
@@ -67,10 +67,10 @@ type Version struct {
 	Decide func(kind int) Answer
 }
 
-// Part is the part of a namespace in a version.
+// Part is the part of a version that was compiled from one namespace.
 type Part struct {
-	// Policies and Lists are the indexes of the states from which the part was compiled. A list that no policy names is
-	// Unused.
+	// Policies and Lists are the compiled states, as indexes in the fields of these names in Namespace. A list that no
+	// policy names has the index Unused.
 	Policies int
 	Lists    [ListCount]int
 	// Denied says that all calls in the namespace's scope are denied instead, because the replica has never read the

@@ -161,7 +161,8 @@ func (a *Author) Fill(ctx context.Context) error {
 // skip deletions that lead to an earlier state. It must be called within Exclusively.
 func (a *Author) WriteFirst(ctx context.Context) error { return a.writePolicy(ctx, policyName(0)) }
 
-// Removals returns a function for each policy and list, which removes it. They must be called within Exclusively.
+// Removals returns functions that each remove one policy or list, for all of them. The functions must be called within
+// Exclusively.
 func (a *Author) Removals(ctx context.Context) []func() error {
 	var all []func() error
 	for i := range a.names {
@@ -173,7 +174,8 @@ func (a *Author) Removals(ctx context.Context) []func() error {
 	return all
 }
 
-// Writes returns a function for each policy and list, which stores a random one. They must be called within Exclusively.
+// Writes returns functions that each store random content in one policy or list, for all of them. The functions must be
+// called within Exclusively.
 func (a *Author) Writes(ctx context.Context) []func() error {
 	var all []func() error
 	for i := range a.names {

@@ -76,7 +76,7 @@ const (
 // Step is a fault to make.
 type Step struct {
 	Fault Fault
-	// Target selects a replica: its index, modulo the number of replicas, by name.
+	// Target selects a replica: its index, oldest first, is Target modulo the number of replicas.
 	Target int
 	// Duration is how long the fault lasts.
 	Duration time.Duration

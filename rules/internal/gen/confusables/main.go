@@ -3,8 +3,8 @@
 //	go run ../internal/gen/confusables FILE
 //
 // FILE is the confusables.txt of Unicode Technical Standard #39, from https://www.unicode.org/Public/security/. The
-// command keeps the characters that a domain can have, and folds the letters that they look like, as domains are
-// folded.
+// command keeps the characters that a domain can have. It writes what they look like in lower case, since domains are
+// compared in lower case.
 package main
 
 import (
@@ -37,7 +37,7 @@ func main() {
 	}
 }
 
-// read returns what each character looks like, and the header of the file.
+// read returns, for each character of the file, the text that it looks like, and the comment lines at the start.
 func read(source []byte) (map[rune]string, []string, error) {
 	table := map[rune]string{}
 	var header []string
@@ -64,7 +64,7 @@ func read(source []byte) (map[rune]string, []string, error) {
 	return table, header, lines.Err()
 }
 
-// characters decodes code points in hexadecimal.
+// characters decodes code points that are written in hexadecimal, separated by spaces.
 func characters(field string) (string, error) {
 	var text strings.Builder
 	for code := range strings.FieldsSeq(field) {
@@ -104,7 +104,8 @@ func write(table map[rune]string, header []string) []byte {
 	return out.Bytes()
 }
 
-// folded folds what a character looks like, and then looks up the folded letters too: 0 looks like O, and so like o.
+// folded returns a text in lower case with each character replaced by what it looks like, repeated until nothing
+// changes. The repetition is needed because a replacement may have a capital letter: 0 looks like O, and so like o.
 func folded(table map[rune]string, text string) string {
 	for {
 		var next strings.Builder
