@@ -6,25 +6,26 @@ import (
 	"registrationpolicy.dev/operator/hookserver/oauth"
 )
 
-// Results of an authentication in metrics and log lines. Tokens also have the oauth.Cause values.
+// Results of an authentication in metrics and log lines. The result of a refused token is its [oauth.Cause].
 const (
 	authAccepted = "accepted"
 	authMissing  = "missing"  // the header is absent
-	authRepeated = "repeated" // several values: a proxy and this server could each use a different one
+	authRepeated = "repeated" // several such headers: a proxy and this server could each read a different one
 	authUnknown  = "unknown"  // not an accepted value
 	authBoth     = "both"     // a token in Authorization, and a value in AuthHeader
-	authDisabled = "disabled" // InsecureNoAuthentication
+	authDisabled = "disabled" // Options.InsecureNoAuthentication is set: no credential is needed
 )
 
 // oauthHeader is the header of an access token (RFC 6750). Other credentials are in Options.AuthHeader.
 const oauthHeader = "Authorization"
 
-// oauthCredential, followed by the client's id, is the credential name of a token. Credential files cannot have such a
-// name: keys of a Secret have no colon.
+// oauthCredential, followed by the client's id, is the credential name of a token. It cannot equal the name of a
+// credential file, because a key of a Secret cannot contain a colon.
 const oauthCredential = "oauth:"
 
-// authenticate returns the name of the request's credential, and whether it is accepted. It needs the headers only, and
-// runs before the body is read. The answer has no WWW-Authenticate, which would tell an attacker what to guess.
+// authenticate returns the name of the request's credential, and whether it is accepted. It needs the headers only, so
+// that the server reads no body of an unauthenticated caller. The 401 has no WWW-Authenticate header, which would tell
+// an attacker what to guess.
 func (s *Server) authenticate(r *http.Request) (credential string, ok bool) {
 	if s.options.InsecureNoAuthentication {
 		s.metrics.authentication("", authDisabled)
@@ -41,7 +42,7 @@ func (s *Server) authenticate(r *http.Request) (credential string, ok bool) {
 
 // credentialOf returns the name of a call's credential and authAccepted, or the reason why it has none. JWT-shaped
 // values are only verified as tokens; all others are only compared with the stored credentials. A call with both is
-// refused: a proxy and this server could each attribute it to a different caller.
+// refused: a proxy might attribute it to the caller of the one, and this server to the caller of the other.
 func (s *Server) credentialOf(header http.Header) (credential, result string) {
 	values := header[s.options.AuthHeader]
 	if s.options.OAuth != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,16 +14,16 @@ import (
 
 // isJSON reports whether the headers declare uncompressed JSON, or no content type.
 func isJSON(header http.Header) bool {
-	for _, encoding := range header.Values("Content-Encoding") {
+	for _, encoding := range header["Content-Encoding"] {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
 			return false
 		}
 	}
-	switch types := header.Values("Content-Type"); len(types) {
+	switch types := header["Content-Type"]; len(types) {
 	case 0:
 		return true
 	case 1:
-		if types[0] == "" {
+		if types[0] == "" || types[0] == "application/json" {
 			return true
 		}
 		mediaType, _, err := mime.ParseMediaType(types[0])
@@ -32,20 +33,21 @@ func isJSON(header http.Header) bool {
 	}
 }
 
-// readBody reads the whole body, within bodyTimeout.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
+// readBody reads the whole body into memory. It refuses a body that is too large, or that does not arrive before the
+// deadline.
+func readBody(w http.ResponseWriter, r *http.Request, memory *scratch, deadline time.Time) ([]byte, *refusal) {
 	if r.ContentLength > okta.MaxBody {
 		return nil, &bodyTooLarge
 	}
-	deadline := time.Now().Add(bodyTimeout)
-	// ErrNotSupported: the handler runs in another server, with timeouts of its own; see Handler.
+	// ErrNotSupported: the handler runs in a server other than [Server.Serve]'s, which sets its own timeouts.
 	err := http.NewResponseController(w).SetReadDeadline(deadline)
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, &bodyUnreadable
 	}
 	var body []byte
 	if r.ContentLength >= 0 {
-		body = make([]byte, r.ContentLength)
+		memory.body = slices.Grow(memory.body[:0], int(r.ContentLength))[:r.ContentLength]
+		body = memory.body
 		_, err = io.ReadFull(r.Body, body)
 	} else {
 		body, err = io.ReadAll(io.LimitReader(r.Body, okta.MaxBody+1))

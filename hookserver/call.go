@@ -5,14 +5,20 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// callOf returns the input of a decision. The shape follows from the profiles in data, not from requestType.
-func callOf(r *okta.Request) rules.Call {
+// CallOf converts a decoded call to the input of [rules.Snapshot.Decide], as a server does.
+func CallOf(r *okta.Request) rules.Call { return callOf(r, new(scratch)) }
+
+// callOf converts a decoded call to the input of [rules.Snapshot.Decide], whose attributes are in memory. The shape
+// depends on which profiles the call has, and not on requestType, which Classic does not send.
+func callOf(r *okta.Request, memory *scratch) rules.Call {
+	memory.profile = appendAttributes(memory.profile[:0], &r.Profile)
+	memory.update = appendAttributes(memory.update[:0], &r.Update)
 	return rules.Call{
 		Shape:         shapeOf(r),
 		Source:        r.Source,
 		Contradictory: r.RequestTypeContradicts(),
-		Profile:       attributesOf(&r.Profile),
-		Update:        attributesOf(&r.Update),
+		Profile:       memory.profile,
+		Update:        memory.update,
 	}
 }
 
@@ -33,15 +39,12 @@ func shapeOf(r *okta.Request) rules.Shape {
 	}
 }
 
-func attributesOf(p *okta.Profile) []rules.Attribute {
-	if p.Presence != okta.Present {
-		return nil
+// appendAttributes appends the attributes of a profile. A profile that is not an object has none.
+func appendAttributes(to []rules.Attribute, p *okta.Profile) []rules.Attribute {
+	for _, a := range p.Attributes {
+		to = append(to, rules.Attribute{Name: a.Name, Kind: kindOf(a.Kind), Text: a.Text})
 	}
-	attributes := make([]rules.Attribute, len(p.Attributes))
-	for i, a := range p.Attributes {
-		attributes[i] = rules.Attribute{Name: a.Name, Kind: kindOf(a.Kind), Text: a.Text}
-	}
-	return attributes
+	return to
 }
 
 func kindOf(k okta.Kind) rules.ValueKind {

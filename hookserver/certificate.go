@@ -21,20 +21,20 @@ import (
 // Certificate is a TLS certificate and its key, read from two files. [LoadCertificate] makes it, and [Certificate.Run]
 // follows changes of the files.
 //
-// controller-runtime's certwatcher is no alternative: it ignores a change of the intermediate certificates alone, so
-// that adding a missing one, which Okta needs, would take a restart.
+// controller-runtime's certwatcher is not used because it ignores a change of the intermediate certificates alone. When
+// a missing one is added, which Okta needs, the operator would have to be restarted.
 type Certificate struct {
 	dir    string
 	logger logr.Logger
 
-	chain, key []byte // contents of the files in use; not for concurrent use
+	chain, key []byte // contents of the files in use; only for read, whose calls never overlap
 	current    atomic.Pointer[certificate]
 }
 
 type certificate struct {
 	pair tls.Certificate
-	// notAfter is the earliest in the chain. It includes certificates that a caller may not need, such as a
-	// cross-signed root: the server cannot know whether it does.
+	// notAfter is the earliest expiry in the chain. Every certificate counts, even one that callers may not need, such
+	// as a cross-signed root: the server cannot know which ones they need.
 	notAfter time.Time
 }
 

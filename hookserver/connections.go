@@ -3,6 +3,7 @@ package hookserver
 import (
 	"container/list"
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -10,10 +11,12 @@ import (
 )
 
 // limitedListener limits how many connections are open at once. At the limit it closes the oldest unauthenticated
-// connection: if new callers had to wait instead, unauthenticated ones could lock Okta out. A connection is
-// unauthenticated until a call on it has shown an accepted credential, and is kept for authenticationGrace at least,
-// and for twice that if it has sent anything: a caller sends its request at once, and must not lose its connection
-// because this server is slow to read. A new connection is refused only if all are authenticated.
+// connection to accept a new one: if new callers had to wait instead, unauthenticated ones could lock Okta out. It
+// refuses a new connection only if all are authenticated.
+//
+// A connection is unauthenticated until a call on it has shown an accepted credential. It stays open for
+// authenticationGrace at least, and for twice that if its caller has sent anything. Otherwise a caller that sends its
+// request at once could lose its connection because this server is slow to read.
 type limitedListener struct {
 	net.Listener
 
@@ -22,7 +25,8 @@ type limitedListener struct {
 
 	mu   sync.Mutex
 	open int
-	// Unauthenticated connections (*connection), the oldest first, by whether anything was read from them.
+	// unread and read have the unauthenticated connections (*connection), the oldest first. Those in read have sent
+	// something.
 	unread, read list.List
 }
 
@@ -38,6 +42,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		next := &connection{Conn: accepted, listener: l, acceptedAt: time.Now()}
+		next.reads.set, next.writes.set = accepted.SetReadDeadline, accepted.SetWriteDeadline
 		wait, ok := l.add(next)
 		for ; wait > 0; wait, ok = l.add(next) {
 			time.Sleep(wait) // further connections wait in the kernel's backlog
@@ -50,7 +55,8 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// add adds a connection, if necessary in place of another. If it cannot, wait is the time until it may; 0 means never.
+// add counts a new connection, and at the limit closes another for it. If none can be closed yet, ok is false, and wait
+// is the time until one can be; 0 means that all are authenticated.
 func (l *limitedListener) add(next *connection) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	var evict *connection
@@ -72,8 +78,8 @@ func (l *limitedListener) add(next *connection) (wait time.Duration, ok bool) {
 	return 0, true
 }
 
-// evictable returns the connection to close next. If there is none, wait is the time until there may be; 0 means never.
-// The caller holds mu.
+// evictable returns the unauthenticated connection to close next. If there is none, wait is the time until one may be
+// closed; 0 means that all are authenticated. The caller holds mu.
 func (l *limitedListener) evictable() (_ *connection, wait time.Duration) {
 	for i, unauthenticated := range []*list.List{&l.unread, &l.read} {
 		grace := time.Duration(i+1) * authenticationGrace
@@ -96,7 +102,7 @@ func (l *limitedListener) evictable() (_ *connection, wait time.Duration) {
 	return nil, wait
 }
 
-// remove stops counting a connection. It may be called again. The caller holds mu.
+// remove stops counting a connection. Further calls for the same connection have no effect. The caller holds mu.
 func (l *limitedListener) remove(c *connection) {
 	c.moveTo(nil)
 	if c.counted {
@@ -115,6 +121,10 @@ type connection struct {
 	list       *list.List // unread or read of the listener; nil once authenticated or removed
 	element    *list.Element
 	wasRead    atomic.Bool // a Read returned data
+
+	authenticated atomic.Bool // saves later calls the lock
+
+	reads, writes deadline
 }
 
 // moveTo moves the connection from its list to another; nil: to none. The caller holds mu.
@@ -131,7 +141,10 @@ func (c *connection) moveTo(to *list.List) {
 // Read reads, and records that the caller has sent something.
 func (c *connection) Read(into []byte) (int, error) {
 	n, err := c.Conn.Read(into)
-	if n > 0 && !c.wasRead.Swap(true) {
+	for n == 0 && err != nil && c.reads.retry(err) {
+		n, err = c.Conn.Read(into)
+	}
+	if n > 0 && !c.wasRead.Load() && !c.wasRead.Swap(true) {
 		c.listener.mu.Lock()
 		if c.list == &c.listener.unread {
 			c.moveTo(&c.listener.read)
@@ -141,7 +154,29 @@ func (c *connection) Read(into []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the connection and frees its place.
+// Write writes all of from.
+func (c *connection) Write(from []byte) (int, error) {
+	n, err := c.Conn.Write(from)
+	for err != nil && c.writes.retry(err) {
+		var more int
+		more, err = c.Conn.Write(from[n:])
+		n += more
+	}
+	return n, err
+}
+
+// SetReadDeadline sets the deadline of reads.
+func (c *connection) SetReadDeadline(t time.Time) error { return c.reads.want(t) }
+
+// SetWriteDeadline sets the deadline of writes.
+func (c *connection) SetWriteDeadline(t time.Time) error { return c.writes.want(t) }
+
+// SetDeadline sets both deadlines.
+func (c *connection) SetDeadline(t time.Time) error {
+	return errors.Join(c.reads.want(t), c.writes.want(t))
+}
+
+// Close closes the connection and stops counting it.
 func (c *connection) Close() error {
 	c.listener.mu.Lock()
 	c.listener.remove(c)
@@ -149,7 +184,8 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite closes the sending side. net/http calls it before Close, so that a reset does not lose the answer.
+// CloseWrite closes the sending side. net/http calls it before Close: otherwise the caller could lose the answer to a
+// TCP reset.
 func (c *connection) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -159,15 +195,19 @@ func (c *connection) CloseWrite() error {
 
 // markAuthenticated exempts the connection from eviction.
 func (c *connection) markAuthenticated() {
+	if c.authenticated.Load() {
+		return
+	}
 	c.listener.mu.Lock()
 	defer c.listener.mu.Unlock()
 	c.moveTo(nil)
+	c.authenticated.Store(true)
 }
 
 // connectionKey is the context key of a request's connection.
 type connectionKey struct{}
 
-// withConnection is the server's ConnContext.
+// withConnection is the ConnContext of the [http.Server]. It stores the connection in ctx for markAuthenticated.
 func withConnection(ctx context.Context, conn net.Conn) context.Context {
 	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok { // *tls.Conn
 		conn = wrapped.NetConn()

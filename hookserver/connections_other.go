@@ -4,5 +4,6 @@ package hookserver
 
 import "net"
 
-// hasUnread always returns false. The server runs on Unix only; regpol imports the package on other systems.
+// hasUnread always returns false. The server runs on Unix only. On other systems this package is built only for regpol,
+// which serves nothing.
 func hasUnread(net.Conn) bool { return false }

@@ -19,7 +19,7 @@ import (
 	"registrationpolicy.dev/operator/internal/loglevel"
 )
 
-// documentedExample is the value in Okta's documentation, and therefore public.
+// documentedExample is the header value of the example in Okta's documentation, so anyone can know it.
 const documentedExample = "Basic YWRtaW46c3VwZXJzZWNyZXQ="
 
 // Credentials are the accepted values of a header. Each is a file of a directory, such as a mounted Secret, and has the
@@ -32,7 +32,7 @@ type Credentials struct {
 	lastLogged string     // the faults last logged
 
 	accepted atomic.Pointer[[]*credential] // sorted by name
-	faults   atomic.Int64                  // unusable files of the last reading; 1 if the directory could not be read
+	faults   atomic.Int64                  // unusable files at the last reload; 1 if the directory could not be read
 }
 
 var errNoCredential = errors.New("no file can be used; put each accepted header value into a file: without one, the next start fails")
@@ -40,7 +40,7 @@ var errNoCredential = errors.New("no file can be used; put each accepted header 
 type credential struct {
 	name   string
 	digest [sha256.Size]byte
-	used   *atomic.Uint64 // calls with it; kept when the value changes
+	used   *atomic.Uint64 // calls with this credential; the count continues when the file's value changes
 }
 
 // LoadCredentials reads the files of a directory, except those whose names begin with a dot. It follows symbolic links.
@@ -125,7 +125,7 @@ func (c *Credentials) reload() {
 	c.apply(read)
 }
 
-// apply publishes the result of a reading.
+// apply accepts the credentials that were read, and counts and logs the unusable files.
 func (c *Credentials) apply(read credentialFiles) {
 	c.faults.Store(int64(len(read.faults)))
 	c.logFaults(read.faults)
@@ -149,7 +149,7 @@ func (c *Credentials) accept(read credentialFiles) {
 	}
 }
 
-// logFaults logs a line for each fault, unless they are the same as at the last reading.
+// logFaults logs a line for each unusable file, unless the faults are the same as those last logged.
 func (c *Credentials) logFaults(faults []error) {
 	text := ""
 	if err := errors.Join(faults...); err != nil {
@@ -209,7 +209,7 @@ func (c *Credentials) read() (credentialFiles, error) {
 			read.faults = append(read.faults, err)
 			_, refused := errors.AsType[unusableCredential](err)
 			if !refused && old != nil && len(read.accepted) < maxCredentials {
-				read.accepted = append(read.accepted, old) // a read error does not revoke
+				read.accepted = append(read.accepted, old) // a read error does not revoke a value
 			}
 		}
 	}

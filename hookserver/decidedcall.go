@@ -1,9 +1,10 @@
 package hookserver
 
 import (
+	"bytes"
 	"net/http"
-	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"registrationpolicy.dev/operator/hookserver/okta"
 	"registrationpolicy.dev/operator/rules"
@@ -19,15 +20,16 @@ type decidedCall struct {
 	credential string // the name, not the value
 	digest     string
 	shape      rules.Shape
-	decision   *rules.Decision
+	decision   rules.Decision
+	policy     string // decision.Policy, as text
 
-	// Sent by the caller; only as returned by loggableIdentifier.
+	// Ids that the caller sent, or the placeholders that loggableIdentifier returned for them.
 	oktaRequestID string
 	eventID       string
 	source        string
 }
 
-// setIdentifiers sets the ids that the caller sent.
+// setIdentifiers sets the ids that the caller sent, each passed through loggableIdentifier.
 func (c *decidedCall) setIdentifiers(r *http.Request, request *okta.Request, authHeader string) {
 	var buf [8]string
 	secrets := buf[:0]
@@ -39,23 +41,28 @@ func (c *decidedCall) setIdentifiers(r *http.Request, request *okta.Request, aut
 			}
 		}
 	}
-	values := r.Header[authHeader]
+	secrets = appendCredentials(secrets, r.Header[authHeader])
 	if authHeader != oauthHeader {
-		values = slices.Concat(values, r.Header[oauthHeader])
+		secrets = appendCredentials(secrets, r.Header[oauthHeader])
 	}
+	id := request.RequestID
+	if values := r.Header[requestIDHeader]; len(values) > 0 {
+		id = values[0]
+	}
+	c.oktaRequestID = loggableIdentifier(id, secrets)
+	c.eventID = loggableIdentifier(request.EventID, secrets)
+	c.source = loggableIdentifier(request.Source, secrets)
+}
+
+// appendCredentials appends the values of a header with a credential, with and without a scheme such as Basic.
+func appendCredentials(secrets, values []string) []string {
 	for _, value := range values {
 		secrets = append(secrets, value)
 		if _, afterScheme, found := strings.Cut(value, " "); found {
 			secrets = append(secrets, afterScheme)
 		}
 	}
-	id := request.RequestID
-	if values := r.Header.Values(requestIDHeader); len(values) > 0 {
-		id = values[0]
-	}
-	c.oktaRequestID = loggableIdentifier(id, secrets)
-	c.eventID = loggableIdentifier(request.EventID, secrets)
-	c.source = loggableIdentifier(request.Source, secrets)
+	return secrets
 }
 
 // Placeholders for ids that must not be logged. The ! cannot occur in an id.
@@ -65,14 +72,18 @@ const (
 	idPersonal  = "!Personal"
 )
 
-const (
-	// identifierCharacters are those of Okta's ids, which may have an @, and of the paths that old calls have as
-	// source.
-	identifierCharacters = asciiLetters + asciiDigits + "-._@:/"
-	// minSecretLength is the length in bytes from which a secret is searched for inside an id. Shorter ones occur in
-	// Okta's ids by chance.
-	minSecretLength = 4
-)
+// minSecretLength is the minimum length in bytes of a secret that is searched for inside an id. Shorter ones occur in
+// Okta's ids by chance.
+const minSecretLength = 4
+
+// identifierCharacters are the characters of Okta's ids, some of which have an @, and of URL paths, which Okta used to
+// send as source.
+var identifierCharacters = func() (set [256]bool) {
+	for _, c := range []byte(asciiLetters + asciiDigits + "-._@:/") {
+		set[c] = true
+	}
+	return set
+}()
 
 // loggableIdentifier returns an id if it may be logged, else a placeholder. An id must not contain a secret: a local
 // part or address of the call, or its credential.
@@ -80,8 +91,10 @@ func loggableIdentifier(id string, secrets []string) string {
 	if len(id) > maxIdentifier {
 		return idTooLong
 	}
-	if strings.Trim(id, identifierCharacters) != "" {
-		return idCharacter
+	for i := range len(id) {
+		if !identifierCharacters[id[i]] {
+			return idCharacter
+		}
 	}
 	if id == "" {
 		return ""
@@ -89,16 +102,32 @@ func loggableIdentifier(id string, secrets []string) string {
 	if _, after, found := strings.Cut(id, "@"); found && strings.Contains(after, ".") {
 		return idPersonal // an address, even if the call has it nowhere else
 	}
-	folded := strings.ToLower(id)
+	var idBuf, secretBuf [maxIdentifier]byte
+	folded, hasAt := appendLower(idBuf[:0], id), strings.Contains(id, "@")
 	for _, secret := range secrets {
 		if len(secret) > len(id) {
 			continue
 		}
-		secret = strings.ToLower(secret)
-		if folded == secret || len(secret) >= minSecretLength && strings.Contains(folded, secret) ||
-			secret != "" && strings.Contains(folded, secret+"@") {
+		secret := appendLower(secretBuf[:0], secret)
+		if bytes.Equal(folded, secret) || len(secret) >= minSecretLength && bytes.Contains(folded, secret) ||
+			hasAt && len(secret) > 0 && bytes.Contains(folded, append(secret, '@')) {
 			return idPersonal
 		}
 	}
 	return id
+}
+
+// appendLower appends a text in lower case. Most texts are ASCII, for which it does not allocate.
+func appendLower(to []byte, text string) []byte {
+	for i := range len(text) {
+		c := text[i]
+		if c >= utf8.RuneSelf {
+			return append(to[:len(to)-i], strings.ToLower(text)...)
+		}
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		to = append(to, c)
+	}
+	return to
 }

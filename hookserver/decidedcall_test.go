@@ -66,9 +66,9 @@ func TestDebugContextFits(t *testing.T) {
 			}
 			c := decidedCall{
 				decisionID: strings.Repeat("A", 26), digest: "sha256:" + strings.Repeat("0", 64), source: strings.Repeat("s", 128),
-				shape: rules.SignUp, decision: &d,
+				shape: rules.SignUp, decision: d, policy: d.Policy.String(),
 			}
-			encoded := c.debugContext()
+			encoded := c.appendDebugContext(nil)
 			if len(encoded) > 1024 {
 				t.Errorf("%d bytes", len(encoded))
 			}

@@ -1,47 +1,71 @@
 package hookserver
 
 import (
+	"io"
+	"log/slog"
+	"math"
+	"strconv"
 	"time"
 
 	"registrationpolicy.dev/operator/rules"
 )
 
-// logDecided writes the log line of a decision. It has no local part, no header value and no invalid address.
+// logDecided writes the log line of a decision: with Options.DecisionLog if it is set and can, else with the logger.
+func (s *Server) logDecided(memory *scratch, duration time.Duration, now time.Time) {
+	if !s.options.Logger.Enabled() {
+		return
+	}
+	memory.logAttributes = s.appendLogAttributes(memory.logAttributes[:0], &memory.call, duration)
+	if log := s.options.DecisionLog; log != nil {
+		if line, ok := log.append(memory.logLine[:0], now, memory.logAttributes); ok {
+			memory.logLine = line
+			_, _ = log.Writer.Write(line) // an error of the log cannot be logged
+			return
+		}
+	}
+	keysAndValues := make([]any, 0, 2*len(memory.logAttributes))
+	for _, attribute := range memory.logAttributes {
+		keysAndValues = append(keysAndValues, attribute.Key, attribute.Value.Any())
+	}
+	s.options.Logger.Info("Decided", keysAndValues...)
+}
+
+// appendLogAttributes appends the attributes of a decision's log line. They have no local part, no header value and no
+// invalid address.
 //
 // Keys: decisionID, oktaRequestID, eventID, source, requestType, outcome, reason, policy, attribute, digest, duration
 // (in seconds) and credential, "" if unknown; domain according to LogDomain; observed with Options.Observe; audit if
 // policies in mode Audit would have changed the outcome; invalid (class) and invalidLength (bytes) if an address is
 // invalid.
-func (s *Server) logDecided(c *decidedCall, duration time.Duration) {
-	d := c.decision
-	line := make([]any, 0, 36)
-	line = append(line,
-		"decisionID", c.decisionID,
-		"oktaRequestID", c.oktaRequestID,
-		"eventID", c.eventID,
-		"source", c.source,
-		"requestType", c.shape.String(),
-		"outcome", d.Outcome.String(),
-		"reason", string(d.Reason),
-		"policy", d.Policy.String(),
-		"attribute", d.Attribute,
-		"digest", c.digest,
-		"duration", duration.Seconds(),
-		"credential", c.credential,
+func (s *Server) appendLogAttributes(to []slog.Attr, c *decidedCall, duration time.Duration) []slog.Attr {
+	d := &c.decision
+	to = append(to,
+		slog.String("decisionID", c.decisionID),
+		slog.String("oktaRequestID", c.oktaRequestID),
+		slog.String("eventID", c.eventID),
+		slog.String("source", c.source),
+		slog.String("requestType", c.shape.String()),
+		slog.String("outcome", d.Outcome.String()),
+		slog.String("reason", string(d.Reason)),
+		slog.String("policy", c.policy),
+		slog.String("attribute", d.Attribute),
+		slog.String("digest", c.digest),
+		slog.Float64("duration", duration.Seconds()),
+		slog.String("credential", c.credential),
 	)
 	if domain := d.Domain.String(); domain != "" && s.logsDomain(d) {
-		line = append(line, "domain", domain)
+		to = append(to, slog.String("domain", domain))
 	}
 	if d.Observed {
-		line = append(line, "observed", true)
+		to = append(to, slog.Bool("observed", true))
 	}
 	if len(d.Audit) > 0 {
-		line = append(line, "audit", auditOutcomes(d.Audit))
+		to = append(to, slog.Any("audit", auditOutcomes(d.Audit)))
 	}
 	if d.Invalid != "" {
-		line = append(line, "invalid", string(d.Invalid), "invalidLength", d.InvalidLength)
+		to = append(to, slog.String("invalid", string(d.Invalid)), slog.Int("invalidLength", d.InvalidLength))
 	}
-	s.options.Logger.Info("Decided", line...)
+	return to
 }
 
 func (s *Server) logsDomain(d *rules.Decision) bool {
@@ -62,4 +86,98 @@ func auditOutcomes(audits []rules.AuditOutcome) []string {
 		texts[i] = audit.Policy.String() + "=" + audit.Outcome.String() + "/" + string(audit.Reason)
 	}
 	return texts
+}
+
+// DecisionLog writes the log lines of decisions exactly as a handler of [log/slog] would. It exists for its speed: with
+// a handler, the line takes as long as all else that the server does for a call.
+type DecisionLog struct {
+	// Writer receives each line in one Write, which must not keep it. Calls run concurrently.
+	Writer io.Writer
+	// Text selects the format of [slog.TextHandler]. The default is that of [slog.JSONHandler].
+	Text bool
+	// Name is the value of the key logger.
+	Name string
+}
+
+// append appends a line to a buffer. It returns false if the line has a value that this function does not support: a
+// list, a very small number, or a string with a character that a handler quotes or escapes in one of the formats.
+func (l *DecisionLog) append(to []byte, now time.Time, attributes []slog.Attr) (_ []byte, ok bool) {
+	if l.Text {
+		to = append(to, "time="...)
+		to = now.AppendFormat(to, "2006-01-02T15:04:05.000Z07:00")
+		to = append(to, " level=INFO msg=Decided"...)
+	} else {
+		to = append(to, `{"time":"`...)
+		to = now.AppendFormat(to, time.RFC3339Nano)
+		to = append(to, `","level":"INFO","msg":"Decided"`...)
+	}
+	if l.Name != "" {
+		to = l.appendKey(to, "logger")
+		to = l.appendString(to, l.Name)
+	}
+	for i := range attributes {
+		to = l.appendKey(to, attributes[i].Key)
+		switch value := attributes[i].Value; value.Kind() {
+		case slog.KindString:
+			if !isPlain(value.String()) {
+				return to, false
+			}
+			to = l.appendString(to, value.String())
+		case slog.KindFloat64:
+			if to, ok = l.appendFloat(to, value.Float64()); !ok {
+				return to, false
+			}
+		case slog.KindInt64:
+			to = strconv.AppendInt(to, value.Int64(), 10)
+		case slog.KindBool:
+			to = strconv.AppendBool(to, value.Bool())
+		default:
+			return to, false
+		}
+	}
+	if !l.Text {
+		to = append(to, '}')
+	}
+	return append(to, '\n'), true
+}
+
+func (l *DecisionLog) appendKey(to []byte, key string) []byte {
+	if l.Text {
+		to = append(to, ' ')
+		to = append(to, key...)
+		return append(to, '=')
+	}
+	to = append(to, `,"`...)
+	to = append(to, key...)
+	return append(to, `":`...)
+}
+
+func (l *DecisionLog) appendString(to []byte, text string) []byte {
+	if l.Text && text != "" {
+		return append(to, text...)
+	}
+	to = append(to, '"')
+	to = append(to, text...)
+	return append(to, '"')
+}
+
+func (l *DecisionLog) appendFloat(to []byte, f float64) (_ []byte, ok bool) {
+	if l.Text {
+		return strconv.AppendFloat(to, f, 'g', -1, 64), true
+	}
+	const least, most = 1e-6, 1e21 // beyond, encoding/json writes an exponent
+	if f != 0 && (math.Abs(f) < least || math.Abs(f) >= most) {
+		return to, false
+	}
+	return strconv.AppendFloat(to, f, 'f', -1, 64), true
+}
+
+// isPlain reports whether both formats write a string as it is. A string of a decision nearly always is.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' || c == '=' {
+			return false
+		}
+	}
+	return true
 }

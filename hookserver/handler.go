@@ -9,21 +9,27 @@ import (
 	"registrationpolicy.dev/operator/hookserver/okta"
 )
 
-// digestHeader has the digest of the rules behind a decision: it tells the caller which rules are in force.
+// jsonContentType is the Content-Type of every answer with a body. It must not be changed: answers share it.
+var jsonContentType = []string{"application/json"}
+
+// digestHeader has the digest of the rules behind a decision: it tells the caller which rules are in force. The name is
+// in canonical form.
 const digestHeader = "X-Registration-Policy-Digest"
 
 // serve answers one request. It builds the whole answer before it writes any of it, so that a panic cannot leave a
 // partial answer.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
-	reply := s.reply(w, r, begin)
+	memory := scratches.Get().(*scratch)
+	defer memory.release()
+	reply := s.reply(w, r, memory, begin)
 	s.metrics.request(reply.status)
 
 	header := w.Header()
 	if reply.body != nil {
-		header.Set("Content-Type", "application/json")
+		header["Content-Type"] = jsonContentType
 	}
-	header.Set("Content-Length", strconv.Itoa(len(reply.body)))
+	header["Content-Length"] = []string{strconv.Itoa(len(reply.body))}
 	if s.draining.Load() {
 		header.Set("Connection", "close") // over HTTP/2, net/http sends GOAWAY instead
 	}
@@ -37,14 +43,16 @@ type reply struct {
 	body   []byte
 }
 
-func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) (answer reply) {
+// reply returns the answer to a request. Its body may be in memory.
+func (s *Server) reply(w http.ResponseWriter, r *http.Request, memory *scratch, begin time.Time) (answer reply) {
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			answer = s.panicked(w, r, recovered)
 		}
 	}()
 
-	if r.URL.EscapedPath() != s.options.Path {
+	// RawPath is set only for a path with unusual escapes, which the hook's does not have.
+	if r.URL.Path != s.options.Path || r.URL.RawPath != "" {
 		return s.refuse(w, r, notFound)
 	}
 	if r.Method != http.MethodPost {
@@ -60,12 +68,13 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 	if !isJSON(r.Header) {
 		return s.refuse(w, r, wrongContentType)
 	}
-	body, refusal := readBody(w, r)
+	body, refusal := readBody(w, r, memory, begin.Add(bodyTimeout))
 	if refusal != nil {
 		return s.refuse(w, r, *refusal)
 	}
 
-	// The body is complete: from here on, a slow caller cannot hold a slot.
+	// Only now, with the body complete, does the call count as in flight. Otherwise slow callers could use up
+	// MaxInFlight.
 	select {
 	case s.inFlight <- struct{}{}:
 		defer func() { <-s.inFlight }()
@@ -84,27 +93,25 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, begin time.Time) 
 		w.Header().Set("Retry-After", retryAfter)
 		return s.refuse(w, r, notLoaded)
 	}
-	call, decision := decide(&request, snapshot, s.options.Observe)
-	c := decidedCall{
-		decisionID: rand.Text(), // 130 random bits in 26 characters
-		credential: credential,
-		digest:     snapshot.Digest(),
-		shape:      call.Shape,
-		decision:   &decision,
-	}
+	c := &memory.call
+	c.decisionID = rand.Text() // 130 random bits in 26 characters
+	c.credential = credential
+	call := c.decide(&request, snapshot, s.options.Observe, memory)
 	c.setIdentifiers(r, &request, s.options.AuthHeader)
-	encoded, err := c.response(&s.options).Encode()
+	encoded, err := c.encode(&s.options, memory)
 	if err != nil {
 		return s.refuse(w, r, encodingFailed)
 	}
-	// Checked last, so that it covers a process that was frozen at any step before.
+	// Fenced is called after the decision: if the process was frozen at any earlier step, such as by a paused virtual
+	// machine, the decision may come from outdated rules.
 	if s.options.Fenced != nil && s.options.Fenced() {
 		w.Header().Set("Retry-After", retryAfter)
 		return s.refuse(w, r, fenced)
 	}
-	w.Header().Set(digestHeader, c.digest)
-	duration := time.Since(begin)
-	s.metrics.decided(&c, call.Contradictory, duration)
-	s.logDecided(&c, duration)
+	w.Header()[digestHeader] = []string{c.digest}
+	end := time.Now()
+	duration := end.Sub(begin)
+	s.metrics.decided(c, call.Contradictory, duration, end)
+	s.logDecided(memory, duration, end)
 	return reply{http.StatusOK, encoded}
 }

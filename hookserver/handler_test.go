@@ -348,7 +348,10 @@ func (p panicking) Info(level int, message string, keysAndValues ...any) {
 }
 
 func TestAPanicAnswers500AndIsCounted(t *testing.T) {
-	server := run(t, func(o *Options) { o.MaxInFlight = 1; o.Logger = logr.New(panicking{o.Logger.GetSink()}) })
+	server := run(t, func(o *Options) {
+		o.MaxInFlight, o.DecisionLog = 1, nil
+		o.Logger = logr.New(panicking{o.Logger.GetSink()})
+	})
 	for range 3 { // and gives its place back
 		if got := server.post(signUp("jo@example.com", "jo")); got.status != http.StatusInternalServerError {
 			t.Errorf("status %d", got.status)

@@ -7,8 +7,8 @@ const (
 	// bodyTimeout is the time for a request's body after its header. With readHeaderTimeout it makes the 3 s that Okta
 	// waits. Okta's body has 2 kB and arrives with the header.
 	bodyTimeout = time.Second
-	// refusedBodyTimeout is the time to read the body of a refused request, so that a reset of the connection does not
-	// lose the answer.
+	// refusedBodyTimeout is the time to read the body of a refused request. If the server closed the connection with
+	// unread data, TCP would reset it, and the caller could lose the answer.
 	refusedBodyTimeout = 500 * time.Millisecond
 	// readHeaderTimeout is the time for a request's header. Okta's has under 1 kB and arrives in one piece.
 	readHeaderTimeout = 2 * time.Second

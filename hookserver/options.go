@@ -40,6 +40,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Logger receives the log lines; the zero value discards them.
 	Logger logr.Logger
+	// DecisionLog writes the lines of decisions in place of Logger, if Logger is enabled. nil means Logger.
+	DecisionLog *DecisionLog
 
 	// Path is the hook's path; all others are answered 404. "" means DefaultPath.
 	Path string
@@ -55,7 +57,8 @@ type Options struct {
 	LogDomain LogDomain
 	// Observe answers every readable, authenticated call with ALLOW, and records the decision of the policies.
 	Observe bool
-	// Fenced is called before each decision is written. If it returns true, the answer is 503 instead. nil means false.
+	// Fenced is called before each decision is written. If it returns true, the answer is 503 instead: the operator
+	// returns true while this replica may have outdated rules. nil means false.
 	Fenced func() bool
 	// MaxInFlight is how many calls are decided at once; others are answered 503. 0 means 256.
 	MaxInFlight int

@@ -34,7 +34,7 @@ func TestCallsBeyondTheLimitAreShedAtOnceWhileThoseWithinItAreAnswered(t *testin
 	opened := make(chan struct{})
 	open := sync.OnceFunc(func() { close(opened) })
 	server := run(t, func(o *Options) {
-		o.MaxInFlight = limit
+		o.MaxInFlight, o.DecisionLog = limit, nil
 		o.Logger = logr.New(gate{o.Logger.GetSink(), opened})
 	})
 	t.Cleanup(open) // before the server's end, where the test fails before

@@ -14,10 +14,11 @@ import (
 // refusal is an answer other than 200. Okta then denies with its own text. The body only repeats the status.
 type refusal struct {
 	status int
-	// cause is the value of the log key cause. "" means no log line, because port scanners could cause any number.
+	// cause is the value of the log key cause. With "", refuse logs nothing: port scanners could cause any number of
+	// such refusals.
 	cause string
-	// unauthenticated closes the connection. If it stayed open, callers without a credential could hold all
-	// maxConnections and lock Okta out.
+	// unauthenticated means that the request had no accepted credential. The connection is then closed: otherwise such
+	// callers could hold all maxConnections and lock Okta out.
 	unauthenticated bool
 }
 
@@ -51,8 +52,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refused refusal)
 		w.Header().Set("Connection", "close") // over HTTP/2, net/http sends GOAWAY instead
 	}
 	if unread {
-		// net/http reads the rest of the body, however slowly the caller sends it. An error means that the server does
-		// not support deadlines.
+		// net/http reads the rest of the body after the handler returns. Without a deadline, a slow caller could keep
+		// the connection for readTimeout. An error means that the server does not support deadlines.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTimeout))
 	}
 	if refused.status == http.StatusNotFound {

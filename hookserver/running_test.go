@@ -49,7 +49,9 @@ func run(t *testing.T, change ...func(*Options)) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := Options{Store: r.store, Credentials: credentials, Registerer: r.registry, Logger: r.log.logger()}
+	options := Options{
+		Store: r.store, Credentials: credentials, Registerer: r.registry, Logger: r.log.logger(), DecisionLog: &DecisionLog{Writer: r.log},
+	}
 	for _, change := range change {
 		change(&options)
 	}

@@ -1,9 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"io"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -13,34 +12,40 @@ import (
 )
 
 const (
-	// maxQueuedLines is the capacity of the queue. With some 500 bytes a line it takes 4 MB, and holds the lines of a
-	// busy replica for a quarter of a second.
-	maxQueuedLines = 8192
+	// maxQueuedBytes is the capacity of the queue. It holds the lines of a busy replica for a quarter of a second.
+	maxQueuedBytes = 4 << 20
+	// writeInterval is the minimum time between two writes. The lines that arrive in that time are written together:
+	// the system call for a single line would cost a call more than its decision. A line after a pause is written at
+	// once.
+	writeInterval = time.Millisecond
+	// maxKeptBuffer is the capacity in bytes up to which a buffer is kept for later lines. A larger one is left by a
+	// reader of standard error that was slow for a while.
+	maxKeptBuffer = 256 << 10
 	// flushTimeout is how long the process waits for the last lines to be written when it ends.
 	flushTimeout = time.Second
 )
 
 // logQueue writes log lines in the background, so that no call waits for the log. The reader of standard error can be
-// slow or can stop reading, for example a container runtime whose disk is full. Lines that do not fit into the queue are
-// dropped and counted, and their number is logged with the next line that is written.
+// slow or can stop reading, for example a container runtime whose disk is full. Lines that do not fit are dropped and
+// counted, and their number is logged with the next lines that are written.
 type logQueue struct {
-	to         io.Writer
-	lines      chan queuedLine
-	dropped    prometheus.Counter
-	unreported atomic.Int64 // the number of dropped lines that no log line has reported yet
-	logger     logr.Logger  // writes to the same writer, but not through the queue
-}
+	to      io.Writer
+	dropped prometheus.Counter
+	logger  logr.Logger   // writes to the same writer, but not through the queue
+	wake    chan struct{} // holds an element while lines are pending
 
-// queuedLine is a log line or a marker for flush.
-type queuedLine struct {
-	text    []byte
-	reached chan struct{} // nil unless it is a marker; closed when all earlier lines are written
+	mu         sync.Mutex
+	pending    []byte // lines to write
+	spare      []byte // the next pending; nil while its lines are being written
+	queued     int    // bytes of pending, and of the lines being written
+	unreported int    // dropped lines that have not been logged yet
+	flushes    []chan struct{}
 }
 
 // newLogQueue returns a queue that writes to a writer until the process ends. It logs the number of dropped lines to
 // logger, which must write to the same writer directly: through the queue, that line could be dropped too.
 func newLogQueue(to io.Writer, dropped prometheus.Counter, logger logr.Logger) *logQueue {
-	q := &logQueue{to: to, lines: make(chan queuedLine, maxQueuedLines), dropped: dropped, logger: logger}
+	q := &logQueue{to: to, dropped: dropped, logger: logger, wake: make(chan struct{}, 1)}
 	go q.write()
 	return q
 }
@@ -53,40 +58,77 @@ func newDroppedLinesMetric() prometheus.Counter {
 }
 
 func (q *logQueue) write() {
-	for line := range q.lines {
-		if line.reached != nil {
-			close(line.reached)
-			continue
-		}
-		_, _ = q.to.Write(line.text) // an error of the log cannot be logged
-		if n := q.unreported.Swap(0); n > 0 {
+	for range q.wake {
+		lines, flushes := q.take()
+		_, _ = q.to.Write(lines) // an error of the log cannot be logged
+		if n := q.written(lines); n > 0 {
 			loglevel.Warn(q.logger, "Log lines left out", "lines", n)
 		}
+		for _, flushed := range flushes {
+			close(flushed)
+		}
+		time.Sleep(writeInterval)
 	}
+}
+
+// take returns the pending lines, and the flushes that wait for them.
+func (q *logQueue) take() (lines []byte, flushes []chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	lines, flushes = q.pending, q.flushes
+	q.pending, q.spare, q.flushes = q.spare, nil, nil
+	return lines, flushes
+}
+
+// written makes room for further lines in place of those that were written. It returns the number of lines that were
+// dropped before.
+func (q *logQueue) written(lines []byte) (dropped int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queued -= len(lines)
+	if cap(lines) <= maxKeptBuffer {
+		q.spare = lines[:0]
+	}
+	dropped, q.unreported = q.unreported, 0
+	return dropped
 }
 
 // Write queues a line or drops it. It never waits.
 func (q *logQueue) Write(line []byte) (int, error) {
-	select {
-	case q.lines <- queuedLine{text: bytes.Clone(line)}:
-	default:
+	q.mu.Lock()
+	fits := q.queued+len(line) <= maxQueuedBytes
+	if fits {
+		q.pending = append(q.pending, line...)
+		q.queued += len(line)
+	} else {
+		q.unreported++
+	}
+	q.mu.Unlock()
+	if fits {
+		q.wakeUp()
+	} else {
 		q.dropped.Inc()
-		q.unreported.Add(1)
 	}
 	return len(line), nil
 }
 
+// wakeUp makes write take what is pending. It never waits.
+func (q *logQueue) wakeUp() {
+	select {
+	case q.wake <- struct{}{}:
+	default: // write has not taken the earlier lines yet
+	}
+}
+
 // flush waits until all lines queued so far are written, at most flushTimeout.
 func (q *logQueue) flush() {
-	timeout := time.After(flushTimeout)
-	marker := queuedLine{reached: make(chan struct{})}
+	flushed := make(chan struct{})
+	q.mu.Lock()
+	q.flushes = append(q.flushes, flushed)
+	q.mu.Unlock()
+	q.wakeUp()
 	select {
-	case q.lines <- marker:
-	case <-timeout:
-		return
-	}
-	select {
-	case <-marker.reached:
-	case <-timeout:
+	case <-flushed:
+	case <-time.After(flushTimeout):
 	}
 }

@@ -5,11 +5,16 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/test/reference"
 )
 
@@ -19,6 +24,38 @@ func TestALineOfLevelErrorHasTheKeyErrorAsTheLogPageSays(t *testing.T) {
 		newLogger(&options{logFormat: format, logLevel: "info"}, log).Error(errors.New("gone"), "Writing status failed")
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("%s, want %s", log, want)
+		}
+	}
+}
+
+// The line of a decision does not pass through the handler of the other lines.
+func TestTheLineOfADecisionHasTheFormatOfTheOthers(t *testing.T) {
+	snapshot, _ := rules.Compile(nil)
+	store := &rules.Store{}
+	store.Publish(snapshot)
+	volatile := regexp.MustCompile(`("?(?:time|decisionID|duration)"?[:=])[^ ,]+`)
+	for _, format := range []string{"json", "text"} {
+		o := &options{logFormat: format, logLevel: "info"}
+		lines := map[bool]string{}
+		for _, direct := range []bool{false, true} {
+			log := &lockedBuffer{}
+			hook := hookserver.Options{
+				Store: store, InsecureNoAuthentication: true, Registerer: prometheus.NewRegistry(),
+				Logger: logr.FromSlogHandler(newLogHandler(o, log)).WithName(hookLogger),
+			}
+			if direct {
+				hook.DecisionLog = newDecisionLog(o, log)
+			}
+			server, err := hookserver.New(hook)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, hookserver.DefaultPath, strings.NewReader(signUp("jo@other.example")))
+			server.Handler().ServeHTTP(httptest.NewRecorder(), request)
+			lines[direct] = volatile.ReplaceAllString(log.String(), "$1*")
+		}
+		if lines[true] != lines[false] || !strings.Contains(lines[true], "Decided") {
+			t.Errorf("%s\nwant, as the handler writes it,\n%s", lines[true], lines[false])
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"registrationpolicy.dev/operator/hookserver"
 )
 
 var levels = map[string]slog.Level{
@@ -28,6 +30,17 @@ func newLogHandler(o *options, w io.Writer) slog.Handler {
 		return slog.NewTextHandler(w, handlerOptions)
 	}
 	return slog.NewJSONHandler(w, handlerOptions)
+}
+
+// hookLogger is the name of the hook server's logger.
+const hookLogger = "hook"
+
+// newDecisionLog returns a log with the format of newLogHandler. It returns nil if w is nil.
+func newDecisionLog(o *options, w io.Writer) *hookserver.DecisionLog {
+	if w == nil {
+		return nil
+	}
+	return &hookserver.DecisionLog{Writer: w, Text: o.logFormat == "text", Name: hookLogger}
 }
 
 // renameErrorKey changes the key "err", which logr writes, to "error", as documented in docs/reference/log-fields.md.

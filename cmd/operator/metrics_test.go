@@ -52,7 +52,7 @@ func newTestOperator(t *testing.T, logger logr.Logger, flags ...string) *operato
 	if err != nil {
 		t.Fatal(err)
 	}
-	op, err := newOperator(o, logger)
+	op, err := newOperator(o, logger, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func TestAnOperatorThatCannotMeanItsOAuthFlagsIsRefusedByNameInOneLineEach(t *te
 			flags := append([]string{"--policy-dir", dir}, onFreePorts...)
 			o, err := parseOptions(append(flags, c.flags...), nil)
 			if err == nil {
-				_, err = newOperator(o, logr.Discard())
+				_, err = newOperator(o, logr.Discard(), nil)
 			}
 			if err == nil {
 				t.Fatalf("no error, want %q", c.want)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
@@ -76,7 +77,7 @@ func run(args, environ []string) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	log := newStartBuffer()
 	logger := newLogger(options, log)
-	operator, err := newOperator(options, logger)
+	operator, err := newOperator(options, logger, log)
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,9 @@ func run(args, environ []string) error {
 	return operator.run(signals)
 }
 
-func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
+// newOperator returns an operator that serves nothing yet. The lines of decisions are written to log in the format of
+// the logger, or by the logger if log is nil.
+func newOperator(o *options, logger logr.Logger, log io.Writer) (_ *operator, err error) {
 	store := &rules.Store{}
 	op := &operator{options: o, logger: logger, store: store, dropped: newDroppedLinesMetric(), flushLog: func() {}}
 	registry := prometheus.NewRegistry()
@@ -147,7 +150,7 @@ func newOperator(o *options, logger logr.Logger) (_ *operator, err error) {
 	}
 	if op.hook, err = hookserver.New(hookserver.Options{
 		Store: store, Credentials: op.credentials, OAuth: op.oauth, InsecureNoAuthentication: o.insecureNoAuth,
-		Registerer: registry, Logger: logger.WithName("hook"),
+		Registerer: registry, Logger: logger.WithName(hookLogger), DecisionLog: newDecisionLog(o, log),
 		Path: o.hookPath, AuthHeader: o.authHeader, AddressAttributes: o.attributes, Texts: o.texts,
 		LogDomain: hookserver.LogDomain(o.logDomain), Observe: o.observe, MaxInFlight: o.maxInFlight, Fenced: op.fenced,
 	}); err != nil {

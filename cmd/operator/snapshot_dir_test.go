@@ -27,7 +27,7 @@ clusters: [{name: c, cluster: {server: "https://127.0.0.1:9"}}], contexts: [{nam
 		t.Run(sentence, func(t *testing.T) {
 			o, err := parseOptions(append(slices.Clone(onFreePorts), c.flags...), nil)
 			if err == nil {
-				_, err = newOperator(o, logr.Discard())
+				_, err = newOperator(o, logr.Discard(), nil)
 			}
 			if err == nil || !strings.HasPrefix(err.Error(), "--snapshot-dir: ") || !strings.Contains(err.Error(), c.want) ||
 				strings.Contains(err.Error(), "\n") {

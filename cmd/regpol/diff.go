@@ -8,7 +8,9 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
@@ -35,6 +37,8 @@ const outputMarkdown = "markdown"
 // diffOptions holds the flags of diff.
 type diffOptions struct {
 	old, new         policySource
+	at               []string // the Git revisions of old and new
+	recursive        bool
 	namespaceSources []string
 	failOn           []string
 	showAddresses    bool
@@ -45,13 +49,13 @@ type diffOptions struct {
 func newDiff(s streams) *cobra.Command {
 	o := &diffOptions{}
 	command := &cobra.Command{
-		Use:   "diff (OLD NEW | NEW)",
+		Use:   "diff (OLD NEW | NEW | --at REVISION [--at REVISION] PATH)",
 		Short: "Say who may newly sign up, and who may no longer",
 		Long: `Compare two sets of policies by their meaning: for every call that Okta could make with one or two addresses, say whether the
 answer changes. The result is computed from the entries, not sampled: without a change, both sets decide every such call alike.
 
 OLD and NEW are files or directories with policies; - is standard input. With NEW alone, OLD is the policies of a cluster that is
-found as kubectl finds it. Nothing is changed.
+found as kubectl finds it, or with --at the same path in a Git revision. A second --at is the revision of NEW. Nothing is changed.
 
 Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage, unreadable input or no policy; 3 an internal fault.`,
 		Example: `  # Two directories
@@ -63,29 +67,38 @@ Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage,
   # A comment for a pull request
   regpol diff config/samples/quickstart config/samples/one-company.yaml -o markdown
 
+  # What the work tree changes since a branch, tag or commit; what a commit changed
+  regpol diff --at HEAD config/samples/quickstart
+  regpol diff --at HEAD --at HEAD config/samples/quickstart
+
   # What applying the files would change in a cluster
-  regpol diff config/samples/quickstart -n okta-registration`,
+  regpol diff config/samples/quickstart -n okta-registration
+  regpol diff config/samples/quickstart --as-deployed okta-registration/registration-policy-operator`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil {
+			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil && o.old.asDeployed == "" {
 				return err
 			}
-			clusterFlags := slices.ContainsFunc([]string{"kubeconfig", "context", "namespace", "watch-namespaces"}, command.Flags().Changed)
+			clusterFlags := o.old.asDeployed == "" &&
+				slices.ContainsFunc([]string{"kubeconfig", "context", "namespace", "watch-namespaces"}, command.Flags().Changed)
 			switch {
 			case len(args) == 0 || len(args) > 2:
 				return fmt.Errorf("give OLD and NEW, or NEW alone to compare it with a cluster; see %s --help", command.CommandPath())
 			case len(args) == 2 && clusterFlags:
 				return errors.New("give OLD and NEW, or a cluster and NEW alone")
-			case len(args) == 2:
-				o.old.paths = args[:1]
+			case len(o.at) > 0 && clusterFlags:
+				return errors.New("give --at, or a cluster: OLD is one of them")
 			}
-			o.new.paths = args[len(args)-1:]
-			return o.run(command.Context(), s)
+			o.setPaths(args)
+			return o.run(command.Context(), command.Flags(), s)
 		},
 	}
 	flags := command.Flags()
 	flags.SortFlags = false
+	flags.StringArrayVar(&o.at, "at", nil, "Git revision of OLD: a branch, tag or commit; given twice, the second is that of NEW")
+	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also read the directories below OLD and NEW")
 	o.old.addClusterFlags(flags)
+	o.old.addAsDeployedFlag(flags)
 	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
 	flags.StringSliceVar(&o.failOn, "fail-on", nil, "exit with 1 on these changes: widen, narrow, any")
 	flags.BoolVar(&o.showAddresses, "show-addresses", false, "print whole addresses from entries, with their local parts")
@@ -97,7 +110,27 @@ Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage,
 	return command
 }
 
+// setPaths sets where OLD and NEW are: in files, on the disk or in the revisions of --at. OLD is a cluster if neither a
+// path nor a revision says where it is.
+func (o *diffOptions) setPaths(args []string) {
+	o.old.recursive, o.new.recursive = o.recursive, o.recursive
+	o.new.paths = args[len(args)-1:]
+	if len(args) == 2 || len(o.at) > 0 {
+		o.old.paths = args[:1]
+	}
+	// A new directory of policies has no OLD. If the path is misspelt, NEW fails.
+	o.old.mayLackPaths = len(args) == 1
+	for i, side := range []*policySource{&o.old, &o.new} {
+		if i < len(o.at) {
+			side.revision = gitrevision.New(o.at[i])
+		}
+	}
+}
+
 func (o *diffOptions) validate() error {
+	if len(o.at) > 2 {
+		return errors.New("give --at at most twice: for OLD, and for NEW")
+	}
 	if slices.Equal(o.old.paths, []string{"-"}) && slices.Equal(o.new.paths, []string{"-"}) {
 		return errors.New("OLD and NEW cannot both be standard input")
 	}
@@ -109,8 +142,11 @@ func (o *diffOptions) validate() error {
 	return validChoice("-o", o.output, append([]string{outputMarkdown}, outputs...))
 }
 
-func (o *diffOptions) run(ctx context.Context, s streams) error {
+func (o *diffOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) error {
 	if err := o.validate(); err != nil {
+		return err
+	}
+	if err := o.old.readDeployed(ctx, flags, s); err != nil {
 		return err
 	}
 	scopes, err := policyobject.ParseScopes(o.namespaceSources)

@@ -76,7 +76,8 @@ func (d *difference) report() *diffReport {
 		c := &d.changes[i]
 		r.Counts[kindNames[c.Kind]]++
 		change := changeReport{
-			Kind: kindNames[c.Kind], Before: d.resultReport(d.before, &c.Was), After: d.resultReport(d.after, &c.Now), Calls: callsReports(c.Calls), More: c.Region.More,
+			Kind: kindNames[c.Kind], Before: d.resultReport(d.before, &c.Was), After: d.resultReport(d.after, &c.Now),
+			Calls: callsReports(c.Calls), More: c.Region.More,
 		}
 		for _, part := range c.Region.Parts {
 			change.Addresses = append(change.Addresses, partReport{part.Except, d.entriesOf(part)})

@@ -10,8 +10,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/optionerror"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
@@ -29,6 +31,7 @@ type explainOptions struct {
 
 	policySource
 
+	at               string // the Git revision of the policies
 	attributes       []string
 	namespaceSources []string
 	texts            rules.Texts
@@ -71,32 +74,48 @@ decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1
   # The answer of an operator with --observe
   regpol explain jo@other.example --policies config/samples/quickstart --observe
 
+  # With the policies of a branch, a tag or a commit
+  regpol explain jo@acme.com --policies config/samples/quickstart --at HEAD
+
   # For a script
   regpol explain jo@acme.com --policies config/samples/quickstart --strict -o json
 
   # With the policies of a cluster, as its operator sees them
   regpol explain jo@acme.com -n okta-registration
+  regpol explain jo@acme.com --as-deployed okta-registration/registration-policy-operator
   kubectl get regpol -n okta-registration -o yaml | regpol explain jo@acme.com --policies -`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
-			for _, flags := range exclusiveFlags {
+			exclusive := exclusiveFlags
+			if o.asDeployed == "" { // it needs a cluster, and -n is the namespace of the Deployment
+				exclusive = append(exclusive, exclusiveClusterFlags...)
+			}
+			for _, flags := range exclusive {
 				if err := usage.OneOf(command.Flags(), flags...); err != nil {
 					return err
 				}
 			}
 			o.arguments = args
-			return o.run(command.Context(), s)
+			if command.Flags().Changed("at") {
+				o.revision = gitrevision.New(o.at)
+			}
+			return o.run(command.Context(), command.Flags(), s)
 		},
 	}
 	o.flags(command)
 	return command
 }
 
-// exclusiveFlags are pairs of flags that exclude each other.
-var exclusiveFlags = [][]string{
-	{"filename", "login"}, {"filename", "shape"}, {"filename", "addresses"}, {"login", "addresses"}, {"policies", "kubeconfig"},
-	{"policies", "context"}, {"policies", "namespace"}, {"policies", "watch-namespaces"}, {"namespace", "watch-namespaces"},
-}
+// exclusiveFlags are pairs of flags that exclude each other, and exclusiveClusterFlags those that do so without
+// --as-deployed.
+var (
+	exclusiveFlags = [][]string{
+		{"filename", "login"}, {"filename", "shape"}, {"filename", "addresses"}, {"login", "addresses"}, {"policies", "watch-namespaces"},
+	}
+	exclusiveClusterFlags = [][]string{
+		{"policies", "kubeconfig"}, {"policies", "context"}, {"policies", "namespace"}, {"namespace", "watch-namespaces"},
+	}
+)
 
 func (o *explainOptions) flags(command *cobra.Command) {
 	flags := command.Flags()
@@ -107,8 +126,11 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	o.addFlags(flags, "none, which no policy can name")
 
 	flags.StringArrayVar(&o.paths, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
+	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also read the directories below those of --policies")
+	flags.StringVar(&o.at, "at", "", "read --policies from this Git revision: a branch, tag or commit")
 	o.addClusterFlags(flags)
 
+	o.addAsDeployedFlag(flags)
 	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
 	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
 	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed, "as the operator's flag")
@@ -131,6 +153,8 @@ func (o *explainOptions) validate() error {
 		return errors.New("give an ADDRESS, a file of them with --addresses, or a call from Okta with -f REQUEST.json; see regpol explain --help")
 	case len(o.arguments) > 1 && o.login != "":
 		return errors.New("--login belongs to one address: give one ADDRESS with it")
+	case len(o.paths) == 0 && (o.revision != nil || o.recursive):
+		return errors.New("--at and -R belong to files: give --policies with them")
 	case o.request == "-" && slices.Contains(o.paths, "-"):
 		return errors.New("-f and --policies cannot both read standard input")
 	case o.addressFile == "-" && slices.Contains(o.paths, "-"):
@@ -145,8 +169,11 @@ var optionFlags = map[string]string{
 	"Texts.Blank": "--text-blank", "AddressAttributes": "--address-attributes",
 }
 
-func (o *explainOptions) run(ctx context.Context, s streams) error {
+func (o *explainOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) error {
 	if err := o.validate(); err != nil {
+		return err
+	}
+	if err := o.readDeployed(ctx, flags, s); err != nil {
 		return err
 	}
 	scopes, err := policyobject.ParseScopes(o.namespaceSources)

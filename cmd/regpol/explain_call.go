@@ -84,6 +84,11 @@ func (o *explainOptions) readCall(stdin io.Reader) (explainedCall, error) {
 	if err != nil {
 		return explainedCall{}, fmt.Errorf("read the call: %w", err)
 	}
+	return o.decodeCall(name, body)
+}
+
+// decodeCall returns the call of a body as Okta posts it. name is where the body was read.
+func (o *explainOptions) decodeCall(name string, body []byte) (explainedCall, error) {
 	request, err := okta.Decode(body, o.attributes)
 	if err != nil {
 		return explainedCall{}, fmt.Errorf("%s is not a call from Okta: %s; the hook answers it with an error status, and Okta denies with a "+

@@ -221,16 +221,19 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 		}
 	})
 
+	t.Run("by the flags of a Deployment of the operator", func(t *testing.T) { c.runAsDeployed(t) })
+	t.Run("policies that the sample for kubectl applies", func(t *testing.T) { c.runApply(t) })
 	t.Run("every example of the help runs", func(t *testing.T) { c.runExamples(t) })
 	t.Run("as a plugin of kubectl, completion included", func(t *testing.T) { c.runAsPlugin(t) })
 }
 
-// runExamples runs every example of explain and diff, in the help of the verbs and of the program.
+// runExamples runs every example of explain, diff and replay, in the help of the verbs and of the program.
 func (c *testCluster) runExamples(t *testing.T) {
 	t.Setenv("KUBECONFIG", c.kubeconfig)
 	c.kubectl(t, "apply", "-n", "default", "-f", "config/samples/quickstart")
 	count := 0
-	for line := range strings.Lines(newRoot("regpol", streams{}).Example + "\n" + newExplain(streams{}).Example + "\n" + newDiff(streams{}).Example) {
+	for line := range strings.Lines(newRoot("regpol", streams{}).Example + "\n" + newExplain(streams{}).Example + "\n" + newDiff(streams{}).Example + "\n" +
+		newReplay(streams{}).Example) {
 		line = strings.TrimSpace(line)
 		before, after, piped := strings.Cut(line, " | ")
 		stdin := ""
@@ -238,7 +241,7 @@ func (c *testCluster) runExamples(t *testing.T) {
 			stdin = c.kubectl(t, strings.Fields(before)[1:]...)
 			line = after
 		}
-		if !strings.HasPrefix(line, "regpol explain") && !strings.HasPrefix(line, "regpol diff") {
+		if !strings.HasPrefix(line, "regpol explain") && !strings.HasPrefix(line, "regpol diff") && !strings.HasPrefix(line, "regpol replay") {
 			continue
 		}
 		count++

@@ -237,8 +237,8 @@ func TestWithoutAPolicyNothingIsDecided(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := runRegpol(t, "# none yet\n", append([]string{"explain", "jo@acme.com"}, args...)...)
-			want := "regpol: no policy in " + args[1] + ": give a file or directory that has RegistrationPolicies; " +
-				"an operator without a policy denies every registration\n"
+			want := "regpol: no policy in " + args[1] + ": give a file or directory that has RegistrationPolicies, or -R for the directories " +
+				"below; an operator without a policy denies every registration\n"
 			if got.code != exitUsage || got.out != "" || !strings.HasSuffix(got.err, want) {
 				t.Errorf("exit code %d\n%s%s\nwant %s", got.code, got.out, got.err, want)
 			}

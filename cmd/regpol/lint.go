@@ -9,8 +9,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policylint"
 	"registrationpolicy.dev/operator/internal/policyobject"
@@ -28,7 +30,7 @@ var lintOutputs = append(slices.Clone(outputs), outputSARIF, outputGitHub, outpu
 // lintOptions holds the flags of lint.
 type lintOptions struct {
 	source           policySource
-	recursive        bool
+	at               string // the Git revision of the paths
 	namespaceSources []string
 	failOn           string
 	showAddresses    bool
@@ -54,6 +56,9 @@ policy.`,
   regpol lint config/samples/gitops
   regpol lint -R config/samples/gitops
 
+  # Those of a branch, tag or commit
+  regpol lint --at HEAD config/samples/gitops
+
   # Fail on warnings too
   regpol lint config/samples/gitops --fail-on warning
 
@@ -62,29 +67,36 @@ policy.`,
   regpol lint config/samples/gitops -o sarif
 
   # The policies of a cluster
-  regpol lint -n okta-registration`,
+  regpol lint -n okta-registration
+  regpol lint --as-deployed okta-registration/registration-policy-operator`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil {
+			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil && o.source.asDeployed == "" {
 				return err
 			}
-			if len(args) > 0 {
+			if command.Flags().Changed("at") {
+				o.source.revision = gitrevision.New(o.at)
+			}
+			switch {
+			case len(args) == 0 && (o.source.recursive || o.source.revision != nil):
+				return errors.New("--recursive and --at: give a PATH too")
+			case len(args) > 0 && o.source.asDeployed == "":
 				for _, flag := range []string{"kubeconfig", "context", "namespace", "watch-namespaces"} {
 					if command.Flags().Changed(flag) {
 						return fmt.Errorf("give only one of PATH and --%s", flag)
 					}
 				}
-			} else if o.recursive {
-				return errors.New("--recursive: give a PATH too")
 			}
 			o.source.paths = args
-			return o.run(command.Context(), s)
+			return o.run(command.Context(), command.Flags(), s)
 		},
 	}
 	flags := command.Flags()
 	flags.SortFlags = false
-	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also read the directories below")
+	flags.BoolVarP(&o.source.recursive, "recursive", "R", false, "also read the directories below")
+	flags.StringVar(&o.at, "at", "", "read the PATHs from this Git revision: a branch, tag or commit")
 	o.source.addClusterFlags(flags)
+	o.source.addAsDeployedFlag(flags)
 	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
 	flags.StringVar(&o.failOn, "fail-on", string(policylint.Error), "exit with 1 on these findings: error, warning (and errors)")
 	flags.BoolVar(&o.showAddresses, "show-addresses", false, "print whole addresses and profile values, which may be personal")
@@ -95,18 +107,21 @@ policy.`,
 
 var failOnSeverities = []string{string(policylint.Error), string(policylint.Warning)}
 
-func (o *lintOptions) run(ctx context.Context, s streams) error {
+func (o *lintOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) error {
 	if err := validChoice("-o", o.output, lintOutputs); err != nil {
 		return err
 	}
 	if err := validChoice("--fail-on", o.failOn, failOnSeverities); err != nil {
 		return err
 	}
+	if err := o.source.readDeployed(ctx, flags, s); err != nil {
+		return err
+	}
 	scopes, err := policyobject.ParseScopes(o.namespaceSources)
 	if err != nil {
 		return fmt.Errorf("--namespace-sources: %w", err)
 	}
-	checked, found, err := o.source.check(ctx, s.in, o.recursive)
+	checked, found, err := o.source.check(ctx, s.in)
 	if err != nil {
 		return err
 	}
@@ -134,21 +149,27 @@ func (o *lintOptions) run(ctx context.Context, s streams) error {
 }
 
 // check reads the policies, with the mistakes in them.
-func (o *policySource) check(ctx context.Context, stdin io.Reader, recursive bool) (*policyfile.Checked, *policySet, error) {
+func (o *policySource) check(ctx context.Context, stdin io.Reader) (all *policyfile.Checked, found *policySet, err error) {
 	reader, err := policyfile.NewOffline()
 	if err != nil {
 		return nil, nil, err
 	}
-	found := &policySet{files: o.paths}
+	found = &policySet{recursive: o.recursive}
 	if len(o.paths) > 0 {
-		checked, err := reader.Check(ctx, o.paths, recursive, stdin)
+		err := o.readPaths(ctx, found, func(paths []string) (err error) {
+			all, err = reader.Check(ctx, paths, stdin)
+			return err
+		}, func(texts []policyfile.Text) (err error) {
+			all, err = reader.CheckTexts(ctx, texts)
+			return err
+		})
 		if err != nil {
 			return nil, nil, err
 		}
-		found.otherObjects = checked.Others
-		return checked, found, nil
+		found.otherObjects = all.Others
+		return all, found, nil
 	}
-	all := &policyfile.Checked{}
+	all = &policyfile.Checked{}
 	err = o.visitCluster(ctx, found, func(objects []unstructured.Unstructured, lists listReader) error {
 		checked, err := reader.CheckObjects(ctx, objects, lists)
 		if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
+	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policyobject"
@@ -28,9 +30,13 @@ const apiTimeout = 15 * time.Second
 
 // policySource holds the flags that say where policies come from.
 type policySource struct {
-	paths           []string // files and directories; without any, the cluster
+	paths           []string              // files and directories; without any, the cluster
+	recursive       bool                  // also those below the directories of paths
+	revision        *gitrevision.Revision // of the paths; nil for the files on the disk
+	mayLackPaths    bool                  // a path that the revision does not have is a warning, not an error
 	cluster         clusterOptions
 	watchNamespaces []string
+	asDeployed      string // a Deployment of the operator, NAMESPACE/NAME or NAME; "" for none
 	pathFlag        string // the flag or argument for paths, as errors name it; default: --policies
 }
 
@@ -42,6 +48,12 @@ func (o *policySource) addClusterFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces of the policies, if the operator watches several")
 }
 
+// addAsDeployedFlag adds the flag that names a Deployment of the operator.
+func (o *policySource) addAsDeployedFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&o.asDeployed, "as-deployed", "",
+		"take the operator's flags that are not given here from its Deployment: NAMESPACE/NAME, or NAME with -n")
+}
+
 // policySet holds the policies that a verb has read.
 type policySet struct {
 	all             []policyfile.ReadPolicy // sorted by name
@@ -49,13 +61,18 @@ type policySet struct {
 	namespaces      []string                // the namespaces that were read, if the policies come from a cluster
 	emptyNamespaces []string                // those of them that have no policy
 	otherObjects    []string                // file, line and kind of each object of the files that is not a policy or list
+	missingPaths    []string                // the files that the revision does not have
+	recursive       bool                    // the files include those below directories
 }
 
 // noPolicy returns the error about files or namespaces without a policy.
 func (f *policySet) noPolicy() error {
 	if len(f.files) > 0 {
-		return fmt.Errorf("no policy in %s: give a file or directory that has RegistrationPolicies; "+
-			"an operator without a policy denies every registration", strings.Join(f.files, ", "))
+		give := "give a file or directory that has RegistrationPolicies, or -R for the directories below"
+		if f.recursive {
+			give = "give a file or directory that has RegistrationPolicies"
+		}
+		return fmt.Errorf("no policy in %s: %s; an operator without a policy denies every registration", strings.Join(f.files, ", "), give)
 	}
 	return fmt.Errorf("no policy in namespace %s: apply one, or choose another --namespace or --context; "+
 		"an operator without a policy denies every registration", strings.Join(f.namespaces, ", "))
@@ -64,6 +81,9 @@ func (f *policySet) noPolicy() error {
 // warnings returns the warnings about what was read.
 func (f *policySet) warnings() []string {
 	var warnings []string
+	for _, path := range f.missingPaths {
+		warnings = append(warnings, path+" is not there: compared with no policy, which denies every registration")
+	}
 	for _, other := range f.otherObjects {
 		warnings = append(warnings, "ignored, because it is not a policy: "+other)
 	}
@@ -90,8 +110,15 @@ func (o *policySource) read(ctx context.Context, stdin io.Reader) (*policySet, e
 	}
 	found := &policySet{}
 	if len(o.paths) > 0 {
-		found.files = o.paths
-		if found.all, err = reader.ReadFiles(ctx, o.paths, stdin); err != nil {
+		found.recursive = o.recursive
+		err := o.readPaths(ctx, found, func(paths []string) (err error) {
+			found.all, err = reader.ReadFiles(ctx, paths, stdin)
+			return err
+		}, func(texts []policyfile.Text) (err error) {
+			found.all, err = reader.ReadTexts(ctx, texts)
+			return err
+		})
+		if err != nil {
 			return nil, err
 		}
 		found.otherObjects = reader.Others()
@@ -100,6 +127,61 @@ func (o *policySource) read(ctx context.Context, stdin io.Reader) (*policySet, e
 	}
 	slices.SortFunc(found.all, func(a, b policyfile.ReadPolicy) int { return a.Compare(b.PolicyName) })
 	return found, nil
+}
+
+// readPaths calls onDisk with the paths, those of directories below included if o.recursive; or inRevision with the files
+// at the paths in the revision.
+func (o *policySource) readPaths(
+	ctx context.Context, found *policySet, onDisk func([]string) error, inRevision func([]policyfile.Text) error,
+) error {
+	if o.revision == nil {
+		found.files = o.paths
+		paths := o.paths
+		if o.recursive {
+			var err error
+			if paths, err = directories(o.paths); err != nil {
+				return err
+			}
+		}
+		return onDisk(paths)
+	}
+	var texts []policyfile.Text
+	for _, path := range o.paths {
+		if path == "-" {
+			return errStdinRevision
+		}
+		label := o.revision.Label(path)
+		found.files = append(found.files, label)
+		files, err := o.revision.Files(ctx, path, gitrevision.Selection{
+			Recursive: o.recursive, Keep: policyfile.IsPolicyFile, MaxBytes: policyfile.MaxFile,
+		})
+		if _, missing := errors.AsType[*gitrevision.NotFoundError](err); missing && o.mayLackPaths {
+			found.missingPaths = append(found.missingPaths, label)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			texts = append(texts, policyfile.Text{Name: o.revision.Label(file.Path), Text: file.Text})
+		}
+	}
+	return inRevision(texts)
+}
+
+var errStdinRevision = errors.New("--at belongs to files and directories, not to standard input: write their paths")
+
+// directories returns the paths, each directory followed by those below it.
+func directories(paths []string) ([]string, error) {
+	var all []string
+	for _, path := range paths {
+		below, err := policyfile.Directories(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, below...)
+	}
+	return all, nil
 }
 
 // readCluster reads policies and their lists from a cluster, as the operator does.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/policytest"
@@ -26,6 +26,8 @@ const outputJUnit = "junit"
 type policyTestOptions struct {
 	paths            []string
 	recursive        bool
+	at               string
+	revision         *gitrevision.Revision // of --at; nil for the files on the disk
 	run              string
 	attributes       []string
 	namespaceSources []string
@@ -41,8 +43,8 @@ func newPolicyTest(s streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "test [PATH...]",
 		Short: "Run the tests that stand beside policies",
-		Long: `Run the tests in files named *` + policyfile.TestExtension + `. A case names a call, or a set of calls, and the decision that is expected.
-For a set of calls the expectation is proven for each call, not sampled; if it does not hold, the output has an example.
+		Long: `Run the tests in files named *` + policyfile.TestExtension + `. A case names a call, or a set of calls, and the decision
+that is expected. For a set of calls the expectation is proven for each call, not sampled; if it does not hold, the output has an example.
 
 A PATH is a file with tests, or a directory with such files; the default is the current directory. The policies are those in the
 directory of the tests, unless the file names others.
@@ -51,6 +53,9 @@ Exit codes: 0 all cases pass; 1 a case fails, or the coverage is below --fail-un
 		Example: `  # The tests of a directory, and of those below
   regpol test config/samples/gitops
   regpol test -R config/samples
+
+  # The tests and policies of a branch, a tag or a commit
+  regpol test config/samples/gitops --at HEAD
 
   # One case, with its explanation
   regpol test config/samples/gitops --run contractor -v
@@ -65,12 +70,16 @@ Exit codes: 0 all cases pass; 1 a case fails, or the coverage is below --fail-un
 			if len(args) == 0 {
 				o.paths = []string{"."}
 			}
+			if command.Flags().Changed("at") {
+				o.revision = gitrevision.New(o.at)
+			}
 			return o.runAll(command.Context(), s)
 		},
 	}
 	flags := command.Flags()
 	flags.SortFlags = false
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also run the tests in the directories below")
+	flags.StringVar(&o.at, "at", "", "read tests and policies from this Git revision: a branch, tag or commit")
 	flags.StringVar(&o.run, "run", "", "run only the cases whose names match this regular expression")
 	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
 	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
@@ -98,7 +107,7 @@ func (o *policyTestOptions) runAll(ctx context.Context, s streams) error {
 	if err != nil {
 		return fmt.Errorf("--namespace-sources: %w", err)
 	}
-	files, err := o.readTests()
+	files, err := o.readTests(ctx)
 	if err != nil {
 		return err
 	}
@@ -134,61 +143,107 @@ func (o *policyTestOptions) runAll(ctx context.Context, s streams) error {
 type testFile struct {
 	*policytest.File
 	path string
+	name string // for messages: the path, or REVISION:PATH
 }
 
-// readTests reads the files with tests of the paths. The error joins all errors.
-func (o *policyTestOptions) readTests() ([]testFile, error) {
-	var paths []string
+// readTests reads the files with tests of the paths. The error joins the mistakes in all files.
+func (o *policyTestOptions) readTests(ctx context.Context) ([]testFile, error) {
+	var found []gitrevision.File
 	for _, path := range o.paths {
-		found, err := o.testFiles(path)
+		files, err := o.testFiles(ctx, path)
 		if err != nil {
 			return nil, err
 		}
-		paths = append(paths, found...)
-	}
-	slices.Sort(paths)
-	var files []testFile
-	var errs []error
-	for _, path := range slices.Compact(paths) {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("read tests: %w", err))
-			continue
+		if len(files) == 0 {
+			return nil, fmt.Errorf("no test in %s: write one into a file named *%s, or give -R to look in the directories below",
+				o.label(path), policyfile.TestExtension)
 		}
-		file, err := policytest.Read(path, text)
-		errs = append(errs, err)
-		files = append(files, testFile{file, path})
+		found = append(found, files...)
+	}
+	slices.SortStableFunc(found, func(a, b gitrevision.File) int { return strings.Compare(a.Path, b.Path) })
+	found = slices.CompactFunc(found, func(a, b gitrevision.File) bool { return a.Path == b.Path })
+	files := make([]testFile, len(found))
+	errs := make([]error, len(found))
+	for i, file := range found {
+		files[i] = testFile{path: file.Path, name: o.label(file.Path)}
+		files[i].File, errs[i] = policytest.Read(files[i].name, file.Text)
 	}
 	return files, errors.Join(errs...)
 }
 
-// testFiles returns the files with tests at a path.
-func (o *policyTestOptions) testFiles(path string) ([]string, error) {
+// label returns a path for messages.
+func (o *policyTestOptions) label(path string) string {
+	if o.revision != nil {
+		return o.revision.Label(path)
+	}
+	return path
+}
+
+// readFile reads a file, on the disk or in the revision.
+func (o *policyTestOptions) readFile(ctx context.Context, path string) ([]byte, error) {
+	if o.revision == nil {
+		return readUpTo(path, policyfile.MaxFile+1)
+	}
+	files, err := o.revision.Files(ctx, path, gitrevision.Selection{
+		Keep: func(string) bool { return false }, MaxBytes: policyfile.MaxFile,
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(files) == 0:
+		return nil, fmt.Errorf("%s is a directory: write a file", o.label(path))
+	}
+	return files[0].Text, nil
+}
+
+// testFiles reads the files with tests at a path.
+func (o *policyTestOptions) testFiles(ctx context.Context, path string) ([]gitrevision.File, error) {
+	isTest := func(name string) bool { return strings.HasSuffix(name, policyfile.TestExtension) }
+	if o.revision != nil {
+		return o.revision.Files(ctx, path, gitrevision.Selection{Recursive: o.recursive, Keep: isTest, MaxBytes: policyfile.MaxFile})
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("read tests: %w", err)
 	}
-	if !info.IsDir() {
-		return []string{path}, nil
+	paths := []string{path}
+	if info.IsDir() {
+		if paths, err = o.testPaths(path, isTest); err != nil {
+			return nil, fmt.Errorf("read tests: %w", err)
+		}
+	}
+	files := make([]gitrevision.File, len(paths))
+	for i, path := range paths {
+		text, err := readUpTo(path, policyfile.MaxFile+1)
+		if err != nil {
+			return nil, fmt.Errorf("read tests: %w", err)
+		}
+		files[i] = gitrevision.File{Path: path, Text: text}
+	}
+	return files, nil
+}
+
+// testPaths returns the paths of the files in a directory of the disk, and with -R in those below, whose names isTest
+// accepts.
+func (o *policyTestOptions) testPaths(directory string, isTest func(name string) bool) ([]string, error) {
+	below := []string{directory}
+	if o.recursive {
+		var err error
+		if below, err = policyfile.Directories(directory); err != nil {
+			return nil, err
+		}
 	}
 	var found []string
-	err = filepath.WalkDir(path, func(at string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && at != path && (!o.recursive || strings.HasPrefix(entry.Name(), ".")):
-			return fs.SkipDir
-		case !entry.IsDir() && strings.HasSuffix(entry.Name(), policyfile.TestExtension):
-			found = append(found, at)
+	for _, directory := range below {
+		entries, err := os.ReadDir(directory)
+		if err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read tests: %w", err)
-	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("no test in %s: write one into a file named *%s, or give -R to look in the directories below",
-			path, policyfile.TestExtension)
+		for _, entry := range entries {
+			if !entry.IsDir() && isTest(entry.Name()) {
+				found = append(found, filepath.Join(directory, entry.Name()))
+			}
+		}
 	}
 	return found, nil
 }

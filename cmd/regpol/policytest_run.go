@@ -39,7 +39,7 @@ type testedPolicies struct {
 
 // file runs the cases of a file whose names match.
 func (r *testRun) file(ctx context.Context, file testFile, name *regexp.Regexp) (testFileReport, error) {
-	report := testFileReport{File: file.path, Cases: []caseReport{}}
+	report := testFileReport{File: file.name, Cases: []caseReport{}}
 	policies, err := r.policies(ctx, file)
 	if err != nil {
 		return report, err
@@ -49,9 +49,9 @@ func (r *testRun) file(ctx context.Context, file testFile, name *regexp.Regexp) 
 		if !name.MatchString(c.Name) {
 			continue
 		}
-		failures, err := r.run(policies, c, filepath.Dir(file.path))
+		failures, err := r.run(ctx, policies, c, filepath.Dir(file.path))
 		if err != nil {
-			return report, fmt.Errorf("%s:%d: %w", file.path, c.Line, err)
+			return report, fmt.Errorf("%s:%d: %w", file.name, c.Line, err)
 		}
 		report.Cases = append(report.Cases, caseReport{Name: c.Name, Line: c.Line, Passed: len(failures) == 0, Failures: failures})
 	}
@@ -75,7 +75,7 @@ func (r *testRun) policies(ctx context.Context, file testFile) (*testedPolicies,
 	if known := r.sets[key]; known != nil {
 		return known, nil
 	}
-	set, err := (&policySource{paths: paths}).read(ctx, nil)
+	set, err := (&policySource{paths: paths, revision: r.options.revision}).read(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -93,11 +93,11 @@ func (r *testRun) policies(ctx context.Context, file testFile) (*testedPolicies,
 }
 
 // run runs one case and returns its failures. An error means that the case cannot be run.
-func (r *testRun) run(policies *testedPolicies, c *policytest.Case, dir string) ([]failureReport, error) {
+func (r *testRun) run(ctx context.Context, policies *testedPolicies, c *policytest.Case, dir string) ([]failureReport, error) {
 	if c.Every != nil {
 		return r.every(policies, c)
 	}
-	calls, err := r.calls(c, dir)
+	calls, err := r.calls(ctx, c, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -123,15 +123,19 @@ func (r *testRun) run(policies *testedPolicies, c *policytest.Case, dir string) 
 }
 
 // calls returns the calls of a case.
-func (r *testRun) calls(c *policytest.Case, dir string) ([]explainedCall, error) {
+func (r *testRun) calls(ctx context.Context, c *policytest.Case, dir string) ([]explainedCall, error) {
 	explain := explainOptions{attributes: r.options.attributes}
 	explain.source, explain.login, explain.shape = c.Source, c.Login, shapeEngine
 	if c.RequestType == rules.ProgressiveProfile {
 		explain.shape = shapeProgressive
 	}
 	if c.Request != "" {
-		explain.request = filepath.Join(dir, c.Request)
-		call, err := explain.readCall(nil)
+		path := filepath.Join(dir, c.Request)
+		body, err := r.options.readFile(ctx, path)
+		if err != nil {
+			return nil, fmt.Errorf("read the call: %w", err)
+		}
+		call, err := explain.decodeCall(r.options.label(path), body)
 		return []explainedCall{call}, err
 	}
 	addresses := c.Addresses

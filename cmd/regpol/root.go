@@ -71,6 +71,9 @@ build the program (make build) for a script.`,
   # Who may newly sign up after a change of the policies
   regpol diff config/samples/quickstart config/samples/one-company.yaml
 
+  # Which past calls would be decided otherwise
+  regpol replay cmd/regpol/testdata/replay/operator.log --policies config/samples/quickstart
+
   # Call a running hook as Okta would
   regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential
 
@@ -89,7 +92,7 @@ build the program (make build) for a script.`,
 	})
 	root.Args = requireVerb
 	root.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
-	root.AddCommand(newExplain(s), newLint(s), newPolicyTest(s), newDiff(s), newCall(s), newLists(s))
+	root.AddCommand(newExplain(s), newLint(s), newPolicyTest(s), newDiff(s), newReplay(s), newCall(s), newLists(s))
 	if strings.HasPrefix(program, pluginPrefix) {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl regpol"}
 		for _, command := range append(root.Commands(), root) {

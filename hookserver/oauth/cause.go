@@ -3,8 +3,8 @@ package oauth
 // Cause says why a token is refused. The values are a closed set, used in metrics and log lines.
 type Cause string
 
-// The causes, in the order of the checks. All but CauseSignature are found before the signature is verified: they
-// describe the token, and say nothing about who sent it.
+// The causes, in the order of the checks. All but CauseSignature are found before the signature is verified, so that
+// anyone can cause them with a forged token.
 const (
 	// CauseTooLong: the token is over 8 KiB.
 	CauseTooLong Cause = "token_too_long"
@@ -17,19 +17,19 @@ const (
 	CauseAlgorithm Cause = "token_algorithm"
 	// CauseType: the header's typ is not that of an access token.
 	CauseType Cause = "token_type"
-	// CauseIssuer: the issuer is missing or another.
+	// CauseIssuer: the claim iss is missing, or is not Options.Issuer.
 	CauseIssuer Cause = "token_issuer"
-	// CauseAudience: the audience is missing or another.
+	// CauseAudience: the claim aud is missing, or does not have Options.Audience.
 	CauseAudience Cause = "token_audience"
-	// CauseClient: the client is missing or another.
+	// CauseClient: the claim with the client's id is missing, or is none of Options.ClientIDs.
 	CauseClient Cause = "token_client"
-	// CauseScope: the scope is missing.
+	// CauseScope: the claim with the scopes is missing, or does not have Options.Scope.
 	CauseScope Cause = "token_scope"
 	// CauseExpired: the token has expired, or has no exp.
 	CauseExpired Cause = "token_expired"
-	// CauseFuture: nbf or iat is in the future.
+	// CauseFuture: the claim nbf or iat is in the future.
 	CauseFuture Cause = "token_future"
-	// CauseNoKeys: there are no keys to verify with; they were never fetched, or are too old.
+	// CauseNoKeys: the verifier has no keys, because they were never fetched or were last fetched over a day ago.
 	CauseNoKeys Cause = "token_no_keys"
 	// CauseUnknownKey: the issuer does not publish the token's key. The keys are then fetched again, at a limited rate.
 	CauseUnknownKey Cause = "token_unknown_key"

@@ -8,32 +8,32 @@ import (
 
 // checkClaims checks the claims against the options. It returns the client, or the cause for which a claim is refused.
 func (o *Options) checkClaims(claims members, now time.Time) (client string, cause Cause) {
-	// A claim of the wrong type is malformed; missing is the cause if it is absent.
-	malformed := func(name string, missing Cause) Cause {
+	// unreadable returns the cause for a claim that is absent, which is missing, or is of the wrong type.
+	unreadable := func(name string, missing Cause) Cause {
 		if _, found := claims[name]; found {
 			return CauseMalformed
 		}
 		return missing
 	}
 	if issuer, ok := claims.text("iss"); !ok {
-		return "", malformed("iss", CauseIssuer)
+		return "", unreadable("iss", CauseIssuer)
 	} else if issuer != o.Issuer {
 		return "", CauseIssuer
 	}
 	if audiences, ok := claims.texts("aud"); !ok {
-		return "", malformed("aud", CauseAudience)
+		return "", unreadable("aud", CauseAudience)
 	} else if !slices.Contains(audiences, o.Audience) {
 		return "", CauseAudience
 	}
 	client, ok := claims.text(o.ClientIDClaim)
 	if !ok {
-		return "", malformed(o.ClientIDClaim, CauseClient)
+		return "", unreadable(o.ClientIDClaim, CauseClient)
 	} else if !slices.Contains(o.ClientIDs, client) {
 		return "", CauseClient
 	}
 	scopes, ok := claims.texts(o.ScopeClaim)
 	if !ok {
-		return "", malformed(o.ScopeClaim, CauseScope)
+		return "", unreadable(o.ScopeClaim, CauseScope)
 	}
 	if !slices.ContainsFunc(scopes, func(scope string) bool { return slices.Contains(strings.Split(scope, " "), o.Scope) }) {
 		return "", CauseScope

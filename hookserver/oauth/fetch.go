@@ -18,12 +18,12 @@ import (
 
 // Paths of the documents that have the URL of an issuer's keys.
 const (
-	openIDDocument = "/.well-known/openid-configuration"       // OpenID Connect Discovery 1.0 §4: after the issuer's path
-	oauthDocument  = "/.well-known/oauth-authorization-server" // RFC 8414 §3: before it
+	openIDDocument = "/.well-known/openid-configuration"       // after the issuer's path: OpenID Connect Discovery 1.0 §4
+	oauthDocument  = "/.well-known/oauth-authorization-server" // before the issuer's path: RFC 8414 §3
 )
 
-// fetch fetches the issuer's keys. Its errors have URLs but no other content from the issuer, and shorten URLs that the
-// issuer chose.
+// fetch fetches the issuer's keys. Its errors quote no content from the issuer except URLs and key ids, which they
+// shorten.
 func (o *Options) fetch(ctx context.Context) (*keySet, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
@@ -93,13 +93,14 @@ func sameHost(u, issuer *url.URL) bool {
 	return u.Scheme == "https" && u.User == nil && strings.EqualFold(u.Hostname(), issuer.Hostname()) && port(u) == port(issuer)
 }
 
-// discover returns the URL of the issuer's keys. issuer is the parsed issuerID, which the document must have exactly.
+// discover returns the URL of the issuer's keys. issuer is issuerID, parsed. The document with the URL must name
+// exactly issuerID as its issuer.
 func discover(ctx context.Context, client *http.Client, issuer *url.URL, issuerID string) (*url.URL, error) {
 	path := strings.TrimRight(issuer.EscapedPath(), "/")
 	root := "https://" + issuer.Host
 	text, err := getAt(ctx, client, root+path+openIDDocument)
 	if status, ok := errors.AsType[statusError](err); ok && status.code >= 400 && status.code < 500 {
-		// The server may not support OpenID Connect.
+		// The issuer may support only OAuth, without OpenID Connect.
 		var second error
 		if text, second = getAt(ctx, client, root+oauthDocument+path); second != nil {
 			return nil, errors.Join(err, second)
@@ -134,7 +135,7 @@ func getAt(ctx context.Context, client *http.Client, address string) ([]byte, er
 	return get(ctx, client, at)
 }
 
-// statusError is an answer with another status than 200.
+// statusError is the error of an answer whose status is not 200.
 type statusError struct {
 	address string
 	code    int

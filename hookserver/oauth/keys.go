@@ -30,7 +30,8 @@ type keySet struct {
 	skipped int             // keys that parseKeys skipped
 }
 
-// find returns the key with a token's key id. For a token without one it returns the only key of the set.
+// find returns the key with a token's key id. For a token without a key id, it returns the set's key if there is only
+// one.
 func (s *keySet) find(name keyName) (any, Cause) {
 	if key, found := s.keys[name]; found {
 		return key, ""
@@ -67,7 +68,7 @@ func (s *keySet) sameNames(other *keySet) bool {
 	return true
 }
 
-// keyMembers are the members of a JWK that are not part of the public key.
+// keyMembers are the members of a JWK by which parseKey decides whether to use the key.
 type keyMembers struct {
 	Type       string         `json:"kty"`
 	ID         string         `json:"kid"`

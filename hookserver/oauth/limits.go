@@ -37,7 +37,8 @@ const (
 	// can be reached.
 	refreshInterval = 10 * time.Minute
 	// minRefreshInterval is the shortest time between fetches, however many tokens with unknown keys arrive:
-	// unauthenticated callers can send any number. The delay is rare, as issuers publish a key before they use it.
+	// unauthenticated callers can send any number. Valid tokens rarely wait for it: issuers publish a key before they
+	// sign with it.
 	minRefreshInterval = 30 * time.Second
 	// minRetryDelay is the delay after the first failed fetch. It doubles with each further one, to maxRetryDelay.
 	minRetryDelay = time.Second

@@ -6,8 +6,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// verify verifies the signature with go-jose, which parses the token again. It fails if go-jose read anything else than
-// parse did.
+// verify verifies the signature with go-jose, which parses the token again. It also fails if go-jose reads another
+// algorithm, key id or payload from the token than parse did.
 func (u *unverifiedToken) verify(key any) Cause {
 	signed, err := jose.ParseSignedCompact(u.text, algorithms)
 	if err != nil {

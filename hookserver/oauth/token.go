@@ -35,7 +35,7 @@ type unverifiedToken struct {
 // encoding is base64url without padding (RFC 7515 §2). Strict refuses other encodings of the same bytes.
 var encoding = base64.RawURLEncoding.Strict()
 
-// parse reads a token strictly: it refuses what two programs could read differently.
+// parse parses a token strictly. It refuses a token that two programs could read differently.
 func parse(token string) (unverifiedToken, Cause) {
 	if len(token) > maxToken {
 		return unverifiedToken{}, CauseTooLong

@@ -12,11 +12,11 @@ type Verifier struct {
 	options Options
 
 	keys             atomic.Pointer[keySet] // nil until the first fetch
-	fault            atomic.Pointer[string] // of the last fetch; nil if it succeeded
+	fault            atomic.Pointer[string] // why the last fetch failed; nil if it succeeded
 	refreshRequested chan struct{}          // holds one request to fetch the keys early
 
-	fetched, failed atomic.Uint64   // fetches
-	accepted        []atomic.Uint64 // tokens, in the order of Options.ClientIDs
+	fetched, failed atomic.Uint64   // counts of successful and failed fetches
+	accepted        []atomic.Uint64 // counts of accepted tokens by client, in the order of Options.ClientIDs
 }
 
 // New returns a verifier without keys, which accepts no token until [Verifier.Run] has fetched them. It fails if

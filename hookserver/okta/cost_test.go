@@ -23,13 +23,23 @@ func operations(tb testing.TB) []cost.Operation {
 			}
 		}
 	}
+	encode := func(response okta.Response) func() {
+		buffer := make([]byte, 0, 4096)
+		return func() {
+			if _, err := response.Encode(buffer); err != nil {
+				tb.Error(err)
+			}
+		}
+	}
 	const email = "rosario.jones@example.com"
 	return []cost.Operation{
-		{Name: "decode/sign-up", Allocations: 10, Run: decode(oktasim.Registration{Email: email})},
-		{Name: "decode/Classic", Allocations: 9, Run: decode(oktasim.Registration{Shape: oktasim.ClassicSignUp, Email: email})},
-		{Name: "decode/progressive", Allocations: 9, Run: decode(oktasim.Registration{
+		{Name: "decode/sign-up", Allocations: 2, Run: decode(oktasim.Registration{Email: email})},
+		{Name: "decode/Classic", Allocations: 2, Run: decode(oktasim.Registration{Shape: oktasim.ClassicSignUp, Email: email})},
+		{Name: "decode/progressive", Allocations: 2, Run: decode(oktasim.Registration{
 			Shape: oktasim.ProgressiveProfile, Login: email, Update: map[string]any{"email": email},
 		})},
+		{Name: "answer/allowed", Allocations: 0, Run: encode(okta.Allow([]okta.Value{{Name: "userType", JSON: `"Partner"`}}))},
+		{Name: "answer/denied", Allocations: 0, Run: encode(okta.Deny("Please sign up with your address.", "EMAIL_NOT_ALLOWED", "email"))},
 	}
 }
 

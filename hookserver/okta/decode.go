@@ -1,13 +1,8 @@
 package okta
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"math"
 	"sync"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -19,8 +14,8 @@ const (
 	maxMembers = 256
 	// unlimitedMembers is the limit for a profile, whose members are the fields of the org's form. MaxBody limits them.
 	unlimitedMembers = math.MaxInt
-	// nameCapacity is the initial size in bytes of the buffer for a member's name.
-	nameCapacity = 64
+	// usualText is the length in bytes of the texts that Decode keeps of a usual call.
+	usualText = 256
 )
 
 // Decode decodes the body of a call. Of the profiles it keeps only the named attributes.
@@ -34,46 +29,34 @@ func Decode(body []byte, attributes []string) (Request, error) {
 	}
 	d := decoders.Get().(*decoder)
 	defer d.putBack()
-	d.attributes = attributes
-	d.json.Reset(bytes.NewBuffer(body))
+	d.body, d.attributes = body, attributes
+	d.text.Grow(usualText)
 	var r Request
 	if err := d.request(&r); err != nil {
-		return Request{}, malformed(err)
+		return Request{}, err
 	}
-	if _, err := d.json.ReadToken(); !errors.Is(err, io.EOF) {
+	if d.peek(); d.pos < len(d.body) {
 		return Request{}, TrailingData
 	}
 	return r, nil
 }
 
-// malformed returns the class of an error. The text of a syntax error must not be kept: it quotes the body.
-func malformed(err error) Malformed {
-	if m, ok := errors.AsType[Malformed](err); ok {
-		return m
-	}
-	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return DuplicateMember
-	}
-	return NotJSON
-}
-
-// decoder reads the text token by token, so that the limits also apply to the values that it skips.
+// decoder reads a call with a scanner, which reads the JSON.
 type decoder struct {
-	json       *jsontext.Decoder
+	scanner
+
 	attributes []string
-	depth      int
-	name       []byte // the name of the member being read
 }
 
-// decoders saves most of a call's allocations.
-var decoders = sync.Pool{New: func() any {
-	return &decoder{json: new(jsontext.Decoder), name: make([]byte, 0, nameCapacity)}
-}}
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 // putBack drops the references to the body, which has personal data, before the decoder is pooled.
 func (d *decoder) putBack() {
-	d.json.Reset(bytes.NewReader(nil))
-	*d = decoder{json: d.json, name: d.name[:0]}
+	all := d.names.all[:0]
+	if cap(all) > maxMembers {
+		all = nil
+	}
+	*d = decoder{scanner: scanner{names: names{all: all}}}
 	decoders.Put(d)
 }
 
@@ -81,14 +64,14 @@ func (d *decoder) request(r *Request) error {
 	_, err := d.object(maxMembers, func(name []byte) (err error) {
 		switch string(name) {
 		case "eventId":
-			r.EventID, err = d.text()
+			r.EventID, err = d.stringOrSkip()
 		case "eventType":
-			r.EventType, err = d.text()
+			r.EventType, err = d.stringOrSkip()
 		case "source":
-			r.Source, err = d.text()
+			r.Source, err = d.stringOrSkip()
 		case "requestType":
-			r.HasRequestType = d.json.PeekKind() != 'n'
-			r.RequestType, err = d.text()
+			r.HasRequestType = d.peek() != 'n'
+			r.RequestType, err = d.stringOrSkip()
 		case "data":
 			_, err = d.object(maxMembers, func(name []byte) (err error) {
 				switch string(name) {
@@ -121,7 +104,7 @@ func (d *decoder) requestID() (id string, err error) {
 			if string(name) != "id" {
 				return d.skip(maxMembers)
 			}
-			id, err = d.text()
+			id, err = d.stringOrSkip()
 			return err
 		})
 		return err
@@ -150,21 +133,18 @@ func (d *decoder) profile() (Profile, error) {
 	return p, err
 }
 
-// text reads any value. It returns a string's text, and "" for other values.
-func (d *decoder) text() (string, error) {
+// stringOrSkip reads any value. It returns a string's text, and "" for other values.
+func (d *decoder) stringOrSkip() (string, error) {
 	_, text, err := d.value(maxMembers)
 	return text, err
 }
 
 // value reads any value. It returns its kind, and a string's text.
 func (d *decoder) value(limit int) (Kind, string, error) {
-	switch d.json.PeekKind() {
+	switch d.peek() {
 	case '"':
-		token, err := d.json.ReadToken()
-		if err != nil {
-			return Missing, "", err
-		}
-		return String, token.String(), nil
+		text, err := d.string()
+		return String, text, err
 	case 'n':
 		return Null, "", d.skip(limit)
 	default:
@@ -175,71 +155,12 @@ func (d *decoder) value(limit int) (Kind, string, error) {
 // object reads any value. If it is an object, it calls member for each member. member must read the member's value, and
 // may use name only before that.
 func (d *decoder) object(limit int, member func(name []byte) error) (Presence, error) {
-	switch d.json.PeekKind() {
+	switch d.peek() {
 	case '{':
+		return Present, d.members(limit, member)
 	case 'n':
 		return Absent, d.skip(limit)
 	default:
 		return WrongType, d.skip(limit)
 	}
-	if err := d.open(); err != nil {
-		return WrongType, err
-	}
-	for count := 1; d.json.PeekKind() != '}'; count++ {
-		if count > limit {
-			return WrongType, TooManyMembers
-		}
-		quoted, err := d.json.ReadValue()
-		if err != nil {
-			return WrongType, err
-		}
-		if d.name, err = jsontext.AppendUnquote(d.name[:0], quoted); err != nil {
-			return WrongType, err
-		}
-		if err := member(d.name); err != nil {
-			return WrongType, err
-		}
-	}
-	return Present, d.close()
-}
-
-// skip reads any value and discards it.
-func (d *decoder) skip(limit int) error {
-	switch kind := d.json.PeekKind(); kind {
-	case '{', '[':
-		if err := d.open(); err != nil {
-			return err
-		}
-		for count := 1; d.json.PeekKind() != kind+2; count++ { // in ASCII, ] is [+2 and } is {+2
-			if kind == '{' {
-				if count > limit {
-					return TooManyMembers
-				}
-				if _, err := d.json.ReadValue(); err != nil {
-					return err
-				}
-			}
-			if err := d.skip(limit); err != nil {
-				return err
-			}
-		}
-		return d.close()
-	default:
-		_, err := d.json.ReadValue()
-		return err
-	}
-}
-
-func (d *decoder) open() error {
-	if d.depth++; d.depth > maxDepth {
-		return TooDeep
-	}
-	_, err := d.json.ReadToken()
-	return err
-}
-
-func (d *decoder) close() error {
-	d.depth--
-	_, err := d.json.ReadToken()
-	return err
 }

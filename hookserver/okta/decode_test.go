@@ -264,6 +264,37 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// FuzzDecodeLikeTheReference: Decode returns what a general decoder of JSON makes of the same body: the same request, or
+// the same class of error.
+func FuzzDecodeLikeTheReference(f *testing.F) {
+	for _, body := range vectors.Bodies() {
+		if len(body.Body) <= okta.MaxBody {
+			f.Add(body.Body)
+		}
+	}
+	for _, file := range vectors.OktaRequests() {
+		f.Add(file.Body)
+	}
+	for _, body := range []string{
+		`{"a\u0062":"\ud83d\ude00\n\/\b","x":[-0.5e+10,0,1E9,true,false,null,{}]}`,
+		`{"source":"\ud83d","x":1}`, `{"source":"\ud83d\ud83d"}`, `{"source":"\ude00"}`, `{"source":"\u12"}`, `{"source":"é\u00e9`,
+		`{"":1,"":2}`, `{` + manyMembers(40) + `"k7":1}`, `{"data":{"userProfile":{` + manyMembers(40) + `"k39":1}}}`,
+		`{` + manyMembers(256) + `}`, `{` + manyMembers(255) + `"x":1,}`, `[1,]`, `[,1]`, `{,}`, `{"a":}`, `-`, `1.`, `1e`, `nul`, `"`, `[1 2]`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		want, wantErr := referenceDecode(body, emailAndLogin)
+		got, err := okta.Decode(body, emailAndLogin)
+		if err != wantErr {
+			t.Fatalf("error %v, the reference's is %v", err, wantErr)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-reference +got)\n%s", diff)
+		}
+	})
+}
+
 func checkText(t *testing.T, name string, raw json.RawMessage, got string) {
 	t.Helper()
 	var want string
@@ -323,11 +354,17 @@ func BenchmarkDecode(b *testing.B) {
 	if len(body) != 898 {
 		b.Fatalf("%d bytes", len(body))
 	}
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := okta.Decode(body, emailAndLogin); err != nil {
-			b.Fatal(err)
-		}
+	for name, decode := range map[string]func([]byte, []string) (okta.Request, error){
+		"decode": okta.Decode, "reference": referenceDecode,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := decode(body, emailAndLogin); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

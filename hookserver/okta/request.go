@@ -13,8 +13,8 @@ const (
 
 // Request is the part of a call that the server needs. It keeps no other personal data of the call.
 //
-// A string is "" if its member is absent, null or of another JSON type. Okta omits ids in some calls, and a decision
-// must not depend on the type of an invalid one.
+// A string is "" if its member is absent, null or of another JSON type. Okta omits ids in some calls; an id of a wrong
+// type is treated like an absent one.
 type Request struct {
 	// EventID is the event's id. EventType is its type, normally the constant EventType.
 	EventID   string

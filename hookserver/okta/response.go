@@ -1,8 +1,15 @@
 package okta
 
 import (
-	"github.com/go-json-experiment/json"
+	"cmp"
+
 	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Values of registration in the command com.okta.action.update.
+const (
+	allow = "ALLOW"
+	deny  = "DENY"
 )
 
 // Commands of the hook. Some of Okta's examples have com.action.update, which Okta ignores: it then allows by default.
@@ -13,49 +20,17 @@ const (
 )
 
 // Response is the answer to a call, made by [Allow], [AllowUpdate] or [Deny]. The zero value must not be sent: Okta
-// allows if there are no commands.
+// allows unless an answer denies.
 type Response struct {
-	commands []command
-	failure  *failure
-	debug    any
+	registration string // allow or deny
+	update       string // the command that sets profile
+	profile      []Value
+	failure      failure // only for DENY
+	debug        []byte
 }
 
-// The wire format, and how Okta uses it.
-type (
-	// command is an element of commands. Okta runs them in order.
-	command struct {
-		Type  string `json:"type"`
-		Value any    `json:"value"`
-	}
-
-	// registration is the value of com.okta.action.update: ALLOW or DENY.
-	registration struct {
-		Registration string `json:"registration"`
-	}
-
-	// failure is the member error; Okta's schema has Error, which is wrong. If it is present, even if empty, Okta runs
-	// no command and the registration fails.
-	failure struct {
-		ErrorSummary string  `json:"errorSummary"`
-		ErrorCauses  []cause `json:"errorCauses"`
-	}
-
-	// cause is an element of errorCauses. Okta requires all five members. Identity Engine shows the summary next to the
-	// attribute.
-	cause struct {
-		ErrorSummary string `json:"errorSummary"`
-		Reason       string `json:"reason"`
-		LocationType string `json:"locationType"`
-		Location     string `json:"location"`
-		Domain       string `json:"domain"` // where the error comes from; not a DNS domain
-	}
-
-	wire struct {
-		Commands     []command `json:"commands"`
-		Error        *failure  `json:"error,omitzero"`
-		DebugContext any       `json:"debugContext,omitzero"`
-	}
-)
+// failure is what the member error says.
+type failure struct{ sentence, reason, attribute string }
 
 // Value is one attribute to set on a user.
 type Value struct {
@@ -66,52 +41,106 @@ type Value struct {
 }
 
 // Allow returns the answer that allows a sign-up and sets the attributes on the new user. Okta sets them on sign-ups
-// only.
-func Allow(profile []Value) Response { return allow(profileUpdate, profile) }
+// only. Their names must differ.
+func Allow(profile []Value) Response {
+	return Response{registration: allow, update: profileUpdate, profile: profile}
+}
 
 // AllowUpdate returns the answer that allows a progressive profile and sets the attributes on the existing user. Okta
-// sets them on progressive profiles only.
-func AllowUpdate(profile []Value) Response { return allow(progressiveUpdate, profile) }
-
-func allow(update string, profile []Value) Response {
-	r := Response{commands: []command{{actionUpdate, registration{"ALLOW"}}}}
-	if len(profile) > 0 {
-		values := make(map[string]jsontext.Value, len(profile))
-		for _, value := range profile {
-			values[value.Name] = jsontext.Value(value.JSON)
-		}
-		r.commands = append(r.commands, command{update, values})
-	}
-	return r
+// sets them on progressive profiles only. Their names must differ.
+func AllowUpdate(profile []Value) Response {
+	return Response{registration: allow, update: progressiveUpdate, profile: profile}
 }
 
 // Deny returns the answer that denies the registration and shows a sentence next to the attribute. The sentence is both
 // the summary and the only cause, because Okta's engines differ in which one they show. The reason is sent to the
 // person's browser. It must not be UNIQUE_CONSTRAINT, which the sign-in widget takes for an existing account.
 func Deny(sentence, reason, attribute string) Response {
-	return Response{
-		commands: []command{{actionUpdate, registration{"DENY"}}},
-		failure: &failure{
-			ErrorSummary: sentence,
-			ErrorCauses: []cause{{
-				ErrorSummary: sentence,
-				Reason:       reason,
-				LocationType: "body",
-				Location:     "data.userProfile." + attribute, // also for a progressive profile
-				Domain:       "end-user",
-			}},
-		},
-	}
+	return Response{registration: deny, failure: failure{sentence, reason, attribute}}
 }
 
 // WithDebugContext returns the answer with a debugContext, which Okta's System Log has in the event
-// inline_hook.response.processed. It must encode as a JSON object.
-func (r Response) WithDebugContext(debug any) Response {
+// inline_hook.response.processed. It must be a JSON object.
+func (r Response) WithDebugContext(debug []byte) Response {
 	r.debug = debug
 	return r
 }
 
-// Encode returns the answer as JSON. It fails if a Value is not JSON or a text is not UTF-8.
-func (r Response) Encode() ([]byte, error) {
-	return json.Marshal(wire{r.commands, r.failure, r.debug}, json.Deterministic(true))
+// Encode appends the answer as JSON to a buffer and returns the result. It fails if a Value is not JSON or a text is
+// not UTF-8; what it has appended is then of no use.
+func (r Response) Encode(to []byte) ([]byte, error) {
+	e := encoder{buf: to}
+	e.raw(`{"commands":[`) // Okta runs them in order
+	e.raw(`{"type":"` + actionUpdate + `","value":{"registration":"`)
+	e.raw(r.registration)
+	e.raw(`"}}`)
+	if len(r.profile) > 0 {
+		e.profile(r.update, r.profile)
+	}
+	e.raw(`]`)
+	if r.registration == deny {
+		e.failure(&r.failure)
+	}
+	if len(r.debug) > 0 {
+		e.raw(`,"debugContext":`)
+		e.buf = append(e.buf, r.debug...)
+	}
+	e.raw(`}`)
+	return e.buf, e.err
+}
+
+// encoder appends JSON to a buffer. Fixed parts of an answer are appended as they are, because encoding by reflection
+// takes several times as long.
+type encoder struct {
+	buf []byte
+	err error // the first one
+}
+
+// profile appends the command that sets attributes.
+func (e *encoder) profile(update string, values []Value) {
+	e.raw(`,{"type":"`)
+	e.raw(update)
+	e.raw(`","value":`)
+	separator := `{`
+	for _, value := range values {
+		e.raw(separator)
+		e.text(value.Name)
+		e.raw(`:`)
+		e.value(value.JSON)
+		separator = `,`
+	}
+	e.raw(`}}`)
+}
+
+// failure appends the member error; Okta's schema has Error, which is wrong. If it is present, even if empty, Okta runs
+// no command and the registration fails. Okta requires all five members of a cause. The location is below userProfile
+// also for a progressive profile; Identity Engine shows the cause's summary next to that attribute. The domain says
+// where the error comes from, and is not a DNS domain.
+func (e *encoder) failure(f *failure) {
+	e.raw(`,"error":{"errorSummary":`)
+	e.text(f.sentence)
+	e.raw(`,"errorCauses":[{"errorSummary":`)
+	e.text(f.sentence)
+	e.raw(`,"reason":`)
+	e.text(f.reason)
+	e.raw(`,"locationType":"body","location":`)
+	e.text("data.userProfile." + f.attribute)
+	e.raw(`,"domain":"end-user"}]}`)
+}
+
+// raw appends JSON as it is.
+func (e *encoder) raw(json string) { e.buf = append(e.buf, json...) }
+
+// text appends a text as a JSON string.
+func (e *encoder) text(text string) {
+	var err error
+	e.buf, err = jsontext.AppendQuote(e.buf, text)
+	e.err = cmp.Or(e.err, err)
+}
+
+// value appends a JSON value without white space.
+func (e *encoder) value(json string) {
+	var err error
+	e.buf, err = jsontext.AppendFormat(e.buf, json)
+	e.err = cmp.Or(e.err, err)
 }

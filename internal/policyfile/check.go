@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -87,23 +85,28 @@ func annotations(object *yamldoc.Node, prefix string) []Annotation {
 	return found
 }
 
-// Check reads policies and lists like [Offline.ReadFiles], and returns the mistakes in them instead of failing. With
-// recursive, it also reads the directories below those that are given, except hidden ones. A path that is given twice
-// is read once. Check fails if a file cannot be read or is not YAML; the error then joins an error for each such file.
-func (o *Offline) Check(ctx context.Context, paths []string, recursive bool, stdin io.Reader) (*Checked, error) {
-	documents, err := o.readDocuments(ctx, func() ([]file, error) {
-		paths, err := expand(paths, recursive)
-		if err != nil {
-			return nil, err
-		}
-		files, err := openAll(paths, stdin)
-		var read []string
-		return slices.DeleteFunc(files, func(f file) bool {
-			again := slices.Contains(read, filepath.Clean(f.name))
-			read = append(read, filepath.Clean(f.name))
-			return again
-		}), err
+// Check reads policies and lists like [Offline.ReadFiles], and returns the mistakes in them instead of failing. A file
+// that is in two of the paths is read once. Check fails if a file cannot be read or is not YAML; the error then joins an
+// error for each such file.
+func (o *Offline) Check(ctx context.Context, paths []string, stdin io.Reader) (*Checked, error) {
+	files, err := openAll(paths, stdin)
+	var read []string
+	files = slices.DeleteFunc(files, func(f file) bool {
+		again := slices.Contains(read, filepath.Clean(f.name))
+		read = append(read, filepath.Clean(f.name))
+		return again
 	})
+	return o.check(ctx, files, err)
+}
+
+// CheckTexts does for texts what [Offline.Check] does for files.
+func (o *Offline) CheckTexts(ctx context.Context, texts []Text) (*Checked, error) {
+	return o.check(ctx, filesOf(texts), nil)
+}
+
+// check reads files. err is the error of those that could not be opened.
+func (o *Offline) check(ctx context.Context, files []file, err error) (*Checked, error) {
+	documents, err := o.readDocuments(ctx, files, err)
 	checked := &Checked{Others: o.skipped}
 	var unreadable []error
 	for _, err := range joinedErrors(err) {
@@ -135,36 +138,6 @@ func (o *Offline) Check(ctx context.Context, paths []string, recursive bool, std
 		checked.Policies = append(checked.Policies, found)
 	}
 	return checked, nil
-}
-
-// expand returns the paths, with the directories below each directory if recursive.
-func expand(paths []string, recursive bool) ([]string, error) {
-	if !recursive {
-		return paths, nil
-	}
-	var all []string
-	for _, path := range paths {
-		if info, err := os.Stat(path); err != nil || !info.IsDir() {
-			all = append(all, path) // reading it reports the error
-			continue
-		}
-		err := filepath.WalkDir(path, func(at string, entry fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case !entry.IsDir():
-			case at != path && strings.HasPrefix(entry.Name(), "."):
-				return fs.SkipDir
-			default:
-				all = append(all, at)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("read policies: %w", err)
-		}
-	}
-	return all, nil
 }
 
 // CheckObjects reads policies and lists like [Offline.ReadObjects], and returns the mistakes in them. It fails only if

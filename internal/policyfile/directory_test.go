@@ -347,7 +347,7 @@ func TestFilesThatCannotBeReadAreErrors(t *testing.T) {
 		want    string
 	}{
 		"too large": {func(_ *testing.T, dir string) error {
-			return os.WriteFile(filepath.Join(dir, "b.yaml"), []byte(strings.Repeat("#", maxFile+1)), 0o600)
+			return os.WriteFile(filepath.Join(dir, "b.yaml"), []byte(strings.Repeat("#", MaxFile+1)), 0o600)
 		}, "b.yaml: over 4194304 bytes; split it"},
 		"a symlink to nothing": {func(_ *testing.T, dir string) error {
 			return os.Symlink("nowhere", filepath.Join(dir, "b.yaml"))

@@ -30,8 +30,8 @@ import (
 )
 
 const (
-	// maxFile is the largest file in bytes. An API server accepts objects of up to 1.5 MiB.
-	maxFile = 4 << 20
+	// MaxFile is the largest file in bytes. An API server accepts objects of up to 1.5 MiB.
+	MaxFile = 4 << 20
 	// TestExtension ends the names of the files with tests of policies. Such a file stands beside the policies.
 	TestExtension = ".regpol-test.yaml"
 	// fileNamespace is the namespace of a policy without metadata.namespace, as with kubectl.
@@ -69,6 +69,22 @@ type parser struct {
 	schema *policyobject.Schema
 }
 
+// IsPolicyFile reports whether a file of this base name is read if it is in a directory of policies.
+func IsPolicyFile(name string) bool {
+	return !isHidden(name) && !isTest(name) && hasExtension(name)
+}
+
+// isHidden reports whether files and directories of this base name are skipped.
+func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+// isTest reports whether a file of this base name has tests of policies.
+func isTest(name string) bool { return strings.HasSuffix(name, TestExtension) }
+
+// hasExtension reports whether a base name ends as that of a policy file does.
+func hasExtension(name string) bool {
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name))
+}
+
 // readFiles reads the YAML and JSON files of a directory, sorted by name. It returns other files as ignored, without
 // their content. It skips directories, names that start with a dot, and tests of policies.
 //
@@ -87,7 +103,7 @@ func readFiles(dir string) ([]file, error) {
 	var files []file
 	for _, entry := range entries {
 		name := entry.Name()
-		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, TestExtension) {
+		if isHidden(name) || isTest(name) {
 			continue
 		}
 		path := filepath.Join(dir, name)
@@ -99,7 +115,7 @@ func readFiles(dir string) ([]file, error) {
 			continue
 		case !info.Mode().IsRegular(): // reading a pipe can block for ever
 			return nil, fmt.Errorf("%s: neither a file nor a directory; remove it, or begin its name with a dot", path)
-		case !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)):
+		case !hasExtension(name):
 			files = append(files, file{name: path, ignored: true})
 			continue
 		}
@@ -119,12 +135,12 @@ func readFile(path, name string) ([]byte, error) {
 		return nil, fmt.Errorf("read policy file: %w", err)
 	}
 	defer func() { _ = opened.Close() }()
-	text, err := io.ReadAll(io.LimitReader(opened, maxFile+1))
+	text, err := io.ReadAll(io.LimitReader(opened, MaxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read policy file: %w", err)
 	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("%s: over %d bytes; split it into several files", name, maxFile)
+	if len(text) > MaxFile {
+		return nil, fmt.Errorf("%s: over %d bytes; split it into several files", name, MaxFile)
 	}
 	return text, nil
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -28,7 +30,7 @@ import (
 type Offline struct {
 	parser  *parser
 	lists   *publish.Lists
-	skipped []string // file:line and kind of the objects that the last ReadFiles skipped
+	skipped []string // file:line and kind of the objects that were skipped last
 }
 
 // ReadPolicy is a policy that an [Offline] has read.
@@ -104,34 +106,11 @@ func (o *Offline) resolve(ctx context.Context, maps configMaps, policies []ReadP
 // ReadFiles skips objects of other API groups, because rendered charts and GitOps directories often contain some.
 // [Offline.Others] returns them.
 func (o *Offline) ReadFiles(ctx context.Context, paths []string, stdin io.Reader) ([]ReadPolicy, error) {
-	documents, err := o.readDocuments(ctx, func() ([]file, error) { return openAll(paths, stdin) })
-	if err != nil {
-		return nil, err
-	}
-	documents, lists := splitLists(documents)
-	return o.resolvedPolicies(ctx, documents, lists)
+	files, err := openAll(paths, stdin)
+	return o.read(ctx, files, err)
 }
 
-// readDocuments reads the documents of the files that the function files opens. Next to an error it returns the
-// documents that could be read.
-func (o *Offline) readDocuments(ctx context.Context, files func() ([]file, error)) ([]*document, error) {
-	o.skipped = nil
-	opened, err := files()
-	var documents []*document
-	errs := []error{err}
-	for _, file := range opened {
-		if file.ignored {
-			continue
-		}
-		found, err := o.readFile(ctx, file)
-		documents = append(documents, found...)
-		errs = append(errs, err)
-	}
-	return documents, errors.Join(append(errs, unique(documents))...)
-}
-
-// openAll reads the files of all paths that were given to ReadFiles. Next to an error it returns the files that could
-// be read.
+// openAll reads the files of all paths. Next to an error it returns the files that could be read.
 func openAll(paths []string, stdin io.Reader) ([]file, error) {
 	var files []file
 	var errs []error
@@ -143,6 +122,79 @@ func openAll(paths []string, stdin io.Reader) ([]file, error) {
 	return files, errors.Join(errs...)
 }
 
+// Text is a file that a caller has read, for example from a Git revision.
+type Text struct {
+	Name string // for messages
+	Text []byte // its content
+}
+
+// ReadTexts reads policies and lists as [Offline.ReadFiles] does. Of a directory, give the files whose names
+// [IsPolicyFile] accepts, and none over [MaxFile].
+func (o *Offline) ReadTexts(ctx context.Context, texts []Text) ([]ReadPolicy, error) {
+	return o.read(ctx, filesOf(texts), nil)
+}
+
+func filesOf(texts []Text) []file {
+	files := make([]file, len(texts))
+	for i, text := range texts {
+		files[i] = file{name: text.Name, text: text.Text}
+	}
+	return files
+}
+
+// Directories returns a directory and those below it, in lexical order, without those whose names start with a dot. It
+// does not follow symbolic links below it. Another path, such as a file or "-", is returned alone.
+func Directories(path string) ([]string, error) {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return []string{path}, nil //nolint:nilerr // reading the path fails with a better text
+	}
+	var found []string
+	// With the separator at its end, a symbolic link to a directory is followed.
+	err := filepath.WalkDir(path+string(filepath.Separator), func(at string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case !entry.IsDir():
+			return nil
+		case len(found) > 0 && isHidden(entry.Name()):
+			return fs.SkipDir
+		}
+		found = append(found, filepath.Clean(at))
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read policies: %w", err)
+	}
+	return found, nil
+}
+
+// read reads the policies of files, with their lists. err is the error of the files that could not be opened.
+func (o *Offline) read(ctx context.Context, files []file, err error) ([]ReadPolicy, error) {
+	documents, err := o.readDocuments(ctx, files, err)
+	if err != nil {
+		return nil, err
+	}
+	documents, lists := splitLists(documents)
+	return o.resolvedPolicies(ctx, documents, lists)
+}
+
+// readDocuments reads the documents of files. Next to an error it returns the documents that could be read. The error
+// joins err, that of the files that could not be opened.
+func (o *Offline) readDocuments(ctx context.Context, files []file, err error) ([]*document, error) {
+	o.skipped = nil
+	var documents []*document
+	errs := []error{err}
+	for _, file := range files {
+		if file.ignored {
+			continue
+		}
+		found, err := o.readFile(ctx, file)
+		documents = append(documents, found...)
+		errs = append(errs, err)
+	}
+	return documents, errors.Join(append(errs, unique(documents))...)
+}
+
 // resolvedPolicies returns the policies of documents, with their lists.
 func (o *Offline) resolvedPolicies(ctx context.Context, documents []*document, lists configMaps) ([]ReadPolicy, error) {
 	policies := make([]ReadPolicy, len(documents))
@@ -152,19 +204,19 @@ func (o *Offline) resolvedPolicies(ctx context.Context, documents []*document, l
 	return policies, o.resolve(ctx, lists, policies)
 }
 
-// Others returns file:line and kind of the objects that the last ReadFiles skipped.
+// Others returns file:line and kind of the objects that the last [Offline.ReadFiles] or [Offline.ReadTexts] skipped.
 func (o *Offline) Others() []string { return o.skipped }
 
 // openFiles reads the files of a path that was given to ReadFiles.
 func openFiles(path string, stdin io.Reader) ([]file, error) {
 	if path == "-" {
 		const name = "stdin"
-		text, err := io.ReadAll(io.LimitReader(stdin, maxFile+1))
+		text, err := io.ReadAll(io.LimitReader(stdin, MaxFile+1))
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("read %s: %w", name, err)
-		case len(text) > maxFile:
-			return nil, fmt.Errorf("%s: over %d bytes", name, maxFile)
+		case len(text) > MaxFile:
+			return nil, fmt.Errorf("%s: over %d bytes", name, MaxFile)
 		}
 		return []file{{name: name, text: text}}, nil
 	}

@@ -3,6 +3,7 @@ package policyfile
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -95,5 +96,79 @@ func TestObjectsReadOfflineAreConvertedAsStoredOnes(t *testing.T) {
 				t.Errorf("place %q", place)
 			}
 		})
+	}
+}
+
+func TestTextsAreReadAsTheFilesOfADirectory(t *testing.T) {
+	samples := filepath.Join("..", "..", "config", "samples")
+	entries, err := os.ReadDir(samples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []Text
+	for _, entry := range entries {
+		if entry.IsDir() || !IsPolicyFile(entry.Name()) {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(samples, entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, Text{"main:" + entry.Name(), text})
+	}
+	offline, err := NewOffline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromDirectory, err := offline.ReadFiles(t.Context(), []string{samples}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromTexts, err := offline.ReadTexts(t.Context(), texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := digestOf(t, fromTexts), digestOf(t, fromDirectory); got != want {
+		t.Errorf("digest %s, want %s", got, want)
+	}
+	if got, want := fromTexts[0].Place("spec.deny"), "main:audit-first.yaml:9"; got != want {
+		t.Errorf("place %s, want %s", got, want)
+	}
+}
+
+func TestWhichFilesOfADirectoryAreRead(t *testing.T) {
+	for name, want := range map[string]bool{
+		"a.yaml": true, "a.yml": true, "a.json": true, ".a.yaml": false, "a.regpol-test.yaml": false, "README.md": false, "yaml": false,
+	} {
+		if IsPolicyFile(name) != want {
+			t.Errorf("%s is read: %t", name, !want)
+		}
+	}
+}
+
+func TestDirectoriesAreThoseBelow(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"policies/b/c", "policies/a", "policies/.git/objects", "other"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.FromSlash(name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(dir, "policies"), filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(dir, "policies"), filepath.Join(dir, "link")} {
+		got, err := Directories(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{path, filepath.Join(path, "a"), filepath.Join(path, "b"), filepath.Join(path, "b", "c")}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("directories (-want +got):\n%s", diff)
+		}
+	}
+	for _, path := range []string{"-", "nowhere", "offline_test.go"} {
+		if got, err := Directories(path); err != nil || len(got) != 1 || got[0] != path {
+			t.Errorf("%s: %v, %v", path, got, err)
+		}
 	}
 }

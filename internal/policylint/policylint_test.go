@@ -28,7 +28,7 @@ func check(t *testing.T, text string) *policyfile.Checked {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checked, err := reader.Check(t.Context(), []string{"-"}, false, strings.NewReader(strings.ReplaceAll(text, "{local}", local)))
+	checked, err := reader.Check(t.Context(), []string{"-"}, strings.NewReader(strings.ReplaceAll(text, "{local}", local)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -231,8 +231,8 @@ func decodeFault(text string) string {
 
 // kindNames are YAML's kinds of values in words.
 var kindNames = map[string]string{
-	"seq": "list", "map": "mapping", "str": "text", "int": "number", "float": "number", "bool": "boolean", "null": "null", "timestamp": "date",
-	"binary": "binary value", "merge": "merge key",
+	"seq": "list", "map": "mapping", "str": "text", "int": "number", "float": "number", "bool": "boolean", "null": "null",
+	"timestamp": "date", "binary": "binary value", "merge": "merge key",
 }
 
 // kindOf describes a Go type of this package in YAML's words.
@@ -251,13 +251,16 @@ func kindOf(goType string) string {
 
 // membersOf returns the members of a type of this package, given by its name.
 func membersOf(name string) []string {
-	for _, t := range []reflect.Type{reflect.TypeFor[File](), reflect.TypeFor[Case](), reflect.TypeFor[Every](), reflect.TypeFor[Expect]()} {
+	types := []reflect.Type{
+		reflect.TypeFor[File](), reflect.TypeFor[Case](), reflect.TypeFor[Every](), reflect.TypeFor[Expect](),
+	}
+	for _, t := range types {
 		if t.Name() != name {
 			continue
 		}
 		var members []string
-		for i := range t.NumField() {
-			if tag := t.Field(i).Tag.Get("yaml"); tag != "-" {
+		for member := range t.Fields() {
+			if tag := member.Tag.Get("yaml"); tag != "-" {
 				members = append(members, tag)
 			}
 		}

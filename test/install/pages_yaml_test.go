@@ -56,7 +56,7 @@ func TestWhatPeopleCopyIsAdmittedAndInForce(t *testing.T) {
 			})
 		}
 	}
-	for _, file := range glob(t, "config/samples/*.yaml", "config/samples/*/*.yaml") {
+	for _, file := range glob(t, "config/samples/*.yaml", "config/samples/*/*.yaml", "config/samples/*/deploy/*.yaml") {
 		t.Run(file, func(t *testing.T) {
 			for _, object := range read(t, file) {
 				c.copied(t, object)
@@ -73,6 +73,9 @@ func (c *cluster) copied(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
 	switch object.GetKind() {
 	case "":
+		if _, isTest := object.Object["cases"]; isTest { // of policies, for `regpol test`
+			return
+		}
 		c.wantValues(t, object.Object)
 	case "RegistrationPolicy":
 		c.wantAccepted(t, object)
@@ -82,9 +85,19 @@ func (c *cluster) copied(t *testing.T, object *unstructured.Unstructured) {
 		c.wantValues(t, nested(t, object, "spec", "values"))
 		c.wantAdmitted(t, object)
 	case "Application":
-		c.wantValues(t, nested(t, object, "spec", "source", "helm", "valuesObject"))
+		values, found, err := unstructured.NestedMap(object.Object, "spec", "source", "helm", "valuesObject")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found { // the release; otherwise policies
+			c.wantValues(t, values)
+		}
 		c.wantAdmitted(t, object)
 	case "Kustomization":
+		if object.GroupVersionKind().Group != "kustomize.config.k8s.io" { // that of Flux
+			c.wantAdmitted(t, object)
+			return
+		}
 		c.wantBuilt(t, object)
 	default:
 		c.wantAdmitted(t, object)
@@ -234,6 +247,10 @@ func othersDefinitions(t *testing.T) []string {
 		{
 			"github.com/fluxcd/helm-controller@v1.4.0", "h1:rkm8rmB6Na7eNc4pJOnvtXEaJ19iKluRtayHKjBxcUM=",
 			"config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml",
+		},
+		{
+			"github.com/fluxcd/kustomize-controller@v1.9.5", "h1:/XY2zy3K7fntyppEXIHG7oRMzmfgIt50eJzUfaPX1Kc=",
+			"config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml",
 		},
 		{
 			"github.com/argoproj/argo-cd/v3@v3.3.0", "h1:9UlruTd5cC/MyvorTXgAIblfZTy63MF5FYvvoAaUvwU=",

@@ -1,0 +1,383 @@
+package pastcalls
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"registrationpolicy.dev/operator/hookserver/okta"
+)
+
+// Messages of the operator's log.
+const (
+	decidedMessage = "Decided"
+	leftOutMessage = "Log lines left out"
+)
+
+// logLine reads a line of a log, or a JSON object in a line.
+func (in *input) logLine(line []byte) bool {
+	if object, found := afterPrefix(line, "{"); found {
+		return in.object(object)
+	}
+	if text, found := afterPrefix(line, "time="); found {
+		return in.textLine(text)
+	}
+	if bytes.Contains(line, []byte(decidedMessage)) {
+		return false // a line without its begin
+	}
+	in.counts.Other++
+	return true
+}
+
+// object reads a line of the log in JSON, the body of a call, or an event of the System Log.
+func (in *input) object(object []byte) bool {
+	var members struct {
+		message, data, uuid bool
+		decided, leftOut    bool
+	}
+	in.call = Call{}
+	lines := 0
+	complete := scanObject(object, func(name, value []byte) bool {
+		switch string(name) {
+		case "msg":
+			members.message = true
+			members.decided = string(value) == `"`+decidedMessage+`"`
+			members.leftOut = string(value) == `"`+leftOutMessage+`"`
+		case "lines":
+			lines, _ = strconv.Atoi(string(value)) // 0 if it is no number
+		case "data":
+			members.data = true
+		case "uuid":
+			members.uuid = true
+		case "outcome", "reason", "policy", "attribute", "digest", "domain", "source", "requestType":
+			if text, ok := in.unquote(value); ok { // the outcome of an event is an object
+				in.call.Record.set(string(name), in.intern(text))
+			}
+		}
+		return true
+	})
+	switch {
+	case !complete:
+		return false
+	case members.decided:
+		return in.record()
+	case members.leftOut:
+		in.counts.LeftOut += lines
+		in.counts.Other++
+		return true
+	case members.message:
+		in.counts.Other++
+		return true
+	case members.uuid:
+		return in.event(object)
+	case members.data:
+		return in.body(object)
+	default:
+		in.counts.Other++
+		return true
+	}
+}
+
+// maxText bounds the texts of a record in bytes, so that the reader's user may keep many. The longest is a policy, of
+// 317 bytes.
+const maxText = 512
+
+// record passes the call of a record on. It returns false if the record does not say what was decided.
+func (in *input) record() bool {
+	r := &in.call.Record
+	if r.Outcome != "ALLOW" && r.Outcome != "DENY" {
+		return false
+	}
+	for _, text := range []string{r.Source, r.Reason, r.Policy, r.Attribute, r.Domain, r.Digest} {
+		if len(text) > maxText {
+			return false
+		}
+	}
+	switch r.RequestType {
+	case "", "SelfServiceRegistration", "ProgressiveProfile", "Both", "Unrecognised":
+		in.found()
+		return true
+	default:
+		return false
+	}
+}
+
+// set sets the field of a key of the log.
+func (r *Record) set(key, value string) {
+	switch key {
+	case "outcome":
+		r.Outcome = value
+	case "reason":
+		r.Reason = value
+	case "policy":
+		r.Policy = value
+	case "attribute":
+		r.Attribute = value
+	case "digest":
+		r.Digest = value
+	case "domain":
+		r.Domain = value
+	case "source":
+		r.Source = value
+	case "requestType":
+		r.RequestType = value
+	}
+}
+
+// body reads the body of a call.
+func (in *input) body(body []byte) bool {
+	request, err := okta.Decode(body, in.options.Attributes)
+	if err != nil {
+		return false
+	}
+	in.call = Call{Request: &request}
+	in.found()
+	return true
+}
+
+// event reads an event of Okta's System Log. Okta keeps the operator's debugContext in one that says what it made of an
+// answer. Where in the event it keeps it is not published, so all of the event is searched.
+func (in *input) event(text []byte) bool {
+	var event any
+	if err := json.Unmarshal(text, &event); err != nil {
+		return false
+	}
+	debug := debugContext(event, maxEventDepth)
+	if debug == nil {
+		in.counts.Other++
+		return true
+	}
+	in.call = Call{}
+	for key, value := range debug {
+		if text, ok := value.(string); ok {
+			in.call.Record.set(key, text)
+		}
+	}
+	return in.record()
+}
+
+// maxEventDepth bounds how deep an event is searched. Okta's have some five levels.
+const maxEventDepth = 16
+
+// debugContext returns the operator's debugContext in a value: an object, or the JSON text of one.
+func debugContext(value any, depth int) map[string]any {
+	if depth == 0 {
+		return nil
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		if value["decisionID"] != nil && value["outcome"] != nil && value["reason"] != nil {
+			return value
+		}
+		for _, member := range value {
+			if found := debugContext(member, depth-1); found != nil {
+				return found
+			}
+		}
+	case []any:
+		for _, element := range value {
+			if found := debugContext(element, depth-1); found != nil {
+				return found
+			}
+		}
+	case string:
+		var inner map[string]any
+		if len(value) > 0 && value[0] == '{' && json.Unmarshal([]byte(value), &inner) == nil {
+			return debugContext(inner, depth-1)
+		}
+	}
+	return nil
+}
+
+// unquote returns the text of a JSON string, which is valid until the next call.
+func (in *input) unquote(value []byte) ([]byte, bool) {
+	if len(value) < 2 || value[0] != '"' {
+		return nil, false
+	}
+	if bytes.IndexByte(value, '\\') < 0 {
+		return value[1 : len(value)-1], true
+	}
+	var err error
+	in.text, err = jsontext.AppendUnquote(in.text[:0], value)
+	return in.text, err == nil
+}
+
+// scanObject calls member for each member of a JSON object that is a whole text. It returns false if the text has not
+// the form of an object, or if member does. It is much faster than a decoder, because it looks into no nested value.
+func scanObject(text []byte, member func(name, value []byte) bool) bool {
+	rest := skipSpace(text[1:])
+	if len(rest) > 0 && rest[0] == '}' {
+		return len(skipSpace(rest[1:])) == 0
+	}
+	for {
+		name := stringValue(rest)
+		if name == 0 {
+			return false
+		}
+		after := skipSpace(rest[name:])
+		if len(after) == 0 || after[0] != ':' {
+			return false
+		}
+		after = skipSpace(after[1:])
+		value := jsonValue(after)
+		if value == 0 || !member(rest[1:name-1], after[:value]) {
+			return false
+		}
+		rest = skipSpace(after[value:])
+		if len(rest) == 0 {
+			return false
+		}
+		if rest[0] == '}' {
+			return len(skipSpace(rest[1:])) == 0
+		}
+		if rest[0] != ',' {
+			return false
+		}
+		rest = skipSpace(rest[1:])
+	}
+}
+
+func skipSpace(text []byte) []byte {
+	for len(text) > 0 && (text[0] == ' ' || text[0] == '\t' || text[0] == '\n' || text[0] == '\r') {
+		text = text[1:]
+	}
+	return text
+}
+
+// stringValue returns the length of the string at the start of a text, or 0.
+func stringValue(text []byte) int {
+	if len(text) == 0 || text[0] != '"' {
+		return 0
+	}
+	for at := 1; ; {
+		end := bytes.IndexByte(text[at:], '"')
+		if end < 0 {
+			return 0
+		}
+		escape := bytes.IndexByte(text[at:at+end], '\\')
+		if escape < 0 {
+			return at + end + 1
+		}
+		if at += escape + 2; at > len(text) {
+			return 0
+		}
+	}
+}
+
+// jsonValue returns the length of the value at the start of a text, or 0.
+func jsonValue(text []byte) int {
+	if len(text) == 0 {
+		return 0
+	}
+	switch text[0] {
+	case '"':
+		return stringValue(text)
+	case '{', '[':
+		depth := 0
+		for at := 0; at < len(text); at++ {
+			switch text[at] {
+			case '{', '[':
+				depth++
+			case '}', ']':
+				if depth--; depth == 0 {
+					return at + 1
+				}
+			case '"':
+				end := stringValue(text[at:])
+				if end == 0 {
+					return 0
+				}
+				at += end - 1
+			}
+		}
+		return 0
+	default:
+		end := bytes.IndexAny(text, ",}] \t\r\n")
+		if end < 0 || !jsontext.Value(text[:end]).IsValid() {
+			return 0
+		}
+		return end
+	}
+}
+
+// errDamaged is the error of JSON that is not in lines: what follows the damage cannot be found.
+var errDamaged = errors.New("is damaged or cut off")
+
+// readValues reads JSON that is not in lines: an array of objects, or objects one after the other.
+func (in *input) readValues() error {
+	limited := &limitedReader{reader: in.buffered, left: maxLine}
+	decoder := jsontext.NewDecoder(limited, jsontext.AllowDuplicateNames(true))
+	for {
+		limited.left = maxLine
+		in.at++
+		switch decoder.PeekKind() {
+		case '[', ']':
+			if decoder.StackDepth() == 0 || decoder.PeekKind() == ']' {
+				in.at--
+				if _, err := decoder.ReadToken(); err != nil {
+					return in.damaged(limited, err)
+				}
+				continue
+			}
+			in.unreadable("value")
+			if err := decoder.SkipValue(); err != nil {
+				return in.damaged(limited, err)
+			}
+		case '{':
+			value, err := decoder.ReadValue()
+			if err != nil {
+				return in.damaged(limited, err)
+			}
+			if !in.object(value) {
+				in.unreadable("value")
+			}
+		default:
+			_, err := decoder.ReadToken()
+			if errors.Is(err, io.EOF) && decoder.StackDepth() == 0 {
+				return nil
+			}
+			if err != nil {
+				return in.damaged(limited, err)
+			}
+			in.unreadable("value")
+		}
+	}
+}
+
+// damaged returns the error of JSON that cannot be read any further. It does not quote the text.
+func (in *input) damaged(limited *limitedReader, err error) error {
+	switch {
+	case limited.err != nil:
+		return limited.err
+	case limited.left <= 0:
+		return fmt.Errorf("has a JSON value of more than %d bytes, number %d", maxLine, in.at)
+	case err != nil:
+		return fmt.Errorf("%w: its JSON cannot be read from value %d on; export it again", errDamaged, in.at)
+	default:
+		return nil
+	}
+}
+
+// limitedReader ends after some bytes, and keeps the error of its reader.
+type limitedReader struct {
+	reader io.Reader
+	left   int
+	err    error
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n, err := l.reader.Read(p[:min(len(p), l.left)])
+	l.left -= n
+	if err != nil && !errors.Is(err, io.EOF) {
+		l.err = err
+	}
+	return n, err
+}
