@@ -10,6 +10,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:resource:path=registrationpolicies,singular=registrationpolicy,shortName=regpol,scope=Namespaced
 // +kubebuilder:subresource:status
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].reason`
 // +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.status.replicas.summary`
 // +kubebuilder:printcolumn:name="Observed",type=date,JSONPath=`.status.replicas.observedTime`
 // +kubebuilder:printcolumn:name="Overruled",type=string,JSONPath=`.status.conditions[?(@.type=="Overruled")].status`
@@ -18,7 +19,6 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Denied",type=integer,JSONPath=`.status.entries.denied`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
-// +kubebuilder:printcolumn:name="Accepted",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Accepted")].reason`
 type RegistrationPolicy struct {
 	metav1.TypeMeta `json:",inline"`
 

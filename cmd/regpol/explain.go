@@ -50,7 +50,7 @@ func newExplain(s streams) *cobra.Command {
 With -v it also prints every policy and what Okta gets. Several addresses get one line each.
 
 The policies come from files, or from a cluster that is found as kubectl finds it. Neither a hook nor Okta is called, and nothing
-is changed.
+is changed. "regpol lint" lists all that is wrong with the policies.
 
 Exit codes: 0 allowed; 1 denied, or one of several addresses is denied; 2 wrong usage, unreadable input or no policy, so nothing was
 decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1 of all but 0: build the program for a script.`,

@@ -76,29 +76,10 @@ func edit(t *testing.T, r *fixture.Repository, name, old, replaced string) {
 	r.Write(map[string]string{name: strings.Replace(string(text), old, replaced, 1)})
 }
 
-// knownCommands removes the lines of a script that call the verb lint, for as long as regpol does not have it.
-func knownCommands(t *testing.T, script string) string {
-	t.Helper()
-	for _, verb := range newRoot("regpol", streams{}).Commands() {
-		if verb.Name() == "lint" {
-			return script
-		}
-	}
-	var kept strings.Builder
-	for line := range strings.Lines(script) {
-		if strings.HasPrefix(strings.TrimSpace(line), "regpol lint ") {
-			t.Logf("left out, because there is no verb lint yet: %s", line)
-			continue
-		}
-		kept.WriteString(line)
-	}
-	return kept.String()
-}
-
 // shell runs a script as CI systems do: it ends at the first command that fails.
 func shell(t *testing.T, script string, variables map[string]string) (out string, failed bool) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", knownCommands(t, script))
+	command := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script)
 	command.Env = os.Environ()
 	for name, value := range variables {
 		command.Env = append(command.Env, name+"="+value)
@@ -138,7 +119,7 @@ var requests = map[string]request{
 	}, false, "", "No change"},
 	"a mistake": {func(t *testing.T, r *fixture.Repository) {
 		edit(t, r, "policies/partners.yaml", "allow:", "allows:")
-	}, false, "regpol test", ""},
+	}, false, "regpol lint", ""},
 }
 
 // commitRequest commits the edits of a request to the branch feature, while main goes on.
@@ -310,7 +291,7 @@ func TestThePipelineOfGitLabChecksAMergeRequest(t *testing.T) {
 
 func TestTheHookChecksWhatIsStaged(t *testing.T) {
 	r := gitOpsRepository(t)
-	hook := knownCommands(t, gitOpsFiles(t)[".githooks/pre-commit"])
+	hook := gitOpsFiles(t)[".githooks/pre-commit"]
 	r.Write(map[string]string{".githooks/pre-commit": hook})
 	if err := os.Chmod(".githooks/pre-commit", 0o700); err != nil {
 		t.Fatal(err)

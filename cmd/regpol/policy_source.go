@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type policySource struct {
 	cluster         clusterOptions
 	watchNamespaces []string
 	asDeployed      string // a Deployment of the operator, NAMESPACE/NAME or NAME; "" for none
+	pathFlag        string // the flag or argument for paths, as errors name it; default: --policies
 }
 
 // addClusterFlags adds the flags that select a cluster and namespaces.
@@ -109,7 +111,14 @@ func (o *policySource) read(ctx context.Context, stdin io.Reader) (*policySet, e
 	found := &policySet{}
 	if len(o.paths) > 0 {
 		found.recursive = o.recursive
-		if err := o.readPaths(ctx, reader, stdin, found); err != nil {
+		err := o.readPaths(ctx, found, func(paths []string) (err error) {
+			found.all, err = reader.ReadFiles(ctx, paths, stdin)
+			return err
+		}, func(texts []policyfile.Text) (err error) {
+			found.all, err = reader.ReadTexts(ctx, texts)
+			return err
+		})
+		if err != nil {
 			return nil, err
 		}
 		found.otherObjects = reader.Others()
@@ -120,18 +129,21 @@ func (o *policySource) read(ctx context.Context, stdin io.Reader) (*policySet, e
 	return found, nil
 }
 
-// readPaths reads policies and their lists from the paths, on the disk or in the revision.
-func (o *policySource) readPaths(ctx context.Context, reader *policyfile.Offline, stdin io.Reader, found *policySet) (err error) {
+// readPaths calls onDisk with the paths, those of directories below included if o.recursive; or inRevision with the files
+// at the paths in the revision.
+func (o *policySource) readPaths(
+	ctx context.Context, found *policySet, onDisk func([]string) error, inRevision func([]policyfile.Text) error,
+) error {
 	if o.revision == nil {
 		found.files = o.paths
 		paths := o.paths
 		if o.recursive {
+			var err error
 			if paths, err = directories(o.paths); err != nil {
 				return err
 			}
 		}
-		found.all, err = reader.ReadFiles(ctx, paths, stdin)
-		return err
+		return onDisk(paths)
 	}
 	var texts []policyfile.Text
 	for _, path := range o.paths {
@@ -154,8 +166,7 @@ func (o *policySource) readPaths(ctx context.Context, reader *policyfile.Offline
 			texts = append(texts, policyfile.Text{Name: o.revision.Label(file.Path), Text: file.Text})
 		}
 	}
-	found.all, err = reader.ReadTexts(ctx, texts)
-	return err
+	return inRevision(texts)
 }
 
 var errStdinRevision = errors.New("--at belongs to files and directories, not to standard input: write their paths")
@@ -175,8 +186,23 @@ func directories(paths []string) ([]string, error) {
 
 // readCluster reads policies and their lists from a cluster, as the operator does.
 func (o *policySource) readCluster(ctx context.Context, reader *policyfile.Offline, found *policySet) error {
+	return o.visitCluster(ctx, found, func(objects []unstructured.Unstructured, lists listReader) error {
+		policies, err := reader.ReadObjects(ctx, objects, lists)
+		found.all = append(found.all, policies...)
+		return err
+	})
+}
+
+// listReader returns the ConfigMaps with lists of a namespace.
+type listReader = func(context.Context) ([]corev1.ConfigMap, error)
+
+// visitCluster calls visit with the policies of each namespace of a cluster, and sets the namespaces of found. An error
+// of visit is one of the listReader.
+func (o *policySource) visitCluster(
+	ctx context.Context, found *policySet, visit func([]unstructured.Unstructured, listReader) error,
+) error {
 	config, namespace, err := o.cluster.load(
-		errors.New("no policies: give files with --policies, or a cluster with --kubeconfig or KUBECONFIG"))
+		fmt.Errorf("no policies: give files with %s, or a cluster with --kubeconfig or KUBECONFIG", cmp.Or(o.pathFlag, "--policies")))
 	if err != nil {
 		return err
 	}
@@ -196,7 +222,7 @@ func (o *policySource) readCluster(ctx context.Context, reader *policyfile.Offli
 		if err := cluster.List(ctx, list, client.InNamespace(namespace)); err != nil {
 			return listError(err, "registrationpolicies."+v1alpha1.GroupVersion.Group, namespace, config.Host)
 		}
-		policies, err := reader.ReadObjects(ctx, list.Items, func(ctx context.Context) ([]corev1.ConfigMap, error) {
+		err := visit(list.Items, func(ctx context.Context) ([]corev1.ConfigMap, error) {
 			var lists corev1.ConfigMapList
 			err := cluster.List(ctx, &lists, client.InNamespace(namespace), client.MatchingLabels(listconfigmap.Labels()))
 			return lists.Items, err
@@ -204,10 +230,9 @@ func (o *policySource) readCluster(ctx context.Context, reader *policyfile.Offli
 		if err != nil {
 			return listError(err, "configmaps", namespace, config.Host)
 		}
-		if len(policies) == 0 {
+		if len(list.Items) == 0 {
 			found.emptyNamespaces = append(found.emptyNamespaces, namespace)
 		}
-		found.all = append(found.all, policies...)
 	}
 	return nil
 }

@@ -142,6 +142,7 @@ type (
 		File      string        `xml:"file,attr"`
 		Line      int           `xml:"line,attr"`
 		Failure   *junitFailure `xml:"failure"`
+		Output    string        `xml:"system-out,omitempty"`
 	}
 
 	junitFailure struct {

@@ -65,6 +65,9 @@ build the program (make build) for a script.`,
   # The same with the policies of a cluster, in the namespace of the current context
   regpol explain jo@acme.com
 
+  # What is wrong with the policies in a directory
+  regpol lint config/samples/quickstart
+
   # Who may newly sign up after a change of the policies
   regpol diff config/samples/quickstart config/samples/one-company.yaml
 
@@ -89,7 +92,7 @@ build the program (make build) for a script.`,
 	})
 	root.Args = requireVerb
 	root.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
-	root.AddCommand(newExplain(s), newPolicyTest(s), newDiff(s), newReplay(s), newCall(s), newLists(s))
+	root.AddCommand(newExplain(s), newLint(s), newPolicyTest(s), newDiff(s), newReplay(s), newCall(s), newLists(s))
 	if strings.HasPrefix(program, pluginPrefix) {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl regpol"}
 		for _, command := range append(root.Commands(), root) {

@@ -90,7 +90,7 @@ func TestWrongUsageSaysWhatToWrite(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"foo"}, `"foo" is not a command of regpol: write call, diff, explain, lists, replay, test; see regpol --help`},
+		{[]string{"foo"}, `"foo" is not a command of regpol: write call, diff, explain, lint, lists, replay, test; see regpol --help`},
 		{[]string{"lists", "synk"}, `"synk" is not a command of regpol lists: write sync; see regpol lists --help`},
 		{[]string{"lists", "sync"}, `give the NAME of a list, and then a FILE, a URL, or - for standard input; see regpol lists sync --help`},
 		{[]string{"lists", "sync", "a", "b", "c"}, `give the NAME of a list, and then a FILE, a URL, or - for standard input; see regpol lists sync --help`},

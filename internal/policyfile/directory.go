@@ -210,10 +210,13 @@ func unique(documents []*document) error {
 	first := map[string]*document{}
 	var errs []error
 	for _, document := range documents {
+		if document.list == nil && document.policy.Name == "" {
+			continue // the name is not valid
+		}
 		name := document.name()
 		if other, found := first[name]; found {
-			errs = append(errs, fmt.Errorf("%s: there is another %s at %s; give it another name",
-				document.Place("metadata.name"), name, other.Place("metadata.name")))
+			errs = append(errs, document.mistakeAt("metadata.name", DuplicateObject, "there is another %s at %s; give it another name",
+				name, other.Place("metadata.name")))
 			continue
 		}
 		first[name] = document

@@ -67,6 +67,7 @@ func (d *document) valueWarnings() []lint.Warning {
 			}
 			warnings = append(warnings, lint.Warning{
 				Policy: d.policy.PolicyName, Path: fmt.Sprintf("spec.profile[%d].value", i), Message: message,
+				ID: lint.UnquotedValue,
 			})
 		}
 	}

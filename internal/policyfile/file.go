@@ -2,6 +2,7 @@ package policyfile
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,8 @@ type document struct {
 
 	policy rules.Policy
 	list   *corev1.ConfigMap // nil for a policy
+	// refused: the policy has mistakes. It is not enforceable then, and has a name only if that is valid.
+	refused bool
 }
 
 // name returns the kind of the object, its namespace and name. Two documents must not have the same.
@@ -148,7 +151,7 @@ func readFile(path, name string) ([]byte, error) {
 // would allow what the lost policies deny.
 func (p *parser) parse(ctx context.Context, f file) ([]*document, error) {
 	if len(bytes.TrimSpace(f.text)) == 0 {
-		return nil, fmt.Errorf("%s:1: empty; write a policy, or a comment if there is to be none, or remove the file", f.name)
+		return nil, emptyFile(f.name, "write a policy, or a comment if there is to be none, or remove the file")
 	}
 	var documents []*document
 	var errs []error
@@ -156,15 +159,19 @@ func (p *parser) parse(ctx context.Context, f file) ([]*document, error) {
 		found, err := p.parseDocument(ctx, f.name, text)
 		if err != nil {
 			errs = append(errs, err)
-		}
-		if found != nil {
+		} else if found != nil {
 			documents = append(documents, found)
 		}
 	}
 	return documents, errors.Join(errs...)
 }
 
-// parseDocument reads the document in text. It returns nil if there are only comments.
+func emptyFile(name, fix string) *Mistake {
+	return &Mistake{ID: EmptyFile, At: yamldoc.Position{File: name, Line: 1, Column: 1}, Message: "empty; " + fix}
+}
+
+// parseDocument reads the document in text. It returns nil if there are only comments. With an error it returns nil, or
+// a policy that is refused.
 func (p *parser) parseDocument(ctx context.Context, name string, text []byte) (*document, error) {
 	node, err := yamldoc.Parse(name, text)
 	if node == nil || err != nil {
@@ -177,27 +184,31 @@ func (p *parser) parseDocument(ctx context.Context, name string, text []byte) (*
 	}
 	object := map[string]any{}
 	if err := json.Unmarshal(asJSON, &object); err != nil {
-		return nil, fmt.Errorf("%s: not an object; write apiVersion, kind, metadata and spec", found.Place(""))
+		return nil, found.mistakeAt("", NotAnObject, "not an object; write apiVersion, kind, metadata and spec")
 	}
 	if isConfigMap(object) {
 		err = found.readList(object)
 	} else {
 		err = p.readPolicy(ctx, found, object)
 	}
-	if err != nil {
+	if err != nil && !found.refused {
 		return nil, err
 	}
-	return found, nil
+	return found, err
 }
 
 // readPolicy validates object, which is the decoded value of the document found, and sets the policy of the document.
 func (p *parser) readPolicy(ctx context.Context, found *document, object map[string]any) error {
 	spec, errs := p.checkObject(ctx, object)
+	policy := &unstructured.Unstructured{Object: object}
 	if len(errs) > 0 {
+		if _, isObject := object["metadata"].(map[string]any); isObject && len(checkMetadata(object["metadata"])) == 0 {
+			found.policy.PolicyName = rules.PolicyName{Namespace: cmp.Or(policy.GetNamespace(), fileNamespace), Name: policy.GetName()}
+		}
+		found.policy.NotUnderstood, found.refused = "it has mistakes", true
 		return found.violations(errs)
 	}
 	object["spec"] = spec
-	policy := &unstructured.Unstructured{Object: object}
 	if policy.GetNamespace() == "" {
 		policy.SetNamespace(fileNamespace)
 	}

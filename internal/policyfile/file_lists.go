@@ -3,7 +3,6 @@ package policyfile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +12,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/publish"
+	"registrationpolicy.dev/operator/internal/violation"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -42,7 +42,7 @@ func (d *document) readList(object map[string]any) error {
 	violations := checkMetadata(object["metadata"])
 	asJSON, err := json.Marshal(object)
 	if err != nil {
-		return fmt.Errorf("%s: not a ConfigMap", d.Place(""))
+		return d.mistakeAt("", NotAnObject, "not a ConfigMap")
 	}
 	list := &corev1.ConfigMap{}
 	unknown, err := strictjson.UnmarshalStrict(asJSON, list)
@@ -51,7 +51,7 @@ func (d *document) readList(object map[string]any) error {
 		return d.violations(violations)
 	case err != nil:
 		// The text of err may quote an address.
-		return fmt.Errorf("%s: not a ConfigMap: write data with a text under each key", d.Place("data"))
+		return d.mistakeAt("data", violation.WrongType, "not a ConfigMap: write data with a text under each key")
 	}
 	for _, problem := range unknown {
 		if !strings.Contains(problem.Error(), `"metadata.`) { // checkMetadata has reported those
@@ -60,8 +60,8 @@ func (d *document) readList(object map[string]any) error {
 	}
 	errs := []error{d.violations(violations)}
 	if !listconfigmap.IsList(list) {
-		errs = append(errs, fmt.Errorf("%s: a ConfigMap here must be a list: write the label %s: %q, or remove it",
-			d.Place("metadata.labels"), listconfigmap.Label, listconfigmap.LabelTrue))
+		errs = append(errs, d.mistakeAt("metadata.labels", UnlabelledList, "a ConfigMap here must be a list: write the label %s: %q, or remove it",
+			listconfigmap.Label, listconfigmap.LabelTrue))
 	}
 	if list.Namespace == "" {
 		list.Namespace = fileNamespace

@@ -106,14 +106,20 @@ func (o *Offline) resolve(ctx context.Context, maps configMaps, policies []ReadP
 // ReadFiles skips objects of other API groups, because rendered charts and GitOps directories often contain some.
 // [Offline.Others] returns them.
 func (o *Offline) ReadFiles(ctx context.Context, paths []string, stdin io.Reader) ([]ReadPolicy, error) {
+	files, err := openAll(paths, stdin)
+	return o.read(ctx, files, err)
+}
+
+// openAll reads the files of all paths. Next to an error it returns the files that could be read.
+func openAll(paths []string, stdin io.Reader) ([]file, error) {
 	var files []file
 	var errs []error
 	for _, path := range paths {
-		found, err := openFiles(path, stdin)
-		files = append(files, found...)
+		opened, err := openFiles(path, stdin)
+		files = append(files, opened...)
 		errs = append(errs, err)
 	}
-	return o.read(ctx, files, errs)
+	return files, errors.Join(errs...)
 }
 
 // Text is a file that a caller has read, for example from a Git revision.
@@ -125,11 +131,15 @@ type Text struct {
 // ReadTexts reads policies and lists as [Offline.ReadFiles] does. Of a directory, give the files whose names
 // [IsPolicyFile] accepts, and none over [MaxFile].
 func (o *Offline) ReadTexts(ctx context.Context, texts []Text) ([]ReadPolicy, error) {
+	return o.read(ctx, filesOf(texts), nil)
+}
+
+func filesOf(texts []Text) []file {
 	files := make([]file, len(texts))
 	for i, text := range texts {
 		files[i] = file{name: text.Name, text: text.Text}
 	}
-	return o.read(ctx, files, nil)
+	return files
 }
 
 // Directories returns a directory and those below it, in lexical order, without those whose names start with a dot. It
@@ -158,10 +168,22 @@ func Directories(path string) ([]string, error) {
 	return found, nil
 }
 
-// read reads the documents of files. errs are the errors of the files that could not be read.
-func (o *Offline) read(ctx context.Context, files []file, errs []error) ([]ReadPolicy, error) {
+// read reads the policies of files, with their lists. err is the error of the files that could not be opened.
+func (o *Offline) read(ctx context.Context, files []file, err error) ([]ReadPolicy, error) {
+	documents, err := o.readDocuments(ctx, files, err)
+	if err != nil {
+		return nil, err
+	}
+	documents, lists := splitLists(documents)
+	return o.resolvedPolicies(ctx, documents, lists)
+}
+
+// readDocuments reads the documents of files. Next to an error it returns the documents that could be read. The error
+// joins err, that of the files that could not be opened.
+func (o *Offline) readDocuments(ctx context.Context, files []file, err error) ([]*document, error) {
 	o.skipped = nil
 	var documents []*document
+	errs := []error{err}
 	for _, file := range files {
 		if file.ignored {
 			continue
@@ -170,11 +192,11 @@ func (o *Offline) read(ctx context.Context, files []file, errs []error) ([]ReadP
 		documents = append(documents, found...)
 		errs = append(errs, err)
 	}
-	errs = append(errs, unique(documents))
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	documents, lists := splitLists(documents)
+	return documents, errors.Join(append(errs, unique(documents))...)
+}
+
+// resolvedPolicies returns the policies of documents, with their lists.
+func (o *Offline) resolvedPolicies(ctx context.Context, documents []*document, lists configMaps) ([]ReadPolicy, error) {
 	policies := make([]ReadPolicy, len(documents))
 	for i, document := range documents {
 		policies[i] = ReadPolicy{document.policy, document}
@@ -215,7 +237,7 @@ func openFiles(path string, stdin io.Reader) ([]file, error) {
 
 func (o *Offline) readFile(ctx context.Context, f file) ([]*document, error) {
 	if len(bytes.TrimSpace(f.text)) == 0 {
-		return nil, fmt.Errorf("%s:1: empty; write a policy, or leave the file out", f.name)
+		return nil, emptyFile(f.name, "write a policy, or leave the file out")
 	}
 	var documents []*document
 	var errs []error
@@ -239,10 +261,10 @@ func (o *Offline) readDocument(ctx context.Context, name string, text []byte) ([
 		}
 	}
 	found, err := o.parser.parseDocument(ctx, name, text)
-	if found == nil || err != nil {
+	if found == nil {
 		return nil, err
 	}
-	return []*document{found}, nil
+	return []*document{found}, err
 }
 
 // readList reads the items of a list of objects in text; node is its value.
@@ -255,7 +277,7 @@ func (o *Offline) readList(ctx context.Context, name string, text []byte, node *
 		Items []map[string]any `json:"items"`
 	}
 	if err := json.Unmarshal(asJSON, &list); err != nil {
-		return nil, fmt.Errorf("%s: not a list of objects", node.Place(""))
+		return nil, (&document{Node: node}).mistakeAt("", NotAnObject, "not a list of objects")
 	}
 	items := node.Get("items").Items()
 	if len(items) != len(list.Items) {
@@ -276,9 +298,10 @@ func (o *Offline) readList(ctx context.Context, name string, text []byte, node *
 		}
 		if err != nil {
 			errs = append(errs, err)
-			continue
 		}
-		documents = append(documents, found)
+		if err == nil || found.refused {
+			documents = append(documents, found)
+		}
 	}
 	return documents, errors.Join(errs...)
 }

@@ -37,6 +37,17 @@ func (s *Schema) Convert(ctx context.Context, object *unstructured.Unstructured)
 	return policyFromSpec(name, &typed)
 }
 
+// Violations returns why [Schema.Convert] does not understand an object. It returns none for an object that Convert
+// understands.
+func (s *Schema) Violations(ctx context.Context, object *unstructured.Unstructured) field.ErrorList {
+	spec, isObject := object.Object["spec"].(map[string]any)
+	if !isObject {
+		return field.ErrorList{field.Required(field.NewPath("spec"), "write what the policy allows or denies")}
+	}
+	_, errs := s.Validate(ctx, spec)
+	return slices.DeleteFunc(errs, leftToRules)
+}
+
 // leftToRules reports whether Convert ignores a violation, because package rules handles it. Earlier schemas accepted
 // addresses that are patterns, letters that are invisible or invalid in a domain, and several lists without names.
 // Package rules rejects only the entry itself: an allow entry then allows nothing, and a deny entry makes the policy

@@ -43,8 +43,11 @@ func TextOf(violation *field.Error, value string) string {
 	if strings.HasPrefix(violation.Field, "spec.profile[") && !strings.HasSuffix(violation.Field, ".attribute") {
 		return text // the value may be personal
 	}
-	if _, in, isEntry := EntryAt(violation.Field); isEntry && (in == "addresses" || !inOneWord(value)) {
+	if isAddresses(violation.Field) {
 		return text // a value without an @ may be a local part
+	}
+	if _, _, isEntry := EntryAt(violation.Field); isEntry && !inOneWord(value) {
+		return text
 	}
 	if violation.Type == field.ErrorTypeNotSupported && value == "" {
 		return path + "is empty: write " + strings.Join(supportedValues(violation), " or ")
@@ -117,9 +120,12 @@ var (
 	atMost      = regexp.MustCompile(`[0-9]+`)
 	quotedText  = regexp.MustCompile(`"([^"]*)"`)
 	profileItem = regexp.MustCompile(`^spec\.profile\[\d+\]$`)
-	entryField  = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|addresses)$`)
+	entryField  = regexp.MustCompile(`^spec\.(allow|deny)\.(domains|publicSuffixes|addresses)$`)
 	listPath    = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[\d+\]$`)
 )
+
+// isAddresses reports whether path is that of a list of addresses, or of something in it.
+var isAddresses = regexp.MustCompile(`^spec\.(allow|deny)\.addresses(\[|$)`).MatchString
 
 // IsListPath reports whether path is that of a reference to a list, such as spec.deny.lists[0].
 func IsListPath(path string) bool { return listPath.MatchString(path) }

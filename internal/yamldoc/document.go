@@ -88,6 +88,9 @@ func decodeError(file string, text []byte, err error) error {
 // withFix returns the message of a YAML decoder with a fix, and without quoted addresses.
 func withFix(problem string) string {
 	switch {
+	case strings.Contains(problem, "contains itself"):
+		return "to YAML, a value that begins with * is an alias, and this one stands for a value that it is in; write the value in place, " +
+			`or quote it, as in "*.acme.com"`
 	case strings.Contains(problem, "anchor"), strings.Contains(problem, "alphabetic or numeric"):
 		return `to YAML, a value that begins with * is an alias; quote it, as in "*.acme.com"`
 	case strings.Contains(problem, "cannot start any token"):

@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Node is a value in a YAML file. A nil Node stands for a value that does not exist; all methods but Line and Place
-// accept it.
+// Node is a value in a YAML file. A nil Node stands for a value that does not exist; all methods but those
+// that return a position accept it.
 type Node struct {
 	file string
 	node *yaml.Node // not an alias
@@ -37,19 +37,34 @@ func (n *Node) Get(steps ...string) *Node {
 // Find returns the value at a path such as spec.allow.domains[3], or nil if there is no such value.
 func (n *Node) Find(path string) *Node { return n.Get(stepsOf(path)...) }
 
-// Line returns the line at which the value at a path begins, counted from 1. If there is no such value, it returns the
-// line of the nearest parent.
-func (n *Node) Line(path string) int {
-	line := n.node.Line
-	for _, step := range stepsOf(path) {
-		at, value := n.child(step)
+// Position is a place in a file.
+type Position struct {
+	// File is the name that [Parse] was given.
+	File string
+	// Line and Column count from 1. The column is in characters.
+	Line, Column int
+}
+
+// Position returns where the value that the steps lead to is written: a field at its name, an item at its first
+// character, or at the alias that stands for it. If there is no such value, it returns the position of the nearest
+// parent.
+func (n *Node) Position(steps ...string) Position {
+	at := Position{n.file, n.node.Line, n.node.Column}
+	for _, step := range steps {
+		written, value := n.child(step)
 		if value == nil {
 			break
 		}
-		n, line = value, at
+		n, at.Line, at.Column = value, written.Line, written.Column
 	}
-	return line
+	return at
 }
+
+// PositionOf returns the [Node.Position] of a path such as spec.allow.domains[3].
+func (n *Node) PositionOf(path string) Position { return n.Position(stepsOf(path)...) }
+
+// Line returns the line of the [Node.Position] of a path.
+func (n *Node) Line(path string) int { return n.PositionOf(path).Line }
 
 // Place returns file:line for the [Node.Line] of a path.
 func (n *Node) Place(path string) string { return fmt.Sprintf("%s:%d", n.file, n.Line(path)) }
@@ -81,23 +96,66 @@ func (n *Node) Items() []*Node {
 	return items
 }
 
-// child returns the field or item that one step of a path names, and the line at which it begins: for a field, the line
-// of its name. It returns nil if there is no such value.
-func (n *Node) child(step string) (line int, value *Node) {
-	content := n.node.Content
-	switch n.node.Kind {
+// child returns the field or item that one step of a path names, and the node at which it is written: for a field, its
+// name. It returns nil if there is no such value.
+func (n *Node) child(step string) (written *yaml.Node, value *Node) {
+	switch content := n.node.Content; n.node.Kind {
 	case yaml.MappingNode:
-		for i := 0; i+1 < len(content); i += 2 {
-			if content[i].Value == step {
-				return content[i].Line, newNode(n.file, content[i+1])
-			}
+		if name, value := fieldOf(n.node, step, map[*yaml.Node]bool{}); value != nil {
+			return name, newNode(n.file, value)
 		}
 	case yaml.SequenceNode:
 		if index, err := strconv.Atoi(step); err == nil && 0 <= index && index < len(content) {
-			return content[index].Line, newNode(n.file, content[index])
+			return content[index], newNode(n.file, content[index])
 		}
 	}
-	return 0, nil
+	return nil, nil
+}
+
+// fieldOf returns the name and the value of a field of a mapping. A field of the mapping itself precedes those that a
+// merge key (<<) brings in. searched are the mappings that need not be searched again: an alias may refer to itself.
+func fieldOf(mapping *yaml.Node, field string, searched map[*yaml.Node]bool) (name, value *yaml.Node) {
+	searched[mapping] = true
+	content := mapping.Content
+	for i := 0; i+1 < len(content); i += 2 {
+		if content[i].Value == field {
+			return content[i], content[i+1]
+		}
+	}
+	for i := 0; i+1 < len(content); i += 2 {
+		if content[i].Tag != "!!merge" {
+			continue
+		}
+		merged := []*yaml.Node{content[i+1]}
+		if merged[0].Kind == yaml.SequenceNode {
+			merged = merged[0].Content
+		}
+		for _, from := range merged {
+			if from.Kind == yaml.AliasNode {
+				from = from.Alias
+			}
+			if from.Kind != yaml.MappingNode || searched[from] {
+				continue
+			}
+			if name, value := fieldOf(from, field, searched); value != nil {
+				return name, value
+			}
+		}
+	}
+	return nil, nil
+}
+
+// Fields returns the names of the fields of an object, in the order of the file, without those of merge keys. It
+// returns nil if the value is not an object.
+func (n *Node) Fields() []string {
+	if n == nil || n.node.Kind != yaml.MappingNode {
+		return nil
+	}
+	var names []string
+	for i := 0; i+1 < len(n.node.Content); i += 2 {
+		names = append(names, n.node.Content[i].Value)
+	}
+	return names
 }
 
 // stepsOf splits a path: spec, allow, domains and 3 for spec.allow.domains[3].

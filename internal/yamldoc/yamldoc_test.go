@@ -38,6 +38,36 @@ func TestAPathIsFoundByItsLine(t *testing.T) {
 	}
 }
 
+func TestAnEntryIsFoundByItsColumn(t *testing.T) {
+	node, err := Parse("a.yaml", []byte(`known: &known acme.com
+base: &base
+  allow: {domains: [d.example]}
+loop: &loop
+  <<: [*loop, *loop]
+spec:
+  <<: [*base, *loop]
+  deny: {domains: [a.example, "b.example", *known]}
+  lists:
+  - configMap: {name: ü, key: k}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string][2]int{
+		"spec.deny": {8, 3}, "spec.deny.domains": {8, 10}, "spec.deny.domains[0]": {8, 20}, "spec.deny.domains[1]": {8, 31},
+		"spec.deny.domains[2]":  {8, 44}, // the alias, and not its anchor
+		"spec.allow.domains[0]": {3, 21}, // from a merge key
+		"spec.lists[0]":         {10, 5}, "spec.lists[0].configMap.key": {10, 26}, "spec.mode": {6, 1},
+	} {
+		if got := node.PositionOf(path); got != (Position{"a.yaml", want[0], want[1]}) {
+			t.Errorf("%s is at %v, want %v", path, got, want)
+		}
+	}
+	if value, _ := node.Find("spec.deny.domains[2]").Text(); value != "acme.com" {
+		t.Errorf("the alias is %q", value)
+	}
+}
+
 func TestAValueIsReadAsItIsWritten(t *testing.T) {
 	node := parsed(t)
 	for path, want := range map[string]struct {

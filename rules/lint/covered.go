@@ -29,8 +29,9 @@ func (p *policy) warnOfCovered() {
 		if !e.effect.denies() {
 			if by := p.coveredBy(index, i, denyDomain); by != nil {
 				e.ineffective = true
-				p.warn(e.String(), "%s is denied by %s (%s) of this policy, and deny goes before: nobody comes in by this entry; remove one "+
-					"of the two, or name single people in spec.allow.addresses", e.text(), by, by.text())
+				p.warn(DeniedHere, e.String(),
+					"%s is denied by %s (%s) of this policy, and deny goes before: nobody comes in by this entry; remove one "+
+						"of the two, or name single people in spec.allow.addresses", e.text(), by, by.text())
 				continue
 			}
 		}
@@ -52,10 +53,10 @@ func (p *policy) warnOfRedundant(e, by *entry) {
 		verb = "denies"
 	}
 	if len(e.keys) == 0 && by.covers(e) && e.covers(by) {
-		p.warn(e.String(), "%s is the same entry as this one (%s); remove one of them", by, by.text())
+		p.warn(Redundant, e.String(), "%s is the same entry as this one (%s); remove one of them", by, by.text())
 		return
 	}
-	p.warn(e.String(), "%s (%s) %s all of this already; remove this entry, or that one if it says too much", by, by.text(), verb)
+	p.warn(Redundant, e.String(), "%s (%s) %s all of this already; remove this entry, or that one if it says too much", by, by.text(), verb)
 }
 
 // coveredBy returns an entry with the given effect that matches everything that the i-th entry matches, or nil. Of two
@@ -85,19 +86,21 @@ func (p *policy) warnOfCoveredAddress(i int, index nameIndex, byKey map[string][
 		switch {
 		case by.keys[0] != e.keys[0] && e.effect == allowAddress && by.effect == denyAddress:
 			e.ineffective = true
-			p.warn(e.String(), "%s denies this address with all its sub-addresses, and deny goes before: nobody comes in by this entry; remove "+
-				"one of the two", by)
+			p.warn(DeniedHere, e.String(),
+				"%s denies this address with all its sub-addresses, and deny goes before: nobody comes in by this entry; remove "+
+					"one of the two", by)
 			return
 		case by.keys[0] != e.keys[0] && e.effect == by.effect && e.isSubAddressOf(by):
-			p.warn(e.String(), "%s means this address with all its sub-addresses; remove this entry, or that one if it says too much", by)
+			p.warn(Redundant, e.String(), "%s means this address with all its sub-addresses; remove this entry, or that one if it says too much", by)
 			return
 		case by.keys[0] != e.keys[0]:
 		case e.effect == allowAddress && by.effect == denyAddress:
 			e.ineffective = true
-			p.warn(e.String(), "%s denies the same address, and deny goes before: nobody comes in by this entry; remove one of the two", by)
+			p.warn(DeniedHere, e.String(),
+				"%s denies the same address, and deny goes before: nobody comes in by this entry; remove one of the two", by)
 			return
 		case e.effect == by.effect && int(other) < i && slices.Equal(e.keys, by.keys):
-			p.warn(e.String(), "%s is the same address; remove one of them", by)
+			p.warn(Redundant, e.String(), "%s is the same address; remove one of them", by)
 			return
 		}
 	}
@@ -151,7 +154,8 @@ func (p *policy) warnOfCoveredLists() {
 	for i := range p.lists {
 		l := &p.lists[i]
 		if everything >= 0 {
-			p.warn(l.Entry.String(), `%s ("*") denies everything, and goes before lists: this list has no effect; remove one of the two`,
+			p.warn(DeniedHere, l.Entry.String(),
+				`%s ("*") denies everything, and goes before lists: this list has no effect; remove one of the two`,
 				&p.entries[everything])
 			continue
 		}
@@ -161,9 +165,10 @@ func (p *policy) warnOfCoveredLists() {
 			case by.List.Digest() != l.List.Digest() || i == j:
 				continue
 			case by.Entry.Field == rules.DenyLists && l.Entry.Field == rules.AllowLists:
-				p.warn(l.Entry.String(), "%s denies by the same list, and deny goes before: nobody comes in by this one; remove one of the two", by.Entry)
+				p.warn(DeniedHere, l.Entry.String(),
+					"%s denies by the same list, and deny goes before: nobody comes in by this one; remove one of the two", by.Entry)
 			case by.Entry.Field == l.Entry.Field && by.Entry.Index < l.Entry.Index:
-				p.warn(l.Entry.String(), "%s is the same list; remove one of them", by.Entry)
+				p.warn(Redundant, l.Entry.String(), "%s is the same list; remove one of them", by.Entry)
 			default:
 				continue
 			}

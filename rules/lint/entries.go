@@ -26,7 +26,7 @@ func (p *policy) warnOfLists() {
 			if len(open) > 1 {
 				count = fmt.Sprintf("%d domains at which anybody can get an address", len(open))
 			}
-			p.warn(used.Entry.String(), "list %s allows %s (%s); name single people by their addresses instead",
+			p.warn(AtMailboxProvider, used.Entry.String(), "list %s allows %s (%s); name single people by their addresses instead",
 				used, count, examples(open))
 		}
 	}
@@ -51,10 +51,14 @@ func examples(names []string) string {
 	return text
 }
 
-// warnOfOpenEntries warns of allow entries that allow anyone, and of those that allow no address.
+// warnOfOpenEntries warns of allow entries that allow anyone, of those that allow no address, and of deny entries that
+// deny none.
 func (p *policy) warnOfOpenEntries() {
 	for i := range p.entries {
 		e := &p.entries[i]
+		if e.effect == denyDomain {
+			p.warnOfUnknownTLD(e)
+		}
 		if e.effect != allowDomain {
 			continue
 		}
@@ -62,15 +66,32 @@ func (p *policy) warnOfOpenEntries() {
 		kind, open := MailboxProvider(address.DomainOf(pattern.Name))
 		switch {
 		case open:
-			p.warn(e.String(), "%s is a %s: anybody can get an address there; name single people in spec.allow.addresses, and remove "+
-				"this entry", pattern.Name, kind)
+			p.warn(AtMailboxProvider, e.String(),
+				"%s is a %s: anybody can get an address there; name single people in spec.allow.addresses, and remove "+
+					"this entry", pattern.Name, kind)
 		case pattern.Self && !strings.Contains(pattern.Name, "."):
-			p.warn(e.String(), "no mail address ends in @%s, so that this allows nobody; write *.%s for everything below it",
+			p.warn(BareSuffix, e.String(), "no mail address ends in @%s, so that this allows nobody; write *.%s for everything below it",
 				pattern.Name, pattern.Name)
 		case pattern.Below && isOpenSuffix(pattern.Name):
-			p.warn(e.String(), "anybody can have a name below %s, and so come in; write the names that are meant", pattern.Name)
+			p.warn(OpenSuffix, e.String(), "anybody can have a name below %s, and so come in; write the names that are meant", pattern.Name)
 		}
 	}
+}
+
+// warnOfUnknownTLD warns of a deny entry for a top-level domain that does not exist.
+func (p *policy) warnOfUnknownTLD(e *entry) {
+	name := e.patterns[0].Name
+	if name != "" && suffix.IsUnlistedTLD(name) && !slices.Contains(privateTLDs, name) {
+		p.warn(UnknownTLD, e.String(), "%s is not a known top-level domain, so that this probably denies nobody; if its ending is missing, "+
+			"write a whole domain such as %s.com", name, name)
+	}
+}
+
+// privateTLDs are top-level domains that are on no public list, and that an author may deny on purpose: those of special
+// use (RFC 6761, 7686, 8375, 9476), and those that private networks use.
+var privateTLDs = []string{
+	"alt", "corp", "example", "home", "internal", "intranet", "invalid", "lan", "local", "localdomain", "localhost", "onion",
+	"private", "test",
 }
 
 // openGenericSuffixes are the large generic top-level domains under which anyone can register. Other generic ones get
@@ -113,7 +134,7 @@ func isOpenSuffix(name string) bool {
 // warnOfUnusedParts warns of a policy that allows and denies nothing, and of a profile that Okta never gets.
 func (p *policy) warnOfUnusedParts() {
 	if len(p.entries)+len(p.lists) == 0 {
-		p.warn("spec", "as it stands, this policy allows nothing and denies nothing: none of its entries is in force; correct or "+
+		p.warn(NoEffect, "spec", "as it stands, this policy allows nothing and denies nothing: none of its entries is in force; correct or "+
 			"delete it")
 	}
 	if len(p.source.Profile) == 0 {
@@ -121,14 +142,15 @@ func (p *policy) warnOfUnusedParts() {
 	}
 	switch {
 	case !p.hasAllow:
-		p.warn("spec.profile", "it is sent where this policy allows, and this policy only denies; move it to the policy that allows")
+		p.warn(UnsentProfile, "spec.profile",
+			"it is sent where this policy allows, and this policy only denies; move it to the policy that allows")
 	case p.requests&p.profileOn == 0:
-		p.warn("spec.profile", "it is never sent: the policy applies to %s only; write %s",
+		p.warn(UnsentProfile, "spec.profile", "it is never sent: the policy applies to %s only; write %s",
 			requestWords(p.requests), "profileOn: ["+requestWords(p.requests)+"]")
 	default:
 		for i, request := range p.source.ProfileOn {
 			if bits := requestBits(request); bits != 0 && p.requests&bits == 0 {
-				p.warn(fmt.Sprintf("spec.profileOn[%d]", i), "the policy does not apply to %s; remove this, or add it to "+
+				p.warn(UnsentProfile, fmt.Sprintf("spec.profileOn[%d]", i), "the policy does not apply to %s; remove this, or add it to "+
 					"spec.appliesTo.requestTypes", request)
 			}
 		}

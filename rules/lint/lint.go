@@ -34,6 +34,8 @@ type Warning struct {
 	Path string
 	// Message says what looks wrong and how to fix it. It never contains a local part.
 	Message string
+	// ID is the kind of warning.
+	ID ID
 }
 
 // Policy is a policy as its author wrote it, and as it was compiled.
@@ -212,7 +214,7 @@ func newLinter(policies []Policy) *linter {
 		if c.readings > left[c.Name().Namespace] {
 			// From here on the policy counts as not enforceable, so that no comparison with it is made.
 			p.enforceable = false
-			p.warn("spec", "no warnings are given of this policy: all policies together have more than %d entries, and those of this "+
+			p.warn(NotCompared, "spec", "no warnings are given of this policy: all policies together have more than %d entries, and those of this "+
 				"namespace before it, by name, use up its share; move entries to lists", maxLinted)
 			continue
 		}
@@ -419,8 +421,8 @@ func (t *nameTree) anyMatches(p pattern.Pattern) bool {
 	return t != nil && (p.Self && t.names[p.Name] || p.Below && t.parents[p.Name])
 }
 
-func (p *policy) warn(path, format string, values ...any) {
-	p.warnings = append(p.warnings, Warning{p.name, path, fmt.Sprintf(format, values...)})
+func (p *policy) warn(id ID, path, format string, values ...any) {
+	p.warnings = append(p.warnings, Warning{p.name, path, fmt.Sprintf(format, values...), id})
 }
 
 // sorted returns the policy's first maxWarnings warnings, sorted by path, and then one that counts the others.
@@ -432,7 +434,7 @@ func (p *policy) sorted() []Warning {
 	})
 	p.warnings = slices.Compact(p.warnings)
 	if more := len(p.warnings) - maxWarnings; more > 0 {
-		return append(p.warnings[:maxWarnings:maxWarnings], Warning{p.name, "spec", fmt.Sprintf("and %d more", more)})
+		return append(p.warnings[:maxWarnings:maxWarnings], Warning{p.name, "spec", fmt.Sprintf("and %d more", more), More})
 	}
 	return p.warnings
 }

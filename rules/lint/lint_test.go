@@ -533,3 +533,16 @@ func FuzzWarnings(f *testing.F) {
 		})
 	})
 }
+
+func TestADeniedTopLevelDomainThatDoesNotExistIsWarnedOf(t *testing.T) {
+	got := told(warningsOf([]rules.Policy{deny("a", "globex", "*.globex", "ru", "com.ar", "globex.com", "internal", "*", "globex.internal")}))
+	const text = "globex is not a known top-level domain, so that this probably denies nobody; if its ending is missing, write a whole domain such as globex.com"
+	if len(got) == 0 || got[0] != "a spec.deny.domains[0]: "+text {
+		t.Errorf("%q", got)
+	}
+	for _, line := range got {
+		if strings.Contains(line, "top-level") && !strings.Contains(line, "spec.deny.domains[0]") && !strings.Contains(line, "spec.deny.domains[1]") {
+			t.Error(line)
+		}
+	}
+}

@@ -11,28 +11,30 @@ import (
 // [Warnings] does not return these.
 func ListWarnings(policy *rules.Policy) []Warning {
 	var warnings []Warning
-	warn := func(used rules.UsedList, format string, args ...any) {
+	warn := func(id ID, used rules.UsedList, format string, args ...any) {
 		warnings = append(warnings, Warning{
-			Policy: policy.PolicyName, Path: used.Entry.String(), Message: "list " + used.String() + ": " + fmt.Sprintf(format, args...),
+			Policy: policy.PolicyName, Path: used.Entry.String(), ID: id,
+			Message: "list " + used.String() + ": " + fmt.Sprintf(format, args...),
 		})
 	}
 	for _, used := range policy.UsedLists() {
 		switch {
 		case used.List == nil && used.Optional && !used.Broken:
-			warn(used, "it is missing, and optional: the rest of the policy is in force")
+			warn(OptionalListMissing, used, "it is missing, and optional: the rest of the policy is in force")
 			continue
 		case used.List == nil || used.List.Fault() != "":
 			continue
 		}
 		if count, lines := used.List.Skipped(); count > 0 {
-			warn(used, "%s not an entry and skipped", numbered(count, lines, "is", "are"))
+			warn(SkippedLines, used, "%s not an entry and skipped", numbered(count, lines, "is", "are"))
 		}
 		if count, lines := used.List.Suffixes(); count > 0 && used.Entry.Field == rules.DenyLists {
-			warn(used, "%s a whole country or sector, such as com.ar: everybody with a name there is turned away; remove them from the list, "+
-				"or write those that are meant into spec.deny.domains", numbered(count, lines, "denies", "deny"))
+			warn(SuffixInDenyList, used,
+				"%s a whole country or sector, such as com.ar: everybody with a name there is turned away; remove them from the list, "+
+					"or write those that are meant into spec.deny.domains", numbered(count, lines, "denies", "deny"))
 		}
 		if count, lines := used.List.Unusable(); count > 0 && used.Entry.Field == rules.AllowLists {
-			warn(used, "%s nothing, since anyone can register names under a public suffix, or programs read the name in two ways",
+			warn(UnusableLines, used, "%s nothing, since anyone can register names under a public suffix, or programs read the name in two ways",
 				numbered(count, lines, "allows", "allow"))
 		}
 	}

@@ -45,7 +45,8 @@ func (l *linter) warnOfLookAlikes() {
 			if other != p {
 				place = "of policy " + other.name.String()
 			}
-			p.warn(e.String(), "%s looks like %s (%s %s): is it a slip, or somebody who passes for the other? Remove the one that is not meant",
+			p.warn(LookAlike, e.String(),
+				"%s looks like %s (%s %s): is it a slip, or somebody who passes for the other? Remove the one that is not meant",
 				shown(a.name), shown(b.name), otherEntry, place)
 		}
 	}

@@ -18,8 +18,9 @@ func (l *linter) warnOfDeniedElsewhere() {
 			continue
 		}
 		if q := firstIncluding(everything, p); q != nil {
-			p.warn("spec.allow", `policy %s denies "*" in all calls to which this policy applies: nobody comes in by this policy; `+
-				"correct one of the two", q.name)
+			p.warn(DeniedElsewhere, "spec.allow",
+				`policy %s denies "*" in all calls to which this policy applies: nobody comes in by this policy; `+
+					"correct one of the two", q.name)
 			for j := range p.entries {
 				p.entries[j].ineffective = !p.entries[j].effect.denies() || p.entries[j].ineffective
 			}
@@ -76,8 +77,9 @@ func (p *policy) usesList(field rules.EntryField) bool {
 func (l *linter) warnOfDenied(p *policy, e *entry, byList []*policy) {
 	deniedBy := func(q *policy, by rules.Entry) {
 		e.ineffective = true
-		p.warn(e.String(), "policy %s denies all of this (%s) in all calls to which this policy applies, and no other policy can make an "+
-			"exception: nobody comes in by this entry; correct one of the two", q.name, by)
+		p.warn(DeniedElsewhere, e.String(),
+			"policy %s denies all of this (%s) in all calls to which this policy applies, and no other policy can make an "+
+				"exception: nobody comes in by this entry; correct one of the two", q.name, by)
 	}
 	for ref := range l.deny.at(e.patterns[0].Name) {
 		q, by := l.entry(ref)
@@ -169,8 +171,9 @@ func (l *linter) warnOfDuplicates() {
 }
 
 func (p *policy) warnOfDuplicate(entry rules.Entry, q *policy, other rules.Entry) {
-	p.warn(entry.String(), "policy %s allows the same (%s), for some of the same calls: taken out of one of the two, it still comes in by "+
-		"the other; keep it in one", q.name, other)
+	p.warn(InSeveralPolicies, entry.String(),
+		"policy %s allows the same (%s), for some of the same calls: taken out of one of the two, it still comes in by "+
+			"the other; keep it in one", q.name, other)
 }
 
 // warnOfUnlimitedAny warns of an allow of "*" if there are calls to which its policy applies, and in which no policy in
@@ -201,7 +204,7 @@ func (l *linter) warnOfUnlimitedAny() {
 		}
 		for j := range p.entries {
 			if e := &p.entries[j]; e.effect == allowAny {
-				p.warn(e.String(), `"*" allows every address, and no policy in mode Enforce denies any in some of these calls: `+
+				p.warn(Everybody, e.String(), `"*" allows every address, and no policy in mode Enforce denies any in some of these calls: `+
 					"everybody may sign up; name the domains that are meant, or add spec.deny")
 			}
 		}

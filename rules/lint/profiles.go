@@ -45,8 +45,9 @@ func (l *linter) warnOfProfiles() {
 		for _, q := range others {
 			names = append(names, q.name.String())
 		}
-		p.warn(fmt.Sprintf("spec.profile[%d]", at.index), "another value than that of policy %s, and both can allow the same address: neither is sent then; "+
-			"write the same value in both, or let only one of them allow", examples(names))
+		p.warn(ProfileConflict, fmt.Sprintf("spec.profile[%d]", at.index),
+			"another value than that of policy %s, and both can allow the same address: neither is sent then; "+
+				"write the same value in both, or let only one of them allow", examples(names))
 	}
 }
 

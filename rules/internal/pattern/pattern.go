@@ -75,7 +75,8 @@ func Allow(entry string, suffixes bool) (_ Pattern, rejection string) {
 		return Pattern{}, fix(invalid) // does not quote the entry, which may be an address in the wrong field
 	case suffixes:
 	case suffix.IsUnlistedTLD(name):
-		return Pattern{}, fmt.Sprintf("%q: %s is not a known top-level domain; write a whole domain such as acme.com", entry, name)
+		return Pattern{}, fmt.Sprintf("%q: %s is not a known top-level domain; if its ending is missing, write a whole domain such as %s.com",
+			entry, name, name)
 	case suffix.IsPublic(name):
 		return Pattern{}, fmt.Sprintf("%q: anyone can register names under the public suffix %s; "+
 			"write a name below it, or, if you mean all of them, move this entry to spec.allow.publicSuffixes", entry, name)

@@ -1,0 +1,226 @@
+package policylint
+
+import (
+	"cmp"
+	"encoding/hex"
+	"hash/fnv"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"registrationpolicy.dev/operator/internal/policyfile"
+	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/internal/violation"
+	"registrationpolicy.dev/operator/internal/yamldoc"
+	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/rules/lint"
+)
+
+// Finding is one mistake, or one thing that looks wrong.
+type Finding struct {
+	// ID is the kind of finding, see [Kinds].
+	ID string
+	// Severity is that of the kind.
+	Severity Severity
+	// At is where the entry, or another value, is written. File is "" for a policy of a cluster.
+	At yamldoc.Position
+	// Policy is the policy that the finding is about; the zero value for another object, or if the name is not valid.
+	Policy rules.PolicyName
+	// Path is the path of the value, for example spec.allow.domains[3]; "" for a whole file or object.
+	Path string
+	// Value is the value as it is written, and Corrected what to write instead. Each is "" if there is not just one, or
+	// if it may not be shown.
+	Value, Corrected string
+	// Message says what is wrong, and the fix. It never holds a local part.
+	Message string
+}
+
+// Options are the options of [Find].
+type Options struct {
+	// Scopes limits the policies of namespaces to calls of some sources.
+	Scopes policyobject.Scopes
+	// ShowAddresses shows values with the local parts of addresses, and values of profiles.
+	ShowAddresses bool
+	// Files means that the policies come from files. A list may then be missing because it is only in the cluster.
+	Files bool
+}
+
+// Result is what [Find] returns.
+type Result struct {
+	// Findings are sorted by file, line and column; for policies of a cluster by policy and path.
+	Findings []Finding
+	// Silenced is how many warnings were left out because of an annotation.
+	Silenced int
+}
+
+// Find returns what is wrong with policies that were read.
+func Find(checked *policyfile.Checked, options Options) Result {
+	f := &finder{options: options, lists: checked.Lists, policies: map[rules.PolicyName]*policyfile.CheckedPolicy{}}
+	var policies []rules.Policy
+	for i := range checked.Policies {
+		policy := &checked.Policies[i]
+		if f.policies[policy.PolicyName] != nil && policy.Name != "" {
+			continue // a mistake says that there are two of the name
+		}
+		f.policies[policy.PolicyName] = policy
+		f.inOrder = append(f.inOrder, policy)
+		policies = append(policies, policy.Policy)
+	}
+	for _, mistake := range checked.Mistakes {
+		f.add(Finding{
+			ID: string(mistake.ID), Severity: Error, At: mistake.At, Policy: mistake.Policy, Path: mistake.Path, Value: mistake.Value,
+			Corrected: mistake.Corrected, Message: mistake.Message,
+		})
+	}
+	if options.Files {
+		f.addMissingLists(policies)
+	}
+	for i := range policies {
+		if !f.inOrder[i].Refused {
+			f.addRejections(&policies[i])
+		}
+	}
+	f.addWarnings(policies)
+	silenced := f.silence()
+	for i := range f.findings {
+		f.findings[i].show(options.ShowAddresses)
+	}
+	slices.SortStableFunc(f.findings, compare)
+	return Result{f.findings, silenced}
+}
+
+// finder collects findings.
+type finder struct {
+	options  Options
+	policies map[rules.PolicyName]*policyfile.CheckedPolicy
+	inOrder  []*policyfile.CheckedPolicy // the same, in the order of the files
+	lists    []policyfile.CheckedList
+	findings []Finding
+}
+
+func (f *finder) add(finding Finding) { f.findings = append(f.findings, finding) }
+
+// addAt adds a finding about the value at a path of a policy.
+func (f *finder) addAt(name rules.PolicyName, id, path, message string) {
+	finding := Finding{ID: id, Policy: name, Path: path, Message: message}
+	finding.Severity, _ = severityOf(id)
+	if policy := f.policies[name]; policy != nil {
+		finding.At, finding.Value = policy.Position(path), policy.Value(path)
+	}
+	f.add(finding)
+}
+
+// addMissingLists adds a warning for each list that no file has, and puts a list of one unused name in its place, so
+// that the rest of the policy is examined as if the list were there.
+func (f *finder) addMissingLists(policies []rules.Policy) {
+	inFiles := map[types.NamespacedName]bool{}
+	for _, list := range f.lists {
+		inFiles[list.NamespacedName] = true
+	}
+	for i := range policies {
+		policy := &policies[i]
+		for _, uses := range []struct {
+			field rules.EntryField
+			lists *[]rules.ListUse
+		}{{rules.AllowLists, &policy.Allow.Lists}, {rules.DenyLists, &policy.Deny.Lists}} {
+			*uses.lists = slices.Clone(*uses.lists)
+			for j := range *uses.lists {
+				use := &(*uses.lists)[j]
+				if use.List != nil || inFiles[types.NamespacedName{Namespace: policy.Namespace, Name: use.Name}] {
+					continue
+				}
+				entry := rules.Entry{Field: uses.field, Index: j}
+				f.addAt(policy.PolicyName, listNotInFiles, entry.String(), "list "+use.String()+": no file has a ConfigMap of this "+
+					"name in namespace "+policy.Namespace+"; add its file, or silence this if the list is only in the cluster")
+				use.List, use.Missing, use.Broken = placeholder(policy.Namespace, use), "", false
+			}
+		}
+	}
+}
+
+// placeholder returns a list with one name that no policy has. Different lists get different names: two equal lists in
+// one policy would be reported as redundant.
+func placeholder(namespace string, use *rules.ListUse) *rules.List {
+	hash := fnv.New128a()
+	_, _ = hash.Write([]byte(namespace + "/" + use.String())) // never fails
+	return rules.CompileList([]byte(hex.EncodeToString(hash.Sum(nil)) + ".example.com\n"))
+}
+
+// addRejections adds what an operator does not put in force of a policy.
+func (f *finder) addRejections(policy *rules.Policy) {
+	if policy.NotUnderstood != "" {
+		f.addAt(policy.PolicyName, notUnderstood, "", policy.NotUnderstood)
+		return
+	}
+	_, outside, _ := f.options.Scopes.Bound(*policy)
+	for _, rejection := range outside {
+		f.addAt(policy.PolicyName, outsideScope, rejection.Path, rejection.Message)
+	}
+	for _, rejection := range rules.CompilePolicy(*policy).Rejections() {
+		f.addAt(policy.PolicyName, idOf(&rejection), rejection.Path, rejection.Message)
+	}
+}
+
+// addWarnings adds the warnings of all policies.
+func (f *finder) addWarnings(policies []rules.Policy) {
+	written := make([]lint.Policy, len(policies))
+	for i := range policies {
+		written[i].Policy = policies[i]
+	}
+	warnings := f.options.Scopes.Warnings(written)
+	for _, policy := range f.inOrder {
+		warnings = append(warnings, policy.Warnings...)
+	}
+	for _, warning := range warnings {
+		switch policy := f.policies[warning.Policy]; {
+		case policy != nil && policy.Refused:
+		case warning.ID == lint.OptionalListMissing && f.options.Files && f.has(listNotInFiles, warning.Policy, warning.Path):
+		case warning.ID == lint.NoEffect && f.hasError(warning.Policy): // it has none because of the error
+		default:
+			f.addAt(warning.Policy, string(warning.ID), warning.Path, warning.Message)
+		}
+	}
+}
+
+func (f *finder) has(id string, policy rules.PolicyName, path string) bool {
+	return slices.ContainsFunc(f.findings, func(x Finding) bool { return x.ID == id && x.Policy == policy && x.Path == path })
+}
+
+func (f *finder) hasError(policy rules.PolicyName) bool {
+	return slices.ContainsFunc(f.findings, func(x Finding) bool { return x.Severity == Error && x.Policy == policy })
+}
+
+// show hides the parts of the finding that may not be shown.
+func (x *Finding) show(addresses bool) {
+	if addresses {
+		return
+	}
+	if x.ID == string(violation.UnknownName) {
+		x.Value = "" // what the field was meant for is unknown: it may be for local parts
+	}
+	x.Value, x.Corrected = violation.Shown(x.Path, x.Value), violation.Shown(x.Path, x.Corrected)
+}
+
+func compare(a, b Finding) int {
+	return cmp.Or(
+		strings.Compare(a.At.File, b.At.File),
+		comparePlaces(&a, &b), a.Policy.Compare(b.Policy), comparePaths(a.Path, b.Path),
+		strings.Compare(a.ID, b.ID), strings.Compare(a.Message, b.Message),
+	)
+}
+
+// comparePlaces compares lines and columns of files. The objects of a cluster have none that a person could look up.
+func comparePlaces(a, b *Finding) int {
+	if a.At.File == "" {
+		return 0
+	}
+	return cmp.Or(cmp.Compare(a.At.Line, b.At.Line), cmp.Compare(a.At.Column, b.At.Column))
+}
+
+// comparePaths compares paths, with the indexes in them as numbers: [2] is before [10].
+func comparePaths(a, b string) int {
+	aField, aIndex, _ := strings.Cut(a, "[")
+	bField, bIndex, _ := strings.Cut(b, "[")
+	return cmp.Or(strings.Compare(aField, bField), cmp.Compare(len(aIndex), len(bIndex)), strings.Compare(aIndex, bIndex))
+}
