@@ -53,12 +53,12 @@ func run(args []string, s streams) int {
 func newRoot(program string, s streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "regpol",
-		Short: "Explain and try decisions about who may sign up to an Okta org",
-		Long: `Explain and try decisions about who may sign up to an Okta org.
+		Short: "Check, test, compare and explain policies about who may sign up to an Okta org",
+		Long: `Check, test, compare and explain policies that say who may sign up to an Okta org, and try a running hook.
 
-Exit codes: 0 allowed, 1 denied, 2 wrong usage, unreadable input or no policy, 3 a fault of the policies or the hook, which is
-printed. The verbs of lists: 0 done, 1 refused, 2 as above, 3 the source or the API server failed. "go run" makes 1 of all but 0:
-build the program (make build) for a script.`,
+Exit codes: 0 yes, or done; 1 no: denied, a finding, a failed test, a change that --fail-on names, or content of a list that is
+refused; 2 wrong usage, unreadable input or no policy; 3 a fault of the policies, the hook, a source or the API server, which is
+printed. "go run" makes 1 of all but 0: build the program (make build) for a script.`,
 		Example: `  # Explain a decision with the policies in a directory
   regpol explain jo@acme.com --policies config/samples/quickstart
 
