@@ -12,10 +12,10 @@ const (
 	refusedBodyTimeout = 500 * time.Millisecond
 	// readHeaderTimeout is the time for a request's header. Okta's has under 1 kB and arrives in one piece.
 	readHeaderTimeout = 2 * time.Second
-	// readTimeout is the time for a request's header and body, regardless of the handler.
+	// readTimeout is the time for a request's header and body. net/http applies it, also if the handler reads no body.
 	readTimeout = 3 * time.Second
-	// writeTimeout is the time from the end of the header to the end of the answer. The handler does not wait after the
-	// body, so this limits callers that do not read their answer. Okta waits 3 s.
+	// writeTimeout is the time from the end of the request's header to the end of the answer. The handler itself takes
+	// microseconds, so only a caller that does not read its answer exceeds it. Okta waits 3 s.
 	writeTimeout = 5 * time.Second
 	// idleTimeout is how long a connection may be idle. It is longer than the 60 s of the usual proxies, so that the
 	// proxy closes first: if the server did, a call on its way would be lost.

@@ -156,7 +156,8 @@ func newMetrics(s *Server) *metrics {
 	return m
 }
 
-// shapesOf returns the shapes of calls for which a decision can have this reason. Each pair is a series.
+// shapesOf returns the shapes of calls for which a decision can have this reason. Each pair of a reason
+// and a shape is a series of the decisions metric.
 func shapesOf(reason rules.Reason) []rules.Shape {
 	switch reason {
 	case rules.ReasonUnrecognisedCall:

@@ -30,7 +30,7 @@ func DefaultAddressAttributes() []string { return []string{"email", "login"} }
 type Options struct {
 	// Store has the rules. Required.
 	Store *rules.Store
-	// Credentials are the accepted values of AuthHeader. Required without OAuth and InsecureNoAuthentication.
+	// Credentials are the accepted values of AuthHeader. Required unless OAuth or InsecureNoAuthentication is set.
 	Credentials *Credentials
 	// OAuth verifies tokens in the header Authorization. If it is nil, a token is compared like any other value.
 	OAuth *oauth.Verifier

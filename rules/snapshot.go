@@ -64,7 +64,7 @@ type rareParts struct {
 	lists    []listRefs // the lists that the policies name
 }
 
-// noRareParts are the rareParts of every source without any.
+// noRareParts is shared by all sources that have none of the parts in rareParts. Most sources have none.
 var noRareParts = &rareParts{}
 
 // totals counts policies in mode Enforce.

@@ -15,7 +15,7 @@ var levels = map[string]slog.Level{
 	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 }
 
-// newLogger returns the logger of the process, and sets it in the libraries.
+// newLogger returns the logger of the process. client-go and controller-runtime log through it, too.
 func newLogger(o *options, w io.Writer) logr.Logger {
 	handler := newLogHandler(o, w)
 	libraries := logr.FromSlogHandler(libraryHandler{handler})

@@ -64,7 +64,7 @@ func (o *options) validateNames(bad func(flag, format string, args ...any)) {
 		if label.flag == "service-name" && label.value == "" {
 			continue
 		}
-		// Both names are also values of labels, which may be no longer than validation.LabelValueMaxLength.
+		// The names of the pod and of its Lease are also values of labels, which may be no longer than validation.LabelValueMaxLength.
 		problems := validation.IsDNS1123Subdomain(label.value)
 		if len(label.value) > validation.LabelValueMaxLength {
 			problems = append(problems, fmt.Sprintf("it has %d characters", len(label.value)))

@@ -59,7 +59,7 @@ type policySet struct {
 	all             []policyfile.ReadPolicy // sorted by name
 	files           []string                // the files and directories, unless the policies come from a cluster
 	namespaces      []string                // the namespaces that were read, if the policies come from a cluster
-	emptyNamespaces []string                // those of them that have no policy
+	emptyNamespaces []string                // those of namespaces that have no policy
 	otherObjects    []string                // file, line and kind of each object of the files that is not a policy or list
 	missingPaths    []string                // the files that the revision does not have
 	recursive       bool                    // the files include those below directories

@@ -44,7 +44,7 @@ func newBar(w io.Writer) *bar {
 	return b
 }
 
-// begin begins with an input: a file, or standard input.
+// begin sets the name that the bar shows: that of a file, or of standard input.
 func (b *bar) begin(name string) {
 	if b == nil {
 		return

@@ -80,7 +80,7 @@ these same policies decided a call otherwise, or an internal fault.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
 			exclusive := [][]string{{"policies", "watch-namespaces"}}
-			if o.asDeployed == "" && !o.pods { // these need a cluster, and -n is the namespace of the Deployment or the pods
+			if o.asDeployed == "" && !o.pods { // --as-deployed and --pods read a cluster, from the namespace of -n
 				exclusive = append(exclusive, exclusiveClusterFlags...)
 			}
 			for _, flags := range exclusive {

@@ -19,7 +19,7 @@ import (
 const (
 	// DefaultClientIDClaim has the client's id. Other issuers use azp or client_id.
 	DefaultClientIDClaim = "cid"
-	// DefaultScopeClaim has the scopes. Other issuers use scope.
+	// DefaultScopeClaim is the claim with the scopes in tokens of Okta. Tokens of most other issuers have the claim scope.
 	DefaultScopeClaim = "scp"
 )
 

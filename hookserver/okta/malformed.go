@@ -4,7 +4,7 @@ package okta
 // and never has any of the body.
 type Malformed string
 
-// Error returns the class.
+// Error returns the class, which log lines and metrics use.
 func (m Malformed) Error() string { return string(m) }
 
 const (

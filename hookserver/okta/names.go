@@ -14,7 +14,7 @@ type names struct {
 	many  map[string]struct{} // the innermost object's names, if there are more than fewNames
 }
 
-// outerNames is the state of names for the object around the innermost one.
+// outerNames keeps what the type names holds for an object while an object inside of it is read.
 type outerNames struct {
 	first int
 	many  map[string]struct{}

@@ -41,13 +41,13 @@ type Value struct {
 }
 
 // Allow returns the answer that allows a sign-up and sets the attributes on the new user. Okta sets them on sign-ups
-// only. Their names must differ.
+// only. No two attributes may have the same name.
 func Allow(profile []Value) Response {
 	return Response{registration: allow, update: profileUpdate, profile: profile}
 }
 
 // AllowUpdate returns the answer that allows a progressive profile and sets the attributes on the existing user. Okta
-// sets them on progressive profiles only. Their names must differ.
+// sets them on progressive profiles only. No two attributes may have the same name.
 func AllowUpdate(profile []Value) Response {
 	return Response{registration: allow, update: progressiveUpdate, profile: profile}
 }

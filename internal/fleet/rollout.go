@@ -82,8 +82,8 @@ type firstSeen struct {
 	at      time.Time
 }
 
-// coveredBy reports whether the leader knew the generation before the observation v began. If so, v includes every
-// replica that may serve without the generation: a replica that begins to serve later starts with newer rules.
+// coveredBy reports whether the observation v began after the leader first saw the generation. Then v includes every
+// replica that may still serve older rules, because a replica that starts later reads the generation at its start.
 func (s firstSeen) coveredBy(v view) bool { return !v.startedAt.Before(s.at) }
 
 // Status is the part of a policy's status that says where its generation is in force.
@@ -136,7 +136,7 @@ func (o *Rollout) Run(ctx context.Context, enqueue func(name types.NamespacedNam
 	}
 }
 
-// Close ends the term: it sets the leader's metrics to 0.
+// Close sets the leader's metrics to 0. It is called when this replica stops to lead.
 func (o *Rollout) Close() {
 	o.observer.Metrics.countPolicies(nil)
 	o.observer.Metrics.countReplicas(view{})

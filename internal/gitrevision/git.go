@@ -36,7 +36,7 @@ func command(ctx context.Context, dir string, args ...string) *exec.Cmd {
 		name, _, _ := strings.Cut(variable, "=")
 		return slices.Contains(placeVariables, name)
 	})
-	cmd.Env = append(cmd.Env, "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0") // the language of its messages, and nothing is written
+	cmd.Env = append(cmd.Env, "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0") // English messages, and no lock files
 	return cmd
 }
 
@@ -98,7 +98,7 @@ func (r *Revision) read(ctx context.Context, p place, files []located, maxBytes 
 		text, isFile, err := next(out, maxBytes)
 		if err != nil {
 			cancel()
-			_ = cmd.Wait() // the error that counts is that of next
+			_ = cmd.Wait() // the loop has already returned the error
 			return nil, fmt.Errorf("%s: %w", r.Label(file.path), err)
 		}
 		if isFile {
@@ -122,7 +122,7 @@ func next(out *bufio.Reader, maxBytes int64) (text []byte, isFile bool, _ error)
 	if len(fields) == 2 && slices.Contains([]string{"dangling", "loop", "notdir", "symlink"}, fields[0]) {
 		return nil, false, errors.New("a symbolic link to nothing in this revision: commit the file itself")
 	}
-	if len(fields) != 3 { // OBJECT missing
+	if len(fields) != 3 { // git answers "OBJECT missing" for an object that it does not have
 		return nil, false, errors.New("git does not have the content: fetch the revision completely")
 	}
 	size, err := strconv.ParseInt(fields[2], 10, 64)

@@ -128,7 +128,7 @@ func (r *Revision) locate(ctx context.Context, given string) (place, error) {
 	}
 	kind, err := run(ctx, p.dir, "cat-file", "-t", p.object(p.path))
 	switch kind := strings.TrimSpace(string(kind)); {
-	case errors.Is(err, errGit), err == nil && kind != "tree" && kind != "blob": // a submodule is a commit
+	case errors.Is(err, errGit), err == nil && kind != "tree" && kind != "blob": // a submodule has the kind commit
 		return place{}, &NotFoundError{r.name, given}
 	case err != nil:
 		return place{}, err
@@ -149,7 +149,8 @@ func existing(given string) (dir, rest string) {
 	}
 }
 
-// resolve returns the object of the revision's tree in the repository of a directory.
+// resolve returns the id of the tree that the revision has in the Git repository around a directory. given is the path as
+// the user wrote it, for the errors.
 func (r *Revision) resolve(ctx context.Context, dir, given string) (string, error) {
 	unknown := fmt.Errorf("%q is not a revision of the Git repository of %s: write a branch, tag or commit; "+
 		"in a pipeline, fetch it before", r.name, given)

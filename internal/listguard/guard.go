@@ -135,10 +135,10 @@ func allowedByNameRefusal(entry, affected string, allowed AllowedEntry) Refusal 
 	}
 }
 
-// suffixes returns a refusal for each added entry that find selects: a method of rules.List that returns how many lines
-// it selects, and the numbers of the first of them. text is what to say after the entry. In a list that allows, a
-// public suffix allows nothing; it is refused, because its author expects an effect, or somebody tampered with the
-// list.
+// suffixes returns a refusal for each added entry that find selects. find is a method of rules.List that returns the
+// number of selected lines, and the numbers of the first of them. text follows the entry in the refusal. A public suffix
+// in a list that allows has no effect. It is refused all the same: its author expects an effect, or the list was
+// tampered with.
 func (c *Change) suffixes(find func(*rules.List) (int, []int), text string) []Refusal {
 	added := slices.Sorted(c.added())
 	count, lines := find(rules.CompileList([]byte(strings.Join(added, "\n"))))

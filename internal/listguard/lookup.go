@@ -56,7 +56,8 @@ func deniesName(list *rules.List, name string) bool {
 	if domain, err := rules.ParseDomain(name); err == nil {
 		return list.Denies(domain)
 	}
-	// ParseDomain refuses a single label, such as the public suffix com in a policy: no address can have this domain.
+	// An entry of a policy may be a single label such as com, which ParseDomain refuses. No address has it as its
+	// domain, so only an equal entry of the list counts.
 	return list.Has(name)
 }
 

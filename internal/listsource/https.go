@@ -94,7 +94,8 @@ func (f *Fetcher) get(ctx context.Context, source string) ([]byte, error) {
 	return text, nil
 }
 
-// checkRedirect is the CheckRedirect of an http.Client.
+// checkRedirect is the CheckRedirect of an http.Client. It refuses a redirect that leaves HTTPS, one to
+// a host that was not named, and one too many.
 func (f *Fetcher) checkRedirect(to *http.Request, before []*http.Request) error {
 	// Without this, the header Referer would send the query of the URL, which may be a secret, to the next host.
 	to.Header.Del("Referer")
@@ -137,7 +138,8 @@ type networkClassCheck struct {
 	first       string
 }
 
-// check is the Control of a net.Dialer.
+// check is the Control of a net.Dialer. It refuses an address of another network
+// class than the first, so that a public host cannot lead to a private one.
 func (n *networkClassCheck) check(_, address string, _ syscall.RawConn) error {
 	host, err := netip.ParseAddrPort(address)
 	if err != nil {

@@ -28,7 +28,7 @@ func (in *input) logLine(line []byte) bool {
 		return in.textLine(text)
 	}
 	if bytes.Contains(line, []byte(decidedMessage)) {
-		return false // a line without its begin
+		return false // the line begins in the middle of an object, as in a log that was cut
 	}
 	in.counts.Other++
 	return true

@@ -20,7 +20,8 @@ const (
 // ErrEmpty is the error of an input without any text.
 var ErrEmpty = errors.New("is empty")
 
-// The errors of an input that is not read at all, like [ErrEmpty], continue a sentence that begins with its name.
+// These errors are about an input that is not read at all. The caller writes the name of the input before each, as before
+// [ErrEmpty].
 var (
 	errBinary     = errors.New("is binary, because it has NUL bytes: give the text of a log or an export")
 	errUTF16      = errors.New("is UTF-16: save it as UTF-8")
@@ -135,7 +136,7 @@ func (in *input) unreadable(what string) {
 	in.counts.Unreadable++
 }
 
-// found passes a call on.
+// found counts the call that was read, and passes it to the caller of [Read].
 func (in *input) found() {
 	in.counts.Calls++
 	in.yield(&in.call)

@@ -24,8 +24,8 @@ type ConfigMaps interface {
 	// ConfigMap.
 	Version(name types.NamespacedName) Version
 	// Get returns a ConfigMap in the given version, or nil if the ConfigMap no longer exists. The caller must not
-	// change the ConfigMap. Get fails with [ErrChanged] if another version is stored, and if the ConfigMap cannot be
-	// read.
+	// change the ConfigMap. Get fails if the ConfigMap cannot be read, and with [ErrChanged] if it can be read only in
+	// another version.
 	Get(ctx context.Context, name types.NamespacedName, version Version) (*corev1.ConfigMap, error)
 }
 
@@ -66,7 +66,7 @@ type resolvedList struct {
 	// objects are the ConfigMaps that were looked at, each in the version that was read; the zero Version for a
 	// ConfigMap that does not exist.
 	objects map[types.NamespacedName]Version
-	list    *rules.List // nil if the list counts as missing
+	list    *rules.List // nil if the list is missing, broken or over budget
 	// text is the size of the list in bytes, and lines its number of lines. If overBudget is true, they may cover only
 	// the part of the list that was read.
 	text, lines int64
@@ -351,7 +351,7 @@ func (l *Lists) replace(group string, found map[listKey]*resolvedList) {
 	l.metrics.listsInUse(len(inUse), entries)
 }
 
-// Forget drops a group, and the compiled lists that only this group used.
+// Forget drops a group, which is the policies of one namespace, and the compiled lists that only they use.
 func (l *Lists) Forget(group string) {
 	l.replace(group, nil)
 	l.mu.Lock()

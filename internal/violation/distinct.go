@@ -93,7 +93,8 @@ func follows(violation, cause *field.Error) bool {
 		return isBelow(violation.Field, cause.Field) || missesMember(violation, parent(cause.Field), lastName(cause.Field))
 	case cause.Type == field.ErrorTypeTypeInvalid:
 		return isBelow(violation.Field, cause.Field)
-	case cause.Type == field.ErrorTypeNotSupported, cause.Type == field.ErrorTypeDuplicate: // without this item, the list is shorter
+	case cause.Type == field.ErrorTypeNotSupported, cause.Type == field.ErrorTypeDuplicate:
+		// Removing this item shortens the list, which may then be short enough.
 		return violation.Type == field.ErrorTypeTooMany && isBelow(cause.Field, violation.Field)
 	case !isUnknownField(cause):
 		return false

@@ -150,8 +150,8 @@ var (
 	}
 )
 
-// isPattern reports whether a value does not match the regular expression of its field.
-func isPattern(violation *field.Error) bool {
+// violatesPattern reports whether the value does not match the regular expression of its field.
+func violatesPattern(violation *field.Error) bool {
 	detail := inBody.ReplaceAllLiteralString(violation.Detail, "")
 	return strings.HasPrefix(detail, "should match ") || strings.Contains(detail, "regex used for validation")
 }
@@ -163,7 +163,7 @@ func plainDetail(violation *field.Error) string {
 	switch {
 	case strings.HasPrefix(violation.Field, "spec.profile[") && strings.Contains(detail, "properties"):
 		return wrongProfileValue
-	case isPattern(violation):
+	case violatesPattern(violation):
 		return patternHint(violation.Field)
 	case strings.HasPrefix(detail, "should have at least 1 items"):
 		return "is empty; write an item, or leave the field out"

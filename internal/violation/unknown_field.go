@@ -40,7 +40,7 @@ func UnknownField(path string, known, elsewhere []string) *field.Error {
 	return violation
 }
 
-// suggest adds to the violation by an unknown field which field its author probably meant.
+// suggest adds the name of the field that the author of an unknown field probably meant.
 func suggest(violation *field.Error, meant string) {
 	violation.Detail = fmt.Sprintf("%s; did you mean %s?", unknownField, meant)
 	violation.BadValue = meant

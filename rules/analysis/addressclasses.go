@@ -207,7 +207,8 @@ func (s *states) init() {
 
 func (s *states) count() int { return len(s.sets) }
 
-// of returns the state of the sources of mentions: of those that match the name itself, or of those that match below.
+// of returns the state for the sources of some mentions: with self, those that match the name itself, else those that
+// match the names below it.
 func (s *states) of(mentions []mention, self bool) stateID {
 	var set []int32
 	for i := range mentions {

@@ -11,8 +11,9 @@ import (
 
 // Set is a set of calls with one address.
 type Set struct {
-	// Addresses are entries as in spec.allow: acme.com, *.acme.com, "*", jo@acme.com, or jo+*@acme.com. A public suffix
-	// may be one. Without the addresses of Except, which are written alike, they are those of the set.
+	// Addresses are entries as in spec.allow: acme.com, *.acme.com, "*", jo@acme.com, or jo+*@acme.com; public suffixes
+	// are valid, too. The set has every address that an entry of Addresses matches and no entry of Except, which are
+	// written in the same way.
 	Addresses []string
 	Except    []string
 	// Requests are the request types of the calls; empty means all.

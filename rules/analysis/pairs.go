@@ -162,7 +162,8 @@ func (p *pairing) verdictsOn(state stateID) verdicts {
 	return v
 }
 
-// changed yields the pairs of classes whose change is of another kind than those of either class alone.
+// changed yields each pair of classes for which a call with one address of each class changes in a way in which a call
+// with either address alone does not.
 func (p *pairing) changed(classes []*class) func(yield func(pair) bool) {
 	return func(yield func(pair) bool) {
 		for i, a := range classes {

@@ -139,7 +139,7 @@ func (r *regionBuilder) has(state stateID, number int) bool {
 	return found
 }
 
-// among returns the numbers of the regions that have some of these states.
+// among returns the numbers of the regions that have at least one of these states.
 func (r *regionBuilder) among(states ...stateID) map[int]bool {
 	var numbers map[int]bool
 	for _, state := range states {

@@ -142,8 +142,9 @@ const (
 	maxLocalPart = 64 // bytes: RFC 5321 4.5.3.1.1
 )
 
-// candidates yields a first text, and then texts of an alphabet, the shorter first, up to the longest. It stops after
-// twice as many texts as are taken, and some: nearly all texts are valid, so then none would be.
+// candidates yields a first text, and then all texts of an alphabet up to the longest, shorter ones first. taken is how
+// many texts the caller has to skip at most because entries mention them. Nearly all other texts are valid, so
+// candidates stops after 2*taken+200 texts: the caller then has no valid text at all.
 func candidates(first, alphabet string, longest, taken int) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if len(first) <= longest && !yield(first) {

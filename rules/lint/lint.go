@@ -303,7 +303,8 @@ func newPolicy(c *compiledPolicy) policy {
 	return p
 }
 
-// readEntries sets the policy's entries, each with the domains or addresses that it can mean, and the allowed ones.
+// readEntries sets the entries of the policy, each with the domains or addresses that it can mean, and the set of the
+// names that it allows.
 func (p *policy) readEntries(compiled *rules.Compiled) {
 	p.allowed = map[string]bool{}
 	for r := range compiled.Readings() {

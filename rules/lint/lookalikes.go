@@ -158,8 +158,8 @@ func (n *allowedName) keys(yield func(uint32) bool) {
 	}
 }
 
-// compareAll compares each pair of some names, given by their indexes, and adds those that look alike to each other's
-// like. It compares the first maxCompared of them.
+// compareAll compares each pair of some names, which are given by their indexes. If two look alike, it adds each to the
+// field like of the other. It compares only the first maxCompared names.
 func compareAll(names []allowedName, some []int32) {
 	some = some[:min(len(some), maxCompared)]
 	for i, a := range some {

@@ -53,7 +53,7 @@ func (l *linter) warnOfProfiles() {
 
 // attribute returns the index of an attribute in the policy's spec.profile.
 func (p *policy) attribute(name string) int32 {
-	//nolint:gosec // at most 50
+	//nolint:gosec // the schema permits at most 50 attributes
 	return int32(slices.IndexFunc(p.source.Profile, func(a rules.ProfileAttribute) bool { return a.Name == name }))
 }
 

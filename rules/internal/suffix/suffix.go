@@ -60,7 +60,8 @@ func IsRegistry(name string) bool {
 	return registryParents()[name]
 }
 
-// registryParents are the names that are not public suffixes, but every name directly below them is a registry's one.
+// registryParents are names such as *.ck without its *: they are no public suffixes, but each name directly below them
+// is a public suffix of a registry.
 var registryParents = sync.OnceValue(func() map[string]bool {
 	parents := map[string]bool{}
 	for _, name := range suffixParents {
