@@ -120,6 +120,7 @@ func (o *policyTestOptions) runAll(ctx context.Context, s streams) error {
 	if err := report.write(s, o); err != nil {
 		return err
 	}
+	printWarnings(s, r.warnings)
 	switch {
 	case report.Failed > 0:
 		return &exitError{code: exitDenied}
@@ -150,7 +151,7 @@ func (o *policyTestOptions) readTests() ([]testFile, error) {
 	var files []testFile
 	var errs []error
 	for _, path := range slices.Compact(paths) {
-		text, err := os.ReadFile(path)
+		text, err := readUpTo(path, policytest.MaxFile+1)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("read tests: %w", err))
 			continue
@@ -168,18 +169,23 @@ func (o *policyTestOptions) testFiles(path string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read tests: %w", err)
 	}
+	path = filepath.Clean(path)
 	if !info.IsDir() {
 		return []string{path}, nil
 	}
 	var found []string
-	err = filepath.WalkDir(path, func(at string, entry fs.DirEntry, err error) error {
+	walked, err := filepath.EvalSymlinks(path) // WalkDir does not follow a link, not even that of the root
+	if err != nil {
+		return nil, fmt.Errorf("read tests: %w", err)
+	}
+	err = filepath.WalkDir(walked, func(at string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && at != path && (!o.recursive || strings.HasPrefix(entry.Name(), ".")):
+		case entry.IsDir() && at != walked && (!o.recursive || strings.HasPrefix(entry.Name(), ".")):
 			return fs.SkipDir
 		case !entry.IsDir() && strings.HasSuffix(entry.Name(), policyfile.TestExtension):
-			found = append(found, at)
+			found = append(found, filepath.Join(path, strings.TrimPrefix(at, walked)))
 		}
 		return nil
 	})
