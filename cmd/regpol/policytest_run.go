@@ -157,6 +157,11 @@ func (r *testRun) calls(c *policytest.Case, dir string) ([]explainedCall, error)
 		call, err := explain.readCall(nil)
 		return []explainedCall{call}, err
 	}
+	for _, name := range slices.Concat([]string{"email", "login"}, explain.attributes[:min(1, len(explain.attributes))]) {
+		if _, found := c.Profile[name]; found {
+			return nil, fmt.Errorf("profile has %s, which the addresses of the case give: remove it, or write email and login", name)
+		}
+	}
 	addresses := c.Addresses
 	if c.Email != "" {
 		addresses = []string{c.Email}

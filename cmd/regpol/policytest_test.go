@@ -122,6 +122,10 @@ func TestTestRefusesWhatItCannotRun(t *testing.T) {
 			strings.Replace(valid, "Allow}", "Allow, audit: {okta-registration/partners: Allow}}", 1), nil,
 			"x.regpol-test.yaml:2: expect.audit: no policy okta-registration/partners is in mode Audit",
 		},
+		"a profile with another address": {
+			strings.Replace(valid, "  expect", "  profile: {email: al@beta.example}\n  expect", 1), nil,
+			"x.regpol-test.yaml:2: profile has email, which the addresses of the case give",
+		},
 		"the audit of no policy": {
 			strings.Replace(valid, "Allow}", "Allow, audit: {default/typo: Allow}}", 1), nil, "expect.audit: no policy default/typo is in mode Audit",
 		},

@@ -47,7 +47,7 @@ type Case struct {
 	// RequestType is SelfServiceRegistration if unset.
 	RequestType rules.RequestType `yaml:"requestType"`
 	// Profile has further attributes of the call.
-	Profile map[string]any `yaml:"profile"`
+	Profile Profile `yaml:"profile"`
 
 	// Expect is what the decision must be.
 	Expect Expect `yaml:"expect"`
@@ -80,9 +80,27 @@ type Expect struct {
 	// Message is the text that the person reads, with {id} for the id of the decision.
 	Message string `yaml:"message"`
 	// Profile has the attributes that Okta sets.
-	Profile map[string]any `yaml:"profile"`
+	Profile Profile `yaml:"profile"`
 	// Audit has for policies in mode Audit, as namespace/name, the outcome that each alone would give.
 	Audit map[string]string `yaml:"audit"`
+}
+
+// Profile has attributes and their values. A date is its text, as in a policy.
+type Profile map[string]any
+
+// UnmarshalYAML implements [yaml.Unmarshaler].
+func (p *Profile) UnmarshalYAML(n *yaml.Node) error {
+	datesAsTexts(n)
+	return n.Decode((*map[string]any)(p))
+}
+
+func datesAsTexts(n *yaml.Node) {
+	if n.Tag == "!!timestamp" {
+		n.Tag = "!!str"
+	}
+	for _, child := range n.Content {
+		datesAsTexts(child)
+	}
 }
 
 // The values of Expect.Outcome: Allow and Deny are the outcomes of a decision.
