@@ -201,7 +201,9 @@ func (r *testRun) every(policies *testedPolicies, c *policytest.Case) ([]failure
 	var failures []failureReport
 	for i := range parts {
 		p := &parts[i]
-		policies.coverEntry(p.Policy, p.Entry)
+		for verdict := range p.Verdicts {
+			policies.coverEntry(verdict.Policy, verdict.Entry)
+		}
 		decision := rules.Decision{Outcome: p.Outcome, Reason: p.Reason, Policy: p.Policy, Entry: p.Entry, Message: p.Message}
 		if p.Profile != "" {
 			decision.Profile = profileOf(p.Profile)
