@@ -102,7 +102,7 @@ Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage,
 	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
 	flags.StringSliceVar(&o.failOn, "fail-on", nil, "exit with 1 on these changes: widen, narrow, any")
 	flags.BoolVar(&o.showAddresses, "show-addresses", false, "print whole addresses from entries, with their local parts")
-	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print all addresses of a change, and not only the first")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print all changes and all addresses of each, and not only the first")
 	flags.StringVarP(&o.output, "output", "o", outputText, "text, markdown, json, yaml")
 	completeChoices(command, map[string][]string{
 		"output": append([]string{outputMarkdown}, outputs...), "fail-on": {failOnWiden, failOnNarrow, failOnAny},
@@ -181,8 +181,15 @@ func (o *diffOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) 
 	} else if err := writeReport(s, o.output, report, func() []byte { return report.text(s.coloured()) }); err != nil {
 		return err
 	}
-	printWarnings(s, slices.Concat(
-		before.warnings(), notInForceOf("OLD", before, old, oldRejections), after.warnings(), notInForceOf("NEW", after, replaced, newRejections)))
+	warnings := before.warnings()
+	for _, warning := range notInForceOf(before, old, oldRejections) {
+		warnings = append(warnings, "OLD: "+warning)
+	}
+	warnings = append(warnings, after.warnings()...)
+	for _, warning := range notInForceOf(after, replaced, newRejections) {
+		warnings = append(warnings, "NEW: "+warning)
+	}
+	printWarnings(s, warnings)
 	for _, failOn := range o.failOn {
 		for _, kind := range failOnKinds[failOn] {
 			if slices.ContainsFunc(changes, func(c analysis.Change) bool { return c.Kind == kind }) {
@@ -193,8 +200,8 @@ func (o *diffOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) 
 	return nil
 }
 
-// notInForceOf returns a warning for each part of the policies that is not in force: the comparison is without it.
-func notInForceOf(side string, set *policySet, bounded []rules.Policy, rejections []rules.Rejection) []string {
+// notInForceOf returns a warning for each part of the policies that is not in force: an analysis is without it.
+func notInForceOf(set *policySet, bounded []rules.Policy, rejections []rules.Rejection) []string {
 	_, rejected := rules.Compile(bounded)
 	var warnings []string
 	for _, rejection := range slices.Concat(rejections, rejected) {
@@ -203,11 +210,11 @@ func notInForceOf(side string, set *policySet, bounded []rules.Policy, rejection
 			at = set.all[i].Place(rejection.Path)
 		}
 		at = cmp.Or(at, rejection.Policy.String()+" "+rejection.Path)
-		warnings = append(warnings, fmt.Sprintf("%s: %s: not in force: %s", side, at, rejection.Message))
+		warnings = append(warnings, fmt.Sprintf("%s: not in force: %s", at, rejection.Message))
 	}
 	for i := range set.all {
 		if why := set.all[i].NotUnderstood; why != "" {
-			warnings = append(warnings, fmt.Sprintf("%s: %s cannot be enforced: %s", side, set.all[i].PolicyName, why))
+			warnings = append(warnings, fmt.Sprintf("%s cannot be enforced: %s", set.all[i].PolicyName, why))
 		}
 	}
 	return warnings

@@ -59,6 +59,7 @@ type (
 	partReport struct {
 		Except  bool     `json:"except,omitempty"`
 		Entries []string `json:"entries"` // as in spec.allow: acme.com is the domain alone, *.acme.com what is below it
+		depth   int      // how many other parts it is in
 	}
 )
 
@@ -79,8 +80,9 @@ func (d *difference) report() *diffReport {
 			Kind: kindNames[c.Kind], Before: d.resultReport(d.before, &c.Was), After: d.resultReport(d.after, &c.Now),
 			Calls: callsReports(c.Calls), More: c.Region.More,
 		}
-		for _, part := range c.Region.Parts {
-			change.Addresses = append(change.Addresses, partReport{part.Except, d.entriesOf(part)})
+		depths := depthsOf(c.Region.Parts)
+		for j, part := range c.Region.Parts {
+			change.Addresses = append(change.Addresses, partReport{part.Except, d.entriesOf(part), depths[j]})
 		}
 		for _, witness := range c.Witness {
 			change.Example = append(change.Example, d.address(witness))
@@ -98,8 +100,45 @@ func callsReports(all []analysis.Calls) []callsReport {
 	return reports
 }
 
-// hiddenLocal stands for a local part that is not printed.
-const hiddenLocal = "(someone)"
+// depthsOf returns in how many other parts of its region each part is: 0 for what is added, 1 for an exception, 2 for
+// what is added again inside of an exception, and so on.
+func depthsOf(parts []analysis.Part) []int {
+	depths := make([]int, len(parts))
+	var around []int                     // the indexes of the names that the last part is in
+	withSubAddresses := map[string]int{} // the depths of the parts jo+*@acme.com
+	for i, part := range parts {
+		covers := func(name analysis.Part) bool {
+			if part.Name == name.Name {
+				return part.Local != "" && name.Self
+			}
+			return name.Below && (name.Name == "" || strings.HasSuffix(part.Name, "."+name.Name))
+		}
+		for len(around) > 0 && !covers(parts[around[len(around)-1]]) {
+			around = around[:len(around)-1]
+		}
+		if len(around) > 0 {
+			depths[i] = depths[around[len(around)-1]] + 1
+		}
+		base, _, _ := strings.Cut(part.Local, "+")
+		key := base + subAddresses + "@" + part.Name
+		switch depth, found := withSubAddresses[key]; {
+		case part.Local == "":
+			around = append(around, i)
+		case part.Local == base+subAddresses:
+			withSubAddresses[key] = depths[i]
+		case found:
+			depths[i] = depth + 1
+		}
+	}
+	return depths
+}
+
+// hiddenLocal stands for a local part that is not printed, and subAddresses is the end of one that stands for an address
+// and its sub-addresses.
+const (
+	hiddenLocal  = "(someone)"
+	subAddresses = "+*"
+)
 
 // address returns an example, without a local part that comes from an entry.
 func (d *difference) address(w analysis.Witness) string {
@@ -115,6 +154,8 @@ func (d *difference) entriesOf(part analysis.Part) []string {
 	switch {
 	case part.Local != "" && d.showAddresses:
 		return []string{part.Local + "@" + part.Name}
+	case strings.HasSuffix(part.Local, subAddresses):
+		return []string{hiddenLocal + subAddresses + "@" + part.Name}
 	case part.Local != "":
 		return []string{hiddenLocal + "@" + part.Name}
 	case part.Name == "":

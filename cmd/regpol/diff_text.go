@@ -55,21 +55,48 @@ func (r *diffReport) text(coloured bool) []byte {
 		if r.Counts[kindNames[k.kind]] > 0 {
 			fmt.Fprintf(&w, "\n%s\n", k.ink.paint(k.heading, coloured))
 		}
-		left := 0
-		for i := range r.Changes {
-			switch c := &r.Changes[i]; {
-			case c.Kind != kindNames[k.kind]:
-			case k.kind == analysis.OtherText && len(c.Addresses) == 0 && !r.verbose:
-				left++ // these are many and matter least
-			default:
-				r.writeChange(&w, c)
-			}
+		shown, left := r.shown(k.kind)
+		for _, c := range shown {
+			r.writeChange(&w, c)
 		}
-		if left > 0 {
-			fmt.Fprintf(&w, "  %s with two addresses (-v prints them)\n", counted(left, "change of calls", "changes of calls"))
+		if left != "" {
+			fmt.Fprintf(&w, "  %s\n", left)
 		}
 	}
 	return w.Bytes()
+}
+
+// maxChanges is how many changes of one kind the text has without -v. All kinds together then fit into a comment of GitHub,
+// which has up to 65,536 characters.
+const maxChanges = 25
+
+// shown returns the changes of one kind that are printed, and a text about those that are not.
+func (r *diffReport) shown(kind analysis.Kind) (shown []*changeReport, left string) {
+	more, pairs := 0, 0
+	for i := range r.Changes {
+		switch c := &r.Changes[i]; {
+		case c.Kind != kindNames[kind]:
+		case r.verbose:
+			shown = append(shown, c)
+		case kind == analysis.OtherText && len(c.Addresses) == 0:
+			pairs++ // these are many and matter least
+		case len(shown) == maxChanges:
+			more++
+		default:
+			shown = append(shown, c)
+		}
+	}
+	var texts []string
+	if more > 0 {
+		texts = append(texts, counted(more, "more change", "more changes"))
+	}
+	if pairs > 0 {
+		texts = append(texts, counted(pairs, "change of calls", "changes of calls")+" with two addresses")
+	}
+	if len(texts) == 0 {
+		return shown, ""
+	}
+	return shown, strings.Join(texts, ", and ") + " (-v prints them)"
 }
 
 func (r *diffReport) writeChange(w *bytes.Buffer, c *changeReport) {
@@ -82,42 +109,67 @@ func (r *diffReport) writeChange(w *bytes.Buffer, c *changeReport) {
 
 func (c *changeReport) example() string { return strings.Join(c.Example, " with login ") }
 
-// maxParts is how many entries of a change the text has without -v.
-const maxParts = 8
+// maxEntries is how many entries the text has of each list without -v.
+const maxEntries = 8
 
-// who describes the addresses of a change in one line.
+// who describes the addresses of a change in one line: entries, exceptions of them, exceptions of those, and so on. A
+// part of each is inside of one before, so the lists are read from left to right.
 func (r *diffReport) who(c *changeReport) string {
 	if len(c.Addresses) == 0 {
 		return "calls with two addresses; neither address alone changes in this way"
 	}
-	var with, without []string
-	shown := c.Addresses
-	if !r.verbose && len(shown) > maxParts {
-		shown = shown[:maxParts]
-	}
-	for _, part := range shown {
-		for _, entry := range part.Entries {
-			switch {
-			case part.Except:
-				without = append(without, entry)
-			case len(without) > 0:
-				with = append(with, entry+" (also where an exception would have it)")
-			default:
-				with = append(with, entry)
-			}
+	var text strings.Builder
+	for depth, entries := range nested(c.Addresses) {
+		if depth > 0 {
+			text.WriteString([]string{", but with ", " except "}[depth%2])
+		}
+		if depth == 0 && slices.Equal(entries, []string{"*"}) {
+			entries = []string{"every address"}
+		}
+		entries = counts(entries)
+		left := 0
+		if !r.verbose && len(entries) > maxEntries {
+			left = len(entries) - maxEntries
+			entries = entries[:maxEntries]
+		}
+		text.WriteString(strings.Join(entries, ", "))
+		if left > 0 {
+			fmt.Fprintf(&text, " and %d more (-v prints them)", left)
 		}
 	}
-	text := strings.Join(with, ", ")
-	if slices.Equal(with, []string{"*"}) {
-		text = "every address"
+	if c.More > 0 {
+		fmt.Fprintf(&text, "; %d further entries are left out", c.More)
 	}
-	if len(without) > 0 {
-		text += " except " + strings.Join(without, ", ")
+	return text.String()
+}
+
+// nested returns the entries of parts by their depth.
+func nested(parts []partReport) [][]string {
+	var levels [][]string
+	for _, part := range parts {
+		for part.depth >= len(levels) {
+			levels = append(levels, nil)
+		}
+		levels[part.depth] = append(levels[part.depth], part.Entries...)
 	}
-	if more := len(c.Addresses) - len(shown) + c.More; more > 0 {
-		text += fmt.Sprintf(", and %d more (-v prints them)", more)
+	return levels
+}
+
+// counts returns entries once each. Hidden ones look alike, and get their number.
+func counts(entries []string) []string {
+	var once []string
+	n := map[string]int{}
+	for _, entry := range entries {
+		if n[entry]++; n[entry] == 1 {
+			once = append(once, entry)
+		}
 	}
-	return text
+	for i, entry := range once {
+		if n[entry] > 1 {
+			once[i] = fmt.Sprintf("%d × %s", n[entry], entry)
+		}
+	}
+	return once
 }
 
 // describe gives a result in one line.
@@ -193,22 +245,31 @@ func (r *diffReport) markdown() []byte {
 			continue
 		}
 		fmt.Fprintf(&w, "\n<details>\n<summary>%s (%d)</summary>\n\n", k.heading, n)
-		fmt.Fprint(&w, "| addresses | before | after | calls | example |\n|---|---|---|---|---|\n")
-		for i := range r.Changes {
-			if c := &r.Changes[i]; c.Kind == kindNames[k.kind] {
-				cells := []string{r.who(c), c.Before.describe(), c.After.describe(), describeCalls(c.Calls), c.example()}
-				for j := range cells {
-					cells[j] = escapeMarkdown.Replace(cells[j])
-				}
-				fmt.Fprintf(&w, "| %s |\n", strings.Join(cells, " | "))
+		shown, left := r.shown(k.kind)
+		for i, c := range shown {
+			if i == 0 {
+				fmt.Fprint(&w, "| addresses | before | after | calls | example |\n|---|---|---|---|---|\n")
 			}
+			cells := []string{r.who(c), c.Before.describe(), c.After.describe(), describeCalls(c.Calls), c.example()}
+			for j := range cells {
+				cells[j] = escapeMarkdown.Replace(cells[j])
+			}
+			fmt.Fprintf(&w, "| %s |\n", strings.Join(cells, " | "))
+		}
+		if left != "" {
+			if len(shown) > 0 {
+				fmt.Fprintln(&w)
+			}
+			fmt.Fprintln(&w, left)
 		}
 		fmt.Fprint(&w, "\n</details>\n")
 	}
 	return w.Bytes()
 }
 
-// escapeMarkdown escapes what Markdown would take for markup in a cell of a table. A space without width keeps an
-// address from becoming a mention of a user.
+// escapeMarkdown escapes what Markdown would take for markup in a cell of a table, mathematics of GitHub included. A
+// space without width keeps an address from becoming a mention of a user, and a number that of an issue. File names may
+// have line breaks.
 var escapeMarkdown = strings.NewReplacer(
-	`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "`", "\\`", "<", "&lt;", ">", "&gt;", "[", `\[`, "@", "@\u200b")
+	`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "`", "\\`", "~", `\~`, "$", `\$`, "&", "&amp;", "<", "&lt;", ">", "&gt;", "[", `\[`,
+	"@", "@\u200b", "#", "#\u200b", "\n", " ", "\r", " ")

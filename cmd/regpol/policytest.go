@@ -129,6 +129,7 @@ func (o *policyTestOptions) runAll(ctx context.Context, s streams) error {
 	if err := report.write(s, o); err != nil {
 		return err
 	}
+	printWarnings(s, r.warnings)
 	switch {
 	case report.Failed > 0:
 		return &exitError{code: exitDenied}
@@ -206,6 +207,7 @@ func (o *policyTestOptions) testFiles(ctx context.Context, path string) ([]gitre
 	if err != nil {
 		return nil, fmt.Errorf("read tests: %w", err)
 	}
+	path = filepath.Clean(path) // so that one file by two paths is found once
 	paths := []string{path}
 	if info.IsDir() {
 		if paths, err = o.testPaths(path, isTest); err != nil {

@@ -92,14 +92,14 @@ func (r *testReport) text(verbose, coloured bool) []byte {
 		for _, c := range file.Cases {
 			if c.Passed {
 				if verbose {
-					fmt.Fprintf(&w, "%s  %s (%s:%d)\n", inkAllowed.paint("pass", coloured), c.Name, file.File, c.Line)
+					fmt.Fprintf(&w, "%s  %s (%s:%d)\n", inkAllowed.paint("pass", coloured), quoteIfNeeded(c.Name), file.File, c.Line)
 				}
 				continue
 			}
 			failed++
-			fmt.Fprintf(&w, "%s  %s (%s:%d)\n", inkDenied.paint("fail", coloured), c.Name, file.File, c.Line)
+			fmt.Fprintf(&w, "%s  %s (%s:%d)\n", inkDenied.paint("fail", coloured), quoteIfNeeded(c.Name), file.File, c.Line)
 			for _, failure := range c.Failures {
-				fmt.Fprintf(&w, "  %s: %s\n", failure.Call, strings.Join(failure.Differences, "; "))
+				fmt.Fprintf(&w, "  %s: %s\n", quoteIfNeeded(failure.Call), strings.Join(failure.Differences, "; "))
 				for line := range strings.Lines(failure.Explanation) {
 					fmt.Fprintf(&w, "    %s", line)
 				}

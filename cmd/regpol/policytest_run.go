@@ -16,6 +16,7 @@ import (
 	"registrationpolicy.dev/operator/hookserver/okta"
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/internal/optionerror"
+	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/policytest"
 	"registrationpolicy.dev/operator/rules"
@@ -27,6 +28,8 @@ type testRun struct {
 	options *policyTestOptions
 	scopes  policyobject.Scopes
 	sets    map[string]*testedPolicies // by the joined paths
+	// warnings are those about the policies, each once.
+	warnings []string
 }
 
 // testedPolicies is a set of policies, and what the cases have covered of it.
@@ -65,10 +68,7 @@ func (r *testRun) policies(ctx context.Context, file testFile) (*testedPolicies,
 	if len(file.Policies) > 0 {
 		paths = nil
 		for _, path := range file.Policies {
-			if !filepath.IsAbs(path) {
-				path = filepath.Join(dir, path)
-			}
-			paths = append(paths, path)
+			paths = append(paths, beside(dir, path))
 		}
 	}
 	key := strings.Join(paths, "\x00")
@@ -82,7 +82,12 @@ func (r *testRun) policies(ctx context.Context, file testFile) (*testedPolicies,
 	if len(set.all) == 0 {
 		return nil, set.noPolicy()
 	}
-	bounded, _ := r.scopes.BoundAll(set.rules())
+	bounded, rejections := r.scopes.BoundAll(set.rules())
+	for _, warning := range slices.Concat(set.warnings(), notInForceOf(set, bounded, rejections)) {
+		if !slices.Contains(r.warnings, warning) {
+			r.warnings = append(r.warnings, warning)
+		}
+	}
 	explain := explainOptions{}
 	tested := &testedPolicies{
 		evaluation: explain.evaluate(set, r.scopes), bounded: bounded,
@@ -92,10 +97,28 @@ func (r *testRun) policies(ctx context.Context, file testFile) (*testedPolicies,
 	return tested, nil
 }
 
+// beside returns a path that is relative to a directory. It is never "-", which elsewhere stands for standard input.
+func beside(dir, path string) string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	if path == "-" {
+		return "./-"
+	}
+	return path
+}
+
 // run runs one case and returns its failures. An error means that the case cannot be run.
 func (r *testRun) run(ctx context.Context, policies *testedPolicies, c *policytest.Case, dir string) ([]failureReport, error) {
 	if c.Every != nil {
 		return r.every(policies, c)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Expect.Audit)) {
+		if !slices.ContainsFunc(policies.policies.all, func(p policyfile.ReadPolicy) bool {
+			return p.Mode == rules.Audit && p.String() == name
+		}) {
+			return nil, fmt.Errorf("expect.audit: no policy %s is in mode Audit: write namespace/name of one that is", quoteIfNeeded(name))
+		}
 	}
 	calls, err := r.calls(ctx, c, dir)
 	if err != nil {
@@ -130,13 +153,18 @@ func (r *testRun) calls(ctx context.Context, c *policytest.Case, dir string) ([]
 		explain.shape = shapeProgressive
 	}
 	if c.Request != "" {
-		path := filepath.Join(dir, c.Request)
+		path := beside(dir, c.Request)
 		body, err := r.options.readFile(ctx, path)
 		if err != nil {
 			return nil, fmt.Errorf("read the call: %w", err)
 		}
 		call, err := explain.decodeCall(r.options.label(path), body)
 		return []explainedCall{call}, err
+	}
+	for _, name := range slices.Concat([]string{"email", "login"}, explain.attributes[:min(1, len(explain.attributes))]) {
+		if _, found := c.Profile[name]; found {
+			return nil, fmt.Errorf("profile has %s, which the addresses of the case give: remove it, or write email and login", name)
+		}
 	}
 	addresses := c.Addresses
 	if c.Email != "" {
@@ -177,7 +205,9 @@ func (r *testRun) every(policies *testedPolicies, c *policytest.Case) ([]failure
 	var failures []failureReport
 	for i := range parts {
 		p := &parts[i]
-		policies.coverEntry(p.Policy, p.Entry)
+		for verdict := range p.Verdicts {
+			policies.coverEntry(verdict.Policy, verdict.Entry)
+		}
 		decision := rules.Decision{Outcome: p.Outcome, Reason: p.Reason, Policy: p.Policy, Entry: p.Entry, Message: p.Message}
 		if p.Profile != "" {
 			decision.Profile = profileOf(p.Profile)
@@ -300,27 +330,37 @@ func (t *testedPolicies) coverMessage(d *rules.Decision) {
 	}
 }
 
-// coverage reports the entries and messages that no case has covered, of all policies that the tests use.
+// coverage reports the entries and messages that no case has covered, of all policies that the tests use. A policy that
+// several tests name with different paths counts once.
 func (r *testRun) coverage() *coverageReport {
-	report := &coverageReport{Uncovered: []uncoveredReport{}}
+	type part struct{ policy, path, at string }
+	var parts []part
+	covered := map[part]bool{}
 	for _, key := range slices.Sorted(maps.Keys(r.sets)) {
 		t := r.sets[key]
 		for i := range t.policies.all {
 			policy := &t.policies.all[i]
-			add := func(covered bool, what, path string) {
-				report.Total++
-				if covered {
-					report.Covered++
-					return
+			add := func(is bool, path string) {
+				p := part{policy.String(), path, cmp.Or(policy.Place(path), path)}
+				if _, known := covered[p]; !known {
+					parts = append(parts, p)
 				}
-				report.Uncovered = append(report.Uncovered, uncoveredReport{policy.String(), what, cmp.Or(policy.Place(path), path)})
+				covered[p] = covered[p] || is
 			}
 			for _, entry := range entriesOf(policy.Policy) {
-				add(t.covered[policy.PolicyName][entry], entry.String(), entry.String())
+				add(t.covered[policy.PolicyName][entry], entry.String())
 			}
 			if policy.Message != "" {
-				add(t.read[policy.PolicyName], "spec.message", "spec.message")
+				add(t.read[policy.PolicyName], "spec.message")
 			}
+		}
+	}
+	report := &coverageReport{Total: len(parts), Uncovered: []uncoveredReport{}}
+	for _, p := range parts {
+		if covered[p] {
+			report.Covered++
+		} else {
+			report.Uncovered = append(report.Uncovered, uncoveredReport{p.policy, p.path, p.at})
 		}
 	}
 	return report

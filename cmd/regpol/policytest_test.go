@@ -13,7 +13,7 @@ import (
 
 const testedDirectory = "config/samples/gitops"
 
-// testDirectory writes the sample policy and a file with these cases into a directory, and returns it.
+// testDirectory writes the sample policy, one in mode Audit, and a file with these cases into a directory, and returns it.
 func testDirectory(t *testing.T, cases string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -21,7 +21,9 @@ func testDirectory(t *testing.T, cases string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"partners.yaml": string(policy), "x.regpol-test.yaml": cases} {
+	trial := "\n---\napiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\nmetadata: {name: trial}\n" +
+		"spec: {mode: Audit, deny: {domains: [beta.example]}}\n"
+	for name, text := range map[string]string{"partners.yaml": string(policy) + trial, "x.regpol-test.yaml": cases} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +50,7 @@ func TestACaseFailsForEachKindOfExpectation(t *testing.T) {
 			"message is Please sign up with the address of a partner., want No.",
 		},
 		"the profile": {call + "{outcome: Allow, profile: {userType: Guest}}", `profile is {"userType":"Partner"}, want {"userType":"Guest"}`},
-		"the audit":   {call + "{outcome: Allow, audit: {default/p: Deny}}", "audit of default/p is Allow, want Deny"},
+		"the audit":   {call + "{outcome: Allow, audit: {default/trial: Allow}}", "audit of default/trial is Deny, want Allow"},
 		"a set": {
 			"cases:\n- name: a case\n  every: {addresses: ['*.beta.example']}\n  expect: {outcome: Allow}",
 			"user@contractors.beta.example: outcome is Deny, want Allow\n    denied by okta-registration/partners spec.deny.domains[0]",
@@ -108,13 +110,25 @@ func TestTestRefusesWhatItCannotRun(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		"a member that is unknown":    {strings.Replace(valid, "email", "mail", 1), nil, `x.regpol-test.yaml:3: unknown member "mail"`},
-		"no case of that name":        {valid, []string{"--run", "nothing"}, `--run: no case has a name that matches "nothing"`},
-		"no regular expression":       {valid, []string{"--run", "("}, `--run: "(" is not a regular expression`},
-		"a percentage over 100":       {valid, []string{"--fail-under", "101"}, "--fail-under: 101 is not a percentage"},
-		"a set without addresses":     {"cases:\n- name: a\n  every: {addresses: [co.uk], except: [co.uk]}\n  expect: {outcome: Deny}", nil, "x.regpol-test.yaml:2: every: there is no address in the set"},
-		"an entry that is not one":    {"cases:\n- name: a\n  every: {addresses: [acme.com.]}\n  expect: {outcome: Deny}", nil, "x.regpol-test.yaml:2: every: addresses[0]: "},
-		"policies that are not there": {"policies: [nowhere]\n" + valid, nil, "nowhere"},
+		"a member that is unknown":      {strings.Replace(valid, "email", "mail", 1), nil, `x.regpol-test.yaml:3: unknown member "mail"`},
+		"no case of that name":          {valid, []string{"--run", "nothing"}, `--run: no case has a name that matches "nothing"`},
+		"no regular expression":         {valid, []string{"--run", "("}, `--run: "(" is not a regular expression`},
+		"a percentage over 100":         {valid, []string{"--fail-under", "101"}, "--fail-under: 101 is not a percentage"},
+		"a set without addresses":       {"cases:\n- name: a\n  every: {addresses: [co.uk], except: [co.uk]}\n  expect: {outcome: Deny}", nil, "x.regpol-test.yaml:2: every: there is no address in the set"},
+		"an entry that is not one":      {"cases:\n- name: a\n  every: {addresses: [acme.com.]}\n  expect: {outcome: Deny}", nil, "x.regpol-test.yaml:2: every: addresses[0]: "},
+		"policies that are not there":   {"policies: [nowhere]\n" + valid, nil, "nowhere"},
+		"a request from standard input": {"cases:\n- name: a\n  request: '-'\n  expect: {outcome: Deny}", nil, "x.regpol-test.yaml:2: read the call: "},
+		"the audit of a policy that is enforced": {
+			strings.Replace(valid, "Allow}", "Allow, audit: {okta-registration/partners: Allow}}", 1), nil,
+			"x.regpol-test.yaml:2: expect.audit: no policy okta-registration/partners is in mode Audit",
+		},
+		"a profile with another address": {
+			strings.Replace(valid, "  expect", "  profile: {email: al@beta.example}\n  expect", 1), nil,
+			"x.regpol-test.yaml:2: profile has email, which the addresses of the case give",
+		},
+		"the audit of no policy": {
+			strings.Replace(valid, "Allow}", "Allow, audit: {default/typo: Allow}}", 1), nil, "expect.audit: no policy default/typo is in mode Audit",
+		},
 		"a request that is not there": {"cases:\n- name: a\n  request: nowhere.json\n  expect: {outcome: Deny}", nil, "x.regpol-test.yaml:2: read the call: "},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -132,7 +146,7 @@ func TestTestRefusesWhatItCannotRun(t *testing.T) {
 func TestCoverageNamesWhatNoCaseTouches(t *testing.T) {
 	dir := testDirectory(t, "cases:\n- name: a case\n  email: jo@beta.example\n  expect: {outcome: Allow}\n")
 	got := runRegpol(t, "", "test", dir, "--coverage", "--fail-under", "50")
-	if got.code != exitDenied || !strings.Contains(got.err, "the cases cover 20 % of the entries, below --fail-under 50") ||
+	if got.code != exitDenied || !strings.Contains(got.err, "the cases cover 33 % of the entries, below --fail-under 50") ||
 		!strings.Contains(got.out, "no case covers okta-registration/partners spec.deny.domains[0] ("+filepath.Join(dir, "partners.yaml")+":15)") {
 		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
 	}
@@ -200,5 +214,65 @@ func comparePage(t *testing.T, page string, flags *pflag.FlagSet) {
 	}
 	if shown == 0 {
 		t.Error("no command with its output")
+	}
+}
+
+func TestAFileOfTestsIsFoundByEveryPathToIt(t *testing.T) {
+	dir := testDirectory(t, "cases:\n- name: a case\n  email: jo@beta.example\n  expect: {outcome: Allow}\n")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	if got := runRegpol(t, "", "test", link); got.code != exitAllowed || got.out != "ok    "+link+"/x.regpol-test.yaml  1 case\n" {
+		t.Errorf("a link to the directory: exit code %d\n%s%s", got.code, got.out, got.err)
+	}
+	if got := runRegpol(t, "", "test", dir, dir+"/", dir+"/./x.regpol-test.yaml"); strings.Count(got.out, "ok  ") != 1 {
+		t.Errorf("one file by three paths: exit code %d\n%s%s", got.code, got.out, got.err)
+	}
+}
+
+func TestADashIsNoStandardInputInAFileOfTests(t *testing.T) {
+	t.Chdir(testDirectory(t, ""))
+	const request = "policies: [partners.yaml]\ncases:\n- name: a\n  request: '-'\n  expect: {outcome: Deny}\n"
+	const policies = "policies: ['-']\ncases:\n- name: a\n  email: jo@beta.example\n  expect: {outcome: Deny}\n"
+	for _, text := range []string{request, policies} {
+		if err := os.WriteFile("x.regpol-test.yaml", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, errOut strings.Builder
+		code := run([]string{"regpol", "test"}, streams{in: strings.NewReader(""), out: &out, err: &errOut})
+		if code != exitUsage || !strings.Contains(errOut.String(), "./-: no such file") {
+			t.Errorf("exit code %d\n%s%s", code, out.String(), errOut.String())
+		}
+	}
+}
+
+func TestTestWarnsOfWhatIsNotInForce(t *testing.T) {
+	dir := testDirectory(t, "cases:\n- name: a case\n  email: jo@beta.example\n  expect: {outcome: Allow}\n")
+	policy := "apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\nmetadata: {name: p}\nspec: {allow: {domains: [co.uk]}}\n"
+	if err := os.WriteFile(filepath.Join(dir, "p.yaml"), []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := runRegpol(t, "", "test", dir)
+	if want := "regpol: warning: " + filepath.Join(dir, "p.yaml") + `:4: not in force: "co.uk": `; got.code != exitAllowed || !strings.Contains(got.err, want) {
+		t.Errorf("exit code %d\n%s%s\nwant %s", got.code, got.out, got.err, want)
+	}
+}
+
+func TestCoverageCountsAPolicyOnceThatTwoFilesName(t *testing.T) {
+	dir := testDirectory(t, "cases:\n- name: a case\n  email: jo@beta.example\n  expect: {outcome: Allow}\n")
+	other := "policies: [partners.yaml]\ncases:\n- name: a case\n  email: jo@gamma.example\n  expect: {outcome: Allow}\n"
+	if err := os.WriteFile(filepath.Join(dir, "y.regpol-test.yaml"), []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := runRegpol(t, "", "test", dir, "--coverage"); !strings.Contains(got.out, "coverage  50 %: 3 of 6 entries and messages") {
+		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+	}
+}
+
+func TestTheNameOfACaseCannotColourTheOutput(t *testing.T) {
+	got := runRegpol(t, "", "test", testDirectory(t, "cases:\n- name: \"a\\e[31m\\nok\"\n  email: jo@beta.example\n  expect: {outcome: Deny}\n"))
+	if !strings.HasPrefix(got.out, `fail  "a\x1b[31m\nok" (`) {
+		t.Errorf("exit code %d\n%s", got.code, got.out)
 	}
 }

@@ -173,7 +173,7 @@ func (o *replayOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams
 		return policies.noPolicy()
 	}
 	bounded, rejections := scopes.BoundAll(policies.rules())
-	warnings := slices.Concat(policies.warnings(), notInForceOf("--policies", policies, bounded, rejections))
+	warnings := slices.Concat(policies.warnings(), notInForceOf(policies, bounded, rejections))
 	r := &replay{options: o, policies: policies, decider: newDecider(bounded, o.attributes), groups: map[group]int{}}
 	if source := o.beforeSource(); len(source.paths) > 0 {
 		before, err := source.read(ctx, s.in)
@@ -181,7 +181,10 @@ func (o *replayOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams
 			return err
 		}
 		bounded, rejections := scopes.BoundAll(before.rules())
-		warnings = slices.Concat(warnings, before.warnings(), notInForceOf("before", before, bounded, rejections))
+		warnings = append(warnings, before.warnings()...)
+		for _, warning := range notInForceOf(before, bounded, rejections) {
+			warnings = append(warnings, "before: "+warning)
+		}
 		r.before = newDecider(bounded, o.attributes)
 		r.compared = &comparison{before: r.before, now: r.decider}
 	}

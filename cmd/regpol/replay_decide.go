@@ -214,9 +214,6 @@ func (d *decider) kindsAt(domain string) iter.Seq[string] {
 	}
 }
 
-// subAddresses ends the local part of an entry that stands for an address and its sub-addresses.
-const subAddresses = "+*"
-
 // sourcesOf returns the source of a call, or all of them if the log does not have it: a text that begins with ! stands
 // for one that must not be logged.
 func (d *decider) sourcesOf(record *pastcalls.Record) []string {

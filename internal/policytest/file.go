@@ -16,8 +16,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// maxFile bounds the size of a file in bytes.
-const maxFile = 4 << 20
+// MaxFile bounds the size of a file in bytes.
+const MaxFile = 4 << 20
 
 // File is a file with tests.
 type File struct {
@@ -47,7 +47,7 @@ type Case struct {
 	// RequestType is SelfServiceRegistration if unset.
 	RequestType rules.RequestType `yaml:"requestType"`
 	// Profile has further attributes of the call.
-	Profile map[string]any `yaml:"profile"`
+	Profile Profile `yaml:"profile"`
 
 	// Expect is what the decision must be.
 	Expect Expect `yaml:"expect"`
@@ -80,9 +80,27 @@ type Expect struct {
 	// Message is the text that the person reads, with {id} for the id of the decision.
 	Message string `yaml:"message"`
 	// Profile has the attributes that Okta sets.
-	Profile map[string]any `yaml:"profile"`
+	Profile Profile `yaml:"profile"`
 	// Audit has for policies in mode Audit, as namespace/name, the outcome that each alone would give.
 	Audit map[string]string `yaml:"audit"`
+}
+
+// Profile has attributes and their values. A date is its text, as in a policy.
+type Profile map[string]any
+
+// UnmarshalYAML implements [yaml.Unmarshaler].
+func (p *Profile) UnmarshalYAML(n *yaml.Node) error {
+	datesAsTexts(n)
+	return n.Decode((*map[string]any)(p))
+}
+
+func datesAsTexts(n *yaml.Node) {
+	if n.Tag == "!!timestamp" {
+		n.Tag = "!!str"
+	}
+	for _, child := range n.Content {
+		datesAsTexts(child)
+	}
 }
 
 // The values of Expect.Outcome: Allow and Deny are the outcomes of a decision.
@@ -94,8 +112,8 @@ const (
 // Read reads a file with tests. It is strict: a member that is unknown or missing is an error. The error joins all
 // errors that were found, each with the name of the file, the line and the fix.
 func Read(name string, text []byte) (*File, error) {
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("%s: over %d bytes; split it into several files", name, maxFile)
+	if len(text) > MaxFile {
+		return nil, fmt.Errorf("%s: over %d bytes; split it into several files", name, MaxFile)
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
@@ -106,10 +124,21 @@ func Read(name string, text []byte) (*File, error) {
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: more than one YAML document: write all cases under one cases", name)
 	}
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return nil, decodeError(name, err)
+	}
+	if empty := emptyItems(&document); len(empty) > 0 { // the decoder leaves them out
+		var errs []error
+		for _, line := range empty {
+			errs = append(errs, fmt.Errorf("%s:%d: an item of a list is empty: write it, or remove it", name, line))
+		}
+		return nil, errors.Join(errs...)
+	}
 	var lines struct {
 		Cases []yaml.Node `yaml:"cases"`
 	}
-	if err := yaml.Unmarshal(text, &lines); err != nil {
+	if err := document.Decode(&lines); err != nil {
 		return nil, decodeError(name, err)
 	}
 	if len(file.Cases) == 0 {
@@ -129,6 +158,25 @@ func Read(name string, text []byte) (*File, error) {
 		names[c.Name] = c.Line
 	}
 	return &file, errors.Join(errs...)
+}
+
+// emptyItems returns the lines of the items of lists that are null or "". A call may have an empty address, and the values
+// of a profile are its author's.
+func emptyItems(n *yaml.Node) []int {
+	var lines []int
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && (i%2 == 0 || n.Content[i-1].Value == "profile") {
+			continue
+		}
+		addresses := n.Kind == yaml.MappingNode && n.Content[i-1].Value == "addresses"
+		for _, item := range child.Content {
+			if child.Kind == yaml.SequenceNode && (item.Tag == "!!null" || item.Tag == "!!str" && item.Value == "" && !addresses) {
+				lines = append(lines, item.Line)
+			}
+		}
+		lines = append(lines, emptyItems(child)...)
+	}
+	return lines
 }
 
 // faults says what is wrong with the members of a case.

@@ -1,6 +1,7 @@
 package policytest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -48,6 +49,16 @@ cases:
 	}
 }
 
+func TestADateInAProfileIsAText(t *testing.T) {
+	file, err := policytest.Read("x.yaml", []byte(strings.Replace(valid, "Allow}", "Allow, profile: {since: 2026-01-31, on: [2026-02-01]}}", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(file.Cases[0].Expect.Profile); got != "map[on:[2026-02-01] since:2026-01-31]" {
+		t.Error(got)
+	}
+}
+
 func TestReadNamesTheLineAndTheFixOfEachFault(t *testing.T) {
 	with := func(old, replaced string) string { return strings.Replace(valid, old, replaced, 1) }
 	for sentence, test := range map[string]struct{ text, want string }{
@@ -60,6 +71,7 @@ func TestReadNamesTheLineAndTheFixOfEachFault(t *testing.T) {
 		"a member twice":                {with("  email:", "  name: x\n  email:"), `x.yaml:3: member "name" is there twice, first in line 2: remove one`},
 		"a list for a text":             {with("jo@beta.example", "[a, b]"), "x.yaml:3: this is a list: write a text"},
 		"a text for a mapping":          {with("{outcome: Allow}", "Allow"), "x.yaml:4: this is a text: write a mapping"},
+		"a text for a profile":          {with("Allow}", "Allow, profile: none}"), "x.yaml:4: this is a text: write a mapping"},
 		"a mapping for the cases":       {"cases: {a: b}\n", "x.yaml:1: this is a mapping: write a list of mappings"},
 		"no name":                       {with("name: partners come in", `name: " "`), "x.yaml:2: the case has no name: write a sentence that says what holds"},
 		"two cases of one name":         {valid + strings.TrimPrefix(valid, "cases:\n"), `x.yaml:5: another case has the name "partners come in", in line 2: give it another`},
@@ -71,6 +83,10 @@ func TestReadNamesTheLineAndTheFixOfEachFault(t *testing.T) {
 		"an unknown request type":       {with("  expect", "  requestType: SSR\n  expect"), `x.yaml:2: requestType: "SSR": write one of SelfServiceRegistration, ProgressiveProfile`},
 		"a login without email":         {with("email: jo@beta.example", "addresses: [a@b.example]\n  login: jo"), "x.yaml:2: login belongs to email"},
 		"every without addresses":       {with("email: jo@beta.example", "every: {except: [a.example]}"), `x.yaml:2: every has no addresses: write entries such as "*.acme.com"`},
+		"an empty case":                 {strings.Replace(valid, "- name", "- ~\n- name", 1), "x.yaml:2: an item of a list is empty: write it, or remove it"},
+		"an empty path":                 {"policies: [\"\"]\n" + valid, "x.yaml:1: an item of a list is empty: write it, or remove it"},
+		"an empty address":              {with("email: jo@beta.example", "addresses: [a@b.example, ~]"), "x.yaml:3: an item of a list is empty"},
+		"an empty source":               {with("email: jo@beta.example", "every: {addresses: ['*'], sources: ['']}"), "x.yaml:3: an item of a list is empty"},
 		"two documents":                 {valid + "---\n" + valid, "x.yaml: more than one YAML document: write all cases under one cases"},
 		"not YAML":                      {"cases: [\n", "x.yaml:"},
 		"NUL bytes":                     {"cases:\x00", "x.yaml: not YAML: control characters are not allowed"},

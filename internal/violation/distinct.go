@@ -77,7 +77,7 @@ func rank(violation *field.Error) int {
 		return 4
 	case violation.Type != field.ErrorTypeInvalid:
 		return 5
-	case isPattern(violation):
+	case violatesPattern(violation):
 		return 7
 	default: // a CEL rule, whose message says what to write
 		return 6

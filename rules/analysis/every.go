@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,6 +31,16 @@ type Decided struct {
 	Region Region
 	// Witness is a short example.
 	Witness Witness
+	// Verdicts are the entries that gave a policy's verdict on a call of the part, also where another policy decided. A
+	// policy in mode Audit has none.
+	Verdicts map[Verdict]bool
+}
+
+// Verdict is an entry that gave the verdict of its policy.
+type Verdict struct {
+	// Policy and Entry say which one.
+	Policy rules.PolicyName
+	Entry  rules.Entry
 }
 
 // Every decides each call of a set and returns the set in parts. It fails if an entry of the set is not valid, or if
@@ -79,10 +90,11 @@ func Every(policies []rules.Policy, set Set) ([]Decided, error) {
 			if !known {
 				number = len(parts)
 				numbers[key] = number
-				parts = append(parts, Decided{Result: result, Calls: p.callsOf(in[result]), Witness: witness})
+				parts = append(parts, Decided{Result: result, Calls: p.callsOf(in[result]), Witness: witness, Verdicts: map[Verdict]bool{}})
 				states = append(states, nil)
 			}
 			states[number] = append(states[number], stateID(state))
+			p.addVerdicts(parts[number].Verdicts, decides, stateID(state), in[result])
 			if shorter(witness, parts[number].Witness) {
 				parts[number].Witness = witness
 			}
@@ -95,6 +107,26 @@ func Every(policies []rules.Policy, set Set) ([]Decided, error) {
 		parts[number].Region = region
 	}
 	return parts, nil
+}
+
+// addVerdicts adds the entries that give the verdicts of the policies of a side on the addresses of a state, in some
+// contexts.
+func (p *problem) addVerdicts(verdicts map[Verdict]bool, side int, state stateID, contexts []int) {
+	first := map[int]rule{}
+	for _, number := range p.space.states.sets[state] {
+		for _, r := range p.space.sources[number].rules {
+			before, found := first[r.policy]
+			if r.side == side && (!found || cmp.Or(cmp.Compare(r.precedence, before.precedence),
+				cmp.Compare(r.entry.Field, before.entry.Field), cmp.Compare(r.entry.Index, before.entry.Index)) < 0) {
+				first[r.policy] = r
+			}
+		}
+	}
+	for policy, r := range first {
+		if slices.ContainsFunc(contexts, func(i int) bool { return p.contexts[i].applies[side][policy] }) {
+			verdicts[Verdict{p.sides[side].policies[policy].Name(), r.entry}] = true
+		}
+	}
 }
 
 // marker returns a policy that decides nothing, whose entries mark the addresses of a set.

@@ -1,6 +1,7 @@
 package analysis_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +69,9 @@ func TestEveryDecidesEachCallOfTheSet(t *testing.T) {
 					for _, part := range parts {
 						if includes(analysis.Change{Calls: part.Calls}, request, source, named) && has(part.Region, address) {
 							found++
+							if result.Entry.Field != rules.NoEntry && !part.Verdicts[analysis.Verdict{Policy: result.Policy, Entry: result.Entry}] {
+								t.Errorf("no verdict of %s %s in %+v", result.Policy, result.Entry, part)
+							}
 							if part.Result != result {
 								t.Errorf("%s of %q from %q: %+v, decided %+v", request, address, source, part.Result, result)
 							}
@@ -102,5 +106,22 @@ func TestEveryRefusesASetThatIsNotValid(t *testing.T) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestEveryHasTheVerdictsOfPoliciesThatDoNotDecide(t *testing.T) {
+	trial := with(policy("trial", "acme.com"), func(p *rules.Policy) { p.Mode = rules.Audit })
+	other := with(policy("other", "acme.com", "beta.example"), func(p *rules.Policy) { p.Allow.Addresses = []string{"jo@acme.com"} })
+	parts, err := analysis.Every([]rules.Policy{policy("a", "acme.com"), other, trial}, analysis.Set{Addresses: []string{"acme.com"}})
+	if err != nil || len(parts) != 1 {
+		t.Fatal(parts, err)
+	}
+	want := map[analysis.Verdict]bool{
+		{Policy: policy("a").PolicyName, Entry: rules.Entry{Field: rules.AllowDomains}}: true,
+		{Policy: other.PolicyName, Entry: rules.Entry{Field: rules.AllowDomains}}:       true,
+		{Policy: other.PolicyName, Entry: rules.Entry{Field: rules.AllowAddresses}}:     true,
+	}
+	if !maps.Equal(parts[0].Verdicts, want) {
+		t.Errorf("%+v", parts[0].Verdicts)
 	}
 }

@@ -43,6 +43,7 @@ func (c *comparison) pairs() error {
 		was, now                 meaning
 		wasDecidedBy, nowDecided rules.PolicyName
 	}
+	type joint [2]sideVerdicts
 	type example struct {
 		cause
 		witness [2]Witness
@@ -52,9 +53,16 @@ func (c *comparison) pairs() error {
 	for i := range c.contexts {
 		p := pairing{comparison: c, context: i, sets: newPolicySets()}
 		inContext := map[cause]Change{}
+		decided := map[joint]string{} // the first addresses of the pairs that were decided
 		var order []cause
 		for pair := range p.changed(p.classes()) {
+			// Pairs with the same joint verdicts have the same cause: only a shorter one is a better example.
+			joint := joint{pair.joint(&p, 0), pair.joint(&p, 1)}
 			witness := []Witness{pair[0].witness, pair[1].witness}
+			if first, known := decided[joint]; known && !shorter(witness[0], Witness{Address: first}) {
+				continue
+			}
+			decided[joint] = witness[0].Address
 			was, now := c.decide(0, i, witness...), c.decide(1, i, witness...)
 			kind := kindOf(&was, &now)
 			if kind != pair.kind(&p) {
@@ -191,6 +199,21 @@ func (pair pair) kind(p *pairing) Kind {
 // meaning returns the meaning of the decision on a call with an address of each class. It follows from the first policy
 // that denies either address, or from the policies that allow both; so one pair is decided for all with the same.
 func (pair pair) meaning(p *pairing, side int) meaning {
+	joint := pair.joint(p, side)
+	m, known := p.known[side][joint]
+	if !known {
+		r := p.decide(side, p.context, pair[0].witness, pair[1].witness)
+		m = meaningOf(&r)
+		if p.known[side] == nil {
+			p.known[side] = map[sideVerdicts]meaning{}
+		}
+		p.known[side][joint] = m
+	}
+	return m
+}
+
+// joint returns the verdicts of one side on an address of each class together.
+func (pair pair) joint(p *pairing, side int) sideVerdicts {
 	a, b := pair[0].verdicts[side], pair[1].verdicts[side]
 	joint := sideVerdicts{noPolicy, noPolicy}
 	switch {
@@ -203,16 +226,7 @@ func (pair pair) meaning(p *pairing, side int) meaning {
 	default:
 		joint.denier = min(a.denier, b.denier)
 	}
-	m, known := p.known[side][joint]
-	if !known {
-		r := p.decide(side, p.context, pair[0].witness, pair[1].witness)
-		m = meaningOf(&r)
-		if p.known[side] == nil {
-			p.known[side] = map[sideVerdicts]meaning{}
-		}
-		p.known[side][joint] = m
-	}
-	return m
+	return joint
 }
 
 // policySets are sets of policies, each kept once, by number.
