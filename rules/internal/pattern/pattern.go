@@ -185,7 +185,8 @@ func rejectForeignPattern(local, domain string) (rejection string) {
 	switch {
 	case isSubAddresses && base != "" && !strings.ContainsAny(base, foreignPatternCharacters+"+"):
 		return ""
-	case strings.ContainsAny(local, foreignPatternCharacters), strings.Contains(local, ".+"): // the part before a + is the mailbox, and none ends in a dot
+	// The part of a local part before a + is the mailbox, and none ends in a dot.
+	case strings.ContainsAny(local, foreignPatternCharacters), strings.Contains(local, ".+"):
 	default:
 		return ""
 	}
