@@ -111,6 +111,10 @@ func ownTest(page string) string {
 	tests := map[string]string{
 		"docs/reference/regpol-explain.md":    "cmd/regpol/explain_page_test.go",
 		"docs/reference/regpol-call.md":       "cmd/regpol/call_page_test.go",
+		"docs/reference/regpol-diff.md":       "cmd/regpol/diff_test.go",
+		"docs/reference/regpol-lint.md":       "cmd/regpol/lint_test.go",
+		"docs/reference/regpol-replay.md":     "cmd/regpol/replay_test.go",
+		"docs/reference/regpol-test.md":       "cmd/regpol/policytest_test.go",
 		"docs/lists-sync.md":                  "cmd/regpol/lists_page_test.go",
 		"docs/reference/regpol-lists-sync.md": "cmd/regpol/lists_page_test.go",
 	}
