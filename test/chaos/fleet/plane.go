@@ -57,7 +57,8 @@ func StartPlane(ctx context.Context, assets, dir string) (*Plane, error) {
 		adminToken, operatorToken, OperatorUser), 0o600)); err != nil {
 		return nil, err
 	}
-	etcd, server := FreeAddress(), FreeAddress()
+	free := freeAddresses(3) // not :0 for one of them, which could get the address of another
+	etcd, peers, server := free[0], free[1], free[2]
 	_, port, err := net.SplitHostPort(server)
 	if err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func StartPlane(ctx context.Context, assets, dir string) (*Plane, error) {
 			Path: filepath.Join(assets, "etcd"), Log: filepath.Join(dir, "etcd.log"),
 			Arguments: []string{
 				"--data-dir=" + filepath.Join(dir, "etcd"), "--listen-client-urls=http://" + etcd, "--advertise-client-urls=http://" + etcd,
-				"--listen-peer-urls=http://127.0.0.1:0",
+				"--listen-peer-urls=http://" + peers,
 				"--unsafe-no-fsync", // faster; data is only lost if the machine crashes, not the program
 			},
 		},
@@ -160,11 +161,19 @@ func writeKey(file string) error {
 }
 
 // FreeAddress returns a host:port that was free at the time of the call.
-func FreeAddress() string {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return "127.0.0.1:0" // the caller's Listen reports the error
+func FreeAddress() string { return freeAddresses(1)[0] }
+
+// freeAddresses returns different host:port values that were free at the time of the call.
+func freeAddresses(count int) []string {
+	addresses := make([]string, count)
+	for i := range addresses {
+		listener, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			addresses[i] = "127.0.0.1:0" // the caller's Listen reports the error
+			continue
+		}
+		defer func() { _ = listener.Close() }() // after the last one is chosen, so that they differ
+		addresses[i] = listener.Addr().String()
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	return addresses
 }
