@@ -94,7 +94,7 @@ func (c *checker) checkDenied() {
 	ended := c.sorted(func(call *Call) Moment { return call.End })
 	for _, i := range ended {
 		call := &c.h.Calls[i]
-		version := c.h.Versions[call.Digest]
+		version := c.newestOf(call)
 		if version == nil {
 			continue
 		}

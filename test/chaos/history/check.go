@@ -98,7 +98,9 @@ type Report struct {
 func Check(h *History, limits Limits) Report {
 	c := &checker{h: h, limits: limits, report: Report{Checked: map[Name]int{}}}
 	for _, version := range h.Versions {
-		c.byBegin = append(c.byBegin, begun{c.begin(version), version})
+		for _, same := range append([]*Version{version}, version.Again...) {
+			c.byBegin = append(c.byBegin, begun{c.begin(same), same})
+		}
 	}
 	slices.SortFunc(c.byBegin, func(a, b begun) int { return cmp.Compare(a.at, b.at) })
 	for i := range h.Calls {
@@ -149,8 +151,8 @@ func (c *checker) checkCall(i int) {
 	c.record(Unusual, i, call.Unusual, "%s", call.Faults)
 	c.record(OtherDigest, i, call.Digest != call.HeaderDigest, "debugContext has %q, the header %q", call.Digest, call.HeaderDigest)
 
-	version, known := c.h.Versions[call.Digest]
-	known = known && c.begin(version) <= call.End
+	version := c.newestOf(call)
+	known := version != nil && c.begin(version) <= call.End
 	c.record(UnknownDigest, i, !known, "no state stored before the answer has the digest %q", call.Digest)
 	if call.Allow {
 		c.record(WrongAllow, i, !c.allowedBySome(call, version), "no version in force since %s before the call allows it",
@@ -168,6 +170,21 @@ func (c *checker) checkCall(i int) {
 	c.record(Stale, i, age > c.staleness(call), "answered by rules superseded %s before", age)
 	want := version.Decide(call.Kind)
 	c.record(WrongAnswer, i, call.Answer != want, "answered %s, its version says %s", call.Answer, want)
+}
+
+// newestOf returns the newest version with the digest of a call that was stored before the call ended; the oldest version
+// if none was, and nil if no version has the digest.
+func (c *checker) newestOf(call *Call) *Version {
+	version := c.h.Versions[call.Digest]
+	if version == nil {
+		return nil
+	}
+	for _, again := range slices.Backward(version.Again) {
+		if c.begin(again) <= call.End {
+			return again
+		}
+	}
+	return version
 }
 
 // stalledFor returns for how long of a call's time the test process was stalled.
@@ -213,7 +230,8 @@ func (c *checker) sorted(by func(call *Call) Moment) []int {
 }
 
 // checkOrder checks that a replica never answers by older rules than before, also after a restart, from the API server
-// or from its stored snapshot. It ignores a namespace in answers that deny all calls in its scope.
+// or from its stored snapshot. It ignores a namespace in answers that deny all calls in its scope. If several versions
+// have the digest of an answer, an earlier answer counts as the oldest of them, and a later one as the newest.
 func (c *checker) checkOrder() {
 	type place struct{ pod, namespace string }
 	floor := map[place]Part{}
@@ -230,7 +248,7 @@ func (c *checker) checkOrder() {
 				}
 			}
 		}
-		version := c.h.Versions[call.Digest]
+		version := c.newestOf(call)
 		if version == nil {
 			continue
 		}

@@ -235,6 +235,13 @@ func TestWhatIsNoViolationIsNotTakenForOne(t *testing.T) {
 			part.Lists = [ListCount]int{Unused, Unused}
 			h.Versions["v2"].Parts[own] = part
 		},
+		"rules that were stored again, after others": func(h *History) {
+			h.Versions["v0"].Again = []*Version{h.Versions["v2"]} // both decide alike
+			delete(h.Versions, "v2")
+			for kind := range kinds {
+				h.of(2, kind).rename("v0")
+			}
+		},
 		"two calls at the same time": func(h *History) {
 			older, newer := h.of(1, byNone), h.of(1, byAll)
 			older.move(5 * time.Second)

@@ -65,6 +65,9 @@ type Version struct {
 	Parts map[string]Part
 	// Decide returns the answer to a call. kind is Call.Kind.
 	Decide func(kind int) Answer
+	// Again are later versions with the same rules, and so with the same digest, oldest first: a namespace can be emptied
+	// twice while no other changes.
+	Again []*Version
 }
 
 // Part is the part of a version that was compiled from one namespace.

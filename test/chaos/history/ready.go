@@ -20,7 +20,7 @@ func (c *checker) checkReady() {
 	}
 	for i := range c.h.Calls {
 		call := &c.h.Calls[i]
-		version := c.h.Versions[call.Digest]
+		version := c.newestOf(call)
 		if !call.Answered || version == nil {
 			continue
 		}

@@ -2,6 +2,7 @@ package policies
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sort"
 	"time"
@@ -39,7 +40,7 @@ type Versions struct {
 	// deniable says for each author whether faults may cause all calls in the scope of its namespace to be denied.
 	deniable []bool
 
-	// ByDigest has the versions by their digests.
+	// ByDigest has the versions by their digests; of versions with the same digest the oldest, which has the others.
 	ByDigest map[string]*history.Version
 	vectors  map[*history.Version]vector // from which each version was compiled
 	// Mixed counts versions that were never stored.
@@ -154,7 +155,8 @@ func (v *Versions) part(ctx context.Context, author int, of history.Part) (part,
 	return compiled, true, err
 }
 
-// add compiles a vector, and adds the version unless its digest is known.
+// add compiles a vector, and adds the version. If its digest is known, the version is one of Version.Again, unless it has
+// the parts of the last one.
 func (v *Versions) add(ctx context.Context, of vector) error {
 	version := &history.Version{Parts: map[string]history.Part{}}
 	var policies []*rules.Compiled
@@ -174,10 +176,20 @@ func (v *Versions) add(ctx context.Context, of vector) error {
 		version.Parts[author.Namespace] = known
 	}
 	digest := rules.DigestOf(policies)
-	if v.ByDigest[digest] == nil {
+	first := v.ByDigest[digest]
+	if first == nil {
 		version.Decide = deciderOf(policies)
 		v.ByDigest[digest] = version
 		v.vectors[version] = slices.Clone(of)
+		return nil
+	}
+	last := first
+	if n := len(first.Again); n > 0 {
+		last = first.Again[n-1]
+	}
+	if !maps.Equal(version.Parts, last.Parts) {
+		version.Decide = first.Decide
+		first.Again = append(first.Again, version)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package policies
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -118,6 +119,30 @@ func TestAListThatNoPolicyNamesMakesNoDifference(t *testing.T) {
 		if got := version.Parts[Own].Lists; got != [history.ListCount]int{history.Unused, history.Unused} {
 			t.Fatalf("lists %v of policies that name none", got)
 		}
+	}
+}
+
+func TestRulesThatAreStoredAgainAreAVersionOfTheirOwn(t *testing.T) {
+	authors := madeUpAuthors(t)[:1]
+	for i := range authors[0].policies {
+		spec := authors[0].policies[i].specs[policyName(0)]
+		spec.spec.Allow.Lists, spec.spec.Deny = nil, nil
+		authors[0].policies[i].specs[policyName(0)] = spec
+	}
+	const first, again = 2, 6
+	authors[0].policies[again].specs = authors[0].policies[first].specs
+	versions, err := FindVersions(t.Context(), authors, nil, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []int
+	for _, version := range versions.ByDigest {
+		for _, same := range version.Again {
+			found = append(found, version.Parts[Own].Policies, same.Parts[Own].Policies)
+		}
+	}
+	if !slices.Equal(found, []int{first, again}) {
+		t.Errorf("states with the same rules: %v", found)
 	}
 }
 
