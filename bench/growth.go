@@ -112,8 +112,8 @@ func (h *house) measureGrowth(ctx context.Context, p *report.Part) error {
 		line.Name += fmt.Sprintf(", exponent %.2f", slope)
 		lines = append(lines, line)
 	}
-	p.Paragraph("A sign-up with `email` and `login`, decided while one thing grows. The exponent is the slope of the line through the " +
-		"three largest sizes, both axes logarithmic: 0 is a cost that does not depend on the size, 1 one that grows with it.")
+	p.Paragraph("A sign-up with `email` and `login`, decided while one thing grows. The exponent describes the three largest sizes: " +
+		"with 0 the cost does not depend on the size, with 1 it doubles when the size doubles.")
 	svg, err := report.Lines("A decision, as what decides it grows", "number", "ns a decision", lines)
 	if err != nil {
 		return err

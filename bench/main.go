@@ -96,7 +96,7 @@ func run() error {
 	}
 	for _, name := range names {
 		if !slices.Contains(partNames(), name) {
-			return fmt.Errorf("-parts: %q is none of %s", name, strings.Join(partNames(), ", "))
+			return fmt.Errorf("-parts: %q is not a part: write one of %s", name, strings.Join(partNames(), ", "))
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -68,7 +68,7 @@ type details struct {
 // namespaceDetails describes a watched namespace.
 type namespaceDetails struct {
 	Name string `json:"name"`
-	// State says by which of the namespace's rules calls are decided.
+	// State says which rules of the namespace decide calls: the newest, the last known, or none.
 	State namespaceState `json:"state"`
 	// Synced is the resourceVersion up to which the rules in force reflect the policies and lists of the namespace. It is
 	// absent until the namespace was read.
@@ -79,18 +79,18 @@ type namespaceDetails struct {
 	FaultSeconds float64 `json:"faultSeconds,omitempty"`
 }
 
-// namespaceState says by which of a namespace's rules calls are decided.
+// namespaceState says which rules of a namespace decide calls.
 type namespaceState string
 
 const (
-	// namespaceCurrent: by its current rules.
+	// namespaceCurrent: its current rules.
 	namespaceCurrent namespaceState = "current"
-	// namespaceLastKnown: by the last rules that were read, because the namespace cannot be read now.
+	// namespaceLastKnown: the last rules that were read, because the namespace cannot be read now.
 	namespaceLastKnown namespaceState = "lastKnownRules"
-	// namespaceDenied: by none, because the namespace was never read. The calls of the sources that --namespace-sources
+	// namespaceDenied: none, because the namespace was never read. The calls of the sources that --namespace-sources
 	// gives it are denied.
 	namespaceDenied namespaceState = "denied"
-	// namespaceWaitedFor: by none, because the namespace was never read. No rules of any namespace come into force before
+	// namespaceWaitedFor: none, because the namespace was never read. No rules of any namespace come into force before
 	// it is.
 	namespaceWaitedFor namespaceState = "waitedFor"
 )

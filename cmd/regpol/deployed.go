@@ -25,7 +25,7 @@ const (
 	operatorContainer = "operator"
 	// operatorVariables is the prefix of the environment variables that set flags of the operator.
 	operatorVariables = "REGISTRATION_POLICY_"
-	// namespaceField is the path by which a variable gets the namespace of the pod.
+	// namespaceField is the fieldPath of an environment variable that has the namespace of the pod as its value.
 	namespaceField = "metadata.namespace"
 )
 

@@ -31,8 +31,8 @@ func (c *testCluster) deploy(t *testing.T, namespace string, args ...string) {
 	c.kubectl(t, "apply", "-n", namespace, "-f", path)
 }
 
-// runAsDeployed runs explain, diff and replay with the flags of a Deployment. okta-registration has the policies of the
-// quickstart, team-a one that allows everyone but a few.
+// runAsDeployed runs explain, diff and replay with the flags of a Deployment. The namespace okta-registration has the
+// policies of the quickstart. The namespace team-a has a policy that allows "*", with a few denied domains.
 func (c *testCluster) runAsDeployed(t *testing.T) {
 	const deployment = "okta-registration/registration-policy-operator"
 	regpol := func(args ...string) ran {

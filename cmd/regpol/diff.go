@@ -12,7 +12,6 @@ import (
 
 	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/policyfile"
-	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/rules/analysis"
@@ -36,14 +35,14 @@ const outputMarkdown = "markdown"
 
 // diffOptions holds the flags of diff.
 type diffOptions struct {
-	old, new         policySource
-	at               []string // the Git revisions of old and new
-	recursive        bool
-	namespaceSources []string
-	failOn           []string
-	showAddresses    bool
-	verbose          bool
-	output           string
+	old, new  policySource
+	at        []string // the Git revisions of old and new
+	recursive bool
+	operatorOptions
+	failOn        []string
+	showAddresses bool
+	verbose       bool
+	output        string
 }
 
 func newDiff(s streams) *cobra.Command {
@@ -99,7 +98,7 @@ Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage,
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also read the directories below OLD and NEW")
 	o.old.addClusterFlags(flags)
 	o.old.addAsDeployedFlag(flags)
-	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
+	o.addNamespaceSourcesFlag(flags)
 	flags.StringSliceVar(&o.failOn, "fail-on", nil, "exit with 1 on these changes: widen, narrow, any")
 	flags.BoolVar(&o.showAddresses, "show-addresses", false, "print whole addresses from entries, with their local parts")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print all changes and all addresses of each, and not only the first")
@@ -149,9 +148,9 @@ func (o *diffOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) 
 	if err := o.old.readDeployed(ctx, flags, s); err != nil {
 		return err
 	}
-	scopes, err := policyobject.ParseScopes(o.namespaceSources)
+	scopes, err := o.scopes()
 	if err != nil {
-		return fmt.Errorf("--namespace-sources: %w", err)
+		return err
 	}
 	before, err := o.old.read(ctx, s.in)
 	if err != nil {

@@ -133,10 +133,10 @@ func depthsOf(parts []analysis.Part) []int {
 	return depths
 }
 
-// hiddenLocal stands for a local part that is not printed, and subAddresses is the end of one that stands for an address
-// and its sub-addresses.
 const (
-	hiddenLocal  = "(someone)"
+	// hiddenLocal is printed in place of a local part.
+	hiddenLocal = "(someone)"
+	// subAddresses ends the local part of an entry that matches an address and all of its sub-addresses.
 	subAddresses = "+*"
 )
 

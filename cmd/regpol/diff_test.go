@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 const (
@@ -24,23 +22,11 @@ func TestGoldenDifferences(t *testing.T) {
 		"diff.md":          {oldPolicies, newPolicies, "-o", "markdown"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			golden := filepath.Join("cmd", "regpol", "testdata", name)
 			got := runRegpol(t, "", append([]string{"diff"}, args...)...)
 			if got.code != exitAllowed || got.err != "" {
 				t.Errorf("exit code %d, %s", got.code, got.err)
 			}
-			if *update {
-				if err := os.WriteFile(golden, []byte(got.out), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got.out); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", golden, diff)
-			}
+			compareGolden(t, name, got.out)
 		})
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/optionerror"
-	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -30,15 +29,14 @@ type explainOptions struct {
 	addressFile string   // the file of --addresses
 
 	policySource
+	at string // the Git revision of the policies
 
-	at               string // the Git revision of the policies
-	attributes       []string
-	namespaceSources []string
-	texts            rules.Texts
-	observe          bool
-	strict           bool
-	verbose          bool
-	output           string
+	operatorOptions
+	texts   rules.Texts
+	observe bool
+	strict  bool
+	verbose bool
+	output  string
 }
 
 func newExplain(s streams) *cobra.Command {
@@ -46,8 +44,8 @@ func newExplain(s streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "explain (ADDRESS... | --addresses FILE | -f REQUEST.json)",
 		Short: "Explain whether a person may sign up, and why",
-		Long: `Explain whether a person may sign up, which policy decides by which entry, why the others do not, and what the person reads.
-With -v it also prints every policy and what Okta gets. Several addresses get one line each.
+		Long: `Explain whether a person may sign up: the policy and the entry that decide, the part of the other policies, and the text that the
+person reads. With -v it also prints every policy and what Okta gets. Several addresses get one line each.
 
 The policies come from files, or from a cluster that is found as kubectl finds it. Neither a hook nor Okta is called, and nothing
 is changed. "regpol lint" lists all that is wrong with the policies.
@@ -131,8 +129,8 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	o.addClusterFlags(flags)
 
 	o.addAsDeployedFlag(flags)
-	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
-	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
+	o.addAddressAttributesFlag(flags)
+	o.addNamespaceSourcesFlag(flags)
 	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed, "as the operator's flag")
 	flags.StringVar(&o.texts.Invalid, "text-invalid", defaults.Invalid, "as the operator's flag")
 	flags.StringVar(&o.texts.Blank, "text-blank", defaults.Blank, "as the operator's flag")
@@ -176,9 +174,9 @@ func (o *explainOptions) run(ctx context.Context, flags *pflag.FlagSet, s stream
 	if err := o.readDeployed(ctx, flags, s); err != nil {
 		return err
 	}
-	scopes, err := policyobject.ParseScopes(o.namespaceSources)
+	scopes, err := o.scopes()
 	if err != nil {
-		return fmt.Errorf("--namespace-sources: %w", err)
+		return err
 	}
 	calls, err := o.readCalls(s.in)
 	if err != nil {

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"registrationpolicy.dev/operator/test/vectors"
 )
 
@@ -44,20 +42,8 @@ func TestGoldenExplanations(t *testing.T) {
 		"explain-both.txt":    {"-f", "cmd/regpol/testdata/both.json", "--policies", "config/samples"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			golden := filepath.Join("cmd", "regpol", "testdata", name)
 			got := runRegpol(t, "", append([]string{"explain"}, args...)...)
-			if *update {
-				if err := os.WriteFile(golden, []byte(got.out), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got.out); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", golden, diff)
-			}
+			compareGolden(t, name, got.out)
 		})
 	}
 }

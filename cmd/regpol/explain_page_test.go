@@ -23,20 +23,7 @@ func page(t *testing.T) string {
 }
 
 func TestThePageShowsWhatExplainPrints(t *testing.T) {
-	shown := 0
-	for block := range strings.SplitSeq(page(t), "```console\n") {
-		command, rest, isCommand := strings.Cut(block, "\n")
-		if !strings.HasPrefix(command, "$ regpol ") || !isCommand {
-			continue
-		}
-		shown++
-		want, _, _ := strings.Cut(rest, "```")
-		want, _, cut := strings.Cut(want, "…\n") // what follows is not shown
-		got := runRegpol(t, "", strings.Fields(command)[2:]...)
-		if cut && !strings.HasPrefix(got.out, want) || !cut && got.out != want {
-			t.Errorf("%s prints\n%s", command, got.out)
-		}
-	}
+	shown := compareCommands(t, page(t))
 	if shown < 2 {
 		t.Errorf("%d commands with their output", shown)
 	}

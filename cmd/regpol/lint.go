@@ -15,7 +15,6 @@ import (
 	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policylint"
-	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
 )
 
@@ -29,12 +28,12 @@ var lintOutputs = append(slices.Clone(outputs), outputSARIF, outputGitHub, outpu
 
 // lintOptions holds the flags of lint.
 type lintOptions struct {
-	source           policySource
-	at               string // the Git revision of the paths
-	namespaceSources []string
-	failOn           string
-	showAddresses    bool
-	output           string
+	source policySource
+	at     string // the Git revision of the paths
+	operatorOptions
+	failOn        string
+	showAddresses bool
+	output        string
 }
 
 func newLint(s streams) *cobra.Command {
@@ -97,7 +96,7 @@ policy.`,
 	flags.StringVar(&o.at, "at", "", "read the PATHs from this Git revision: a branch, tag or commit")
 	o.source.addClusterFlags(flags)
 	o.source.addAsDeployedFlag(flags)
-	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
+	o.addNamespaceSourcesFlag(flags)
 	flags.StringVar(&o.failOn, "fail-on", string(policylint.Error), "exit with 1 on these findings: error, warning (and errors)")
 	flags.BoolVar(&o.showAddresses, "show-addresses", false, "print whole addresses and profile values, which may be personal")
 	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(lintOutputs, ", "))
@@ -117,9 +116,9 @@ func (o *lintOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) 
 	if err := o.source.readDeployed(ctx, flags, s); err != nil {
 		return err
 	}
-	scopes, err := policyobject.ParseScopes(o.namespaceSources)
+	scopes, err := o.scopes()
 	if err != nil {
-		return fmt.Errorf("--namespace-sources: %w", err)
+		return err
 	}
 	checked, found, err := o.source.check(ctx, s.in)
 	if err != nil {

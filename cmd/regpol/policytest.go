@@ -12,10 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/policyfile"
-	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/policytest"
 )
 
@@ -24,18 +22,17 @@ const outputJUnit = "junit"
 
 // policyTestOptions holds the flags of test.
 type policyTestOptions struct {
-	paths            []string
-	recursive        bool
-	at               string
-	revision         *gitrevision.Revision // of --at; nil for the files on the disk
-	run              string
-	attributes       []string
-	namespaceSources []string
-	coverage         bool
-	failUnder        int
-	showAddresses    bool
-	verbose          bool
-	output           string
+	paths     []string
+	recursive bool
+	at        string
+	revision  *gitrevision.Revision // of --at; nil for the files on the disk
+	run       string
+	operatorOptions
+	coverage      bool
+	failUnder     int
+	showAddresses bool
+	verbose       bool
+	output        string
 }
 
 func newPolicyTest(s streams) *cobra.Command {
@@ -81,8 +78,8 @@ Exit codes: 0 all cases pass; 1 a case fails, or the coverage is below --fail-un
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also run the tests in the directories below")
 	flags.StringVar(&o.at, "at", "", "read tests and policies from this Git revision: a branch, tag or commit")
 	flags.StringVar(&o.run, "run", "", "run only the cases whose names match this regular expression")
-	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
-	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
+	o.addAddressAttributesFlag(flags)
+	o.addNamespaceSourcesFlag(flags)
 	flags.BoolVar(&o.coverage, "coverage", false, "print which policies, entries and messages no case covers")
 	flags.IntVar(&o.failUnder, "fail-under", 0, "exit with 1 if the cases cover less than this percentage of the entries")
 	flags.BoolVar(&o.showAddresses, "show-addresses", false, "print whole addresses from entries, with their local parts")
@@ -103,9 +100,9 @@ func (o *policyTestOptions) runAll(ctx context.Context, s streams) error {
 	if err != nil {
 		return fmt.Errorf("--run: %q is not a regular expression: %w", o.run, err)
 	}
-	scopes, err := policyobject.ParseScopes(o.namespaceSources)
+	scopes, err := o.scopes()
 	if err != nil {
-		return fmt.Errorf("--namespace-sources: %w", err)
+		return err
 	}
 	files, err := o.readTests(ctx)
 	if err != nil {

@@ -147,7 +147,7 @@ func (r *testRun) run(ctx context.Context, policies *testedPolicies, c *policyte
 
 // calls returns the calls of a case.
 func (r *testRun) calls(ctx context.Context, c *policytest.Case, dir string) ([]explainedCall, error) {
-	explain := explainOptions{attributes: r.options.attributes}
+	explain := explainOptions{operatorOptions: r.options.operatorOptions}
 	explain.source, explain.login, explain.shape = c.Source, c.Login, shapeEngine
 	if c.RequestType == rules.ProgressiveProfile {
 		explain.shape = shapeProgressive

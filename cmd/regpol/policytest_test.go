@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/spf13/pflag"
 )
 
 const testedDirectory = "config/samples/gitops"
@@ -186,93 +184,4 @@ func TestTheExamplesOfTestRun(t *testing.T) {
 
 func TestThePageOfTestHasItsFlagsAndOutput(t *testing.T) {
 	comparePage(t, "regpol-test.md", newPolicyTest(streams{}).Flags())
-}
-
-// comparePage compares a page of the reference with the flags of a verb, and with what its commands print.
-func comparePage(t *testing.T, page string, flags *pflag.FlagSet) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "docs", "reference", page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	flags.VisitAll(func(flag *pflag.Flag) {
-		if !strings.Contains(string(text), "`--"+flag.Name+"`") && !strings.Contains(string(text), "`-"+flag.Shorthand+"`") {
-			t.Errorf("the page does not have --%s", flag.Name)
-		}
-	})
-	shown := 0
-	for block := range strings.SplitSeq(string(text), "```console\n") {
-		command, rest, _ := strings.Cut(block, "\n")
-		if !strings.HasPrefix(command, "$ regpol ") {
-			continue
-		}
-		shown++
-		want, _, _ := strings.Cut(rest, "```")
-		if got := runRegpol(t, "", strings.Fields(command)[2:]...); got.out != want {
-			t.Errorf("%s prints\n%s", command, got.out)
-		}
-	}
-	if shown == 0 {
-		t.Error("no command with its output")
-	}
-}
-
-func TestAFileOfTestsIsFoundByEveryPathToIt(t *testing.T) {
-	dir := testDirectory(t, "cases:\n- name: a case\n  email: jo@beta.example\n  expect: {outcome: Allow}\n")
-	link := filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(dir, link); err != nil {
-		t.Fatal(err)
-	}
-	if got := runRegpol(t, "", "test", link); got.code != exitAllowed || got.out != "ok    "+link+"/x.regpol-test.yaml  1 case\n" {
-		t.Errorf("a link to the directory: exit code %d\n%s%s", got.code, got.out, got.err)
-	}
-	if got := runRegpol(t, "", "test", dir, dir+"/", dir+"/./x.regpol-test.yaml"); strings.Count(got.out, "ok  ") != 1 {
-		t.Errorf("one file by three paths: exit code %d\n%s%s", got.code, got.out, got.err)
-	}
-}
-
-func TestADashIsNoStandardInputInAFileOfTests(t *testing.T) {
-	t.Chdir(testDirectory(t, ""))
-	const request = "policies: [partners.yaml]\ncases:\n- name: a\n  request: '-'\n  expect: {outcome: Deny}\n"
-	const policies = "policies: ['-']\ncases:\n- name: a\n  email: jo@beta.example\n  expect: {outcome: Deny}\n"
-	for _, text := range []string{request, policies} {
-		if err := os.WriteFile("x.regpol-test.yaml", []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		var out, errOut strings.Builder
-		code := run([]string{"regpol", "test"}, streams{in: strings.NewReader(""), out: &out, err: &errOut})
-		if code != exitUsage || !strings.Contains(errOut.String(), "./-: no such file") {
-			t.Errorf("exit code %d\n%s%s", code, out.String(), errOut.String())
-		}
-	}
-}
-
-func TestTestWarnsOfWhatIsNotInForce(t *testing.T) {
-	dir := testDirectory(t, "cases:\n- name: a case\n  email: jo@beta.example\n  expect: {outcome: Allow}\n")
-	policy := "apiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\nmetadata: {name: p}\nspec: {allow: {domains: [co.uk]}}\n"
-	if err := os.WriteFile(filepath.Join(dir, "p.yaml"), []byte(policy), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	got := runRegpol(t, "", "test", dir)
-	if want := "regpol: warning: " + filepath.Join(dir, "p.yaml") + `:4: not in force: "co.uk": `; got.code != exitAllowed || !strings.Contains(got.err, want) {
-		t.Errorf("exit code %d\n%s%s\nwant %s", got.code, got.out, got.err, want)
-	}
-}
-
-func TestCoverageCountsAPolicyOnceThatTwoFilesName(t *testing.T) {
-	dir := testDirectory(t, "cases:\n- name: a case\n  email: jo@beta.example\n  expect: {outcome: Allow}\n")
-	other := "policies: [partners.yaml]\ncases:\n- name: a case\n  email: jo@gamma.example\n  expect: {outcome: Allow}\n"
-	if err := os.WriteFile(filepath.Join(dir, "y.regpol-test.yaml"), []byte(other), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := runRegpol(t, "", "test", dir, "--coverage"); !strings.Contains(got.out, "coverage  50 %: 3 of 6 entries and messages") {
-		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
-	}
-}
-
-func TestTheNameOfACaseCannotColourTheOutput(t *testing.T) {
-	got := runRegpol(t, "", "test", testDirectory(t, "cases:\n- name: \"a\\e[31m\\nok\"\n  email: jo@beta.example\n  expect: {outcome: Deny}\n"))
-	if !strings.HasPrefix(got.out, `fail  "a\x1b[31m\nok" (`) {
-		t.Errorf("exit code %d\n%s", got.code, got.out)
-	}
 }

@@ -13,11 +13,9 @@ import (
 	"github.com/spf13/pflag"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/hookserver/okta"
 	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/pastcalls"
-	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -37,14 +35,13 @@ type replayOptions struct {
 	before []string // files and directories of the policies before
 	at     string   // the Git revision of the policies before
 
-	attributes       []string
-	namespaceSources []string
-	source           string
-	requestType      string
-	failOn           []string
-	showAddresses    bool
-	verbose          bool
-	output           string
+	operatorOptions
+	source        string
+	requestType   string
+	failOn        []string
+	showAddresses bool
+	verbose       bool
+	output        string
 }
 
 func newReplay(s streams) *cobra.Command {
@@ -107,8 +104,8 @@ func (o *replayOptions) flags(command *cobra.Command) {
 	o.addAsDeployedFlag(flags)
 	flags.StringArrayVar(&o.before, "before", nil, "file or directory with the policies before, for calls of which the log does not say enough; repeatable")
 	flags.StringVar(&o.at, "at", "", "the policies before are --before, or without it --policies, in this Git revision: a branch, tag or commit")
-	flags.StringSliceVar(&o.attributes, "address-attributes", hookserver.DefaultAddressAttributes(), "as the operator's flag")
-	flags.StringArrayVar(&o.namespaceSources, "namespace-sources", nil, "as the operator's flag: namespace=source,source; repeatable")
+	o.addAddressAttributesFlag(flags)
+	o.addNamespaceSourcesFlag(flags)
 	flags.StringVar(&o.source, "source", "", "source of the calls of a list or table that has none; default: none, which no policy can name")
 	flags.StringVar(&o.requestType, "request-type", string(rules.SelfServiceRegistration),
 		"request type of the calls of a list or table that has none: SelfServiceRegistration, ProgressiveProfile")
@@ -161,9 +158,9 @@ func (o *replayOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams
 	if err := o.readDeployed(ctx, flags, s); err != nil {
 		return err
 	}
-	scopes, err := policyobject.ParseScopes(o.namespaceSources)
+	scopes, err := o.scopes()
 	if err != nil {
-		return fmt.Errorf("--namespace-sources: %w", err)
+		return err
 	}
 	policies, err := o.read(ctx, s.in)
 	if err != nil {

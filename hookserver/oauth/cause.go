@@ -21,7 +21,7 @@ const (
 	CauseIssuer Cause = "token_issuer"
 	// CauseAudience: the claim aud is missing, or does not have Options.Audience.
 	CauseAudience Cause = "token_audience"
-	// CauseClient: the claim with the client's id is missing, or is none of Options.ClientIDs.
+	// CauseClient: the claim with the client's id is missing, or its value is not in Options.ClientIDs.
 	CauseClient Cause = "token_client"
 	// CauseScope: the claim with the scopes is missing, or does not have Options.Scope.
 	CauseScope Cause = "token_scope"

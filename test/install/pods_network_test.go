@@ -66,7 +66,7 @@ var clusterHost = regexp.MustCompile(`^([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.clust
 func (n *node) replaceClusterHost(ctx context.Context, argument string) ([]string, error) {
 	u, err := url.Parse(argument)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return []string{argument}, nil //nolint:nilerr // what is no URL is none of a Service
+		return []string{argument}, nil //nolint:nilerr // an argument that is not a URL names no Service
 	}
 	name := clusterHost.FindStringSubmatch(u.Hostname())
 	if name == nil {

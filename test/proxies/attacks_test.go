@@ -53,7 +53,7 @@ func attacks() map[string]string {
 		"a chunk of the wrong length":     outer("Transfer-Encoding: chunked", "1\r\nabc\r\n0\r\n\r\n"+hidden),
 		"a trailer with a credential":     outer("Transfer-Encoding: chunked", "0\r\nAuthorization: "+credential+"\r\n\r\n"),
 		"chunks in HTTP/1.0":              strings.Replace(outer("Transfer-Encoding: chunked", chunked+hidden), "1.1", "1.0", 1),
-		"a version that there is none of": strings.Replace(outer(length, ended), "HTTP/1.1", "HTTP/1.9", 1),
+		"a version that does not exist": strings.Replace(outer(length, ended), "HTTP/1.1", "HTTP/1.9", 1),
 		"HTTP/0.9":                        "POST /okta/registration\r\n\r\n" + hidden,
 		"an upgrade to h2c":               outer(upgrade+length, ended),
 		"an upgrade to a web socket":      outer("Connection: Upgrade\r\nUpgrade: websocket\r\n"+length, ended),

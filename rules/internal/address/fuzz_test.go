@@ -47,7 +47,7 @@ func checkInvalid(t *testing.T, err error) {
 			return
 		}
 	}
-	t.Fatalf("error %v is none of the set", err)
+	t.Fatalf("error %v is not in the set", err)
 }
 
 func seedAddresses(add func(string)) {
