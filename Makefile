@@ -137,10 +137,6 @@ bench: ## Measure the operator beside others, and write docs/performance; for an
 # Without a control plane the parts that need it fail, and the others are still measured.
 	@assets=$$(test/controlplane/provide.sh) || true; KUBEBUILDER_ASSETS="$$assets" go -C bench run . $(BENCH)
 
-.PHONY: pgo
-pgo: ## Profile the operator under the benchmark's calls into cmd/operator/default.pgo, and measure what that brings
-	@go -C bench run . -pgo ../cmd/operator/default.pgo
-
 ##@ Build it
 
 .PHONY: generate

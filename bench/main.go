@@ -80,7 +80,6 @@ func run() error {
 	flag.BoolVar(&h.quick, "quick", false, "try every part in short: the figures mean nothing")
 	wanted := flag.String("parts", strings.Join(partNames(), ","), "what to measure")
 	out := flag.String("out", "../docs", "directory with performance.md")
-	profile := flag.String("pgo", "", "instead of all this, write a CPU profile for the compiler to this file, and measure what it brings")
 	flag.Parse()
 	if h.quick {
 		h.rounds, h.turn = 2, 300*time.Millisecond
@@ -109,9 +108,6 @@ func run() error {
 	h.dir = dir
 	if h.load, err = process.Build(ctx, ".", "./programs/load", dir); err != nil {
 		return err
-	}
-	if *profile != "" {
-		return h.profile(ctx, *profile)
 	}
 	if h.operator, err = process.Build(ctx, "..", "./cmd/operator", dir); err != nil {
 		return err

@@ -23,13 +23,12 @@ import (
 const stopTimeout = 10 * time.Second
 
 // Build builds a package of a module into a directory, and returns the path of the program.
-func Build(ctx context.Context, module, pkg, dir string, flags ...string) (string, error) {
+func Build(ctx context.Context, module, pkg, dir string) (string, error) {
 	program, err := filepath.Abs(filepath.Join(dir, filepath.Base(pkg)))
 	if err != nil {
 		return "", err
 	}
-	arguments := append([]string{"build", "-C", module, "-trimpath", "-ldflags", "-s -w", "-o", program}, flags...)
-	command := exec.CommandContext(ctx, "go", append(arguments, pkg)...)
+	command := exec.CommandContext(ctx, "go", "build", "-C", module, "-trimpath", "-ldflags", "-s -w", "-o", program, pkg)
 	command.Stderr = os.Stderr
 	if err := command.Run(); err != nil {
 		return "", fmt.Errorf("build %s: %w", pkg, err)

@@ -44,8 +44,8 @@ func newExplain(s streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "explain (ADDRESS... | --addresses FILE | -f REQUEST.json)",
 		Short: "Explain whether a person may sign up, and why",
-		Long: `Explain whether a person may sign up: the policy and the entry that decide, the part of the other policies, and the text that the
-person reads. With -v it also prints every policy and what Okta gets. Several addresses get one line each.
+		Long: `Explain whether a person may sign up: the policy and the entry that decide, the part of the other policies, and the text that
+the person reads. With -v it also prints every policy and what Okta gets. Several addresses get one line each.
 
 The policies come from files, or from a cluster that is found as kubectl finds it. Neither a hook nor Okta is called, and nothing
 is changed. "regpol lint" lists all that is wrong with the policies.
