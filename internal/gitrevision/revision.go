@@ -24,9 +24,6 @@ func New(name string) *Revision {
 	return &Revision{name: name, trees: map[string]string{}}
 }
 
-// String returns the name.
-func (r *Revision) String() string { return r.name }
-
 // Label returns the name of a path for messages: REVISION:PATH.
 func (r *Revision) Label(path string) string { return r.name + ":" + path }
 
