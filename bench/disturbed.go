@@ -30,7 +30,7 @@ type disturbance struct {
 	during func(ctx context.Context) error
 	// longer says how many times as long the turn is.
 	longer int
-	// bad says that one call in ten has another credential.
+	// bad: one call in ten has a wrong credential.
 	bad bool
 }
 

@@ -172,7 +172,8 @@ func (l *DecisionLog) appendFloat(to []byte, f float64) (_ []byte, ok bool) {
 	return strconv.AppendFloat(to, f, 'f', -1, 64), true
 }
 
-// isPlain reports whether both formats write a string as it is. A string of a decision nearly always is.
+// isPlain reports whether both formats write a string unchanged, without quotes or escapes. Nearly all strings of a
+// decision are plain.
 func isPlain(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' || c == '=' {

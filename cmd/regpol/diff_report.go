@@ -58,7 +58,7 @@ type (
 
 	partReport struct {
 		Except  bool     `json:"except,omitempty"`
-		Entries []string `json:"entries"` // as in spec.allow: acme.com is the domain alone, *.acme.com what is below it
+		Entries []string `json:"entries"` // as in spec.allow: acme.com is only the domain, *.acme.com only the names below it
 		depth   int      // how many other parts it is in
 	}
 )

@@ -204,7 +204,7 @@ func (o *policyTestOptions) testFiles(ctx context.Context, path string) ([]gitre
 	if err != nil {
 		return nil, fmt.Errorf("read tests: %w", err)
 	}
-	path = filepath.Clean(path) // so that one file by two paths is found once
+	path = filepath.Clean(path) // a file that is given by two paths must run only once
 	paths := []string{path}
 	if info.IsDir() {
 		if paths, err = o.testPaths(path, isTest); err != nil {

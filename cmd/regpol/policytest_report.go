@@ -61,7 +61,7 @@ func (r *testReport) add(file testFileReport) {
 	}
 }
 
-// percent is the share of what is covered, rounded down.
+// percent returns how many percent are covered, rounded down.
 func (c *coverageReport) percent() int {
 	if c.Total == 0 {
 		return 100

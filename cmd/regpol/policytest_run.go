@@ -193,7 +193,7 @@ func (r *testRun) calls(ctx context.Context, c *policytest.Case, dir string) ([]
 	return calls, nil
 }
 
-// every proves what is expected of a set of calls.
+// every proves the expectation of a case for each call of its set.
 func (r *testRun) every(policies *testedPolicies, c *policytest.Case) ([]failureReport, error) {
 	parts, err := analysis.Every(policies.bounded, analysis.Set{
 		Addresses: c.Every.Addresses, Except: c.Every.Except, Requests: c.Every.RequestTypes, Sources: c.Every.Sources,

@@ -42,7 +42,7 @@ type decider struct {
 	snapshot   *rules.Snapshot
 	digest     string
 	attributes []string
-	// sources are those that the policies name, and one that none names.
+	// sources are the sources that policies name, and one more that stands for all others.
 	sources []string
 	// locals are the local parts, folded, of the entries that are whole addresses, by domain, sorted.
 	locals map[string][]string
@@ -188,7 +188,7 @@ func (d *decider) decideAt(domain string, record *pastcalls.Record) answer {
 	return decided
 }
 
-// kindsAt yields a local part of each kind of addresses of a domain. The first is one that no entry has.
+// kindsAt yields a local part for each kind of address of a domain. No entry mentions the first.
 func (d *decider) kindsAt(domain string) iter.Seq[string] {
 	locals := d.locals[domain]
 	unlike := func(prefix string) string {

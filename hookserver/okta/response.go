@@ -128,7 +128,7 @@ func (e *encoder) failure(f *failure) {
 	e.raw(`,"domain":"end-user"}]}`)
 }
 
-// raw appends JSON as it is.
+// raw appends JSON unchanged.
 func (e *encoder) raw(json string) { e.buf = append(e.buf, json...) }
 
 // text appends a text as a JSON string.
