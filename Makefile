@@ -133,7 +133,7 @@ memory: ## Run the operator with the chart's memory limit in a real cgroup; need
 	@assets=$$(test/controlplane/provide.sh); KUBEBUILDER_ASSETS="$$assets" go run ./test/memory $(MEMORY)
 
 .PHONY: bench
-bench: ## Measure the operator beside others, and write docs/performance; for an idle machine, see bench/README.md
+bench: ## Measure the operator beside others, and write docs/contributing/performance; for an idle machine, see bench/README.md
 # Without a control plane the parts that need it fail, and the others are still measured.
 	@assets=$$(test/controlplane/provide.sh) || true; KUBEBUILDER_ASSETS="$$assets" go -C bench run . $(BENCH)
 

@@ -1,5 +1,5 @@
 // Command bench measures the operator beside what people would run instead, and writes what it finds into
-// docs/performance.md, docs/performance.json and docs/performance. README.md describes the parts.
+// docs/contributing/performance.md, docs/contributing/performance.json and docs/contributing/performance. README.md describes the parts.
 //
 // Each result compares things that are measured in turn in the same run. The program ends by itself. If a part fails,
 // the others are still measured, and the program ends with exit code 1.
@@ -79,7 +79,7 @@ func run() error {
 	flag.DurationVar(&h.turn, "turn", 2*time.Second, "length of the turn of one server, at most 10s")
 	flag.BoolVar(&h.quick, "quick", false, "try every part in short: the figures mean nothing")
 	wanted := flag.String("parts", strings.Join(partNames(), ","), "what to measure")
-	out := flag.String("out", "../docs", "directory with performance.md")
+	out := flag.String("out", "../docs/contributing", "directory with performance.md")
 	flag.Parse()
 	if h.quick {
 		h.rounds, h.turn = 2, 300*time.Millisecond

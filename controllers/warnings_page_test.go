@@ -15,9 +15,9 @@ import (
 	"registrationpolicy.dev/operator/rules/lint"
 )
 
-// Every example of docs/warnings.md is applied, and has just the warnings that stand below it.
+// Every example of docs/policies/warnings.md is applied, and has just the warnings that stand below it.
 func TestTheExamplesOfThePageHaveTheWarningsThatStandBelowThem(t *testing.T) {
-	page, err := os.ReadFile("../docs/warnings.md")
+	page, err := os.ReadFile("../docs/policies/warnings.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestTheExamplesOfThePageHaveTheWarningsThatStandBelowThem(t *testing.T) {
 }
 
 func TestThePageNamesTheMailboxProviders(t *testing.T) {
-	page, err := os.ReadFile("../docs/warnings.md")
+	page, err := os.ReadFile("../docs/policies/warnings.md")
 	if err != nil {
 		t.Fatal(err)
 	}

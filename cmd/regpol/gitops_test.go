@@ -20,7 +20,7 @@ import (
 
 const gitOpsDirectory = "config/samples/gitops"
 
-// gitOpsRepository returns a repository laid out as docs/policies-in-git.md says, with the samples committed to main, and
+// gitOpsRepository returns a repository laid out as docs/policies/git.md says, with the samples committed to main, and
 // regpol on the PATH. The working directory is the repository.
 func gitOpsRepository(t *testing.T) *fixture.Repository {
 	t.Helper()
@@ -324,18 +324,18 @@ func TestTheHookChecksWhatIsStaged(t *testing.T) {
 }
 
 func TestTheHealthCheckOfArgoCDIsThatOfThePage(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join(root, "docs", "fleet.md"))
+	page, err := os.ReadFile(filepath.Join(root, "docs", "platform", "fleet.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, sample, _ := strings.Cut(gitOpsFiles(t)["deploy/argocd-cm.yaml"], "\n")
 	if !strings.Contains(string(page), "```yaml\n"+sample+"```") {
-		t.Errorf("docs/fleet.md, which test/install tests, does not have\n%s", sample)
+		t.Errorf("docs/platform/fleet.md, which test/install tests, does not have\n%s", sample)
 	}
 }
 
 func TestThePageNamesEveryFileOfTheSample(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join(root, "docs", "policies-in-git.md"))
+	page, err := os.ReadFile(filepath.Join(root, "docs", "policies", "git.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

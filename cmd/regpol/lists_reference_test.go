@@ -15,7 +15,7 @@ import (
 )
 
 // listsPages are the pages about lists.
-var listsPages = []string{"docs/lists-sync.md", "docs/reference/regpol-lists-sync.md"}
+var listsPages = []string{"docs/policies/lists-sync.md", "docs/reference/regpol-lists-sync.md"}
 
 func TestThePageHasEveryFlagMemberAndRefusalOfLists(t *testing.T) {
 	want := map[string]bool{}

@@ -124,7 +124,7 @@ func TestTheCostOfAListCoversTwoVersions(t *testing.T) {
 // Readers size the operator by what the page about lists says.
 func TestThePageSaysWhatAnEntryOfAListTakes(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../docs/lists.md")
+	page, err := os.ReadFile("../../docs/policies/lists.md")
 	if err != nil {
 		t.Fatal(err)
 	}

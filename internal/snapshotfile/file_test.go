@@ -208,7 +208,7 @@ func TestASnapshotOfAnotherBindingIsRefusedByName(t *testing.T) {
 }
 
 func TestThePageListsEveryCause(t *testing.T) {
-	const page = "../../docs/stored-snapshot.md"
+	const page = "../../docs/platform/stored-snapshot.md"
 	causes, err := reference.Texts("refused_error.go", "Cause")
 	if err != nil || len(causes) < 10 {
 		t.Fatalf("%q, %v", causes, err)

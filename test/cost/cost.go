@@ -9,7 +9,7 @@ import (
 
 // Operation is something that the program does for each call.
 type Operation struct {
-	// Name is the name of the benchmark, and of the row in docs/performance.md.
+	// Name is the name of the benchmark, and of the row in docs/contributing/performance.md.
 	Name string
 	// Allocations is the limit of Check: the most allocations that one run may make.
 	Allocations int

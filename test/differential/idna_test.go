@@ -71,7 +71,7 @@ func ours(label string) string {
 	return strings.TrimSuffix(domain.String(), parent)
 }
 
-// The kinds of differences, in the words of docs/addresses.md.
+// The kinds of differences, in the words of docs/policies/addresses.md.
 const (
 	deviation   = "deviation"
 	foldedASCII = "folded ASCII"
@@ -161,10 +161,10 @@ func holdsAny(label, characters string) bool {
 	return err == nil && strings.ContainsAny(decoded, characters)
 }
 
-// explained checks that docs/addresses.md names the kinds of differences that were seen, and no others.
+// explained checks that docs/policies/addresses.md names the kinds of differences that were seen, and no others.
 func explained(t *testing.T, seen map[string]int, classes ...string) {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/addresses.md")
+	page, err := os.ReadFile("../../docs/policies/addresses.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func explained(t *testing.T, seen map[string]int, classes ...string) {
 			t.Errorf("no case of the class %q: is it still one?", class)
 		}
 		if !strings.Contains(string(page), "| **"+class+"** |") {
-			t.Errorf("docs/addresses.md does not explain %q", class)
+			t.Errorf("docs/policies/addresses.md does not explain %q", class)
 		}
 	}
 	t.Logf("differences: %v", seen)

@@ -12,7 +12,7 @@ import (
 	"registrationpolicy.dev/operator/test/vectors"
 )
 
-// The kinds of differences from net/mail, in the words of docs/addresses.md.
+// The kinds of differences from net/mail, in the words of docs/policies/addresses.md.
 const (
 	dressed     = "dressed"
 	quoted      = "quoted"

@@ -63,7 +63,7 @@ func TestAutoscalingNeverDropsTheFleetToOneReplica(t *testing.T) {
 	wants("with autoscaling switched off", 3)
 }
 
-// As docs/install.md says, Helm refuses to change a field that another manager has set, and there are two ways to go
+// As docs/platform/install.md says, Helm refuses to change a field that another manager has set, and there are two ways to go
 // on.
 func TestAnUpgradeAfterKubectlScale(t *testing.T) {
 	const namespace = "scaled"

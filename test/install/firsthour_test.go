@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	installPage = "docs/install.md"
+	installPage = "docs/platform/install.md"
 	chartPage   = "charts/registration-policy-operator/README.md"
 
 	// Marks of blocks on the page of the installation, and on pages that continue it.

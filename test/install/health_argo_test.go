@@ -10,7 +10,7 @@ import (
 )
 
 // fleetPage is the page that says how other tools use the condition Ready.
-const fleetPage = "docs/fleet.md"
+const fleetPage = "docs/platform/fleet.md"
 
 // healthScript returns the health check for Argo CD in the manual, which is there under the key of Argo CD's
 // configuration.

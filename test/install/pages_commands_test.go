@@ -22,8 +22,8 @@ var excuses = map[string]string{
 // elsewhere are commands, by their first words, whose effect another test checks.
 var elsewhere = []struct{ page, begins, test, reason string }{
 	{"README.md", "make test", "Makefile", "it runs this test"},
-	{"README.md", "regpol call https://", "test/install", "the same call runs on docs/install.md, through a real proxy"},
-	{"README.md", "kubectl get regpol", "test/install", "its columns are those of docs/install.md, which runs"},
+	{"README.md", "regpol call https://", "test/install", "the same call runs on docs/platform/install.md, through a real proxy"},
+	{"README.md", "kubectl get regpol", "test/install", "its columns are those of docs/platform/install.md, which runs"},
 }
 
 var provenIn = regexp.MustCompile(`test/manual as ([a-z0-9-]+)$`)
@@ -115,7 +115,7 @@ func ownTest(page string) string {
 		"docs/reference/regpol-lint.md":       "cmd/regpol/lint_test.go",
 		"docs/reference/regpol-replay.md":     "cmd/regpol/replay_test.go",
 		"docs/reference/regpol-test.md":       "cmd/regpol/policytest_test.go",
-		"docs/lists-sync.md":                  "cmd/regpol/lists_page_test.go",
+		"docs/policies/lists-sync.md":         "cmd/regpol/lists_page_test.go",
 		"docs/reference/regpol-lists-sync.md": "cmd/regpol/lists_page_test.go",
 	}
 	if _, err := os.Stat(filepath.Join(repository, tests[page])); err != nil {

@@ -36,7 +36,7 @@ var marked = regexp.MustCompile(`^<!-- test: (.+) -->$`)
 func pages(t testing.TB) []string {
 	t.Helper()
 	var found []string
-	for _, pattern := range []string{"README.md", "docs/*.md", "docs/*/*.md", "charts/*/README.md", "config/*/README.md"} {
+	for _, pattern := range []string{"README.md", "docs/*.md", "docs/*/*.md", "docs/*/*/*.md", "charts/*/README.md", "config/*/README.md"} {
 		files, err := filepath.Glob(filepath.Join(repository, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -45,7 +45,7 @@ func pages(t testing.TB) []string {
 			found = append(found, filepath.ToSlash(strings.TrimPrefix(file, filepath.FromSlash(repository)+string(filepath.Separator))))
 		}
 	}
-	if !slices.Contains(found, "README.md") || !slices.Contains(found, "docs/install.md") {
+	if !slices.Contains(found, "README.md") || !slices.Contains(found, "docs/platform/install.md") {
 		t.Fatalf("found only %q", found)
 	}
 	return found

@@ -83,7 +83,7 @@ func TestProgramsImageAndChartAgreeOnTheVersion(t *testing.T) {
 	if dry, err := output("make", "-C", repository, "-n", "image", "VERSION=v9.8.5"); err != nil || !strings.Contains(dry, "--build-arg VERSION=v9.8.5") {
 		t.Errorf("make image does not give the image its version: %v %s", err, dry)
 	}
-	for _, file := range []string{"config/manager/deployment.yaml", "config/list-sync/cron_job.yaml", "docs/install.md"} {
+	for _, file := range []string{"config/manager/deployment.yaml", "config/list-sync/cron_job.yaml", "docs/platform/install.md"} {
 		images := regexp.MustCompile(`registrationpolicy-operator:([^ \n]+)`).FindAllStringSubmatch(readFile(t, file), -1)
 		if len(images) == 0 {
 			t.Errorf("%s names no image", file)

@@ -17,7 +17,7 @@ import (
 // Follows the page for administrators of an Okta org, from the form of the hook to a rotated secret.
 func TestThePageOfTheOktaAdministratorIsTrue(t *testing.T) {
 	t.Parallel()
-	p := readPage(t, "okta.md")
+	p := readPage(t, "okta/connect.md")
 	c := startCluster(t)
 	c.create(t, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "registration-hook-auth"},

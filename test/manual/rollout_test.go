@@ -13,7 +13,7 @@ import (
 // release does.
 func TestThePageOfTheRolloutIsTrue(t *testing.T) {
 	t.Parallel()
-	p := readPage(t, "rollout.md")
+	p := readPage(t, "okta/rollout.md")
 	c := startCluster(t)
 	reader := newShell(t, "KUBECONFIG="+c.adminKubeconfig)
 	signUps := func(op *operator, addresses ...string) {

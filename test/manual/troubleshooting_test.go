@@ -25,7 +25,7 @@ const failed = "There was an error creating your account. Please try registering
 
 func TestThePageOfTheFirstHourIsTrue(t *testing.T) {
 	t.Parallel()
-	p := readPage(t, "troubleshooting.md")
+	p := readPage(t, "okta/troubleshooting.md")
 	t.Run("the texts that a person reads are on the page", func(t *testing.T) { textsOfTheFirstHour(t, p) })
 	t.Run("a space in the address", func(t *testing.T) { blank(t, p) })
 	t.Run("401", func(t *testing.T) { badSecrets(t, p) })

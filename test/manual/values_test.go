@@ -20,17 +20,17 @@ func TestTheChartHasTheValuesThatThePagesName(t *testing.T) {
 		t.Fatal(err)
 	}
 	for value, file := range map[string]string{
-		"addressAttributes": "troubleshooting.md",
-		"auth.header":       "okta.md",
-		"auth.keys":         "okta.md",
-		"hook.path":         "troubleshooting.md",
-		"hook.tls":          "troubleshooting.md",
-		"maxInFlight":       "troubleshooting.md",
-		"namespaceSources":  "troubleshooting.md",
-		"observe":           "rollout.md",
-		"texts.blank":       "troubleshooting.md",
-		"texts.notAllowed":  "troubleshooting.md",
-		"watchNamespaces":   "troubleshooting.md",
+		"addressAttributes": "okta/troubleshooting.md",
+		"auth.header":       "okta/connect.md",
+		"auth.keys":         "okta/connect.md",
+		"hook.path":         "okta/troubleshooting.md",
+		"hook.tls":          "okta/troubleshooting.md",
+		"maxInFlight":       "okta/troubleshooting.md",
+		"namespaceSources":  "okta/troubleshooting.md",
+		"observe":           "okta/rollout.md",
+		"texts.blank":       "okta/troubleshooting.md",
+		"texts.notAllowed":  "okta/troubleshooting.md",
+		"watchNamespaces":   "okta/troubleshooting.md",
 	} {
 		if p := (&page{file: file}); !strings.Contains(p.whole(t), "`"+value) {
 			t.Errorf("docs/%s does not name %s", file, value)
@@ -58,11 +58,11 @@ func TestTheMemoryThatTheValuesNameIsOnThePageOfMeasurements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	measured := (&page{file: "performance.md"}).whole(t)
+	measured := (&page{file: "contributing/performance.md"}).whole(t)
 	figures := regexp.MustCompile(`[0-9.]+ MiB`).FindAllString(strings.ReplaceAll(string(text), "\n#", ""), -1)
 	for _, figure := range figures {
 		if !strings.Contains(measured, " "+figure) {
-			t.Errorf("docs/performance.md does not say %s", figure)
+			t.Errorf("docs/contributing/performance.md does not say %s", figure)
 		}
 	}
 	if len(figures) < 10 {

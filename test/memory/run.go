@@ -266,7 +266,7 @@ func (t *trial) explain(err error) error {
 	return err
 }
 
-// row returns the figures of a case as a row of a table, for docs/performance.md.
+// row returns the figures of a case as a row of a table, for docs/contributing/performance.md.
 func (t *trial) row() string {
 	peaks := []string{"–", "–", "–"}
 	for i, peak := range t.peaks {

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-const runbookFile = "docs/runbook.md"
+const runbookFile = "docs/platform/runbook.md"
 
-// runbook is docs/runbook.md, to which the alerts link.
+// runbook is docs/platform/runbook.md, to which the alerts link.
 type runbook struct {
 	// sections are the sections about alerts, by their headings.
 	sections map[string]string

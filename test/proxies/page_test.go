@@ -14,7 +14,7 @@ import (
 var block = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
 
 func TestThePageShowsWhatWasTested(t *testing.T) {
-	page, err := os.ReadFile("../../docs/proxies.md")
+	page, err := os.ReadFile("../../docs/platform/proxies.md")
 	if err != nil {
 		t.Fatal(err)
 	}

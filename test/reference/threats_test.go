@@ -11,7 +11,7 @@ import (
 
 // Every file and every test that the threat model names must exist.
 func TestTheThreatModelNamesFilesAndTestsThatAreThere(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "threat-model.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "platform", "threat-model.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
