@@ -64,7 +64,7 @@ func (s *Server) credentialOf(header http.Header) (credential, result string) {
 	case 0:
 		return "", authMissing
 	case 1:
-		if name, ok := s.options.Credentials.match(values[0]); ok {
+		if name, ok := s.options.Credentials.Match(values[0]); ok {
 			return name, authAccepted
 		}
 		return "", authUnknown

@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"registrationpolicy.dev/operator/hookserver/credentials"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -51,12 +52,12 @@ func newBenchedCall(tb testing.TB, address string) *benchedCall {
 	}
 	dir := tb.TempDir()
 	writeFile(tb, dir, "current", secret)
-	credentials, err := LoadCredentials(dir, logr.Discard())
+	files, err := credentials.Load(dir, logr.Discard())
 	if err != nil {
 		tb.Fatal(err)
 	}
 	server, err := New(Options{
-		Store: storeOf(policies...), Credentials: credentials, Registerer: prometheus.NewRegistry(),
+		Store: storeOf(policies...), Credentials: files, Registerer: prometheus.NewRegistry(),
 		Logger:      logr.FromSlogHandler(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil)).WithName("hook"),
 		DecisionLog: &DecisionLog{Writer: io.Discard, Name: "hook"},
 	})

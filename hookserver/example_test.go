@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/hookserver/credentials"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -38,13 +39,13 @@ func Example() {
 	if err := os.WriteFile(filepath.Join(dir, "current"), []byte(credential), 0o600); err != nil {
 		log.Fatal(err)
 	}
-	credentials, err := hookserver.LoadCredentials(dir, logr.Discard())
+	files, err := credentials.Load(dir, logr.Discard())
 	if err != nil {
 		log.Fatal(err)
 	}
 
 	server, err := hookserver.New(hookserver.Options{
-		Store: store, Credentials: credentials, Registerer: prometheus.NewRegistry(),
+		Store: store, Credentials: files, Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"registrationpolicy.dev/operator/hookserver/credentials"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -91,14 +92,14 @@ func serveBench(b *testing.B, tokens tokens) string {
 	b.Helper()
 	dir := b.TempDir()
 	writeFile(b, dir, "current", secret)
-	credentials, err := LoadCredentials(dir, new(logLines).logger())
+	files, err := credentials.Load(dir, new(logLines).logger())
 	if err != nil {
 		b.Fatal(err)
 	}
 	store := new(rules.Store)
 	snapshot, _ := rules.Compile([]rules.Policy{allowing("example.com")})
 	store.Publish(snapshot)
-	server, err := New(Options{Store: store, Credentials: credentials, OAuth: tokens.verifier, Registerer: prometheus.NewRegistry()})
+	server, err := New(Options{Store: store, Credentials: files, OAuth: tokens.verifier, Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		b.Fatal(err)
 	}

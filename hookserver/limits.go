@@ -61,18 +61,6 @@ const (
 	maxAttributeName = 64
 )
 
-// Limits of credentials.
-const (
-	// minCredential and maxCredential are the lengths of an accepted header value in bytes: shorter ones can be
-	// guessed, and Okta cannot store longer ones.
-	minCredential = 16
-	maxCredential = 1024
-	// maxCredentials is the number of accepted values, and of their series in the metrics. A rotation needs two.
-	maxCredentials = 32
-	// maxCredentialName is the length in bytes of a credential's name, which is a key of a Kubernetes Secret.
-	maxCredentialName = 253
-)
-
 // Limits of metrics.
 const (
 	// maxPolicySeries is how many policies have their own series, five to seven each. The others share one set.

@@ -207,13 +207,12 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	}
 	m.failedAuthentications.Collect(out)
 	if credentials := m.server.options.Credentials; credentials != nil {
-		accepted := credentials.list()
-		for _, c := range accepted {
-			out <- prometheus.MustNewConstMetric(authenticationsDesc, prometheus.CounterValue,
-				float64(c.used.Load()), c.name, authAccepted)
+		state := credentials.State()
+		for i, name := range state.Names {
+			out <- prometheus.MustNewConstMetric(authenticationsDesc, prometheus.CounterValue, float64(state.Uses[i]), name, authAccepted)
 		}
-		gauge(credentialsDesc, float64(len(accepted)))
-		gauge(faultsDesc, float64(credentials.faults.Load()))
+		gauge(credentialsDesc, float64(len(state.Names)))
+		gauge(faultsDesc, float64(state.Faults))
 	}
 	if verifier := m.server.options.OAuth; verifier != nil {
 		collectOAuth(verifier.State(), out)

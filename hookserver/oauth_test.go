@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"registrationpolicy.dev/operator/hookserver/credentials"
 	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/test/oauthissuer"
 )
@@ -203,16 +204,16 @@ func FuzzAuthorization(f *testing.F) {
 	tokens := runTokens(f)
 	dir := f.TempDir()
 	writeFile(f, dir, "current", secret)
-	credentials, err := LoadCredentials(dir, new(logLines).logger())
+	files, err := credentials.Load(dir, new(logLines).logger())
 	if err != nil {
 		f.Fatal(err)
 	}
-	options := Options{Credentials: credentials, OAuth: tokens.verifier}.withDefaults()
+	options := Options{Credentials: files, OAuth: tokens.verifier}.withDefaults()
 	server := &Server{options: options}
 	f.Fuzz(func(t *testing.T, value string) {
-		used := credentials.list()[0].used.Load()
+		used := files.State().Uses[0]
 		name, result := server.credentialOf(http.Header{"Authorization": {value}})
-		compared := result == authUnknown || credentials.list()[0].used.Load() != used
+		compared := result == authUnknown || files.State().Uses[0] != used
 		if compared == oauth.IsToken(value) {
 			t.Errorf("compared: %v, although a token: %v; result %q", compared, oauth.IsToken(value), result)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/http/httpguts"
 
+	"registrationpolicy.dev/operator/hookserver/credentials"
 	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/internal/optionerror"
 	"registrationpolicy.dev/operator/rules"
@@ -31,7 +32,7 @@ type Options struct {
 	// Store has the rules. Required.
 	Store *rules.Store
 	// Credentials are the accepted values of AuthHeader. Required unless OAuth or InsecureNoAuthentication is set.
-	Credentials *Credentials
+	Credentials *credentials.Files
 	// OAuth verifies tokens in the header Authorization. If it is nil, a token is compared like any other value.
 	OAuth *oauth.Verifier
 	// InsecureNoAuthentication answers calls without a credential. It excludes Credentials and OAuth.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"registrationpolicy.dev/operator/hookserver/credentials"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -24,7 +25,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		"no store":                {func(o *Options) { o.Store = nil }, "Store: is required"},
 		"no registerer":           {func(o *Options) { o.Registerer = nil }, "Registerer: is required"},
 		"no credentials":          {func(o *Options) { o.InsecureNoAuthentication = false }, "Credentials: are required"},
-		"credentials for no use":  {func(o *Options) { o.Credentials = new(Credentials) }, "InsecureNoAuthentication: excludes"},
+		"credentials for no use":  {func(o *Options) { o.Credentials = new(credentials.Files) }, "InsecureNoAuthentication: excludes"},
 		"a relative path":         {func(o *Options) { o.Path = "okta" }, "Path:"},
 		"a path with escapes":     {func(o *Options) { o.Path = "/a%20b" }, "Path:"},
 		"a header with a space":   {func(o *Options) { o.AuthHeader = "a b" }, "AuthHeader:"},

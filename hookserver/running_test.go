@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 
+	"registrationpolicy.dev/operator/hookserver/credentials"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -45,12 +46,12 @@ func run(t *testing.T, change ...func(*Options)) *running {
 	t.Helper()
 	r := &running{t: t, store: new(rules.Store), registry: prometheus.NewPedanticRegistry(), log: new(logLines), dir: t.TempDir()}
 	writeFile(t, r.dir, "current", secret+"\n")
-	credentials, err := LoadCredentials(r.dir, r.log.logger())
+	files, err := credentials.Load(r.dir, r.log.logger())
 	if err != nil {
 		t.Fatal(err)
 	}
 	options := Options{
-		Store: r.store, Credentials: credentials, Registerer: r.registry, Logger: r.log.logger(), DecisionLog: &DecisionLog{Writer: r.log},
+		Store: r.store, Credentials: files, Registerer: r.registry, Logger: r.log.logger(), DecisionLog: &DecisionLog{Writer: r.log},
 	}
 	for _, change := range change {
 		change(&options)

@@ -17,6 +17,7 @@ import (
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/hookserver/credentials"
 	"registrationpolicy.dev/operator/hookserver/oauth"
 	"registrationpolicy.dev/operator/internal/loglevel"
 	"registrationpolicy.dev/operator/internal/optionerror"
@@ -44,7 +45,7 @@ type operator struct {
 	hook        *hookserver.Server
 	store       *rules.Store
 	fenced      func() bool             // reports whether --fence-after forbids answers now; nil without that flag
-	credentials *hookserver.Credentials // nil without --hook-auth-dir
+	credentials *credentials.Files      // nil without --hook-auth-dir
 	oauth       *oauth.Verifier         // nil without --hook-oauth-issuer
 	certificate *hookserver.Certificate // nil without --hook-tls-dir
 	probes      *http.Server
@@ -105,7 +106,7 @@ func newOperator(o *options, logger logr.Logger, log io.Writer) (_ *operator, er
 	registry.MustRegister(newReadyMetric(op.ready))
 
 	if o.authDir != "" {
-		if op.credentials, err = hookserver.LoadCredentials(o.authDir, logger.WithName("credentials")); err != nil {
+		if op.credentials, err = credentials.Load(o.authDir, logger.WithName("credentials")); err != nil {
 			return nil, fmt.Errorf("--hook-auth-dir: %w", err)
 		}
 	}

@@ -43,6 +43,7 @@ var reasons = map[string]string{
 	"rules/internal/pattern":  "an entry must mean the same in a policy and in a list",
 	"rules/internal/list":     "a list decides calls; warnings are the concern of rules/lint",
 	"hookserver":              "the server and the controllers meet only in *rules.Store",
+	"hookserver/credentials":  "it compares values; hookserver decides what a caller may do",
 	"hookserver/okta":         "okta is only the hook's wire format; hookserver connects it with rules",
 	"hookserver/oauth":        "oauth only verifies tokens; hookserver decides what a caller may do",
 	"controllers":             "controllers and server meet only in *rules.Store, and controllers use only the Kubernetes client",

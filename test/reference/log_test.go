@@ -15,8 +15,9 @@ type message struct{ text, level, keys string }
 func TestTheLogPageListsEveryMessageWithItsLevelAndKeys(t *testing.T) {
 	var want []string
 	for _, folder := range []string{
-		"../../cmd/operator", "../../controllers", "../../hookserver", "../../hookserver/oauth", "../../internal/dirwatch", "../../internal/fleet",
-		"../../internal/election", "../../internal/freshness", "../../internal/informers", "../../internal/policyfile", "../../internal/policyobject",
+		"../../cmd/operator", "../../controllers", "../../hookserver", "../../hookserver/credentials",
+		"../../hookserver/oauth", "../../internal/dirwatch", "../../internal/fleet", "../../internal/election",
+		"../../internal/freshness", "../../internal/informers", "../../internal/policyfile", "../../internal/policyobject",
 		"../../internal/publish", "../../internal/replica", "../../internal/storedsnapshot",
 	} {
 		for path := range sourcesOf(t, folder) {

@@ -1,19 +1,20 @@
-package hookserver
+package credentials
 
 import (
-	"context"
+	"bytes"
 	"fmt"
-	"net/http"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestLoadCredentials(t *testing.T) {
+func TestLoad(t *testing.T) {
 	const value = "sixteen-bytes-xx"
 	for sentence, test := range map[string]struct {
 		files map[string]string
@@ -51,8 +52,8 @@ func TestLoadCredentials(t *testing.T) {
 			for name, content := range test.files {
 				writeFile(t, dir, name, content)
 			}
-			log := new(logLines)
-			credentials, err := LoadCredentials(dir, log.logger())
+			log := new(bytes.Buffer)
+			files, err := Load(dir, jsonLogger(log))
 			if test.error != "" {
 				if err == nil || !strings.Contains(err.Error(), test.error) || strings.Contains(err.Error(), "\n") {
 					t.Fatalf("got %v, want %q", err, test.error)
@@ -67,25 +68,25 @@ func TestLoadCredentials(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, credentials.Names()); diff != "" {
+			if diff := cmp.Diff(test.want, files.Names()); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
-			for _, name := range credentials.Names() {
+			for _, name := range files.Names() {
 				wire := strings.TrimRight(test.files[name], "\r\n")
-				if got, ok := credentials.match(wire); !ok || got != name {
+				if got, ok := files.Match(wire); !ok || got != name {
 					t.Errorf("match: %q, %t; want %q", got, ok, name)
 				}
 			}
-			if strings.Contains(log.text(), value) {
-				t.Errorf("the log shows a value: %s", log.text())
+			if strings.Contains(log.String(), value) {
+				t.Errorf("the log shows a value: %s", log.String())
 			}
 		})
 	}
 }
 
-func TestLoadCredentialsFromWhatIsNoFile(t *testing.T) {
+func TestLoadFromWhatIsNoFile(t *testing.T) {
 	t.Run("no directory", func(t *testing.T) {
-		if _, err := LoadCredentials(filepath.Join(t.TempDir(), "none"), new(logLines).logger()); err == nil {
+		if _, err := Load(filepath.Join(t.TempDir(), "none"), logr.Discard()); err == nil {
 			t.Error("no error")
 		}
 	})
@@ -94,7 +95,7 @@ func TestLoadCredentialsFromWhatIsNoFile(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(dir, "a"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := LoadCredentials(dir, new(logLines).logger()); err == nil || !strings.Contains(err.Error(), "regular") {
+		if _, err := Load(dir, logr.Discard()); err == nil || !strings.Contains(err.Error(), "regular") {
 			t.Error(err)
 		}
 	})
@@ -103,19 +104,19 @@ func TestLoadCredentialsFromWhatIsNoFile(t *testing.T) {
 		if err := os.Symlink("nothing", filepath.Join(dir, "a")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := LoadCredentials(dir, new(logLines).logger()); err == nil {
+		if _, err := Load(dir, logr.Discard()); err == nil {
 			t.Error("no error")
 		}
 	})
 	t.Run("more than can be", func(t *testing.T) {
 		dir := t.TempDir()
-		for i := range maxCredentials + 1 {
+		for i := range maxFiles + 1 {
 			writeFile(t, dir, fmt.Sprintf("c%02d", i), fmt.Sprintf("sixteen-bytes-%d", 10+i))
 		}
-		log := new(logLines)
-		credentials, err := LoadCredentials(dir, log.logger())
-		if err != nil || len(credentials.Names()) != maxCredentials || !strings.Contains(log.text(), `\"c32\"`) {
-			t.Errorf("%v, the log is %s", err, log.text())
+		log := new(bytes.Buffer)
+		files, err := Load(dir, jsonLogger(log))
+		if err != nil || len(files.Names()) != maxFiles || !strings.Contains(log.String(), `\"c32\"`) {
+			t.Errorf("%v, the log is %s", err, log.String())
 		}
 	})
 }
@@ -124,47 +125,47 @@ func TestLoadCredentialsFromWhatIsNoFile(t *testing.T) {
 func TestABadFileDoesNotStopTheNextStart(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, dir, "good", "sixteen-bytes-xx")
-	running, err := LoadCredentials(dir, new(logLines).logger())
+	running, err := Load(dir, logr.Discard())
 	if err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, dir, "bad", "short-secret")
 	running.reload()
-	log := new(logLines)
-	restarted, err := LoadCredentials(dir, log.logger())
+	log := new(bytes.Buffer)
+	restarted, err := Load(dir, jsonLogger(log))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for sentence, credentials := range map[string]*Credentials{"running": running, "restarted": restarted} {
-		if diff := cmp.Diff([]string{"good"}, credentials.Names()); diff != "" {
+	for sentence, files := range map[string]*Files{"running": running, "restarted": restarted} {
+		if diff := cmp.Diff([]string{"good"}, files.Names()); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", sentence, diff)
 		}
-		if _, ok := credentials.match("short-secret"); ok {
+		if _, ok := files.Match("short-secret"); ok {
 			t.Errorf("%s: the bad value is accepted", sentence)
 		}
-		if n := credentials.faults.Load(); n != 1 {
+		if n := files.faults.Load(); n != 1 {
 			t.Errorf("%s: %d faults counted", sentence, n)
 		}
 	}
-	lines := log.with(t, "Credentials not accepted")
-	if len(lines) != 1 || lines[0]["level"] != "ERROR" || !strings.Contains(log.text(), `file \"bad\"`) ||
-		strings.Contains(log.text(), "short-secret") {
-		t.Errorf("the log of the start is %s", log.text())
+	if strings.Count(log.String(), `"level":"ERROR","msg":"Credentials not accepted"`) != 1 || !strings.Contains(log.String(), `file \"bad\"`) ||
+		strings.Contains(log.String(), "short-secret") {
+		t.Errorf("the log of the start is %s", log.String())
 	}
 }
 
 func TestTheExampleOfOktasDocumentationWorksButWarns(t *testing.T) {
-	dir, log := t.TempDir(), new(logLines)
+	dir, log := t.TempDir(), new(bytes.Buffer)
 	writeFile(t, dir, "current", documentedExample)
-	credentials, err := LoadCredentials(dir, log.logger())
+	files, err := Load(dir, jsonLogger(log))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := credentials.match(documentedExample); !ok {
+	if _, ok := files.Match(documentedExample); !ok {
 		t.Error("not accepted")
 	}
-	if lines := log.with(t, "Credential is the example in Okta's documentation: replace it"); len(lines) != 1 || lines[0]["level"] != "WARN" || strings.Contains(log.text(), documentedExample) {
-		t.Error(log.text())
+	const warning = `"level":"WARN","msg":"Credential is the example in Okta's documentation: replace it"`
+	if strings.Count(log.String(), warning) != 1 || strings.Contains(log.String(), documentedExample) {
+		t.Error(log.String())
 	}
 }
 
@@ -222,30 +223,30 @@ func TestAChangeOfTheDirectory(t *testing.T) {
 			}
 			writeFile(t, dir, "a", first)
 			writeFile(t, dir, "b", second)
-			log := new(logLines)
-			credentials, err := LoadCredentials(dir, log.logger())
+			log := new(bytes.Buffer)
+			files, err := Load(dir, jsonLogger(log))
 			if err != nil {
 				t.Fatal(err)
 			}
 			test.change(t, dir)
-			credentials.reload()
-			credentials.reload() // says nothing new
+			files.reload()
+			files.reload() // says nothing new
 			for _, value := range []string{first, second, third} {
-				if _, ok := credentials.match(value); ok != slices.Contains(test.accepted, value) {
+				if _, ok := files.Match(value); ok != slices.Contains(test.accepted, value) {
 					t.Errorf("%s: accepted %t", value, ok)
 				}
-				if strings.Contains(log.text(), value) {
-					t.Errorf("the log shows a value: %s", log.text())
+				if strings.Contains(log.String(), value) {
+					t.Errorf("the log shows a value: %s", log.String())
 				}
 			}
-			if got := credentials.faults.Load(); got != test.faults {
+			if got := files.faults.Load(); got != test.faults {
 				t.Errorf("%d faults, want %d", got, test.faults)
 			}
-			if got := strings.Count(log.text(), "Credentials not accepted"); int64(got) != test.faults {
-				t.Errorf("%d faults in the log:\n%s", got, log.text())
+			if got := strings.Count(log.String(), "Credentials not accepted"); int64(got) != test.faults {
+				t.Errorf("%d faults in the log:\n%s", got, log.String())
 			}
-			if got, want := strings.Count(log.text(), "No credential is left"), len(test.accepted) == 0; (got == 1) != want {
-				t.Errorf("that none is left is logged %d times; none is: %t\n%s", got, want, log.text())
+			if got, want := strings.Count(log.String(), "No credential is left"), len(test.accepted) == 0; (got == 1) != want {
+				t.Errorf("that none is left is logged %d times; none is: %t\n%s", got, want, log.String())
 			}
 		})
 	}
@@ -258,68 +259,14 @@ func remove(t *testing.T, dir, name string) {
 	}
 }
 
-// TestRotationAsKubeletDoesIt replaces a mounted Secret under a running server: the files are links through ..data,
-// which is renamed onto a directory with the new content.
-func TestRotationAsKubeletDoesIt(t *testing.T) {
-	const before, after = "the-credential-before", "the-credential-after"
-	dir := t.TempDir()
-	mount := func(version string, files map[string]string) {
-		t.Helper()
-		if err := os.Mkdir(filepath.Join(dir, version), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		for name, content := range files {
-			writeFile(t, filepath.Join(dir, version), name, content)
-		}
-		if err := os.Symlink(version, filepath.Join(dir, "..data_tmp")); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
-			t.Fatal(err)
-		}
-		for name := range files {
-			if err := os.Symlink(filepath.Join("..data", name), filepath.Join(dir, name)); err != nil && !os.IsExist(err) {
-				t.Fatal(err)
-			}
-		}
-	}
-	mount("..2026_1", map[string]string{"a": before})
+// jsonLogger returns a logger that writes its lines to a buffer.
+func jsonLogger(out *bytes.Buffer) logr.Logger {
+	return logr.FromSlogHandler(slog.NewJSONHandler(out, nil))
+}
 
-	server := run(t, func(o *Options) {
-		var err error
-		if o.Credentials, err = LoadCredentials(dir, o.Logger); err != nil {
-			t.Fatal(err)
-		}
-	})
-	ctx, stop := context.WithCancel(t.Context())
-	stopped := make(chan error, 1)
-	go func() { stopped <- server.server.options.Credentials.Run(ctx) }()
-	status := func(value string) int {
-		return server.post(signUp("jo@example.com", "jo"), func(r *http.Request) { r.Header.Set("Authorization", value) }).status
-	}
-	if got := status(before); got != 200 {
-		t.Fatalf("status %d at the beginning", got)
-	}
-
-	mount("..2026_2", map[string]string{"a": before, "b": after})
-	eventually(t, "both are accepted", func() bool { return status(after) == 200 })
-	if got := status(before); got != 200 {
-		t.Errorf("status %d for the old one during the rotation", got)
-	}
-	server.hasMetric(`authentications_total{credential="a",result="accepted"} 2`)
-
-	mount("..2026_3", map[string]string{"b": after}) // kubelet removes the link a a moment later
-	eventually(t, "the old one is revoked", func() bool { return status(before) == 401 })
-	if got := status(after); got != 200 {
-		t.Errorf("status %d for the new one", got)
-	}
-	if text := server.metrics(); strings.Contains(text, `credential="a"`) {
-		t.Error("the old one's series is still there")
-	}
-	server.hasMetric("credentials 1")
-
-	stop()
-	if err := <-stopped; err != nil {
-		t.Error(err)
+func writeFile(t *testing.T, dir, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
