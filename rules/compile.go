@@ -115,6 +115,9 @@ func (c *Compiled) Enforceable() bool { return c.enforceable }
 // first 50 rejected entries and then one Rejection that counts the others. The caller must not change the result.
 func (c *Compiled) Rejections() []Rejection { return c.rejections }
 
+// Same reports whether two policies of one name decide every call alike, with the same texts and profiles.
+func (c *Compiled) Same(o *Compiled) bool { return c.compare(o) == 0 }
+
 func (c *Compiled) summary() PolicySummary { return PolicySummary{c.name, c.mode, c.enforceable} }
 
 func (c *Compiled) compare(o *Compiled) int {

@@ -3,6 +3,7 @@ package analysis_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"registrationpolicy.dev/operator/rules"
@@ -47,6 +48,28 @@ func BenchmarkCompare(b *testing.B) {
 			for b.Loop() {
 				changes, err := analysis.Compare(before, after)
 				if err != nil || len(changes) != 2 {
+					b.Fatalf("%d changes, %v", len(changes), err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCompareOfSources compares policies of which each applies to calls of its own source, after a change of one
+// of them, and after a change of a policy that applies to all calls.
+func BenchmarkCompareOfSources(b *testing.B) {
+	const policies = 1000
+	before, _ := largeSets(policies, 1000)
+	for i := range before {
+		before[i].Sources = []string{fmt.Sprintf("source-%d", i)}
+	}
+	before[0].Sources = nil
+	for name, changed := range map[string]int{"one source": policies / 2, "all sources": 0} {
+		b.Run(name, func(b *testing.B) {
+			after := slices.Clone(before)
+			after[changed].Deny.Domains = []string{"added.test"}
+			for b.Loop() {
+				if changes, err := analysis.Compare(before, after); err != nil || len(changes) == 0 {
 					b.Fatalf("%d changes, %v", len(changes), err)
 				}
 			}

@@ -42,6 +42,7 @@ type Change struct {
 // It fails only if a decision contradicts the computed one, which is a fault of this package.
 func Compare(before, after []rules.Policy) ([]Change, error) {
 	c := &comparison{problem: newProblem(nil, before, after), kinds: map[stateInContext]uint8{}}
+	c.findChanged()
 	c.single()
 	if err := c.pairs(); err != nil {
 		return nil, err
@@ -74,6 +75,8 @@ func (c *Change) cause() *Result {
 // comparison is the state of one [Compare].
 type comparison struct {
 	problem
+	// changed holds for each policy of each side whether the other side has not the same one.
+	changed [2][]bool
 	// kinds are those of the changes found for a state of the space, in each context, as bits.
 	kinds   map[stateInContext]uint8
 	changes []*change
@@ -106,7 +109,38 @@ func kindOf(was, now *Result) Kind {
 	}
 }
 
-// single finds the changes of calls with one address.
+// findChanged sets changed. The policies of both sides are sorted by name.
+func (c *comparison) findChanged() {
+	old, now := c.sides[0].policies, c.sides[1].policies
+	c.changed = [2][]bool{make([]bool, len(old)), make([]bool, len(now))}
+	i, j := 0, 0
+	for i < len(old) || j < len(now) {
+		switch {
+		case j == len(now) || i < len(old) && old[i].Name().Compare(now[j].Name()) < 0:
+			c.changed[0][i] = true
+			i++
+		case i == len(old) || old[i].Name() != now[j].Name():
+			c.changed[1][j] = true
+			j++
+		default:
+			different := !old[i].Same(now[j])
+			c.changed[0][i], c.changed[1][j] = different, different
+			i++
+			j++
+		}
+	}
+}
+
+// matchedByChanged reports whether an entry that matches the addresses of a state is of a policy that is not the same on
+// both sides.
+func (c *comparison) matchedByChanged(state stateID) bool {
+	return slices.ContainsFunc(c.space.states.sets[state], func(number int32) bool {
+		return slices.ContainsFunc(c.space.sources[number].rules, func(r rule) bool { return c.changed[r.side][r.policy] })
+	})
+}
+
+// single finds the changes of calls with one address. It leaves out those contexts in which no policy has changed, and
+// does not decide an address for which neither a matching policy nor the decision without a match has changed.
 func (c *comparison) single() {
 	type answers struct{ was, now Result }
 	type cause struct {
@@ -114,20 +148,25 @@ func (c *comparison) single() {
 		contexts string
 	}
 	found := map[cause]*change{}
+	var matching []byte
 	for state := range c.space.states.count() {
 		witness := c.space.witness[state]
 		if witness.Address == "" {
 			continue // no address is in this class
 		}
+		changed := c.matchedByChanged(stateID(state))
 		in := map[answers][]int{}
 		var order []answers
 		decided := map[string]answers{}
 		for i := range c.contexts {
-			key := c.contexts[i].matching(c.space, stateID(state))
-			a, known := decided[key]
+			if !c.contexts[i].changes || !changed && !c.contexts[i].changesWithoutMatch {
+				continue
+			}
+			matching = c.contexts[i].appendMatching(matching[:0], c.space, stateID(state))
+			a, known := decided[string(matching)]
 			if !known {
 				a = answers{c.decide(0, i, witness), c.decide(1, i, witness)}
-				decided[key] = a
+				decided[string(matching)] = a
 			}
 			kind := kindOf(&a.was, &a.now)
 			if kind == 0 {

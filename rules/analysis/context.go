@@ -16,6 +16,9 @@ type context struct {
 	applies, unrestricted [][]bool
 	// sameFor is equal for contexts in which a call is decided alike, except by the policies that match its address.
 	sameFor string
+	// changes: some policy that applies is not the same on both sides. changesWithoutMatch: so is the decision on a call
+	// that no entry matches. Both are set for two sides only.
+	changes, changesWithoutMatch bool
 }
 
 // contextsOf returns all contexts of some sides: first those of sign-ups. The given sources count as named.
@@ -49,6 +52,9 @@ func contextsOf(sides []side, sources []string) []context {
 			if !known {
 				at = len(contexts)
 				byKey[key] = at
+				if len(sides) == 2 {
+					c.compare(sides)
+				}
 				contexts = append(contexts, c)
 			}
 			contexts[at].sources = append(contexts[at].sources, source)
@@ -58,6 +64,20 @@ func contextsOf(sides []side, sources []string) []context {
 		}
 	}
 	return contexts
+}
+
+// compare sets what may change in the context from one side to the other.
+func (c *context) compare(sides []side) {
+	var applying [2][]*rules.Compiled
+	for i := range sides {
+		for j, p := range sides[i].policies {
+			if c.applies[i][j] {
+				applying[i] = append(applying[i], p)
+			}
+		}
+	}
+	c.changes = !slices.EqualFunc(applying[0], applying[1], (*rules.Compiled).Same)
+	c.changesWithoutMatch = sides[0].withoutMatch(c.applies[0]) != sides[1].withoutMatch(c.applies[1])
 }
 
 // applying returns for each policy whether it applies to a call, and whether it names no source.
@@ -95,17 +115,22 @@ func (s *side) withoutMatch(applies []bool) string {
 	return fmt.Sprintf("%t %q %q;", applying > 0, blocking, message)
 }
 
-// matching returns a text that is equal for contexts in which the addresses of a state are decided alike.
-func (c *context) matching(s *space, state stateID) string {
-	text := []byte(c.sameFor)
+// appendMatching appends a text that is equal for contexts in which the addresses of a state are decided alike.
+func (c *context) appendMatching(text []byte, s *space, state stateID) []byte {
+	text = append(text, c.sameFor...)
 	for _, number := range s.states.sets[state] {
 		for _, r := range s.sources[number].rules {
-			if !c.unrestricted[r.side][r.policy] {
-				text = fmt.Append(text, c.applies[r.side][r.policy])
+			if c.unrestricted[r.side][r.policy] {
+				continue
+			}
+			if c.applies[r.side][r.policy] {
+				text = append(text, 1)
+			} else {
+				text = append(text, 0)
 			}
 		}
 	}
-	return string(text)
+	return text
 }
 
 // call returns a call with these addresses.

@@ -61,6 +61,7 @@ func Every(policies []rules.Policy, set Set) ([]Decided, error) {
 	var parts []Decided
 	var states [][]stateID
 	numbers := map[part]int{}
+	var matching []byte
 	for state := range p.space.states.count() {
 		witness := p.space.witness[state]
 		if witness.Address == "" || !p.space.mentionedBy(stateID(state), include) || p.space.mentionedBy(stateID(state), except) {
@@ -73,11 +74,11 @@ func Every(policies []rules.Policy, set Set) ([]Decided, error) {
 			if !set.has(&p.contexts[i]) {
 				continue
 			}
-			key := p.contexts[i].matching(p.space, stateID(state))
-			result, known := decided[key]
+			matching = p.contexts[i].appendMatching(matching[:0], p.space, stateID(state))
+			result, known := decided[string(matching)]
 			if !known {
 				result = p.decide(decides, i, witness)
-				decided[key] = result
+				decided[string(matching)] = result
 			}
 			if in[result] == nil {
 				order = append(order, result)

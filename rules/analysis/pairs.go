@@ -51,6 +51,9 @@ func (c *comparison) pairs() error {
 	changes := map[example]*change{}
 	contexts := map[*change][]int{}
 	for i := range c.contexts {
+		if !c.contexts[i].changes {
+			continue
+		}
 		p := pairing{comparison: c, context: i, sets: newPolicySets()}
 		inContext := map[cause]Change{}
 		decided := map[joint]string{} // the first addresses of the pairs that were decided

@@ -82,7 +82,7 @@ func (p *problem) decide(side, context int, witnesses ...Witness) Result {
 	}
 }
 
-// callsOf describes contexts, which are given by their indexes.
+// callsOf describes contexts, which are given by their indexes in ascending order.
 func (p *problem) callsOf(contexts []int) []Calls {
 	var all []Calls
 	for _, request := range []rules.RequestType{rules.SelfServiceRegistration, rules.ProgressiveProfile} {
@@ -90,9 +90,10 @@ func (p *problem) callsOf(contexts []int) []Calls {
 		for i := range p.contexts {
 			switch context := &p.contexts[i]; {
 			case context.request != request:
-			case !slices.Contains(contexts, i):
+			case len(contexts) == 0 || contexts[0] != i:
 				missing = true
 			default:
+				contexts = contexts[1:]
 				found = true
 				named := context.sources
 				if context.others {
