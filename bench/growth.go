@@ -120,7 +120,7 @@ func (h *house) measureGrowth(ctx context.Context, p *report.Part) error {
 	}
 	p.Plot("growth.svg", "Nanoseconds a decision by the number of policies, entries and lists", svg)
 	p.Table(rows...)
-	return nil
+	return h.measureComparisons(ctx, p, biggest)
 }
 
 // decisions returns the time of a decision in each round, and its allocations.
