@@ -20,6 +20,8 @@ CHAOS_SEED     = 0
 MEMORY   =
 # Flags of bench for `make bench`, such as -quick, or -parts http,inside; empty: everything, on an idle machine.
 BENCH    =
+# The pages or folders that `make prose` checks; empty: all.
+PROSE    =
 PACKAGES = ./...
 # All modules except the operator's own.
 MODULES  = $(filter-out .,$(patsubst ./%,%,$(shell find . -name go.mod -not -path '*/testdata/*' -exec dirname {} \; | sort)))
@@ -49,6 +51,7 @@ help: ## List the targets
 	@echo
 	@echo "  Variables: PACKAGES=$(PACKAGES) TIMEOUT=$(TIMEOUT) FUZZTIME=$(FUZZTIME)"
 	@echo "             CHAOS_DURATION=$(CHAOS_DURATION) CHAOS_SEED=$(CHAOS_SEED) MEMORY=$(MEMORY) BENCH=$(BENCH)"
+	@echo "             PROSE=$(PROSE)"
 	@echo "             HOOK=$(HOOK) PROBES=$(PROBES) METRICS=$(METRICS) IMAGE=$(IMAGE) VERSION=$(VERSION)"
 
 ##@ Try it
@@ -76,6 +79,8 @@ test: ## Vet and test everything, on a real API server
 	@hack/vectors.sh
 	@go -C bench test ./...
 	@go -C tools/supply test ./...
+# With -count=1, because the cache of go test does not see changes of CONTRIBUTING.md.
+	@go -C tools/prose test -count=1 ./...
 	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); \
 	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" go -C test/install test -timeout $(TIMEOUT) ./...
 # With -count=1, because the cache of go test does not see changes of files outside of the module: config/monitoring,
@@ -102,8 +107,12 @@ verify: ## Fail if generated files, modules, formats or versions are out of date
 	@hack/verify.sh
 
 .PHONY: lint
-lint: ## Run golangci-lint and kube-api-linter; the first build takes minutes
+lint: prose ## Run golangci-lint and kube-api-linter, and make prose; the first build takes minutes
 	@hack/lint.sh
+
+.PHONY: prose
+prose: ## Check words and sentences of the manual with vale; PROSE=docs/okta: only that folder
+	@go -C tools/prose run . $(PROSE)
 
 .PHONY: chart
 chart: ## Lint and render the Helm chart with helm; the first build takes a minute
