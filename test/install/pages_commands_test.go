@@ -21,9 +21,7 @@ var excuses = map[string]string{
 
 // elsewhere are commands, by their first words, whose effect another test checks.
 var elsewhere = []struct{ page, begins, test, reason string }{
-	{"README.md", "make test", "Makefile", "it runs this test"},
-	{"README.md", "regpol call https://", "test/install", "the same call runs on docs/platform/install.md, through a real proxy"},
-	{"README.md", "kubectl get regpol", "test/install", "its columns are those of docs/platform/install.md, which runs"},
+	{"README.md", "helm install", "test/install", "the same command runs on docs/platform/install.md"},
 }
 
 var provenIn = regexp.MustCompile(`test/manual as ([a-z0-9-]+)$`)
@@ -90,7 +88,7 @@ func (c *command) excuse(used map[string]bool) string {
 	case excuses[reason] != "":
 		used[reason] = true
 		return ""
-	case c.runsAnywhere(), c.block.page == installPage, c.block.page == chartPage, reason == markReleased: // firsthour_test.go, rights_test.go
+	case c.block.page == installPage, c.block.page == chartPage, reason == markReleased: // firsthour_test.go, rights_test.go
 		return ""
 	case provenIn.MatchString(c.block.mark):
 		return ""
@@ -99,11 +97,6 @@ func (c *command) excuse(used map[string]bool) string {
 	default:
 		return "no test runs it: put <!-- test: … --> with the reason in front of the block, or run it"
 	}
-}
-
-// runsAnywhere reports whether the command needs only a checkout.
-func (c *command) runsAnywhere() bool {
-	return c.block.page == "README.md" && strings.HasPrefix(c.script, "regpol explain ")
 }
 
 // ownTest returns the test that compares a page of the reference with the program, or "" if there is none.

@@ -27,12 +27,16 @@ func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	hook := fixture.FreeAddress(t)
-	run := strings.TrimPrefix(strings.Join(p.block(t, "make-run").lines, "\n"), "$ ")
+	start := p.block(t, "make-run").commands()[0]
+	run := start.text
 	printed := background(t, checkout, run+" HOOK="+hook+" PROBES="+fixture.FreeAddress(t)+" METRICS="+fixture.FreeAddress(t))
 	says := func(what string) {
 		fixture.Await(t, "the log has "+what, func() bool { return strings.Contains(printed.String(), what) })
 	}
 	says("Ctrl-C ends it.")
+	if quoted := missing(start.output, lines(printed.String())); quoted != "" {
+		t.Errorf("make run does not print %q, as the page says:\n%s", quoted, printed)
+	}
 	if before, _, _ := strings.Cut(printed.String(), "The operator listens."); !strings.HasPrefix(before, "Building the operator: ") ||
 		!strings.Contains(before, "msg=Starting") {
 		t.Errorf("before it listens, make run prints\n%s", before)
@@ -53,8 +57,12 @@ func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 	}
 	reader := newShell(t)
 	reader.run(t, p, "ask")
+	call := ask.commands()[0].text
 	asked := func(address string) string {
-		return reader.command(t, ask.commands()[0].text+"\nask "+address+" demo-credential-not-a-secret")
+		return reader.command(t, strings.ReplaceAll(call, "jo@elsewhere.example", address))
+	}
+	if answer := asked("jo@acme.com"); !strings.Contains(answer, `"registration":"ALLOW"`) {
+		t.Errorf("jo@acme.com is answered %s", answer)
 	}
 
 	reader.dir = checkout // the commands that make run prints read a file in it
