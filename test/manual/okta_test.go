@@ -1,6 +1,7 @@
 package manual
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,13 +26,13 @@ func TestThePageOfTheOktaAdministratorIsTrue(t *testing.T) {
 	})
 	op := startReady(t, c.inCluster()...)
 	org := newOrg(t, op)
-	admin := newShell(t, "KUBECONFIG="+c.adminKubeconfig, "OKTA_ORG="+org.address, "OKTA_TOKEN="+orgToken, "HOOK_ID="+hookID)
+	admin := newShell(t, "KUBECONFIG="+c.adminKubeconfig, "OKTA_ORG="+org.address, "OKTA_TOKEN="+orgToken, "HOOK_ID="+hookID,
+		"POLICY_ID="+policyID)
 
 	admin.run(t, p, "create")
 	if got := org.sends(); got != (authScheme{"HEADER", authHeader, credential}) {
 		t.Errorf("Okta was told to send %+v", got)
 	}
-	admin.run(t, p, "activate")
 
 	admin.write(t, "policy.yaml", p.text(t, "policy"))
 	admin.command(t, "kubectl apply -n "+namespace+" -f policy.yaml")
@@ -39,8 +40,6 @@ func TestThePageOfTheOktaAdministratorIsTrue(t *testing.T) {
 	preview := p.text(t, "preview")
 	admin.write(t, "preview.json", preview)
 	admin.run(t, p, "execute-allow")
-	admin.run(t, p, "execute-deny")
-	p.says(t, "allow", indented(t, op.post(t, preview).body))
 	denied := op.post(t, strings.ReplaceAll(preview, "jo@acme.com", "jo@elsewhere.example")).body
 	p.says(t, "deny", indented(t, denied))
 	result := oktasim.Read(oktasim.SignUp, oktasim.Answer{Status: 200, ContentType: "application/json", Body: []byte(denied)})
@@ -52,12 +51,14 @@ func TestThePageOfTheOktaAdministratorIsTrue(t *testing.T) {
 		t.Errorf("Classic shows %v", got)
 	}
 
+	admin.runWithJQ(t, p, "policies", func() {})
+	admin.runWithJQ(t, p, "attach", func() { org.attach(map[string]any{"inlineHookId": hookID}) })
+
 	t.Run("rotate the secret", func(t *testing.T) {
 		admin.run(t, p, "rotate-add")
 		c.mount(t, op)
-		op.awaitLog(t, `["okta","okta-2"]`)
-		p.logs(t, "rotate-added", op)
-		admin.run(t, p, "replace")
+		op.awaitLog(t, `"msg":"Credentials accepted","logger":"credentials","credentials":["okta","okta-2"]`)
+		admin.runWithJQ(t, p, "replace", func() { org.takeSecret(admin.command(t, "cat okta-2")) })
 		admin.command(t, `curl -sSf -X POST "$OKTA_ORG/api/v1/inlineHooks/$HOOK_ID/execute" `+
 			`-H "Authorization: SSWS $OKTA_TOKEN" -H 'Content-Type: application/json' -d @preview.json`)
 		used := op.get(t, "/metrics").body
@@ -68,13 +69,41 @@ func TestThePageOfTheOktaAdministratorIsTrue(t *testing.T) {
 		admin.run(t, p, "rotate-remove")
 		c.mount(t, op)
 		op.awaitLog(t, `"credentials":["okta-2"]`)
-		p.logs(t, "rotate-removed", op)
 		if got := op.post(t, preview).status; got != 401 {
 			t.Errorf("with the old credential: %d", got)
 		}
 	})
+	const deactivate = `curl -sS -X POST "$OKTA_ORG/api/v1/inlineHooks/$HOOK_ID/lifecycle/deactivate" -H "Authorization: SSWS $OKTA_TOKEN"`
+	var refused struct {
+		ErrorCauses []struct{ ErrorSummary string }
+	}
+	if err := json.Unmarshal([]byte(admin.command(t, deactivate)), &refused); err != nil || len(refused.ErrorCauses) != 1 ||
+		!p.names(t, `"`+refused.ErrorCauses[0].ErrorSummary+`"`) {
+		t.Errorf("the page does not quote how Okta refuses to deactivate an attached hook: %v %+v", err, refused)
+	}
+	detach(t, admin, p, org)
 	admin.run(t, p, "deactivate")
+	admin.command(t, strings.Replace(deactivate, "/deactivate", "/activate", 1))
 	p.complete(t)
+}
+
+// detach takes the steps of the page that attach the hook, with an empty list of hooks.
+func detach(t *testing.T, admin *shell, p *page, org *org) {
+	t.Helper()
+	if !hasJQ() {
+		org.attach()
+		return
+	}
+	var script []string
+	for _, command := range p.block(t, "attach").commands() {
+		if strings.HasPrefix(command.text, "HOOKS=") {
+			command.text = "HOOKS='[]'"
+		}
+		script = append(script, command.text)
+	}
+	if got := strings.TrimSpace(admin.command(t, strings.Join(script, "\n"))); got != "[]" {
+		t.Errorf("after the hook is detached, the rule has %s", got)
+	}
 }
 
 // mount writes the Secret with the credential into the operator's directory, as a kubelet does.

@@ -17,8 +17,8 @@ const (
 	publicURL = "https://hook.example.com/okta/registration"
 )
 
-// org simulates the Inline Hooks Management API of an Okta org. It rejects requests that do not follow Okta's
-// documentation. It executes a hook by calling the real operator in place of the hook's public URL.
+// org simulates the management API of an Okta org, as far as it is about a registration hook. It rejects requests that
+// do not follow Okta's documentation. It executes a hook by calling the real operator in place of the hook's public URL.
 type org struct {
 	t       *testing.T
 	op      *operator
@@ -26,6 +26,7 @@ type org struct {
 
 	mu   sync.Mutex
 	hook inlineHook
+	rule map[string]any // the rule of the enrolment policy policyID
 }
 
 // inlineHook is an inline hook, as the API stores it.
@@ -53,8 +54,12 @@ type authScheme struct {
 }
 
 func newOrg(t *testing.T, op *operator) *org {
-	o := &org{t: t, op: op}
+	o := &org{t: t, op: op, rule: storedRule(t)}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/v1/policies", o.policies)
+	mux.HandleFunc("GET /api/v1/policies/"+policyID+"/rules", o.rules)
+	mux.HandleFunc("PUT /api/v1/policies/"+policyID+"/rules/{rule}", o.replaceRule)
+	mux.HandleFunc("GET /api/v1/inlineHooks/"+hookID, func(w http.ResponseWriter, _ *http.Request) { o.answer(w) })
 	mux.HandleFunc("POST /api/v1/inlineHooks", o.create)
 	mux.HandleFunc("PUT /api/v1/inlineHooks/"+hookID, o.replace)
 	mux.HandleFunc("POST /api/v1/inlineHooks/"+hookID+"/lifecycle/activate", o.become("ACTIVE"))
@@ -79,6 +84,13 @@ func (o *org) sends() authScheme {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.hook.Channel.Config.AuthScheme
+}
+
+// takeSecret changes the hook's secret, as an administrator does in the console.
+func (o *org) takeSecret(secret string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.hook.Channel.Config.AuthScheme.Value = strings.TrimSpace(secret)
 }
 
 func (o *org) create(w http.ResponseWriter, r *http.Request) {
@@ -117,6 +129,11 @@ func (o *org) take(w http.ResponseWriter, r *http.Request) bool {
 
 func (o *org) become(status string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
+		if status == "INACTIVE" && len(o.attached()) > 0 {
+			w.WriteHeader(http.StatusBadRequest)
+			o.send(w, fixtureJSON(o.t, "error-400-hook-in-use.json"))
+			return
+		}
 		o.hook.Status = status
 		o.answer(w)
 	}

@@ -186,6 +186,12 @@ func matchesLine(quoted, produced string) bool {
 	return regexp.MustCompile("^" + pattern + "$").MatchString(produced)
 }
 
+// names reports whether the prose of the page has a text, which may go over the end of a line.
+func (p *page) names(t *testing.T, text string) bool {
+	t.Helper()
+	return strings.Contains(strings.Join(strings.Fields(p.whole(t)), " "), text)
+}
+
 // whole returns the page's text.
 func (p *page) whole(t *testing.T) string {
 	t.Helper()

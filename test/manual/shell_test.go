@@ -89,6 +89,23 @@ func (s *shell) run(t *testing.T, p *page, name string) {
 	}
 }
 
+// hasJQ reports whether jq is installed, which the tests do not require.
+func hasJQ() bool {
+	_, err := exec.LookPath("jq")
+	return err == nil
+}
+
+// runWithJQ runs a block that uses jq. If there is no jq, it takes the other way to the same effect.
+func (s *shell) runWithJQ(t *testing.T, p *page, name string, otherwise func()) {
+	t.Helper()
+	if hasJQ() {
+		s.run(t, p, name)
+		return
+	}
+	p.block(t, name) // not run
+	otherwise()
+}
+
 // command runs a command that is not on a page.
 func (s *shell) command(t *testing.T, text string) string {
 	t.Helper()

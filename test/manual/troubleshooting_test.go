@@ -2,6 +2,7 @@ package manual
 
 import (
 	"crypto/tls"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -27,7 +28,9 @@ func TestThePageOfTheFirstHourIsTrue(t *testing.T) {
 	t.Parallel()
 	p := readPage(t, "okta/troubleshooting.md")
 	t.Run("the texts that a person reads are on the page", func(t *testing.T) { textsOfTheFirstHour(t, p) })
+	t.Run("find the call", func(t *testing.T) { findCall(t, p) })
 	t.Run("a space in the address", func(t *testing.T) { blank(t, p) })
+	t.Run("strict addresses", func(t *testing.T) { strictAddresses(t, p) })
 	t.Run("401", func(t *testing.T) { badSecrets(t, p) })
 	t.Run("what regpol call says", func(t *testing.T) { calls(t, p) })
 	t.Run("TLS", func(t *testing.T) { badChain(t, p) })
@@ -42,13 +45,12 @@ func TestThePageOfTheFirstHourIsTrue(t *testing.T) {
 }
 
 func textsOfTheFirstHour(t *testing.T, p *page) {
-	page := p.whole(t)
 	texts := rules.DefaultTexts()
 	for _, text := range []string{
 		failed, texts.Blank, texts.Invalid, withoutID(texts.NotAllowed), withoutID(texts.Unavailable),
 		"Registration denied.", "Registration cannot be completed at this time.",
 	} {
-		if !strings.Contains(page, text) {
+		if !p.names(t, text) {
 			t.Errorf("docs/%s does not have %q", p.file, text)
 		}
 	}
@@ -66,11 +68,14 @@ func badSecrets(t *testing.T, p *page) {
 	call(t, oktasim.Options{URL: op.hookURL, Header: "X-Registration-Hook-Key", Credential: credential}, signUp("jo@acme.com"))
 	twice(t, op)
 	p.logs(t, "unauthorized-log", op)
-	p.quotes(t, "unauthorized-metrics", op.get(t, "/metrics").body)
 	if err := os.Remove(filepath.Join(op.authDir, "okta")); err != nil {
 		t.Fatal(err)
 	}
-	p.logs(t, "no-credential-log", op)
+	const noCredential = "No credential is left: calls that bring one are refused"
+	op.awaitLog(t, noCredential)
+	if !p.names(t, noCredential) {
+		t.Errorf("docs/%s does not say %q", p.file, noCredential)
+	}
 }
 
 // twice sends two header lines with the credential, as if a proxy had added one.
@@ -113,25 +118,36 @@ func calls(t *testing.T, p *page) {
 	outside.write(t, "okta-key", credential+"\n")
 	op := startReady(t, append(acme, "--hook-tls-dir", whole.dir)...)
 	outside.public(t, op, whole)
-	outside.run(t, p, "allowed-call")
-	outside.run(t, p, "not-found-call")
+	outside.finds(t, p, "/okta/registration/", "PathNotFound")
 	outside.write(t, "okta-key", "Basic "+credential+"\n")
 	outside.run(t, p, "unauthorized-call")
 	outside.write(t, "okta-key", credential+"\n")
 	outside.public(t, startReady(t, append(acme, "--hook-tls-dir", cut.dir)...), cut)
-	outside.run(t, p, "tls-call")
+	outside.finds(t, p, "/okta/registration", "IncompleteChain")
 	outside.public(t, behindProxy(t, start(t, withoutCluster(t)...), whole), whole)
-	outside.run(t, p, "not-loaded-call")
+	outside.finds(t, p, "/okta/registration", "NoBackend")
+}
+
+// finds fails the test unless regpol call finds a fault that the page names.
+func (s *shell) finds(t *testing.T, p *page, path, fault string) {
+	t.Helper()
+	output := s.command(t, "regpol call https://hook.example.com"+path+" jo@acme.com --credential-file okta-key || true")
+	if !strings.Contains(output, " "+fault+": ") || !p.names(t, "`"+fault+"`") {
+		t.Errorf("regpol call and the page should both name %s:\n%s", fault, output)
+	}
 }
 
 func wrongPath(t *testing.T, p *page) {
+	const counter = `registration_policy_http_requests_total{code="404"}`
 	op := startReady(t, "--policy-dir", policies(t, policy("acme", acmeOnly)))
 	before := op.log.String()
 	result := call(t, oktasim.Options{URL: op.hookURL + "/", Header: authHeader, Credential: credential}, signUp("jo@acme.com"))
 	if result.Status != http.StatusNotFound || result.IdentityEngine.String() != failed {
 		t.Errorf("%d, and the person reads %q", result.Status, result.IdentityEngine)
 	}
-	p.quotes(t, "not-found-metrics", op.get(t, "/metrics").body)
+	if !strings.Contains(op.get(t, "/metrics").body, counter+" 1\n") || !p.names(t, "`"+counter+"`") {
+		t.Errorf("the page should name %s, which should be 1", counter)
+	}
 	if after := op.log.String(); after != before {
 		t.Errorf("the page says that nothing is logged: %s", strings.TrimPrefix(after, before))
 	}
@@ -174,7 +190,6 @@ func notLoaded(t *testing.T, p *page) {
 		t.Errorf("%d after %d, and the person reads %q; want a refused connection", result.Status, result.Attempts, result.IdentityEngine)
 	}
 	p.logs(t, "not-loaded-log", op)
-	p.says(t, "not-loaded-readyz", op.get(t, "/readyz").body)
 }
 
 func noPolicy(t *testing.T, p *page) {
@@ -210,6 +225,75 @@ func blank(t *testing.T, p *page) {
 	p.logs(t, "blank-log", op)
 }
 
+// findCall looks up a denied call by the reference that the person reads, and its event by Okta's id of the request.
+func findCall(t *testing.T, p *page) {
+	const requestID = "fixture-request-1" // that of the event
+	op := startReady(t, "--policy-dir", policies(t, policy("acme", acmeOnly), policy("partners", `{allow: {domains: [partner.example]}}`)))
+	denied := op.register(t, oktasim.Registration{Email: "jo@elsewhere.example", RequestID: requestID})
+	_, reference, found := strings.Cut(denied.IdentityEngine.String(), "contact support with reference ")
+	if !found {
+		t.Fatalf("the person reads no reference: %q", denied.IdentityEngine)
+	}
+	op.awaitLines(t, 1)
+	reader := newShell(t)
+	reader.write(t, "operator.log", op.log.String())
+	find := p.block(t, "find")
+	for i := range find.lines {
+		find.lines[i] = strings.ReplaceAll(find.lines[i], "REFERENCE", strings.TrimSuffix(reference, "."))
+	}
+	reader.run(t, p, "find")
+	op.awaitLog(t, `"oktaRequestID":"`+requestID+`"`)
+
+	var events []map[string]any
+	if err := json.Unmarshal(fixtureJSON(t, "syslog-response-processed-deny.json"), &events); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range p.block(t, "system-log").lines {
+		path, value, found := strings.Cut(query, " eq ")
+		value = strings.ReplaceAll(strings.Trim(value, `"`), "REQUEST-ID", requestID)
+		matches := at(events[0], path) == value
+		if other := value == "inline_hook.executed"; !found || matches == other {
+			t.Errorf("the query %s finds the event of a processed answer: %t", query, matches)
+		}
+	}
+}
+
+// at returns the value at a path of members, or nil.
+func at(event any, path string) any {
+	for name := range strings.SplitSeq(path, ".") {
+		members, _ := event.(map[string]any)
+		event = members[name]
+	}
+	return event
+}
+
+// strictAddresses registers with the examples of the page.
+func strictAddresses(t *testing.T, p *page) {
+	dir := policies(t, policy("acme", `{allow: {domains: [acme.com, docomo.ne.jp]}}`))
+	op, byEmail := startReady(t, "--policy-dir", dir), startReady(t, "--policy-dir", dir, "--address-attributes", "email")
+	for _, c := range []struct {
+		example, email, login string
+		want                  string
+	}{
+		{"jo..d@docomo.ne.jp", "jo..d@docomo.ne.jp", "", "InvalidAddress"},
+		{`"jo d"@acme.com`, `"jo d"@acme.com`, "", "InvalidAddress"},
+		{"jo@intranet", "jo@intranet", "", "InvalidAddress"},
+		{"o’brien@acme.com", "o’brien@acme.com", "", "InvalidAddress"},
+		{"o'brien@acme.com", "o'brien@acme.com", "", "Allowed"},
+		{"o'brien", "jo@acme.com", "o'brien", "InvalidAddress"},
+		{"jo@corp", "jo@acme.com", "jo@corp", "InvalidAddress"},
+		{"jo.miller", "jo@acme.com", "jo.miller", "Allowed"},
+	} {
+		registration := oktasim.Registration{Email: c.email, Login: c.login}
+		if got := reason(t, op.register(t, registration)); got != c.want || !p.names(t, "`"+c.example+"`") {
+			t.Errorf("%s, which the page should have: %s, want %s", c.example, got, c.want)
+		}
+		if c.login != "" && reason(t, byEmail.register(t, registration)) != "Allowed" {
+			t.Errorf("the login %s should not matter if email alone decides", c.login)
+		}
+	}
+}
+
 func missingEmail(t *testing.T, p *page) {
 	dir := policies(t, policy("acme", acmeOnly))
 	op := startReady(t, "--policy-dir", dir)
@@ -233,14 +317,17 @@ func twoMessages(t *testing.T, p *page) {
 	if got := result.IdentityEngine.String(); !strings.HasPrefix(got, begin) {
 		t.Errorf("with two policies that allow, the person reads %q", got)
 	}
-	p.logs(t, "two-messages-log", op)
+	op.awaitLog(t, `"reason":"NotAllowed","policy":""`)
 }
 
 func attributes(t *testing.T, p *page) {
 	employees := policy("acme", `{allow: {domains: [acme.com]}, profile: [{attribute: userType, value: Employee}]}`)
 	const body = `{"eventType":"com.okta.user.pre-registration","data":{"userProfile":{"login":"jo@acme.com","email":"jo@acme.com"}}}`
 	op := startReady(t, "--policy-dir", policies(t, employees))
-	p.says(t, "profile", indented(t, op.post(t, body).body))
+	const command = "com.okta.user.profile.update"
+	if !strings.Contains(op.post(t, body).body, `"type":"`+command+`","value":{"userType":"Employee"}`) || !p.names(t, "`"+command+"`") {
+		t.Errorf("the page should name the command %s, which the answer should have", command)
+	}
 	update := oktasim.Registration{Shape: oktasim.ProgressiveProfile, Update: map[string]any{"email": "jo@acme.com"}}
 	if got := op.register(t, update); got.Outcome != oktasim.Registered || len(got.ProfileUpdates) > 0 {
 		t.Errorf("a progressive profile: %v %v", got.Outcome, got.ProfileUpdates)
@@ -268,7 +355,9 @@ func noEffect(t *testing.T, p *page) {
 	op := startReady(t, c.inCluster()...)
 	reader.command(t, "kubectl -n "+namespace+" wait --for=jsonpath='{.status.observedGeneration}'=1 regpol --all")
 	reader.run(t, p, "no-effect")
-	reader.run(t, p, "invalid-entry")
+	if got := reader.command(t, "kubectl -n "+namespace+" describe regpol suffix"); !strings.Contains(got, `Not in force: spec.allow.domains[1]: "*.co.uk"`) {
+		t.Errorf("kubectl describe does not name the entry:\n%s", got)
+	}
 	reader.run(t, p, "explain")
 	op.await(t, "jo@acme.com", "Allowed")
 	op.await(t, "jo@partner.example", "NotAllowed")
