@@ -29,6 +29,8 @@ MODULES  = $(filter-out .,$(patsubst ./%,%,$(shell find . -name go.mod -not -pat
 OURS     = $(filter-out test/controlplane tools/lint,$(MODULES))
 # The directory for the files of `make run` and `make dev`; ignored by git.
 DEV      = .dev
+# The directory with the policies of `make run`.
+POLICIES = config/samples/quickstart
 # The addresses of `make run`, reachable only from this machine. `make dev` has other ports, so that both can run at the
 # same time.
 HOOK     = 127.0.0.1:8080
@@ -51,14 +53,14 @@ help: ## List the targets
 	@echo
 	@echo "  Variables: PACKAGES=$(PACKAGES) TIMEOUT=$(TIMEOUT) FUZZTIME=$(FUZZTIME)"
 	@echo "             CHAOS_DURATION=$(CHAOS_DURATION) CHAOS_SEED=$(CHAOS_SEED) MEMORY=$(MEMORY) BENCH=$(BENCH)"
-	@echo "             PROSE=$(PROSE)"
+	@echo "             PROSE=$(PROSE) POLICIES=$(POLICIES)"
 	@echo "             HOOK=$(HOOK) PROBES=$(PROBES) METRICS=$(METRICS) IMAGE=$(IMAGE) VERSION=$(VERSION)"
 
 ##@ Try it
 
 .PHONY: run
-run: ## Run the operator on config/samples/quickstart, without a cluster
-	@exec hack/quickstart.sh $(DEV) $(HOOK) $(PROBES) $(METRICS)
+run: ## Run the operator on the files in POLICIES, without a cluster
+	@exec hack/quickstart.sh $(DEV) $(POLICIES) $(HOOK) $(PROBES) $(METRICS)
 
 .PHONY: dev
 dev: ## Run a control plane, the CRD, the samples and the operator; prints kubeconfig, kubectl and curl lines

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds the operator, runs it on config/samples/quickstart without a cluster, and prints commands to try when it
-# listens. Arguments: a directory for its files, and the addresses of hook, probes and metrics. The bodies hold only
-# what a decision needs; test/vectors/okta has complete calls of Okta.
+# Builds the operator, runs it on policies in files without a cluster, and prints commands to try when it listens.
+# Arguments: a directory for its files, the directory with the policies, and the addresses of hook, probes and metrics.
+# The bodies hold only what a decision needs; test/vectors/okta has complete calls of Okta.
 set -euo pipefail
-dev=$1 hook=$2 probes=$3 metrics=$4
+dev=$1 policies=$2 hook=$3 probes=$4 metrics=$5
 
 mkdir -p "$dev/hook-auth"
 # Only the owner may read a credential. This one is public, but the file shows how to do it.
@@ -24,7 +24,7 @@ $call -H "Authorization: \$(cat $dev/hook-auth/demo)" -d '$(body jo@elsewhere.ex
 # 401: no credential
 $call -d '$(body jo@acme.com)'
 
-Then edit a file in config/samples/quickstart and call again. Ctrl-C ends it.
+Then edit a file in $policies and call again. Ctrl-C ends it.
 
 LINES
 }
@@ -41,5 +41,5 @@ log() {
 
 echo "Building the operator: one or two minutes for the first time, then seconds."
 go build -o "$dev/operator" ./cmd/operator
-exec "$dev/operator" --policy-dir config/samples/quickstart --hook-auth-dir "$dev/hook-auth" --log-format text --drain-delay 0s \
+exec "$dev/operator" --policy-dir "$policies" --hook-auth-dir "$dev/hook-auth" --log-format text --drain-delay 0s \
   --hook-bind-address "$hook" --probe-bind-address "$probes" --metrics-bind-address "$metrics" 2> >(log)

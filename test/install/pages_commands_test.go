@@ -108,6 +108,7 @@ func ownTest(page string) string {
 		"docs/reference/regpol-lint.md":       "cmd/regpol/lint_test.go",
 		"docs/reference/regpol-replay.md":     "cmd/regpol/replay_test.go",
 		"docs/reference/regpol-test.md":       "cmd/regpol/policytest_test.go",
+		"docs/policies/recipes.md":            "cmd/regpol/recipes_page_test.go",
 		"docs/policies/lists-sync.md":         "cmd/regpol/lists_page_test.go",
 		"docs/reference/regpol-lists-sync.md": "cmd/regpol/lists_page_test.go",
 	}
