@@ -15,7 +15,8 @@ import (
 	"registrationpolicy.dev/operator/rules/lint"
 )
 
-// Every example of docs/policies/warnings.md is applied, and has just the warnings that stand below it.
+// Every example of docs/policies/warnings.md is applied, and has just the warnings that stand below it. The page shows
+// the specs of policies, and their names where there are several.
 func TestTheExamplesOfThePageHaveTheWarningsThatStandBelowThem(t *testing.T) {
 	page, err := os.ReadFile("../docs/policies/warnings.md")
 	if err != nil {
@@ -39,6 +40,10 @@ func TestTheExamplesOfThePageHaveTheWarningsThatStandBelowThem(t *testing.T) {
 				object := policyobject.New()
 				if err := yaml.UnmarshalStrict([]byte(text), &object.Object); err != nil {
 					t.Fatal(err)
+				}
+				object.SetGroupVersionKind(policyobject.New().GroupVersionKind())
+				if object.GetName() == "" {
+					object.SetName("partners")
 				}
 				object.SetNamespace(namespace)
 				names = append(names, object.GetName())
