@@ -340,7 +340,7 @@ func TestThePageNamesEveryFileOfTheSample(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range gitOpsFiles(t) {
-		if !strings.Contains(string(page), "(../"+gitOpsDirectory+"/"+name+")") {
+		if !strings.Contains(string(page), "(../../"+gitOpsDirectory+"/"+name+")") {
 			t.Errorf("the page does not link %s", name)
 		}
 	}
