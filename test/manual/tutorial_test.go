@@ -22,6 +22,7 @@ func TestTheTutorialWorks(t *testing.T) {
 
 	hook := fixture.FreeAddress(t)
 	run := strings.TrimPrefix(strings.Join(p.block(t, "tutorial-run").lines, "\n"), "$ ")
+	run += " CGO_ENABLED=0 GOFLAGS=-trimpath" // as make build, so that only the linker runs again
 	printed := background(t, reader.dir, run+" HOOK="+hook+" PROBES="+fixture.FreeAddress(t)+" METRICS="+fixture.FreeAddress(t))
 	says := func(what string) {
 		fixture.Await(t, "the log has "+what, func() bool { return strings.Contains(printed.String(), what) })
