@@ -23,7 +23,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	memory := scratches.Get().(*scratch)
 	defer memory.release()
 	reply := s.reply(w, r, memory, begin)
-	s.metrics.request(reply.status)
+	if !reply.uncounted {
+		s.metrics.request(reply.status)
+	}
 
 	header := w.Header()
 	if reply.body != nil {
@@ -39,8 +41,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 
 // reply is a complete answer.
 type reply struct {
-	status int
-	body   []byte
+	status    int
+	body      []byte
+	uncounted bool // a health check
 }
 
 // reply returns the answer to a request. Its body may be in memory.
@@ -53,6 +56,9 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, memory *scratch, 
 
 	// RawPath is set only for a path with unusual escapes, which the hook's does not have.
 	if r.URL.Path != s.options.Path || r.URL.RawPath != "" {
+		if s.isHealthCheck(r) {
+			return s.healthCheck(w, r)
+		}
 		return s.refuse(w, r, notFound)
 	}
 	if r.Method != http.MethodPost {
@@ -113,5 +119,5 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, memory *scratch, 
 	duration := end.Sub(begin)
 	s.metrics.decided(c, call.Contradictory, duration, end)
 	s.logDecided(memory, duration, end)
-	return reply{http.StatusOK, encoded}
+	return reply{status: http.StatusOK, body: encoded}
 }

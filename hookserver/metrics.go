@@ -34,7 +34,7 @@ import (
 //	oauth_key_fetches_total{result}
 //	    Fetches of the keys. result: fetched, failed.
 //	http_requests_total{code}
-//	    Requests on the hook's port, by status.
+//	    Requests on the hook's port, by status, without answered health checks.
 //	calls_in_flight
 //	    Calls being decided.
 //	connections_evicted_total

@@ -2,6 +2,7 @@ package hookserver
 
 import (
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -46,6 +47,11 @@ type Options struct {
 
 	// Path is the hook's path; all others are answered 404. "" means DefaultPath.
 	Path string
+	// HealthPath is a path for the health checks of load balancers. GET and HEAD are answered without authentication: 200
+	// while Ready returns true, else 503. "" means that there is none.
+	HealthPath string
+	// Ready reports whether this replica should get calls. Required with HealthPath. Any caller can cause it to be called.
+	Ready func() bool
 	// AuthHeader is the name of the header with the credential, in any case. "" means DefaultAuthHeader. With OAuth and
 	// without Credentials it is ignored.
 	AuthHeader string
@@ -135,6 +141,7 @@ func (o Options) validate() error {
 	if !validPath(o.Path) {
 		faults.Add("Path", "%q must begin with / and have only letters, digits and -._~/", o.Path)
 	}
+	o.addHealthFaults(&faults)
 	if !httpguts.ValidHeaderFieldName(o.AuthHeader) {
 		faults.Add("AuthHeader", "%q is not the name of a header: write letters, digits and hyphens, such as X-Registration-Hook-Key", o.AuthHeader)
 	} else if slices.Contains(reservedHeaders, o.AuthHeader) {
@@ -150,6 +157,21 @@ func (o Options) validate() error {
 		faults.Add("MaxInFlight", "%d is negative: write 0 for the default, or a positive number", o.MaxInFlight)
 	}
 	return faults.Err()
+}
+
+// addHealthFaults adds the faults of the options for health checks.
+func (o Options) addHealthFaults(faults *optionerror.Errors) {
+	switch {
+	case o.HealthPath == "":
+		return
+	case !validPath(o.HealthPath):
+		faults.Add("HealthPath", "%q must begin with / and have only letters, digits and -._~/", o.HealthPath)
+	case path.Clean(o.HealthPath) == path.Clean(o.Path): // a proxy may treat both as the same path
+		faults.Add("HealthPath", "%q is the path of the hook: write another, such as /healthz", o.HealthPath)
+	}
+	if o.Ready == nil {
+		faults.Add("Ready", "is required with HealthPath")
+	}
 }
 
 // addAnswerFaults adds the faults of the options that affect the answer.

@@ -47,8 +47,17 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refused refusal)
 	if refused.cause != "" {
 		s.refusalLog.line("Call refused", "code", refused.status, "cause", refused.cause)
 	}
+	closeAfter(w, r, refused.unauthenticated)
+	if refused.status == http.StatusNotFound {
+		return reply{status: refused.status}
+	}
+	return reply{status: refused.status, body: refusalBodies[refused.status]}
+}
+
+// closeAfter closes the connection after the answer if the request is unauthenticated or has a body, which is not read.
+func closeAfter(w http.ResponseWriter, r *http.Request, unauthenticated bool) {
 	unread := r.ContentLength != 0 && r.ProtoMajor == 1
-	if unread || refused.unauthenticated {
+	if unread || unauthenticated {
 		w.Header().Set("Connection", "close") // over HTTP/2, net/http sends GOAWAY instead
 	}
 	if unread {
@@ -56,10 +65,6 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refused refusal)
 		// the connection for readTimeout. An error means that the server does not support deadlines.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTimeout))
 	}
-	if refused.status == http.StatusNotFound {
-		return reply{status: refused.status}
-	}
-	return reply{refused.status, refusalBodies[refused.status]}
 }
 
 var refusalBodies = map[int][]byte{

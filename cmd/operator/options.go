@@ -48,6 +48,7 @@ type options struct {
 
 	hookAddress    string
 	hookPath       string
+	hookHealthPath string
 	hookTLSDir     string
 	authHeader     string
 	authDir        string
@@ -106,6 +107,8 @@ func (o *options) flags() *pflag.FlagSet {
 
 	flags.StringVar(&o.hookAddress, "hook-bind-address", ":8080", "address of the hook that Okta calls")
 	flags.StringVar(&o.hookPath, "hook-path", hookserver.DefaultPath, "path of the hook")
+	flags.StringVar(&o.hookHealthPath, "hook-health-path", "",
+		"path on the hook's port that answers GET without authentication: 200 while this replica is ready; for load balancers; default: none")
 	flags.StringVar(&o.hookTLSDir, "hook-tls-dir", "", "serve the hook over TLS with tls.crt and tls.key in this directory; re-read on change")
 	flags.StringVar(&o.authHeader, "hook-auth-header", hookserver.DefaultAuthHeader, "header that holds Okta's credential")
 	flags.StringVar(&o.authDir, "hook-auth-dir", "", "directory of accepted credentials, one per file; re-read on change")
@@ -142,7 +145,7 @@ func (o *options) flags() *pflag.FlagSet {
 // hookFlags maps the fields of [hookserver.Options], which errors name, to their flags.
 var hookFlags = map[string]string{
 	"Texts.NotAllowed": "--text-not-allowed", "Texts.Invalid": "--text-invalid", "Texts.Unavailable": "--text-unavailable",
-	"Texts.Blank": "--text-blank", "Path": "--hook-path", "AuthHeader": "--hook-auth-header",
+	"Texts.Blank": "--text-blank", "Path": "--hook-path", "HealthPath": "--hook-health-path", "AuthHeader": "--hook-auth-header",
 	"AddressAttributes": "--address-attributes", "LogDomain": "--log-domain", "MaxInFlight": "--max-in-flight",
 }
 

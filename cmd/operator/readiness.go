@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,7 +29,14 @@ type readiness struct {
 	draining     atomic.Bool
 	// listening is true once the port of the hook accepts connections.
 	listening atomic.Bool
+
+	mu        sync.Mutex
+	checkedAt time.Time // when recent last computed wasReady
+	wasReady  bool
 }
+
+// recentAge is how old an answer of [readiness.recent] may be.
+const recentAge = 100 * time.Millisecond
 
 // details is the body of /readyz on the metrics port. On the probe port, which more clients can reach, /readyz says
 // only ok or not.
@@ -143,6 +151,18 @@ func (r *readiness) details() details {
 	}
 	d.Ready = err == nil && d.Listening && !d.Draining && !d.Stale && !d.Fenced && !d.Joining
 	return d
+}
+
+// recent reports whether this replica is ready, or was at most recentAge ago. It is for unauthenticated callers: however many
+// there are, they seldom take the locks of rules and watches.
+func (r *readiness) recent() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.checkedAt) > recentAge {
+		r.wasReady = r.details().Ready
+		r.checkedAt = time.Now()
+	}
+	return r.wasReady
 }
 
 // detail adds the details that exist only in a cluster. loaded tells it whether rules are in force.

@@ -152,7 +152,8 @@ func newOperator(o *options, logger logr.Logger, log io.Writer) (_ *operator, er
 	if op.hook, err = hookserver.New(hookserver.Options{
 		Store: store, Credentials: op.credentials, OAuth: op.oauth, InsecureNoAuthentication: o.insecureNoAuth,
 		Registerer: registry, Logger: logger.WithName(hookLogger), DecisionLog: newDecisionLog(o, log),
-		Path: o.hookPath, AuthHeader: o.authHeader, AddressAttributes: o.attributes, Texts: o.texts,
+		Path: o.hookPath, HealthPath: o.hookHealthPath, Ready: op.ready.recent,
+		AuthHeader: o.authHeader, AddressAttributes: o.attributes, Texts: o.texts,
 		LogDomain: hookserver.LogDomain(o.logDomain), Observe: o.observe, MaxInFlight: o.maxInFlight, Fenced: op.fenced,
 	}); err != nil {
 		return nil, optionerror.ByFlag(err, hookFlags)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,5 +81,52 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	}
 	if waited := time.Since(begun); waited > patience {
 		t.Errorf("took %s", waited)
+	}
+}
+
+// A load balancer that checks the hook's port must see what the kubelet sees at /readyz: ready, and unready as soon as the
+// replica is told to stop, while it still answers calls.
+func TestTheHealthPathFollowsReadiness(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir+"/acme.yaml", acmePolicy)
+	op := startReady(t, withDirectory(t, dir, "--drain-delay", "3s", "--hook-health-path", "/health")...)
+	health := "http://" + op.hookAddress() + "/health"
+	fixture.Await(t, "health", func() bool { return op.status(t, health) == http.StatusOK })
+	if status := op.status(t, op.hookURL); status != http.StatusMethodNotAllowed {
+		t.Errorf("GET of the hook itself: status %d", status)
+	}
+	if got := op.register(t, "jo@acme.com"); got != allowed {
+		t.Errorf("a call beside the health checks: %+v", got)
+	}
+	const answered, decided = `registration_policy_http_requests_total{code="200"}`, `registration_policy_decision_duration_seconds_count`
+	if requests, calls := op.metric(t, answered), op.metric(t, decided); requests != calls {
+		t.Errorf("%s requests were answered 200, and %s calls decided: health checks count as calls", requests, calls)
+	}
+	if err := op.process.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	fixture.Await(t, "unhealthy after SIGTERM", func() bool { return op.status(t, health) == http.StatusServiceUnavailable })
+	if got := op.register(t, "jo@acme.com"); got != allowed {
+		t.Errorf("a call while the replica drains: %+v", got)
+	}
+}
+
+func TestTheHealthPathOfAReplicaIsOffByDefaultAndNeverTheHook(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir+"/acme.yaml", acmePolicy)
+	op := startReady(t, withDirectory(t, dir)...)
+	for _, path := range []string{"/", "/health", "/healthz", "/readyz"} {
+		if status := op.status(t, "http://"+op.hookAddress()+path); status != http.StatusNotFound {
+			t.Errorf("GET %s: status %d", path, status)
+		}
+	}
+	for _, path := range []string{"/okta/registration", "/okta/registration/", "health"} {
+		flags := withDirectory(t, dir, "--hook-health-path", path, "--hook-bind-address", "127.0.0.1:0")
+		text, err := exec.CommandContext(t.Context(), binary, flags...).CombinedOutput()
+		if err == nil || !strings.Contains(string(text), "--hook-health-path") {
+			t.Errorf("--hook-health-path=%s: %v\n%s", path, err, text)
+		}
 	}
 }
