@@ -31,8 +31,9 @@ type callOptions struct {
 	timeout        time.Duration
 	noProbe        bool
 
-	acceptDenial bool
-	output       string
+	acceptDenial       bool
+	acceptUnauthorized bool
+	output             string
 }
 
 func newCall(s streams) *cobra.Command {
@@ -106,6 +107,8 @@ func (o *callOptions) flags(command *cobra.Command) {
 	flags.BoolVar(&o.noProbe, "no-probe", false, "do not check that the hook refuses callers without the right credential")
 
 	flags.BoolVar(&o.acceptDenial, "accept-denial", false, "exit with 0 after a denial too, if the hook has no fault of level error")
+	flags.BoolVar(&o.acceptUnauthorized, "accept-unauthorized", false,
+		"exit with 0 if the hook refuses this call, which has no credential, with 401 and has no other fault of level error")
 	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
 
 	completeChoices(command, map[string][]string{"shape": shapes, "output": outputs})
@@ -133,6 +136,9 @@ func (o *callOptions) run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	if o.acceptUnauthorized && options.Call.Credential != "" {
+		return errors.New("--accept-unauthorized is for a call without a credential: leave out --credential-file and $" + credentialVariable)
+	}
 	call, err := o.call(s.in)
 	if err != nil {
 		return err
@@ -146,10 +152,28 @@ func (o *callOptions) run(ctx context.Context, s streams) error {
 		return &exitError{exitFault, err}
 	}
 	switch {
+	case o.acceptUnauthorized && onlyUnauthorized(examined):
+		return nil
+	case o.acceptUnauthorized && !examined.HasError():
+		return &exitError{exitFault, errors.New("the hook answers a caller without a credential")}
 	case examined.HasError() || examined.Result.Outcome == oktasim.Failed:
 		return &exitError{code: exitFault}
 	case examined.Result.Outcome == oktasim.Denied && !o.acceptDenial:
 		return &exitError{code: exitDenied}
 	}
 	return nil
+}
+
+// onlyUnauthorized reports whether a hook has refused the call with 401, and has no other fault of level error.
+func onlyUnauthorized(report *hookcheck.Report) bool {
+	refused := false
+	for _, fault := range report.Faults {
+		switch {
+		case fault.Name == hookcheck.Unauthorized:
+			refused = true
+		case fault.Level == hookcheck.LevelError:
+			return false
+		}
+	}
+	return refused
 }

@@ -258,6 +258,31 @@ func TestCallEndsWith(t *testing.T) {
 	}
 }
 
+// A hook that accepts only access tokens can be checked without one: it must refuse the call, and have no other fault.
+func TestCallAcceptsARefusalForWantOfACredential(t *testing.T) {
+	refuse := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
+	for sentence, test := range map[string]struct {
+		hook       http.HandlerFunc
+		credential string
+		code       int
+		says       string
+	}{
+		"0 for a refusal":               {refuse, "", exitAllowed, "Unauthorized"},
+		"3 for an answer to anyone":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, allowAnswer) }, "", exitFault, ""},
+		"3 for a path that is not here": {http.NotFound, "", exitFault, "404"},
+		"2 with a credential":           {refuse, hookCredential, exitUsage, "--accept-unauthorized is for a call without a credential"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			args := serveHook(t, test.hook)
+			t.Setenv(credentialVariable, test.credential)
+			got := runRegpol(t, "", append([]string{"call", "--accept-unauthorized"}, args...)...)
+			if got.code != test.code || !strings.Contains(got.out+got.err, test.says) {
+				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			}
+		})
+	}
+}
+
 func TestCallInYAMLSaysTheSameAsInJSON(t *testing.T) {
 	args := serveHook(t, answerJSON(denyAnswer))
 	_, want := called(t, args...)
