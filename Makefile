@@ -25,8 +25,8 @@ PROSE    =
 PACKAGES = ./...
 # All modules except the operator's own.
 MODULES  = $(filter-out .,$(patsubst ./%,%,$(shell find . -name go.mod -not -path '*/testdata/*' -exec dirname {} \; | sort)))
-# Modules with our code to vet. test/controlplane only pins programs, and `make lint` compiles tools/lint.
-OURS     = $(filter-out test/controlplane tools/lint,$(MODULES))
+# Modules with our code to vet. test/controlplane and tools/chart only pin programs, and `make lint` compiles tools/lint.
+OURS     = $(filter-out test/controlplane tools/chart tools/lint,$(MODULES))
 # The directory for the files of `make run` and `make dev`; ignored by git.
 DEV      = .dev
 # The directory with the policies of `make run`.
@@ -151,7 +151,7 @@ bench: ## Measure the operator beside others, and write docs/contributing/perfor
 ##@ Build it
 
 .PHONY: generate
-generate: ## Regenerate deepcopy, CRD, RBAC and tables
+generate: ## Regenerate deepcopy, CRD, RBAC, tables and the chart's README
 	@hack/generate.sh
 	@go generate ./...
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Generates deepcopy functions, the CustomResourceDefinition, RBAC, and the chart's copies of files in config.
-# The same sources always give the same files. Needs only Go; the versions of the generators are pinned in tools/go.mod.
+# Generates deepcopy functions, the CustomResourceDefinition, RBAC, the chart's copies of files in config, and its README.md.
+# The same sources always give the same files. Needs only Go; the versions of the generators are pinned in tools.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -9,6 +9,7 @@ export GOFLAGS= GOWORK=off
 bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
 go -C tools build -o "$bin/" sigs.k8s.io/controller-tools/cmd/controller-gen ./crdschema
+go -C tools/chart build -o "$bin/" github.com/norwoodj/helm-docs/cmd/helm-docs
 
 api=./api/v1alpha1
 crds=config/crd/bases
@@ -41,3 +42,7 @@ cp config/admission/policy.yaml $files/admission_policy.yaml
 cp config/list-sync/role.yaml $files/list_sync_role.yaml
 cp config/monitoring/prometheus_rule.yaml config/monitoring/dashboard.json $files/
 sed 's|^  annotations:$|&\n    argocd.argoproj.io/sync-options: Prune=false,Delete=false\n    helm.sh/resource-policy: keep|' $crds/registrationpolicy.dev_registrationpolicies.yaml >$files/crd.yaml
+
+# The table of values is made from the comments in values.yaml.
+rm -f charts/*/README.md
+"$bin/helm-docs" --chart-search-root=charts --sort-values-order=file --log-level=warning

@@ -80,6 +80,10 @@ func (c *cluster) copied(t *testing.T, object *unstructured.Unstructured) {
 			c.wantAccepted(t, completed(object))
 			return
 		}
+		if _, isChart := object.Object["dependencies"]; isChart {
+			wantUmbrella(t, object)
+			return
+		}
 		c.wantValues(t, object.Object)
 	case "RegistrationPolicy":
 		c.wantAccepted(t, object)
@@ -102,7 +106,9 @@ func (c *cluster) copied(t *testing.T, object *unstructured.Unstructured) {
 			c.wantAdmitted(t, object)
 			return
 		}
-		c.wantBuilt(t, object)
+		if _, generates := object.Object["configMapGenerator"]; !generates { // TestAGeneratedListIsInForce builds it with its files
+			c.wantBuilt(t, object)
+		}
 	default:
 		c.wantAdmitted(t, object)
 	}

@@ -53,7 +53,7 @@ func (n *node) startPod(ctx context.Context, object *corev1.Pod) (*pod, error) {
 		key: client.ObjectKeyFromObject(object), labels: object.Labels, dir: filepath.Join(n.dir, string(object.UID)),
 		log: &fixture.Transcript{}, exited: make(chan struct{}), started: metav1.Now(),
 	}
-	if err := n.writeVolumes(ctx, object, p.dir); err != nil {
+	if err := errors.Join(os.MkdirAll(p.dir, 0o700), n.writeVolumes(ctx, object, p.dir)); err != nil {
 		return nil, err
 	}
 	var err error

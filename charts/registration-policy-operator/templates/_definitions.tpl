@@ -42,11 +42,14 @@ app.kubernetes.io/component: operator
 {{ include "registration-policy-operator.originLabels" . }}
 {{- end -}}
 
-{{/* Labels with the versions of chart and operator. */}}
+{{/* Labels with the versions of chart and operator, and those of the user. Not for pods. */}}
 {{- define "registration-policy-operator.originLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "registration-policy-operator.serviceAccountName" -}}
@@ -62,10 +65,24 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 
 {{- define "registration-policy-operator.image" -}}
 {{- $image := .Values.image -}}
+{{- $registry := default $image.registry .Values.global.imageRegistry -}}
+{{- $repository := empty $registry | ternary $image.repository (printf "%s/%s" $registry $image.repository) -}}
 {{- if $image.digest -}}
-{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- printf "%s@%s" $repository $image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" $image.repository (default .Chart.AppVersion $image.tag) -}}
+{{- printf "%s:%s" $repository (default .Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The field imagePullSecrets of a pod, with the global ones, which may be names. Empty if there are none. */}}
+{{- define "registration-policy-operator.imagePullSecrets" -}}
+{{- $secrets := .Values.imagePullSecrets -}}
+{{- range .Values.global.imagePullSecrets -}}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with uniq $secrets -}}
+imagePullSecrets:
+{{ toYaml . }}
 {{- end -}}
 {{- end -}}
 
@@ -99,6 +116,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- fail (printf "auth.header: %s has a meaning of its own and cannot hold a credential: write another, such as X-Registration-Hook-Key" .Values.auth.header) -}}
 {{- end -}}
 {{- .Values.auth.header -}}
+{{- end -}}
+
+{{/* The path for health checks, or "". The operator refuses the hook's own path, also where a proxy may take both for the same. */}}
+{{- define "registration-policy-operator.healthPath" -}}
+{{- with .Values.hook.healthPath -}}
+{{- if eq (clean .) (clean $.Values.hook.path) -}}
+{{- fail "hook.healthPath is the path of the hook: write another, such as /healthz" -}}
+{{- end -}}
+{{- . -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The flags for access tokens. They are quoted, because an audience may contain special characters of YAML. */}}
@@ -166,11 +193,14 @@ capabilities:
   - ALL
 {{- end -}}
 
+{{/* The settings of a pod. An id that is null is left to the cluster. */}}
 {{- define "registration-policy-operator.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
+{{- range $field := list "runAsUser" "runAsGroup" "fsGroup" }}
+{{- with index $.Values.podSecurityContext $field }}
+{{ $field }}: {{ int64 . }}
+{{- end }}
+{{- end }}
 seccompProfile:
   type: RuntimeDefault
 {{- end -}}
@@ -228,4 +258,22 @@ items:
 {{- define "registration-policy-operator.listSyncLabels" -}}
 {{ include "registration-policy-operator.identityLabels" . }}
 app.kubernetes.io/component: list-sync
+{{- end -}}
+
+{{/* The egress rules that all NetworkPolicies begin with: DNS, and those of the user. */}}
+{{- define "registration-policy-operator.commonEgress" -}}
+- ports:
+  {{- range .Values.networkPolicy.dns.ports }}
+  - port: {{ int . }}
+    protocol: UDP
+  - port: {{ int . }}
+    protocol: TCP
+  {{- end }}
+  {{- with .Values.networkPolicy.dns.to }}
+  to:
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .Values.networkPolicy.extraEgress }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
