@@ -25,8 +25,8 @@ PROSE    =
 PACKAGES = ./...
 # All modules except the operator's own.
 MODULES  = $(filter-out .,$(patsubst ./%,%,$(shell find . -name go.mod -not -path '*/testdata/*' -exec dirname {} \; | sort)))
-# Modules with our code to vet. test/controlplane and tools/chart only pin programs, and `make lint` compiles tools/lint.
-OURS     = $(filter-out test/controlplane tools/chart tools/lint,$(MODULES))
+# Modules with our code to vet. Three of them only pin programs, and `make lint` compiles tools/lint.
+OURS     = $(filter-out test/controlplane test/proxies/traefik tools/chart tools/lint,$(MODULES))
 # The directory for the files of `make run` and `make dev`; ignored by git.
 DEV      = .dev
 # The directory with the policies of `make run`.
@@ -71,11 +71,11 @@ dev: ## Run a control plane, the CRD, the samples and the operator; prints kubec
 
 .PHONY: test
 test: ## Vet and test everything, on a real API server
-	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); \
+	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); traefik=$$(test/proxies/traefik.sh); \
 	$(if $(RACE),,echo "make: no C compiler, so no race detector" >&2;) \
 	go vet $(PACKAGES); \
 	for module in $(OURS); do echo "vet $$module" >&2; go -C "$$module" vet ./...; done; \
-	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" go test $(RACE) -timeout $(TIMEOUT) $(PACKAGES)
+	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" TRAEFIK="$$traefik" go test $(RACE) -timeout $(TIMEOUT) $(PACKAGES)
 # Without the race detector, which changes the number of allocations.
 	@go test -run '^TestCost$$' ./rules ./hookserver/...
 	@hack/vectors.sh
@@ -83,8 +83,8 @@ test: ## Vet and test everything, on a real API server
 	@go -C tools/supply test ./...
 # With -count=1, because the cache of go test does not see changes of CONTRIBUTING.md.
 	@go -C tools/prose test -count=1 ./...
-	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); \
-	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" go -C test/install test -timeout $(TIMEOUT) ./...
+	@assets=$$(test/controlplane/provide.sh); proxies=$$(test/proxies/provide.sh); traefik=$$(test/proxies/traefik.sh); \
+	KUBEBUILDER_ASSETS="$$assets" PROXIES_DIR="$$proxies" TRAEFIK="$$traefik" go -C test/install test -timeout $(TIMEOUT) ./...
 # With -count=1, because the cache of go test does not see changes of files outside of the module: config/monitoring,
 # docs.
 	@assets=$$(test/controlplane/provide.sh); KUBEBUILDER_ASSETS="$$assets" go -C test/monitoring test -count=1 -timeout $(TIMEOUT) ./...
@@ -101,8 +101,8 @@ envtest: ## Provide kube-apiserver, etcd and kubectl; prints their directory
 	@test/controlplane/provide.sh
 
 .PHONY: proxies
-proxies: ## Provide nginx and haproxy; prints their directory
-	@test/proxies/provide.sh
+proxies: ## Provide nginx and haproxy, and build Traefik; prints their directory, and the path of Traefik
+	@test/proxies/provide.sh && test/proxies/traefik.sh
 
 .PHONY: verify
 verify: ## Fail if generated files, modules, formats or versions are out of date

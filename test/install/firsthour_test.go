@@ -18,6 +18,8 @@ import (
 const (
 	installPage = "docs/platform/install.md"
 	chartPage   = "charts/registration-policy-operator/README.md"
+	// publishedChart is the chart in the pages' commands. The tests install the checkout's chart instead.
+	publishedChart = "oci://registry.example.com/charts/registration-policy-operator"
 
 	// Marks of blocks on the page of the installation, and on pages that continue it.
 	markFile     = "file "             // the reader writes the block to a file
@@ -154,10 +156,12 @@ func (r *reader) write(t *testing.T, file, text string) {
 	}
 }
 
-// run runs a command in bash, and compares its output with the text that the page quotes.
+// run runs a command in bash, and compares its output with the text that the page quotes. It takes the
+// chart from the checkout instead of the registry.
 func (r *reader) run(t *testing.T, c *command) {
 	t.Helper()
-	shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", c.script)
+	script := strings.ReplaceAll(c.script, publishedChart, "charts/registration-policy-operator")
+	shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
 	shell.Dir = r.dir
 	shell.Env = append(os.Environ(),
 		"PATH="+filepath.Dir(program(t, "helm"))+string(os.PathListSeparator)+os.Getenv("PATH"),
@@ -195,7 +199,7 @@ func (r *reader) throughProxy(t *testing.T, c *command) *command {
 	return &command{block: c.block, script: script, quoted: quoted}
 }
 
-// startIngress starts a real nginx in place of an Ingress controller. It is configured from the cluster's Ingress, its
+// startIngress starts a real Traefik in place of an Ingress controller. It is configured from the cluster's Ingress, its
 // TLS Secret, and the ready pods of the Service that it names.
 func (r *reader) startIngress(t *testing.T) *proxies.Proxy {
 	t.Helper()
@@ -225,7 +229,7 @@ func (r *reader) startIngress(t *testing.T) *proxies.Proxy {
 	if len(endpoints) != 2 {
 		t.Fatalf("ready behind the Service: %q, want two replicas", endpoints)
 	}
-	return proxies.Start(t, proxies.Nginx, proxies.Options{
+	return proxies.Start(t, proxies.Traefik, proxies.Options{
 		Host: rule.Host, Path: path.Path, Backends: endpoints,
 		Certificate: &proxies.Certificate{
 			Chain: secret.Data[corev1.TLSCertKey], Key: secret.Data[corev1.TLSPrivateKeyKey], Authority: secret.Data[corev1.TLSCertKey],

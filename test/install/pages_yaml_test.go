@@ -264,6 +264,14 @@ func othersDefinitions(t *testing.T) []string {
 			"config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml",
 		},
 		{
+			"github.com/fluxcd/source-controller@v1.8.0", "h1:h549HUCBEG4jGs3uFYfb2+/XhJjcz+pvB8VG4mdSYDw=",
+			"config/crd/bases/source.toolkit.fluxcd.io_ocirepositories.yaml",
+		},
+		{
+			"github.com/traefik/traefik/v3@v3.6.12", "h1:6pe4s7aaDTQs+AsF7KP3sM/xnq7zOVvibRQe5tw9eFo=",
+			"docs/content/reference/dynamic-configuration/traefik.io_middlewares.yaml",
+		},
+		{
 			"github.com/fluxcd/helm-controller@v1.4.0", "h1:rkm8rmB6Na7eNc4pJOnvtXEaJ19iKluRtayHKjBxcUM=",
 			"config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml",
 		},

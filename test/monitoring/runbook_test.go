@@ -53,7 +53,7 @@ func TestEveryAlertHasItsSectionOfTheRunbookAndEverySectionItsAlert(t *testing.T
 		if !found {
 			t.Errorf("%s has no section %q", runbookFile, alert.Alert)
 		}
-		for _, part := range []string{"**Symptom**", "**At Okta**", "**Confirm**", "**Fix**"} {
+		for _, part := range []string{"**Means** (" + alert.Labels["severity"] + ")", "**Check**", "**Do**"} {
 			if !strings.Contains(text, "- "+part) {
 				t.Errorf("%s, %s: no %s", runbookFile, alert.Alert, part)
 			}

@@ -54,8 +54,9 @@ func TestAProxyKnowsOneHostAndOnePath(t *testing.T) {
 			t.Errorf("/metrics: %d %s", response.StatusCode, text)
 		}
 		proxy.SetBackends(t)
-		if got := client.call(t, []byte(allowedBody), func(r *http.Request) { r.Host = "hook.example.com" }); got.Status < 500 {
-			t.Errorf("without backends: %d", got.Status)
+		want := map[Kind]int{HAProxy: http.StatusServiceUnavailable, Nginx: http.StatusBadGateway, Traefik: http.StatusNotFound}[kind]
+		if got := client.call(t, []byte(allowedBody), func(r *http.Request) { r.Host = "hook.example.com" }); got.Status != want {
+			t.Errorf("without backends: %d, want %d", got.Status, want)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package proxies
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -21,6 +22,7 @@ func TestThePageShowsWhatWasTested(t *testing.T) {
 	tested := map[string][]string{
 		"nginx":   configured(t, "nginx.conf"),
 		"haproxy": configured(t, "haproxy.cfg"),
+		"traefik": configured(t, traefikFile),
 	}
 	blocks := block.FindAllStringSubmatch(string(page), -1)
 	seen := map[string]int{}
@@ -29,6 +31,7 @@ func TestThePageShowsWhatWasTested(t *testing.T) {
 		seen[language]++
 		if language == "yaml" {
 			language, lines = directivesOf(t, block[2])
+			seen[language]++
 		}
 		for _, line := range lines {
 			if !slices.Contains(tested[language], line) {
@@ -36,10 +39,14 @@ func TestThePageShowsWhatWasTested(t *testing.T) {
 			}
 		}
 	}
-	for _, language := range []string{"yaml", "nginx", "haproxy"} {
+	for _, language := range []string{"yaml", "nginx", "haproxy", "traefik"} {
 		if seen[language] == 0 {
 			t.Errorf("no block of %s on the page", language)
 		}
+	}
+	dialTimeout := "--serversTransport.forwardingTimeouts.dialTimeout=500ms"
+	if !slices.Contains((&Proxy{}).traefikArguments(t), dialTimeout) || !strings.Contains(string(page), "`"+dialTimeout+"`") {
+		t.Errorf("the page and the tests do not both have %s", dialTimeout)
 	}
 }
 
@@ -47,35 +54,42 @@ func TestThePageShowsWhatWasTested(t *testing.T) {
 func configured(t *testing.T, name string) []string {
 	t.Helper()
 	p := &Proxy{dir: t.TempDir(), options: Options{OneCallAConnection: true, Repeats: true}}
-	p.configure(t, name, nil)
-	text, err := os.ReadFile(p.dir + "/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(string(text), "\n")
+	lines := strings.Split(string(p.rendered(t, name, nil)), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
 	}
 	return lines
 }
 
-// directivesOf returns the directives that an Ingress controller writes for the annotations in values of the chart.
-func directivesOf(t *testing.T, values string) (language string, directives []string) {
+// directivesOf returns the directives that a controller writes for values of the chart, or for an object of its own. It
+// returns none for values that mean the same to every controller.
+func directivesOf(t *testing.T, text string) (language string, directives []string) {
 	t.Helper()
-	var chart struct {
+	var values struct {
+		Kind string `json:"kind"`
+		Spec struct {
+			Retry struct {
+				Attempts int `json:"attempts"`
+			} `json:"retry"`
+		} `json:"spec"`
 		Ingress struct {
 			Annotations map[string]string `json:"annotations"`
 		} `json:"ingress"`
 	}
-	if err := yaml.UnmarshalStrict([]byte(values), &chart); err != nil {
+	if err := yaml.Unmarshal([]byte(text), &values); err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range chart.Ingress.Annotations {
+	if values.Kind == "Middleware" {
+		return "traefik", []string{fmt.Sprintf("attempts: %d", values.Spec.Retry.Attempts)}
+	}
+	for name, value := range values.Ingress.Annotations {
 		switch controller, key, _ := strings.Cut(name, "/"); controller {
 		case "nginx.ingress.kubernetes.io":
 			language, directives = "nginx", append(directives, strings.ReplaceAll(key, "-", "_")+" "+value+"s;")
 		case "haproxy-ingress.github.io":
 			language, directives = "haproxy", append(directives, strings.ReplaceAll(key, "-", " ")+" "+value)
+		case "traefik.ingress.kubernetes.io": // test/install has the annotation
+			language = "traefik"
 		default:
 			t.Errorf("%s: no controller that is known here", controller)
 		}

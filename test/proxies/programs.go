@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 )
@@ -28,8 +29,28 @@ var programs = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(directory.String()), nil
 })
 
-// program returns the path of nginx or haproxy.
-func program(name string) (string, error) {
+// traefik returns the path of Traefik, which traefik.sh builds once. The script reads the module next to it, which
+// cannot be embedded.
+var traefik = sync.OnceValues(func() (string, error) {
+	_, here, _, found := runtime.Caller(0)
+	if !found {
+		return "", errors.New("the folder test/proxies cannot be found: set TRAEFIK to the program traefik")
+	}
+	script := exec.Command(filepath.Join(filepath.Dir(here), "traefik.sh"))
+	script.Env, script.Stderr = environment, os.Stderr
+	path, err := script.Output()
+	return strings.TrimSpace(string(path)), err
+})
+
+// environment is the environment at the start of the process. Later, a test may have set another HOME, in which Traefik
+// is not cached.
+var environment = os.Environ()
+
+// Program returns the path of a proxy's program.
+func Program(kind Kind) (string, error) {
+	if kind == Traefik {
+		return traefik()
+	}
 	directory, err := programs()
-	return filepath.Join(directory, name), err
+	return filepath.Join(directory, string(kind)), err
 }

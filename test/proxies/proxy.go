@@ -31,15 +31,17 @@ const (
 type Kind string
 
 const (
-	// Nginx and HAProxy are the programs on which most Ingress controllers are built.
+	// Nginx and HAProxy are the programs on which most Ingress controllers are built. Traefik is one itself, and serves
+	// the Gateway API too.
 	Nginx   Kind = "nginx"
 	HAProxy Kind = "haproxy"
+	Traefik Kind = "traefik"
 )
 
 // Kinds has every Kind.
-var Kinds = []Kind{Nginx, HAProxy}
+var Kinds = []Kind{Nginx, HAProxy, Traefik}
 
-//go:embed nginx.conf haproxy.cfg
+//go:embed nginx.conf haproxy.cfg traefik.yaml
 var configurations embed.FS
 
 // Options are the options of a proxy.
@@ -54,11 +56,12 @@ type Options struct {
 	// Backends are the host:port of the operator's replicas.
 	Backends []string
 	// OneCallAConnection makes nginx close a caller's connection after each answer. Otherwise a reload after a change
-	// of endpoints may end a connection on which the caller has just sent a call. haproxy ignores this option, because
-	// it does not reload.
+	// of endpoints may end a connection on which the caller has just sent a call. The others ignore this option, because
+	// they do not reload.
 	OneCallAConnection bool
 	// Repeats makes the proxy send a call to another replica also if the first one closed the connection without an
-	// answer. Unset, the proxy does so only if it could not connect.
+	// answer. Unset, the proxy does so only if it could not connect. Traefik repeats a call only if it could not connect,
+	// and unset, never.
 	Repeats bool
 }
 
@@ -69,9 +72,10 @@ type Proxy struct {
 	address string
 	// dir is the directory for the configuration and for Unix sockets. Its path is short, because those of sockets must
 	// be.
-	dir        string
-	generation int               // nginx: the number of the configuration
-	slots      map[string]string // haproxy: the addresses of replicas, by the name of the server
+	dir         string
+	generation  int               // nginx, Traefik: the number of the configuration
+	generations string            // Traefik: the host:port that answers with the number of the configuration in force
+	slots       map[string]string // haproxy: the addresses of replicas, by the name of the server
 
 	process *exec.Cmd
 	exited  chan struct{}
@@ -122,8 +126,8 @@ func (p *Proxy) CAs() *x509.CertPool {
 }
 
 // SetBackends makes backends, in the form host:port, the only replicas that get new calls. It does what an Ingress
-// controller does when endpoints change: it makes nginx reload its configuration, and changes haproxy's servers over
-// its socket. Pending calls go on.
+// controller does when endpoints change: it makes nginx reload its configuration, changes haproxy's servers over its
+// socket, and replaces the file that Traefik watches. Pending calls go on.
 func (p *Proxy) SetBackends(t testing.TB, backends ...string) {
 	t.Helper()
 	switch p.kind {
@@ -131,6 +135,8 @@ func (p *Proxy) SetBackends(t testing.TB, backends ...string) {
 		p.reload(t, backends)
 	case HAProxy:
 		p.fillSlots(t, backends)
+	case Traefik:
+		p.replaceFile(t, backends)
 	}
 }
 
@@ -143,7 +149,7 @@ func (p *Proxy) Log() string {
 // start starts the program, and reports whether it serves.
 func (p *Proxy) start(t testing.TB) bool {
 	t.Helper()
-	path, err := program(string(p.kind))
+	path, err := Program(p.kind)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,6 +165,10 @@ func (p *Proxy) start(t testing.TB) bool {
 		p.configure(t, "haproxy.cfg", nil)
 		arguments = []string{"-db", "-f", filepath.Join(p.dir, "haproxy.cfg")}
 		serves = func() bool { _, err := p.command(t, "show version"); return err == nil }
+	case Traefik:
+		p.configure(t, traefikFile, nil)
+		arguments = p.traefikArguments(t)
+		serves = func() bool { return p.traefikInForce() == p.generation }
 	default:
 		t.Fatalf("no proxy %q", p.kind)
 	}
@@ -210,8 +220,14 @@ const logEnd = 2 << 10
 
 func tail(text string) string { return text[max(0, len(text)-logEnd):] }
 
-// configure writes a configuration file from the embedded template of the same name.
+// configure writes a configuration file.
 func (p *Proxy) configure(t testing.TB, name string, backends []string) {
+	t.Helper()
+	p.write(t, name, p.rendered(t, name, backends))
+}
+
+// rendered returns the text of a configuration file, from the embedded template of the same name.
+func (p *Proxy) rendered(t testing.TB, name string, backends []string) []byte {
 	t.Helper()
 	var text bytes.Buffer
 	err := template.Must(template.ParseFS(configurations, name)).Execute(&text, map[string]any{
@@ -222,7 +238,7 @@ func (p *Proxy) configure(t testing.TB, name string, backends []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.write(t, name, text.Bytes())
+	return text.Bytes()
 }
 
 func (p *Proxy) write(t testing.TB, name string, content []byte) {

@@ -126,6 +126,7 @@ func TestARollingRestartLosesNoCall(t *testing.T) {
 		attempts int // the maximum number of Okta's attempts
 	}{
 		"behind haproxy": {kind: HAProxy, attempts: 1},
+		"behind Traefik": {kind: Traefik, attempts: 1},
 		// A reload of nginx ends callers' connections. So either nginx must close them after each answer, or Okta must
 		// repeat calls.
 		"behind nginx that closes after each answer":           {kind: Nginx, options: Options{OneCallAConnection: true}, attempts: 1},

@@ -1,6 +1,7 @@
 package proxies
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -81,4 +82,19 @@ func TestAKilledReplicaCostsNoCallThatOktaRepeats(t *testing.T) {
 		}
 		f.load.stop(t)
 	})
+}
+
+// A proxy that knows only the address of the Service has no second one. So nginx repeats nothing, whatever its
+// configuration, and every call that meets a dead replica is answered 502.
+func TestNginxThatKnowsTheServicesAddressOnlyRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	virtual := startVirtualAddress(t, append(startReplicas(t, 1), fixture.FreeAddress(t))...) // nothing listens at the second
+	proxy := Start(t, Nginx, Options{Backends: []string{virtual.address}, Repeats: true, OneCallAConnection: true})
+	statuses := map[int]int{}
+	for range 10 {
+		statuses[statusOf(t, through(t, proxy, post(allowedBody, "Authorization: "+credential)))]++
+	}
+	if statuses[http.StatusBadGateway] == 0 {
+		t.Errorf("statuses: %v, want some of 502", statuses)
+	}
 }
