@@ -117,7 +117,7 @@ spec:
 apiVersion: traefik.io/v1alpha1
 kind: Middleware
 metadata: {name: hook-retry, namespace: okta}
-spec: {retry: {attempts: 3}}
+spec: {retry: {attempts: 4}}
 `
 )
 

@@ -41,7 +41,7 @@ const (
 // Kinds has every Kind.
 var Kinds = []Kind{Nginx, HAProxy, Traefik}
 
-//go:embed nginx.conf haproxy.cfg traefik.yaml
+//go:embed nginx.conf haproxy.cfg routes.yaml
 var configurations embed.FS
 
 // Options are the options of a proxy.

@@ -29,8 +29,9 @@ func (p *Proxy) traefikArguments(t testing.TB) []string {
 	}
 }
 
-// traefikFile is the name of the template and of the file with Traefik's dynamic configuration.
-const traefikFile = "traefik.yaml"
+// traefikFile is the name of the template and of the file with Traefik's dynamic configuration. A traefik.yaml would be read as
+// its static one.
+const traefikFile = "routes.yaml"
 
 // replaceFile writes a new file of Traefik's dynamic configuration and renames it, so that Traefik never reads a part of
 // it. It returns when the configuration is in force.

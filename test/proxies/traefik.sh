@@ -18,7 +18,7 @@ if [[ ! -x $target ]]; then
   mkdir -p "$(dirname "$target")"
   building=$(mktemp "$target.XXXXXX") # renamed when complete, so that a concurrent run never starts an incomplete program
   trap 'rm -f "$building"' EXIT
-  env -u GOOS -u GOARCH CGO_ENABLED=0 go -C "$here/traefik" build -buildvcs=false -trimpath -ldflags '-s -w' -o "$building" \
+  env -u GOOS -u GOARCH go -C "$here/traefik" build -buildvcs=false -trimpath -ldflags '-s -w' -o "$building" \
     github.com/traefik/traefik/v3/cmd/traefik >&2 || { echo "proxies: Traefik cannot be built: set TRAEFIK to its program" >&2; exit 1; }
   chmod 755 "$building"
   mv -T "$building" "$target"
