@@ -2,6 +2,7 @@ package install
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -12,8 +13,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"registrationpolicy.dev/operator/test/fixture"
@@ -50,7 +49,8 @@ func TestTraefikReadsTheChartsIngressAndRoute(t *testing.T) {
 	c.secret(t, namespace, "public-tls", map[string]string{
 		corev1.TLSCertKey: string(certificate.Chain), corev1.TLSPrivateKeyKey: string(certificate.Key),
 	})
-	address := startTraefik(t, c)
+	c.setEndpoint(t, namespace, false)
+	address := startTraefik(t, c, "--providers.kubernetesGateway=true")
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
@@ -71,14 +71,14 @@ func TestTraefikReadsTheChartsIngressAndRoute(t *testing.T) {
 	if got := statusOf("ingress.example.com"); got != http.StatusNotFound {
 		t.Errorf("the Ingress without a ready replica: %d, want 404", got)
 	}
-	c.endpoint(t, namespace)
+	c.setEndpoint(t, namespace, true)
 	await("the Gateway's route with a replica", "gateway.example.com", unreachable)
 	if got := statusOf("ingress.example.com"); got != http.StatusNotFound {
 		t.Errorf("the Ingress with a middleware that does not exist: %d, want 404", got)
 	}
 	c.applyText(t, traefikRetry)
 	await("the Ingress with a replica and its middleware", "ingress.example.com", unreachable)
-	c.kubectl(t, "--namespace", namespace, "delete", "endpointslice", "hook-1")
+	c.setEndpoint(t, namespace, false)
 	await("the Ingress after its last replica", "ingress.example.com", http.StatusNotFound)
 	fixture.Await(t, "the same with "+allowEmptyServices, func() bool {
 		return postTo(t, allowsEmpty, "ingress.example.com") == http.StatusServiceUnavailable
@@ -146,7 +146,7 @@ func traefikDefinitions() ([]string, error) {
 	return files, nil
 }
 
-// startTraefik starts Traefik with its providers for Kubernetes, and returns the host:port on which it listens.
+// startTraefik starts Traefik with its providers of Ingresses and of its own objects, and returns the host:port on which it listens.
 func startTraefik(t *testing.T, c *cluster, options ...string) string {
 	t.Helper()
 	path, err := proxies.Program(proxies.Traefik)
@@ -157,7 +157,7 @@ func startTraefik(t *testing.T, c *cluster, options ...string) string {
 	var log fixture.Transcript
 	traefik := exec.CommandContext(t.Context(), path, append(options,
 		"--entryPoints.https.address="+address, "--entryPoints.https.http.tls=true",
-		"--providers.kubernetesIngress=true", "--providers.kubernetesGateway=true", "--providers.kubernetesCRD=true",
+		"--providers.kubernetesIngress=true", "--providers.kubernetesCRD=true",
 		"--serversTransport.forwardingTimeouts.dialTimeout=500ms",
 		"--log.level=INFO", "--global.checkNewVersion=false", "--global.sendAnonymousUsage=false")...)
 	traefik.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig)
@@ -208,16 +208,15 @@ func (c *cluster) applyText(t *testing.T, text string) {
 	}
 }
 
-// endpoint makes the hook's Service have one ready replica, at an address that nobody has.
-func (c *cluster) endpoint(t *testing.T, namespace string) {
+// setEndpoint makes the hook's Service have one replica, ready or not, at an address that nobody has.
+func (c *cluster) setEndpoint(t *testing.T, namespace string, ready bool) {
 	t.Helper()
-	slice := &discoveryv1.EndpointSlice{
-		ObjectMeta:  metav1.ObjectMeta{Namespace: namespace, Name: "hook-1", Labels: map[string]string{discoveryv1.LabelServiceName: "hook"}},
-		AddressType: discoveryv1.AddressTypeIPv4,
-		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"192.0.2.1"}, Conditions: discoveryv1.EndpointConditions{Ready: new(true), Serving: new(true)}}},
-		Ports:       []discoveryv1.EndpointPort{{Name: new("hook"), Port: new(int32(8080)), Protocol: new(corev1.ProtocolTCP)}},
-	}
-	if err := c.kube.Create(t.Context(), slice); err != nil {
-		t.Fatal(err)
-	}
+	c.applyText(t, fmt.Sprintf(`
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: hook-1, namespace: %s, labels: {kubernetes.io/service-name: hook}}
+addressType: IPv4
+endpoints: [{addresses: [192.0.2.1], conditions: {ready: %t, serving: %t}}]
+ports: [{name: hook, port: 8080, protocol: TCP}]
+`, namespace, ready, ready))
 }
