@@ -168,7 +168,7 @@ func (p *Proxy) start(t testing.TB) bool {
 	case Traefik:
 		p.configure(t, traefikFile, nil)
 		arguments = p.traefikArguments(t)
-		serves = func() bool { return p.traefikInForce() == p.generation }
+		serves = func() bool { return p.traefikInForce(t) == p.generation }
 	default:
 		t.Fatalf("no proxy %q", p.kind)
 	}

@@ -1,6 +1,7 @@
 package proxies
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -29,8 +30,8 @@ func (p *Proxy) traefikArguments(t testing.TB) []string {
 	}
 }
 
-// traefikFile is the name of the template and of the file with Traefik's dynamic configuration. A traefik.yaml would be read as
-// its static one.
+// traefikFile is the name of the template and of the file with Traefik's dynamic configuration. Traefik would read a
+// traefik.yaml in the working directory as its static one.
 const traefikFile = "routes.yaml"
 
 // replaceFile writes a new file of Traefik's dynamic configuration and renames it, so that Traefik never reads a part of
@@ -43,16 +44,20 @@ func (p *Proxy) replaceFile(t testing.TB, backends []string) {
 	if err := os.Rename(filepath.Join(p.dir, "next"), filepath.Join(p.dir, traefikFile)); err != nil {
 		t.Fatal(err)
 	}
-	if !p.await(func() bool { return p.traefikInForce() == p.generation }) {
+	if !p.await(func() bool { return p.traefikInForce(t) == p.generation }) {
 		t.Fatalf("Traefik did not take up its configuration:\n%s", tail(p.Log()))
 	}
 }
 
 // traefikInForce returns the generation of the configuration with which Traefik answers, or -1 if it does not answer.
-func (p *Proxy) traefikInForce() int {
+func (p *Proxy) traefikInForce(t testing.TB) int {
 	client := http.Client{Timeout: patience}
 	defer client.CloseIdleConnections()
-	response, err := client.Get("http://" + p.generations + "/")
+	request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "http://"+p.generations+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return -1
 	}
