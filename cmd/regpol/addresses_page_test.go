@@ -5,12 +5,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 )
 
 // Asks about the examples in the page's table of people who are turned away: each must have the class of its row.
 func TestThePageSaysWhoIsTurnedAway(t *testing.T) {
-	t.Chdir(root)
-	_, table, _ := strings.Cut(readText(t, filepath.Join(root, "docs", "policies", "addresses.md")), "\n## Who is turned away, and what to do\n")
+	t.Chdir(verbtest.WorkTree)
+	_, table, _ := strings.Cut(verbtest.ReadText(t, filepath.Join(verbtest.WorkTree, "docs", "policies", "addresses.md")), "\n## Who is turned away, and what to do\n")
 	table, _, _ = strings.Cut(table, "\n\nNot turned away: ")
 	backquoted := regexp.MustCompile("`([^`]+)`")
 	asked := 0
@@ -20,7 +22,7 @@ func TestThePageSaysWhoIsTurnedAway(t *testing.T) {
 		if !strings.Contains(text, "@") {
 			args = append(args[:3], "jo@acme.com", "--login", text)
 		}
-		return runAs(t, "regpol", args...).out
+		return runAs(t, "regpol", args...).Out
 	}
 	for line := range strings.Lines(table) {
 		cells := strings.Split(line, " | ")

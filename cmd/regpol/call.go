@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/net/http/httpguts"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/registration"
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/internal/oktasim"
@@ -19,7 +21,7 @@ import (
 
 // callOptions holds the flags of call.
 type callOptions struct {
-	registrationOptions
+	registration.Flags
 
 	url string
 
@@ -36,7 +38,7 @@ type callOptions struct {
 	output             string
 }
 
-func newCall(s streams) *cobra.Command {
+func newCall(s console.Streams) *cobra.Command {
 	o := &callOptions{}
 	command := &cobra.Command{
 		Use:   "call URL [ADDRESS]",
@@ -82,7 +84,7 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of
 			}
 			o.url = args[0]
 			if len(args) == 2 {
-				o.address, o.hasAddress = args[1], true
+				o.Address, o.HasAddress = args[1], true
 			}
 			return o.run(command.Context(), s)
 		},
@@ -94,8 +96,8 @@ Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of
 func (o *callOptions) flags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.SortFlags = false
-	flags.StringVarP(&o.request, "filename", "f", "", "post this file's JSON, unchanged; - is standard input")
-	o.addFlags(flags, "an invented one")
+	flags.StringVarP(&o.Request, "filename", "f", "", "post this file's JSON, unchanged; - is standard input")
+	o.AddFlags(flags, "an invented one")
 
 	flags.StringVar(&o.header, "header", hookserver.DefaultAuthHeader, "name of the header that holds the credential")
 	flags.StringVar(&o.credentialFile, "credential-file", "",
@@ -109,37 +111,37 @@ func (o *callOptions) flags(command *cobra.Command) {
 	flags.BoolVar(&o.acceptDenial, "accept-denial", false, "exit with 0 after a denial too, if the hook has no fault of level error")
 	flags.BoolVar(&o.acceptUnauthorized, "accept-unauthorized", false,
 		"exit with 0 if the hook refuses this call, which has no credential, with 401 and has no other fault of level error")
-	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
+	flags.StringVarP(&o.output, "output", "o", console.OutputText, strings.Join(console.Outputs, ", "))
 
-	completeChoices(command, map[string][]string{"shape": shapes, "output": outputs})
+	console.CompleteChoices(command, map[string][]string{"shape": registration.Shapes, "output": console.Outputs})
 }
 
 func (o *callOptions) validate() error {
 	switch {
-	case o.hasAddress && o.request != "":
+	case o.HasAddress && o.Request != "":
 		return errors.New("give an ADDRESS or -f REQUEST.json, not both")
-	case o.request == "-" && o.credentialFile == "-":
+	case o.Request == "-" && o.credentialFile == "-":
 		return errors.New("-f and --credential-file cannot both read standard input")
 	case !httpguts.ValidHeaderFieldName(o.header): // not quoted in the error: it may include the credential
 		return errors.New("--header: give only the header's name; its value comes from --credential-file")
 	case o.timeout <= 0:
 		return errors.New("--timeout: write a duration above 0s, such as 3s")
 	}
-	return cmp.Or(validChoice("--shape", o.shape, shapes), validChoice("-o", o.output, outputs))
+	return cmp.Or(console.ValidChoice("--shape", o.Shape, registration.Shapes), console.ValidChoice("-o", o.output, console.Outputs))
 }
 
-func (o *callOptions) run(ctx context.Context, s streams) error {
+func (o *callOptions) run(ctx context.Context, s console.Streams) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	options, err := o.hook(s.in)
+	options, err := o.hook(s.In)
 	if err != nil {
 		return err
 	}
 	if o.acceptUnauthorized && options.Call.Credential != "" {
 		return errors.New("--accept-unauthorized is for a call without a credential: leave out --credential-file and $" + credentialVariable)
 	}
-	call, err := o.call(s.in)
+	call, err := o.call(s.In)
 	if err != nil {
 		return err
 	}
@@ -149,17 +151,17 @@ func (o *callOptions) run(ctx context.Context, s streams) error {
 	}
 	r := newHookReport(o, call, examined, redactor(options.Call.Credential))
 	if err := r.write(s, o.output); err != nil {
-		return &exitError{exitFault, err}
+		return &console.ExitError{Code: console.ExitFault, Err: err}
 	}
 	switch {
 	case o.acceptUnauthorized && onlyUnauthorized(examined):
 		return nil
 	case o.acceptUnauthorized && !examined.HasError():
-		return &exitError{exitFault, errors.New("the hook answers a caller without a credential")}
+		return &console.ExitError{Code: console.ExitFault, Err: errors.New("the hook answers a caller without a credential")}
 	case examined.HasError() || examined.Result.Outcome == oktasim.Failed:
-		return &exitError{code: exitFault}
+		return &console.ExitError{Code: console.ExitFault}
 	case examined.Result.Outcome == oktasim.Denied && !o.acceptDenial:
-		return &exitError{code: exitDenied}
+		return &console.ExitError{Code: console.ExitDenied}
 	}
 	return nil
 }

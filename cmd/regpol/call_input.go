@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,7 @@ import (
 	"os"
 	"strings"
 
-	"registrationpolicy.dev/operator/internal/cafile"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/input"
 	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
@@ -20,8 +19,6 @@ const (
 	// credentialVariable is the environment variable with the credential. There is no flag for it, because other users
 	// can read a command line.
 	credentialVariable = "REGPOL_CREDENTIAL"
-	// maxInputBytes limits what is read from a file. It is far more than a call or a credential needs.
-	maxInputBytes = 1 << 20
 )
 
 // hook returns the options for calling the hook: its URL, credential, CAs and addresses, from the flags, files and the
@@ -34,7 +31,7 @@ func (o *callOptions) hook(stdin io.Reader) (hookcheck.Options, error) {
 	}
 	options.LineBreakDropped = dropped
 	options.Call = oktasim.Options{URL: o.url, Header: o.header, Credential: credential, Timeout: o.timeout}
-	if options.Authorities, err = readAuthorities(o.caFile); err != nil {
+	if options.Authorities, err = input.Authorities(o.caFile); err != nil {
 		return options, err
 	}
 	options.Resolve, err = parseResolve(o.resolve)
@@ -47,7 +44,7 @@ func (o *callOptions) credential(stdin io.Reader) (_ string, dropped bool, _ err
 	text, from := os.Getenv(credentialVariable), "$"+credentialVariable
 	if o.credentialFile != "" {
 		from = "--credential-file"
-		body, err := readInput(o.credentialFile, stdin)
+		body, err := input.Read(o.credentialFile, stdin)
 		if err != nil {
 			if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
 				err = wrapped.Err // without the file name: a user may have given the credential in its place
@@ -69,44 +66,24 @@ func (o *callOptions) credential(stdin io.Reader) (_ string, dropped bool, _ err
 	return value, dropped, nil
 }
 
-// readInput reads at most maxInputBytes of a file, or of standard input if the name is -.
-func readInput(name string, stdin io.Reader) ([]byte, error) {
-	if name == "-" {
-		return io.ReadAll(io.LimitReader(stdin, maxInputBytes))
-	}
-	return readUpTo(name, maxInputBytes)
-}
-
 // call returns the call that the flags describe, or the call in the file of -f.
 func (o *callOptions) call(stdin io.Reader) (oktasim.Call, error) {
-	if o.request == "" {
-		call, err := o.registration(nil).Call()
+	if o.Request == "" {
+		call, err := o.Registration(nil).Call()
 		if err != nil {
 			return oktasim.Call{}, fmt.Errorf("%w: is the address UTF-8?", err)
 		}
 		return call, nil
 	}
-	body, err := readInput(o.request, stdin)
+	body, err := input.Read(o.Request, stdin)
 	if err != nil {
 		return oktasim.Call{}, fmt.Errorf("read the call: %w", err)
 	}
 	call, err := oktasim.ParseCall(body)
 	if err != nil {
-		return oktasim.Call{}, fmt.Errorf("%s is not a call from Okta: %w", o.request, err)
+		return oktasim.Call{}, fmt.Errorf("%s is not a call from Okta: %w", o.Request, err)
 	}
 	return call, nil
-}
-
-// readAuthorities reads the CAs of --ca-file, or returns none without that flag.
-func readAuthorities(name string) ([]*x509.Certificate, error) {
-	if name == "" {
-		return nil, nil
-	}
-	authorities, err := cafile.Read(name)
-	if err != nil {
-		return nil, fmt.Errorf("--ca-file: %w", err)
-	}
-	return authorities, nil
 }
 
 // parseResolve parses the values of --resolve, HOST:PORT:ADDRESS[:PORT], and returns addresses by host:port. The first

@@ -10,6 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 )
 
 func TestCallTakesTheCredentialFrom(t *testing.T) {
@@ -41,12 +44,12 @@ func TestCallTakesTheCredentialFrom(t *testing.T) {
 				args = append(args, "--credential-file", "-")
 			default:
 				file := filepath.Join(t.TempDir(), "credential")
-				writeTo(t, file, test.file)
+				verbtest.WriteTo(t, file, test.file)
 				args = append(args, "--credential-file", file)
 			}
 			got := runRegpol(t, test.stdin, args...)
-			if got.code != exitAllowed || strings.Join(sent, "|") != test.want {
-				t.Errorf("exit code %d, sent %q\n%s%s", got.code, sent, got.out, got.err)
+			if got.Code != console.ExitAllowed || strings.Join(sent, "|") != test.want {
+				t.Errorf("exit code %d, sent %q\n%s%s", got.Code, sent, got.Out, got.Err)
 			}
 		})
 	}

@@ -18,6 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/test/vectors"
 )
@@ -25,34 +27,34 @@ import (
 // callPage returns the reference page of call.
 func callPage(t *testing.T) string {
 	t.Helper()
-	return readText(t, filepath.Join(root, "docs", "reference", "regpol-call.md"))
+	return verbtest.ReferencePage(t, "regpol-call.md")
 }
 
 // changing is what differs from call to call: the id of the decision.
 var changing = regexp.MustCompile(`\b[A-Z2-7]{26}\b`)
 
 // believer runs regpol as a program whose public authority has issued the operator's certificate.
-func believer(t *testing.T, op runningOperator) func(args ...string) ran {
+func believer(t *testing.T, op runningOperator) func(args ...string) verbtest.Result {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	program := filepath.Join(dir, "kubectl-regpol")
-	if err := os.Symlink(self, program); err != nil {
+	link := filepath.Join(dir, verbtest.Program)
+	if err := os.Symlink(self, link); err != nil {
 		t.Fatal(err)
 	}
-	writeTo(t, filepath.Join(dir, "credential"), hookCredential+"\n")
-	writeTo(t, filepath.Join(dir, "wrong"), "not-"+hookCredential+"\n")
-	return func(args ...string) ran {
+	verbtest.WriteTo(t, filepath.Join(dir, "credential"), hookCredential+"\n")
+	verbtest.WriteTo(t, filepath.Join(dir, "wrong"), "not-"+hookCredential+"\n")
+	return func(args ...string) verbtest.Result {
 		args = append(args, "--resolve", hookHost+":443:"+op.address)
-		process := exec.CommandContext(t.Context(), program, args...)
+		process := exec.CommandContext(t.Context(), link, args...)
 		process.Dir, process.Env = dir, append(os.Environ(), "SSL_CERT_FILE="+op.ca)
 		var out, err bytes.Buffer
 		process.Stdout, process.Stderr = &out, &err
 		_ = process.Run()
-		return ran{process.ProcessState.ExitCode(), out.String(), err.String()}
+		return verbtest.Result{Code: process.ProcessState.ExitCode(), Out: out.String(), Err: err.String()}
 	}
 }
 
@@ -67,8 +69,8 @@ func TestThePageShowsWhatCallPrints(t *testing.T) {
 		shown++
 		want, _, _ := strings.Cut(rest, "```")
 		got := regpol(strings.Fields(command)[2:]...)
-		if !looksLike(got.out, want) {
-			t.Errorf("%s prints\n%s%s", command, got.out, got.err)
+		if !looksLike(got.Out, want) {
+			t.Errorf("%s prints\n%s%s", command, got.Out, got.Err)
 		}
 	}
 	if shown < 3 {
@@ -94,8 +96,8 @@ func looksLike(got, want string) bool {
 
 func TestThePageHasEveryFlagMemberAndFaultOfCall(t *testing.T) {
 	want := map[string]string{}
-	newCall(streams{}).Flags().VisitAll(func(flag *pflag.Flag) { want["--"+flag.Name] = "" })
-	addMembers(want, "", reflect.TypeFor[hookReport]())
+	newCall(console.Streams{}).Flags().VisitAll(func(flag *pflag.Flag) { want["--"+flag.Name] = "" })
+	verbtest.AddMembers(want, "", reflect.TypeFor[hookReport]())
 	for _, d := range hookcheck.Definitions() {
 		want[string(d.Name)] = fmt.Sprintf(" %s | %s | %s ", d.Level, d.Meaning, d.Fix)
 	}
@@ -117,28 +119,6 @@ func TestThePageHasEveryFlagMemberAndFaultOfCall(t *testing.T) {
 	}
 }
 
-// addMembers adds the paths of the report's members.
-func addMembers(to map[string]string, path string, of reflect.Type) {
-	for field := range of.Fields() {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		inner := field.Type
-		suffix := ""
-		if inner.Kind() == reflect.Pointer && inner.Elem().Kind() == reflect.Struct {
-			inner = inner.Elem()
-		}
-		if inner.Kind() == reflect.Slice && inner.Elem().Kind() == reflect.Struct {
-			inner, suffix = inner.Elem(), "[]"
-		}
-		switch {
-		case name == "":
-		case inner.Kind() == reflect.Struct:
-			addMembers(to, path+name+suffix+".", inner)
-		default:
-			to[path+name] = ""
-		}
-	}
-}
-
 func TestTheExamplesOfCallRun(t *testing.T) {
 	hook := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/okta/registration" || r.Header.Get("Authorization")+r.Header.Get("X-Registration-Hook-Key") != hookCredential {
@@ -149,10 +129,10 @@ func TestTheExamplesOfCallRun(t *testing.T) {
 		_, _ = io.WriteString(w, allowAnswer)
 	})
 	dir := t.TempDir()
-	writeCertificate(t, dir)
-	writeTo(t, filepath.Join(dir, "ca.crt"), readText(t, filepath.Join(dir, "tls.crt")))
-	writeTo(t, filepath.Join(dir, "credential"), hookCredential+"\n")
-	writeTo(t, filepath.Join(dir, "call.json"), string(vectors.OktaRequests()[0].Body))
+	verbtest.WriteCertificate(t, dir, hookHost)
+	verbtest.WriteTo(t, filepath.Join(dir, "ca.crt"), verbtest.ReadText(t, filepath.Join(dir, "tls.crt")))
+	verbtest.WriteTo(t, filepath.Join(dir, "credential"), hookCredential+"\n")
+	verbtest.WriteTo(t, filepath.Join(dir, "call.json"), string(vectors.OktaRequests()[0].Body))
 	certificate, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +144,7 @@ func TestTheExamplesOfCallRun(t *testing.T) {
 	t.Cleanup(secure.Close)
 
 	ran := 0
-	for line := range strings.Lines(strings.ReplaceAll(newCall(streams{}).Example, "\\\n", " ")) {
+	for line := range strings.Lines(strings.ReplaceAll(newCall(console.Streams{}).Example, "\\\n", " ")) {
 		words := strings.Fields(line)
 		if len(words) == 0 || words[0] != "regpol" {
 			continue
@@ -172,24 +152,15 @@ func TestTheExamplesOfCallRun(t *testing.T) {
 		ran++
 		t.Run(strings.Join(words[1:], " "), func(t *testing.T) {
 			t.Chdir(dir)
-			got := runAs(t, "regpol", append(words[1:], "--ca-file", "ca.crt",
+			got := verbtest.RunHere(t, newCall, "", append(words[1:], "--ca-file", "ca.crt",
 				"--resolve", hookHost+":443:"+secure.Listener.Addr().String(),
 				"--resolve", hookHost+":8080:"+plain.Listener.Addr().String())...)
-			if got.code != exitAllowed || !strings.Contains(got.out, verdictAllowed) {
-				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			if got.Code != console.ExitAllowed || !strings.Contains(got.Out, verdictAllowed) {
+				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
 		})
 	}
 	if ran < 6 {
 		t.Errorf("%d examples", ran)
 	}
-}
-
-func readText(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

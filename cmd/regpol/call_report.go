@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/url"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/registration"
 	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
@@ -20,7 +21,8 @@ var verdicts = map[oktasim.Outcome]string{
 }
 
 var shapeNames = map[oktasim.Shape]string{
-	oktasim.SignUp: shapeEngine, oktasim.ClassicSignUp: shapeClassic, oktasim.ProgressiveProfile: shapeProgressive,
+	oktasim.SignUp: registration.ShapeEngine, oktasim.ClassicSignUp: registration.ShapeClassic,
+	oktasim.ProgressiveProfile: registration.ShapeProgressive,
 }
 
 // hookReport is the output of -o json, described in docs/reference/regpol-call.md.
@@ -54,11 +56,11 @@ type hookReport struct {
 
 	// Person has the lines that Okta would show to the person, in Classic and in Identity Engine.
 	Person struct {
-		Classic        []lineReport `json:"classic"`
-		IdentityEngine []lineReport `json:"identityEngine"`
+		Classic        []registration.Line `json:"classic"`
+		IdentityEngine []registration.Line `json:"identityEngine"`
 	} `json:"person"`
 	// Profile has the attributes that Okta sets on the user.
-	Profile []updateReport `json:"profile,omitempty"`
+	Profile []registration.Update `json:"profile,omitempty"`
 	// Faults are the hook's faults, in the order in which the call met them.
 	Faults []hookcheck.Fault `json:"faults"`
 
@@ -76,10 +78,10 @@ func newHookReport(o *callOptions, call oktasim.Call, examined *hookcheck.Report
 		Status:    result.Status, Attempts: result.Attempts, Faults: []hookcheck.Fault{},
 		LatencyMilliseconds: float64(result.Latency.Microseconds()) / 1000, shape: call.Shape, called: examined.Called,
 	}
-	if o.request == "" {
-		r.Address = previewAddress
-		if o.hasAddress {
-			r.Address = o.address
+	if o.Request == "" {
+		r.Address = registration.PreviewAddress
+		if o.HasAddress {
+			r.Address = o.Address
 		}
 	}
 	for _, fault := range examined.Faults {
@@ -88,7 +90,7 @@ func newHookReport(o *callOptions, call oktasim.Call, examined *hookcheck.Report
 	}
 	r.Person.Classic, r.Person.IdentityEngine = linesOf(result.Classic, m), linesOf(result.IdentityEngine, m)
 	for _, u := range result.ProfileUpdates {
-		r.Profile = append(r.Profile, updateReport{m.text(u.Attribute), m.json(u.Value)})
+		r.Profile = append(r.Profile, registration.Update{Attribute: m.text(u.Attribute), Value: m.json(u.Value)})
 	}
 	if result.DebugContext != "" {
 		r.DebugContext = m.json(result.DebugContext)
@@ -110,10 +112,10 @@ func (r *hookReport) readDebugContext() {
 	}
 }
 
-func linesOf(page oktasim.Page, m redactor) []lineReport {
-	lines := []lineReport{}
+func linesOf(page oktasim.Page, m redactor) []registration.Line {
+	lines := []registration.Line{}
 	for _, line := range page {
-		lines = append(lines, lineReport{m.text(line.Text), m.text(line.Place())})
+		lines = append(lines, registration.Line{Text: m.text(line.Text), Place: m.text(line.Place())})
 	}
 	return lines
 }

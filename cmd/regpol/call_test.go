@@ -15,17 +15,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/registration"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/test/vectors"
 )
 
 // called runs call with -o json.
-func called(t *testing.T, args ...string) (ran, hookReport) {
+func called(t *testing.T, args ...string) (verbtest.Result, hookReport) {
 	t.Helper()
 	got := runRegpol(t, "", append([]string{"call", "-o", "json"}, args...)...)
 	var r hookReport
-	if err := json.Unmarshal([]byte(got.out), &r); err != nil {
-		t.Fatalf("%v\n%s%s", err, got.out, got.err)
+	if err := json.Unmarshal([]byte(got.Out), &r); err != nil {
+		t.Fatalf("%v\n%s%s", err, got.Out, got.Err)
 	}
 	return got, r
 }
@@ -77,23 +80,23 @@ func TestCallSaysWhatThePersonReadsAtOurOperator(t *testing.T) {
 		engine   string // the same, next to the e-mail's field
 		attempts int
 	}{
-		"allowed":              {[]string{"jo@acme.com"}, exitAllowed, "Allowed", "default/acme", "", "", 1},
-		"allowed on Classic":   {[]string{"jo@acme.com", "--shape", "classic"}, exitAllowed, "Allowed", "default/acme", "", "", 1},
-		"denied by a policy":   {[]string{"jo@contractors.acme.com"}, exitDenied, "Denied", "default/contractors", contractors, contractors, 1},
-		"allowed by none":      {[]string{"jo@other.example"}, exitDenied, "NotAllowed", "", acme, acme, 1},
-		"denied, and accepted": {[]string{"jo@other.example", "--accept-denial"}, exitAllowed, "NotAllowed", "", acme, acme, 1},
-		"nobody in particular": {nil, exitDenied, "NotAllowed", "", acme, acme, 1},
+		"allowed":              {[]string{"jo@acme.com"}, console.ExitAllowed, "Allowed", "default/acme", "", "", 1},
+		"allowed on Classic":   {[]string{"jo@acme.com", "--shape", "classic"}, console.ExitAllowed, "Allowed", "default/acme", "", "", 1},
+		"denied by a policy":   {[]string{"jo@contractors.acme.com"}, console.ExitDenied, "Denied", "default/contractors", contractors, contractors, 1},
+		"allowed by none":      {[]string{"jo@other.example"}, console.ExitDenied, "NotAllowed", "", acme, acme, 1},
+		"denied, and accepted": {[]string{"jo@other.example", "--accept-denial"}, console.ExitAllowed, "NotAllowed", "", acme, acme, 1},
+		"nobody in particular": {nil, console.ExitDenied, "NotAllowed", "", acme, acme, 1},
 		"a login of another domain": {
-			[]string{"jo@acme.com", "--login", "jo@other.example"}, exitDenied, "NotAllowed", "", acme, "", 1,
+			[]string{"jo@acme.com", "--login", "jo@other.example"}, console.ExitDenied, "NotAllowed", "", acme, "", 1,
 		},
 		"a change of a profile": {
-			[]string{"jo@other.example", "--shape", "progressive"}, exitDenied, "NotAllowed", "", "", acme, 1,
+			[]string{"jo@other.example", "--shape", "progressive"}, console.ExitDenied, "NotAllowed", "", "", acme, 1,
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got, r := called(t, append(append([]string{hookURL}, op.flags()...), test.args...)...)
-			if got.code != test.code || r.Reason != test.reason || r.Policy != test.policy || r.Attempts != test.attempts || r.DecisionID == "" {
-				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			if got.Code != test.code || r.Reason != test.reason || r.Policy != test.policy || r.Attempts != test.attempts || r.DecisionID == "" {
+				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
 			// The one thing to find: its certificate is of no public CA.
 			if diff := cmp.Diff([]hookcheck.Name{hookcheck.PrivateAuthority}, r.names()); diff != "" {
@@ -108,7 +111,7 @@ func TestCallSaysWhatThePersonReadsAtOurOperator(t *testing.T) {
 }
 
 // begins expects one line that begins with text, or none.
-func begins(t *testing.T, engine string, lines []lineReport, text, place string) {
+func begins(t *testing.T, engine string, lines []registration.Line, text, place string) {
 	t.Helper()
 	if text == "" && len(lines) == 0 {
 		return
@@ -175,34 +178,34 @@ func TestCallWorksOnOthersHooks(t *testing.T) {
 		lines   []string
 	}{
 		"a script that allows": {
-			scripted, "jo@acme.com", exitAllowed, verdictAllowed, []hookcheck.Name{}, []string{`  sets             title to "Guest"`},
+			scripted, "jo@acme.com", console.ExitAllowed, verdictAllowed, []hookcheck.Name{}, []string{`  sets             title to "Guest"`},
 		},
 		"a script that denies": {
-			scripted, "jo@other.example", exitDenied, verdictDenied, []hookcheck.Name{},
+			scripted, "jo@other.example", console.ExitDenied, verdictDenied, []hookcheck.Name{},
 			[]string{"  Classic          at the top: Only acme.com.\n", "  Identity Engine  next to login: Only acme.com.\n"},
 		},
 		"a typed hook that means to allow, and does not": {
-			typed, "jo@acme.com", exitFault, verdictDenied, []hookcheck.Name{hookcheck.ErrorOnAllow, hookcheck.ErrorForm},
+			typed, "jo@acme.com", console.ExitFault, verdictDenied, []hookcheck.Name{hookcheck.ErrorOnAllow, hookcheck.ErrorForm},
 			[]string{
 				"  error    ErrorOnAllow: error without DENY",
 				"  Classic          at the top: Registration cannot be completed at this time.\n",
 			},
 		},
 		"a typed hook whose text nobody reads": {
-			typed, "jo@other.example", exitDenied, verdictDenied, []hookcheck.Name{hookcheck.CauseElsewhere},
+			typed, "jo@other.example", console.ExitDenied, verdictDenied, []hookcheck.Name{hookcheck.CauseElsewhere},
 			[]string{"  Identity Engine  nothing about the reason", "  warning  CauseElsewhere: "},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			args := append(serveHook(t, test.hook), test.address)
 			got, r := called(t, args...)
-			if got.code != test.code || r.Verdict != test.verdict {
-				t.Errorf("exit code %d\n%s", got.code, got.out)
+			if got.Code != test.code || r.Verdict != test.verdict {
+				t.Errorf("exit code %d\n%s", got.Code, got.Out)
 			}
 			if diff := cmp.Diff(test.faults, r.names()); diff != "" {
 				t.Errorf("faults (-want +got):\n%s", diff)
 			}
-			text := runRegpol(t, "", append([]string{"call"}, args...)...).out
+			text := runRegpol(t, "", append([]string{"call"}, args...)...).Out
 			if first, _, _ := strings.Cut(text, "\n"); first != test.verdict {
 				t.Errorf("the first line is %q", first)
 			}
@@ -227,8 +230,8 @@ func TestCallPostsARecordedCallUnchanged(t *testing.T) {
 				answerJSON(allowAnswer)(w, r)
 			})
 			got := runRegpol(t, string(file.Body), append([]string{"call", "-f", "-"}, args...)...)
-			if got.code != exitAllowed || !bytes.Equal(posted, file.Body) {
-				t.Errorf("exit code %d, posted %q\n%s%s", got.code, posted, got.out, got.err)
+			if got.Code != console.ExitAllowed || !bytes.Equal(posted, file.Body) {
+				t.Errorf("exit code %d, posted %q\n%s%s", got.Code, posted, got.Out, got.Err)
 			}
 		})
 	}
@@ -240,19 +243,19 @@ func TestCallEndsWith(t *testing.T) {
 		args []string
 		code int
 	}{
-		"0 for allowed":                               {allowAnswer, nil, exitAllowed},
-		"1 for denied":                                {denyAnswer, nil, exitDenied},
-		"0 for denied, where that is accepted":        {denyAnswer, []string{"--accept-denial"}, exitAllowed},
-		"3 for an allow by default":                   {`{}`, nil, exitFault},
-		"3 for a fault, though a denial is accepted":  {`{"error":{}}`, []string{"--accept-denial"}, exitFault},
-		"3 for an answer that cannot be used":         {`[]`, nil, exitFault},
-		"0 for allowed with a warning":                {strings.Replace(allowAnswer, "{", `{"x":1,`, 1), nil, exitAllowed},
-		"3 for a hook that guards with another value": {allowAnswer, []string{"--header", "X-Registration-Hook-Key"}, exitFault},
+		"0 for allowed":                               {allowAnswer, nil, console.ExitAllowed},
+		"1 for denied":                                {denyAnswer, nil, console.ExitDenied},
+		"0 for denied, where that is accepted":        {denyAnswer, []string{"--accept-denial"}, console.ExitAllowed},
+		"3 for an allow by default":                   {`{}`, nil, console.ExitFault},
+		"3 for a fault, though a denial is accepted":  {`{"error":{}}`, []string{"--accept-denial"}, console.ExitFault},
+		"3 for an answer that cannot be used":         {`[]`, nil, console.ExitFault},
+		"0 for allowed with a warning":                {strings.Replace(allowAnswer, "{", `{"x":1,`, 1), nil, console.ExitAllowed},
+		"3 for a hook that guards with another value": {allowAnswer, []string{"--header", "X-Registration-Hook-Key"}, console.ExitFault},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := runRegpol(t, "", append(append([]string{"call"}, serveHook(t, answerJSON(test.body))...), test.args...)...)
-			if got.code != test.code || got.err != "" {
-				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			if got.Code != test.code || got.Err != "" {
+				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
 		})
 	}
@@ -267,17 +270,17 @@ func TestCallAcceptsARefusalForWantOfACredential(t *testing.T) {
 		code       int
 		says       string
 	}{
-		"0 for a refusal":               {refuse, "", exitAllowed, "Unauthorized"},
-		"3 for an answer to anyone":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, allowAnswer) }, "", exitFault, ""},
-		"3 for a path that is not here": {http.NotFound, "", exitFault, "404"},
-		"2 with a credential":           {refuse, hookCredential, exitUsage, "--accept-unauthorized is for a call without a credential"},
+		"0 for a refusal":               {refuse, "", console.ExitAllowed, "Unauthorized"},
+		"3 for an answer to anyone":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, allowAnswer) }, "", console.ExitFault, ""},
+		"3 for a path that is not here": {http.NotFound, "", console.ExitFault, "404"},
+		"2 with a credential":           {refuse, hookCredential, console.ExitUsage, "--accept-unauthorized is for a call without a credential"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			args := serveHook(t, test.hook)
 			t.Setenv(credentialVariable, test.credential)
 			got := runRegpol(t, "", append([]string{"call", "--accept-unauthorized"}, args...)...)
-			if got.code != test.code || !strings.Contains(got.out+got.err, test.says) {
-				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			if got.Code != test.code || !strings.Contains(got.Out+got.Err, test.says) {
+				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
 		})
 	}
@@ -288,12 +291,12 @@ func TestCallInYAMLSaysTheSameAsInJSON(t *testing.T) {
 	_, want := called(t, args...)
 	got := runRegpol(t, "", append([]string{"call", "-o", "yaml"}, args...)...)
 	var r hookReport
-	if err := yaml.Unmarshal([]byte(got.out), &r); err != nil {
+	if err := yaml.Unmarshal([]byte(got.Out), &r); err != nil {
 		t.Fatal(err)
 	}
 	r.RequestID, r.LatencyMilliseconds = want.RequestID, want.LatencyMilliseconds
 	if !cmp.Equal(want.Person, r.Person) || want.Verdict != r.Verdict || len(r.Faults) != len(want.Faults) {
-		t.Errorf("it says\n%s", got.out)
+		t.Errorf("it says\n%s", got.Out)
 	}
 }
 
@@ -313,16 +316,16 @@ func TestAHookCannotSpeakToTheTerminal(t *testing.T) {
 	body = strings.Replace(body, "userProfile.email", `userProfile.\u001b[2J`, 1)
 	body = strings.Replace(body, `{"commands"`, `{"debugContext":{"reason":"\u001b[2J","x":"`+"\u009b"+`"},"\u001b":1,"commands"`, 1)
 	got := runRegpol(t, "", append([]string{"call"}, serveHook(t, answerJSON(body))...)...)
-	if strings.ContainsAny(got.out, "\x1b\u009b\u202e") || !strings.HasPrefix(got.out, "denied\n") {
-		t.Errorf("%q", got.out)
+	if strings.ContainsAny(got.Out, "\x1b\u009b\u202e") || !strings.HasPrefix(got.Out, "denied\n") {
+		t.Errorf("%q", got.Out)
 	}
 }
 
 func TestWrongUsageOfCallIsSaid(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty")
-	writeTo(t, empty, "\n")
+	verbtest.WriteTo(t, empty, "\n")
 	two := filepath.Join(t.TempDir(), "two")
-	writeTo(t, two, "s3cret\n\n")
+	verbtest.WriteTo(t, two, "s3cret\n\n")
 	for want, args := range map[string][]string{
 		"give the URL of a hook, and at most one address; see regpol call --help": nil,
 		"and at most one address":                 {hookURL, "jo@acme.com", "eve@acme.com"},
@@ -350,11 +353,11 @@ func TestWrongUsageOfCallIsSaid(t *testing.T) {
 	} {
 		t.Run(want, func(t *testing.T) {
 			got := runRegpol(t, "", append([]string{"call"}, args...)...)
-			if got.code != exitUsage || !strings.Contains(got.err, want) || got.out != "" {
-				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			if got.Code != console.ExitUsage || !strings.Contains(got.Err, want) || got.Out != "" {
+				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
-			if strings.Contains(got.err, "s3cret") {
-				t.Errorf("it shows the credential: %s", got.err)
+			if strings.Contains(got.Err, "s3cret") {
+				t.Errorf("it shows the credential: %s", got.Err)
 			}
 		})
 	}
@@ -411,14 +414,14 @@ func TestCallNeverShowsTheCredential(t *testing.T) {
 	for sentence, handler := range mirrors {
 		t.Run(sentence, func(t *testing.T) {
 			args := serveHook(t, handler)
-			for _, output := range outputs {
+			for _, output := range console.Outputs {
 				got := runRegpol(t, "", append([]string{"call", "-o", output}, args...)...)
-				if got.out == "" {
-					t.Errorf("-o %s: nothing is said: %s", output, got.err)
+				if got.Out == "" {
+					t.Errorf("-o %s: nothing is said: %s", output, got.Err)
 				}
 				for _, part := range []string{secret, secret[:16], string(plain)} {
-					if strings.Contains(got.out+got.err, part) {
-						t.Errorf("-o %s shows the credential:\n%s%s", output, got.out, got.err)
+					if strings.Contains(got.Out+got.Err, part) {
+						t.Errorf("-o %s shows the credential:\n%s%s", output, got.Out, got.Err)
 					}
 				}
 			}

@@ -7,30 +7,32 @@ import (
 	"strconv"
 	"strings"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/registration"
 	"registrationpolicy.dev/operator/internal/hookcheck"
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
 // write writes the report in the format of --output.
-func (r *hookReport) write(s streams, output string) error {
-	return writeReport(s, output, r, func() []byte { return r.text(s.coloured()) })
+func (r *hookReport) write(s console.Streams, output string) error {
+	return console.WriteReport(s, output, r, func() []byte { return r.text(s.Coloured()) })
 }
 
 // text returns the report as text.
 func (r *hookReport) text(coloured bool) []byte {
 	var w bytes.Buffer
-	ink := inkDenied
+	ink := console.InkDenied
 	if r.Verdict == verdictAllowed {
-		ink = inkAllowed
+		ink = console.InkAllowed
 	}
-	fmt.Fprintln(&w, ink.paint(r.Verdict, coloured))
+	fmt.Fprintln(&w, ink.Paint(r.Verdict, coloured))
 	row := func(name, text string) { fmt.Fprintf(&w, "  %-16s %s\n", name, text) }
 	call := r.shape.String()
 	if r.Address != "" {
-		call += " of " + quoteIfNeeded(r.Address)
+		call += " of " + console.QuoteIfNeeded(r.Address)
 	}
 	row("call", call)
-	row("url", quoteIfNeeded(r.URL))
+	row("url", console.QuoteIfNeeded(r.URL))
 	row("okta", r.oktaAction())
 	if r.called {
 		row("answer", r.answer())
@@ -39,14 +41,14 @@ func (r *hookReport) text(coloured bool) []byte {
 		{"decision", r.DecisionID}, {"reason", r.Reason}, {"policy", r.Policy},
 	} {
 		if member.text != "" {
-			row(member.name, quoteIfNeeded(member.text))
+			row(member.name, console.QuoteIfNeeded(member.text))
 		}
 	}
 	if len(r.DebugContext) > 0 {
 		row("debugContext", escapeControl(string(r.DebugContext)))
 	}
 	for _, update := range r.Profile {
-		row("sets", quoteIfNeeded(update.Attribute)+" to "+escapeControl(string(update.Value)))
+		row("sets", console.QuoteIfNeeded(update.Attribute)+" to "+escapeControl(string(update.Value)))
 	}
 	r.writePages(&w, coloured)
 	r.writeFaults(&w, coloured)
@@ -99,8 +101,8 @@ func (r *hookReport) writePages(w io.Writer, coloured bool) {
 	if r.Verdict == verdictAllowed {
 		return
 	}
-	fmt.Fprintf(w, "\n%s\n", inkHeading.paint("The person reads", coloured))
-	page := func(engine string, lines []lineReport) {
+	fmt.Fprintf(w, "\n%s\n", console.InkHeading.Paint("The person reads", coloured))
+	page := func(engine string, lines []registration.Line) {
 		if len(lines) == 0 {
 			fmt.Fprintf(w, "  %-16s nothing about the reason\n", engine)
 		}
@@ -119,15 +121,15 @@ func (r *hookReport) writeFaults(w io.Writer, coloured bool) {
 	if len(r.Faults) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n%s\n", inkHeading.paint("Faults", coloured))
+	fmt.Fprintf(w, "\n%s\n", console.InkHeading.Paint("Faults", coloured))
 	for _, fault := range r.Faults {
-		ink := inkDenied
+		ink := console.InkDenied
 		if fault.Level == hookcheck.LevelWarning {
-			ink = inkFault
+			ink = console.InkFault
 		}
 		level := string(fault.Level)
 		pad := strings.Repeat(" ", max(0, len(hookcheck.LevelWarning)-len(level)))
-		fmt.Fprintf(w, "  %s%s  %s: %s\n", ink.paint(level, coloured), pad, fault.Name, escapeControl(fault.What))
+		fmt.Fprintf(w, "  %s%s  %s: %s\n", ink.Paint(level, coloured), pad, fault.Name, escapeControl(fault.What))
 		fmt.Fprintf(w, "  %*s  fix: %s\n", len(hookcheck.LevelWarning), "", fault.Fix)
 	}
 }

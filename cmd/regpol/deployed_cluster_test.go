@@ -11,12 +11,15 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 )
 
 // deploy applies the Deployment of the kustomization with further arguments of the operator.
 func (c *testCluster) deploy(t *testing.T, namespace string, args ...string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "config", "manager", "deployment.yaml"))
+	text, err := os.ReadFile(filepath.Join(verbtest.WorkTree, "config", "manager", "deployment.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +38,7 @@ func (c *testCluster) deploy(t *testing.T, namespace string, args ...string) {
 // policies of the quickstart. The namespace team-a has a policy that allows "*", with a few denied domains.
 func (c *testCluster) runAsDeployed(t *testing.T) {
 	const deployment = "okta-registration/registration-policy-operator"
-	regpol := func(args ...string) ran {
+	regpol := func(args ...string) verbtest.Result {
 		return runRegpol(t, "", append(args, "--kubeconfig", c.kubeconfig)...)
 	}
 	c.deploy(t, "okta-registration", "--watch-namespaces=okta-registration,team-a", "--namespace-sources=team-a=rul1,rul2",
@@ -44,42 +47,42 @@ func (c *testCluster) runAsDeployed(t *testing.T) {
 	t.Run("explain decides by the flags of the Deployment", func(t *testing.T) {
 		got := regpol("explain", "jo@elsewhere.example", "--as-deployed", deployment, "-o", "json")
 		for _, want := range []string{`"observed": true`, `"policiesThatTookPart": 2`, `"attribute": "login"`} {
-			if !strings.Contains(got.out, want) {
-				t.Errorf("exit code %d, without %s\n%s%s", got.code, want, got.out, got.err)
+			if !strings.Contains(got.Out, want) {
+				t.Errorf("exit code %d, without %s\n%s%s", got.Code, want, got.Out, got.Err)
 			}
 		}
 	})
 	t.Run("by its name in a namespace", func(t *testing.T) {
 		got := regpol("explain", "jo@acme.com", "--as-deployed", "registration-policy-operator", "-n", "okta-registration", "-v")
-		if got.code != exitAllowed || !strings.Contains(got.out, "team-a/everyone-but") {
-			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "team-a/everyone-but") {
+			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 	t.Run("a flag that is given wins", func(t *testing.T) {
 		got := regpol("explain", "jo@elsewhere.example", "--as-deployed", deployment, "--observe=false", "--watch-namespaces", "okta-registration",
 			"--address-attributes", "email", "-o", "json")
-		if got.code != exitDenied || !strings.Contains(got.out, `"attribute": "email"`) || strings.Contains(got.out, "team-a") {
-			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		if got.Code != console.ExitDenied || !strings.Contains(got.Out, `"attribute": "email"`) || strings.Contains(got.Out, "team-a") {
+			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 	t.Run("policies in files", func(t *testing.T) {
-		path := writePolicies(t, header+"p, namespace: okta-registration}\nspec: {appliesTo: {sources: [rul9]}, allow: {domains: [acme.com]}}\n")
+		path := verbtest.WritePolicies(t, verbtest.Header+"p, namespace: okta-registration}\nspec: {appliesTo: {sources: [rul9]}, allow: {domains: [acme.com]}}\n")
 		got := regpol("explain", "jo@elsewhere.example", "--source", "rul9", "--policies", path, "--as-deployed", deployment, "--observe=false")
-		if got.code != exitDenied || !strings.Contains(got.out, "Ask your sponsor.") {
-			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		if got.Code != console.ExitDenied || !strings.Contains(got.Out, "Ask your sponsor.") {
+			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 	t.Run("diff compares with the policies of the namespaces that are watched", func(t *testing.T) {
 		got := regpol("diff", "config/samples/quickstart", "--as-deployed", deployment)
-		if got.code != exitAllowed || !strings.Contains(got.out, "team-a/everyone-but") || !strings.Contains(got.out, "from rul1, rul2") {
-			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "team-a/everyone-but") || !strings.Contains(got.Out, "from rul1, rul2") {
+			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 	t.Run("replay decides by the flags and the policies of the Deployment", func(t *testing.T) {
-		got := regpol("replay", replayTable, "--as-deployed", deployment, "--source", "rul1", "-o", "json")
+		got := regpol("replay", "cmd/regpol/testdata/replay/people.csv", "--as-deployed", deployment, "--source", "rul1", "-o", "json")
 		for _, want := range []string{`"calls": 5`, `"reason": "MissingAddress"`, `"allowed": `} { // a row of the table has no login
-			if got.code != exitAllowed || !strings.Contains(got.out, want) || strings.Contains(got.out, `"allowed": 0`) {
-				t.Errorf("exit code %d, without %s\n%s%s", got.code, want, got.out, got.err)
+			if got.Code != console.ExitAllowed || !strings.Contains(got.Out, want) || strings.Contains(got.Out, `"allowed": 0`) {
+				t.Errorf("exit code %d, without %s\n%s%s", got.Code, want, got.Out, got.Err)
 			}
 		}
 	})
@@ -97,24 +100,29 @@ func (c *testCluster) runAsDeployed(t *testing.T) {
 			`"a/b/c": write NAMESPACE/NAME, or NAME with -n`:                                       {"--as-deployed", "a/b/c"},
 			`"": write NAMESPACE/NAME, or NAME with -n`:                                            {"--as-deployed", ""},
 			"you may not get deployments in namespace okta-registration: ask for the right to get them": {
-				"--as-deployed", deployment, "--kubeconfig", writeKubeconfig(t, kubeconfig),
+				"--as-deployed", deployment, "--kubeconfig", verbtest.WriteKubeconfig(t, kubeconfig),
 			},
 		} {
 			got := runRegpol(t, "", append([]string{"explain", "jo@acme.com", "--kubeconfig", c.kubeconfig}, args...)...)
-			if got.code != exitUsage || !strings.HasPrefix(got.err, "regpol: --as-deployed: "+want) {
-				t.Errorf("exit code %d\n%s\nwant %s", got.code, got.err, want)
+			if got.Code != console.ExitUsage || !strings.HasPrefix(got.Err, "regpol: --as-deployed: "+want) {
+				t.Errorf("exit code %d\n%s\nwant %s", got.Code, got.Err, want)
 			}
 		}
 	})
 	t.Run("the Deployment of the kustomization alone: its own namespace, and the defaults", func(t *testing.T) {
 		c.deploy(t, "okta-registration")
 		got := regpol("explain", "jo@acme.com", "--as-deployed", deployment, "-o", "yaml")
-		var report report
-		if err := yaml.Unmarshal([]byte(got.out), &report); err != nil {
-			t.Fatalf("%v\n%s%s", err, got.out, got.err)
+		var report struct {
+			Decision struct {
+				Policy   string
+				Observed bool
+			}
 		}
-		if got.code != exitAllowed || report.Decision.Policy != "okta-registration/acme" || report.Decision.Observed {
-			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		if err := yaml.Unmarshal([]byte(got.Out), &report); err != nil {
+			t.Fatalf("%v\n%s%s", err, got.Out, got.Err)
+		}
+		if got.Code != console.ExitAllowed || report.Decision.Policy != "okta-registration/acme" || report.Decision.Observed {
+			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 }

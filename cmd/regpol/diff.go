@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,42 +9,39 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/outcome"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
 	"registrationpolicy.dev/operator/internal/gitrevision"
-	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/usage"
-	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/rules/analysis"
 )
 
-// The values of --fail-on, and the kinds of changes on which each ends the program with exit code 1.
-const (
-	failOnWiden  = "widen"
-	failOnNarrow = "narrow"
-	failOnAny    = "any"
-)
-
+// failOnKinds are the kinds of changes on which each value of --fail-on ends the program with exit code 1.
 var failOnKinds = map[string][]analysis.Kind{
-	failOnWiden:  {analysis.Widened},
-	failOnNarrow: {analysis.Narrowed},
-	failOnAny:    {analysis.Widened, analysis.Narrowed, analysis.OtherText, analysis.OtherProfile},
+	outcome.FailOnWiden:  {analysis.Widened},
+	outcome.FailOnNarrow: {analysis.Narrowed},
+	outcome.FailOnAny:    {analysis.Widened, analysis.Narrowed, analysis.OtherText, analysis.OtherProfile},
 }
+
+var diffFailOns = []string{outcome.FailOnWiden, outcome.FailOnNarrow, outcome.FailOnAny}
 
 // outputMarkdown is a value of --output that only diff has: a comment for a pull request.
 const outputMarkdown = "markdown"
 
 // diffOptions holds the flags of diff.
 type diffOptions struct {
-	old, new  policySource
+	old, new  policysource.Location
 	at        []string // the Git revisions of old and new
 	recursive bool
-	operatorOptions
+	policysource.OperatorFlags
 	failOn        []string
 	showAddresses bool
 	verbose       bool
 	output        string
 }
 
-func newDiff(s streams) *cobra.Command {
+func newDiff(s console.Streams) *cobra.Command {
 	o := &diffOptions{}
 	command := &cobra.Command{
 		Use:   "diff (OLD NEW | NEW | --at REVISION [--at REVISION] PATH)",
@@ -75,10 +71,10 @@ Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage,
   regpol diff config/samples/quickstart --as-deployed okta-registration/registration-policy-operator`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil && o.old.asDeployed == "" {
+			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil && o.old.AsDeployed == "" {
 				return err
 			}
-			clusterFlags := o.old.asDeployed == "" &&
+			clusterFlags := o.old.AsDeployed == "" &&
 				slices.ContainsFunc([]string{"kubeconfig", "context", "namespace", "watch-namespaces"}, command.Flags().Changed)
 			switch {
 			case len(args) == 0 || len(args) > 2:
@@ -96,15 +92,15 @@ Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage,
 	flags.SortFlags = false
 	flags.StringArrayVar(&o.at, "at", nil, "Git revision of OLD: a branch, tag or commit; given twice, the second is that of NEW")
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also read the directories below OLD and NEW")
-	o.old.addClusterFlags(flags)
-	o.old.addAsDeployedFlag(flags)
-	o.addNamespaceSourcesFlag(flags)
+	o.old.AddClusterFlags(flags)
+	o.old.AddAsDeployedFlag(flags)
+	o.AddNamespaceSourcesFlag(flags)
 	flags.StringSliceVar(&o.failOn, "fail-on", nil, "exit with 1 on these changes: widen, narrow, any")
 	flags.BoolVar(&o.showAddresses, "show-addresses", false, "print whole addresses from entries, with their local parts")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print all changes and all addresses of each, and not only the first")
-	flags.StringVarP(&o.output, "output", "o", outputText, "text, markdown, json, yaml")
-	completeChoices(command, map[string][]string{
-		"output": append([]string{outputMarkdown}, outputs...), "fail-on": {failOnWiden, failOnNarrow, failOnAny},
+	flags.StringVarP(&o.output, "output", "o", console.OutputText, "text, markdown, json, yaml")
+	console.CompleteChoices(command, map[string][]string{
+		"output": append([]string{outputMarkdown}, console.Outputs...), "fail-on": diffFailOns,
 	})
 	return command
 }
@@ -112,16 +108,16 @@ Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage,
 // setPaths sets where OLD and NEW are: in files, on the disk or in the revisions of --at. OLD is a cluster if neither a
 // path nor a revision says where it is.
 func (o *diffOptions) setPaths(args []string) {
-	o.old.recursive, o.new.recursive = o.recursive, o.recursive
-	o.new.paths = args[len(args)-1:]
+	o.old.Recursive, o.new.Recursive = o.recursive, o.recursive
+	o.new.Paths = args[len(args)-1:]
 	if len(args) == 2 || len(o.at) > 0 {
-		o.old.paths = args[:1]
+		o.old.Paths = args[:1]
 	}
 	// A new directory of policies has no OLD. If the path is misspelt, NEW fails.
-	o.old.mayLackPaths = len(args) == 1
-	for i, side := range []*policySource{&o.old, &o.new} {
+	o.old.MayLackPaths = len(args) == 1
+	for i, side := range []*policysource.Location{&o.old, &o.new} {
 		if i < len(o.at) {
-			side.revision = gitrevision.New(o.at[i])
+			side.Revision = gitrevision.New(o.at[i])
 		}
 	}
 }
@@ -130,91 +126,71 @@ func (o *diffOptions) validate() error {
 	if len(o.at) > 2 {
 		return errors.New("give --at at most twice: for OLD, and for NEW")
 	}
-	if slices.Equal(o.old.paths, []string{"-"}) && slices.Equal(o.new.paths, []string{"-"}) {
+	if slices.Equal(o.old.Paths, []string{"-"}) && slices.Equal(o.new.Paths, []string{"-"}) {
 		return errors.New("OLD and NEW cannot both be standard input")
 	}
 	for _, kind := range o.failOn {
-		if err := validChoice("--fail-on", kind, []string{failOnWiden, failOnNarrow, failOnAny}); err != nil {
+		if err := console.ValidChoice("--fail-on", kind, diffFailOns); err != nil {
 			return err
 		}
 	}
-	return validChoice("-o", o.output, append([]string{outputMarkdown}, outputs...))
+	return console.ValidChoice("-o", o.output, append([]string{outputMarkdown}, console.Outputs...))
 }
 
-func (o *diffOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) error {
+func (o *diffOptions) run(ctx context.Context, flags *pflag.FlagSet, s console.Streams) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	if err := o.old.readDeployed(ctx, flags, s); err != nil {
+	if err := o.old.ReadDeployed(ctx, flags, s); err != nil {
 		return err
 	}
-	scopes, err := o.scopes()
+	scopes, err := o.Scopes()
 	if err != nil {
 		return err
 	}
-	before, err := o.old.read(ctx, s.in)
+	before, err := o.old.Read(ctx, s.In)
 	if err != nil {
 		return err
 	}
-	after, err := o.new.read(ctx, s.in)
+	after, err := o.new.Read(ctx, s.In)
 	if err != nil {
 		return err
 	}
-	if len(before.all) == 0 && len(after.all) == 0 {
-		return after.noPolicy()
+	if len(before.Policies) == 0 && len(after.Policies) == 0 {
+		return after.NoPolicy()
 	}
-	old, oldRejections := scopes.BoundAll(before.rules())
-	replaced, newRejections := scopes.BoundAll(after.rules())
+	old, oldRejections := scopes.BoundAll(before.Rules())
+	replaced, newRejections := scopes.BoundAll(after.Rules())
 	changes, err := analysis.Compare(old, replaced)
 	if err != nil {
-		return &exitError{exitFault, err}
+		return &console.ExitError{Code: console.ExitFault, Err: err}
 	}
 	d := difference{
 		before: before, after: after, changes: changes, showAddresses: o.showAddresses, verbose: o.verbose,
 	}
 	report := d.report()
 	if o.output == outputMarkdown {
-		if _, err := s.out.Write(report.markdown()); err != nil {
+		if _, err := s.Out.Write(report.markdown()); err != nil {
 			return err
 		}
-	} else if err := writeReport(s, o.output, report, func() []byte { return report.text(s.coloured()) }); err != nil {
+	} else if err := console.WriteReport(s, o.output, report, func() []byte { return report.text(s.Coloured()) }); err != nil {
 		return err
 	}
-	warnings := before.warnings()
-	for _, warning := range notInForceOf(before, old, oldRejections) {
+	warnings := before.Warnings()
+	for _, warning := range policysource.NotInForceOf(before, old, oldRejections) {
 		warnings = append(warnings, "OLD: "+warning)
 	}
-	warnings = append(warnings, after.warnings()...)
-	for _, warning := range notInForceOf(after, replaced, newRejections) {
+	warnings = append(warnings, after.Warnings()...)
+	for _, warning := range policysource.NotInForceOf(after, replaced, newRejections) {
 		warnings = append(warnings, "NEW: "+warning)
 	}
-	printWarnings(s, warnings)
+	console.PrintWarnings(s, warnings)
 	for _, failOn := range o.failOn {
 		for _, kind := range failOnKinds[failOn] {
 			if slices.ContainsFunc(changes, func(c analysis.Change) bool { return c.Kind == kind }) {
-				return &exitError{code: exitDenied}
+				return &console.ExitError{Code: console.ExitDenied}
 			}
 		}
 	}
 	return nil
-}
-
-// notInForceOf returns a warning for each part of the policies that is not in force: an analysis is without it.
-func notInForceOf(set *policySet, bounded []rules.Policy, rejections []rules.Rejection) []string {
-	_, rejected := rules.Compile(bounded)
-	var warnings []string
-	for _, rejection := range slices.Concat(rejections, rejected) {
-		at := ""
-		if i := slices.IndexFunc(set.all, func(p policyfile.ReadPolicy) bool { return p.PolicyName == rejection.Policy }); i >= 0 {
-			at = set.all[i].Place(rejection.Path)
-		}
-		at = cmp.Or(at, rejection.Policy.String()+" "+rejection.Path)
-		warnings = append(warnings, fmt.Sprintf("%s: not in force: %s", at, rejection.Message))
-	}
-	for i := range set.all {
-		if why := set.all[i].NotUnderstood; why != "" {
-			warnings = append(warnings, fmt.Sprintf("%s cannot be enforced: %s", set.all[i].PolicyName, why))
-		}
-	}
-	return warnings
 }

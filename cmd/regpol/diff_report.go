@@ -1,18 +1,16 @@
 package main
 
 import (
-	"encoding/json"
-	"slices"
 	"strings"
 
-	"registrationpolicy.dev/operator/internal/policyfile"
-	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/outcome"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
 	"registrationpolicy.dev/operator/rules/analysis"
 )
 
 // difference holds the changes between two sets of policies, and what their report needs.
 type difference struct {
-	before, after          *policySet
+	before, after          *policysource.Set
 	changes                []analysis.Change
 	showAddresses, verbose bool
 }
@@ -28,32 +26,14 @@ type (
 	}
 
 	changeReport struct {
-		Kind   string        `json:"kind"` // Widened, Narrowed, OtherText, OtherProfile
-		Before resultReport  `json:"before"`
-		After  resultReport  `json:"after"`
-		Calls  []callsReport `json:"calls"`
+		Kind   string          `json:"kind"` // Widened, Narrowed, OtherText, OtherProfile
+		Before outcome.Result  `json:"before"`
+		After  outcome.Result  `json:"after"`
+		Calls  []outcome.Calls `json:"calls"`
 		// Addresses are the addresses of which one alone changes the answer; the last that matches an address counts.
 		Addresses []partReport `json:"addresses,omitempty"`
 		More      int          `json:"moreAddresses,omitempty"` // entries of Addresses beyond those that are kept
 		Example   []string     `json:"example"`                 // one address, or the two of a call
-	}
-
-	resultReport struct {
-		Outcome string          `json:"outcome"` // ALLOW or DENY
-		Reason  rules.Reason    `json:"reason"`
-		Policy  string          `json:"policy,omitempty"`
-		Entry   string          `json:"entry,omitempty"` // its path
-		Text    string          `json:"text,omitempty"`  // as the author wrote it; an address only with --show-addresses
-		At      string          `json:"at,omitempty"`    // file:line
-		Message string          `json:"message,omitempty"`
-		Profile json.RawMessage `json:"profile,omitempty"`
-	}
-
-	callsReport struct {
-		RequestType  rules.RequestType `json:"requestType"`
-		AnySource    bool              `json:"anySource,omitempty"`
-		Sources      []string          `json:"sources,omitempty"`
-		OtherSources bool              `json:"otherSources,omitempty"` // also those that no policy names
 	}
 
 	partReport struct {
@@ -77,27 +57,20 @@ func (d *difference) report() *diffReport {
 		c := &d.changes[i]
 		r.Counts[kindNames[c.Kind]]++
 		change := changeReport{
-			Kind: kindNames[c.Kind], Before: d.resultReport(d.before, &c.Was), After: d.resultReport(d.after, &c.Now),
-			Calls: callsReports(c.Calls), More: c.Region.More,
+			Kind: kindNames[c.Kind], Before: outcome.ResultOf(d.before, &c.Was, d.showAddresses),
+			After: outcome.ResultOf(d.after, &c.Now, d.showAddresses),
+			Calls: outcome.CallsOf(c.Calls), More: c.Region.More,
 		}
 		depths := depthsOf(c.Region.Parts)
 		for j, part := range c.Region.Parts {
 			change.Addresses = append(change.Addresses, partReport{part.Except, d.entriesOf(part), depths[j]})
 		}
 		for _, witness := range c.Witness {
-			change.Example = append(change.Example, d.address(witness))
+			change.Example = append(change.Example, outcome.ExampleOf(witness, d.showAddresses))
 		}
 		r.Changes = append(r.Changes, change)
 	}
 	return r
-}
-
-func callsReports(all []analysis.Calls) []callsReport {
-	reports := make([]callsReport, len(all))
-	for i, calls := range all {
-		reports[i] = callsReport{calls.Request, calls.AnySource, calls.Sources, calls.OtherSources}
-	}
-	return reports
 }
 
 // depthsOf returns in how many other parts of its region each part is: 0 for what is added, 1 for an exception, 2 for
@@ -120,11 +93,11 @@ func depthsOf(parts []analysis.Part) []int {
 			depths[i] = depths[around[len(around)-1]] + 1
 		}
 		base, _, _ := strings.Cut(part.Local, "+")
-		key := base + subAddresses + "@" + part.Name
+		key := base + outcome.SubAddresses + "@" + part.Name
 		switch depth, found := withSubAddresses[key]; {
 		case part.Local == "":
 			around = append(around, i)
-		case part.Local == base+subAddresses:
+		case part.Local == base+outcome.SubAddresses:
 			withSubAddresses[key] = depths[i]
 		case found:
 			depths[i] = depth + 1
@@ -133,31 +106,16 @@ func depthsOf(parts []analysis.Part) []int {
 	return depths
 }
 
-const (
-	// hiddenLocal is printed in place of a local part.
-	hiddenLocal = "(someone)"
-	// subAddresses ends the local part of an entry that matches an address and all of its sub-addresses.
-	subAddresses = "+*"
-)
-
-// address returns an example, without a local part that comes from an entry.
-func (d *difference) address(w analysis.Witness) string {
-	if _, domain, _ := strings.Cut(w.Address, "@"); w.Personal && !d.showAddresses {
-		return hiddenLocal + "@" + domain
-	}
-	return w.Address
-}
-
 // entriesOf writes a part of a region as entries of spec.allow.
 func (d *difference) entriesOf(part analysis.Part) []string {
 	var entries []string
 	switch {
 	case part.Local != "" && d.showAddresses:
 		return []string{part.Local + "@" + part.Name}
-	case strings.HasSuffix(part.Local, subAddresses):
-		return []string{hiddenLocal + subAddresses + "@" + part.Name}
+	case strings.HasSuffix(part.Local, outcome.SubAddresses):
+		return []string{outcome.HiddenLocal + outcome.SubAddresses + "@" + part.Name}
 	case part.Local != "":
-		return []string{hiddenLocal + "@" + part.Name}
+		return []string{outcome.HiddenLocal + "@" + part.Name}
 	case part.Name == "":
 		return []string{"*"}
 	}
@@ -168,23 +126,4 @@ func (d *difference) entriesOf(part analysis.Part) []string {
 		entries = append(entries, "*."+part.Name)
 	}
 	return entries
-}
-
-func (d *difference) resultReport(set *policySet, r *analysis.Result) resultReport {
-	report := resultReport{
-		Outcome: r.Outcome.String(), Reason: r.Reason, Policy: r.Policy.String(), Entry: r.Entry.String(), Message: r.Message,
-	}
-	if r.Profile != "" {
-		report.Profile = json.RawMessage(r.Profile)
-	}
-	i := slices.IndexFunc(set.all, func(p policyfile.ReadPolicy) bool { return p.PolicyName == r.Policy })
-	if i < 0 || r.Entry.Field == rules.NoEntry {
-		return report
-	}
-	report.At = set.all[i].Place(r.Entry.String())
-	isAddress := r.Entry.Field == rules.AllowAddresses || r.Entry.Field == rules.DenyAddresses
-	if !isAddress || d.showAddresses {
-		report.Text = set.all[i].EntryText(r.Entry)
-	}
-	return report
 }

@@ -7,9 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 )
 
 const (
+	goldenFiles = "cmd/regpol/testdata/"
 	oldPolicies = "cmd/regpol/testdata/diff/old"
 	newPolicies = "cmd/regpol/testdata/diff/new"
 )
@@ -23,22 +27,22 @@ func TestGoldenDifferences(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := runRegpol(t, "", append([]string{"diff"}, args...)...)
-			if got.code != exitAllowed || got.err != "" {
-				t.Errorf("exit code %d, %s", got.code, got.err)
+			if got.Code != console.ExitAllowed || got.Err != "" {
+				t.Errorf("exit code %d, %s", got.Code, got.Err)
 			}
-			compareGolden(t, name, got.out)
+			verbtest.Golden(t, goldenFiles+name, got.Out)
 		})
 	}
 }
 
 func TestDiffPrintsNoLocalPartUnlessAsked(t *testing.T) {
 	for _, output := range []string{"text", "markdown", "json", "yaml"} {
-		if got := runRegpol(t, "", "diff", oldPolicies, newPolicies, "-v", "-o", output); strings.Contains(got.out+got.err, "eve@") {
-			t.Errorf("-o %s prints a local part:\n%s", output, got.out)
+		if got := runRegpol(t, "", "diff", oldPolicies, newPolicies, "-v", "-o", output); strings.Contains(got.Out+got.Err, "eve@") {
+			t.Errorf("-o %s prints a local part:\n%s", output, got.Out)
 		}
 	}
-	if got := runRegpol(t, "", "diff", oldPolicies, newPolicies, "--show-addresses"); !strings.Contains(got.out, "eve@beta.example") {
-		t.Errorf("--show-addresses does not print it:\n%s", got.out)
+	if got := runRegpol(t, "", "diff", oldPolicies, newPolicies, "--show-addresses"); !strings.Contains(got.Out, "eve@beta.example") {
+		t.Errorf("--show-addresses does not print it:\n%s", got.Out)
 	}
 }
 
@@ -54,16 +58,16 @@ func TestDiffEndsWithTheCodeOfFailOn(t *testing.T) {
 		args []string
 		want int
 	}{
-		"without --fail-on, changes are no failure": {[]string{oldPolicies, newPolicies}, exitAllowed},
-		"a change that widens":                      {[]string{oldPolicies, newPolicies, "--fail-on", "widen"}, exitDenied},
-		"nothing widens":                            {[]string{oldPolicies, narrower, "--fail-on", "widen"}, exitAllowed},
-		"a change that narrows":                     {[]string{oldPolicies, narrower, "--fail-on", "widen,narrow"}, exitDenied},
-		"any change":                                {[]string{oldPolicies, narrower, "--fail-on", "any"}, exitDenied},
-		"no change":                                 {[]string{oldPolicies, oldPolicies, "--fail-on", "any"}, exitAllowed},
+		"without --fail-on, changes are no failure": {[]string{oldPolicies, newPolicies}, console.ExitAllowed},
+		"a change that widens":                      {[]string{oldPolicies, newPolicies, "--fail-on", "widen"}, console.ExitDenied},
+		"nothing widens":                            {[]string{oldPolicies, narrower, "--fail-on", "widen"}, console.ExitAllowed},
+		"a change that narrows":                     {[]string{oldPolicies, narrower, "--fail-on", "widen,narrow"}, console.ExitDenied},
+		"any change":                                {[]string{oldPolicies, narrower, "--fail-on", "any"}, console.ExitDenied},
+		"no change":                                 {[]string{oldPolicies, oldPolicies, "--fail-on", "any"}, console.ExitAllowed},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if got := runRegpol(t, "", append([]string{"diff"}, test.args...)...); got.code != test.want {
-				t.Errorf("exit code %d, want %d\n%s%s", got.code, test.want, got.out, got.err)
+			if got := runRegpol(t, "", append([]string{"diff"}, test.args...)...); got.Code != test.want {
+				t.Errorf("exit code %d, want %d\n%s%s", got.Code, test.want, got.Out, got.Err)
 			}
 		})
 	}
@@ -87,8 +91,8 @@ func TestDiffRefusesWhatItCannotCompare(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := runRegpol(t, "", append([]string{"diff"}, test.args...)...)
-			if got.code != exitUsage || !strings.Contains(got.err, test.want) || got.out != "" {
-				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			if got.Code != console.ExitUsage || !strings.Contains(got.Err, test.want) || got.Out != "" {
+				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
 		})
 	}
@@ -97,19 +101,19 @@ func TestDiffRefusesWhatItCannotCompare(t *testing.T) {
 func TestDiffSaysWhatIsNotInForce(t *testing.T) {
 	policy := `{"apiVersion": "registrationpolicy.dev/v1alpha1", "kind": "RegistrationPolicy", "metadata": {"name": "p"}, "spec": {"allow": {"domains": ["co.uk"]}}}`
 	got := runRegpol(t, policy, "diff", "-", newPolicies)
-	if got.code != exitAllowed || !strings.Contains(got.err, `regpol: warning: OLD: stdin:1: not in force: "co.uk": anyone can register`) {
-		t.Errorf("exit code %d\n%s", got.code, got.err)
+	if got.Code != console.ExitAllowed || !strings.Contains(got.Err, `regpol: warning: OLD: stdin:1: not in force: "co.uk": anyone can register`) {
+		t.Errorf("exit code %d\n%s", got.Code, got.Err)
 	}
 }
 
 func TestThePageOfDiffHasItsFlagsAndOutput(t *testing.T) {
-	comparePage(t, "regpol-diff.md", newDiff(streams{}).Flags())
+	verbtest.Page(t, newDiff, "regpol-diff.md")
 }
 
 func TestTheReportOfDiffCountsEachKind(t *testing.T) {
 	got := runRegpol(t, "", "diff", oldPolicies, newPolicies, "-o", "json")
 	var report diffReport
-	if err := json.Unmarshal([]byte(got.out), &report); err != nil {
+	if err := json.Unmarshal([]byte(got.Out), &report); err != nil {
 		t.Fatal(err)
 	}
 	counts := map[string]int{}

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/outcome"
 	"registrationpolicy.dev/operator/rules/analysis"
 )
 
@@ -14,12 +15,12 @@ import (
 var kindTexts = []struct {
 	kind           analysis.Kind
 	heading, count string
-	ink            ink
+	ink            console.Ink
 }{
-	{analysis.Widened, "Newly allowed", "newly allowed", inkDenied}, // what lets people in is the risk
-	{analysis.Narrowed, "Newly denied", "newly denied", inkFault},
-	{analysis.OtherText, "Denied with another reason or text", "denied with another reason or text", inkHeading},
-	{analysis.OtherProfile, "Allowed with other profile attributes", "allowed with other profile attributes", inkHeading},
+	{analysis.Widened, "Newly allowed", "newly allowed", console.InkDenied}, // what lets people in is the risk
+	{analysis.Narrowed, "Newly denied", "newly denied", console.InkFault},
+	{analysis.OtherText, "Denied with another reason or text", "denied with another reason or text", console.InkHeading},
+	{analysis.OtherProfile, "Allowed with other profile attributes", "allowed with other profile attributes", console.InkHeading},
 }
 
 // noChange is the report without changes.
@@ -36,15 +37,7 @@ func (r *diffReport) summary() string {
 			counts = append(counts, fmt.Sprintf("%d %s", n, k.count))
 		}
 	}
-	return counted(len(r.Changes), "change", "changes") + ": " + strings.Join(counts, ", ")
-}
-
-// counted returns a number with its noun.
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
+	return console.Counted(len(r.Changes), "change", "changes") + ": " + strings.Join(counts, ", ")
 }
 
 // text returns the report as text.
@@ -53,7 +46,7 @@ func (r *diffReport) text(coloured bool) []byte {
 	fmt.Fprintln(&w, r.summary())
 	for _, k := range kindTexts {
 		if r.Counts[kindNames[k.kind]] > 0 {
-			fmt.Fprintf(&w, "\n%s\n", k.ink.paint(k.heading, coloured))
+			fmt.Fprintf(&w, "\n%s\n", k.ink.Paint(k.heading, coloured))
 		}
 		shown, left := r.shown(k.kind)
 		for _, c := range shown {
@@ -88,10 +81,10 @@ func (r *diffReport) shown(kind analysis.Kind) (shown []*changeReport, left stri
 	}
 	var texts []string
 	if more > 0 {
-		texts = append(texts, counted(more, "more change", "more changes"))
+		texts = append(texts, console.Counted(more, "more change", "more changes"))
 	}
 	if pairs > 0 {
-		texts = append(texts, counted(pairs, "change of calls", "changes of calls")+" with two addresses")
+		texts = append(texts, console.Counted(pairs, "change of calls", "changes of calls")+" with two addresses")
 	}
 	if len(texts) == 0 {
 		return shown, ""
@@ -101,9 +94,9 @@ func (r *diffReport) shown(kind analysis.Kind) (shown []*changeReport, left stri
 
 func (r *diffReport) writeChange(w *bytes.Buffer, c *changeReport) {
 	fmt.Fprintf(w, "  %s\n", r.who(c))
-	fmt.Fprintf(w, "    before   %s\n", c.Before.describe())
-	fmt.Fprintf(w, "    after    %s\n", c.After.describe())
-	fmt.Fprintf(w, "    calls    %s\n", describeCalls(c.Calls))
+	fmt.Fprintf(w, "    before   %s\n", c.Before.Describe())
+	fmt.Fprintf(w, "    after    %s\n", c.After.Describe())
+	fmt.Fprintf(w, "    calls    %s\n", outcome.DescribeCalls(c.Calls))
 	fmt.Fprintf(w, "    example  %s\n", c.example())
 }
 
@@ -172,69 +165,6 @@ func counts(entries []string) []string {
 	return once
 }
 
-// describe gives a result in one line.
-func (r *resultReport) describe() string {
-	text := "denied"
-	if r.Outcome == rules.Allow.String() {
-		text = "allowed"
-	}
-	if r.Policy == "" {
-		text += ": " + string(r.Reason)
-	} else {
-		text += " by " + r.Policy
-		if r.Entry != "" {
-			text += " " + r.Entry
-		}
-		if r.Text != "" {
-			text += fmt.Sprintf(" %q", r.Text)
-		}
-		if r.At != "" {
-			text += " (" + r.At + ")"
-		}
-		if r.Reason == rules.ReasonPolicyNotEnforceable {
-			text += ": it cannot be enforced"
-		}
-	}
-	if r.Message != "" {
-		text += fmt.Sprintf(", text %q", r.Message)
-	}
-	if r.Profile != nil {
-		text += ", sets " + string(r.Profile)
-	}
-	return text
-}
-
-// requestTexts are the request types in the words of explain.
-var requestTexts = map[rules.RequestType]string{
-	rules.SelfServiceRegistration: "sign-ups", rules.ProgressiveProfile: "changes of a profile",
-}
-
-// describeCalls gives the calls of a change in one line. Request types with the same sources are named together.
-func describeCalls(all []callsReport) string {
-	var texts []string
-	for i, calls := range all {
-		from := "from any source"
-		if !calls.AnySource {
-			sources := slices.Clone(calls.Sources)
-			if calls.OtherSources {
-				sources = append(sources, "any source that no policy names")
-			}
-			from = "from " + strings.Join(sources, ", ")
-		}
-		if i > 0 && sameSources(all[i-1], calls) {
-			last := &texts[len(texts)-1]
-			*last = requestTexts[all[i-1].RequestType] + " and " + requestTexts[calls.RequestType] + " " + from
-			continue
-		}
-		texts = append(texts, requestTexts[calls.RequestType]+" "+from)
-	}
-	return strings.Join(texts, "; ")
-}
-
-func sameSources(a, b callsReport) bool {
-	return a.AnySource == b.AnySource && a.OtherSources == b.OtherSources && slices.Equal(a.Sources, b.Sources)
-}
-
 // markdown returns the report as a comment for a pull request: the counts, and the changes folded.
 func (r *diffReport) markdown() []byte {
 	var w bytes.Buffer
@@ -250,7 +180,7 @@ func (r *diffReport) markdown() []byte {
 			if i == 0 {
 				fmt.Fprint(&w, "| addresses | before | after | calls | example |\n|---|---|---|---|---|\n")
 			}
-			cells := []string{r.who(c), c.Before.describe(), c.After.describe(), describeCalls(c.Calls), c.example()}
+			cells := []string{r.who(c), c.Before.Describe(), c.After.Describe(), outcome.DescribeCalls(c.Calls), c.example()}
 			for j := range cells {
 				cells[j] = escapeMarkdown.Replace(cells[j])
 			}

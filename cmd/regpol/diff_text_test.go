@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
 	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/rules/analysis"
 	"registrationpolicy.dev/operator/test/random"
@@ -13,7 +14,7 @@ import (
 // whoOf returns the text about a region.
 func whoOf(region analysis.Region, verbose bool) string {
 	d := difference{
-		before: &policySet{}, after: &policySet{}, verbose: verbose,
+		before: &policysource.Set{}, after: &policysource.Set{}, verbose: verbose,
 		changes: []analysis.Change{{Kind: analysis.Widened, Region: region}},
 	}
 	r := d.report()
@@ -102,7 +103,7 @@ func TestAReportOfManyChangesIsAComment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := difference{before: &policySet{}, after: &policySet{}, changes: changes}
+	d := difference{before: &policysource.Set{}, after: &policysource.Set{}, changes: changes}
 	for name, text := range map[string][]byte{"markdown": d.report().markdown(), "text": d.report().text(false)} {
 		if len(text) > 1<<16 || !strings.Contains(string(text), "2975 more changes (-v prints them)") {
 			t.Errorf("the %s has %d bytes", name, len(text))
@@ -111,7 +112,7 @@ func TestAReportOfManyChangesIsAComment(t *testing.T) {
 }
 
 func TestMarkdownHasNoMarkupOfAPolicy(t *testing.T) {
-	d := difference{before: &policySet{}, after: &policySet{}, changes: []analysis.Change{{
+	d := difference{before: &policysource.Set{}, after: &policysource.Set{}, changes: []analysis.Change{{
 		Kind: analysis.OtherText, Now: analysis.Result{Message: "a|b `c` <i> &lt; *d* _e_ ~~f~~ $g$ [h](i) @team #1"},
 		Calls:   []analysis.Calls{{Request: rules.SelfServiceRegistration, Sources: []string{"x\n\n# y|z"}}},
 		Region:  analysis.Region{Parts: []analysis.Part{{Name: "acme.com", Self: true}}},

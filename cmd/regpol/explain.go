@@ -5,33 +5,32 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/explanation"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/registration"
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/gitrevision"
-	"registrationpolicy.dev/operator/internal/optionerror"
 	"registrationpolicy.dev/operator/internal/usage"
 	"registrationpolicy.dev/operator/rules"
 )
 
-// exampleID replaces the random id of a decision, so that two runs with the same input print the same text.
-const exampleID = "ID-OF-THE-DECISION"
-
 // explainOptions holds the flags of explain.
 type explainOptions struct {
-	registrationOptions
+	registration.Flags
 	arguments   []string // the addresses of the command line
 	addressFile string   // the file of --addresses
 
-	policySource
+	policysource.Location
 	at string // the Git revision of the policies
 
-	operatorOptions
+	policysource.OperatorFlags
 	texts   rules.Texts
 	observe bool
 	strict  bool
@@ -39,7 +38,7 @@ type explainOptions struct {
 	output  string
 }
 
-func newExplain(s streams) *cobra.Command {
+func newExplain(s console.Streams) *cobra.Command {
 	o := &explainOptions{}
 	command := &cobra.Command{
 		Use:   "explain (ADDRESS... | --addresses FILE | -f REQUEST.json)",
@@ -85,8 +84,8 @@ decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
 			exclusive := exclusiveFlags
-			if o.asDeployed == "" { // it needs a cluster, and -n is the namespace of the Deployment
-				exclusive = append(exclusive, exclusiveClusterFlags...)
+			if o.AsDeployed == "" { // it needs a cluster, and -n is the namespace of the Deployment
+				exclusive = append(exclusive, policysource.ExclusiveClusterFlags...)
 			}
 			for _, flags := range exclusive {
 				if err := usage.OneOf(command.Flags(), flags...); err != nil {
@@ -95,7 +94,7 @@ decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1
 			}
 			o.arguments = args
 			if command.Flags().Changed("at") {
-				o.revision = gitrevision.New(o.at)
+				o.Revision = gitrevision.New(o.at)
 			}
 			return o.run(command.Context(), command.Flags(), s)
 		},
@@ -104,33 +103,27 @@ decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1
 	return command
 }
 
-// exclusiveFlags are pairs of flags that exclude each other, and exclusiveClusterFlags those that do so without
-// --as-deployed.
-var (
-	exclusiveFlags = [][]string{
-		{"filename", "login"}, {"filename", "shape"}, {"filename", "addresses"}, {"login", "addresses"}, {"policies", "watch-namespaces"},
-	}
-	exclusiveClusterFlags = [][]string{
-		{"policies", "kubeconfig"}, {"policies", "context"}, {"policies", "namespace"}, {"namespace", "watch-namespaces"},
-	}
-)
+// exclusiveFlags are pairs of flags that exclude each other.
+var exclusiveFlags = [][]string{
+	{"filename", "login"}, {"filename", "shape"}, {"filename", "addresses"}, {"login", "addresses"}, {"policies", "watch-namespaces"},
+}
 
 func (o *explainOptions) flags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.SortFlags = false
 	defaults := rules.DefaultTexts()
-	flags.StringVarP(&o.request, "filename", "f", "", "file with the JSON of a call from Okta to explain; - is standard input")
+	flags.StringVarP(&o.Request, "filename", "f", "", "file with the JSON of a call from Okta to explain; - is standard input")
 	flags.StringVar(&o.addressFile, "addresses", "", "file with one address a line, # for comments; - is standard input")
-	o.addFlags(flags, "none, which no policy can name")
+	o.AddFlags(flags, "none, which no policy can name")
 
-	flags.StringArrayVar(&o.paths, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
-	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also read the directories below those of --policies")
+	flags.StringArrayVar(&o.Paths, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
+	flags.BoolVarP(&o.Recursive, "recursive", "R", false, "also read the directories below those of --policies")
 	flags.StringVar(&o.at, "at", "", "read --policies from this Git revision: a branch, tag or commit")
-	o.addClusterFlags(flags)
+	o.AddClusterFlags(flags)
 
-	o.addAsDeployedFlag(flags)
-	o.addAddressAttributesFlag(flags)
-	o.addNamespaceSourcesFlag(flags)
+	o.AddAsDeployedFlag(flags)
+	o.AddAddressAttributesFlag(flags)
+	o.AddNamespaceSourcesFlag(flags)
 	flags.StringVar(&o.texts.NotAllowed, "text-not-allowed", defaults.NotAllowed, "as the operator's flag")
 	flags.StringVar(&o.texts.Invalid, "text-invalid", defaults.Invalid, "as the operator's flag")
 	flags.StringVar(&o.texts.Blank, "text-blank", defaults.Blank, "as the operator's flag")
@@ -138,86 +131,80 @@ func (o *explainOptions) flags(command *cobra.Command) {
 	flags.BoolVar(&o.observe, "observe", false, "as the operator's flag: answer as an operator that only observes")
 	flags.BoolVar(&o.strict, "strict", false, "exit with 3 if a part of any policy is not in force")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print every policy and the answer to Okta; of several addresses, all of this for each")
-	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
+	flags.StringVarP(&o.output, "output", "o", console.OutputText, strings.Join(console.Outputs, ", "))
 
-	completeChoices(command, map[string][]string{"shape": shapes, "output": outputs})
+	console.CompleteChoices(command, map[string][]string{"shape": registration.Shapes, "output": console.Outputs})
 }
 
 func (o *explainOptions) validate() error {
 	switch {
-	case len(o.arguments) > 0 && o.request != "":
+	case len(o.arguments) > 0 && o.Request != "":
 		return errors.New("give an ADDRESS or -f REQUEST.json, not both")
-	case len(o.arguments) == 0 && o.addressFile == "" && o.request == "":
+	case len(o.arguments) == 0 && o.addressFile == "" && o.Request == "":
 		return errors.New("give an ADDRESS, a file of them with --addresses, or a call from Okta with -f REQUEST.json; see regpol explain --help")
-	case len(o.arguments) > 1 && o.login != "":
+	case len(o.arguments) > 1 && o.Login != "":
 		return errors.New("--login belongs to one address: give one ADDRESS with it")
-	case len(o.paths) == 0 && (o.revision != nil || o.recursive):
+	case len(o.Paths) == 0 && (o.Revision != nil || o.Recursive):
 		return errors.New("--at and -R belong to files: give --policies with them")
-	case o.request == "-" && slices.Contains(o.paths, "-"):
+	case o.Request == "-" && slices.Contains(o.Paths, "-"):
 		return errors.New("-f and --policies cannot both read standard input")
-	case o.addressFile == "-" && slices.Contains(o.paths, "-"):
+	case o.addressFile == "-" && slices.Contains(o.Paths, "-"):
 		return errors.New("--addresses and --policies cannot both read standard input")
 	}
-	return cmp.Or(validChoice("--shape", o.shape, shapes), validChoice("-o", o.output, outputs))
+	return cmp.Or(console.ValidChoice("--shape", o.Shape, registration.Shapes), console.ValidChoice("-o", o.output, console.Outputs))
 }
 
-// optionFlags maps the fields of [hookserver.Options], which errors name, to the flags that set them.
-var optionFlags = map[string]string{
-	"Texts.NotAllowed": "--text-not-allowed", "Texts.Invalid": "--text-invalid", "Texts.Unavailable": "--text-unavailable",
-	"Texts.Blank": "--text-blank", "AddressAttributes": "--address-attributes",
-}
-
-func (o *explainOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) error {
+func (o *explainOptions) run(ctx context.Context, flags *pflag.FlagSet, s console.Streams) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	if err := o.readDeployed(ctx, flags, s); err != nil {
+	if err := o.ReadDeployed(ctx, flags, s); err != nil {
 		return err
 	}
-	scopes, err := o.scopes()
+	scopes, err := o.Scopes()
 	if err != nil {
 		return err
 	}
-	calls, err := o.readCalls(s.in)
+	calls, err := o.readCalls(s.In)
 	if err != nil {
 		return err
 	}
-	policies, err := o.read(ctx, s.in)
+	policies, err := o.Read(ctx, s.In)
 	if err != nil {
 		return err
 	}
-	if len(policies.all) == 0 {
-		printWarnings(s, policies.warnings())
-		return policies.noPolicy()
+	if len(policies.Policies) == 0 {
+		console.PrintWarnings(s, policies.Warnings())
+		return policies.NoPolicy()
 	}
-	evaluated := o.evaluate(policies, scopes)
+	evaluated := explanation.Evaluate(policies, scopes)
 	denied, err := o.explain(evaluated, calls, s)
 	switch {
 	case err != nil:
 		return err
-	case o.strict && evaluated.hasRejections():
-		return &exitError{exitFault, errors.New("a part of a policy is not in force (--strict)")}
+	case o.strict && evaluated.HasRejections():
+		return &console.ExitError{Code: console.ExitFault, Err: errors.New("a part of a policy is not in force (--strict)")}
 	case denied:
-		return &exitError{code: exitDenied}
+		return &console.ExitError{Code: console.ExitDenied}
 	}
 	return nil
 }
 
 // explain writes the explanation of each call, and reports whether one of them is denied.
-func (o *explainOptions) explain(evaluated *evaluation, calls []explainedCall, s streams) (denied bool, _ error) {
+func (o *explainOptions) explain(evaluated *explanation.Evaluation, calls []explanation.Call, s console.Streams) (denied bool, _ error) {
 	if len(calls) == 1 && o.addressFile == "" {
 		r, err := o.reportOf(evaluated, &calls[0])
 		if err != nil {
 			return false, err
 		}
-		if err := r.write(s, o.output, o.verbose); err != nil {
+		if err := r.Write(s, o.output, o.verbose); err != nil {
 			return false, err
 		}
-		printWarnings(s, r.Warnings)
+		console.PrintWarnings(s, r.Warnings)
 		return r.Answer == rules.Deny.String(), nil
 	}
-	buffered := bufio.NewWriter(s.out)
-	items := newItemsWriter(buffered, o, s.coloured(), calls)
+	buffered := bufio.NewWriter(s.Out)
+	items := newItemsWriter(buffered, o, s.Coloured(), calls)
 	for i := range calls {
 		r, err := o.reportOf(evaluated, &calls[i])
 		if err != nil {
@@ -230,24 +217,17 @@ func (o *explainOptions) explain(evaluated *evaluation, calls []explainedCall, s
 	if err := errors.Join(items.end(), buffered.Flush()); err != nil {
 		return false, err
 	}
-	printWarnings(s, items.warnings)
+	console.PrintWarnings(s, items.warnings)
 	return items.denied > 0, nil
 }
 
 // reportOf returns the report about a call. It fails if a flag has an invalid value.
-func (o *explainOptions) reportOf(evaluated *evaluation, call *explainedCall) (*report, error) {
-	preview, err := hookserver.DryRun(&call.request, evaluated.snapshot, exampleID, hookserver.Options{
-		AddressAttributes: o.attributes, Texts: o.texts, Observe: o.observe,
+func (o *explainOptions) reportOf(evaluated *explanation.Evaluation, call *explanation.Call) (*explanation.Report, error) {
+	explained, err := evaluated.Explain(call, hookserver.Options{
+		AddressAttributes: o.Attributes, Texts: o.texts, Observe: o.observe,
 	})
 	if err != nil {
-		return nil, optionerror.ByFlag(err, optionFlags)
+		return nil, err
 	}
-	e := explanation{evaluated, call, preview}
-	return e.report(), nil
-}
-
-func printWarnings(s streams, warnings []string) {
-	for _, warning := range warnings {
-		fmt.Fprintln(s.err, "regpol: warning: "+warning)
-	}
+	return explained.Report(), nil
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/input"
 )
 
 // byteOrderMark is the UTF-8 form of U+FEFF, with which some editors on Windows begin a file.
@@ -25,12 +27,12 @@ func (o *explainOptions) readAddresses(stdin io.Reader) ([]string, error) {
 	if name == "-" {
 		name = "stdin"
 	}
-	text, err := readInput(o.addressFile, stdin)
+	text, err := input.Read(o.addressFile, stdin)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("--addresses: %w", err)
-	case len(text) >= maxInputBytes:
-		return nil, fmt.Errorf("--addresses: %s has %d bytes or more: split it into smaller files", name, maxInputBytes)
+	case len(text) >= input.MaxBytes:
+		return nil, fmt.Errorf("--addresses: %s has %d bytes or more: split it into smaller files", name, input.MaxBytes)
 	}
 	addresses, err := parseAddresses(string(text))
 	if err != nil {

@@ -9,6 +9,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/explanation"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/input"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 )
 
 func TestSeveralAddressesGetOneLineEach(t *testing.T) {
@@ -20,30 +25,30 @@ func TestSeveralAddressesGetOneLineEach(t *testing.T) {
 		want  string
 	}{
 		"all are allowed": {
-			"", []string{"jo@acme.com", "jo@uk.acme.com"}, exitAllowed,
+			"", []string{"jo@acme.com", "jo@uk.acme.com"}, console.ExitAllowed,
 			"allowed  jo@acme.com     Allowed: default/acme allows by spec.allow.domains[0] \"acme.com\"\n" +
 				"allowed  jo@uk.acme.com  Allowed: default/acme allows by spec.allow.domains[1] \"*.acme.com\"\n\n2 allowed, 0 denied\n",
 		},
 		"one is denied": {
-			"", []string{"jo@acme.com", "jo@acme"}, exitDenied,
+			"", []string{"jo@acme.com", "jo@acme"}, console.ExitDenied,
 			"allowed  jo@acme.com  Allowed: default/acme allows by spec.allow.domains[0] \"acme.com\"\n" +
 				"denied   jo@acme      InvalidAddress: email is not an address: its domain has only one part, as acme has instead of acme.com " +
 				"(TooFewLabels)\n\n1 allowed, 1 denied\n",
 		},
 		"from standard input, with blank lines, comments and line breaks of Windows": {
-			"\ufeff# colleagues\r\n\r\n  jo@acme.com\t\r\n  # nobody\n", []string{"--addresses", "-"}, exitAllowed,
+			"\ufeff# colleagues\r\n\r\n  jo@acme.com\t\r\n  # nobody\n", []string{"--addresses", "-"}, console.ExitAllowed,
 			"allowed  jo@acme.com  Allowed: default/acme allows by spec.allow.domains[0] \"acme.com\"\n\n1 allowed, 0 denied\n",
 		},
 		"from the command line and then a file": {
-			"jo@other.example", []string{"jo@acme.com", "--addresses", "-"}, exitDenied,
+			"jo@other.example", []string{"jo@acme.com", "--addresses", "-"}, console.ExitDenied,
 			"allowed  jo@acme.com       Allowed: default/acme allows by spec.allow.domains[0] \"acme.com\"\n" +
 				"denied   jo@other.example  NotAllowed: 2 policies apply, and none allows every address\n\n1 allowed, 1 denied\n",
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := runRegpol(t, test.stdin, append([]string{"explain", "--policies", policies}, test.args...)...)
-			if diff := cmp.Diff(test.want, got.out); diff != "" || got.code != test.code || got.err != "" {
-				t.Errorf("exit code %d, want %d; standard error %q (-want +got):\n%s", got.code, test.code, got.err, diff)
+			if diff := cmp.Diff(test.want, got.Out); diff != "" || got.Code != test.code || got.Err != "" {
+				t.Errorf("exit code %d, want %d; standard error %q (-want +got):\n%s", got.Code, test.code, got.Err, diff)
 			}
 		})
 	}
@@ -52,18 +57,18 @@ func TestSeveralAddressesGetOneLineEach(t *testing.T) {
 func TestSeveralAddressesWithDetails(t *testing.T) {
 	args := []string{"explain", "jo@acme.com", "jo@uk.acme.com", "--policies", "config/samples/quickstart"}
 	got := runRegpol(t, "", append(args, "-v")...)
-	if strings.Count(got.out, "\nOkta gets\n") != 2 || strings.Count(got.out, "\n\nallowed  jo@uk.acme.com\nreason   ") != 1 {
-		t.Errorf("-v:\n%s", got.out)
+	if strings.Count(got.Out, "\nOkta gets\n") != 2 || strings.Count(got.Out, "\n\nallowed  jo@uk.acme.com\nreason   ") != 1 {
+		t.Errorf("-v:\n%s", got.Out)
 	}
 	for output, unmarshal := range map[string]func([]byte, any) error{
-		outputJSON: json.Unmarshal, outputYAML: func(text []byte, to any) error { return yaml.Unmarshal(text, to) },
+		console.OutputJSON: json.Unmarshal, console.OutputYAML: func(text []byte, to any) error { return yaml.Unmarshal(text, to) },
 	} {
 		got := runRegpol(t, "", append(args, "-o", output)...)
 		var list struct {
-			Items []report `json:"items"`
+			Items []explanation.Report `json:"items"`
 		}
-		if err := unmarshal([]byte(got.out), &list); err != nil || len(list.Items) != 2 {
-			t.Fatalf("%s: %v, %d items\n%s", output, err, len(list.Items), got.out)
+		if err := unmarshal([]byte(got.Out), &list); err != nil || len(list.Items) != 2 {
+			t.Fatalf("%s: %v, %d items\n%s", output, err, len(list.Items), got.Out)
 		}
 		for i, address := range args[1:3] {
 			if _, want := explained(t, address, "--policies", "config/samples/quickstart"); !sameReport(t, want, list.Items[i]) {
@@ -74,10 +79,10 @@ func TestSeveralAddressesWithDetails(t *testing.T) {
 }
 
 // sameReport compares two reports as JSON.
-func sameReport(t *testing.T, a, b report) bool {
+func sameReport(t *testing.T, a, b explanation.Report) bool {
 	t.Helper()
 	var texts [2]string
-	for i, r := range []report{a, b} {
+	for i, r := range []explanation.Report{a, b} {
 		text, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)
@@ -95,19 +100,19 @@ func sameReport(t *testing.T, a, b report) bool {
 }
 
 func TestAWarningAboutPoliciesIsPrintedOnce(t *testing.T) {
-	path := writePolicies(t, header+"p}\nspec:\n  allow:\n    domains: [acme.com, co.uk]\n")
+	path := verbtest.WritePolicies(t, verbtest.Header+"p}\nspec:\n  allow:\n    domains: [acme.com, co.uk]\n")
 	got := runRegpol(t, "", "explain", "jo@acme.com", "eve@acme.com", "--policies", path)
-	if got.code != exitAllowed || strings.Count(got.err, "warning: a part of default/p is not in force") != 1 {
-		t.Errorf("exit code %d, standard error:\n%s", got.code, got.err)
+	if got.Code != console.ExitAllowed || strings.Count(got.Err, "warning: a part of default/p is not in force") != 1 {
+		t.Errorf("exit code %d, standard error:\n%s", got.Code, got.Err)
 	}
-	if got := runRegpol(t, "", "explain", "jo@acme.com", "eve@other.example", "--policies", path, "--strict"); got.code != exitFault {
-		t.Errorf("--strict: exit code %d", got.code)
+	if got := runRegpol(t, "", "explain", "jo@acme.com", "eve@other.example", "--policies", path, "--strict"); got.Code != console.ExitFault {
+		t.Errorf("--strict: exit code %d", got.Code)
 	}
 }
 
 func TestAFileOfAddressesThatCannotBeRead(t *testing.T) {
 	large := filepath.Join(t.TempDir(), "large.txt")
-	if err := os.WriteFile(large, []byte(strings.Repeat("# comment\n", maxInputBytes/10+1)), 0o600); err != nil {
+	if err := os.WriteFile(large, []byte(strings.Repeat("# comment\n", input.MaxBytes/10+1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for sentence, test := range map[string]struct{ stdin, file, want string }{
@@ -118,8 +123,8 @@ func TestAFileOfAddressesThatCannotBeRead(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := runRegpol(t, test.stdin, "explain", "--addresses", test.file, "--policies", "config/samples")
-			if got.code != exitUsage || got.out != "" || !strings.Contains(got.err, test.want) {
-				t.Errorf("exit code %d, standard output %q, standard error:\n%swant %s", got.code, got.out, got.err, test.want)
+			if got.Code != console.ExitUsage || got.Out != "" || !strings.Contains(got.Err, test.want) {
+				t.Errorf("exit code %d, standard output %q, standard error:\n%swant %s", got.Code, got.Out, got.Err, test.want)
 			}
 		})
 	}

@@ -14,6 +14,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 	"registrationpolicy.dev/operator/test/assets"
 )
 
@@ -38,17 +40,8 @@ func startCluster(t *testing.T) *testCluster {
 			t.Error(err)
 		}
 	})
-	c.kubeconfig = writeKubeconfig(t, c.env.KubeConfig)
+	c.kubeconfig = verbtest.WriteKubeconfig(t, c.env.KubeConfig)
 	return c
-}
-
-func writeKubeconfig(t *testing.T, text []byte) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // kubectl runs the real one.
@@ -63,7 +56,7 @@ func (c *testCluster) kubectl(t *testing.T, args ...string) string {
 
 func (c *testCluster) tryKubectl(t *testing.T, args ...string) (string, error) {
 	command := exec.CommandContext(t.Context(), filepath.Join(os.Getenv(assets.Variable), "kubectl"), args...)
-	command.Dir = root
+	command.Dir = verbtest.WorkTree
 	command.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig)
 	out, err := command.CombinedOutput()
 	if err != nil {
@@ -84,20 +77,20 @@ func (c *testCluster) altered(t *testing.T, change func(*clientcmdapi.Config)) s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return writeKubeconfig(t, text)
+	return verbtest.WriteKubeconfig(t, text)
 }
 
 func TestExplainByThePoliciesOfACluster(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	c := startCluster(t)
-	explain := func(args ...string) ran {
+	explain := func(args ...string) verbtest.Result {
 		return runRegpol(t, "", append([]string{"explain", "jo@acme.com"}, args...)...)
 	}
 
 	t.Run("without the CustomResourceDefinition, it says how to install it", func(t *testing.T) {
 		got := explain("--kubeconfig", c.kubeconfig)
-		if got.code != exitUsage || !strings.Contains(got.err, "does not know RegistrationPolicies: install the CustomResourceDefinition") {
-			t.Errorf("exit code %d\n%s", got.code, got.err)
+		if got.Code != console.ExitUsage || !strings.Contains(got.Err, "does not know RegistrationPolicies: install the CustomResourceDefinition") {
+			t.Errorf("exit code %d\n%s", got.Code, got.Err)
 		}
 	})
 	c.kubectl(t, "apply", "-k", "config/crd")
@@ -105,9 +98,9 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 
 	t.Run("without a policy, it decides nothing", func(t *testing.T) {
 		got := explain("--kubeconfig", c.kubeconfig)
-		if got.code != exitUsage || got.out != "" ||
-			!strings.Contains(got.err, "regpol: no policy in namespace default: apply one, or choose another --namespace or --context") {
-			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		if got.Code != console.ExitUsage || got.Out != "" ||
+			!strings.Contains(got.Err, "regpol: no policy in namespace default: apply one, or choose another --namespace or --context") {
+			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 	for _, namespace := range []string{"okta-registration", "team-a"} {
@@ -118,9 +111,9 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 
 	t.Run("of the namespace that is named", func(t *testing.T) {
 		got := explain("--kubeconfig", c.kubeconfig, "-n", "okta-registration")
-		if got.code != exitAllowed || !strings.Contains(got.out, "reason   Allowed: okta-registration/acme allows by spec.allow.domains[0]") ||
-			strings.Contains(got.out, "team-a") {
-			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "reason   Allowed: okta-registration/acme allows by spec.allow.domains[0]") ||
+			strings.Contains(got.Out, "team-a") {
+			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 	t.Run("of the namespace of the context, found through KUBECONFIG", func(t *testing.T) {
@@ -129,27 +122,27 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 				context.Namespace = "team-a"
 			}
 		}))
-		if got := explain(); got.code != exitAllowed || !strings.Contains(got.out, "Allowed: team-a/everyone-but allows") {
-			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		if got := explain(); got.Code != console.ExitAllowed || !strings.Contains(got.Out, "Allowed: team-a/everyone-but allows") {
+			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 	t.Run("of all namespaces that the operator watches", func(t *testing.T) {
 		got := explain("--kubeconfig", c.kubeconfig, "--watch-namespaces", "team-a,okta-registration")
-		if got.code != exitAllowed || !strings.Contains(got.out, "so does okta-registration/acme, which is first by name") {
-			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "so does okta-registration/acme, which is first by name") {
+			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 	t.Run("of namespaces of which one has no policy", func(t *testing.T) {
 		got := explain("--kubeconfig", c.kubeconfig, "--watch-namespaces", "team-a,default")
-		if got.code != exitAllowed || !strings.Contains(got.err, "regpol: warning: no policy in namespace default\n") {
-			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		if got.Code != console.ExitAllowed || !strings.Contains(got.Err, "regpol: warning: no policy in namespace default\n") {
+			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 	t.Run("what the operator would not understand is denied, and named", func(t *testing.T) {
 		c.kubectl(t, "create", "namespace", "later")
 		c.kubectl(t, "patch", "crd", "registrationpolicies.registrationpolicy.dev", "--type=json", "-p",
 			`[{"op":"add","path":"/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/quota","value":{"type":"integer"}}]`)
-		path := writePolicies(t, header+"new}\nspec: {quota: 3, allow: {domains: [acme.com]}}\n")
+		path := verbtest.WritePolicies(t, verbtest.Header+"new}\nspec: {quota: 3, allow: {domains: [acme.com]}}\n")
 		for { // an API server takes up a changed schema in its own time
 			_, err := c.tryKubectl(t, "apply", "-n", "later", "-f", path)
 			if err == nil {
@@ -160,9 +153,9 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 			}
 		}
 		got := explain("--kubeconfig", c.kubeconfig, "-n", "later")
-		if got.code != exitDenied || !strings.Contains(got.out, "PolicyNotEnforceable: later/new applies and cannot be enforced") ||
-			!strings.Contains(got.out, "not in force: spec.quota: unknown field") {
-			t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+		if got.Code != console.ExitDenied || !strings.Contains(got.Out, "PolicyNotEnforceable: later/new applies and cannot be enforced") ||
+			!strings.Contains(got.Out, "not in force: spec.quota: unknown field") {
+			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 
@@ -175,10 +168,10 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := explain("--kubeconfig", writeKubeconfig(t, text), "-n", "okta-registration")
+		got := explain("--kubeconfig", verbtest.WriteKubeconfig(t, text), "-n", "okta-registration")
 		const want = "you may not list registrationpolicies.registrationpolicy.dev in namespace okta-registration: ask for"
-		if got.code != exitUsage || !strings.Contains(got.err, want) {
-			t.Errorf("exit code %d\n%s", got.code, got.err)
+		if got.Code != console.ExitUsage || !strings.Contains(got.Err, want) {
+			t.Errorf("exit code %d\n%s", got.Code, got.Err)
 		}
 	})
 	for sentence, test := range map[string]struct {
@@ -204,20 +197,20 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := explain("--kubeconfig", c.altered(t, test.change))
-			if got.code != exitUsage || !strings.Contains(got.err, test.want) || strings.Count(got.err, "\n") != 1 {
-				t.Errorf("exit code %d\n%s", got.code, got.err)
+			if got.Code != console.ExitUsage || !strings.Contains(got.Err, test.want) || strings.Count(got.Err, "\n") != 1 {
+				t.Errorf("exit code %d\n%s", got.Code, got.Err)
 			}
 		})
 	}
 	t.Run("a context that is not there", func(t *testing.T) {
-		if got := explain("--kubeconfig", c.kubeconfig, "--context", "moon"); got.code != exitUsage || !strings.Contains(got.err, `"moon" does not exist`) {
-			t.Errorf("exit code %d\n%s", got.code, got.err)
+		if got := explain("--kubeconfig", c.kubeconfig, "--context", "moon"); got.Code != console.ExitUsage || !strings.Contains(got.Err, `"moon" does not exist`) {
+			t.Errorf("exit code %d\n%s", got.Code, got.Err)
 		}
 	})
 	t.Run("no cluster at all", func(t *testing.T) {
 		t.Setenv("KUBECONFIG", "")
-		if got := explain(); got.code != exitUsage || !strings.Contains(got.err, "no policies: give files with --policies, or a cluster") {
-			t.Errorf("exit code %d\n%s", got.code, got.err)
+		if got := explain(); got.Code != console.ExitUsage || !strings.Contains(got.Err, "no policies: give files with --policies, or a cluster") {
+			t.Errorf("exit code %d\n%s", got.Code, got.Err)
 		}
 	})
 
@@ -232,8 +225,12 @@ func (c *testCluster) runExamples(t *testing.T) {
 	t.Setenv("KUBECONFIG", c.kubeconfig)
 	c.kubectl(t, "apply", "-n", "default", "-f", "config/samples/quickstart")
 	count := 0
-	for line := range strings.Lines(newRoot("regpol", streams{}).Example + "\n" + newExplain(streams{}).Example + "\n" + newDiff(streams{}).Example + "\n" +
-		newReplay(streams{}).Example) {
+	help := newRoot("regpol", console.Streams{})
+	examples := help.Example
+	for _, verb := range help.Commands() {
+		examples += "\n" + verb.Example
+	}
+	for line := range strings.Lines(examples) {
 		line = strings.TrimSpace(line)
 		before, after, piped := strings.Cut(line, " | ")
 		stdin := ""
@@ -246,10 +243,10 @@ func (c *testCluster) runExamples(t *testing.T) {
 		}
 		count++
 		got := runRegpol(t, stdin, strings.Fields(line)[1:]...)
-		if got.code != exitAllowed && got.code != exitDenied || got.out == "" {
-			t.Errorf("%s: exit code %d\n%s%s", line, got.code, got.out, got.err)
+		if got.Code != console.ExitAllowed && got.Code != console.ExitDenied || got.Out == "" {
+			t.Errorf("%s: exit code %d\n%s%s", line, got.Code, got.Out, got.Err)
 		}
-		t.Logf("%d: %s", got.code, line)
+		t.Logf("%d: %s", got.Code, line)
 	}
 	if count < 10 {
 		t.Errorf("only %d examples", count)

@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 )
 
 func TestExplainReadsWhatKubectlAndHelmWrite(t *testing.T) {
@@ -20,12 +23,12 @@ func TestExplainReadsWhatKubectlAndHelmWrite(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := runRegpol(t, stdin, "explain", "jo@acme.com", "--policies", "-")
-			if got.code != exitAllowed || !strings.Contains(got.out, "Allowed: okta/p allows") {
-				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "Allowed: okta/p allows") {
+				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
 			others := strings.Contains(sentence, "other")
-			if left := strings.Contains(got.err, "ignored, because it is not a policy: stdin:") && strings.Contains(got.err, "ConfigMap"); left != others {
-				t.Errorf("standard error: %s", got.err)
+			if left := strings.Contains(got.Err, "ignored, because it is not a policy: stdin:") && strings.Contains(got.Err, "ConfigMap"); left != others {
+				t.Errorf("standard error: %s", got.Err)
 			}
 		})
 	}
@@ -47,11 +50,11 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 		want  string
 	}{
 		"a star that YAML takes for an alias": {
-			header + "p}\nspec:\n  allow:\n    domains: [*.acme.com]\n", []string{"jo@acme.com", "--policies", "-"},
+			verbtest.Header + "p}\nspec:\n  allow:\n    domains: [*.acme.com]\n", []string{"jo@acme.com", "--policies", "-"},
 			`stdin:6: to YAML, a value that begins with * is an alias; quote it, as in "*.acme.com"`,
 		},
 		"a misspelt field": {
-			header + "p}\nspec:\n  allow:\n    domian: [acme.com]\n", []string{"jo@acme.com", "--policies", "-"},
+			verbtest.Header + "p}\nspec:\n  allow:\n    domian: [acme.com]\n", []string{"jo@acme.com", "--policies", "-"},
 			"stdin:6: spec.allow.domian: unknown field; did you mean domains?",
 		},
 		"a misspelt field in an item of a list": {
@@ -64,7 +67,7 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 			`stdin:2: kind: "RegistrationPolicie": write RegistrationPolicy`,
 		},
 		"two policies of one name": {
-			header + "p}\nspec: {deny: {domains: [ru]}}\n---\n" + header + "p}\nspec: {deny: {domains: [zip]}}\n",
+			verbtest.Header + "p}\nspec: {deny: {domains: [ru]}}\n---\n" + verbtest.Header + "p}\nspec: {deny: {domains: [zip]}}\n",
 			[]string{"jo@acme.com", "--policies", "-"}, "stdin:8: there is another policy default/p at stdin:3; give it another name",
 		},
 		"a list whose items are no list":  {"apiVersion: v1\nkind: List\nitems: 3\n", []string{"jo@acme.com", "--policies", "-"}, "stdin:1: not a list of objects"},
@@ -92,8 +95,8 @@ func TestExplainRefusesWhatItCannotReadWithPlaceAndMend(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := runRegpol(t, test.stdin, append([]string{"explain"}, test.args...)...)
-			if got.code != exitUsage || got.out != "" || !strings.Contains(got.err, test.want) {
-				t.Errorf("exit code %d, standard output %q, standard error:\n%swant %q", got.code, got.out, got.err, test.want)
+			if got.Code != console.ExitUsage || got.Out != "" || !strings.Contains(got.Err, test.want) {
+				t.Errorf("exit code %d, standard output %q, standard error:\n%swant %q", got.Code, got.Out, got.Err, test.want)
 			}
 		})
 	}

@@ -11,6 +11,8 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/explanation"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -32,16 +34,16 @@ type itemsWriter struct {
 }
 
 // newItemsWriter returns a writer of the explanations of these calls in the format of --output.
-func newItemsWriter(w io.Writer, o *explainOptions, coloured bool, calls []explainedCall) *itemsWriter {
+func newItemsWriter(w io.Writer, o *explainOptions, coloured bool, calls []explanation.Call) *itemsWriter {
 	i := &itemsWriter{w: w, output: o.output, verbose: o.verbose, coloured: coloured}
 	for _, call := range calls {
-		i.width = max(i.width, min(utf8.RuneCountInString(quoteIfNeeded(call.address)), maxAddressColumn))
+		i.width = max(i.width, min(utf8.RuneCountInString(console.QuoteIfNeeded(call.Address)), maxAddressColumn))
 	}
 	return i
 }
 
 // add writes one explanation.
-func (i *itemsWriter) add(r *report) error {
+func (i *itemsWriter) add(r *explanation.Report) error {
 	first := i.allowed+i.denied == 0
 	if r.Answer == rules.Allow.String() {
 		i.allowed++
@@ -56,17 +58,17 @@ func (i *itemsWriter) add(r *report) error {
 	var item []byte
 	var err error
 	switch {
-	case i.output == outputJSON:
+	case i.output == console.OutputJSON:
 		item, err = jsonItem(r, first)
-	case i.output == outputYAML:
+	case i.output == console.OutputYAML:
 		item, err = yamlItem(r, first)
 	case i.verbose:
 		if !first {
 			item = []byte("\n")
 		}
-		item = append(item, r.text(i.verbose, i.coloured)...)
+		item = append(item, r.Text(i.verbose, i.coloured)...)
 	default:
-		item = fmt.Appendf(nil, "%s  %-*s  %s\n", r.answer(i.coloured), i.width, r.Call.addresses(), r.Decision.describe())
+		item = fmt.Appendf(nil, "%s  %-*s  %s\n", r.AnswerWord(i.coloured), i.width, r.Call.Addresses(), r.Decision.Describe())
 	}
 	if err != nil {
 		return err
@@ -79,16 +81,16 @@ func (i *itemsWriter) add(r *report) error {
 func (i *itemsWriter) end() error {
 	var err error
 	switch i.output {
-	case outputText:
+	case console.OutputText:
 		_, err = fmt.Fprintf(i.w, "\n%d allowed, %d denied\n", i.allowed, i.denied)
-	case outputJSON:
+	case console.OutputJSON:
 		_, err = io.WriteString(i.w, "\n  ]\n}\n")
 	}
 	return err
 }
 
 // jsonItem returns an element of items, after the beginning of the object if it is the first, else after a comma.
-func jsonItem(r *report, first bool) ([]byte, error) {
+func jsonItem(r *explanation.Report, first bool) ([]byte, error) {
 	var w bytes.Buffer
 	if first {
 		w.WriteString("{\n  \"items\": [\n    ")
@@ -105,7 +107,7 @@ func jsonItem(r *report, first bool) ([]byte, error) {
 }
 
 // yamlItem returns an element of items, after the key items if it is the first.
-func yamlItem(r *report, first bool) ([]byte, error) {
+func yamlItem(r *explanation.Report, first bool) ([]byte, error) {
 	text, err := yaml.Marshal(r)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 	"registrationpolicy.dev/operator/test/assets"
 	"registrationpolicy.dev/operator/test/fixture"
 )
@@ -48,7 +49,7 @@ func gitOpsRepository(t *testing.T) *fixture.Repository {
 func gitOpsFiles(t *testing.T) map[string]string {
 	t.Helper()
 	files := map[string]string{}
-	samples := os.DirFS(filepath.Join(root, filepath.FromSlash(gitOpsDirectory)))
+	samples := os.DirFS(filepath.Join(verbtest.WorkTree, filepath.FromSlash(gitOpsDirectory)))
 	err := fs.WalkDir(samples, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -324,7 +325,7 @@ func TestTheHookChecksWhatIsStaged(t *testing.T) {
 }
 
 func TestTheHealthCheckOfArgoCDIsThatOfThePage(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join(root, "docs", "platform", "fleet.md"))
+	page, err := os.ReadFile(filepath.Join(verbtest.WorkTree, "docs", "platform", "fleet.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +336,7 @@ func TestTheHealthCheckOfArgoCDIsThatOfThePage(t *testing.T) {
 }
 
 func TestThePageNamesEveryFileOfTheSample(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join(root, "docs", "policies", "git.md"))
+	page, err := os.ReadFile(filepath.Join(verbtest.WorkTree, "docs", "policies", "git.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

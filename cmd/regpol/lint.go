@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/junit"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
 	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policylint"
@@ -24,20 +25,20 @@ const (
 	outputGitHub = "github"
 )
 
-var lintOutputs = append(slices.Clone(outputs), outputSARIF, outputGitHub, outputJUnit)
+var lintOutputs = append(slices.Clone(console.Outputs), outputSARIF, outputGitHub, junit.Format)
 
 // lintOptions holds the flags of lint.
 type lintOptions struct {
-	source policySource
+	source policysource.Location
 	at     string // the Git revision of the paths
-	operatorOptions
+	policysource.OperatorFlags
 	failOn        string
 	showAddresses bool
 	output        string
 }
 
-func newLint(s streams) *cobra.Command {
-	o := &lintOptions{source: policySource{pathFlag: "PATH"}}
+func newLint(s console.Streams) *cobra.Command {
+	o := &lintOptions{source: policysource.Location{PathFlag: "PATH"}}
 	command := &cobra.Command{
 		Use:   "lint [PATH...]",
 		Short: "Say what is wrong with policies",
@@ -70,112 +71,79 @@ policy.`,
   regpol lint --as-deployed okta-registration/registration-policy-operator`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil && o.source.asDeployed == "" {
+			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil && o.source.AsDeployed == "" {
 				return err
 			}
 			if command.Flags().Changed("at") {
-				o.source.revision = gitrevision.New(o.at)
+				o.source.Revision = gitrevision.New(o.at)
 			}
 			switch {
-			case len(args) == 0 && (o.source.recursive || o.source.revision != nil):
+			case len(args) == 0 && (o.source.Recursive || o.source.Revision != nil):
 				return errors.New("--recursive and --at: give a PATH too")
-			case len(args) > 0 && o.source.asDeployed == "":
+			case len(args) > 0 && o.source.AsDeployed == "":
 				for _, flag := range []string{"kubeconfig", "context", "namespace", "watch-namespaces"} {
 					if command.Flags().Changed(flag) {
 						return fmt.Errorf("give only one of PATH and --%s", flag)
 					}
 				}
 			}
-			o.source.paths = args
+			o.source.Paths = args
 			return o.run(command.Context(), command.Flags(), s)
 		},
 	}
 	flags := command.Flags()
 	flags.SortFlags = false
-	flags.BoolVarP(&o.source.recursive, "recursive", "R", false, "also read the directories below")
+	flags.BoolVarP(&o.source.Recursive, "recursive", "R", false, "also read the directories below")
 	flags.StringVar(&o.at, "at", "", "read the PATHs from this Git revision: a branch, tag or commit")
-	o.source.addClusterFlags(flags)
-	o.source.addAsDeployedFlag(flags)
-	o.addNamespaceSourcesFlag(flags)
+	o.source.AddClusterFlags(flags)
+	o.source.AddAsDeployedFlag(flags)
+	o.AddNamespaceSourcesFlag(flags)
 	flags.StringVar(&o.failOn, "fail-on", string(policylint.Error), "exit with 1 on these findings: error, warning (and errors)")
 	flags.BoolVar(&o.showAddresses, "show-addresses", false, "print whole addresses and profile values, which may be personal")
-	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(lintOutputs, ", "))
-	completeChoices(command, map[string][]string{"output": lintOutputs, "fail-on": failOnSeverities})
+	flags.StringVarP(&o.output, "output", "o", console.OutputText, strings.Join(lintOutputs, ", "))
+	console.CompleteChoices(command, map[string][]string{"output": lintOutputs, "fail-on": failOnSeverities})
 	return command
 }
 
 var failOnSeverities = []string{string(policylint.Error), string(policylint.Warning)}
 
-func (o *lintOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) error {
-	if err := validChoice("-o", o.output, lintOutputs); err != nil {
+func (o *lintOptions) run(ctx context.Context, flags *pflag.FlagSet, s console.Streams) error {
+	if err := console.ValidChoice("-o", o.output, lintOutputs); err != nil {
 		return err
 	}
-	if err := validChoice("--fail-on", o.failOn, failOnSeverities); err != nil {
+	if err := console.ValidChoice("--fail-on", o.failOn, failOnSeverities); err != nil {
 		return err
 	}
-	if err := o.source.readDeployed(ctx, flags, s); err != nil {
+	if err := o.source.ReadDeployed(ctx, flags, s); err != nil {
 		return err
 	}
-	scopes, err := o.scopes()
+	scopes, err := o.Scopes()
 	if err != nil {
 		return err
 	}
-	checked, found, err := o.source.check(ctx, s.in)
+	checked, found, err := o.source.Check(ctx, s.In)
 	if err != nil {
 		return err
 	}
 	if len(checked.Policies)+len(checked.Lists)+len(checked.Mistakes) == 0 {
-		return found.noPolicy()
+		return found.NoPolicy()
 	}
 	result := policylint.Find(checked, policylint.Options{
-		Scopes: scopes, ShowAddresses: o.showAddresses, Files: len(o.source.paths) > 0,
+		Scopes: scopes, ShowAddresses: o.showAddresses, Files: len(o.source.Paths) > 0,
 	})
 	report := newLintReport(checked, result, policylint.Severity(o.failOn))
 	if err := report.write(s, o.output); err != nil {
 		return err
 	}
-	warnings := found.warnings()
+	warnings := found.Warnings()
 	for _, namespace := range scopes.Namespaces() {
 		if !slices.ContainsFunc(checked.Policies, func(p policyfile.CheckedPolicy) bool { return p.Namespace == namespace }) {
 			warnings = append(warnings, fmt.Sprintf("--namespace-sources: no policy in namespace %s: is it misspelt?", namespace))
 		}
 	}
-	printWarnings(s, warnings)
+	console.PrintWarnings(s, warnings)
 	if report.failed() {
-		return &exitError{code: exitDenied}
+		return &console.ExitError{Code: console.ExitDenied}
 	}
 	return nil
-}
-
-// check reads the policies, with the mistakes in them.
-func (o *policySource) check(ctx context.Context, stdin io.Reader) (all *policyfile.Checked, found *policySet, err error) {
-	reader, err := policyfile.NewOffline()
-	if err != nil {
-		return nil, nil, err
-	}
-	found = &policySet{recursive: o.recursive}
-	if len(o.paths) > 0 {
-		err := o.readPaths(ctx, found, func(paths []string) (err error) {
-			all, err = reader.Check(ctx, paths, stdin)
-			return err
-		}, func(texts []policyfile.Text) (err error) {
-			all, err = reader.CheckTexts(ctx, texts)
-			return err
-		})
-		if err != nil {
-			return nil, nil, err
-		}
-		found.otherObjects = all.Others
-		return all, found, nil
-	}
-	all = &policyfile.Checked{}
-	err = o.visitCluster(ctx, found, func(objects []unstructured.Unstructured, lists listReader) error {
-		checked, err := reader.CheckObjects(ctx, objects, lists)
-		if err != nil {
-			return err
-		}
-		all.Policies, all.Mistakes = append(all.Policies, checked.Policies...), append(all.Mistakes, checked.Mistakes...)
-		return nil
-	})
-	return all, found, err
 }

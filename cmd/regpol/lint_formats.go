@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"encoding/xml"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/junit"
 	"registrationpolicy.dev/operator/internal/policylint"
 	"registrationpolicy.dev/operator/internal/version"
 )
@@ -155,18 +156,18 @@ func fileURI(path string) string {
 // junit returns a test case for each policy, and for each file that has other findings. A case fails if one of its
 // findings is at the level of --fail-on; the other findings are its output.
 func (r *lintReport) junit() ([]byte, error) {
-	var suites junitSuites
+	var suites junit.Suites
 	for _, object := range r.objects {
 		name := object.file
 		if name == "" {
 			name = "cluster"
 		}
-		i := slices.IndexFunc(suites.Suites, func(s junitSuite) bool { return s.Name == name })
+		i := slices.IndexFunc(suites.Suites, func(s junit.Suite) bool { return s.Name == name })
 		if i < 0 {
 			i = len(suites.Suites)
-			suites.Suites = append(suites.Suites, junitSuite{Name: name})
+			suites.Suites = append(suites.Suites, junit.Suite{Name: name})
 		}
-		element := junitCase{Name: object.policy, ClassName: name, File: object.file, Line: object.line}
+		element := junit.Case{Name: object.policy, ClassName: name, File: object.file, Line: object.line}
 		if element.Name == "" {
 			element.Name = name
 		}
@@ -182,7 +183,7 @@ func (r *lintReport) junit() ([]byte, error) {
 		}
 		if failures.Len() > 0 {
 			findings := strings.Count(failures.String(), "\n")
-			element.Failure = &junitFailure{Message: counted(findings, "finding", "findings"), Text: failures.String()}
+			element.Failure = &junit.Failure{Message: console.Counted(findings, "finding", "findings"), Text: failures.String()}
 			suites.Failures++
 			suites.Suites[i].Failures++
 		}
@@ -191,6 +192,5 @@ func (r *lintReport) junit() ([]byte, error) {
 		suites.Suites[i].Tests++
 		suites.Suites[i].Cases = append(suites.Suites[i].Cases, element)
 	}
-	text, err := xml.MarshalIndent(suites, "", "  ")
-	return append([]byte(xml.Header), append(text, '\n')...), err
+	return suites.Encode()
 }

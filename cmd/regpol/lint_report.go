@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/junit"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policylint"
 	"registrationpolicy.dev/operator/rules"
@@ -94,7 +96,7 @@ func (r *lintReport) failed() bool {
 	return r.Errors > 0 || r.failOn == policylint.Warning && r.Warnings > 0
 }
 
-func (r *lintReport) write(s streams, output string) error {
+func (r *lintReport) write(s console.Streams, output string) error {
 	var written []byte
 	var err error
 	switch output {
@@ -102,15 +104,15 @@ func (r *lintReport) write(s streams, output string) error {
 		written, err = r.sarif()
 	case outputGitHub:
 		written = r.github()
-	case outputJUnit:
+	case junit.Format:
 		written, err = r.junit()
 	default:
-		return writeReport(s, output, r, func() []byte { return r.text(s.coloured()) })
+		return console.WriteReport(s, output, r, func() []byte { return r.text(s.Coloured()) })
 	}
 	if err != nil {
 		return err
 	}
-	_, err = s.out.Write(written)
+	_, err = s.Out.Write(written)
 	return err
 }
 
@@ -150,16 +152,16 @@ func (r *lintReport) text(coloured bool) []byte {
 	var w bytes.Buffer
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		severity := inkFault
+		severity := console.InkFault
 		if f.Severity == policylint.Error {
-			severity = inkDenied
+			severity = console.InkDenied
 		}
-		w.WriteString(f.line(severity.paint(string(f.Severity), coloured)))
+		w.WriteString(f.line(severity.Paint(string(f.Severity), coloured)))
 	}
-	fmt.Fprintf(&w, "%s, %s in %s", counted(r.Errors, "error", "errors"), counted(r.Warnings, "warning", "warnings"),
-		counted(r.Policies, "policy", "policies"))
+	fmt.Fprintf(&w, "%s, %s in %s", console.Counted(r.Errors, "error", "errors"), console.Counted(r.Warnings, "warning", "warnings"),
+		console.Counted(r.Policies, "policy", "policies"))
 	if r.Silenced > 0 {
-		fmt.Fprintf(&w, "; %s silenced", counted(r.Silenced, "warning", "warnings"))
+		fmt.Fprintf(&w, "; %s silenced", console.Counted(r.Silenced, "warning", "warnings"))
 	}
 	fmt.Fprintln(&w)
 	return w.Bytes()

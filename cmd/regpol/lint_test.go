@@ -10,25 +10,13 @@ import (
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/junit"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 )
 
 const lintDirectory = "cmd/regpol/testdata/lint"
-
-// writeFiles writes files into a directory, and returns it.
-func writeFiles(t *testing.T, files map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
 
 // lintPolicy returns a file with a policy in the default namespace.
 func lintPolicy(name, spec string) string {
@@ -36,21 +24,21 @@ func lintPolicy(name, spec string) string {
 }
 
 func TestTheSamplesHaveNoErrors(t *testing.T) {
-	if got := runRegpol(t, "", "lint", "-R", "config/samples/quickstart", "config/samples/gitops", "--fail-on", "warning"); got.code != exitAllowed {
-		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+	if got := runRegpol(t, "", "lint", "-R", "config/samples/quickstart", "config/samples/gitops", "--fail-on", "warning"); got.Code != console.ExitAllowed {
+		t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 	}
 	// Samples that are alternatives warn of each other.
 	got := runRegpol(t, "", "lint", "config/samples")
-	if got.code != exitAllowed || !strings.Contains(got.out, "\n0 errors, ") {
-		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+	if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "\n0 errors, ") {
+		t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 	}
-	samples, err := filepath.Glob(filepath.Join(root, "config/samples/*.yaml"))
+	samples, err := filepath.Glob(filepath.Join(verbtest.WorkTree, "config/samples/*.yaml"))
 	if err != nil || len(samples) == 0 {
 		t.Fatal(samples, err)
 	}
 	for _, sample := range samples {
-		if got := runRegpol(t, "", "lint", sample); got.code != exitAllowed {
-			t.Errorf("%s: exit code %d\n%s%s", sample, got.code, got.out, got.err)
+		if got := runRegpol(t, "", "lint", sample); got.Code != console.ExitAllowed {
+			t.Errorf("%s: exit code %d\n%s%s", sample, got.Code, got.Out, got.Err)
 		}
 	}
 }
@@ -62,28 +50,28 @@ func TestTheExitCodeOfLintFollowsFailOn(t *testing.T) {
 		text, failOn string
 		want         int
 	}{
-		{clean, "error", exitAllowed}, {clean, "warning", exitAllowed}, {warned, "error", exitAllowed}, {warned, "warning", exitDenied},
-		{wrong, "error", exitDenied}, {wrong, "warning", exitDenied},
+		{clean, "error", console.ExitAllowed}, {clean, "warning", console.ExitAllowed}, {warned, "error", console.ExitAllowed}, {warned, "warning", console.ExitDenied},
+		{wrong, "error", console.ExitDenied}, {wrong, "warning", console.ExitDenied},
 	} {
-		if got := runRegpol(t, test.text, "lint", "-", "--fail-on", test.failOn); got.code != test.want || got.err != "" {
-			t.Errorf("--fail-on %s: exit code %d, want %d\n%s%s", test.failOn, got.code, test.want, got.out, got.err)
+		if got := runRegpol(t, test.text, "lint", "-", "--fail-on", test.failOn); got.Code != test.want || got.Err != "" {
+			t.Errorf("--fail-on %s: exit code %d, want %d\n%s%s", test.failOn, got.Code, test.want, got.Out, got.Err)
 		}
 	}
 }
 
 func TestLintReadsDirectoriesBelowOnlyWithR(t *testing.T) {
-	dir := writeFiles(t, map[string]string{
+	dir := verbtest.WriteFiles(t, map[string]string{
 		"a.yaml": lintPolicy("a", "{allow: {domains: [acme.org]}}"), "below/b.yaml": lintPolicy("b", "{deny: {domains: [ru.]}}"),
 		".git/c.yaml": "- no policy", "below/x.regpol-test.yaml": "cases: []", "README.md": "no policy",
 	})
-	if got := runRegpol(t, "", "lint", dir); got.out != "0 errors, 0 warnings in 1 policy\n" {
-		t.Errorf("without -R: %s%s", got.out, got.err)
+	if got := runRegpol(t, "", "lint", dir); got.Out != "0 errors, 0 warnings in 1 policy\n" {
+		t.Errorf("without -R: %s%s", got.Out, got.Err)
 	}
 	got := runRegpol(t, "", "lint", "-R", dir, filepath.Join(dir, "a.yaml"))
 	want := filepath.Join(dir, "below", "b.yaml") +
 		`:4:25: error: spec.deny.domains[0]: "ru." ends in a dot: write ru [invalid-entry]` + "\n1 error, 0 warnings in 2 policies\n"
-	if got.code != exitDenied || got.out != want {
-		t.Errorf("with -R: exit code %d\n%s%s\nwant %s", got.code, got.out, got.err, want)
+	if got.Code != console.ExitDenied || got.Out != want {
+		t.Errorf("with -R: exit code %d\n%s%s\nwant %s", got.Code, got.Out, got.Err, want)
 	}
 }
 
@@ -94,8 +82,8 @@ func TestLintSaysWhatItLeavesOut(t *testing.T) {
 		"regpol: warning: ignored, because it is not a policy: stdin:7: Secret\n",
 		"regpol: warning: --namespace-sources: no policy in namespace team: is it misspelt?\n",
 	} {
-		if !strings.Contains(got.err, want) {
-			t.Errorf("%s\nwant %s", got.err, want)
+		if !strings.Contains(got.Err, want) {
+			t.Errorf("%s\nwant %s", got.Err, want)
 		}
 	}
 }
@@ -103,7 +91,7 @@ func TestLintSaysWhatItLeavesOut(t *testing.T) {
 func TestTheReportsOfLintHaveTheSameFindings(t *testing.T) {
 	var want lintReport
 	got := runRegpol(t, "", "lint", lintDirectory, "-o", "json")
-	if err := json.Unmarshal([]byte(got.out), &want); err != nil || got.code != exitDenied {
+	if err := json.Unmarshal([]byte(got.Out), &want); err != nil || got.Code != console.ExitDenied {
 		t.Fatal(err, got)
 	}
 	if want.Errors != 2 || want.Warnings != 2 || want.Policies != 2 || len(want.Findings) != 4 || want.Findings[0].Corrected != "domains" {
@@ -111,13 +99,13 @@ func TestTheReportsOfLintHaveTheSameFindings(t *testing.T) {
 	}
 	t.Run("yaml", func(t *testing.T) {
 		var report lintReport
-		if err := yaml.UnmarshalStrict([]byte(runRegpol(t, "", "lint", lintDirectory, "-o", "yaml").out), &report); err != nil ||
+		if err := yaml.UnmarshalStrict([]byte(runRegpol(t, "", "lint", lintDirectory, "-o", "yaml").Out), &report); err != nil ||
 			!slices.Equal(report.Findings, want.Findings) {
 			t.Errorf("%+v, %v", report, err)
 		}
 	})
 	t.Run("github", func(t *testing.T) {
-		lines := strings.Split(strings.TrimSpace(runRegpol(t, "", "lint", lintDirectory, "-o", "github").out), "\n")
+		lines := strings.Split(strings.TrimSpace(runRegpol(t, "", "lint", lintDirectory, "-o", "github").Out), "\n")
 		if len(lines) != len(want.Findings) {
 			t.Fatalf("%d lines", len(lines))
 		}
@@ -129,14 +117,14 @@ func TestTheReportsOfLintHaveTheSameFindings(t *testing.T) {
 	})
 	t.Run("sarif", func(t *testing.T) { testSARIF(t, want.Findings) })
 	t.Run("junit", func(t *testing.T) {
-		var suites junitSuites
-		if err := xml.Unmarshal([]byte(runRegpol(t, "", "lint", lintDirectory, "-o", "junit").out), &suites); err != nil {
+		var suites junit.Suites
+		if err := xml.Unmarshal([]byte(runRegpol(t, "", "lint", lintDirectory, "-o", "junit").Out), &suites); err != nil {
 			t.Fatal(err)
 		}
 		if suites.Tests != 2 || suites.Failures != 2 || len(suites.Suites) != 2 {
 			t.Fatalf("%+v", suites)
 		}
-		partners := suites.Suites[slices.IndexFunc(suites.Suites, func(s junitSuite) bool { return strings.HasSuffix(s.Name, "partners.yaml") })].Cases[0]
+		partners := suites.Suites[slices.IndexFunc(suites.Suites, func(s junit.Suite) bool { return strings.HasSuffix(s.Name, "partners.yaml") })].Cases[0]
 		if partners.Name != "default/partners" || partners.Line != 4 || partners.Failure == nil || partners.Failure.Message != "1 finding" ||
 			!strings.Contains(partners.Failure.Text, "[not-in-force]") || !strings.Contains(partners.Output, "[mailbox-provider]") {
 			t.Errorf("%+v", partners)
@@ -180,7 +168,7 @@ func testSARIF(t *testing.T, want []findingReport) {
 			} `json:"results"`
 		} `json:"runs"`
 	}
-	if err := json.Unmarshal([]byte(runRegpol(t, "", "lint", lintDirectory, "-o", "sarif").out), &log); err != nil {
+	if err := json.Unmarshal([]byte(runRegpol(t, "", "lint", lintDirectory, "-o", "sarif").Out), &log); err != nil {
 		t.Fatal(err)
 	}
 	if log.Version != "2.1.0" || !strings.Contains(log.Schema, "sarif-2.1.0") || len(log.Runs) != 1 || log.Runs[0].Tool.Driver.Name == "" {
@@ -198,7 +186,7 @@ func testSARIF(t *testing.T, want []findingReport) {
 			t.Errorf("%+v\nwant %+v", result, want[i])
 		}
 	}
-	if out := runRegpol(t, "", "lint", "config/samples/quickstart", "-o", "sarif").out; !strings.Contains(out, `"results": []`) {
+	if out := runRegpol(t, "", "lint", "config/samples/quickstart", "-o", "sarif").Out; !strings.Contains(out, `"results": []`) {
 		t.Errorf("without findings: %s", out)
 	}
 	for path, want := range map[string]string{"a b/ü:%.yaml": "a%20b/%C3%BC:%25.yaml", "/tmp/a.yaml": "file:///tmp/a.yaml"} {
@@ -226,20 +214,20 @@ func TestNoOutputOfLintHasALocalPart(t *testing.T) {
 		"profile: [{attribute: a, value: 012}]}") +
 		"---\n" + lintPolicy("r", "{'"+local+"@acme.org': x, allow: {addresses: "+local+", user: "+local+"}}")
 	for _, output := range lintOutputs {
-		if got := runRegpol(t, text, "lint", "-", "-o", output); got.code != exitDenied || got.out == "" ||
-			strings.Contains(strings.ToLower(got.out+got.err), local) || strings.Contains(got.out, `"012"`) {
-			t.Errorf("%s: exit code %d\n%s%s", output, got.code, got.out, got.err)
+		if got := runRegpol(t, text, "lint", "-", "-o", output); got.Code != console.ExitDenied || got.Out == "" ||
+			strings.Contains(strings.ToLower(got.Out+got.Err), local) || strings.Contains(got.Out, `"012"`) {
+			t.Errorf("%s: exit code %d\n%s%s", output, got.Code, got.Out, got.Err)
 		}
 	}
-	if got := runRegpol(t, text, "lint", "-", "--show-addresses"); !strings.Contains(got.out, local+"@acme.org") {
-		t.Errorf("--show-addresses: %s", got.out)
+	if got := runRegpol(t, text, "lint", "-", "--show-addresses"); !strings.Contains(got.Out, local+"@acme.org") {
+		t.Errorf("--show-addresses: %s", got.Out)
 	}
 }
 
 func TestLintRefusesWhatItCannotRead(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("KUBECONFIG", "")
-	dir := writeFiles(t, map[string]string{
+	dir := verbtest.WriteFiles(t, map[string]string{
 		"binary.yaml": "\x7fELF\x02\x01\x01\x00\x00", "nul.yaml": "a: \x00", "latin1.yaml": "a: \xfcber", "tab.yaml": "a:\n\t- b",
 		"cyclic.yaml":  "a: &a [*a]\n",
 		"merged.yaml":  "&p\n<<: *p\napiVersion: registrationpolicy.dev/v1alpha1\nkind: RegistrationPolicy\n",
@@ -260,8 +248,8 @@ func TestLintRefusesWhatItCannotRead(t *testing.T) {
 		"comment.yaml": "no policy in ", "dangling.yaml": "no such file", "nowhere": "no such file",
 	} {
 		got := runRegpol(t, "", "lint", filepath.Join(dir, name))
-		if got.code != exitUsage || got.out != "" || !strings.Contains(got.err, want) || strings.Count(got.err, "\n") != 1 {
-			t.Errorf("%s: exit code %d\n%s%.500s\nwant %s", name, got.code, got.out, got.err, want)
+		if got.Code != console.ExitUsage || got.Out != "" || !strings.Contains(got.Err, want) || strings.Count(got.Err, "\n") != 1 {
+			t.Errorf("%s: exit code %d\n%s%.500s\nwant %s", name, got.Code, got.Out, got.Err, want)
 		}
 	}
 	for want, args := range map[string][]string{
@@ -272,8 +260,8 @@ func TestLintRefusesWhatItCannotRead(t *testing.T) {
 		"--recursive and --at: give a PATH too":                          {"-R"},
 		"no policies: give files with PATH, or a clu":                    {},
 	} {
-		if got := runRegpol(t, "", append([]string{"lint"}, args...)...); got.code != exitUsage || !strings.Contains(got.err, want) {
-			t.Errorf("%q: exit code %d\n%s", args, got.code, got.err)
+		if got := runRegpol(t, "", append([]string{"lint"}, args...)...); got.Code != console.ExitUsage || !strings.Contains(got.Err, want) {
+			t.Errorf("%q: exit code %d\n%s", args, got.Code, got.Err)
 		}
 	}
 }
@@ -288,17 +276,17 @@ func bomb() string {
 }
 
 func TestTheExamplesOfLintRun(t *testing.T) {
-	for line := range strings.Lines(newLint(streams{}).Example) {
+	for line := range strings.Lines(newLint(console.Streams{}).Example) {
 		line = strings.TrimSpace(line)
 		if !strings.HasPrefix(line, "regpol ") || strings.Contains(line, "okta-registration") { // a cluster
 			continue
 		}
-		if got := runRegpol(t, "", strings.Fields(line)[1:]...); got.code != exitAllowed {
-			t.Errorf("%s: exit code %d\n%s%s", line, got.code, got.out, got.err)
+		if got := runRegpol(t, "", strings.Fields(line)[1:]...); got.Code != console.ExitAllowed {
+			t.Errorf("%s: exit code %d\n%s%s", line, got.Code, got.Out, got.Err)
 		}
 	}
 }
 
 func TestThePageOfLintHasItsFlagsAndOutput(t *testing.T) {
-	comparePage(t, "regpol-lint.md", newLint(streams{}).Flags())
+	verbtest.Page(t, newLint, "regpol-lint.md")
 }

@@ -10,12 +10,15 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/cluster"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/progress"
 	"registrationpolicy.dev/operator/internal/listsource"
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
 // newLists returns the command regpol lists, which only has subcommands.
-func newLists(s streams) *cobra.Command {
+func newLists(s console.Streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "lists",
 		Short: "Write lists of domains into a cluster, and roll them back",
@@ -23,10 +26,10 @@ func newLists(s streams) *cobra.Command {
 
 Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or an invalid source; 3 the source or the API server
 failed.`,
-		Args: requireVerb,
+		Args: console.RequireVerb,
 		RunE: func(command *cobra.Command, _ []string) error {
 			_ = command.Help()
-			return &exitError{code: exitUsage}
+			return &console.ExitError{Code: console.ExitUsage}
 		},
 	}
 	command.AddCommand(newListsSync(s), newListsRollback(s))
@@ -36,7 +39,7 @@ failed.`,
 // targetOptions holds the name of the list, and the flags that sync and rollback have in common.
 type targetOptions struct {
 	name    string
-	cluster clusterOptions
+	cluster cluster.Options
 	keep    time.Duration
 	dryRun  bool
 	output  string
@@ -44,13 +47,13 @@ type targetOptions struct {
 
 // flags adds the flags to a command.
 func (o *targetOptions) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl, or the pod's service account")
-	flags.StringVar(&o.cluster.context, "context", "", "context of the kubeconfig; default: the current one")
-	flags.StringVarP(&o.cluster.namespace, "namespace", "n", "", "namespace of the list, and of the policies that name it; default: that of the context")
+	flags.StringVar(&o.cluster.Kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: as kubectl, or the pod's service account")
+	flags.StringVar(&o.cluster.Context, "context", "", "context of the kubeconfig; default: the current one")
+	flags.StringVarP(&o.cluster.Namespace, "namespace", "n", "", "namespace of the list, and of the policies that name it; default: that of the context")
 	flags.DurationVar(&o.keep, "keep", defaultKeep,
 		"how long replaced content is kept for a roll-back; at least "+listsync.MinKeep.String())
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, and write nothing")
-	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
+	flags.StringVarP(&o.output, "output", "o", console.OutputText, strings.Join(console.Outputs, ", "))
 }
 
 // defaultKeep is the default of --keep. A day is long enough for somebody to notice a bad list and roll it back, and
@@ -69,12 +72,12 @@ func (o *targetOptions) validate() error {
 	case o.keep < listsync.MinKeep:
 		return fmt.Errorf("--keep: %s is too short: write at least %s", o.keep, listsync.MinKeep)
 	}
-	return validChoice("-o", o.output, outputs)
+	return console.ValidChoice("-o", o.output, console.Outputs)
 }
 
 // syncer returns a Syncer for the cluster of --kubeconfig and --context, and the namespace of the list.
 func (o *targetOptions) syncer() (*listsync.Syncer, string, error) {
-	config, namespace, err := o.cluster.load(errNoCluster)
+	config, namespace, err := o.cluster.Load(errNoCluster)
 	if err != nil {
 		return nil, "", err
 	}
@@ -88,33 +91,33 @@ func (o *targetOptions) syncer() (*listsync.Syncer, string, error) {
 var errNoCluster = errors.New("no cluster: give one with --kubeconfig or KUBECONFIG")
 
 // finish prints the report and its warnings. It returns an error with the exit code of the command, or nil for 0.
-func (o *targetOptions) finish(s streams, r *listsync.Report, err error) error {
+func (o *targetOptions) finish(s console.Streams, r *listsync.Report, err error) error {
 	if err != nil {
-		return &exitError{listsExitCode(err), err}
+		return &console.ExitError{Code: listsExitCode(err), Err: err}
 	}
 	if err := writeListReport(s, r, o.output); err != nil {
-		return &exitError{exitFault, err}
+		return &console.ExitError{Code: console.ExitFault, Err: err}
 	}
 	for _, warning := range r.Warnings {
-		fmt.Fprintln(s.err, "regpol: warning: "+warning)
+		fmt.Fprintln(s.Err, "regpol: warning: "+warning)
 	}
 	if r.Outcome == listsync.Refused {
-		return &exitError{code: exitDenied}
+		return &console.ExitError{Code: console.ExitDenied}
 	}
 	return nil
 }
 
-// listsExitCode returns exitUsage for an error that another attempt with the same command line cannot fix, and
-// exitFault for all other errors.
+// listsExitCode returns console.ExitUsage for an error that another attempt with the same command line cannot fix, and
+// console.ExitFault for all other errors.
 func listsExitCode(err error) int {
 	if errors.Is(err, listsource.ErrInvalid) || errors.Is(err, listsync.ErrNotOurs) || errors.Is(err, listsync.ErrNoRevision) {
-		return exitUsage
+		return console.ExitUsage
 	}
-	return exitFault
+	return console.ExitFault
 }
 
 // newListsRollback returns the command regpol lists rollback.
-func newListsRollback(s streams) *cobra.Command {
+func newListsRollback(s console.Streams) *cobra.Command {
 	o := &targetOptions{}
 	command := &cobra.Command{
 		Use:   "rollback NAME [DIGEST]",
@@ -147,7 +150,7 @@ Exit codes: 0 done, 2 wrong usage or no such content is kept, 3 the API server f
 	return command
 }
 
-func (o *targetOptions) rollback(ctx context.Context, s streams, digest string) error {
+func (o *targetOptions) rollback(ctx context.Context, s console.Streams, digest string) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
@@ -161,12 +164,12 @@ func (o *targetOptions) rollback(ctx context.Context, s streams, digest string) 
 	if err != nil {
 		return err
 	}
-	progress := startProgress(s.err)
-	syncer.Step = progress.step
-	defer progress.stop()
+	progress := progress.Start(s.Err)
+	syncer.Step = progress.Step
+	defer progress.Stop()
 	report, err := syncer.Rollback(ctx, listsync.Request{
 		Namespace: namespace, Name: o.name, Keep: o.keep, DryRun: o.dryRun,
 	}, digest)
-	progress.stop()
+	progress.Stop()
 	return o.finish(s, report, err)
 }

@@ -14,9 +14,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 	"registrationpolicy.dev/operator/test/assets"
 )
 
@@ -84,7 +85,7 @@ func (r *listsReader) run(t *testing.T, script string) string {
 func startLists(t *testing.T) (proxy, ca string) {
 	t.Helper()
 	dir := t.TempDir()
-	writeCertificate(t, dir, listsHost)
+	verbtest.WriteCertificate(t, dir, listsHost)
 	certificate, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -147,11 +148,11 @@ func quotes(quoted, output []string) bool {
 
 // followPages runs the commands of the pages about lists, in the order of each page.
 func (c *testCluster) followPages(t *testing.T) {
-	for i, page := range listsPages {
+	for i, page := range []string{"docs/policies/lists-sync.md", "docs/reference/regpol-lists-sync.md"} {
 		t.Run(page, func(t *testing.T) {
 			r := newListsReader(t, c, []string{"recipes", "reference"}[i])
 			shown := 0
-			for block := range strings.SplitSeq(readText(t, filepath.Join(root, page)), "```console\n") {
+			for block := range strings.SplitSeq(verbtest.ReadText(t, filepath.Join(verbtest.WorkTree, page)), "```console\n") {
 				text, _, _ := strings.Cut(block, "```")
 				for i, step := range strings.Split("\n"+text, "\n$ ") {
 					if i == 0 { // what stands before the first command
@@ -181,8 +182,12 @@ func (c *testCluster) runListsExamples(t *testing.T) {
 	r := newListsReader(t, c, "okta-registration")
 	r.run(t, "sha256sum < disposable.txt | cut -c-64 > sum")
 	ran := 0
-	for _, command := range []*cobra.Command{newListsSync(streams{}), newListsRollback(streams{})} {
-		if command.Name() == "rollback" { // something to go back from
+	for _, name := range []string{"sync", "rollback"} {
+		command, _, err := newRoot("regpol", console.Streams{}).Find([]string{"lists", name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "rollback" { // something to go back from
 			r.run(t, "regpol lists sync disposable-domains poisoned.txt --accept $(sha256sum < poisoned.txt | cut -c-64)")
 		}
 		for line := range strings.Lines(command.Example) {

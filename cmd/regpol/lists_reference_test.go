@@ -1,7 +1,6 @@
 package main
 
 import (
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -10,20 +9,19 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 	"registrationpolicy.dev/operator/internal/listguard"
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
-// listsPages are the pages about lists.
-var listsPages = []string{"docs/policies/lists-sync.md", "docs/reference/regpol-lists-sync.md"}
-
 func TestThePageHasEveryFlagMemberAndRefusalOfLists(t *testing.T) {
 	want := map[string]bool{}
-	for _, command := range []*cobra.Command{newListsSync(streams{}), newListsRollback(streams{})} {
+	for _, command := range []*cobra.Command{newListsSync(console.Streams{}), newListsRollback(console.Streams{})} {
 		command.Flags().VisitAll(func(flag *pflag.Flag) { want["--"+flag.Name] = true })
 	}
 	paths := map[string]string{}
-	addMembers(paths, "", reflect.TypeFor[listsync.Report]())
+	verbtest.AddMembers(paths, "", reflect.TypeFor[listsync.Report]())
 	for path := range paths {
 		want[path] = true
 	}
@@ -34,7 +32,7 @@ func TestThePageHasEveryFlagMemberAndRefusalOfLists(t *testing.T) {
 		want[reason] = true
 	}
 	got := map[string]bool{}
-	for line := range strings.Lines(readText(t, filepath.Join(root, listsPages[1]))) {
+	for line := range strings.Lines(verbtest.ReferencePage(t, "regpol-lists-sync.md")) {
 		if row, isRow := strings.CutPrefix(line, "| `"); isRow {
 			name, _, _ := strings.Cut(row, "`")
 			got[name] = true

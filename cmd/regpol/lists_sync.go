@@ -15,6 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/input"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/progress"
 	"registrationpolicy.dev/operator/internal/listguard"
 	"registrationpolicy.dev/operator/internal/listsource"
 	"registrationpolicy.dev/operator/internal/listsync"
@@ -55,7 +58,7 @@ type listsSyncOptions struct {
 }
 
 // newListsSync returns the command regpol lists sync.
-func newListsSync(s streams) *cobra.Command {
+func newListsSync(s console.Streams) *cobra.Command {
 	o := &listsSyncOptions{}
 	command := &cobra.Command{
 		Use:   "sync NAME (FILE|-|URL)",
@@ -115,7 +118,7 @@ failed.`,
 	flags.StringSliceVar(&o.redirects, "redirect-host", nil, "another host that the URL may redirect to; repeatable")
 	flags.BoolVar(&o.adopt, "adopt", false, "take over a ConfigMap that this command did not make")
 	o.flags(flags)
-	completeChoices(command, map[string][]string{"for": uses, "output": outputs})
+	console.CompleteChoices(command, map[string][]string{"for": uses, "output": console.Outputs})
 	return command
 }
 
@@ -137,12 +140,12 @@ func parsePercent(text string) (float64, error) {
 }
 
 // request returns the request that the flags describe, without its Text, and the fetcher that gets the text.
-func (o *listsSyncOptions) request(s streams) (*listsource.Fetcher, listsync.Request, error) {
+func (o *listsSyncOptions) request(s console.Streams) (*listsource.Fetcher, listsync.Request, error) {
 	r := listsync.Request{
 		Name: o.name, Source: listsource.Display(o.source), Use: listguard.Use(o.use), MaxEntries: o.maxEntries, Keep: o.keep,
 		Adopt: o.adopt, DryRun: o.dryRun,
 	}
-	fetcher := &listsource.Fetcher{Stdin: s.in, Timeout: o.timeout, RedirectHosts: o.redirects}
+	fetcher := &listsource.Fetcher{Stdin: s.In, Timeout: o.timeout, RedirectHosts: o.redirects}
 	if err := o.validate(); err != nil {
 		return nil, r, err
 	}
@@ -178,11 +181,11 @@ func (o *listsSyncOptions) request(s streams) (*listsource.Fetcher, listsync.Req
 		return nil, r, fmt.Errorf("--max-size: %q is not a size: write it as 500k or 32Mi", o.maxSize)
 	}
 	fetcher.MaxBytes = size.Value()
-	fetcher.Authorities, err = readAuthorities(o.caFile)
+	fetcher.Authorities, err = input.Authorities(o.caFile)
 	return fetcher, r, err
 }
 
-func (o *listsSyncOptions) run(ctx context.Context, s streams) error {
+func (o *listsSyncOptions) run(ctx context.Context, s console.Streams) error {
 	fetcher, request, err := o.request(s)
 	if err != nil {
 		return err
@@ -190,22 +193,22 @@ func (o *listsSyncOptions) run(ctx context.Context, s streams) error {
 	syncer, namespace, err := o.syncer()
 	switch {
 	case o.dryRun && errors.Is(err, errNoCluster):
-		syncer, namespace = &listsync.Syncer{Now: time.Now}, cmp.Or(o.cluster.namespace, metav1.NamespaceDefault)
+		syncer, namespace = &listsync.Syncer{Now: time.Now}, cmp.Or(o.cluster.Namespace, metav1.NamespaceDefault)
 	case err != nil:
 		return err
 	}
 	request.Namespace = namespace
-	progress := startProgress(s.err)
-	defer progress.stop()
-	syncer.Step = progress.step
-	progress.step("reading " + request.Source)
+	progress := progress.Start(s.Err)
+	defer progress.Stop()
+	syncer.Step = progress.Step
+	progress.Step("reading " + request.Source)
 	text, err := fetcher.Fetch(ctx, o.source)
 	if err != nil {
 		syncer.RecordFetchError(ctx, request, err)
-		return &exitError{listsExitCode(err), err}
+		return &console.ExitError{Code: listsExitCode(err), Err: err}
 	}
 	request.Text = text
 	report, err := syncer.Sync(ctx, request)
-	progress.stop()
+	progress.Stop()
 	return o.finish(s, report, err)
 }

@@ -4,24 +4,25 @@ import (
 	"fmt"
 	"strings"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/listmemory"
 	"registrationpolicy.dev/operator/internal/listsync"
 )
 
 // writeListReport writes a report in the format of --output.
-func writeListReport(s streams, r *listsync.Report, output string) error {
-	return writeReport(s, output, r, func() []byte { return listText(r, s.coloured()) })
+func writeListReport(s console.Streams, r *listsync.Report, output string) error {
+	return console.WriteReport(s, output, r, func() []byte { return listText(r, s.Coloured()) })
 }
 
 // listText returns the report as text.
 func listText(r *listsync.Report, coloured bool) []byte {
 	var w strings.Builder
-	ink := inkAllowed
+	ink := console.InkAllowed
 	if r.Outcome == listsync.Refused {
-		ink = inkDenied
+		ink = console.InkDenied
 	}
-	fmt.Fprintf(&w, "%s  %s/%s%s\n", ink.paint(string(r.Outcome), coloured), r.Namespace, r.Name, dryRunSuffix(r))
+	fmt.Fprintf(&w, "%s  %s/%s%s\n", ink.Paint(string(r.Outcome), coloured), r.Namespace, r.Name, dryRunSuffix(r))
 	line := func(name, text string) { fmt.Fprintf(&w, "  %-9s  %s\n", name, text) }
 	line("source", r.Source)
 	line("digest", r.Digest)
@@ -52,7 +53,7 @@ func listText(r *listsync.Report, coloured bool) []byte {
 		if r.Outcome != listsync.Refused {
 			heading = "Accepted all the same"
 		}
-		fmt.Fprintf(&w, "\n%s\n", inkHeading.paint(heading, coloured))
+		fmt.Fprintf(&w, "\n%s\n", console.InkHeading.Paint(heading, coloured))
 		for _, refusal := range r.Refusals {
 			fmt.Fprintf(&w, "  %-15s  %s\n", refusal.Kind, refusal.Text)
 		}

@@ -16,11 +16,11 @@ func TestEachKindOfSkippedLineHasItsReason(t *testing.T) {
 		`write the domain (acme.com); for one address with all its sub-addresses, write jo+*@acme.com
              line 9: a label is empty; write the domain without leading, trailing or doubled dots
 `
-	if !strings.Contains(got.out, want) || strings.Contains(got.out, "zaunkoenig") {
-		t.Errorf("%s%s", got.out, got.err)
+	if !strings.Contains(got.Out, want) || strings.Contains(got.Out, "zaunkoenig") {
+		t.Errorf("%s%s", got.Out, got.Err)
 	}
 	got = runRegpol(t, text, "lists", "sync", "disposable", "-", "--dry-run", "-o", "yaml")
-	if !strings.Contains(got.out, "skippedReasons:\n- firstLines:\n  - 1\n") || !strings.Contains(got.out, "  lines: 7\n  reason: ") {
-		t.Errorf("%s%s", got.out, got.err)
+	if !strings.Contains(got.Out, "skippedReasons:\n- firstLines:\n  - 1\n") || !strings.Contains(got.Out, "  lines: 7\n  reason: ") {
+		t.Errorf("%s%s", got.Out, got.Err)
 	}
 }

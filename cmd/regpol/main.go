@@ -2,8 +2,12 @@
 // the PATH it is also `kubectl regpol`.
 package main
 
-import "os"
+import (
+	"os"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+)
 
 func main() {
-	os.Exit(run(os.Args, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	os.Exit(run(os.Args, console.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }

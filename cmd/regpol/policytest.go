@@ -12,13 +12,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/input"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/junit"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
 	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policytest"
 )
-
-// outputJUnit is a value of --output that only test has: the format in which CI systems read the results of tests.
-const outputJUnit = "junit"
 
 // policyTestOptions holds the flags of test.
 type policyTestOptions struct {
@@ -27,7 +28,7 @@ type policyTestOptions struct {
 	at        string
 	revision  *gitrevision.Revision // of --at; nil for the files on the disk
 	run       string
-	operatorOptions
+	policysource.OperatorFlags
 	coverage      bool
 	failUnder     int
 	showAddresses bool
@@ -35,7 +36,7 @@ type policyTestOptions struct {
 	output        string
 }
 
-func newPolicyTest(s streams) *cobra.Command {
+func newPolicyTest(s console.Streams) *cobra.Command {
 	o := &policyTestOptions{}
 	command := &cobra.Command{
 		Use:   "test [PATH...]",
@@ -78,19 +79,19 @@ Exit codes: 0 all cases pass; 1 a case fails, or the coverage is below --fail-un
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also run the tests in the directories below")
 	flags.StringVar(&o.at, "at", "", "read tests and policies from this Git revision: a branch, tag or commit")
 	flags.StringVar(&o.run, "run", "", "run only the cases whose names match this regular expression")
-	o.addAddressAttributesFlag(flags)
-	o.addNamespaceSourcesFlag(flags)
+	o.AddAddressAttributesFlag(flags)
+	o.AddNamespaceSourcesFlag(flags)
 	flags.BoolVar(&o.coverage, "coverage", false, "print which policies, entries and messages no case covers")
 	flags.IntVar(&o.failUnder, "fail-under", 0, "exit with 1 if the cases cover less than this percentage of the entries")
 	flags.BoolVar(&o.showAddresses, "show-addresses", false, "print whole addresses from entries, with their local parts")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print every case, also those that pass")
-	flags.StringVarP(&o.output, "output", "o", outputText, "text, junit, json, yaml")
-	completeChoices(command, map[string][]string{"output": append([]string{outputJUnit}, outputs...)})
+	flags.StringVarP(&o.output, "output", "o", console.OutputText, "text, junit, json, yaml")
+	console.CompleteChoices(command, map[string][]string{"output": append([]string{junit.Format}, console.Outputs...)})
 	return command
 }
 
-func (o *policyTestOptions) runAll(ctx context.Context, s streams) error {
-	if err := validChoice("-o", o.output, append([]string{outputJUnit}, outputs...)); err != nil {
+func (o *policyTestOptions) runAll(ctx context.Context, s console.Streams) error {
+	if err := console.ValidChoice("-o", o.output, append([]string{junit.Format}, console.Outputs...)); err != nil {
 		return err
 	}
 	if o.failUnder < 0 || o.failUnder > 100 {
@@ -100,7 +101,7 @@ func (o *policyTestOptions) runAll(ctx context.Context, s streams) error {
 	if err != nil {
 		return fmt.Errorf("--run: %q is not a regular expression: %w", o.run, err)
 	}
-	scopes, err := o.scopes()
+	scopes, err := o.Scopes()
 	if err != nil {
 		return err
 	}
@@ -126,12 +127,12 @@ func (o *policyTestOptions) runAll(ctx context.Context, s streams) error {
 	if err := report.write(s, o); err != nil {
 		return err
 	}
-	printWarnings(s, r.warnings)
+	console.PrintWarnings(s, r.warnings)
 	switch {
 	case report.Failed > 0:
-		return &exitError{code: exitDenied}
+		return &console.ExitError{Code: console.ExitDenied}
 	case report.Coverage != nil && report.Coverage.percent() < o.failUnder:
-		return &exitError{exitDenied, fmt.Errorf("the cases cover %d %% of the entries, below --fail-under %d",
+		return &console.ExitError{Code: console.ExitDenied, Err: fmt.Errorf("the cases cover %d %% of the entries, below --fail-under %d",
 			report.Coverage.percent(), o.failUnder)}
 	}
 	return nil
@@ -180,7 +181,7 @@ func (o *policyTestOptions) label(path string) string {
 // readFile reads a file, on the disk or in the revision.
 func (o *policyTestOptions) readFile(ctx context.Context, path string) ([]byte, error) {
 	if o.revision == nil {
-		return readUpTo(path, policyfile.MaxFile+1)
+		return input.ReadUpTo(path, policyfile.MaxFile+1)
 	}
 	files, err := o.revision.Files(ctx, path, gitrevision.Selection{
 		Keep: func(string) bool { return false }, MaxBytes: policyfile.MaxFile,
@@ -213,7 +214,7 @@ func (o *policyTestOptions) testFiles(ctx context.Context, path string) ([]gitre
 	}
 	files := make([]gitrevision.File, len(paths))
 	for i, path := range paths {
-		text, err := readUpTo(path, policyfile.MaxFile+1)
+		text, err := input.ReadUpTo(path, policyfile.MaxFile+1)
 		if err != nil {
 			return nil, fmt.Errorf("read tests: %w", err)
 		}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
-	"encoding/xml"
 	"fmt"
 	"strings"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/junit"
 )
 
 // The report is the output of -o json and -o yaml, a part of the interface that docs/reference/regpol-test.md describes.
@@ -69,16 +71,16 @@ func (c *coverageReport) percent() int {
 	return c.Covered * 100 / c.Total
 }
 
-func (r *testReport) write(s streams, o *policyTestOptions) error {
-	if o.output == outputJUnit {
+func (r *testReport) write(s console.Streams, o *policyTestOptions) error {
+	if o.output == junit.Format {
 		text, err := r.junit()
 		if err != nil {
 			return err
 		}
-		_, err = s.out.Write(text)
+		_, err = s.Out.Write(text)
 		return err
 	}
-	return writeReport(s, o.output, r, func() []byte { return r.text(o.verbose, s.coloured()) })
+	return console.WriteReport(s, o.output, r, func() []byte { return r.text(o.verbose, s.Coloured()) })
 }
 
 // text returns the report as `go test` prints its own: a line for each file, and what fails in full.
@@ -92,23 +94,24 @@ func (r *testReport) text(verbose, coloured bool) []byte {
 		for _, c := range file.Cases {
 			if c.Passed {
 				if verbose {
-					fmt.Fprintf(&w, "%s  %s (%s:%d)\n", inkAllowed.paint("pass", coloured), quoteIfNeeded(c.Name), file.File, c.Line)
+					fmt.Fprintf(&w, "%s  %s (%s:%d)\n", console.InkAllowed.Paint("pass", coloured), console.QuoteIfNeeded(c.Name),
+						file.File, c.Line)
 				}
 				continue
 			}
 			failed++
-			fmt.Fprintf(&w, "%s  %s (%s:%d)\n", inkDenied.paint("fail", coloured), quoteIfNeeded(c.Name), file.File, c.Line)
+			fmt.Fprintf(&w, "%s  %s (%s:%d)\n", console.InkDenied.Paint("fail", coloured), console.QuoteIfNeeded(c.Name), file.File, c.Line)
 			for _, failure := range c.Failures {
-				fmt.Fprintf(&w, "  %s: %s\n", quoteIfNeeded(failure.Call), strings.Join(failure.Differences, "; "))
+				fmt.Fprintf(&w, "  %s: %s\n", console.QuoteIfNeeded(failure.Call), strings.Join(failure.Differences, "; "))
 				for line := range strings.Lines(failure.Explanation) {
 					fmt.Fprintf(&w, "    %s", line)
 				}
 			}
 		}
 		if failed == 0 {
-			fmt.Fprintf(&w, "ok    %s  %s\n", file.File, counted(len(file.Cases), "case", "cases"))
+			fmt.Fprintf(&w, "ok    %s  %s\n", file.File, console.Counted(len(file.Cases), "case", "cases"))
 		} else {
-			fmt.Fprintf(&w, "FAIL  %s  %d of %s\n", file.File, failed, counted(len(file.Cases), "case", "cases"))
+			fmt.Fprintf(&w, "FAIL  %s  %d of %s\n", file.File, failed, console.Counted(len(file.Cases), "case", "cases"))
 		}
 	}
 	if r.Coverage != nil {
@@ -120,44 +123,13 @@ func (r *testReport) text(verbose, coloured bool) []byte {
 	return w.Bytes()
 }
 
-// The elements of a JUnit report, as CI systems read it (https://github.com/testmoapp/junitxml).
-type (
-	junitSuites struct {
-		XMLName  xml.Name     `xml:"testsuites"`
-		Tests    int          `xml:"tests,attr"`
-		Failures int          `xml:"failures,attr"`
-		Suites   []junitSuite `xml:"testsuite"`
-	}
-
-	junitSuite struct {
-		Name     string      `xml:"name,attr"`
-		Tests    int         `xml:"tests,attr"`
-		Failures int         `xml:"failures,attr"`
-		Cases    []junitCase `xml:"testcase"`
-	}
-
-	junitCase struct {
-		Name      string        `xml:"name,attr"`
-		ClassName string        `xml:"classname,attr"`
-		File      string        `xml:"file,attr"`
-		Line      int           `xml:"line,attr"`
-		Failure   *junitFailure `xml:"failure"`
-		Output    string        `xml:"system-out,omitempty"`
-	}
-
-	junitFailure struct {
-		Message string `xml:"message,attr"`
-		Text    string `xml:",chardata"`
-	}
-)
-
 // junit returns the report as JUnit XML.
 func (r *testReport) junit() ([]byte, error) {
-	suites := junitSuites{Tests: r.Passed + r.Failed, Failures: r.Failed}
+	suites := junit.Suites{Tests: r.Passed + r.Failed, Failures: r.Failed}
 	for _, file := range r.Files {
-		suite := junitSuite{Name: file.File, Tests: len(file.Cases)}
+		suite := junit.Suite{Name: file.File, Tests: len(file.Cases)}
 		for _, c := range file.Cases {
-			element := junitCase{Name: c.Name, ClassName: file.File, File: file.File, Line: c.Line}
+			element := junit.Case{Name: c.Name, ClassName: file.File, File: file.File, Line: c.Line}
 			if !c.Passed {
 				suite.Failures++
 				var messages []string
@@ -167,12 +139,11 @@ func (r *testReport) junit() ([]byte, error) {
 					messages = append(messages, message)
 					fmt.Fprintf(&text, "%s\n%s\n", message, failure.Explanation)
 				}
-				element.Failure = &junitFailure{Message: strings.Join(messages, "; "), Text: text.String()}
+				element.Failure = &junit.Failure{Message: strings.Join(messages, "; "), Text: text.String()}
 			}
 			suite.Cases = append(suite.Cases, element)
 		}
 		suites.Suites = append(suites.Suites, suite)
 	}
-	text, err := xml.MarshalIndent(suites, "", "  ")
-	return append([]byte(xml.Header), append(text, '\n')...), err
+	return suites.Encode()
 }

@@ -12,10 +12,13 @@ import (
 	"slices"
 	"strings"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/explanation"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/outcome"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/registration"
 	"registrationpolicy.dev/operator/hookserver"
-	"registrationpolicy.dev/operator/hookserver/okta"
 	"registrationpolicy.dev/operator/internal/oktasim"
-	"registrationpolicy.dev/operator/internal/optionerror"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/policytest"
@@ -34,7 +37,7 @@ type testRun struct {
 
 // testedPolicies is a set of policies, and what the cases have covered of it.
 type testedPolicies struct {
-	*evaluation
+	*explanation.Evaluation
 	bounded []rules.Policy
 	covered map[rules.PolicyName]map[rules.Entry]bool
 	read    map[rules.PolicyName]bool // the policies whose messages a person has read
@@ -75,22 +78,21 @@ func (r *testRun) policies(ctx context.Context, file testFile) (*testedPolicies,
 	if known := r.sets[key]; known != nil {
 		return known, nil
 	}
-	set, err := (&policySource{paths: paths, revision: r.options.revision}).read(ctx, nil)
+	set, err := (&policysource.Location{Paths: paths, Revision: r.options.revision}).Read(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	if len(set.all) == 0 {
-		return nil, set.noPolicy()
+	if len(set.Policies) == 0 {
+		return nil, set.NoPolicy()
 	}
-	bounded, rejections := r.scopes.BoundAll(set.rules())
-	for _, warning := range slices.Concat(set.warnings(), notInForceOf(set, bounded, rejections)) {
+	bounded, rejections := r.scopes.BoundAll(set.Rules())
+	for _, warning := range slices.Concat(set.Warnings(), policysource.NotInForceOf(set, bounded, rejections)) {
 		if !slices.Contains(r.warnings, warning) {
 			r.warnings = append(r.warnings, warning)
 		}
 	}
-	explain := explainOptions{}
 	tested := &testedPolicies{
-		evaluation: explain.evaluate(set, r.scopes), bounded: bounded,
+		Evaluation: explanation.Evaluate(set, r.scopes), bounded: bounded,
 		covered: map[rules.PolicyName]map[rules.Entry]bool{}, read: map[rules.PolicyName]bool{},
 	}
 	r.sets[key] = tested
@@ -114,10 +116,10 @@ func (r *testRun) run(ctx context.Context, policies *testedPolicies, c *policyte
 		return r.every(policies, c)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Expect.Audit)) {
-		if !slices.ContainsFunc(policies.policies.all, func(p policyfile.ReadPolicy) bool {
+		if !slices.ContainsFunc(policies.Policies.Policies, func(p policyfile.ReadPolicy) bool {
 			return p.Mode == rules.Audit && p.String() == name
 		}) {
-			return nil, fmt.Errorf("expect.audit: no policy %s is in mode Audit: write namespace/name of one that is", quoteIfNeeded(name))
+			return nil, fmt.Errorf("expect.audit: no policy %s is in mode Audit: write namespace/name of one that is", console.QuoteIfNeeded(name))
 		}
 	}
 	calls, err := r.calls(ctx, c, dir)
@@ -126,31 +128,30 @@ func (r *testRun) run(ctx context.Context, policies *testedPolicies, c *policyte
 	}
 	var failures []failureReport
 	for i := range calls {
-		preview, err := hookserver.DryRun(&calls[i].request, policies.snapshot, exampleID, hookserver.Options{
-			AddressAttributes: r.options.attributes, Texts: rules.DefaultTexts(),
+		explained, err := policies.Explain(&calls[i], hookserver.Options{
+			AddressAttributes: r.options.Attributes, Texts: rules.DefaultTexts(),
 		})
 		if err != nil {
-			return nil, optionerror.ByFlag(err, optionFlags)
+			return nil, err
 		}
-		policies.cover(&preview)
-		e := explanation{policies.evaluation, &calls[i], preview}
-		differences := differencesOf(&preview.Decision, &c.Expect)
+		policies.cover(&explained.Preview)
+		differences := differencesOf(&explained.Preview.Decision, &c.Expect)
 		if len(differences) == 0 {
 			continue
 		}
 		failures = append(failures, failureReport{
-			Call: cmp.Or(calls[i].address, c.Request), Differences: differences, Explanation: string(e.report().text(false, false)),
+			Call: cmp.Or(calls[i].Address, c.Request), Differences: differences, Explanation: string(explained.Report().Text(false, false)),
 		})
 	}
 	return failures, nil
 }
 
 // calls returns the calls of a case.
-func (r *testRun) calls(ctx context.Context, c *policytest.Case, dir string) ([]explainedCall, error) {
-	explain := explainOptions{operatorOptions: r.options.operatorOptions}
-	explain.source, explain.login, explain.shape = c.Source, c.Login, shapeEngine
+func (r *testRun) calls(ctx context.Context, c *policytest.Case, dir string) ([]explanation.Call, error) {
+	attributes := r.options.Attributes
+	described := registration.Flags{Source: c.Source, Login: c.Login, Shape: registration.ShapeEngine}
 	if c.RequestType == rules.ProgressiveProfile {
-		explain.shape = shapeProgressive
+		described.Shape = registration.ShapeProgressive
 	}
 	if c.Request != "" {
 		path := beside(dir, c.Request)
@@ -158,10 +159,10 @@ func (r *testRun) calls(ctx context.Context, c *policytest.Case, dir string) ([]
 		if err != nil {
 			return nil, fmt.Errorf("read the call: %w", err)
 		}
-		call, err := explain.decodeCall(r.options.label(path), body)
-		return []explainedCall{call}, err
+		call, err := explanation.DecodeCall(r.options.label(path), body, attributes, c.Source)
+		return []explanation.Call{call}, err
 	}
-	for _, name := range slices.Concat([]string{"email", "login"}, explain.attributes[:min(1, len(explain.attributes))]) {
+	for _, name := range slices.Concat([]string{"email", "login"}, attributes[:min(1, len(attributes))]) {
 		if _, found := c.Profile[name]; found {
 			return nil, fmt.Errorf("profile has %s, which the addresses of the case give: remove it, or write email and login", name)
 		}
@@ -170,25 +171,20 @@ func (r *testRun) calls(ctx context.Context, c *policytest.Case, dir string) ([]
 	if c.Email != "" {
 		addresses = []string{c.Email}
 	}
-	calls := make([]explainedCall, len(addresses))
+	calls := make([]explanation.Call, len(addresses))
 	for i, address := range addresses {
-		explain.address, explain.hasAddress = address, true
-		registration := explain.registration(explain.attributes)
+		described.Address, described.HasAddress = address, true
+		registration := described.Registration(attributes)
 		profile := registration.Profile
 		if registration.Shape == oktasim.ProgressiveProfile {
 			profile = registration.Update
 		}
 		maps.Copy(profile, c.Profile)
-		call, err := registration.Call()
+		call, err := explanation.CallFor(registration, address, attributes)
 		if err != nil {
 			return nil, err
 		}
-		request, err := okta.Decode(call.Body, explain.attributes)
-		if err != nil {
-			return nil, fmt.Errorf("no call of Okta can have %s: %s", quoteIfNeeded(address), malformedText(err))
-		}
-		request.Source = c.Source
-		calls[i] = explainedCall{request, call.Shape, address}
+		calls[i] = call
 	}
 	return calls, nil
 }
@@ -201,7 +197,6 @@ func (r *testRun) every(policies *testedPolicies, c *policytest.Case) ([]failure
 	if err != nil {
 		return nil, fmt.Errorf("every: %w", err)
 	}
-	d := difference{showAddresses: r.options.showAddresses}
 	var failures []failureReport
 	for i := range parts {
 		p := &parts[i]
@@ -217,10 +212,10 @@ func (r *testRun) every(policies *testedPolicies, c *policytest.Case) ([]failure
 		if len(differences) == 0 {
 			continue
 		}
-		result := d.resultReport(policies.policies, &p.Result)
+		result := outcome.ResultOf(policies.Policies, &p.Result, r.options.showAddresses)
 		failures = append(failures, failureReport{
-			Call: d.address(p.Witness), Differences: differences,
-			Explanation: fmt.Sprintf("%s\n%s\n", result.describe(), describeCalls(callsReports(p.Calls))),
+			Call: outcome.ExampleOf(p.Witness, r.options.showAddresses), Differences: differences,
+			Explanation: fmt.Sprintf("%s\n%s\n", result.Describe(), outcome.DescribeCalls(outcome.CallsOf(p.Calls))),
 		})
 	}
 	return failures, nil
@@ -242,7 +237,8 @@ func differencesOf(d *rules.Decision, expect *policytest.Expect) []string {
 	var differences []string
 	compare := func(member, got, want string) {
 		if want != "" && got != want {
-			differences = append(differences, fmt.Sprintf("%s is %s, want %s", member, quoteIfNeeded(got), quoteIfNeeded(want)))
+			differences = append(differences,
+				fmt.Sprintf("%s is %s, want %s", member, console.QuoteIfNeeded(got), console.QuoteIfNeeded(want)))
 		}
 	}
 	compare("outcome", outcomeName(d.Outcome), expect.Outcome)
@@ -298,7 +294,7 @@ func jsonText(value any) string {
 
 // cover records the entries that gave a verdict on a call, and the message that the person reads.
 func (t *testedPolicies) cover(preview *hookserver.Preview) {
-	_, traces := t.snapshot.Explain(preview.Call)
+	_, traces := t.Snapshot.Explain(preview.Call)
 	for _, trace := range traces {
 		for _, verdict := range trace.Verdicts {
 			t.coverEntry(trace.PolicyName, verdict.Entry)
@@ -338,8 +334,8 @@ func (r *testRun) coverage() *coverageReport {
 	covered := map[part]bool{}
 	for _, key := range slices.Sorted(maps.Keys(r.sets)) {
 		t := r.sets[key]
-		for i := range t.policies.all {
-			policy := &t.policies.all[i]
+		for i := range t.Policies.Policies {
+			policy := &t.Policies.Policies[i]
 			add := func(is bool, path string) {
 				p := part{policy.String(), path, cmp.Or(policy.Place(path), path)}
 				if _, known := covered[p]; !known {

@@ -7,6 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/junit"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 )
 
 const testedDirectory = "config/samples/gitops"
@@ -15,7 +19,7 @@ const testedDirectory = "config/samples/gitops"
 func testDirectory(t *testing.T, cases string) string {
 	t.Helper()
 	dir := t.TempDir()
-	policy, err := os.ReadFile(filepath.Join(root, testedDirectory, "partners.yaml"))
+	policy, err := os.ReadFile(filepath.Join(verbtest.WorkTree, testedDirectory, "partners.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +35,8 @@ func testDirectory(t *testing.T, cases string) string {
 
 func TestTheSampleTestsPassAndCoverAll(t *testing.T) {
 	got := runRegpol(t, "", "test", testedDirectory, "--coverage", "--fail-under", "100")
-	if got.code != exitAllowed || !strings.Contains(got.out, "coverage  100 %") {
-		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+	if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "coverage  100 %") {
+		t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 	}
 }
 
@@ -64,15 +68,15 @@ func TestACaseFailsForEachKindOfExpectation(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := runRegpol(t, "", "test", testDirectory(t, test.cases))
-			if got.code != exitDenied || !strings.Contains(got.out, test.want) || !strings.Contains(got.out, "\nFAIL  ") {
-				t.Errorf("exit code %d\n%s%s\nwant %s", got.code, got.out, got.err, test.want)
+			if got.Code != console.ExitDenied || !strings.Contains(got.Out, test.want) || !strings.Contains(got.Out, "\nFAIL  ") {
+				t.Errorf("exit code %d\n%s%s\nwant %s", got.Code, got.Out, got.Err, test.want)
 			}
 		})
 	}
 }
 
 func TestACallOfOktaIsACase(t *testing.T) {
-	vector, err := filepath.Abs(filepath.Join(root, "test/vectors/okta/requests/oie-ssr.json"))
+	vector, err := filepath.Abs(filepath.Join(verbtest.WorkTree, "test/vectors/okta/requests/oie-ssr.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,8 +100,8 @@ func TestACallOfOktaIsACase(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "x.regpol-test.yaml"), []byte(tests), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := runRegpol(t, "", "test", dir); got.code != exitAllowed {
-		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+	if got := runRegpol(t, "", "test", dir); got.Code != console.ExitAllowed {
+		t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 	}
 }
 
@@ -131,22 +135,22 @@ func TestTestRefusesWhatItCannotRun(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := runRegpol(t, "", append([]string{"test", testDirectory(t, test.cases)}, test.args...)...)
-			if got.code != exitUsage || !strings.Contains(got.err, test.want) {
-				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			if got.Code != console.ExitUsage || !strings.Contains(got.Err, test.want) {
+				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
 		})
 	}
-	if got := runRegpol(t, "", "test", t.TempDir()); got.code != exitUsage || !strings.Contains(got.err, "no test in ") {
-		t.Errorf("a directory without tests: exit code %d\n%s", got.code, got.err)
+	if got := runRegpol(t, "", "test", t.TempDir()); got.Code != console.ExitUsage || !strings.Contains(got.Err, "no test in ") {
+		t.Errorf("a directory without tests: exit code %d\n%s", got.Code, got.Err)
 	}
 }
 
 func TestCoverageNamesWhatNoCaseTouches(t *testing.T) {
 	dir := testDirectory(t, "cases:\n- name: a case\n  email: jo@beta.example\n  expect: {outcome: Allow}\n")
 	got := runRegpol(t, "", "test", dir, "--coverage", "--fail-under", "50")
-	if got.code != exitDenied || !strings.Contains(got.err, "the cases cover 33 % of the entries, below --fail-under 50") ||
-		!strings.Contains(got.out, "no case covers okta-registration/partners spec.deny.domains[0] ("+filepath.Join(dir, "partners.yaml")+":15)") {
-		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+	if got.Code != console.ExitDenied || !strings.Contains(got.Err, "the cases cover 33 % of the entries, below --fail-under 50") ||
+		!strings.Contains(got.Out, "no case covers okta-registration/partners spec.deny.domains[0] ("+filepath.Join(dir, "partners.yaml")+":15)") {
+		t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 	}
 }
 
@@ -154,14 +158,14 @@ func TestTheReportsOfTestAreJSONAndJUnit(t *testing.T) {
 	dir := testDirectory(t, "cases:\n- name: right\n  email: jo@beta.example\n  expect: {outcome: Allow}\n"+
 		"- name: wrong <&\n  email: jo@beta.example\n  expect: {outcome: Deny}\n")
 	var report testReport
-	if err := json.Unmarshal([]byte(runRegpol(t, "", "test", dir, "-o", "json").out), &report); err != nil {
+	if err := json.Unmarshal([]byte(runRegpol(t, "", "test", dir, "-o", "json").Out), &report); err != nil {
 		t.Fatal(err)
 	}
 	if report.Passed != 1 || report.Failed != 1 || report.Files[0].Cases[1].Failures[0].Call != "jo@beta.example" {
 		t.Errorf("%+v", report)
 	}
-	var suites junitSuites
-	if err := xml.Unmarshal([]byte(runRegpol(t, "", "test", dir, "-o", "junit").out), &suites); err != nil {
+	var suites junit.Suites
+	if err := xml.Unmarshal([]byte(runRegpol(t, "", "test", dir, "-o", "junit").Out), &suites); err != nil {
 		t.Fatal(err)
 	}
 	failed := suites.Suites[0].Cases[1]
@@ -171,17 +175,17 @@ func TestTheReportsOfTestAreJSONAndJUnit(t *testing.T) {
 }
 
 func TestTheExamplesOfTestRun(t *testing.T) {
-	for line := range strings.Lines(newPolicyTest(streams{}).Example) {
+	for line := range strings.Lines(newPolicyTest(console.Streams{}).Example) {
 		line = strings.TrimSpace(line)
 		if !strings.HasPrefix(line, "regpol ") {
 			continue
 		}
-		if got := runRegpol(t, "", strings.Fields(line)[1:]...); got.code != exitAllowed || got.out == "" {
-			t.Errorf("%s: exit code %d\n%s%s", line, got.code, got.out, got.err)
+		if got := runRegpol(t, "", strings.Fields(line)[1:]...); got.Code != console.ExitAllowed || got.Out == "" {
+			t.Errorf("%s: exit code %d\n%s%s", line, got.Code, got.Out, got.Err)
 		}
 	}
 }
 
 func TestThePageOfTestHasItsFlagsAndOutput(t *testing.T) {
-	comparePage(t, "regpol-test.md", newPolicyTest(streams{}).Flags())
+	verbtest.Page(t, newPolicyTest, "regpol-test.md")
 }

@@ -6,12 +6,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 )
 
 // Follows each recipe: saves its policies under the name in its commands, and compares what the commands print. Lint
 // must find nothing in them.
 func TestTheRecipesDoWhatTheyShow(t *testing.T) {
-	page := readText(t, filepath.Join(root, "docs", "policies", "recipes.md"))
+	page := verbtest.ReadText(t, filepath.Join(verbtest.WorkTree, "docs", "policies", "recipes.md"))
 	recipes := strings.Split(page, "\n## ")[1:]
 	if len(recipes) < 9 {
 		t.Errorf("%d recipes", len(recipes))
@@ -29,13 +31,13 @@ func TestTheRecipesDoWhatTheyShow(t *testing.T) {
 				command, want, _ := strings.Cut(step, "\n")
 				args := strings.Fields(command)
 				file := args[len(args)-1] // after --policies
-				writeTo(t, file, policies)
+				verbtest.WriteTo(t, file, policies)
 				got := runAs(t, args[0], args[1:]...)
-				if diff := cmp.Diff(strings.TrimSpace(want), strings.TrimSpace(got.out)); diff != "" {
-					t.Errorf("%s (-page +printed):\n%s%s", command, diff, got.err)
+				if diff := cmp.Diff(strings.TrimSpace(want), strings.TrimSpace(got.Out)); diff != "" {
+					t.Errorf("%s (-page +printed):\n%s%s", command, diff, got.Err)
 				}
-				if lint := runAs(t, "regpol", "lint", file); lint.code != 0 || !strings.HasPrefix(lint.out, "0 errors, 0 warnings ") {
-					t.Errorf("lint prints\n%s%s", lint.out, lint.err)
+				if lint := runAs(t, "regpol", "lint", file); lint.Code != 0 || !strings.HasPrefix(lint.Out, "0 errors, 0 warnings ") {
+					t.Errorf("lint prints\n%s%s", lint.Out, lint.Err)
 				}
 			}
 		})

@@ -13,6 +13,10 @@ import (
 	"github.com/spf13/pflag"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/outcome"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/progress"
 	"registrationpolicy.dev/operator/hookserver/okta"
 	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/pastcalls"
@@ -23,7 +27,7 @@ import (
 // failOnUnknown is a value of --fail-on that only replay has.
 const failOnUnknown = "unknown"
 
-var replayFailOns = []string{failOnWiden, failOnNarrow, failOnAny, failOnUnknown}
+var replayFailOns = []string{outcome.FailOnWiden, outcome.FailOnNarrow, outcome.FailOnAny, failOnUnknown}
 
 // replayOptions holds the flags of replay.
 type replayOptions struct {
@@ -31,11 +35,11 @@ type replayOptions struct {
 	pods     bool
 	selector string // of the pods
 
-	policySource
+	policysource.Location
 	before []string // files and directories of the policies before
 	at     string   // the Git revision of the policies before
 
-	operatorOptions
+	policysource.OperatorFlags
 	source        string
 	requestType   string
 	failOn        []string
@@ -44,7 +48,7 @@ type replayOptions struct {
 	output        string
 }
 
-func newReplay(s streams) *cobra.Command {
+func newReplay(s console.Streams) *cobra.Command {
 	o := &replayOptions{}
 	command := &cobra.Command{
 		Use:   "replay (LOG... | --pods)",
@@ -77,8 +81,8 @@ these same policies decided a call otherwise, or an internal fault.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
 			exclusive := [][]string{{"policies", "watch-namespaces"}}
-			if o.asDeployed == "" && !o.pods { // --as-deployed and --pods read a cluster, from the namespace of -n
-				exclusive = append(exclusive, exclusiveClusterFlags...)
+			if o.AsDeployed == "" && !o.pods { // --as-deployed and --pods read a cluster, from the namespace of -n
+				exclusive = append(exclusive, policysource.ExclusiveClusterFlags...)
 			}
 			for _, flags := range exclusive {
 				if err := usage.OneOf(command.Flags(), flags...); err != nil {
@@ -98,22 +102,24 @@ func (o *replayOptions) flags(command *cobra.Command) {
 	flags.SortFlags = false
 	flags.BoolVar(&o.pods, "pods", false, "read the logs of the operator's pods in the namespace")
 	flags.StringVarP(&o.selector, "selector", "l", defaultSelector, "labels of the pods of --pods")
-	flags.StringArrayVar(&o.paths, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
-	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also read the directories below those of --policies and --before")
-	o.addClusterFlags(flags)
-	o.addAsDeployedFlag(flags)
+	flags.StringArrayVar(&o.Paths, "policies", nil, "file or directory with policies, instead of a cluster; repeatable; - is standard input")
+	flags.BoolVarP(&o.Recursive, "recursive", "R", false, "also read the directories below those of --policies and --before")
+	o.AddClusterFlags(flags)
+	o.AddAsDeployedFlag(flags)
 	flags.StringArrayVar(&o.before, "before", nil, "file or directory with the policies before, for calls of which the log does not say enough; repeatable")
 	flags.StringVar(&o.at, "at", "", "the policies before are --before, or without it --policies, in this Git revision: a branch, tag or commit")
-	o.addAddressAttributesFlag(flags)
-	o.addNamespaceSourcesFlag(flags)
+	o.AddAddressAttributesFlag(flags)
+	o.AddNamespaceSourcesFlag(flags)
 	flags.StringVar(&o.source, "source", "", "source of the calls of a list or table that has none; default: none, which no policy can name")
 	flags.StringVar(&o.requestType, "request-type", string(rules.SelfServiceRegistration),
 		"request type of the calls of a list or table that has none: SelfServiceRegistration, ProgressiveProfile")
 	flags.StringSliceVar(&o.failOn, "fail-on", nil, "exit with 1 on such calls: widen (newly allowed), narrow (newly denied), any (either), unknown")
 	flags.BoolVar(&o.showAddresses, "show-addresses", false, "print whole addresses where the input has them")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print all groups of calls, and not only the largest")
-	flags.StringVarP(&o.output, "output", "o", outputText, strings.Join(outputs, ", "))
-	completeChoices(command, map[string][]string{"output": outputs, "fail-on": replayFailOns, "request-type": requestTypeChoices})
+	flags.StringVarP(&o.output, "output", "o", console.OutputText, strings.Join(console.Outputs, ", "))
+	console.CompleteChoices(command, map[string][]string{
+		"output": console.Outputs, "fail-on": replayFailOns, "request-type": requestTypeChoices,
+	})
 }
 
 var requestTypeChoices = []string{string(rules.SelfServiceRegistration), string(rules.ProgressiveProfile)}
@@ -125,7 +131,7 @@ var oktaRequestTypes = map[string]string{
 
 func (o *replayOptions) validate() error {
 	inputs := 0
-	for _, name := range slices.Concat(o.logs, o.paths, o.before) {
+	for _, name := range slices.Concat(o.logs, o.Paths, o.before) {
 		if name == "-" {
 			inputs++
 		}
@@ -135,74 +141,74 @@ func (o *replayOptions) validate() error {
 		return errors.New("give a LOG, - for standard input, or --pods; see regpol replay --help")
 	case inputs > 1:
 		return errors.New("only one of LOG, --policies and --before can be standard input")
-	case len(o.paths) == 0 && o.recursive, len(o.paths)+len(o.before) == 0 && o.at != "":
+	case len(o.Paths) == 0 && o.Recursive, len(o.Paths)+len(o.before) == 0 && o.at != "":
 		return errors.New("--at and -R belong to files: give --policies with them")
-	case len(o.attributes) == 0:
+	case len(o.Attributes) == 0:
 		return errors.New("--address-attributes: name at least one attribute")
 	}
 	for _, kind := range o.failOn {
-		if err := validChoice("--fail-on", kind, replayFailOns); err != nil {
+		if err := console.ValidChoice("--fail-on", kind, replayFailOns); err != nil {
 			return err
 		}
 	}
-	if err := validChoice("--request-type", o.requestType, requestTypeChoices); err != nil {
+	if err := console.ValidChoice("--request-type", o.requestType, requestTypeChoices); err != nil {
 		return err
 	}
-	return validChoice("-o", o.output, outputs)
+	return console.ValidChoice("-o", o.output, console.Outputs)
 }
 
-func (o *replayOptions) run(ctx context.Context, flags *pflag.FlagSet, s streams) error {
+func (o *replayOptions) run(ctx context.Context, flags *pflag.FlagSet, s console.Streams) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	if err := o.readDeployed(ctx, flags, s); err != nil {
+	if err := o.ReadDeployed(ctx, flags, s); err != nil {
 		return err
 	}
-	scopes, err := o.scopes()
+	scopes, err := o.Scopes()
 	if err != nil {
 		return err
 	}
-	policies, err := o.read(ctx, s.in)
+	policies, err := o.Read(ctx, s.In)
 	if err != nil {
 		return err
 	}
-	if len(policies.all) == 0 {
-		return policies.noPolicy()
+	if len(policies.Policies) == 0 {
+		return policies.NoPolicy()
 	}
-	bounded, rejections := scopes.BoundAll(policies.rules())
-	warnings := slices.Concat(policies.warnings(), notInForceOf(policies, bounded, rejections))
-	r := &replay{options: o, policies: policies, decider: newDecider(bounded, o.attributes), groups: map[group]int{}}
-	if source := o.beforeSource(); len(source.paths) > 0 {
-		before, err := source.read(ctx, s.in)
+	bounded, rejections := scopes.BoundAll(policies.Rules())
+	warnings := slices.Concat(policies.Warnings(), policysource.NotInForceOf(policies, bounded, rejections))
+	r := &replay{options: o, policies: policies, decider: newDecider(bounded, o.Attributes), groups: map[group]int{}}
+	if source := o.beforeSource(); len(source.Paths) > 0 {
+		before, err := source.Read(ctx, s.In)
 		if err != nil {
 			return err
 		}
-		bounded, rejections := scopes.BoundAll(before.rules())
-		warnings = append(warnings, before.warnings()...)
-		for _, warning := range notInForceOf(before, bounded, rejections) {
+		bounded, rejections := scopes.BoundAll(before.Rules())
+		warnings = append(warnings, before.Warnings()...)
+		for _, warning := range policysource.NotInForceOf(before, bounded, rejections) {
 			warnings = append(warnings, "before: "+warning)
 		}
-		r.before = newDecider(bounded, o.attributes)
+		r.before = newDecider(bounded, o.Attributes)
 		r.compared = &comparison{before: r.before, now: r.decider}
 	}
 	if err := r.readAll(ctx, s); err != nil {
 		return err
 	}
 	report := r.report()
-	if err := writeReport(s, o.output, report, func() []byte { return report.text(s.coloured()) }); err != nil {
+	if err := console.WriteReport(s, o.output, report, func() []byte { return report.text(s.Coloured()) }); err != nil {
 		return err
 	}
-	printWarnings(s, slices.Concat(warnings, r.warnings))
+	console.PrintWarnings(s, slices.Concat(warnings, r.warnings))
 	return o.exit(report)
 }
 
 // beforeSource returns where the policies before are, without a path if nothing says it.
-func (o *replayOptions) beforeSource() policySource {
-	source := policySource{paths: o.before, recursive: o.recursive}
+func (o *replayOptions) beforeSource() policysource.Location {
+	source := policysource.Location{Paths: o.before, Recursive: o.Recursive}
 	if o.at != "" {
-		source.revision = gitrevision.New(o.at)
+		source.Revision = gitrevision.New(o.at)
 		if len(o.before) == 0 {
-			source.paths = o.paths
+			source.Paths = o.Paths
 		}
 	}
 	return source
@@ -211,25 +217,25 @@ func (o *replayOptions) beforeSource() policySource {
 // exit returns the error with the exit code of a report.
 func (o *replayOptions) exit(report *replayReport) error {
 	if report.Counts.Contradictory > 0 {
-		return &exitError{exitFault, errors.New("the log says that these same policies decided some calls otherwise: " +
+		return &console.ExitError{Code: console.ExitFault, Err: errors.New("the log says that these same policies decided some calls otherwise: " +
 			"unless another version of the operator wrote it, please report it as a bug")}
 	}
 	for _, failOn := range o.failOn {
 		widened, narrowed, unknown := report.Counts.NewlyAllowed > 0, report.Counts.NewlyDenied > 0, report.Counts.Unknown > 0
-		if failOn == failOnWiden && widened || failOn == failOnNarrow && narrowed || failOn == failOnAny && (widened || narrowed) ||
-			failOn == failOnUnknown && unknown {
-			return &exitError{code: exitDenied}
+		if failOn == outcome.FailOnWiden && widened || failOn == outcome.FailOnNarrow && narrowed ||
+			failOn == outcome.FailOnAny && (widened || narrowed) || failOn == failOnUnknown && unknown {
+			return &console.ExitError{Code: console.ExitDenied}
 		}
 	}
 	return nil
 }
 
 // readAll reads and decides all calls.
-func (r *replay) readAll(ctx context.Context, s streams) error {
-	bar := startBar(s)
-	defer bar.stop()
+func (r *replay) readAll(ctx context.Context, s console.Streams) error {
+	bar := progress.StartBar(s)
+	defer bar.Stop()
 	for _, name := range r.options.logs {
-		if err := r.readFile(ctx, s.in, name, bar); err != nil {
+		if err := r.readFile(ctx, s.In, name, bar); err != nil {
 			return err
 		}
 	}
@@ -242,17 +248,18 @@ func (r *replay) readAll(ctx context.Context, s streams) error {
 		sources = append(sources, names...)
 	}
 	if r.fault != nil {
-		return &exitError{exitFault, r.fault}
+		return &console.ExitError{Code: console.ExitFault, Err: r.fault}
 	}
 	if r.counts.Calls == 0 {
 		return fmt.Errorf("no call in %s: it has %s without one, and %s", strings.Join(sources, ", "),
-			counted(r.read.Other, "line or event", "lines or events"), counted(r.read.Unreadable, "that is damaged", "that are damaged"))
+			console.Counted(r.read.Other, "line or event", "lines or events"),
+			console.Counted(r.read.Unreadable, "that is damaged", "that are damaged"))
 	}
 	return nil
 }
 
 // readFile reads and decides the calls of one file, or of standard input.
-func (r *replay) readFile(ctx context.Context, stdin io.Reader, name string, bar *bar) error {
+func (r *replay) readFile(ctx context.Context, stdin io.Reader, name string, bar *progress.Bar) error {
 	if name == "-" {
 		return r.readFrom(ctx, stdin, "standard input", bar)
 	}
@@ -265,8 +272,8 @@ func (r *replay) readFile(ctx context.Context, stdin io.Reader, name string, bar
 }
 
 // readPods reads and decides the calls in the logs of the operator's pods, and returns their names.
-func (r *replay) readPods(ctx context.Context, bar *bar) ([]string, error) {
-	logs, err := newPodLogs(r.options.cluster)
+func (r *replay) readPods(ctx context.Context, bar *progress.Bar) ([]string, error) {
+	logs, err := newPodLogs(r.options.Cluster)
 	if err != nil {
 		return nil, err
 	}
@@ -298,10 +305,10 @@ func (r *replay) readPods(ctx context.Context, bar *bar) ([]string, error) {
 }
 
 // readFrom reads and decides the calls of one input.
-func (r *replay) readFrom(ctx context.Context, input io.Reader, name string, bar *bar) error {
-	bar.begin(name)
+func (r *replay) readFrom(ctx context.Context, input io.Reader, name string, bar *progress.Bar) error {
+	bar.Begin(name)
 	counts, err := pastcalls.Read(&interruptible{ctx, input, bar}, pastcalls.Options{
-		Attributes: r.options.attributes, Source: r.options.source, RequestType: oktaRequestTypes[r.options.requestType],
+		Attributes: r.options.Attributes, Source: r.options.source, RequestType: oktaRequestTypes[r.options.requestType],
 	}, r.add)
 	r.read.Other += counts.Other
 	r.read.Unreadable += counts.Unreadable
@@ -315,7 +322,7 @@ func (r *replay) readFrom(ctx context.Context, input io.Reader, name string, bar
 	}
 	if counts.LeftOut > 0 {
 		r.warnings = append(r.warnings, fmt.Sprintf("%s: the operator left out %s of its log, because it was read too slowly",
-			name, counted(counts.LeftOut, "line", "lines")))
+			name, console.Counted(counts.LeftOut, "line", "lines")))
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s was not read to its end: %w", name, ctx.Err())
@@ -330,7 +337,7 @@ func (r *replay) readFrom(ctx context.Context, input io.Reader, name string, bar
 type interruptible struct {
 	ctx    context.Context
 	reader io.Reader
-	bar    *bar
+	bar    *progress.Bar
 }
 
 func (i *interruptible) Read(p []byte) (int, error) {
@@ -338,6 +345,6 @@ func (i *interruptible) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := i.reader.Read(p)
-	i.bar.add(n)
+	i.bar.Add(n)
 	return n, err
 }

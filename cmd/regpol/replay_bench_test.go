@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"testing"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
 	"registrationpolicy.dev/operator/hookserver/okta"
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/internal/pastcalls"
@@ -70,7 +71,7 @@ func BenchmarkReplay(b *testing.B) {
 				fmt.Fprintln(&lines, line(i))
 			}
 			r := &replay{
-				options: &replayOptions{}, policies: &policySet{}, decider: newDecider(policies, []string{"email", "login"}), groups: map[group]int{},
+				options: &replayOptions{}, policies: &policysource.Set{}, decider: newDecider(policies, []string{"email", "login"}), groups: map[group]int{},
 			}
 			text := lines.Bytes()
 			first := []byte{}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/outcome"
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/pastcalls"
 	"registrationpolicy.dev/operator/rules"
@@ -195,7 +196,7 @@ func (d *decider) kindsAt(domain string) iter.Seq[string] {
 		for i := 0; ; i++ {
 			local := prefix + string(rune('a'+i%26)) + strings.Repeat("x", i/26)
 			_, isEntry := slices.BinarySearch(locals, local)
-			_, hasEntry := slices.BinarySearch(locals, local+subAddresses)
+			_, hasEntry := slices.BinarySearch(locals, local+outcome.SubAddresses)
 			if !isEntry && !hasEntry {
 				return local
 			}
@@ -206,7 +207,7 @@ func (d *decider) kindsAt(domain string) iter.Seq[string] {
 			return
 		}
 		for _, local := range locals {
-			base, all := strings.CutSuffix(local, subAddresses)
+			base, all := strings.CutSuffix(local, outcome.SubAddresses)
 			if !yield(base) || all && !yield(unlike(base+"+")) {
 				return
 			}

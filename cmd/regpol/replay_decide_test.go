@@ -87,14 +87,14 @@ func TestWhatIsToldOfADomainIsWhatEveryAddressOfItGets(t *testing.T) {
 func TestWhatIsToldHoldsForTheCallItself(t *testing.T) {
 	denied, allowed, unchanged := 0, 0, 0
 	random.Each(t, 1000, func(t *testing.T, draw random.Draw) {
-		policies, oldPolicies := draw.Policies(), draw.Policies()
+		policies, policiesBefore := draw.Policies(), draw.Policies()
 		if len(policies) > 0 && draw.Often(1, 2) { // a small change
-			oldPolicies = slices.Clone(policies)
-			oldPolicies[draw.IntN(len(oldPolicies))] = draw.Policy()
+			policiesBefore = slices.Clone(policies)
+			policiesBefore[draw.IntN(len(policiesBefore))] = draw.Policy()
 		}
 		d := newDecider(policies, []string{"email", "login"})
-		old, _ := rules.Compile(oldPolicies) // under which the call was made
-		compared := &comparison{before: newDecider(oldPolicies, d.attributes), now: d}
+		old, _ := rules.Compile(policiesBefore) // under which the call was made
+		compared := &comparison{before: newDecider(policiesBefore, d.attributes), now: d}
 		for range 20 {
 			call := draw.Call()
 			logged := old.Decide(call)

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/cluster"
 )
 
 // defaultSelector selects the operator's pods, as config/manager and the chart label them.
@@ -24,8 +26,8 @@ type podLogs struct {
 	namespace string
 }
 
-func newPodLogs(cluster clusterOptions) (*podLogs, error) {
-	config, namespace, err := cluster.load(errors.New("--pods: no cluster: give one with --kubeconfig or KUBECONFIG"))
+func newPodLogs(cluster cluster.Options) (*podLogs, error) {
+	config, namespace, err := cluster.Load(errors.New("--pods: no cluster: give one with --kubeconfig or KUBECONFIG"))
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +47,7 @@ func (p *podLogs) list(ctx context.Context, selector string) ([]string, error) {
 	if _, err := labels.Parse(selector); err != nil {
 		return nil, fmt.Errorf("--selector: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cluster.APITimeout)
 	defer cancel()
 	var pods corev1.PodList
 	err := p.client.Get().Namespace(p.namespace).Resource("pods").
@@ -55,7 +57,7 @@ func (p *podLogs) list(ctx context.Context, selector string) ([]string, error) {
 		return nil, fmt.Errorf("you may not list pods in namespace %s: ask for the right to list pods and to get pods/log, "+
 			"or choose another --context or --namespace", p.namespace)
 	case err != nil:
-		return nil, listError(err, "pods", p.namespace, p.host)
+		return nil, cluster.ListError(err, "pods", p.namespace, p.host)
 	case len(pods.Items) == 0:
 		return nil, fmt.Errorf("no pod in namespace %s has the labels %s: choose another --namespace, --context or --selector", p.namespace, selector)
 	}
@@ -69,7 +71,7 @@ func (p *podLogs) list(ctx context.Context, selector string) ([]string, error) {
 // open opens the log of a pod, as far as its node still has it.
 func (p *podLogs) open(ctx context.Context, pod string) (io.ReadCloser, error) {
 	stream, err := p.client.Get().Namespace(p.namespace).Resource("pods").Name(pod).SubResource("log").
-		VersionedParams(&corev1.PodLogOptions{Container: operatorContainer}, scheme.ParameterCodec).Stream(ctx)
+		VersionedParams(&corev1.PodLogOptions{Container: cluster.OperatorContainer}, scheme.ParameterCodec).Stream(ctx)
 	switch {
 	case apierrors.IsForbidden(err):
 		return nil, fmt.Errorf("you may not read the logs of pods in namespace %s: ask for the right to get pods/log", p.namespace)

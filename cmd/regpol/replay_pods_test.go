@@ -12,6 +12,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/cluster"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 )
 
 // podServer answers as an API server with pods. The log of a pod is its text, or the error with that status. A control
@@ -46,7 +50,7 @@ func podServer(t *testing.T, logs map[string]string, status map[string]int) (kub
 				}
 			}
 			answer(w, list)
-		case !isLog || r.URL.Query().Get("container") != operatorContainer:
+		case !isLog || r.URL.Query().Get("container") != cluster.OperatorContainer:
 			http.NotFound(w, r)
 		case status[path] != 0:
 			refuse(w, status[path])
@@ -55,7 +59,7 @@ func podServer(t *testing.T, logs map[string]string, status map[string]int) (kub
 		}
 	}))
 	t.Cleanup(server.Close)
-	return writeKubeconfig(t, fmt.Appendf(nil, `{"apiVersion": "v1", "kind": "Config", "current-context": "c",
+	return verbtest.WriteKubeconfig(t, fmt.Appendf(nil, `{"apiVersion": "v1", "kind": "Config", "current-context": "c",
 		"clusters": [{"name": "c", "cluster": {"server": %q}}], "contexts": [{"name": "c", "context": {"cluster": "c"}}]}`, server.URL))
 }
 
@@ -77,22 +81,22 @@ func TestReplayReadsTheLogsOfPods(t *testing.T) {
 		},
 		"one that has written nothing": {logs: map[string]string{"a": line, "b": ""}, want: "warning: pod b is empty"},
 		"with a file too":              {logs: map[string]string{"a": line}, args: []string{replayLog}, want: "Of 32 calls"},
-		"no pod":                       {code: exitUsage, want: "no pod in namespace okta-registration has the labels app.kubernetes.io/name="},
+		"no pod":                       {code: console.ExitUsage, want: "no pod in namespace okta-registration has the labels app.kubernetes.io/name="},
 		"other labels": {
-			logs: map[string]string{"a": line}, args: []string{"-l", "app=other"}, code: exitUsage, want: "has the labels app=other",
+			logs: map[string]string{"a": line}, args: []string{"-l", "app=other"}, code: console.ExitUsage, want: "has the labels app=other",
 		},
-		"labels that are not valid": {args: []string{"-l", "a in"}, code: exitUsage, want: "--selector: "},
-		"no right to list pods":     {status: map[string]int{"": http.StatusForbidden}, code: exitUsage, want: "you may not list pods"},
+		"labels that are not valid": {args: []string{"-l", "a in"}, code: console.ExitUsage, want: "--selector: "},
+		"no right to list pods":     {status: map[string]int{"": http.StatusForbidden}, code: console.ExitUsage, want: "you may not list pods"},
 		"no right to read logs": {
-			logs: map[string]string{"a": line}, status: map[string]int{"a": http.StatusForbidden}, code: exitUsage, want: "ask for the right to get pods/log",
+			logs: map[string]string{"a": line}, status: map[string]int{"a": http.StatusForbidden}, code: console.ExitUsage, want: "ask for the right to get pods/log",
 		},
-		"no call in them": {logs: map[string]string{"a": "{\"msg\":\"x\"}\n"}, code: exitUsage, want: "no call in pod a: "},
+		"no call in them": {logs: map[string]string{"a": "{\"msg\":\"x\"}\n"}, code: console.ExitUsage, want: "no call in pod a: "},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			kubeconfig := podServer(t, test.logs, test.status)
 			args := append([]string{"replay", "--pods", "-n", "okta-registration", "--kubeconfig", kubeconfig, "--policies", quickstart}, test.args...)
-			if got := runRegpol(t, "", args...); got.code != test.code || !strings.Contains(got.out+got.err, test.want) {
-				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			if got := runRegpol(t, "", args...); got.Code != test.code || !strings.Contains(got.Out+got.Err, test.want) {
+				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
 		})
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/outcome"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
 	"registrationpolicy.dev/operator/internal/pastcalls"
 	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/rules/analysis"
@@ -13,7 +15,7 @@ import (
 // replay decides past calls, and counts them in groups.
 type replay struct {
 	options  *replayOptions
-	policies *policySet
+	policies *policysource.Set
 	decider  *decider
 	before   *decider    // nil without --before
 	compared *comparison // the same
@@ -53,13 +55,13 @@ type (
 	}
 
 	groupReport struct {
-		Kind    string        `json:"kind"` // NewlyDenied, NewlyAllowed, Denied, Unknown
-		Calls   int           `json:"calls"`
-		Domain  string        `json:"domain,omitempty"`
-		Address string        `json:"address,omitempty"` // with --show-addresses
-		Before  *resultReport `json:"before,omitempty"`
-		After   *resultReport `json:"after,omitempty"`
-		Cause   unknownCause  `json:"cause,omitempty"` // of Unknown
+		Kind    string          `json:"kind"` // NewlyDenied, NewlyAllowed, Denied, Unknown
+		Calls   int             `json:"calls"`
+		Domain  string          `json:"domain,omitempty"`
+		Address string          `json:"address,omitempty"` // with --show-addresses
+		Before  *outcome.Result `json:"before,omitempty"`
+		After   *outcome.Result `json:"after,omitempty"`
+		Cause   unknownCause    `json:"cause,omitempty"` // of Unknown
 	}
 
 	replayRead struct {
@@ -186,7 +188,6 @@ func (r *replay) report() *replayReport {
 	report := &replayReport{
 		Counts: r.counts, Read: r.read, Groups: []groupReport{}, verbose: r.options.verbose, showAddresses: r.options.showAddresses,
 	}
-	describe := difference{showAddresses: r.options.showAddresses}
 	for g, calls := range r.groups {
 		one := groupReport{Kind: g.kind, Calls: calls, Domain: g.domain, Address: g.address, Cause: g.cause}
 		if g.kind != kindUnknown {
@@ -194,7 +195,7 @@ func (r *replay) report() *replayReport {
 			if g.kind == kindNewlyAllowed {
 				result.Outcome = rules.Allow
 			}
-			after := describe.resultReport(r.policies, &result)
+			after := outcome.ResultOf(r.policies, &result, r.options.showAddresses)
 			one.After = &after
 		}
 		if g.kind == kindNewlyDenied || g.kind == kindNewlyAllowed {
@@ -202,7 +203,7 @@ func (r *replay) report() *replayReport {
 			if g.kind == kindNewlyAllowed {
 				before = rules.Deny
 			}
-			one.Before = &resultReport{Outcome: before.String(), Reason: rules.Reason(g.beforeReason), Policy: g.beforePolicy}
+			one.Before = &outcome.Result{Outcome: before.String(), Reason: rules.Reason(g.beforeReason), Policy: g.beforePolicy}
 		}
 		report.Groups = append(report.Groups, one)
 	}
@@ -216,13 +217,5 @@ var kindOrder = []string{kindNewlyDenied, kindNewlyAllowed, kindDenied, kindUnkn
 func (g *groupReport) compare(o *groupReport) int {
 	return cmp.Or(cmp.Compare(slices.Index(kindOrder, g.Kind), slices.Index(kindOrder, o.Kind)), cmp.Compare(o.Calls, g.Calls),
 		cmp.Compare(g.Domain, o.Domain), cmp.Compare(g.Address, o.Address), cmp.Compare(g.Cause, o.Cause),
-		g.After.compare(o.After), g.Before.compare(o.Before))
-}
-
-// compare orders results by what identifies them.
-func (r *resultReport) compare(o *resultReport) int {
-	if r == nil || o == nil {
-		return 0
-	}
-	return cmp.Or(cmp.Compare(r.Policy, o.Policy), cmp.Compare(r.Entry, o.Entry), cmp.Compare(r.Reason, o.Reason))
+		g.After.Compare(o.After), g.Before.Compare(o.Before))
 }

@@ -15,6 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 	"registrationpolicy.dev/operator/hookserver"
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/rules"
@@ -24,13 +27,13 @@ import (
 // Okta's System Log with an event for each answer.
 func serverLog(t *testing.T, handler func(io.Writer) slog.Handler, domain hookserver.LogDomain, calls []oktasim.Registration) (log, events string) {
 	t.Helper()
-	t.Chdir(root)
-	source := policySource{paths: []string{quickstart}}
-	policies, err := source.read(t.Context(), nil)
+	t.Chdir(verbtest.WorkTree)
+	source := policysource.Location{Paths: []string{quickstart}}
+	policies, err := source.Read(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	snapshot, _ := rules.Compile(policies.rules())
+	snapshot, _ := rules.Compile(policies.Rules())
 	var store rules.Store
 	store.Publish(snapshot)
 	var lines bytes.Buffer
@@ -89,8 +92,8 @@ func TestReplayAgreesWithTheLogOfAServer(t *testing.T) {
 				log = events
 			}
 			got, report := replayed(t, log, "-", "--policies", quickstart)
-			if diff := cmp.Diff(test.want, report.Counts); diff != "" || got.code != exitAllowed || got.err != "" {
-				t.Errorf("exit code %d, %s\n-want +got:\n%s", got.code, got.err, diff)
+			if diff := cmp.Diff(test.want, report.Counts); diff != "" || got.Code != console.ExitAllowed || got.Err != "" {
+				t.Errorf("exit code %d, %s\n-want +got:\n%s", got.Code, got.Err, diff)
 			}
 		})
 	}
@@ -105,11 +108,11 @@ func TestReplayUsesThePoliciesBeforeWhereTheLogHasNoDomain(t *testing.T) {
 		want        replayCounts
 	}{
 		"nothing narrows": {
-			[]string{quickstart}, []string{quickstart, newPolicies}, replayCounts{Calls: 4, StillAllowed: 2, StillDenied: 1, NewlyAllowed: 1, AssumedOneDomain: 1},
+			[]string{quickstart}, []string{quickstart, policiesAfter}, replayCounts{Calls: 4, StillAllowed: 2, StillDenied: 1, NewlyAllowed: 1, AssumedOneDomain: 1},
 		},
-		"something narrows": {[]string{quickstart}, []string{newPolicies}, replayCounts{Calls: 4, StillDenied: 1, NewlyAllowed: 1, Unknown: 2, AssumedOneDomain: 1}},
+		"something narrows": {[]string{quickstart}, []string{policiesAfter}, replayCounts{Calls: 4, StillDenied: 1, NewlyAllowed: 1, Unknown: 2, AssumedOneDomain: 1}},
 		"other policies decided": {
-			[]string{oldPolicies}, []string{quickstart, newPolicies}, replayCounts{Calls: 4, StillDenied: 1, NewlyAllowed: 1, Unknown: 2, AssumedOneDomain: 1},
+			[]string{policiesBefore}, []string{quickstart, policiesAfter}, replayCounts{Calls: 4, StillDenied: 1, NewlyAllowed: 1, Unknown: 2, AssumedOneDomain: 1},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -118,7 +121,7 @@ func TestReplayUsesThePoliciesBeforeWhereTheLogHasNoDomain(t *testing.T) {
 				args = append(args, "--policies", path)
 			}
 			if got, report := replayed(t, log, args...); cmp.Diff(test.want, report.Counts) != "" {
-				t.Errorf("-want +got:\n%s%s", cmp.Diff(test.want, report.Counts), got.err)
+				t.Errorf("-want +got:\n%s%s", cmp.Diff(test.want, report.Counts), got.Err)
 			}
 		})
 	}

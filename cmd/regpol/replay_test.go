@@ -1,35 +1,40 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/explanation"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 	"registrationpolicy.dev/operator/internal/pastcalls"
 	"registrationpolicy.dev/operator/rules"
+	"registrationpolicy.dev/operator/test/fixture"
 )
 
 const (
 	replayLog   = "cmd/regpol/testdata/replay/operator.log"
 	replayTable = "cmd/regpol/testdata/replay/people.csv"
 	quickstart  = "config/samples/quickstart"
+
+	policiesBefore = "cmd/regpol/testdata/diff/old"
+	policiesAfter  = "cmd/regpol/testdata/diff/new"
 )
 
 // replayed runs replay with -o json.
-func replayed(t *testing.T, stdin string, args ...string) (ran, replayReport) {
+func replayed(t *testing.T, stdin string, args ...string) (verbtest.Result, replayReport) {
 	t.Helper()
 	got := runRegpol(t, stdin, append([]string{"replay", "-o", "json"}, args...)...)
 	var r replayReport
-	if err := json.Unmarshal([]byte(got.out), &r); err != nil {
-		t.Fatalf("%v\n%s%s", err, got.out, got.err)
+	if err := json.Unmarshal([]byte(got.Out), &r); err != nil {
+		t.Fatalf("%v\n%s%s", err, got.Out, got.Err)
 	}
 	return got, r
 }
@@ -53,7 +58,7 @@ func TestReplayCountsEachCallOnce(t *testing.T) {
 		},
 		"bodies of calls": {string(body) + string(body), []string{"-", "--policies", quickstart}, replayCounts{Calls: 2, Denied: 2}},
 		"bodies of calls, with the policies before": {
-			string(body), []string{"-", "--policies", quickstart, "--before", newPolicies}, replayCounts{Calls: 1, StillDenied: 1},
+			string(body), []string{"-", "--policies", quickstart, "--before", policiesAfter}, replayCounts{Calls: 1, StillDenied: 1},
 		},
 		"a list": {
 			"jo@acme.com\njo@contractors.acme.com\nnobody\n", []string{"-", "--policies", quickstart}, replayCounts{Calls: 3, Denied: 2, Allowed: 1},
@@ -63,7 +68,7 @@ func TestReplayCountsEachCallOnce(t *testing.T) {
 			replayCounts{Calls: 1, Denied: 1},
 		},
 		"a table, with the policies before": {
-			"", []string{replayTable, "--policies", newPolicies, "--before", oldPolicies},
+			"", []string{replayTable, "--policies", policiesAfter, "--before", policiesBefore},
 			replayCounts{Calls: 5, NewlyAllowed: 1, StillAllowed: 2, StillDenied: 2},
 		},
 		"several files": {
@@ -85,7 +90,7 @@ func TestReplayCountsEachCallOnce(t *testing.T) {
 			[]string{"-", "--policies", quickstart, "--address-attributes", "email"}, replayCounts{Calls: 1, NewlyAllowed: 1},
 		},
 		"a domain of which one address is denied": {
-			line(`"outcome":"ALLOW","reason":"Allowed","domain":"beta.example"`), []string{"-", "--policies", oldPolicies},
+			line(`"outcome":"ALLOW","reason":"Allowed","domain":"beta.example"`), []string{"-", "--policies", policiesBefore},
 			replayCounts{Calls: 1, Unknown: 1},
 		},
 		"what no policy decides": {
@@ -100,11 +105,11 @@ func TestReplayCountsEachCallOnce(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got, report := replayed(t, test.stdin, test.args...)
-			if got.code != exitAllowed || got.err != "" && !strings.Contains(got.err, "not in force") {
-				t.Errorf("exit code %d, %s", got.code, got.err)
+			if got.Code != console.ExitAllowed || got.Err != "" && !strings.Contains(got.Err, "not in force") {
+				t.Errorf("exit code %d, %s", got.Code, got.Err)
 			}
 			if diff := cmp.Diff(test.want, report.Counts); diff != "" {
-				t.Errorf("-want +got:\n%s%s", diff, got.out)
+				t.Errorf("-want +got:\n%s%s", diff, got.Out)
 			}
 			c := report.Counts
 			if c.NewlyDenied+c.NewlyAllowed+c.StillDenied+c.StillAllowed+c.Denied+c.Allowed+c.Unknown != c.Calls {
@@ -154,8 +159,8 @@ func TestReplayPrintsTheGroups(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			got := runRegpol(t, test.stdin, append([]string{"replay"}, test.args...)...)
 			for _, want := range test.want {
-				if !strings.Contains(got.out, want) {
-					t.Errorf("without %q:\n%s%s", want, got.out, got.err)
+				if !strings.Contains(got.Out, want) {
+					t.Errorf("without %q:\n%s%s", want, got.Out, got.Err)
 				}
 			}
 		})
@@ -172,7 +177,7 @@ func manyDomains(n int) string {
 }
 
 func TestReplayBoundsItsGroups(t *testing.T) {
-	r := &replay{options: &replayOptions{}, decider: newDecider(nil, []string{"email"}), groups: map[group]int{}, policies: &policySet{}}
+	r := &replay{options: &replayOptions{}, decider: newDecider(nil, []string{"email"}), groups: map[group]int{}, policies: &policysource.Set{}}
 	for i := range maxGroups + 10 {
 		r.add(&pastcalls.Call{Record: pastcalls.Record{
 			RequestType: "SelfServiceRegistration", Outcome: "ALLOW", Domain: fmt.Sprintf("d%d.example", i),
@@ -185,19 +190,19 @@ func TestReplayBoundsItsGroups(t *testing.T) {
 
 func TestReplayPrintsNoLocalPartUnlessAsked(t *testing.T) {
 	const list = "eve.secret@other.example\nhidden@@x\nmallory secret@x.example\n"
-	for _, output := range outputs {
-		got := runRegpol(t, list, "replay", "-", "--policies", newPolicies, "-v", "-o", output)
-		if strings.Contains(got.out+got.err, "secret") || strings.Contains(got.out+got.err, "hidden") || got.code != exitAllowed {
-			t.Errorf("-o %s prints a local part:\n%s%s", output, got.out, got.err)
+	for _, output := range console.Outputs {
+		got := runRegpol(t, list, "replay", "-", "--policies", policiesAfter, "-v", "-o", output)
+		if strings.Contains(got.Out+got.Err, "secret") || strings.Contains(got.Out+got.Err, "hidden") || got.Code != console.ExitAllowed {
+			t.Errorf("-o %s prints a local part:\n%s%s", output, got.Out, got.Err)
 		}
-		got = runRegpol(t, list, "replay", "-", "--policies", newPolicies, "-v", "-o", output, "--show-addresses")
-		if !strings.Contains(got.out, "eve.secret@other.example") || !strings.Contains(got.out, "mallory secret@x.example") {
-			t.Errorf("-o %s --show-addresses does not print it:\n%s", output, got.out)
+		got = runRegpol(t, list, "replay", "-", "--policies", policiesAfter, "-v", "-o", output, "--show-addresses")
+		if !strings.Contains(got.Out, "eve.secret@other.example") || !strings.Contains(got.Out, "mallory secret@x.example") {
+			t.Errorf("-o %s --show-addresses does not print it:\n%s", output, got.Out)
 		}
 	}
 	for _, damaged := range []string{"email\n\"eve.secret@other.example\n", `{"msg":"Decided","x":"eve.secret@`, "[{\"a\": eve.secret@other.example}]"} {
-		if got := runRegpol(t, damaged, "replay", "-", "--policies", newPolicies); strings.Contains(got.out+got.err, "secret") {
-			t.Errorf("a local part is printed:\n%s%s", got.out, got.err)
+		if got := runRegpol(t, damaged, "replay", "-", "--policies", policiesAfter); strings.Contains(got.Out+got.Err, "secret") {
+			t.Errorf("a local part is printed:\n%s%s", got.Out, got.Err)
 		}
 	}
 }
@@ -213,22 +218,22 @@ func TestReplayEndsWithTheCodeOfFailOn(t *testing.T) {
 		stdin, failOn string
 		want          int
 	}{
-		"without --fail-on, a change is no failure": {narrow, "", exitAllowed},
-		"newly allowed":                {widened, "widen", exitDenied},
-		"nothing widens":               {narrow, "widen", exitAllowed},
-		"newly denied":                 {narrow, "widen,narrow", exitDenied},
-		"any":                          {narrow, "any", exitDenied},
-		"any, and no change":           {allowed, "any", exitAllowed},
-		"cannot be told":               {unknown, "unknown", exitDenied},
-		"what is unknown is no change": {unknown, "any", exitAllowed},
+		"without --fail-on, a change is no failure": {narrow, "", console.ExitAllowed},
+		"newly allowed":                {widened, "widen", console.ExitDenied},
+		"nothing widens":               {narrow, "widen", console.ExitAllowed},
+		"newly denied":                 {narrow, "widen,narrow", console.ExitDenied},
+		"any":                          {narrow, "any", console.ExitDenied},
+		"any, and no change":           {allowed, "any", console.ExitAllowed},
+		"cannot be told":               {unknown, "unknown", console.ExitDenied},
+		"what is unknown is no change": {unknown, "any", console.ExitAllowed},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			args := []string{"replay", "-", "--policies", quickstart, "--policies", oldPolicies}
+			args := []string{"replay", "-", "--policies", quickstart, "--policies", policiesBefore}
 			if test.failOn != "" {
 				args = append(args, "--fail-on", test.failOn)
 			}
-			if got := runRegpol(t, test.stdin, args...); got.code != test.want {
-				t.Errorf("exit code %d, want %d\n%s%s", got.code, test.want, got.out, got.err)
+			if got := runRegpol(t, test.stdin, args...); got.Code != test.want {
+				t.Errorf("exit code %d, want %d\n%s%s", got.Code, test.want, got.Out, got.Err)
 			}
 		})
 	}
@@ -236,8 +241,8 @@ func TestReplayEndsWithTheCodeOfFailOn(t *testing.T) {
 
 func TestReplayFindsThatALogContradictsItsRules(t *testing.T) {
 	got := runRegpol(t, "jo@acme.com", "explain", "jo@acme.com", "--policies", quickstart, "-o", "json")
-	var explained report
-	if err := json.Unmarshal([]byte(got.out), &explained); err != nil {
+	var explained explanation.Report
+	if err := json.Unmarshal([]byte(got.Out), &explained); err != nil {
 		t.Fatal(err)
 	}
 	line := func(outcome, domain string) string {
@@ -245,12 +250,12 @@ func TestReplayFindsThatALogContradictsItsRules(t *testing.T) {
 			`"digest":%q}`+"\n", outcome, domain, explained.Decision.Digest)
 	}
 	agreed, report := replayed(t, line("ALLOW", "acme.com")+line("DENY", "x.example"), "-", "--policies", quickstart)
-	if agreed.code != exitAllowed || report.Counts.Contradictory != 0 || report.Counts.StillAllowed != 1 {
-		t.Errorf("exit code %d, %+v", agreed.code, report.Counts)
+	if agreed.Code != console.ExitAllowed || report.Counts.Contradictory != 0 || report.Counts.StillAllowed != 1 {
+		t.Errorf("exit code %d, %+v", agreed.Code, report.Counts)
 	}
 	got, report = replayed(t, line("ALLOW", "x.example"), "-", "--policies", quickstart)
-	if got.code != exitFault || report.Counts.Contradictory != 1 || !strings.Contains(got.err, "these same policies decided some calls otherwise") {
-		t.Errorf("exit code %d, %+v\n%s", got.code, report.Counts, got.err)
+	if got.Code != console.ExitFault || report.Counts.Contradictory != 1 || !strings.Contains(got.Err, "these same policies decided some calls otherwise") {
+		t.Errorf("exit code %d, %+v\n%s", got.Code, report.Counts, got.Err)
 	}
 }
 
@@ -291,8 +296,8 @@ func TestReplayRefusesWhatItCannotDecide(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := runRegpol(t, test.stdin, append([]string{"replay"}, test.args...)...)
-			if got.code != exitUsage || !strings.Contains(got.err, test.want) || got.out != "" {
-				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			if got.Code != console.ExitUsage || !strings.Contains(got.Err, test.want) || got.Out != "" {
+				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
 		})
 	}
@@ -302,21 +307,21 @@ func TestReplayWarnsOfWhatItDidNotRead(t *testing.T) {
 	const line = `{"msg":"Decided","source":"","requestType":"SelfServiceRegistration","outcome":"DENY","reason":"NotAllowed","domain":"x.example"}` + "\n"
 	text := line + line[:50] + "\n" + `{"msg":"Log lines left out","lines":7}` + "\n" + line[3:] + line
 	got, report := replayed(t, text, "-", "--policies", quickstart)
-	if diff := cmp.Diff(replayRead{Other: 1, Unreadable: 2, LeftOut: 7}, report.Read); diff != "" || got.code != exitAllowed || report.Counts.Calls != 2 {
-		t.Errorf("exit code %d, %s%+v", got.code, diff, report.Counts)
+	if diff := cmp.Diff(replayRead{Other: 1, Unreadable: 2, LeftOut: 7}, report.Read); diff != "" || got.Code != console.ExitAllowed || report.Counts.Calls != 2 {
+		t.Errorf("exit code %d, %s%+v", got.Code, diff, report.Counts)
 	}
 	for _, want := range []string{
 		"regpol: warning: standard input: 2 lines or values are damaged, and were not read; the first is line 2\n",
 		"regpol: warning: standard input: the operator left out 7 lines of its log, because it was read too slowly\n",
 	} {
-		if !strings.Contains(got.err, want) {
-			t.Errorf("without %q:\n%s", want, got.err)
+		if !strings.Contains(got.Err, want) {
+			t.Errorf("without %q:\n%s", want, got.Err)
 		}
 	}
 }
 
 func TestThePageOfReplayHasItsFlagsMembersAndOutput(t *testing.T) {
-	text := comparePage(t, "regpol-replay.md", newReplay(streams{}).Flags())
+	text := verbtest.Page(t, newReplay, "regpol-replay.md")
 	_, report := replayed(t, "", replayLog, "--policies", quickstart)
 	var members map[string]json.RawMessage
 	encoded, err := json.Marshal(report.Counts)
@@ -335,50 +340,6 @@ func TestThePageOfReplayHasItsFlagsMembersAndOutput(t *testing.T) {
 		if !strings.Contains(text, "`"+word+"`") {
 			t.Errorf("the page does not have %s", word)
 		}
-	}
-}
-
-func TestTheBarShowsHowMuchWasRead(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x.log")
-	if err := os.WriteFile(path, make([]byte, 4_000_000), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		b := newBar(&out)
-		b.begin(path)
-		b.add(1_000_000)
-		time.Sleep(barDelay + barInterval/2)
-		b.add(3_000_000)
-		time.Sleep(barInterval)
-		b.begin("stdin")
-		b.add(5_000_000)
-		time.Sleep(barInterval)
-		b.stop()
-		want := clearLine + path + ": [#######                       ] 1 of 4 MB" + clearLine + path + ": [" + strings.Repeat("#", barWidth) +
-			"] 4 of 4 MB" + clearLine + "stdin: 5 MB" + clearLine
-		if diff := cmp.Diff(want, out.String()); diff != "" {
-			t.Error(diff)
-		}
-	})
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		b := newBar(&out)
-		time.Sleep(barDelay / 2)
-		b.stop()
-		if out.Len() > 0 {
-			t.Errorf("a short run prints %q", out.String())
-		}
-	})
-}
-
-func TestABarNeedsATerminal(t *testing.T) {
-	b := startBar(streams{err: &bytes.Buffer{}})
-	b.begin("x")
-	b.add(1)
-	b.stop()
-	if b != nil {
-		t.Error("a bar in a file")
 	}
 }
 
@@ -401,8 +362,12 @@ func TestEveryReasonWithoutAPolicyIsToldFromTheLog(t *testing.T) {
 }
 
 func TestReplayComparesWithARevision(t *testing.T) {
-	repository := policyRepository(t)
-	repository.Write(map[string]string{"people.txt": "jo@acme.com\njo@beta.example\njo@team.example\n"})
+	repository := fixture.NewRepository(t)
+	policy := func(name, domains string) string {
+		return verbtest.Header + name + "}\nspec:\n  allow:\n    domains: [" + domains + "]\n"
+	}
+	repository.Commit(map[string]string{"policies/p.yaml": policy("p", "acme.com"), "policies/team/t.yaml": policy("t", "team.example")})
+	repository.Write(map[string]string{"policies/p.yaml": policy("p", "acme.com, beta.example"), "people.txt": "jo@acme.com\njo@beta.example\njo@team.example\n"})
 	for sentence, test := range map[string]struct {
 		args string
 		want string
@@ -413,15 +378,15 @@ func TestReplayComparesWithARevision(t *testing.T) {
 		"both with those below":         {"--policies policies -R --at main", "Of 3 calls, 1 would newly be allowed.\n"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if got := runIn(t, append([]string{"replay", "people.txt"}, strings.Fields(test.args)...)...); !strings.HasPrefix(got.out, test.want) {
-				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			if got := verbtest.RunHere(t, newReplay, "", append([]string{"replay", "people.txt"}, strings.Fields(test.args)...)...); !strings.HasPrefix(got.Out, test.want) {
+				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
 		})
 	}
 	for _, args := range []string{"--at main", "-R"} {
-		got := runIn(t, append([]string{"replay", "people.txt"}, strings.Fields(args)...)...)
-		if got.code != exitUsage || !strings.Contains(got.err, "--at and -R belong to files: give --policies with them") {
-			t.Errorf("%s: exit code %d\n%s", args, got.code, got.err)
+		got := verbtest.RunHere(t, newReplay, "", append([]string{"replay", "people.txt"}, strings.Fields(args)...)...)
+		if got.Code != console.ExitUsage || !strings.Contains(got.Err, "--at and -R belong to files: give --policies with them") {
+			t.Errorf("%s: exit code %d\n%s", args, got.Code, got.Err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -17,14 +18,14 @@ func (r *replayReport) text(coloured bool) []byte {
 	fmt.Fprintln(&w, r.summary())
 	for _, section := range []struct {
 		kind, heading string
-		ink           ink
+		ink           console.Ink
 	}{
-		{kindNewlyDenied, "Newly denied", inkFault},
-		{kindNewlyAllowed, "Newly allowed", inkDenied}, // what lets people in is the risk
-		{kindDenied, "Denied", inkHeading},
-		{kindUnknown, "Unknown: the input does not say enough", inkHeading},
+		{kindNewlyDenied, "Newly denied", console.InkFault},
+		{kindNewlyAllowed, "Newly allowed", console.InkDenied}, // what lets people in is the risk
+		{kindDenied, "Denied", console.InkHeading},
+		{kindUnknown, "Unknown: the input does not say enough", console.InkHeading},
 	} {
-		r.writeGroups(&w, section.kind, section.ink.paint(section.heading, coloured))
+		r.writeGroups(&w, section.kind, section.ink.Paint(section.heading, coloured))
 	}
 	c := &r.Counts
 	if c.AssumedOneDomain > 0 {
@@ -85,7 +86,7 @@ func (r *replayReport) writeGroups(w *bytes.Buffer, kind, heading string) {
 		fmt.Fprintf(w, "  %*s × %s\n", width, grouped(g.Calls), g.describe())
 	}
 	if more > 0 {
-		fmt.Fprintf(w, "  %*s   in %s (-v prints them)\n", width, grouped(moreCalls), counted(more, "more group", "more groups"))
+		fmt.Fprintf(w, "  %*s   in %s (-v prints them)\n", width, grouped(moreCalls), console.Counted(more, "more group", "more groups"))
 	}
 }
 
@@ -112,7 +113,7 @@ func (g *groupReport) describe() string {
 		return who + ": this address is allowed, but the call has another, which is not logged"
 	default:
 	}
-	result := strings.TrimPrefix(strings.TrimPrefix(g.After.describe(), "allowed"), "denied")
+	result := strings.TrimPrefix(strings.TrimPrefix(g.After.Describe(), "allowed"), "denied")
 	if g.After.Reason == "" {
 		result = " for several reasons"
 	}

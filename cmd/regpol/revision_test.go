@@ -1,24 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 	"registrationpolicy.dev/operator/test/fixture"
 )
 
 // policyOf returns the text of a policy that allows domains.
 func policyOf(name, domains string) string {
-	return header + name + "}\nspec:\n  allow:\n    domains: [" + domains + "]\n"
-}
-
-// runIn runs regpol in the working directory of the test.
-func runIn(t *testing.T, args ...string) ran {
-	t.Helper()
-	var out, err bytes.Buffer
-	code := run(append([]string{"regpol"}, args...), streams{in: strings.NewReader(""), out: &out, err: &err})
-	return ran{code, out.String(), err.String()}
+	return verbtest.Header + name + "}\nspec:\n  allow:\n    domains: [" + domains + "]\n"
 }
 
 // policyRepository returns a repository in which main allows acme.com, and the work tree beta.example as well.
@@ -45,30 +38,30 @@ func TestVerbsReadARevision(t *testing.T) {
 		code int
 		want string // in the output
 	}{
-		"explain by the work tree":       {"explain jo@beta.example --policies policies", exitAllowed, "policies/p.yaml:6"},
-		"explain by a branch":            {"explain jo@beta.example --policies policies --at main", exitDenied, "NotAllowed"},
-		"explain names the line":         {"explain jo@acme.com --policies policies --at main", exitAllowed, "at       main:policies/p.yaml:6\n"},
-		"explain by a file of it":        {"explain jo@acme.com --policies policies/p.yaml --at main", exitAllowed, "main:policies/p.yaml:6"},
-		"explain -R by the work tree":    {"explain jo@team.example --policies policies -R", exitAllowed, "policies/team/t.yaml:6"},
-		"explain -R by a branch":         {"explain jo@team.example --policies policies -R --at main", exitAllowed, "main:policies/team/t.yaml:6"},
-		"explain without -R":             {"explain jo@team.example --policies policies", exitDenied, "NotAllowed"},
-		"diff from a branch":             {"diff --at main policies --fail-on widen", exitDenied, "(policies/p.yaml:6)\n"},
-		"diff between revisions":         {"diff --at main --at HEAD policies", exitAllowed, "No change"},
-		"diff from a revision of a path": {"diff --at main policies/p.yaml policies/team", exitAllowed, "(main:policies/p.yaml:6)"},
-		"diff -R":                        {"diff policies -R policies/p.yaml", exitAllowed, "(policies/team/t.yaml:6)"},
-		"diff -R from a branch":          {"diff --at main -R policies", exitAllowed, "1 change: 1 newly allowed"},
-		"lint of the work tree":          {"lint -R policies", exitAllowed, "0 errors, 0 warnings in 2 policies\n"},
-		"lint -R of a branch":            {"lint --at main -R policies", exitAllowed, "in 2 policies\n"},
-		"lint of a branch":               {"lint --at main policies", exitAllowed, "0 errors, 0 warnings in 1 policy\n"},
-		"test of a branch":               {"test --at main policies", exitAllowed, "ok    main:policies/p.regpol-test.yaml  1 case\n"},
-		"test -R of a branch":            {"test --at main -R policies", exitAllowed, "ok    main:policies/team/t.regpol-test.yaml  2 cases\n"},
-		"test of a file of a branch":     {"test --at main policies/team/t.regpol-test.yaml --coverage", exitAllowed, "coverage  100 %"},
-		"test of the working directory":  {"test --at main -R", exitAllowed, "ok    main:policies/p.regpol-test.yaml"},
+		"explain by the work tree":       {"explain jo@beta.example --policies policies", console.ExitAllowed, "policies/p.yaml:6"},
+		"explain by a branch":            {"explain jo@beta.example --policies policies --at main", console.ExitDenied, "NotAllowed"},
+		"explain names the line":         {"explain jo@acme.com --policies policies --at main", console.ExitAllowed, "at       main:policies/p.yaml:6\n"},
+		"explain by a file of it":        {"explain jo@acme.com --policies policies/p.yaml --at main", console.ExitAllowed, "main:policies/p.yaml:6"},
+		"explain -R by the work tree":    {"explain jo@team.example --policies policies -R", console.ExitAllowed, "policies/team/t.yaml:6"},
+		"explain -R by a branch":         {"explain jo@team.example --policies policies -R --at main", console.ExitAllowed, "main:policies/team/t.yaml:6"},
+		"explain without -R":             {"explain jo@team.example --policies policies", console.ExitDenied, "NotAllowed"},
+		"diff from a branch":             {"diff --at main policies --fail-on widen", console.ExitDenied, "(policies/p.yaml:6)\n"},
+		"diff between revisions":         {"diff --at main --at HEAD policies", console.ExitAllowed, "No change"},
+		"diff from a revision of a path": {"diff --at main policies/p.yaml policies/team", console.ExitAllowed, "(main:policies/p.yaml:6)"},
+		"diff -R":                        {"diff policies -R policies/p.yaml", console.ExitAllowed, "(policies/team/t.yaml:6)"},
+		"diff -R from a branch":          {"diff --at main -R policies", console.ExitAllowed, "1 change: 1 newly allowed"},
+		"lint of the work tree":          {"lint -R policies", console.ExitAllowed, "0 errors, 0 warnings in 2 policies\n"},
+		"lint -R of a branch":            {"lint --at main -R policies", console.ExitAllowed, "in 2 policies\n"},
+		"lint of a branch":               {"lint --at main policies", console.ExitAllowed, "0 errors, 0 warnings in 1 policy\n"},
+		"test of a branch":               {"test --at main policies", console.ExitAllowed, "ok    main:policies/p.regpol-test.yaml  1 case\n"},
+		"test -R of a branch":            {"test --at main -R policies", console.ExitAllowed, "ok    main:policies/team/t.regpol-test.yaml  2 cases\n"},
+		"test of a file of a branch":     {"test --at main policies/team/t.regpol-test.yaml --coverage", console.ExitAllowed, "coverage  100 %"},
+		"test of the working directory":  {"test --at main -R", console.ExitAllowed, "ok    main:policies/p.regpol-test.yaml"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			got := runIn(t, strings.Fields(test.args)...)
-			if got.code != test.code || !strings.Contains(got.out, test.want) || got.err != "" {
-				t.Errorf("exit code %d\n%s%swant %s", got.code, got.out, got.err, test.want)
+			got := runIn(t, "", strings.Fields(test.args)...)
+			if got.Code != test.code || !strings.Contains(got.Out, test.want) || got.Err != "" {
+				t.Errorf("exit code %d\n%s%swant %s", got.Code, got.Out, got.Err, test.want)
 			}
 		})
 	}
@@ -79,10 +72,10 @@ func TestDiffWithARevisionThatHasNoPoliciesYet(t *testing.T) {
 	r := fixture.NewRepository(t)
 	r.Commit(nil)
 	r.Write(map[string]string{"policies/p.yaml": policyOf("p", "acme.com")})
-	got := runIn(t, "diff", "--at", "main", "policies")
-	if got.code != exitAllowed || !strings.Contains(got.out, "Newly allowed\n  acme.com\n") ||
-		got.err != "regpol: warning: main:policies is not there: compared with no policy, which denies every registration\n" {
-		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+	got := runIn(t, "", "diff", "--at", "main", "policies")
+	if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "Newly allowed\n  acme.com\n") ||
+		got.Err != "regpol: warning: main:policies is not there: compared with no policy, which denies every registration\n" {
+		t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 	}
 }
 
@@ -104,9 +97,9 @@ func TestWhatARevisionLacksIsNamed(t *testing.T) {
 		"three revisions":              {"diff --at a --at b --at c policies", "give --at at most twice: for OLD, and for NEW"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			got := runIn(t, strings.Fields(test.args)...)
-			if got.code != exitUsage || !strings.Contains(got.err, test.want) || got.out != "" {
-				t.Errorf("exit code %d\n%s%swant %s", got.code, got.out, got.err, test.want)
+			got := runIn(t, "", strings.Fields(test.args)...)
+			if got.Code != console.ExitUsage || !strings.Contains(got.Err, test.want) || got.Out != "" {
+				t.Errorf("exit code %d\n%s%swant %s", got.Code, got.Out, got.Err, test.want)
 			}
 		})
 	}

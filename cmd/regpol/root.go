@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -11,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"registrationpolicy.dev/operator/internal/usage"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
 	"registrationpolicy.dev/operator/internal/version"
 )
 
@@ -23,7 +21,7 @@ const (
 )
 
 // run runs the program and returns its exit code.
-func run(args []string, s streams) int {
+func run(args []string, s console.Streams) int {
 	program := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
 	args = args[1:]
 	if program == completerName {
@@ -31,35 +29,19 @@ func run(args []string, s streams) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	root := newRoot(program, s)
-	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitAllowed
-	}
-	code := exitUsage
-	if exit, ok := errors.AsType[*exitError](err); ok {
-		code = exit.code
-	}
-	if text := err.Error(); text != "" {
-		for line := range strings.SplitSeq(text, "\n") { // several flags or files can be wrong
-			fmt.Fprintln(s.err, "regpol: "+line)
-		}
-	}
-	return code
+	return console.Run(ctx, newRoot(program, s), args)
 }
 
 // newRoot returns the root command. If the program is kubectl-regpol, the help says `kubectl regpol`.
-func newRoot(program string, s streams) *cobra.Command {
-	root := &cobra.Command{
-		Use:   "regpol",
-		Short: "Check, test, compare and explain policies about who may sign up to an Okta org",
-		Long: `Check, test, compare and explain policies that say who may sign up to an Okta org, and try a running hook.
+func newRoot(program string, s console.Streams) *cobra.Command {
+	root := console.NewRoot(s, newExplain(s), newLint(s), newPolicyTest(s), newDiff(s), newReplay(s), newCall(s), newLists(s))
+	root.Short = "Check, test, compare and explain policies about who may sign up to an Okta org"
+	root.Long = `Check, test, compare and explain policies that say who may sign up to an Okta org, and try a running hook.
 
 Exit codes: 0 yes, or done; 1 no: denied, a finding, a failed test, a change that --fail-on names, or content of a list that is
 refused; 2 wrong usage, unreadable input or no policy; 3 a fault of the policies, the hook, a source or the API server, which is
-printed. "go run" makes 1 of all but 0: build the program (make build) for a script.`,
-		Example: `  # Explain a decision with the policies in a directory
+printed. "go run" makes 1 of all but 0: build the program (make build) for a script.`
+	root.Example = `  # Explain a decision with the policies in a directory
   regpol explain jo@acme.com --policies config/samples/quickstart
 
   # The same with the policies of a cluster, in the namespace of the current context
@@ -78,21 +60,9 @@ printed. "go run" makes 1 of all but 0: build the program (make build) for a scr
   regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential
 
   # Write a list of domains into a cluster
-  regpol lists sync disposable-domains disposable.txt -n okta-registration`,
-		Version:       version.String(),
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
+  regpol lists sync disposable-domains disposable.txt -n okta-registration`
+	root.Version = version.String()
 	root.SetVersionTemplate("regpol {{.Version}}\n")
-	root.SetIn(s.in)
-	root.SetOut(s.out)
-	root.SetErr(s.err)
-	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see %s --help", usage.Flag(err), command.CommandPath())
-	})
-	root.Args = requireVerb
-	root.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
-	root.AddCommand(newExplain(s), newLint(s), newPolicyTest(s), newDiff(s), newReplay(s), newCall(s), newLists(s))
 	if strings.HasPrefix(program, pluginPrefix) {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl regpol"}
 		for _, command := range append(root.Commands(), root) {
@@ -102,24 +72,4 @@ printed. "go run" makes 1 of all but 0: build the program (make build) for a scr
 		}
 	}
 	return root
-}
-
-// requireVerb is the cobra Args function of a command that only has subcommands (verbs). For any other argument it
-// returns an error that suggests a verb.
-func requireVerb(command *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	var names []string
-	for _, verb := range command.Commands() {
-		if verb.IsAvailableCommand() && verb.GroupID == "" && verb.Name() != "completion" && verb.Name() != "help" {
-			names = append(names, verb.Name())
-		}
-	}
-	write := strings.Join(names, ", ")
-	command.SuggestionsMinimumDistance = 2
-	if suggested := command.SuggestionsFor(args[0]); len(suggested) > 0 {
-		write = suggested[0]
-	}
-	return fmt.Errorf("%q is not a command of %s: write %s; see %s --help", args[0], command.CommandPath(), write, command.CommandPath())
 }

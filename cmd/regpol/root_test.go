@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/verbtest"
 	"registrationpolicy.dev/operator/internal/version"
 )
 
@@ -20,12 +21,27 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// runAs runs the program under a name.
-func runAs(t *testing.T, program string, args ...string) ran {
+// runRegpol runs the program in the work tree.
+func runRegpol(t *testing.T, stdin string, args ...string) verbtest.Result {
+	t.Helper()
+	t.Chdir(verbtest.WorkTree)
+	return runIn(t, stdin, args...)
+}
+
+// runIn runs the program in the working directory.
+func runIn(t *testing.T, stdin string, args ...string) verbtest.Result {
 	t.Helper()
 	var out, err bytes.Buffer
-	code := run(append([]string{program}, args...), streams{in: strings.NewReader(""), out: &out, err: &err})
-	return ran{code, out.String(), err.String()}
+	code := run(append([]string{"regpol"}, args...), console.Streams{In: strings.NewReader(stdin), Out: &out, Err: &err})
+	return verbtest.Result{Code: code, Out: out.String(), Err: err.String()}
+}
+
+// runAs runs the program under a name.
+func runAs(t *testing.T, program string, args ...string) verbtest.Result {
+	t.Helper()
+	var out, err bytes.Buffer
+	code := run(append([]string{program}, args...), console.Streams{In: strings.NewReader(""), Out: &out, Err: &err})
+	return verbtest.Result{Code: code, Out: out.String(), Err: err.String()}
 }
 
 func TestHelpNamesTheProgramAsItWasCalled(t *testing.T) {
@@ -35,9 +51,9 @@ func TestHelpNamesTheProgramAsItWasCalled(t *testing.T) {
 		t.Run(program, func(t *testing.T) {
 			for _, args := range [][]string{{"--help"}, {"explain", "--help"}} {
 				got := runAs(t, program, args...)
-				if got.code != exitAllowed || !strings.Contains(got.out, "\n  "+want+" explain jo@acme.com") ||
-					!strings.Contains(got.out, "Usage:\n  "+want+" ") {
-					t.Errorf("%v: exit code %d\n%s%s", args, got.code, got.out, got.err)
+				if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "\n  "+want+" explain jo@acme.com") ||
+					!strings.Contains(got.Out, "Usage:\n  "+want+" ") {
+					t.Errorf("%v: exit code %d\n%s%s", args, got.Code, got.Out, got.Err)
 				}
 			}
 		})
@@ -45,15 +61,15 @@ func TestHelpNamesTheProgramAsItWasCalled(t *testing.T) {
 }
 
 func TestVersionIsThatOfTheModule(t *testing.T) {
-	if got := runAs(t, "regpol", "--version"); got.code != exitAllowed || got.out != "regpol "+version.String()+"\n" {
-		t.Errorf("exit code %d, %q", got.code, got.out)
+	if got := runAs(t, "regpol", "--version"); got.Code != console.ExitAllowed || got.Out != "regpol "+version.String()+"\n" {
+		t.Errorf("exit code %d, %q", got.Code, got.Out)
 	}
 }
 
 func TestCompletionScriptsAreThere(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if got := runAs(t, "regpol", "completion", shell); got.code != exitAllowed || !strings.Contains(got.out, "__complete") {
-			t.Errorf("%s: exit code %d\n%s", shell, got.code, got.err)
+		if got := runAs(t, "regpol", "completion", shell); got.Code != console.ExitAllowed || !strings.Contains(got.Out, "__complete") {
+			t.Errorf("%s: exit code %d\n%s", shell, got.Code, got.Err)
 		}
 	}
 }
@@ -71,8 +87,8 @@ func TestCompletion(t *testing.T) {
 		"as kubectl asks for it":       {completerName, []string{"explain", "-o", "y"}, "yaml\n"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if got := runAs(t, test.program, test.args...); got.code != exitAllowed || !strings.Contains(got.out, test.want) {
-				t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+			if got := runAs(t, test.program, test.args...); got.Code != console.ExitAllowed || !strings.Contains(got.Out, test.want) {
+				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
 		})
 	}
@@ -107,40 +123,14 @@ func TestWrongUsageSaysWhatToWrite(t *testing.T) {
 		{[]string{"lists", "sync", "a", "b", "--max-entries", "x"},
 			`--max-entries: "x" is not a whole number: write --max-entries=10; see regpol lists sync --help`},
 	} {
-		if got := runAs(t, "regpol", test.args...); got.code != exitUsage || got.err != "regpol: "+test.want+"\n" {
-			t.Errorf("%q: exit code %d, %s\nwant %s", test.args, got.code, got.err, test.want)
+		if got := runAs(t, "regpol", test.args...); got.Code != console.ExitUsage || got.Err != "regpol: "+test.want+"\n" {
+			t.Errorf("%q: exit code %d, %s\nwant %s", test.args, got.Code, got.Err, test.want)
 		}
 	}
 }
 
-func TestADryRunOfAFileNeedsNoCluster(t *testing.T) {
-	t.Setenv("HOME", t.TempDir())
-	t.Setenv("KUBECONFIG", "")
-	got := runRegpol(t, "acme.example\nnot an entry\n"+strings.Repeat("# comment\n", 99), "lists", "sync", "disposable", "-", "--dry-run")
-	if got.code != exitDenied || !strings.Contains(got.out, "NotAList") {
-		t.Errorf("a content that is not a list: exit code %d\n%s%s", got.code, got.out, got.err)
-	}
-	got = runRegpol(t, "acme.example\n", "lists", "sync", "disposable", "-", "--dry-run")
-	if got.code != exitAllowed || !strings.HasPrefix(got.out, "done  default/disposable (dry run)\n") ||
-		!strings.Contains(got.out, "  entries    1 (1 new, 0 gone)\n") || !strings.Contains(got.err, "warning: without a cluster") {
-		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
-	}
-	if got = runRegpol(t, "acme.example\n", "lists", "sync", "disposable", "-"); got.code != exitUsage ||
-		!strings.Contains(got.err, "no cluster: give one with --kubeconfig or KUBECONFIG") {
-		t.Errorf("without --dry-run: exit code %d\n%s%s", got.code, got.out, got.err)
-	}
-	entry := "x.acme.example\n_\n"
-	for i := range 300 {
-		entry += "d" + strconv.Itoa(i) + ".example\n"
-	}
-	got = runRegpol(t, entry, "lists", "sync", "disposable", "-", "--dry-run")
-	if !strings.Contains(got.out, "  skipped    1 line, which is not an entry\n             line 2: a domain has") {
-		t.Errorf("a line that is no entry:\n%s%s", got.out, got.err)
-	}
-}
-
 func TestAnUnknownVerbIsWrongUsage(t *testing.T) {
-	if got := runAs(t, "regpol", "explian"); got.code != exitUsage || got.err != "regpol: \"explian\" is not a command of regpol: write explain; see regpol --help\n" {
-		t.Errorf("exit code %d, %q", got.code, got.err)
+	if got := runAs(t, "regpol", "explian"); got.Code != console.ExitUsage || got.Err != "regpol: \"explian\" is not a command of regpol: write explain; see regpol --help\n" {
+		t.Errorf("exit code %d, %q", got.Code, got.Err)
 	}
 }

@@ -12,8 +12,8 @@ const exitCodesPage = "../../docs/reference/exit-codes.md"
 
 func TestTheExitCodesPageListsEveryCodeOfRegpol(t *testing.T) {
 	var want []string
-	for _, constant := range constantsOf(t, "../../cmd/regpol/exit.go") {
-		if strings.HasPrefix(constant.Name, "exit") {
+	for _, constant := range constantsOf(t, "../../cmd/regpol/internal/console/exit.go") {
+		if strings.HasPrefix(constant.Name, "Exit") {
 			want = append(want, constant.Value)
 		}
 	}

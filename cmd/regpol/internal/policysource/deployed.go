@@ -1,4 +1,4 @@
-package main
+package policysource
 
 import (
 	"cmp"
@@ -17,12 +17,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/cluster"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
 	"registrationpolicy.dev/operator/internal/usage"
 )
 
 const (
-	// operatorContainer is the name of the operator's container in the chart and the kustomizations.
-	operatorContainer = "operator"
 	// operatorVariables is the prefix of the environment variables that set flags of the operator.
 	operatorVariables = "REGISTRATION_POLICY_"
 	// namespaceField is the fieldPath of an environment variable that has the namespace of the pod as its value.
@@ -32,10 +32,10 @@ const (
 // authenticationFlags are flags of which the operator requires one.
 var authenticationFlags = []string{"hook-auth-dir", "hook-oauth-issuer", "insecure-no-authentication"}
 
-// readDeployed sets the flags of a verb that are not given and have the name of a flag of the operator, to the values in
+// ReadDeployed sets the flags of a verb that are not given and have the name of a flag of the operator, to the values in
 // the Deployment of --as-deployed. It also sets the namespaces of the policies, if neither a path nor a flag says where
 // the policies are. Without --as-deployed it does nothing.
-func (o *policySource) readDeployed(ctx context.Context, flags *pflag.FlagSet, s streams) error {
+func (o *Location) ReadDeployed(ctx context.Context, flags *pflag.FlagSet, s console.Streams) error {
 	if !flags.Changed("as-deployed") {
 		return nil
 	}
@@ -48,47 +48,47 @@ func (o *policySource) readDeployed(ctx context.Context, flags *pflag.FlagSet, s
 	if err == nil {
 		err = found.apply(flags)
 	}
-	otherNamespace := strings.Contains(o.asDeployed, "/") && flags.Changed("namespace") // -n is then that of the policies
-	if err == nil && len(o.paths) == 0 && !flags.Changed("watch-namespaces") && !otherNamespace {
+	otherNamespace := strings.Contains(o.AsDeployed, "/") && flags.Changed("namespace") // -n is then that of the policies
+	if err == nil && len(o.Paths) == 0 && !flags.Changed("watch-namespaces") && !otherNamespace {
 		o.watchNamespaces, err = found.namespaces()
 	}
 	if err != nil {
 		return fmt.Errorf("--as-deployed: Deployment %s: %w", name, err)
 	}
 	if found.hasOtherVariables {
-		printWarnings(s, []string{"Deployment " + name + " has envFrom: flags that are set by its variables are not read"})
+		console.PrintWarnings(s, []string{"Deployment " + name + " has envFrom: flags that are set by its variables are not read"})
 	}
 	return nil
 }
 
 // deployment reads the Deployment of --as-deployed.
-func (o *policySource) deployment(ctx context.Context) (*appsv1.Deployment, error) {
-	config, namespace, err := o.cluster.load(errors.New("no cluster: give one with --kubeconfig or KUBECONFIG"))
+func (o *Location) deployment(ctx context.Context) (*appsv1.Deployment, error) {
+	config, namespace, err := o.Cluster.Load(errors.New("no cluster: give one with --kubeconfig or KUBECONFIG"))
 	if err != nil {
 		return nil, err
 	}
-	name := o.asDeployed
+	name := o.AsDeployed
 	if before, after, found := strings.Cut(name, "/"); found {
 		namespace, name = before, after
 	}
 	if namespace == "" || name == "" || strings.Contains(name, "/") {
-		return nil, fmt.Errorf("%q: write NAMESPACE/NAME, or NAME with -n", o.asDeployed)
+		return nil, fmt.Errorf("%q: write NAMESPACE/NAME, or NAME with -n", o.AsDeployed)
 	}
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(appsv1.SchemeGroupVersion.WithKind("Deployment"), meta.RESTScopeNamespace)
-	cluster, err := client.New(config, client.Options{Mapper: mapper})
+	kube, err := client.New(config, client.Options{Mapper: mapper})
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig: %w", err)
 	}
 	deployment := &appsv1.Deployment{}
-	switch err := cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, deployment); {
+	switch err := kube.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, deployment); {
 	case apierrors.IsNotFound(err):
 		return nil, fmt.Errorf("there is no Deployment %s in namespace %s: `kubectl get deployments -A` lists those of the cluster", name, namespace)
 	case apierrors.IsForbidden(err):
 		return nil, fmt.Errorf("you may not get deployments in namespace %s: ask for the right to get them, "+
 			"or give the operator's flags yourself", namespace)
 	case err != nil:
-		return nil, listError(err, "deployments", namespace, config.Host)
+		return nil, cluster.ListError(err, "deployments", namespace, config.Host)
 	}
 	return deployment, nil
 }
@@ -167,14 +167,14 @@ func (d *deployedFlags) define() {
 
 // containerOf returns the container of the operator.
 func containerOf(containers []corev1.Container) (*corev1.Container, error) {
-	i := slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == operatorContainer })
+	i := slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == cluster.OperatorContainer })
 	switch {
 	case i >= 0:
 		return &containers[i], nil
 	case len(containers) == 1:
 		return &containers[0], nil
 	default:
-		return nil, fmt.Errorf("none of its %d containers is named %s: name a Deployment of the operator", len(containers), operatorContainer)
+		return nil, fmt.Errorf("none of its %d containers is named %s: name a Deployment of the operator", len(containers), cluster.OperatorContainer)
 	}
 }
 

@@ -1,4 +1,4 @@
-package main
+package explanation
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/registration"
 	"registrationpolicy.dev/operator/internal/oktasim"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -16,67 +18,59 @@ import (
 // maxNames is how many policies of one kind the report without -v names, so that it fits a screen. It counts the others.
 const maxNames = 10
 
-// write writes the report in the format of --output.
-func (r *report) write(s streams, output string, verbose bool) error {
-	return writeReport(s, output, r, func() []byte { return r.text(verbose, s.coloured()) })
+// Write writes the report in the format of --output.
+func (r *Report) Write(s console.Streams, output string, verbose bool) error {
+	return console.WriteReport(s, output, r, func() []byte { return r.Text(verbose, s.Coloured()) })
 }
 
-// answer returns the word allowed or denied, padded to the same length.
-func (r *report) answer(coloured bool) string {
+// AnswerWord returns the word allowed or denied, padded to the same length.
+func (r *Report) AnswerWord(coloured bool) string {
 	if r.Answer == rules.Deny.String() {
-		return inkDenied.paint("denied", coloured) + " "
+		return console.InkDenied.Paint("denied", coloured) + " "
 	}
-	return inkAllowed.paint("allowed", coloured)
+	return console.InkAllowed.Paint("allowed", coloured)
 }
 
-// text returns the report as text. If it is verbose, it has every policy and the answer to Okta.
-func (r *report) text(verbose, coloured bool) []byte {
+// Text returns the report as text. If it is verbose, it has every policy and the answer to Okta.
+func (r *Report) Text(verbose, coloured bool) []byte {
 	var w bytes.Buffer
-	fmt.Fprintf(&w, "%s  %s\n", r.answer(coloured), r.Call.addresses())
-	fmt.Fprintf(&w, "reason   %s\n", r.Decision.describe())
+	fmt.Fprintf(&w, "%s  %s\n", r.AnswerWord(coloured), r.Call.Addresses())
+	fmt.Fprintf(&w, "reason   %s\n", r.Decision.Describe())
 	if entry := r.Decision.Entry; entry != nil && entry.At != "" {
 		fmt.Fprintf(&w, "at       %s\n", entry.At)
 	}
 	fmt.Fprintf(&w, "call     %s\n", r.Call.describe())
 
 	if len(r.Policies) > 0 {
-		fmt.Fprintf(&w, "\n%s\n", inkHeading.paint("Policies", coloured))
+		fmt.Fprintf(&w, "\n%s\n", console.InkHeading.Paint("Policies", coloured))
 		r.writePolicies(&w, verbose, coloured)
 	}
-	fmt.Fprintf(&w, "\n%s\n", inkHeading.paint("The person reads", coloured))
+	fmt.Fprintf(&w, "\n%s\n", console.InkHeading.Paint("The person reads", coloured))
 	r.writePerson(&w)
 	if !verbose {
 		return w.Bytes()
 	}
-	fmt.Fprintf(&w, "\n%s\n  ", inkHeading.paint("Okta gets", coloured))
+	fmt.Fprintf(&w, "\n%s\n  ", console.InkHeading.Paint("Okta gets", coloured))
 	_ = json.Indent(&w, r.Okta, "  ", "  ") // cannot fail: the encoder wrote this JSON
 	w.WriteByte('\n')
 	return w.Bytes()
 }
 
-// addresses lists the addresses of the call. It leaves out a login that equals the email.
-func (c *callReport) addresses() string {
+// Addresses lists the addresses of the call. It leaves out a login that equals the email.
+func (c *callReport) Addresses() string {
 	var texts []string
 	for _, attributes := range [][]attributeReport{c.Profile, c.Update} {
 		for i, a := range attributes {
 			if i > 0 && attributes[i-1].Text == a.Text {
 				continue
 			}
-			texts = append(texts, quoteIfNeeded(a.Text))
+			texts = append(texts, console.QuoteIfNeeded(a.Text))
 		}
 	}
 	if len(texts) == 0 {
 		return "(no address in the call)"
 	}
 	return strings.Join(texts, ", ")
-}
-
-// quoteIfNeeded quotes a text that is empty, has spaces at an end or has characters that are not printable.
-func quoteIfNeeded(text string) string {
-	if quoted := strconv.Quote(text); strings.TrimSpace(text) != text || text == "" || quoted != `"`+text+`"` {
-		return quoted
-	}
-	return text
 }
 
 func (c *callReport) describe() string {
@@ -90,11 +84,11 @@ func (c *callReport) describe() string {
 	if c.Source == "" {
 		return shape + ", no source given"
 	}
-	return shape + ", source " + quoteIfNeeded(c.Source)
+	return shape + ", source " + console.QuoteIfNeeded(c.Source)
 }
 
-// describe gives the reason of the decision in one line.
-func (d *decisionReport) describe() string {
+// Describe gives the reason of the decision in one line.
+func (d *decisionReport) Describe() string {
 	if d.Observed {
 		return fmt.Sprintf("the operator only observes: the answer is ALLOW; enforced it would be %s: %s", d.Outcome, d.text())
 	}
@@ -158,9 +152,9 @@ func (e *entryReport) describe() string {
 	return e.Path + " " + strconv.Quote(e.Text)
 }
 
-// writePolicies writes the policies that have a part in the decision. It names the others together, unless it is
+// verbtest.WritePolicies writes the policies that have a part in the decision. It names the others together, unless it is
 // verbose.
-func (r *report) writePolicies(w io.Writer, verbose, coloured bool) {
+func (r *Report) writePolicies(w io.Writer, verbose, coloured bool) {
 	var shown []*policyReport
 	var noMatch, notApplicable []string
 	width, notConsulted, reasons := 0, 0, 0
@@ -245,7 +239,7 @@ func (p *policyReport) kind() policyKind {
 	return kind
 }
 
-func (r *report) linesOf(p *policyReport, coloured bool) []string {
+func (r *Report) linesOf(p *policyReport, coloured bool) []string {
 	var traces [][]string
 	for i := range p.Traces {
 		traces = append(traces, p.linesOfTrace(&p.Traces[i], r.Call.Source))
@@ -265,7 +259,7 @@ func (r *report) linesOf(p *policyReport, coloured bool) []string {
 		lines = append(lines, "not used: --namespace-sources gives its namespace none of its sources")
 	}
 	for _, rejection := range p.NotInForce {
-		lines = append(lines, inkFault.paint("  not in force: ", coloured)+rejection.describe())
+		lines = append(lines, console.InkFault.Paint("  not in force: ", coloured)+rejection.describe())
 	}
 	return lines
 }
@@ -363,7 +357,7 @@ func (v *verdictReport) sameEntry(o *verdictReport) bool {
 	return v.Entry != nil && o.Entry != nil && *v.Entry == *o.Entry
 }
 
-func (r *report) writePerson(w io.Writer) {
+func (r *Report) writePerson(w io.Writer) {
 	if r.Answer == rules.Allow.String() {
 		fmt.Fprintln(w, "  nothing: the registration continues")
 		for _, update := range r.Person.Profile {
@@ -376,7 +370,7 @@ func (r *report) writePerson(w io.Writer) {
 	}
 	for _, page := range []struct {
 		engine string
-		lines  []lineReport
+		lines  []registration.Line
 	}{{"Classic", r.Person.Classic}, {"Identity Engine", r.Person.IdentityEngine}} {
 		for _, line := range page.lines {
 			fmt.Fprintf(w, "  %-15s  %s: %s\n", page.engine, line.Place, line.Text)

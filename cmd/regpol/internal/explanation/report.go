@@ -1,75 +1,21 @@
-package main
+package explanation
 
 import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 
-	"registrationpolicy.dev/operator/hookserver"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/registration"
 	"registrationpolicy.dev/operator/internal/oktasim"
-	"registrationpolicy.dev/operator/internal/policyfile"
-	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/rules"
 )
 
-// evaluation holds the compiled policies, for the explanation of any number of calls.
-type evaluation struct {
-	policies    *policySet
-	bounded     map[rules.PolicyName]rules.Policy // the policies, limited by --namespace-sources
-	snapshot    *rules.Snapshot
-	enforceable map[rules.PolicyName]bool
-	rejections  map[rules.PolicyName][]rules.Rejection // the parts of policies that are not in force
-}
-
-// evaluate limits the policies by --namespace-sources (scopes), and compiles them.
-func (o *explainOptions) evaluate(policies *policySet, scopes policyobject.Scopes) *evaluation {
-	bounded, rejections := scopes.BoundAll(policies.rules())
-	snapshot, rejected := rules.Compile(bounded)
-	e := &evaluation{
-		policies: policies, snapshot: snapshot, bounded: map[rules.PolicyName]rules.Policy{},
-		enforceable: map[rules.PolicyName]bool{}, rejections: map[rules.PolicyName][]rules.Rejection{},
-	}
-	for _, policy := range bounded {
-		e.bounded[policy.PolicyName] = policy
-	}
-	for _, summary := range snapshot.Policies() {
-		e.enforceable[summary.PolicyName] = summary.Enforceable
-	}
-	for _, rejection := range append(rejections, rejected...) {
-		e.rejections[rejection.Policy] = append(e.rejections[rejection.Policy], rejection)
-	}
-	return e
-}
-
-// notInForce describes the parts of a policy that are not in force.
-func (e *evaluation) notInForce(p *policyfile.ReadPolicy) []rejectionReport {
-	var reports []rejectionReport
-	if p.NotUnderstood != "" {
-		reports = append(reports, rejectionReport{Message: p.NotUnderstood})
-	}
-	for _, rejection := range e.rejections[p.PolicyName] {
-		reports = append(reports, rejectionReport{rejection.Path, rejection.Message, p.Place(rejection.Path)})
-	}
-	return reports
-}
-
-// hasRejections reports whether a part of any policy is not in force.
-func (e *evaluation) hasRejections() bool {
-	return slices.ContainsFunc(e.policies.all, func(p policyfile.ReadPolicy) bool { return len(e.notInForce(&p)) > 0 })
-}
-
-// explanation is the decision about a call, with the policies that led to it.
-type explanation struct {
-	*evaluation
-	call    *explainedCall
-	preview hookserver.Preview
-}
-
-// The report is the output of -o json and -o yaml, a part of the interface that docs/reference/regpol-explain.md
-// describes. Empty members are left out.
 type (
-	report struct {
+	// Report is the output of -o json and -o yaml, a part of the interface that docs/reference/regpol-explain.md describes.
+	// Empty members are left out. Decision is by the policies, and
+	// Answer is what Okta gets, whose JSON is Okta. Person has what the person reads. Policies have the part of each, Call
+	// describes the call, and Warnings what is probably wrong.
+	Report struct {
 		Answer   string          `json:"answer"` // ALLOW or DENY
 		Decision decisionReport  `json:"decision"`
 		Call     callReport      `json:"call"`
@@ -160,34 +106,25 @@ type (
 
 	// personReport has the lines that the person reads on each engine, from the top of the page.
 	personReport struct {
-		Classic        []lineReport   `json:"classic,omitempty"`
-		IdentityEngine []lineReport   `json:"identityEngine,omitempty"`
-		Profile        []updateReport `json:"profileUpdates,omitempty"`
-	}
-
-	lineReport struct {
-		Text  string `json:"text"`
-		Place string `json:"place"`
-	}
-
-	updateReport struct {
-		Attribute string          `json:"attribute"`
-		Value     json.RawMessage `json:"value"`
+		Classic        []registration.Line   `json:"classic,omitempty"`
+		IdentityEngine []registration.Line   `json:"identityEngine,omitempty"`
+		Profile        []registration.Update `json:"profileUpdates,omitempty"`
 	}
 )
 
-func (e *explanation) report() *report {
-	d := &e.preview.Decision
-	r := &report{
+// Report returns the report of the explanation.
+func (e *Explanation) Report() *Report {
+	d := &e.Preview.Decision
+	r := &Report{
 		Answer: d.Answer().String(),
 		Decision: decisionReport{
 			Outcome: d.Outcome.String(), Observed: d.Observed, Reason: d.Reason, Policy: d.Policy.String(),
 			Attribute: d.Attribute, Domain: d.Domain.String(), Invalid: string(d.Invalid), TookPart: d.TookPart,
-			Digest: e.snapshot.Digest(),
+			Digest: e.Snapshot.Digest(),
 		},
 		Call:     e.callReport(),
 		Policies: []policyReport{},
-		Okta:     e.preview.Body,
+		Okta:     e.Preview.Body,
 		Warnings: []string{},
 	}
 	if i := e.policyIndex(d.Policy); i >= 0 {
@@ -199,8 +136,8 @@ func (e *explanation) report() *report {
 	return r
 }
 
-func (e *explanation) callReport() callReport {
-	c := &e.preview.Call
+func (e *Explanation) callReport() callReport {
+	c := &e.Preview.Call
 	texts := func(attributes []rules.Attribute) []attributeReport {
 		var reports []attributeReport
 		for _, a := range attributes {
@@ -214,31 +151,31 @@ func (e *explanation) callReport() callReport {
 }
 
 // policyIndex returns the index of a policy in e.policies.all, or -1.
-func (e *explanation) policyIndex(name rules.PolicyName) int {
-	for i := range e.policies.all {
-		if e.policies.all[i].PolicyName == name {
+func (e *Explanation) policyIndex(name rules.PolicyName) int {
+	for i := range e.Policies.Policies {
+		if e.Policies.Policies[i].PolicyName == name {
 			return i
 		}
 	}
 	return -1
 }
 
-func (e *explanation) entry(policy int, entry rules.Entry, domain rules.Domain) *entryReport {
+func (e *Explanation) entry(policy int, entry rules.Entry, domain rules.Domain) *entryReport {
 	if entry == (rules.Entry{}) {
 		return nil
 	}
-	p := &e.policies.all[policy]
+	p := &e.Policies.Policies[policy]
 	return &entryReport{entry.String(), p.EntryText(entry), p.Place(entry.String()), p.ListEntry(entry, domain)}
 }
 
-func (e *explanation) addPolicies(r *report) {
-	_, traces := e.snapshot.Explain(e.preview.Call)
+func (e *Explanation) addPolicies(r *Report) {
+	_, traces := e.Snapshot.Explain(e.Preview.Call)
 	byName := map[rules.PolicyName][]rules.Trace{}
 	for _, a := range traces {
 		byName[a.PolicyName] = append(byName[a.PolicyName], a)
 	}
-	for i := range e.policies.all {
-		p := &e.policies.all[i]
+	for i := range e.Policies.Policies {
+		p := &e.Policies.Policies[i]
 		report := policyReport{
 			Policy: p.String(), At: p.Place("metadata.name"), Mode: p.Mode, Sources: p.Sources, Traces: []traceReport{},
 		}
@@ -261,7 +198,7 @@ func (e *explanation) addPolicies(r *report) {
 			}
 			report.Traces = append(report.Traces, trace)
 		}
-		for _, would := range e.preview.Decision.Audit {
+		for _, would := range e.Preview.Decision.Audit {
 			if would.Policy == p.PolicyName {
 				report.WouldBe = &wouldBeReport{would.Outcome.String(), would.Reason}
 			}
@@ -271,7 +208,7 @@ func (e *explanation) addPolicies(r *report) {
 	}
 }
 
-func (e *explanation) verdict(policy int, v rules.Verdict) verdictReport {
+func (e *Explanation) verdict(policy int, v rules.Verdict) verdictReport {
 	domain := e.domainOf(v.Attribute)
 	report := verdictReport{Attribute: v.Attribute, Entry: e.entry(policy, v.Entry, domain)}
 	switch {
@@ -284,7 +221,7 @@ func (e *explanation) verdict(policy int, v rules.Verdict) verdictReport {
 		report.Overridden = append(report.Overridden, *e.entry(policy, overridden, domain))
 	}
 	for _, near := range v.NearMisses {
-		if e.preview.Decision.Reason != rules.ReasonNotAllowed {
+		if e.Preview.Decision.Reason != rules.ReasonNotAllowed {
 			break // with any other reason, fixing a near miss would not change the decision
 		}
 		report.NearMisses = append(report.NearMisses, *e.entry(policy, near, domain))
@@ -293,8 +230,8 @@ func (e *explanation) verdict(policy int, v rules.Verdict) verdictReport {
 }
 
 // domainOf returns the domain of the address that an attribute of the call holds.
-func (e *explanation) domainOf(attribute string) rules.Domain {
-	for _, attributes := range [2][]rules.Attribute{e.preview.Call.Update, e.preview.Call.Profile} {
+func (e *Explanation) domainOf(attribute string) rules.Domain {
+	for _, attributes := range [2][]rules.Attribute{e.Preview.Call.Update, e.Preview.Call.Profile} {
 		for _, a := range attributes {
 			if address, err := rules.ParseAddress(a.Text); a.Name == attribute && err == nil {
 				return address.Domain()
@@ -305,34 +242,34 @@ func (e *explanation) domainOf(attribute string) rules.Domain {
 }
 
 // addPerson adds what the person reads when Okta gets the answer.
-func (e *explanation) addPerson(r *report) {
+func (e *Explanation) addPerson(r *Report) {
 	read := oktasim.Read(e.call.shape, oktasim.Answer{
-		Status: http.StatusOK, ContentType: "application/json", Body: e.preview.Body,
+		Status: http.StatusOK, ContentType: "application/json", Body: e.Preview.Body,
 	})
-	lines := func(page oktasim.Page) []lineReport {
-		var reports []lineReport
+	lines := func(page oktasim.Page) []registration.Line {
+		var reports []registration.Line
 		for _, line := range page {
-			reports = append(reports, lineReport{line.Text, line.Place()})
+			reports = append(reports, registration.Line{Text: line.Text, Place: line.Place()})
 		}
 		return reports
 	}
 	r.Person.Classic, r.Person.IdentityEngine = lines(read.Classic), lines(read.IdentityEngine)
 	for _, update := range read.ProfileUpdates {
-		r.Person.Profile = append(r.Person.Profile, updateReport{update.Attribute, json.RawMessage(update.Value)})
+		r.Person.Profile = append(r.Person.Profile, registration.Update{Attribute: update.Attribute, Value: json.RawMessage(update.Value)})
 	}
 	for _, fault := range read.Faults {
 		r.Warnings = append(r.Warnings, fmt.Sprint("the answer to Okta has a fault: ", fault))
 	}
 }
 
-func (e *explanation) addWarnings(r *report) {
+func (e *Explanation) addWarnings(r *Report) {
 	warn := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
 	for i := range r.Policies {
 		if p := &r.Policies[i]; len(p.NotInForce) > 0 {
 			warn("a part of %s is not in force: %s", p.Policy, p.NotInForce[0].describe())
 		}
 	}
-	r.Warnings = append(r.Warnings, e.policies.warnings()...)
+	r.Warnings = append(r.Warnings, e.Policies.Warnings()...)
 	if r.Call.Contradictory {
 		warn("the call's requestType is unknown or contradicts its data: the decision follows the data, and sets no profile attributes")
 	}

@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
 )
 
 const (
@@ -17,8 +19,8 @@ const (
 	barInterval = 200 * time.Millisecond
 )
 
-// bar shows on a terminal how much of the input was read. A nil bar shows nothing.
-type bar struct {
+// Bar shows on a terminal how much of the input was read. A nil bar shows nothing.
+type Bar struct {
 	w     io.Writer
 	read  atomic.Int64
 	ended chan struct{}
@@ -29,23 +31,23 @@ type bar struct {
 	size int64  // its size in bytes, or 0 if it is not known
 }
 
-// startBar shows a bar on standard error, if that is a terminal, until stop is called.
-func startBar(s streams) *bar {
-	file, isFile := s.err.(*os.File)
+// StartBar shows a bar on standard error, if that is a terminal, until stop is called.
+func StartBar(s console.Streams) *Bar {
+	file, isFile := s.Err.(*os.File)
 	if !isFile || !term.IsTerminal(int(file.Fd())) {
 		return nil
 	}
 	return newBar(file)
 }
 
-func newBar(w io.Writer) *bar {
-	b := &bar{w: w, ended: make(chan struct{})}
+func newBar(w io.Writer) *Bar {
+	b := &Bar{w: w, ended: make(chan struct{})}
 	b.done.Go(b.run)
 	return b
 }
 
-// begin sets the name that the bar shows: that of a file, or of standard input.
-func (b *bar) begin(name string) {
+// Begin sets the name that the bar shows: that of a file, or of standard input.
+func (b *Bar) Begin(name string) {
 	if b == nil {
 		return
 	}
@@ -58,15 +60,15 @@ func (b *bar) begin(name string) {
 	b.read.Store(0)
 }
 
-// add adds bytes that were read.
-func (b *bar) add(bytes int) {
+// Add adds bytes that were read.
+func (b *Bar) Add(bytes int) {
 	if b != nil {
 		b.read.Add(int64(bytes))
 	}
 }
 
-// stop removes the bar. It must be called once.
-func (b *bar) stop() {
+// Stop removes the bar. It must be called once.
+func (b *Bar) Stop() {
 	if b == nil {
 		return
 	}
@@ -77,7 +79,7 @@ func (b *bar) stop() {
 // clearLine moves to the begin of the line and clears it (ECMA-48 8.3.41, EL).
 const clearLine = "\r\x1b[K"
 
-func (b *bar) run() {
+func (b *Bar) run() {
 	wait, shown := time.NewTimer(barDelay), false
 	defer wait.Stop()
 	for {
@@ -98,7 +100,7 @@ func (b *bar) run() {
 // barWidth is the length of a full bar in characters.
 const barWidth = 30
 
-func (b *bar) text() string {
+func (b *Bar) text() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	const megabyte = 1_000_000

@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"bytes"
@@ -10,15 +10,15 @@ import (
 func TestWhatTakesLongSaysWhatItIsDoing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := startProgress(&out)
-		p.step("reading standard input")
+		p := Start(&out)
+		p.Step("reading standard input")
 		time.Sleep(2 * time.Second)
-		p.step("writing shard 1 of 9")
+		p.Step("writing shard 1 of 9")
 		time.Sleep(2 * time.Second)
-		p.step("writing shard 2 of 9")
+		p.Step("writing shard 2 of 9")
 		time.Sleep(3 * time.Second)
-		p.stop()
-		p.stop()
+		p.Stop()
+		p.Stop()
 		time.Sleep(time.Minute)
 		const want = "regpol: writing shard 1 of 9 (3s)\nregpol: writing shard 2 of 9 (6s)\n"
 		if out.String() != want {
@@ -30,10 +30,10 @@ func TestWhatTakesLongSaysWhatItIsDoing(t *testing.T) {
 func TestWhatIsOverSoonSaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := startProgress(&out)
-		p.step("reading standard input")
+		p := Start(&out)
+		p.Step("reading standard input")
 		time.Sleep(progressInterval - time.Millisecond)
-		p.stop()
+		p.Stop()
 		if out.Len() > 0 {
 			t.Errorf("got %s", out.String())
 		}

@@ -1,10 +1,11 @@
-package main
+package policysource
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -25,6 +26,19 @@ func container(args ...string) corev1.Container {
 // fromSecret returns a variable with a value that is not in the Deployment.
 func fromSecret(name string) corev1.EnvVar {
 	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{Key: "k"}}}
+}
+
+// verbFlags returns the flags of a verb that a Deployment sets.
+func verbFlags() *pflag.FlagSet {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	var o OperatorFlags
+	o.AddAddressAttributesFlag(flags)
+	o.AddNamespaceSourcesFlag(flags)
+	for _, name := range []string{"text-not-allowed", "text-invalid", "text-blank", "text-unavailable"} {
+		flags.String(name, "", "")
+	}
+	flags.Bool("observe", false, "")
+	return flags
 }
 
 func TestTheFlagsOfADeploymentAreReadAsByTheOperator(t *testing.T) {
@@ -69,7 +83,7 @@ func TestTheFlagsOfADeploymentAreReadAsByTheOperator(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			flags := newExplain(streams{}).Flags()
+			flags := verbFlags()
 			if err := found.apply(flags); err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +142,7 @@ func TestADeploymentThatDoesNotHaveAValueIsRefused(t *testing.T) {
 		"a sidecar":              {deploymentOf(corev1.Container{Name: "proxy"}, container()), "", ""},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			flags := newExplain(streams{}).Flags()
+			flags := verbFlags()
 			if test.given != "" {
 				if err := flags.Set(test.given, "x"); err != nil {
 					t.Fatal(err)

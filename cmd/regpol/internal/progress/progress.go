@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 // progressInterval is the time between two lines about progress. A run that is shorter prints none.
 const progressInterval = 3 * time.Second
 
-// progress prints the current step of a long run at intervals.
-type progress struct {
+// Steps prints the current step of a long run at intervals.
+type Steps struct {
 	w     io.Writer
 	began time.Time
 	ended chan struct{}
@@ -22,27 +22,27 @@ type progress struct {
 	doing string
 }
 
-// startProgress prints progress to w until stop is called.
-func startProgress(w io.Writer) *progress {
-	p := &progress{w: w, began: time.Now(), ended: make(chan struct{})}
+// Start prints progress to w until stop is called.
+func Start(w io.Writer) *Steps {
+	p := &Steps{w: w, began: time.Now(), ended: make(chan struct{})}
 	p.done.Go(p.run)
 	return p
 }
 
-// step sets the current step.
-func (p *progress) step(doing string) {
+// Step sets the current step.
+func (p *Steps) Step(doing string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.doing = doing
 }
 
-// stop ends the printing. Nothing is written after it returns.
-func (p *progress) stop() {
+// Stop ends the printing. Nothing is written after it returns.
+func (p *Steps) Stop() {
 	p.once.Do(func() { close(p.ended) })
 	p.done.Wait()
 }
 
-func (p *progress) run() {
+func (p *Steps) run() {
 	tick := time.NewTicker(progressInterval)
 	defer tick.Stop()
 	for {

@@ -1,0 +1,2 @@
+// Package cluster selects a cluster by flags, and words the errors of its API server with the fix.
+package cluster

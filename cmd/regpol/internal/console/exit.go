@@ -1,0 +1,31 @@
+package console
+
+// Exit codes. They are part of the interface, because scripts branch on them.
+const (
+	// ExitAllowed: the person may register. regpol lists: done, or nothing to do.
+	ExitAllowed = 0
+	// ExitDenied: the person may not register. regpol lists: the checks of package listsync refuse the new content.
+	ExitDenied = 1
+	// ExitUsage: wrong flags, unreadable input, or no policy; nothing was decided.
+	ExitUsage = 2
+	// ExitFault: the policies or the hook have a fault, which is printed, even if the person may register. regpol lists:
+	// the source or the API server failed.
+	ExitFault = 3
+)
+
+// ExitError ends the program with the exit code Code. The text of Err, if any, goes to standard error.
+type ExitError struct {
+	Code int
+	Err  error
+}
+
+// Error returns the text of Err, or "".
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *ExitError) Unwrap() error { return e.Err }

@@ -1,0 +1,2 @@
+// Package outcome reports what package rules/analysis finds: results, calls and examples, without local parts.
+package outcome
