@@ -9,7 +9,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"registrationpolicy.dev/operator/cmd/regpol/internal/call"
 	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/diff"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/explain"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/lint"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/lists"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/replay"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/testrun"
 	"registrationpolicy.dev/operator/internal/version"
 )
 
@@ -34,7 +41,8 @@ func run(args []string, s console.Streams) int {
 
 // newRoot returns the root command. If the program is kubectl-regpol, the help says `kubectl regpol`.
 func newRoot(program string, s console.Streams) *cobra.Command {
-	root := console.NewRoot(s, newExplain(s), newLint(s), newPolicyTest(s), newDiff(s), newReplay(s), newCall(s), newLists(s))
+	root := console.NewRoot(s, explain.Command(s), lint.Command(s), testrun.Command(s), diff.Command(s), replay.Command(s),
+		call.Command(s), lists.Command(s))
 	root.Short = "Check, test, compare and explain policies about who may sign up to an Okta org"
 	root.Long = `Check, test, compare and explain policies that say who may sign up to an Okta org, and try a running hook.
 

@@ -102,15 +102,15 @@ func (c *command) excuse(used map[string]bool) string {
 // ownTest returns the test that compares a page of the reference with the program, or "" if there is none.
 func ownTest(page string) string {
 	tests := map[string]string{
-		"docs/reference/regpol-explain.md":    "cmd/regpol/explain_page_test.go",
-		"docs/reference/regpol-call.md":       "cmd/regpol/call_page_test.go",
-		"docs/reference/regpol-diff.md":       "cmd/regpol/diff_test.go",
-		"docs/reference/regpol-lint.md":       "cmd/regpol/lint_test.go",
-		"docs/reference/regpol-replay.md":     "cmd/regpol/replay_test.go",
-		"docs/reference/regpol-test.md":       "cmd/regpol/policytest_test.go",
+		"docs/reference/regpol-explain.md":    "cmd/regpol/internal/explain/page_test.go",
+		"docs/reference/regpol-call.md":       "cmd/regpol/internal/call/page_test.go",
+		"docs/reference/regpol-diff.md":       "cmd/regpol/internal/diff/diff_test.go",
+		"docs/reference/regpol-lint.md":       "cmd/regpol/internal/lint/lint_test.go",
+		"docs/reference/regpol-replay.md":     "cmd/regpol/internal/replay/replay_test.go",
+		"docs/reference/regpol-test.md":       "cmd/regpol/internal/testrun/testrun_test.go",
 		"docs/policies/recipes.md":            "cmd/regpol/recipes_page_test.go",
-		"docs/policies/lists-sync.md":         "cmd/regpol/lists_page_test.go",
-		"docs/reference/regpol-lists-sync.md": "cmd/regpol/lists_page_test.go",
+		"docs/policies/lists-sync.md":         "cmd/regpol/cluster_lists_pages_test.go",
+		"docs/reference/regpol-lists-sync.md": "cmd/regpol/cluster_lists_pages_test.go",
 	}
 	if _, err := os.Stat(filepath.Join(repository, tests[page])); err != nil {
 		return ""

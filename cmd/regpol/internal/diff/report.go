@@ -1,0 +1,129 @@
+package diff
+
+import (
+	"strings"
+
+	"registrationpolicy.dev/operator/cmd/regpol/internal/outcome"
+	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
+	"registrationpolicy.dev/operator/rules/analysis"
+)
+
+// difference holds the changes between two sets of policies, and what their report needs.
+type difference struct {
+	before, after          *policysource.Set
+	changes                []analysis.Change
+	showAddresses, verbose bool
+}
+
+// The report is the output of -o json and -o yaml, a part of the interface that docs/reference/regpol-diff.md describes.
+// Empty members are left out.
+type (
+	diffReport struct {
+		// Counts holds how many changes of each kind there are.
+		Counts  map[string]int `json:"counts"`
+		Changes []changeReport `json:"changes"`
+		verbose bool
+	}
+
+	changeReport struct {
+		Kind   string          `json:"kind"` // Widened, Narrowed, OtherText, OtherProfile
+		Before outcome.Result  `json:"before"`
+		After  outcome.Result  `json:"after"`
+		Calls  []outcome.Calls `json:"calls"`
+		// Addresses are the addresses of which one alone changes the answer; the last that matches an address counts.
+		Addresses []partReport `json:"addresses,omitempty"`
+		More      int          `json:"moreAddresses,omitempty"` // entries of Addresses beyond those that are kept
+		Example   []string     `json:"example"`                 // one address, or the two of a call
+	}
+
+	partReport struct {
+		Except  bool     `json:"except,omitempty"`
+		Entries []string `json:"entries"` // as in spec.allow: acme.com is only the domain, *.acme.com only the names below it
+		depth   int      // how many other parts it is in
+	}
+)
+
+// kindNames are the kinds of changes in the order of the report.
+var kindNames = map[analysis.Kind]string{
+	analysis.Widened: "Widened", analysis.Narrowed: "Narrowed", analysis.OtherText: "OtherText", analysis.OtherProfile: "OtherProfile",
+}
+
+func (d *difference) report() *diffReport {
+	r := &diffReport{Counts: map[string]int{}, Changes: []changeReport{}, verbose: d.verbose}
+	for _, name := range kindNames {
+		r.Counts[name] = 0
+	}
+	for i := range d.changes {
+		c := &d.changes[i]
+		r.Counts[kindNames[c.Kind]]++
+		change := changeReport{
+			Kind: kindNames[c.Kind], Before: outcome.ResultOf(d.before, &c.Was, d.showAddresses),
+			After: outcome.ResultOf(d.after, &c.Now, d.showAddresses),
+			Calls: outcome.CallsOf(c.Calls), More: c.Region.More,
+		}
+		depths := depthsOf(c.Region.Parts)
+		for j, part := range c.Region.Parts {
+			change.Addresses = append(change.Addresses, partReport{part.Except, d.entriesOf(part), depths[j]})
+		}
+		for _, witness := range c.Witness {
+			change.Example = append(change.Example, outcome.ExampleOf(witness, d.showAddresses))
+		}
+		r.Changes = append(r.Changes, change)
+	}
+	return r
+}
+
+// depthsOf returns in how many other parts of its region each part is: 0 for what is added, 1 for an exception, 2 for
+// what is added again inside of an exception, and so on.
+func depthsOf(parts []analysis.Part) []int {
+	depths := make([]int, len(parts))
+	var around []int                     // the indexes of the names that the last part is in
+	withSubAddresses := map[string]int{} // the depths of the parts jo+*@acme.com
+	for i, part := range parts {
+		covers := func(name analysis.Part) bool {
+			if part.Name == name.Name {
+				return part.Local != "" && name.Self
+			}
+			return name.Below && (name.Name == "" || strings.HasSuffix(part.Name, "."+name.Name))
+		}
+		for len(around) > 0 && !covers(parts[around[len(around)-1]]) {
+			around = around[:len(around)-1]
+		}
+		if len(around) > 0 {
+			depths[i] = depths[around[len(around)-1]] + 1
+		}
+		base, _, _ := strings.Cut(part.Local, "+")
+		key := base + outcome.SubAddresses + "@" + part.Name
+		switch depth, found := withSubAddresses[key]; {
+		case part.Local == "":
+			around = append(around, i)
+		case part.Local == base+outcome.SubAddresses:
+			withSubAddresses[key] = depths[i]
+		case found:
+			depths[i] = depth + 1
+		}
+	}
+	return depths
+}
+
+// entriesOf writes a part of a region as entries of spec.allow.
+func (d *difference) entriesOf(part analysis.Part) []string {
+	var entries []string
+	switch {
+	case part.Local != "" && d.showAddresses:
+		return []string{part.Local + "@" + part.Name}
+	case strings.HasSuffix(part.Local, outcome.SubAddresses):
+		return []string{outcome.HiddenLocal + outcome.SubAddresses + "@" + part.Name}
+	case part.Local != "":
+		return []string{outcome.HiddenLocal + "@" + part.Name}
+	case part.Name == "":
+		return []string{"*"}
+	}
+	if part.Self {
+		entries = append(entries, part.Name)
+	}
+	if part.Below {
+		entries = append(entries, "*."+part.Name)
+	}
+	return entries
+}
