@@ -1,5 +1,12 @@
 package console
 
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
 // Exit codes. They are part of the interface, because scripts branch on them.
 const (
 	// ExitAllowed: the person may register. regpol lists: done, or nothing to do.
@@ -29,3 +36,24 @@ func (e *ExitError) Error() string {
 
 // Unwrap returns Err.
 func (e *ExitError) Unwrap() error { return e.Err }
+
+// ExitCode returns the exit code of a verb that returned err: ExitUsage, unless err is an [ExitError] or nil.
+func ExitCode(err error) int {
+	if err == nil {
+		return ExitAllowed
+	}
+	if exit, ok := errors.AsType[*ExitError](err); ok {
+		return exit.Code
+	}
+	return ExitUsage
+}
+
+// PrintError prints an error of a verb to standard error, w. Several flags or files can be wrong, each in a line.
+func PrintError(w io.Writer, err error) {
+	if err == nil || err.Error() == "" {
+		return
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(w, "regpol: "+line)
+	}
+}

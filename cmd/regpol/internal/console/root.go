@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -30,19 +29,8 @@ func NewRoot(s Streams, verbs ...*cobra.Command) *cobra.Command {
 func Run(ctx context.Context, root *cobra.Command, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return ExitAllowed
-	}
-	code := ExitUsage
-	if exit, ok := errors.AsType[*ExitError](err); ok {
-		code = exit.Code
-	}
-	if text := err.Error(); text != "" {
-		for line := range strings.SplitSeq(text, "\n") { // several flags or files can be wrong
-			fmt.Fprintln(root.ErrOrStderr(), "regpol: "+line)
-		}
-	}
-	return code
+	PrintError(root.ErrOrStderr(), err)
+	return ExitCode(err)
 }
 
 // RequireVerb is the cobra Args function of a command that only has subcommands (verbs). For any other argument it

@@ -18,6 +18,7 @@ import (
 	"registrationpolicy.dev/operator/cmd/regpol/internal/policysource"
 	"registrationpolicy.dev/operator/internal/gitrevision"
 	"registrationpolicy.dev/operator/internal/policyfile"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/policytest"
 )
 
@@ -29,6 +30,7 @@ type policyTestOptions struct {
 	revision  *gitrevision.Revision // of --at; nil for the files on the disk
 	run       string
 	policysource.OperatorFlags
+	watch         bool
 	coverage      bool
 	failUnder     int
 	showAddresses bool
@@ -48,7 +50,8 @@ that is expected. For a set of calls the expectation is proven for each call, no
 A PATH is a file with tests, or a directory with such files; the default is the current directory. The policies are those in the
 directory of the tests, unless the file names others.
 
-Exit codes: 0 all cases pass; 1 a case fails, or the coverage is below --fail-under; 2 wrong usage, unreadable input or no test.`,
+Exit codes: 0 all cases pass; 1 a case fails, or the coverage is below --fail-under; 2 wrong usage, unreadable input or no test.
+With --watch, the code is that of the last run.`,
 		Example: `  # The tests of a directory, and of those below
   regpol test config/samples/gitops
   regpol test -R config/samples
@@ -62,6 +65,9 @@ Exit codes: 0 all cases pass; 1 a case fails, or the coverage is below --fail-un
   # What no case covers, and a failure below 80 %
   regpol test config/samples/gitops --coverage --fail-under 80
 
+  # Again after each change of the policies and tests, until Ctrl-C
+  regpol test config/samples/gitops --watch
+
   # For a CI system
   regpol test config/samples/gitops -o junit`,
 		RunE: func(command *cobra.Command, args []string) error {
@@ -72,7 +78,15 @@ Exit codes: 0 all cases pass; 1 a case fails, or the coverage is below --fail-un
 			if command.Flags().Changed("at") {
 				o.revision = gitrevision.New(o.at)
 			}
-			return o.runAll(command.Context(), s)
+			name, scopes, err := o.validate()
+			switch {
+			case err != nil:
+				return err
+			case o.watch:
+				return o.runAndWatch(command.Context(), s, func() error { return o.runAll(command.Context(), s, name, scopes) })
+			default:
+				return o.runAll(command.Context(), s, name, scopes)
+			}
 		},
 	}
 	flags := command.Flags()
@@ -80,6 +94,7 @@ Exit codes: 0 all cases pass; 1 a case fails, or the coverage is below --fail-un
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "also run the tests in the directories below")
 	flags.StringVar(&o.at, "at", "", "read tests and policies from this Git revision: a branch, tag or commit")
 	flags.StringVar(&o.run, "run", "", "run only the cases whose names match this regular expression")
+	flags.BoolVar(&o.watch, "watch", false, "run again after each change of the tests, policies and calls, until an interrupt (Ctrl-C)")
 	o.AddAddressAttributesFlag(flags)
 	o.AddNamespaceSourcesFlag(flags)
 	flags.BoolVar(&o.coverage, "coverage", false, "print which policies, entries and messages no case covers")
@@ -91,21 +106,29 @@ Exit codes: 0 all cases pass; 1 a case fails, or the coverage is below --fail-un
 	return command
 }
 
-func (o *policyTestOptions) runAll(ctx context.Context, s console.Streams) error {
+// validate returns the values of --run and --namespace-sources.
+func (o *policyTestOptions) validate() (name *regexp.Regexp, scopes policyobject.Scopes, _ error) {
 	if err := console.ValidChoice("-o", o.output, append([]string{junit.Format}, console.Outputs...)); err != nil {
-		return err
+		return nil, scopes, err
 	}
-	if o.failUnder < 0 || o.failUnder > 100 {
-		return fmt.Errorf("--fail-under: %d is not a percentage: write a number from 0 to 100", o.failUnder)
+	switch {
+	case o.failUnder < 0 || o.failUnder > 100:
+		return nil, scopes, fmt.Errorf("--fail-under: %d is not a percentage: write a number from 0 to 100", o.failUnder)
+	case o.watch && o.revision != nil:
+		return nil, scopes, errors.New("--watch watches files on the disk, and --at reads a revision, which does not change: leave one of them out")
+	case o.watch && o.output != console.OutputText:
+		return nil, scopes, fmt.Errorf("--watch prints the text of one run after the other: leave it out, or -o %s", o.output)
 	}
 	name, err := regexp.Compile(o.run)
 	if err != nil {
-		return fmt.Errorf("--run: %q is not a regular expression: %w", o.run, err)
+		return nil, scopes, fmt.Errorf("--run: %q is not a regular expression: %w", o.run, err)
 	}
-	scopes, err := o.Scopes()
-	if err != nil {
-		return err
-	}
+	scopes, err = o.Scopes()
+	return name, scopes, err
+}
+
+// runAll runs the cases whose names match, and prints the report.
+func (o *policyTestOptions) runAll(ctx context.Context, s console.Streams, name *regexp.Regexp, scopes policyobject.Scopes) error {
 	files, err := o.readTests(ctx)
 	if err != nil {
 		return err
