@@ -42,6 +42,10 @@ dev: METRICS = 127.0.0.1:9190
 IMAGE    = registrationpolicy-operator:dev
 # The version of programs and image: the chart's appVersion, and the commit unless the work tree is equal to the tag.
 VERSION  = $(shell hack/version.sh)
+# What --version tells beside it: the commit and its time, empty outside of a repository.
+STAMPS   = $(foreach stamp,stamped=$(VERSION) commit=$(COMMIT) date=$(DATE),-X registrationpolicy.dev/operator/internal/version.$(stamp))
+COMMIT   = $(shell git rev-parse HEAD 2>/dev/null)
+DATE     = $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null)
 # The output directory of `make build`.
 BIN      = bin
 
@@ -158,8 +162,7 @@ generate: ## Regenerate deepcopy, CRD, RBAC, tables and the chart's README
 .PHONY: build
 build: ## Build the programs statically into bin/, with VERSION
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X registrationpolicy.dev/operator/internal/version.stamped=$(VERSION)' \
-	  -o $(BIN)/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w $(STAMPS)' -o $(BIN)/ ./cmd/...
 	@ln -sf regpol $(BIN)/kubectl-regpol
 
 .PHONY: cross

@@ -138,7 +138,7 @@ func (o *options) flags() *pflag.FlagSet {
 		"how long to stay unready but keep answering after a signal to stop, until proxies stop sending calls")
 	flags.DurationVar(&o.shutdownTimeout, "shutdown-timeout", 5*time.Second, "time for calls in flight to end after --drain-delay")
 
-	flags.BoolVar(&o.version, "version", false, "print the version and exit")
+	flags.BoolVar(&o.version, "version", false, "print the version, the commit and its time, and exit")
 	return flags
 }
 

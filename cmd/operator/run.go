@@ -71,7 +71,7 @@ func run(args, environ []string) error {
 		return err
 	}
 	if options.version {
-		_, err := fmt.Fprintln(os.Stdout, "operator", version.String())
+		_, err := fmt.Fprintln(os.Stdout, "operator", version.Long())
 		return err
 	}
 	signals := make(chan os.Signal, 2)

@@ -69,7 +69,7 @@ printed. "go run" makes 1 of all but 0: build the program (make build) for a scr
 
   # Write a list of domains into a cluster
   regpol lists sync disposable-domains disposable.txt -n okta-registration`
-	root.Version = version.String()
+	root.Version = version.Long()
 	root.SetVersionTemplate("regpol {{.Version}}\n")
 	if strings.HasPrefix(program, pluginPrefix) {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl regpol"}

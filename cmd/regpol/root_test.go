@@ -60,8 +60,8 @@ func TestHelpNamesTheProgramAsItWasCalled(t *testing.T) {
 	}
 }
 
-func TestVersionIsThatOfTheModule(t *testing.T) {
-	if got := runAs(t, "regpol", "--version"); got.Code != console.ExitAllowed || got.Out != "regpol "+version.String()+"\n" {
+func TestVersionTellsTheCommitToo(t *testing.T) {
+	if got := runAs(t, "regpol", "--version"); got.Code != console.ExitAllowed || got.Out != "regpol "+version.Long()+"\n" {
 		t.Errorf("exit code %d, %q", got.Code, got.Out)
 	}
 }

@@ -51,16 +51,24 @@ func TestProgramsImageAndChartAgreeOnTheVersion(t *testing.T) {
 	}
 
 	built()
-	version, found := strings.CutPrefix(says("operator"), "operator ")
+	long, found := strings.CutPrefix(says("operator"), "operator ")
+	version, _, _ := strings.Cut(long, " ")
 	if after, ofRelease := strings.CutPrefix(version, "v"+release); !found || !ofRelease || after != "" && after[0] != '+' {
 		t.Errorf("the operator says that it is %q, the chart is of %s", version, release)
 	}
-	if got := says("regpol"); got != "regpol "+version {
-		t.Errorf("regpol says %q, the operator %q", got, version)
+	if got := says("regpol"); got != "regpol "+long {
+		t.Errorf("regpol says %q, the operator %q", got, long)
+	}
+	commit, err := output("git", "-C", repository, "log", "-1", "--format=%H")
+	if err != nil {
+		t.Fatal(err)
 	}
 	built("VERSION=v9.8.7")
-	if got := says("operator") + says("regpol"); got != "operator v9.8.7regpol v9.8.7" {
-		t.Errorf("make build VERSION=v9.8.7: %q", got)
+	want := regexp.MustCompile(`^v9\.8\.7 \(commit ` + commit[:12] + `, [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\)$`)
+	for _, program := range []string{"operator", "regpol"} {
+		if got := strings.TrimPrefix(says(program), program+" "); !want.MatchString(got) {
+			t.Errorf("make build VERSION=v9.8.7: %s --version prints %q, want %s", program, got, want)
+		}
 	}
 
 	// The tests cannot build an image. They run the build command of the Dockerfile, with another output path.
@@ -74,8 +82,8 @@ func TestProgramsImageAndChartAgreeOnTheVersion(t *testing.T) {
 	if _, err := output("bash", "-ec", "cd "+repository+"; export GOOS= GOARCH= TARGETOS= TARGETARCH= VERSION=v9.8.6; "+guard[1]+"; "+build); err != nil {
 		t.Fatal(err)
 	}
-	if got := says("operator") + says("regpol"); got != "operator v9.8.6regpol v9.8.6" {
-		t.Errorf("the image's programs: %q", got)
+	if got := says("operator"); !strings.HasPrefix(got, "operator v9.8.6 ") {
+		t.Errorf("the image's program: %q", got)
 	}
 	if _, err := output("bash", "-ec", "VERSION=; "+guard[1]); err == nil {
 		t.Error("an image is built without a version")
