@@ -39,7 +39,11 @@ METRICS  = 127.0.0.1:9090
 dev: HOOK    = 127.0.0.1:8180
 dev: PROBES  = 127.0.0.1:8181
 dev: METRICS = 127.0.0.1:9190
+# The name and tag of the image; `make release` has the version as its tag.
 IMAGE    = registrationpolicy-operator:dev
+# The output directory of `make release`, and more of the flags of tools/release for it.
+DIST     = dist
+RELEASE  =
 # The version of programs and image: the chart's appVersion, and the commit unless the work tree is equal to the tag.
 VERSION  = $(shell hack/version.sh)
 # What --version tells beside it: the commit and its time, empty outside of a repository.
@@ -53,12 +57,12 @@ BIN      = bin
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	  /^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Variables: PACKAGES=$(PACKAGES) TIMEOUT=$(TIMEOUT) FUZZTIME=$(FUZZTIME)"
 	@echo "             CHAOS_DURATION=$(CHAOS_DURATION) CHAOS_SEED=$(CHAOS_SEED) MEMORY=$(MEMORY) BENCH=$(BENCH)"
-	@echo "             PROSE=$(PROSE) POLICIES=$(POLICIES)"
-	@echo "             HOOK=$(HOOK) PROBES=$(PROBES) METRICS=$(METRICS) IMAGE=$(IMAGE) VERSION=$(VERSION)"
+	@echo "             PROSE=$(PROSE) POLICIES=$(POLICIES) HOOK=$(HOOK) PROBES=$(PROBES) METRICS=$(METRICS)"
+	@echo "             IMAGE=$(IMAGE) VERSION=$(VERSION) DIST=$(DIST) RELEASE=$(RELEASE)"
 
 ##@ Try it
 
@@ -130,6 +134,12 @@ chart: ## Lint and render the Helm chart with helm; the first build takes a minu
 vulncheck: ## Look for known vulnerabilities that the programs can reach; skipped with a message if the database is unreachable
 	@hack/vulncheck.sh
 
+.PHONY: release-test
+release-test: ## Build a release, and install from it: image, chart, manifests, archives
+	@go -C tools/release test ./...
+# With -count=1, because the cache of go test does not see changes of files outside of the module.
+	@assets=$$(test/controlplane/provide.sh); KUBEBUILDER_ASSETS="$$assets" go -C test/release test -count=1 -timeout $(TIMEOUT) ./...
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME
 	@hack/fuzz.sh $(FUZZTIME)
@@ -179,9 +189,20 @@ sbom: build ## Write a CycloneDX bill of materials for each program, bin/*.cdx.j
 	@hack/sbom.sh
 
 .PHONY: image
-image: ## Build the container image, with docker
-	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
+image: ## Build the container image without a container engine: bin/image, bin/image_linux_….tar
+	@mkdir -p $(BIN)
+	@go -C tools/release run . -root '$(CURDIR)' -out '$(abspath $(BIN))' -version '$(VERSION)' -image '$(IMAGE)' -allow-dirty -only-image
+	@echo "Load it:  docker load --input $(BIN)/image_linux_$$(go env GOARCH).tar"
+	@echo "          kind load image-archive $(BIN)/image_linux_$$(go env GOARCH).tar"
+	@echo "Push it:  go -C tools/release tool crane push '$(abspath $(BIN))/image' REGISTRY/$(IMAGE)"
+
+.PHONY: release
+release: IMAGE = registrationpolicy-operator:$(patsubst v%,%,$(VERSION))
+release: ## Build all that a release has into dist/; VERSION=v1.2.3 is required
+	$(if $(filter command line environment,$(origin VERSION)),,$(error give the version: make release VERSION=v1.2.3))
+	@rm -rf '$(DIST)' && mkdir -p '$(DIST)'
+	@go -C tools/release run . -root '$(CURDIR)' -out '$(abspath $(DIST))' -version '$(VERSION)' -image '$(IMAGE)' $(RELEASE)
 
 .PHONY: clean
 clean: ## Remove the files that the targets above left in the work tree
-	rm -rf bin $(DEV)
+	rm -rf bin dist $(DEV)

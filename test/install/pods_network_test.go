@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// entrypoint is the entrypoint of the image, see the Dockerfile.
+// entrypoint is the entrypoint of the image, see tools/release.
 const entrypoint = "/operator"
 
 // commandLine returns the command line of a container: one of the image's two programs, with the arguments of the
