@@ -162,12 +162,46 @@ func TestTheWorkflowOfGitHubChecksAPullRequest(t *testing.T) {
 	var workflow struct {
 		Jobs map[string]struct{ Steps []githubStep }
 	}
-	if err := yaml.UnmarshalStrict([]byte(gitOpsFiles(t)[".github/workflows/policies.yaml"]), &map[string]any{}); err != nil {
+	readGitHub(t, filepath.Join(root, filepath.FromSlash(gitOpsDirectory), ".github", "workflows", "policies.yaml"), &workflow)
+	checkGitHubSteps(t, workflow.Jobs["check"].Steps, nil)
+}
+
+func TestTheActionOfGitHubChecksAPullRequest(t *testing.T) {
+	var action struct {
+		Inputs map[string]struct{ Default string }
+		Runs   struct{ Steps []githubStep }
+	}
+	readGitHub(t, filepath.Join(root, ".github", "actions", "regpol", "action.yml"), &action)
+	inputs := map[string]string{}
+	for name, input := range action.Inputs {
+		inputs["${{ inputs."+name+" }}"] = input.Default
+	}
+	steps := action.Runs.Steps
+	if !strings.HasPrefix(steps[0].Run, `go -C "$GITHUB_ACTION_PATH/../../.." build -o "$RUNNER_TEMP/regpol" ./cmd/regpol`+"\n") {
+		t.Fatalf("the first step does not build regpol: %s", steps[0].Run)
+	}
+	steps[0].Run = "ln -s \"$(command -v regpol)\" \"$RUNNER_TEMP/regpol\"\n" + strings.SplitN(steps[0].Run, "\n", 2)[1]
+	checkGitHubSteps(t, steps, inputs)
+}
+
+// readGitHub reads a workflow or an action.
+func readGitHub(t *testing.T, path string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := yaml.Unmarshal([]byte(gitOpsFiles(t)[".github/workflows/policies.yaml"]), &workflow); err != nil {
+	if err := yaml.UnmarshalStrict(text, &map[string]any{}); err != nil {
 		t.Fatal(err)
 	}
+	if err := yaml.Unmarshal(text, into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkGitHubSteps runs the scripts of steps on each request. inputs has values by their expressions.
+func checkGitHubSteps(t *testing.T, steps []githubStep, inputs map[string]string) {
+	t.Helper()
 	for sentence, in := range requests {
 		t.Run(sentence, func(t *testing.T) {
 			r := gitOpsRepository(t)
@@ -180,12 +214,12 @@ func TestTheWorkflowOfGitHubChecksAPullRequest(t *testing.T) {
 				"RUNNER_TEMP": temporary, "GITHUB_PATH": filepath.Join(temporary, "path"), "GITHUB_STEP_SUMMARY": filepath.Join(temporary, "summary"),
 			}
 			failed := ""
-			for _, step := range workflow.Jobs["check"].Steps {
+			for _, step := range steps {
 				if step.Uses != "" || !githubCondition(t, step.If, in.mayWiden) {
 					continue
 				}
 				for name, value := range step.Env {
-					variables[name] = githubValue(t, value)
+					variables[name] = githubValue(t, value, inputs)
 				}
 				out, isFailed := shell(t, step.Run, variables)
 				t.Logf("%s\n%s", step.Name, out)
@@ -194,6 +228,7 @@ func TestTheWorkflowOfGitHubChecksAPullRequest(t *testing.T) {
 					break
 				}
 			}
+			failed = strings.ReplaceAll(failed, `"$POLICIES"`, inputs["${{ inputs.policies }}"])
 			checkRequest(t, in, failed, filepath.Join(temporary, "summary"))
 			if _, err := os.Stat("commented"); in.want != "" && err != nil {
 				t.Error("no comment")
@@ -209,18 +244,22 @@ func TestTheWorkflowOfGitHubChecksAPullRequest(t *testing.T) {
 func githubCondition(t *testing.T, condition string, mayWiden bool) bool {
 	t.Helper()
 	switch condition {
-	case "", "github.event.pull_request.head.repo.full_name == github.repository":
+	case "", "github.event.pull_request.head.repo.full_name == github.repository",
+		"inputs.comment == 'true' && github.event.pull_request.head.repo.full_name == github.repository":
 		return true
-	case "!contains(github.event.pull_request.labels.*.name, 'may-widen')":
+	case "!contains(github.event.pull_request.labels.*.name, 'may-widen')", "!contains(github.event.pull_request.labels.*.name, inputs.label)":
 		return !mayWiden
 	}
 	t.Fatalf("the test does not know the condition %q", condition)
 	return false
 }
 
-// githubValue evaluates a value with an expression.
-func githubValue(t *testing.T, value string) string {
+// githubValue evaluates a value with an expression, such as that of an input.
+func githubValue(t *testing.T, value string, inputs map[string]string) string {
 	t.Helper()
+	if input, found := inputs[value]; found {
+		return input
+	}
 	known := map[string]string{"${{ github.token }}": "token", "${{ github.event.pull_request.number }}": "7"}
 	result, found := known[value]
 	if !found {

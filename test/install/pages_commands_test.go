@@ -11,6 +11,7 @@ import (
 // excuses are the reasons for which no test runs a command, by the mark of its block.
 var excuses = map[string]string{
 	"needs a container engine":   "there need not be one where the tests run",
+	"make release-test does it":  "test/release builds it, pushes it to a registry and runs it",
 	"needs a live Okta org":      "there is none for us; test/manual runs the calls against a stand-in",
 	"needs a cluster with nodes": "the stand-in for a node forwards no port",
 

@@ -47,13 +47,17 @@ func TestEveryFileHasItsChecksum(t *testing.T) {
 	}
 	want := []string{
 		"chart", "chart.digest", "checksums.txt", "crd.yaml", "image", "image.digest", "image_linux_amd64.tar", "image_linux_arm64.tar",
-		"install.yaml", "operator_9.8.7_linux_amd64.cdx.json", "operator_9.8.7_linux_arm64.cdx.json", "provenance.intoto.json",
-		"registration-policy-operator-9.8.7.tgz", "regpol.yaml",
-		"regpol_9.8.7_darwin_amd64.cdx.json", "regpol_9.8.7_darwin_amd64.tar.gz", "regpol_9.8.7_darwin_arm64.cdx.json",
-		"regpol_9.8.7_darwin_arm64.tar.gz", "regpol_9.8.7_linux_amd64.cdx.json", "regpol_9.8.7_linux_amd64.tar.gz",
-		"regpol_9.8.7_linux_arm64.cdx.json", "regpol_9.8.7_linux_arm64.tar.gz", "regpol_9.8.7_windows_amd64.cdx.json",
-		"regpol_9.8.7_windows_amd64.zip", "regpol_9.8.7_windows_arm64.cdx.json", "regpol_9.8.7_windows_arm64.zip",
+		"install.yaml", "provenance.intoto.json", chart + "-" + plain + ".tgz", "regpol.yaml",
 	}
+	for _, program := range []string{"operator_" + plain + "_linux", "regpol_" + plain + "_linux", "regpol_" + plain + "_darwin", "regpol_" + plain + "_windows"} {
+		for _, architecture := range []string{"amd64", "arm64"} {
+			want = append(want, program+"_"+architecture+".cdx.json")
+			if strings.HasPrefix(program, "regpol") {
+				want = append(want, program+"_"+architecture+map[bool]string{true: ".zip", false: ".tar.gz"}[strings.HasSuffix(program, "windows")])
+			}
+		}
+	}
+	slices.Sort(want)
 	if !slices.Equal(names, want) {
 		t.Errorf("the release has\n%q\nwant\n%q", names, want)
 	}
@@ -212,7 +216,7 @@ func checkManualPage(t *testing.T, page string) {
 		t.Log("no groff here: the manual pages are not formatted")
 		return
 	}
-	command := exec.Command("groff", "-man", "-Tutf8", "-ww", "-rLL=140n", page)
+	command := exec.Command("groff", "-man", "-Tutf8", "-ww", "-P-cbou", page)
 	var warnings bytes.Buffer
 	command.Stderr = &warnings
 	text, err := command.Output()

@@ -199,6 +199,9 @@ func checkStatements(t *testing.T, digest v1.Hash, of v1.Image) {
 // The image is built again in a copy of the work tree, in another directory.
 func TestTheSameCommitGivesTheSameImageInAnyDirectory(t *testing.T) {
 	want := readFile(t, dist(t), "image.digest")
+	if existing != "" {
+		t.Skip("the release of another run can have another address of the source")
+	}
 	top := strings.TrimSpace(mustOutput(t, "git", "-C", repository, "rev-parse", "--show-toplevel"))
 	elsewhere := filepath.Join(t.TempDir(), "another", "place")
 	if err := os.MkdirAll(elsewhere, 0o750); err != nil {

@@ -116,9 +116,9 @@ kind: RegistrationPolicy
 metadata: {name: acme, namespace: registration-policy}
 spec: {allow: {domains: [acme.com]}}
 `)
-	hook, probes := freeAddress(t), freeAddress(t)
+	hook, probes, metrics := freeAddress(t), freeAddress(t), freeAddress(t)
 	operator := contained(root, "/operator", "--policy-dir=/policies", "--hook-auth-dir=/etc/registration-policy/hook-auth",
-		"--hook-bind-address="+hook, "--probe-bind-address="+probes, "--metrics-bind-address=0", "--drain-delay=0s")
+		"--hook-bind-address="+hook, "--probe-bind-address="+probes, "--metrics-bind-address="+metrics, "--drain-delay=0s")
 	var log bytes.Buffer
 	operator.Stdout, operator.Stderr = &log, &log
 	if err := operator.Start(); err != nil {

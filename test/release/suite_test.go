@@ -2,6 +2,7 @@ package release
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,11 +17,14 @@ import (
 	"registrationpolicy.dev/operator/test/assets"
 )
 
-const (
-	// repository is the root of the work tree, seen from this folder.
-	repository = "../.."
-	version    = "v9.8.7"
-	plain      = "9.8.7" // the version as charts and tags have it
+// repository is the root of the work tree, seen from this folder.
+const repository = "../.."
+
+var (
+	// existing is the directory with a release to test; "": the tests build one.
+	existing = os.Getenv("RELEASE_DIST")
+	version  = cmp.Or(os.Getenv("RELEASE_VERSION"), "v9.8.7")
+	plain    = strings.TrimPrefix(version, "v") // the version as charts and tags have it
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -46,6 +50,9 @@ var scratch string
 
 // built is the directory with the release, which the first test that asks for it builds.
 var built = sync.OnceValues(func() (string, error) {
+	if existing != "" {
+		return existing, nil
+	}
 	directory := filepath.Join(scratch, "dist")
 	_, err := output("make", "-C", repository, "release", "VERSION="+version, "DIST="+directory, "RELEASE=-allow-dirty")
 	return directory, err

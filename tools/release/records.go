@@ -17,7 +17,7 @@ import (
 
 const (
 	typeProvenance = "https://slsa.dev/provenance/v1"
-	// buildType names what the parameters of the provenance mean: docs/releasing.md.
+	// buildType names what the parameters of the provenance mean: docs/contributing/releasing.md.
 	buildType = "https://registrationpolicy.dev/build-types/make-release/v1"
 	checksums = "checksums.txt"
 )
