@@ -49,7 +49,8 @@ func TestEveryFileHasItsChecksum(t *testing.T) {
 		"chart", "chart.digest", "checksums.txt", "crd.yaml", "image", "image.digest", "image_linux_amd64.tar", "image_linux_arm64.tar",
 		"install.yaml", "provenance.intoto.json", chart + "-" + plain + ".tgz", "regpol.yaml",
 	}
-	for _, program := range []string{"operator_" + plain + "_linux", "regpol_" + plain + "_linux", "regpol_" + plain + "_darwin", "regpol_" + plain + "_windows"} {
+	regpol := "regpol_" + plain
+	for _, program := range []string{"operator_" + plain + "_linux", regpol + "_linux", regpol + "_darwin", regpol + "_windows"} {
 		for _, architecture := range []string{"amd64", "arm64"} {
 			want = append(want, program+"_"+architecture+".cdx.json")
 			if strings.HasPrefix(program, "regpol") {

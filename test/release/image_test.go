@@ -208,7 +208,8 @@ func TestTheSameCommitGivesTheSameImageInAnyDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustOutput(t, "bash", "-euo", "pipefail", "-c", `cd "$1"
-		git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do if [ -e "$file" ]; then printf '%s\0' "$file"; fi; done |
+		git ls-files -z --cached --others --exclude-standard |
+		while IFS= read -r -d '' file; do if [ -e "$file" ]; then printf '%s\0' "$file"; fi; done |
 		tar --create --null --files-from=- --file=- | tar --extract --file=- --directory="$2"`, "copy", top, elsewhere)
 	t.Setenv("GIT_DIR", strings.TrimSpace(mustOutput(t, "git", "-C", repository, "rev-parse", "--absolute-git-dir")))
 	t.Setenv("GIT_WORK_TREE", elsewhere)

@@ -96,7 +96,8 @@ func (b *build) programs(ctx context.Context, p platform, names ...string) (map[
 		if _, err := os.Stat(file); err != nil { // not yet built
 			b.printf("build %s for %s", name, p)
 			environment := append([]string{"GOOS=" + p.os, "GOARCH=" + p.arch}, buildEnvironment...)
-			if _, err := output(ctx, b.root, environment, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", file, "./cmd/"+name); err != nil {
+			arguments := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", file, "./cmd/" + name}
+			if _, err := output(ctx, b.root, environment, "go", arguments...); err != nil {
 				return nil, err
 			}
 		}

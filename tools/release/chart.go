@@ -42,9 +42,9 @@ func (b *build) chart(ctx context.Context) error {
 	if err := b.write(chartName+"-"+b.plain()+".tgz", archive); err != nil {
 		return err
 	}
-	image, err := artifact{
+	image, err := artefact{
 		config: metadata, configType: typeChartConfig,
-		layers: []artifactLayer{{content: archive, mediaType: typeChartContent}},
+		layers: []artefactLayer{{content: archive, mediaType: typeChartContent}},
 		annotations: map[string]string{
 			"org.opencontainers.image.title":       chartName,
 			"org.opencontainers.image.description": fmt.Sprint(metadata["description"]),
@@ -97,7 +97,7 @@ func (b *build) chartFiles(ctx context.Context) (map[string]file, map[string]any
 				return nil, nil, err
 			}
 			if metadata["version"] != b.plain() || metadata["appVersion"] != b.plain() {
-				return nil, nil, errors.New("Chart.yaml has no lines version and appVersion")
+				return nil, nil, errors.New("the file Chart.yaml has no lines version and appVersion")
 			}
 		case "values.yaml":
 			if !chartRepository.Match(content) {

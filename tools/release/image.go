@@ -32,8 +32,8 @@ const (
 	attestation = "attestation-manifest"
 
 	typeInToto    types.MediaType = "application/vnd.in-toto+json"
-	typeStatement                 = "https://in-toto.io/Statement/v1"
-	typeCycloneDX                 = "https://cyclonedx.org/bom"
+	typeStatement string          = "https://in-toto.io/Statement/v1"
+	typeCycloneDX string          = "https://cyclonedx.org/bom"
 )
 
 var (
@@ -224,7 +224,10 @@ type subject struct {
 
 // statements returns the bills of materials of an image's programs, for the image's index.
 func (b *build) statements(ctx context.Context, image v1.Hash, programs map[string]string) (v1.Image, error) {
-	of := artifact{config: map[string]any{"architecture": "unknown", "os": "unknown", "config": map[string]any{}}, configType: types.OCIConfigJSON}
+	of := artefact{
+		config:     map[string]any{"architecture": "unknown", "os": "unknown", "config": map[string]any{}},
+		configType: types.OCIConfigJSON,
+	}
 	var digests []string
 	for _, name := range slices.Sorted(maps.Keys(programs)) {
 		file, err := b.billOfMaterials(ctx, programs[name])
@@ -242,7 +245,7 @@ func (b *build) statements(ctx context.Context, image v1.Hash, programs map[stri
 		if err != nil {
 			return nil, err
 		}
-		layer := artifactLayer{text, typeInToto, map[string]string{"in-toto.io/predicate-type": typeCycloneDX}}
+		layer := artefactLayer{text, typeInToto, map[string]string{"in-toto.io/predicate-type": typeCycloneDX}}
 		digest, err := layer.layer().Digest()
 		if err != nil {
 			return nil, err

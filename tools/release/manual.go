@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,7 +32,7 @@ func manualPages(help func(words ...string) (string, error), version string, dat
 				continue
 			}
 			related = append(related, strings.Join(append([]string{"regpol"}, append(words, command.name)...), "-"))
-			if err := add(command.short, append(words[:len(words):len(words)], command.name)...); err != nil {
+			if err := add(command.short, append(slices.Clip(words), command.name)...); err != nil {
 				return err
 			}
 		}

@@ -75,7 +75,8 @@ func (b *build) provenance(ctx context.Context) error {
 				"externalParameters": map[string]any{"version": b.version, "image": b.options.image, "source": b.source},
 				"internalParameters": map[string]any{"go": strings.TrimSpace(string(compiler)), "environment": buildEnvironment},
 				"resolvedDependencies": []any{map[string]any{
-					"uri": "git+" + b.source, "digest": map[string]any{"gitCommit": b.commit.hash}, "annotations": map[string]any{"committed": at, "changed": b.commit.dirty},
+					"uri": "git+" + b.source, "digest": map[string]any{"gitCommit": b.commit.hash},
+					"annotations": map[string]any{"committed": at, "changed": b.commit.dirty},
 				}},
 			},
 			"runDetails": map[string]any{"builder": map[string]any{"id": b.builder}},

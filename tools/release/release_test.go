@@ -76,7 +76,8 @@ func TestAnArchiveIsSortedAndHasItsDirectories(t *testing.T) {
 
 func TestAManualPageHasWhatTheHelpHas(t *testing.T) {
 	helps := map[string]string{
-		"": "What it does.\n.dotted\n\nUsage:\n  regpol [command]\n\nAvailable Commands:\n  completion  Scripts\n  lists       Write 'lists'\n\n" +
+		"": "What it does.\n.dotted\n\nUsage:\n  regpol [command]\n\n" +
+			"Available Commands:\n  completion  Scripts\n  lists       Write 'lists'\n\n" +
 			"Flags:\n  -h, --help   help\n\nUse \"regpol [command] --help\" for more.\n",
 		"lists":      "Lists.\n\nUsage:\n  regpol lists [command]\n\nAvailable Commands:\n  sync        Write a list\n",
 		"lists sync": "Sync.\n\nUsage:\n  regpol lists sync NAME\n\nFlags:\n      --max-size string   the limit (default \"32Mi\")\n",
@@ -91,7 +92,8 @@ func TestAManualPageHasWhatTheHelpHas(t *testing.T) {
 	}
 	for page, want := range map[string]string{
 		"regpol.1": ".TH REGPOL 1 2026-11-28 \"regpol v1.2.3\" \"regpol\"\n.SH NAME\nregpol \\- check, test, compare and explain policies " +
-			"about who may sign up to an Okta org\n.SH SYNOPSIS\n.nf\n  regpol [command]\n.fi\n.SH DESCRIPTION\n.nf\nWhat it does.\n\\&.dotted\n.fi\n" +
+			"about who may sign up to an Okta org\n" +
+			".SH SYNOPSIS\n.nf\n  regpol [command]\n.fi\n.SH DESCRIPTION\n.nf\nWhat it does.\n\\&.dotted\n.fi\n" +
 			".SH COMMANDS\n.nf\n  completion  Scripts\n  lists       Write \\(aqlists\\(aq\n.fi\n" +
 			".SH OPTIONS\n.TP\n\\fB\\-h, \\-\\-help\\fR\nhelp\n.SH SEE ALSO\n.BR regpol\\-lists (1)\n",
 		"regpol-lists.1": ".SH SEE ALSO\n.BR regpol (1),\n.BR regpol\\-lists\\-sync (1)\n",

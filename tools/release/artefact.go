@@ -11,25 +11,25 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// artifact is an OCI artefact: what a registry stores like an image, and nobody runs.
-type artifact struct {
+// artefact is an OCI artefact: what a registry stores like an image, and nobody runs.
+type artefact struct {
 	config      map[string]any
 	configType  types.MediaType
-	layers      []artifactLayer
+	layers      []artefactLayer
 	annotations map[string]string
 }
 
-// artifactLayer is a file of it.
-type artifactLayer struct {
+// artefactLayer is a file of it.
+type artefactLayer struct {
 	content     []byte
 	mediaType   types.MediaType
 	annotations map[string]string
 }
 
-func (l artifactLayer) layer() v1.Layer { return static.NewLayer(l.content, l.mediaType) }
+func (l artefactLayer) layer() v1.Layer { return static.NewLayer(l.content, l.mediaType) }
 
 // image returns the artefact in the form in which the library writes it.
-func (a artifact) image() (v1.Image, error) {
+func (a artefact) image() (v1.Image, error) {
 	config, err := json.Marshal(a.config)
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (a artifact) image() (v1.Image, error) {
 		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Annotations: a.annotations,
 		Config: v1.Descriptor{MediaType: a.configType, Digest: digest, Size: size},
 	}
-	core := &artifactCore{config: config, layers: map[v1.Hash]v1.Layer{}}
+	core := &artefactCore{config: config, layers: map[v1.Hash]v1.Layer{}}
 	for _, of := range a.layers {
 		layer := of.layer()
 		descriptor, err := partial.Descriptor(layer)
@@ -59,19 +59,19 @@ func (a artifact) image() (v1.Image, error) {
 	return partial.CompressedToImage(core)
 }
 
-// artifactCore is the least that the library needs to write an image.
-type artifactCore struct {
+// artefactCore is the least that the library needs to write an image.
+type artefactCore struct {
 	manifest, config []byte
 	layers           map[v1.Hash]v1.Layer
 }
 
-func (c *artifactCore) RawConfigFile() ([]byte, error) { return c.config, nil }
+func (c *artefactCore) RawConfigFile() ([]byte, error) { return c.config, nil }
 
-func (c *artifactCore) RawManifest() ([]byte, error) { return c.manifest, nil }
+func (c *artefactCore) RawManifest() ([]byte, error) { return c.manifest, nil }
 
-func (c *artifactCore) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
+func (c *artefactCore) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
 
-func (c *artifactCore) LayerByDigest(digest v1.Hash) (partial.CompressedLayer, error) {
+func (c *artefactCore) LayerByDigest(digest v1.Hash) (partial.CompressedLayer, error) {
 	layer, found := c.layers[digest]
 	if !found {
 		return nil, fmt.Errorf("no layer %s", digest)
