@@ -36,9 +36,10 @@ POLICIES = config/samples/quickstart
 HOOK     = 127.0.0.1:8080
 PROBES   = 127.0.0.1:8081
 METRICS  = 127.0.0.1:9090
-dev: HOOK    = 127.0.0.1:8180
-dev: PROBES  = 127.0.0.1:8181
-dev: METRICS = 127.0.0.1:9190
+dev demo: HOOK    = 127.0.0.1:8180
+dev demo: PROBES  = 127.0.0.1:8181
+dev demo: METRICS = 127.0.0.1:9190
+PROXY    = 127.0.0.1:8443
 # The name and tag of the image; `make release` has the version as its tag.
 IMAGE    = registrationpolicy-operator:dev
 # The output directory of `make release`, and more of the flags of tools/release for it.
@@ -74,6 +75,11 @@ run: ## Run the operator on the files in POLICIES, without a cluster
 dev: ## Run a control plane, the CRD, the samples and the operator; prints kubeconfig, kubectl and curl lines
 	@assets=$$(test/controlplane/provide.sh) && mkdir -p $(DEV) && go build -o $(DEV)/dev ./test/dev && \
 	  KUBEBUILDER_ASSETS="$$assets" exec $(DEV)/dev -dir $(DEV) -hook $(HOOK) -probes $(PROBES) -metrics $(METRICS)
+
+.PHONY: demo
+demo: ## Run a control plane, two operators behind a proxy with TLS, and a stand-in for Okta that sends sign-ups
+	@assets=$$(test/controlplane/provide.sh) && mkdir -p $(DEV) && go build -o $(DEV)/dev ./test/dev && \
+	  KUBEBUILDER_ASSETS="$$assets" exec $(DEV)/dev -dir $(DEV) -demo $(PROXY) -hook $(HOOK) -probes $(PROBES) -metrics $(METRICS)
 
 ##@ Check it
 

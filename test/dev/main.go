@@ -1,6 +1,7 @@
 // Command dev runs an environment to try the operator by hand: etcd and kube-apiserver, the CustomResourceDefinition,
 // the admission policy that warns at kubectl apply, sample policies with a list, and the operator. It prints the path
-// of a kubeconfig and example commands, and stops everything on SIGINT or SIGTERM.
+// of a kubeconfig and example commands, and stops everything on SIGINT or SIGTERM. With -demo it runs two operators
+// behind a proxy, and sends them sign-ups as Okta would.
 package main
 
 import (
@@ -35,6 +36,8 @@ const (
 type options struct {
 	dir                   string // the directory for generated files; git ignores it
 	hook, probes, metrics string // addresses of the operator
+	// proxy is the address of the proxy before two operators; "": one operator without a proxy.
+	proxy string
 }
 
 func main() {
@@ -45,6 +48,7 @@ func main() {
 	flag.StringVar(&o.hook, "hook", "127.0.0.1:8180", "address of the hook")
 	flag.StringVar(&o.probes, "probes", "127.0.0.1:8181", "address of the probes")
 	flag.StringVar(&o.metrics, "metrics", "127.0.0.1:9190", "address of the metrics")
+	flag.StringVar(&o.proxy, "demo", "", "address of a proxy with TLS: run two operators behind it, and send sign-ups")
 	flag.Parse()
 	if err := o.run(ctx, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "dev:", err)
@@ -64,7 +68,10 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer unlock()
-	for _, address := range []string{o.hook, o.probes, o.metrics} {
+	for _, address := range []string{o.hook, o.probes, o.metrics, o.proxy} {
+		if address == "" {
+			continue // no proxy
+		}
 		if err := checkFree(ctx, address); err != nil {
 			return err
 		}
@@ -102,6 +109,9 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 		}
 	}
 
+	if o.proxy != "" {
+		return o.runDemo(ctx, out, kubectl, kubeconfig, credentials)
+	}
 	fmt.Fprintln(out, "Building and starting the operator…")
 	binary := filepath.Join(o.dir, "operator-dev") // make run has its own binary, named operator, which may be running
 	if err := command(ctx, out, "go", "build", "-o", binary, "./cmd/operator").Run(); err != nil {
@@ -121,7 +131,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- operator.Wait() }()
-	if err := o.waitUntilReady(ctx, exited); err != nil {
+	if err := waitUntilReady(ctx, o.probes, exited); err != nil {
 		return fmt.Errorf("%w: see %s", err, logs.Name())
 	}
 	fmt.Fprintf(out, instructions, kubeconfig, kubectl, samples, "http://"+o.hook+"/okta/registration", credential, logs.Name())
@@ -164,12 +174,12 @@ func command(ctx context.Context, out io.Writer, name string, args ...string) *e
 }
 
 // waitUntilReady waits until the operator's readiness probe succeeds.
-func (o *options) waitUntilReady(ctx context.Context, exited <-chan error) error {
+func waitUntilReady(ctx context.Context, probes string, exited chan error) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	client := &http.Client{Timeout: readyWithin}
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.probes+"/readyz", nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+probes+"/readyz", nil)
 		if err != nil {
 			return err
 		}
@@ -181,6 +191,7 @@ func (o *options) waitUntilReady(ctx context.Context, exited <-chan error) error
 		}
 		select {
 		case err := <-exited:
+			exited <- err
 			return fmt.Errorf("the operator ended: %w", err)
 		case <-ctx.Done():
 			return errors.New("the operator did not become ready")
