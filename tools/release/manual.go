@@ -84,6 +84,7 @@ func manualPage(name, short string, sections map[string]string, related []string
 	var page strings.Builder
 	write := func(format string, args ...any) { fmt.Fprintf(&page, format+"\n", args...) }
 	write(`.TH %s 1 %s "regpol %s" "regpol"`, roff(strings.ToUpper(name)), date.Format(time.DateOnly), version)
+	write(".ad l") // flags are long words
 	write(".SH NAME")
 	write(`%s \- %s`, roff(name), roff(strings.ToLower(short[:1])+short[1:]))
 	for _, heading := range []string{"SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "EXAMPLES"} {

@@ -91,7 +91,7 @@ func TestAManualPageHasWhatTheHelpHas(t *testing.T) {
 		t.Errorf("%d pages, want 3", len(pages))
 	}
 	for page, want := range map[string]string{
-		"regpol.1": ".TH REGPOL 1 2026-11-28 \"regpol v1.2.3\" \"regpol\"\n.SH NAME\nregpol \\- check, test, compare and explain policies " +
+		"regpol.1": ".TH REGPOL 1 2026-11-28 \"regpol v1.2.3\" \"regpol\"\n.ad l\n.SH NAME\nregpol \\- check, test, compare and explain policies " +
 			"about who may sign up to an Okta org\n" +
 			".SH SYNOPSIS\n.nf\n  regpol [command]\n.fi\n.SH DESCRIPTION\n.nf\nWhat it does.\n\\&.dotted\n.fi\n" +
 			".SH COMMANDS\n.nf\n  completion  Scripts\n  lists       Write \\(aqlists\\(aq\n.fi\n" +
