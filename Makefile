@@ -23,6 +23,9 @@ BENCH    =
 # The pages or folders that `make prose` checks; empty: all.
 PROSE    =
 PACKAGES = ./...
+# The directories of `make mutate`; with ONE_IN=10, a random tenth of the changes.
+MUTATE   = ./rules ./hookserver
+ONE_IN   = 1
 # All modules except the operator's own.
 MODULES  = $(filter-out .,$(patsubst ./%,%,$(shell find . -name go.mod -not -path '*/testdata/*' -exec dirname {} \; | sort)))
 # Modules with our code to vet. Three of them only pin programs, and `make lint` compiles tools/lint.
@@ -62,6 +65,7 @@ help: ## List the targets
 	@echo
 	@echo "  Variables: PACKAGES=$(PACKAGES) TIMEOUT=$(TIMEOUT) FUZZTIME=$(FUZZTIME)"
 	@echo "             CHAOS_DURATION=$(CHAOS_DURATION) CHAOS_SEED=$(CHAOS_SEED) MEMORY=$(MEMORY) BENCH=$(BENCH)"
+	@echo "             MUTATE='$(MUTATE)' ONE_IN=$(ONE_IN)"
 	@echo "             PROSE=$(PROSE) POLICIES=$(POLICIES) HOOK=$(HOOK) PROBES=$(PROBES) METRICS=$(METRICS)"
 	@echo "             IMAGE=$(IMAGE) VERSION=$(VERSION) DIST=$(DIST) RELEASE=$(RELEASE)"
 
@@ -151,6 +155,10 @@ release-test: ## Build a release, and install from it: image, chart, manifests, 
 fuzz: ## Run every fuzz target for FUZZTIME
 	@hack/fuzz.sh $(FUZZTIME)
 	@go test -count=1 -run '^TestCompareFindsEveryChange' ./rules/analysis -sets 100000
+
+.PHONY: mutate
+mutate: ## Change one operator at a time in MUTATE, and list the changes that no test notices; all of them take hours
+	@ONE_IN=$(ONE_IN) hack/mutate.sh $(MUTATE)
 
 .PHONY: chaos
 chaos: ## Inject faults into a fleet behind two kinds of proxy, and check every answer against the guarantees
