@@ -342,12 +342,6 @@ func (p *policy) allowsSomeOf(key string) bool {
 	return p.allowed[key] || all || some && address.IsSubAddressesKey(key)
 }
 
-// keysOverlap reports whether there is an address that both keys mean.
-func keysOverlap(a, b string) bool {
-	return a == b || address.IsSubAddressesKey(a) && a == address.SubAddressesKey(b) ||
-		address.IsSubAddressesKey(b) && b == address.SubAddressesKey(a)
-}
-
 func (x nameIndex) add(e *entry, ref reference) {
 	for _, p := range e.patterns {
 		x[p.Name] = append(x[p.Name], ref)
@@ -440,15 +434,12 @@ func (p *policy) sorted() []Warning {
 	return p.warnings
 }
 
-// splitPath splits the path of an entry, such as spec.allow.domains[3], into its field and its index. The index is -1
-// for a path without one.
+// splitPath splits the path of an entry, such as spec.allow.domains[3], into its field and its index. The index is 0 for
+// a path without one.
 func splitPath(path string) (field string, index int) {
 	field, rest, _ := strings.Cut(path, "[")
 	number, _, _ := strings.Cut(rest, "]")
-	index, err := strconv.Atoi(number)
-	if err != nil {
-		return field, -1
-	}
+	index, _ = strconv.Atoi(number)
 	return field, index
 }
 

@@ -64,6 +64,15 @@ func listed(entries ...string) []rules.ListUse {
 	return []rules.ListUse{{Name: "list", List: rules.CompileList([]byte(strings.Join(entries, "\n")))}}
 }
 
+// numbered returns texts with the numbers from 0.
+func numbered(format string, n int) []string {
+	texts := make([]string, n)
+	for i := range texts {
+		texts[i] = fmt.Sprintf(format, i)
+	}
+	return texts
+}
+
 // warningsOf returns the warnings of policies that are not compiled yet.
 func warningsOf(policies []rules.Policy) []lint.Warning {
 	all := make([]lint.Policy, len(policies))
@@ -82,20 +91,34 @@ func TestWarnings(t *testing.T) {
 	user := func(p rules.Policy, value string) rules.Policy {
 		return giving(p, rules.ProfileAttribute{Name: "userType", Value: value})
 	}
+	allowing := func(name string) rules.Policy {
+		return with(allow(name), func(p *rules.Policy) { p.Allow.Lists = listed("acme.com") })
+	}
 	for name, test := range map[string]struct {
 		policies []rules.Policy
 		want     string // lines
 	}{
 		"names of one's own are fine": {[]rules.Policy{allow("a", "acme.com", "*.acme.com", "example.org")}, nothing},
 
-		"a mailbox provider":               {[]rules.Policy{allow("a", "acme.com", "GMAIL.com")}, "a spec.allow.domains[1]: gmail.com is a mailbox provider"},
-		"a wildcard over one":              {[]rules.Policy{allow("a", "*.yahoo.com")}, "a spec.allow.domains[0]: yahoo.com is a mailbox provider"},
+		"a mailbox provider":  {[]rules.Policy{allow("a", "acme.com", "GMAIL.com")}, "a spec.allow.domains[1]: gmail.com is a mailbox provider"},
+		"a wildcard over one": {[]rules.Policy{allow("a", "*.yahoo.com")}, "a spec.allow.domains[0]: yahoo.com is a mailbox provider"},
+		"a mailbox provider beside an address": {
+			[]rules.Policy{addresses(allow("a", "gmail.com"), "jo@acme.com")}, "a spec.allow.domains[0]: gmail.com is a mailbox provider",
+		},
 		"a privacy relay":                  {[]rules.Policy{allow("a", "duck.com")}, "a spec.allow.domains[0]: duck.com is a privacy relay"},
 		"an address at a mailbox provider": {[]rules.Policy{addresses(allow("a"), "jo@gmail.com")}, nothing},
 		"a deny of a mailbox provider":     {[]rules.Policy{deny("a", "gmail.com")}, nothing},
 		"a list with mailbox providers": {
 			[]rules.Policy{with(allow("a"), func(p *rules.Policy) { p.Allow.Lists = listed("acme.com", "web.de", "*.aol.com", "qq.com", "duck.com") })},
 			"a spec.allow.lists[0]: list list allows 4 domains at which anybody can get an address (aol.com, duck.com, qq.com and 1 more)",
+		},
+		"a list with one mailbox provider": {
+			[]rules.Policy{with(allow("a"), func(p *rules.Policy) { p.Allow.Lists = listed("acme.com", "web.de") })},
+			"a spec.allow.lists[0]: list list allows a domain at which anybody can get an address (web.de);",
+		},
+		"a list with as many mailbox providers as are named": {
+			[]rules.Policy{with(allow("a"), func(p *rules.Policy) { p.Allow.Lists = listed("web.de", "aol.com", "qq.com") })},
+			"a spec.allow.lists[0]: list list allows 3 domains at which anybody can get an address (aol.com, qq.com, web.de);",
 		},
 		"a deny list with mailbox providers": {
 			[]rules.Policy{with(deny("a"), func(p *rules.Policy) { p.Deny.Lists = listed("web.de") })}, nothing,
@@ -137,6 +160,16 @@ func TestWarnings(t *testing.T) {
 		},
 		"an entry beside everything, and before deny lists": {
 			[]rules.Policy{with(allow("a", "acme.com", "*"), func(p *rules.Policy) { p.Deny.Lists = listed("acme.com") })}, nothing,
+		},
+		"an address beside everything": {
+			[]rules.Policy{denying(addresses(allow("a", "*"), "jo@acme.com"), "ru")},
+			`a spec.allow.addresses[0]: spec.allow.domains[0] ("*") allows all of this already`,
+		},
+		"an address beside everything, and before deny lists": {
+			[]rules.Policy{with(addresses(allow("a", "*"), "jo@acme.com"), func(p *rules.Policy) { p.Deny.Lists = listed("acme.com") })}, nothing,
+		},
+		"an address is an exception from a deny above its domain": {
+			[]rules.Policy{denying(addresses(allow("a", "*"), "jo@shop.acme.com"), "acme.com")}, nothing,
 		},
 		"an address of an allowed domain": {
 			[]rules.Policy{addresses(allow("a", "acme.com"), "jo@acme.com")},
@@ -184,6 +217,11 @@ func TestWarnings(t *testing.T) {
 			[]rules.Policy{user(addresses(allow("a"), "jo+*@acme.com"), `"x"`), user(addresses(allow("b"), "jo+a@acme.com"), `"y"`)},
 			"a spec.profile[0]: another value than that of policy ns/b\nb spec.profile[0]: another value than that of policy ns/a",
 		},
+		"another value for the same address": {
+			[]rules.Policy{user(addresses(allow("a"), "jo@acme.com"), `"x"`), user(on(addresses(allow("b"), "jo@acme.com"), rules.SelfServiceRegistration), `"y"`)},
+			"a spec.allow.addresses[0]: policy ns/b allows the same\na spec.profile[0]: another value than that of policy ns/b\n" +
+				"b spec.allow.addresses[0]: policy ns/a allows the same\nb spec.profile[0]: another value than that of policy ns/a",
+		},
 		"another value for another address": {
 			[]rules.Policy{user(addresses(allow("a"), "jo+b@acme.com"), `"x"`), user(addresses(allow("b"), "jo+a@acme.com"), `"y"`)}, nothing,
 		},
@@ -203,6 +241,21 @@ func TestWarnings(t *testing.T) {
 		"the same list twice": {
 			[]rules.Policy{with(allow("a"), func(p *rules.Policy) { p.Allow.Lists = slices.Concat(listed("acme.com"), listed("acme.com")) })},
 			"a spec.allow.lists[1]: spec.allow.lists[0] is the same list",
+		},
+		"two different lists": {
+			[]rules.Policy{with(allow("a"), func(p *rules.Policy) { p.Allow.Lists = slices.Concat(listed("acme.com"), listed("acme.org")) })}, nothing,
+		},
+		"the same list three times, of which one denies": {
+			[]rules.Policy{with(allow("a"), func(p *rules.Policy) {
+				p.Allow.Lists, p.Deny.Lists = slices.Concat(listed("acme.com"), listed("acme.com")), listed("acme.com")
+			})},
+			"a spec.allow.lists[0]: spec.deny.lists[0] denies by the same list\n" +
+				"a spec.allow.lists[1]: spec.allow.lists[0] is the same list",
+		},
+		"lists of a policy that denies everything": {
+			[]rules.Policy{with(deny("a", "*"), func(p *rules.Policy) { p.Deny.Lists = slices.Concat(listed("acme.com"), listed("acme.org")) })},
+			`a spec.deny.lists[0]: spec.deny.domains[0] ("*") denies everything` + "\n" +
+				`a spec.deny.lists[1]: spec.deny.domains[0] ("*") denies everything`,
 		},
 		"an allow list that denies as well": {
 			[]rules.Policy{with(allow("a"), func(p *rules.Policy) { p.Allow.Lists, p.Deny.Lists = listed("acme.com"), listed("acme.com") })},
@@ -230,12 +283,61 @@ func TestWarnings(t *testing.T) {
 			},
 			"a spec.allow.addresses[0]: policy ns/b denies all of this (spec.deny.lists[0])",
 		},
+		"a list of a policy that also denies by name and allows everything else": {
+			[]rules.Policy{
+				allow("a", "acme.com"), with(denying(allow("b", "*"), "ru"), func(p *rules.Policy) { p.Deny.Lists = listed("acme.com") }),
+			},
+			"a spec.allow.domains[0]: policy ns/b denies all of this (spec.deny.lists[0])",
+		},
+		"a list of a policy that allows by name, before its list": {
+			[]rules.Policy{allow("a", "acme.com"), with(allow("b", "beta.example"), func(p *rules.Policy) { p.Deny.Lists = listed("acme.com") })},
+			nothing,
+		},
+		"a list of a policy in mode Audit": {
+			[]rules.Policy{allow("a", "acme.com"), auditing(with(deny("b"), func(p *rules.Policy) { p.Deny.Lists = listed("acme.com") }))}, nothing,
+		},
 		"a policy that denies in fewer calls":  {[]rules.Policy{allow("a", "acme.com"), from(deny("b", "acme.com"), "rul1")}, nothing},
 		"a policy that denies in mode Audit":   {[]rules.Policy{allow("a", "acme.com"), auditing(deny("b", "acme.com"))}, nothing},
 		"a policy that denies with exceptions": {[]rules.Policy{allow("a", "acme.com"), addresses(deny("b", "acme.com"), "jo@acme.com")}, nothing},
+		"a policy that denies with an exception below a wildcard": {
+			[]rules.Policy{allow("a", "*.acme.com"), addresses(deny("b", "acme.com"), "jo@shop.acme.com")}, nothing,
+		},
+		"a policy that denies with exceptions elsewhere": {
+			[]rules.Policy{allow("a", "acme.com", "*.acme.com"), addresses(deny("b", "acme.com"), "jo@example.org")},
+			"a spec.allow.domains[0]: policy ns/b denies all of this (spec.deny.domains[0])\n" +
+				"a spec.allow.domains[1]: policy ns/b denies all of this (spec.deny.domains[0])",
+		},
+		"a policy that denies everything, and one with as many suffixes as domains": {
+			[]rules.Policy{suffixes(allow("a", "acme.com"), "*.ac.uk"), deny("b", "*")},
+			`a spec.allow: policy ns/b denies "*" in all calls`,
+		},
 		"a policy that denies everything": {
 			[]rules.Policy{from(allow("a", "acme.com", "example.org"), "rul1"), deny("b", "*")},
 			`a spec.allow: policy ns/b denies "*" in all calls`,
+		},
+
+		"everything is denied to policies that allow, and to one that only denies": {
+			[]rules.Policy{deny("a", "ru"), allow("b", "globex.com", "glbex.com"), allow("c", "acme.com"), deny("d", "*")},
+			`b spec.allow: policy ns/d denies "*" in all calls` + "\n" + `c spec.allow: policy ns/d denies "*" in all calls`,
+		},
+		"everything is denied in fewer calls": {[]rules.Policy{allow("a", "acme.com"), from(deny("b", "*"), "rul1")}, nothing},
+		"everything is denied, with exceptions": {
+			[]rules.Policy{allow("a", "acme.com"), addresses(deny("b", "*"), "jo@acme.com")}, nothing,
+		},
+		"everything is denied by the policy itself": {
+			[]rules.Policy{denying(allow("a", "acme.com"), "*")}, `a spec.allow.domains[0]: acme.com is denied by spec.deny.domains[0] ("*") of this policy`,
+		},
+		"everything is denied to a policy that is not enforceable": {
+			[]rules.Policy{with(allow("a", "acme.com"), func(p *rules.Policy) { p.NotUnderstood = "x" }), deny("b", "*")}, nothing,
+		},
+		"a policy that another one denies, after one that only denies": {
+			[]rules.Policy{deny("a", "ru"), allow("b", "acme.com"), deny("c", "acme.com")},
+			"b spec.allow.domains[0]: policy ns/c denies all of this (spec.deny.domains[0])",
+		},
+		"a deny that another policy has too": {[]rules.Policy{denying(allow("a", "acme.com"), "ru"), deny("b", "ru")}, nothing},
+		"an entry that its own policy denies and another one": {
+			[]rules.Policy{denying(allow("a", "acme.com", "acme.org"), "acme.com"), deny("b", "acme.com")},
+			"a spec.allow.domains[0]: acme.com is denied by spec.deny.domains[0] (acme.com) of this policy",
 		},
 
 		"the same in two policies": {
@@ -243,8 +345,35 @@ func TestWarnings(t *testing.T) {
 			"a spec.allow.domains[0]: policy ns/b allows the same (spec.allow.domains[1])\n" +
 				"b spec.allow.domains[1]: policy ns/a allows the same (spec.allow.domains[0])",
 		},
+		"the same in three policies": {
+			[]rules.Policy{allow("a", "acme.com"), allow("b", "acme.com"), allow("c", "acme.com")},
+			"a spec.allow.domains[0]: policy ns/b allows the same\nb spec.allow.domains[0]: policy ns/a allows the same\n" +
+				"c spec.allow.domains[0]: policy ns/a allows the same",
+		},
+		"the same in two policies, after two that do not count": {
+			[]rules.Policy{
+				auditing(allow("a", "acme.com")), with(allow("b", "acme.com"), func(p *rules.Policy) { p.NotUnderstood = "x" }),
+				allow("c", "acme.com"), allow("d", "acme.com"),
+			},
+			"c spec.allow.domains[0]: policy ns/d allows the same\nd spec.allow.domains[0]: policy ns/c allows the same",
+		},
+		"the same list in three policies": {
+			[]rules.Policy{allowing("a"), allowing("b"), allowing("c")},
+			"a spec.allow.lists[0]: policy ns/b allows the same (spec.allow.lists[0])\n" +
+				"b spec.allow.lists[0]: policy ns/a allows the same (spec.allow.lists[0])\n" +
+				"c spec.allow.lists[0]: policy ns/a allows the same (spec.allow.lists[0])",
+		},
+		"the same list in policies that do not both allow by it": {
+			[]rules.Policy{
+				allowing("a"), auditing(allowing("b")), from(with(deny("c"), func(p *rules.Policy) { p.Deny.Lists = listed("acme.com") }), "rul1"),
+				with(allowing("d"), func(p *rules.Policy) { p.NotUnderstood = "x" }),
+			}, nothing,
+		},
 		"the same in policies for other calls": {
 			[]rules.Policy{from(allow("a", "acme.com"), "rul2"), from(allow("b", "acme.com"), "rul1"), auditing(allow("c", "acme.com"))}, nothing,
+		},
+		"the same in policies for other requests": {
+			[]rules.Policy{on(allow("a", "acme.com"), rules.SelfServiceRegistration), on(allow("b", "acme.com"), rules.ProgressiveProfile)}, nothing,
 		},
 
 		"a letter of another script": {
@@ -261,10 +390,40 @@ func TestWarnings(t *testing.T) {
 			"a spec.allow.domains[0]: gooo.com looks like go0o.com\na spec.allow.domains[1]: go0o.com looks like gooo.com"},
 		"a letter left out": {[]rules.Policy{allow("a", "globex.com", "glbex.com")},
 			"a spec.allow.domains[0]: globex.com looks like glbex.com\na spec.allow.domains[1]: glbex.com looks like globex.com"},
+		"a letter more at the end": {[]rules.Policy{allow("a", "globex.com", "globexs.com")},
+			"a spec.allow.domains[0]: globex.com looks like globexs.com\na spec.allow.domains[1]: globexs.com looks like globex.com"},
+		"a letter more at the start": {[]rules.Policy{allow("a", "globex.com", "aglobex.com")},
+			"a spec.allow.domains[0]: globex.com looks like aglobex.com\na spec.allow.domains[1]: aglobex.com looks like globex.com"},
 		"a letter exchanged": {[]rules.Policy{allow("a", "globex.com", "glabex.com")},
 			"a spec.allow.domains[0]: globex.com looks like glabex.com\na spec.allow.domains[1]: glabex.com looks like globex.com"},
 		"letters that changed places, of an address": {[]rules.Policy{addresses(allow("a", "globex.com"), "jo@golbex.com")},
 			"a spec.allow.addresses[0]: golbex.com looks like globex.com\na spec.allow.domains[0]: globex.com looks like golbex.com"},
+		"alike, after another name": {
+			[]rules.Policy{allow("a", "acme.com", "globex.com", "glbex.com")},
+			"a spec.allow.domains[1]: globex.com looks like glbex.com\na spec.allow.domains[2]: glbex.com looks like globex.com",
+		},
+		"alike, after a public suffix": {
+			[]rules.Policy{suffixes(allow("a"), "*.ac.uk", "globex.com", "glbex.com")},
+			"a spec.allow.publicSuffixes[1]: globex.com looks like glbex.com\na spec.allow.publicSuffixes[2]: glbex.com looks like globex.com",
+		},
+		"alike, one with several entries in a policy": {
+			[]rules.Policy{allow("a", "globex.com", "shop.globex.com", "a.globex.com", "glbex.com"), allow("b", "b.globex.com")},
+			"a spec.allow.domains[0]: globex.com looks like glbex.com\na spec.allow.domains[3]: glbex.com looks like globex.com\n" +
+				"b spec.allow.domains[0]: globex.com looks like glbex.com (spec.allow.domains[3] of policy ns/a)",
+		},
+		"alike, and one is denied on purpose": {[]rules.Policy{denying(allow("a", "globex.com"), "glbex.com")}, nothing},
+		"alike, and one is denied by another policy": {
+			[]rules.Policy{allow("a", "globex.com", "glbex.com"), deny("b", "glbex.com")},
+			"a spec.allow.domains[1]: policy ns/b denies all of this",
+		},
+		"alike, after a denied address": {
+			[]rules.Policy{with(allow("a", "globex.com", "glbex.com"), func(p *rules.Policy) { p.Deny.Addresses = []string{"jo@acme.com"} })},
+			"a spec.allow.domains[0]: globex.com looks like glbex.com\na spec.allow.domains[1]: glbex.com looks like globex.com",
+		},
+		"alike, after many others": {
+			[]rules.Policy{allow("a", slices.Concat(numbered("company-%d.com", 300), []string{"globex.com", "glbex.com"})...)},
+			"a spec.allow.domains[300]: globex.com looks like glbex.com\na spec.allow.domains[301]: glbex.com looks like globex.com",
+		},
 		"short names":                            {[]rules.Policy{allow("a", "abcd.com", "abce.com", "xyz.com")}, nothing},
 		"numbered names":                         {[]rules.Policy{allow("a", "team1.com", "team2.com", "team-10.com", "team-11.com")}, nothing},
 		"names below one domain":                 {[]rules.Policy{allow("a", "sales.acme.com", "sale.acme.com")}, nothing},
@@ -275,6 +434,9 @@ func TestWarnings(t *testing.T) {
 		"optional lists that are missing are all there is": {
 			[]rules.Policy{with(deny("a"), func(p *rules.Policy) { p.Deny.Lists = []rules.ListUse{{Name: "list", Optional: true}} })},
 			"a spec: as it stands, this policy allows nothing and denies nothing",
+		},
+		"as many entries as lists": {
+			[]rules.Policy{with(allow("a", "acme.com"), func(p *rules.Policy) { p.Allow.Lists = listed("acme.org") })}, nothing,
 		},
 		"a profile of a policy that only denies": {[]rules.Policy{user(deny("a", "acme.com"), `"x"`)}, "a spec.profile: it is sent where this policy allows"},
 		"a profile that is sent on other calls": {
@@ -293,6 +455,26 @@ func TestWarnings(t *testing.T) {
 		"everything, and a deny for some of the calls": {
 			[]rules.Policy{from(allow("a", "*"), "rul1", "rul2"), from(deny("b", "ru"), "rul1")}, `a spec.allow.domains[0]: "*" allows every address`,
 		},
+		"everything on both types of requests, and a deny on the second": {
+			[]rules.Policy{
+				on(allow("a", "*"), rules.SelfServiceRegistration, rules.ProgressiveProfile), on(deny("b", "ru"), rules.ProgressiveProfile),
+			},
+			`a spec.allow.domains[0]: "*" allows every address`,
+		},
+		"everything, and denies for each type of request": {
+			[]rules.Policy{allow("a", "*"), on(deny("b", "ru"), rules.SelfServiceRegistration), on(deny("c", "ru"), rules.ProgressiveProfile)}, nothing,
+		},
+		"everything, and denies for each type of request from its source": {
+			[]rules.Policy{
+				from(allow("a", "*"), "rul1"), from(on(deny("b", "ru"), rules.SelfServiceRegistration), "rul1"),
+				from(on(deny("c", "ru"), rules.ProgressiveProfile), "rul1"),
+			}, nothing,
+		},
+		"everything in mode Audit":                                {[]rules.Policy{auditing(allow("a", "*"))}, `a spec.allow.domains[0]: "*" allows every address`},
+		"everything in mode Audit, and a deny of the same policy": {[]rules.Policy{auditing(denying(allow("a", "*"), "ru"))}, nothing},
+		"everything, after a policy of which all calls have a deny": {
+			[]rules.Policy{from(denying(allow("a", "acme.com"), "ru"), "rul1"), allow("b", "*")}, `b spec.allow.domains[0]: "*" allows every address`,
+		},
 		"everything, and denies for all of its calls": {
 			[]rules.Policy{from(allow("a", "*"), "rul1", "rul2"), from(deny("b", "ru"), "rul1"), from(deny("c", "ru"), "rul2")}, nothing,
 		},
@@ -302,7 +484,29 @@ func TestWarnings(t *testing.T) {
 
 		"a profile on which two policies disagree": {
 			[]rules.Policy{user(allow("a", "*.acme.com"), `"Partner"`), user(allow("b", "shop.acme.com"), `"Staff"`)},
-			"a spec.profile[0]: another value than that of policy ns/b\nb spec.profile[0]: another value than that of policy ns/a",
+			"a spec.profile[0]: another value than that of policy ns/b, and both can allow\n" +
+				"b spec.profile[0]: another value than that of policy ns/a, and both can allow",
+		},
+		"a profile on which two policies disagree, after policies that do not count": {
+			[]rules.Policy{
+				deny("a", "ru"), auditing(user(allow("b", "acme.com"), `"x"`)), user(allow("c", "*.acme.com"), `"x"`), user(allow("d", "a.acme.com"), `"y"`),
+			},
+			"c spec.profile[0]: another value than that of policy ns/d, and both\nd spec.profile[0]: another value than that of policy ns/c, and both",
+		},
+		"a profile in mode Audit": {
+			[]rules.Policy{user(allow("a", "*.acme.com"), `"x"`), auditing(user(allow("b", "a.acme.com"), `"y"`))}, nothing,
+		},
+		"profiles, and a third policy denies in the calls that both have": {
+			[]rules.Policy{
+				from(user(allow("a", "*.acme.com"), `"x"`), "rul1"), user(allow("b", "shop.acme.com"), `"y"`), from(deny("c", "acme.com"), "rul1"),
+			},
+			"a spec.allow.domains[0]: policy ns/c denies all of this",
+		},
+		"profiles, and one of the two policies denies the address": {
+			[]rules.Policy{
+				from(with(user(allow("a", "acme.org"), `"x"`), func(p *rules.Policy) { p.Deny.Addresses = []string{"jo@acme.com"} }), "rul1"),
+				user(addresses(allow("b"), "jo@acme.com"), `"y"`),
+			}, nothing,
 		},
 		"a profile on which two policies agree": {
 			[]rules.Policy{user(allow("a", "*.acme.com"), `"Partner"`), user(allow("b", "shop.acme.com"), ` "\u0050artner"`)}, nothing,
@@ -328,6 +532,10 @@ func TestWarnings(t *testing.T) {
 		},
 
 		"a policy that is not enforceable": {[]rules.Policy{with(allow("a", "gmail.com"), func(p *rules.Policy) { p.NotUnderstood = "x" })}, nothing},
+		"a policy after one that is not enforceable": {
+			[]rules.Policy{with(allow("a", "gmail.com"), func(p *rules.Policy) { p.NotUnderstood = "x" }), allow("b", "gmail.com")},
+			"b spec.allow.domains[0]: gmail.com is a mailbox provider",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := told(warningsOf(test.policies))
@@ -343,12 +551,16 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestAPolicyHasABoundedNumberOfWarningsAndSaysHowManyMore(t *testing.T) {
-	var domains []string
+	domains := []string{"*.acme.com"}
 	for i := range 53 {
 		domains = append(domains, fmt.Sprintf("d%d.acme.com", i))
 	}
-	got := warningsOf([]rules.Policy{allow("a", append(domains, "*.acme.com")...)})
-	if len(got) != 51 || got[10].Path != "spec.allow.domains[10]" || got[50].Message != "and 3 more" {
+	got := warningsOf([]rules.Policy{allow("a", domains...)})
+	if len(got) != 51 || got[10].Path != "spec.allow.domains[11]" || got[50].Message != "and 3 more" {
+		t.Errorf("%d warnings: %v", len(got), told(got))
+	}
+	got = warningsOf([]rules.Policy{allow("a", domains[:51]...)})
+	if len(got) != 50 || got[49].Path != "spec.allow.domains[50]" {
 		t.Errorf("%d warnings: %v", len(got), told(got))
 	}
 }

@@ -148,7 +148,7 @@ func (n *allowedName) keys(yield func(uint32) bool) {
 		return
 	}
 	label, rest := address.ToUnicode(n.name[:n.label]), n.name[n.label:]
-	if utf8.RuneCountInString(label) < shortName || !yield(hashOf(label, rest)) {
+	if utf8.RuneCountInString(label) <= shortName || !yield(hashOf(label, rest)) {
 		return
 	}
 	for at, letter := range label {

@@ -48,8 +48,8 @@ func firstIncluding(some []*policy, p *policy) *policy {
 func (l *linter) denyEverything() []*policy {
 	var found []*policy
 	for _, ref := range l.deny[""] {
-		q, e := l.entry(ref)
-		if e.deniesAll() && len(q.allowed) == 0 && !slices.Contains(found, q) {
+		q, _ := l.entry(ref)
+		if len(q.allowed) == 0 && !slices.Contains(found, q) {
 			found = append(found, q)
 		}
 	}

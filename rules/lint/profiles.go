@@ -16,13 +16,11 @@ func (l *linter) warnOfProfiles() {
 	type attribute struct{ policy, index int32 }
 	conflicts := map[attribute][]*policy{}
 	compare := func(i, j int32) {
-		if i > j {
-			i, j = j, i
-		}
-		if i == j || seen[pair{i, j}] {
+		both := pair{min(i, j), max(i, j)}
+		if i == j || seen[both] {
 			return
 		}
-		seen[pair{i, j}] = true
+		seen[both] = true
 		p, q := &l.policies[i], &l.policies[j]
 		if p.requests&p.profileOn&q.requests&q.profileOn == 0 || !p.sharesSource(q) {
 			return
@@ -97,9 +95,12 @@ func (l *linter) eachOverlap(visit func(p, q int32)) {
 				continue
 			}
 			if len(e.keys) > 0 {
-				same := keys[address.SubAddressesKey(e.keys[0])]
+				key := e.keys[0]
+				same := keys[address.SubAddressesKey(key)]
 				for _, ref := range same[:min(len(same), maxCompared)] {
-					if _, other := l.entry(ref); keysOverlap(e.keys[0], other.keys[0]) {
+					_, other := l.entry(ref)
+					// The keys are equal except for their sub-addresses.
+					if key == other.keys[0] || address.IsSubAddressesKey(key) || address.IsSubAddressesKey(other.keys[0]) {
 						visit(number, ref.policy)
 					}
 				}

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -40,6 +41,30 @@ func TestWarningsCompareSoManyEntriesAtMost(t *testing.T) {
 	}
 }
 
+func TestNamespacesShareTheEntriesThatAreCompared(t *testing.T) {
+	for sentence, test := range map[string]struct{ needs, want map[string]int }{
+		"there is enough for all": {map[string]int{"a": 10, "b": 70_000}, map[string]int{"a": 10, "b": 70_000}},
+		"all need too much":       {map[string]int{"a": 90_000, "b": 120_000}, map[string]int{"a": 50_000, "b": 50_000}},
+		"what one does not need goes to the others": {
+			map[string]int{"a": 100_000, "b": 10, "c": 200_000}, map[string]int{"a": 49_995, "b": 10, "c": 49_995},
+		},
+		"the rest goes to the one that needs most": {
+			map[string]int{"a": 100, "b": 10, "c": 200_000}, map[string]int{"a": 100, "b": 10, "c": 99_890},
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			var policies []compiledPolicy
+			for namespace, need := range test.needs {
+				p := rules.Policy{PolicyName: rules.PolicyName{Namespace: namespace, Name: "p"}, Allow: rules.AllowRules{Domains: []string{"acme.com"}}}
+				policies = append(policies, compiledPolicy{Compiled: rules.CompilePolicy(p), source: &p, readings: need})
+			}
+			if got := lintShares(policies); !maps.Equal(got, test.want) {
+				t.Errorf("shares %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
 func TestANamespaceWithManyEntriesTakesNoWarningsOfAnother(t *testing.T) {
 	policies := random.LargePolicies(60, 1000) // 300,000 entries
 	for i := range policies {
@@ -49,13 +74,21 @@ func TestANamespaceWithManyEntriesTakesNoWarningsOfAnother(t *testing.T) {
 	for i := range tenants {
 		tenants[i].Namespace = "tenant"
 	}
-	unread := map[string]int{}
+	open := rules.PolicyName{Namespace: "tenant", Name: "open"}
+	tenants = append(tenants, rules.Policy{PolicyName: open, Allow: rules.AllowRules{Domains: []string{"gmail.com"}}})
+	unread, told := map[string]int{}, 0
 	for _, warning := range Warnings(uncompiled(slices.Concat(policies, tenants))) {
 		if strings.HasPrefix(warning.Message, "no warnings are given of this policy") {
 			unread[warning.Policy.Namespace]++
 		}
+		if warning.ID == AtMailboxProvider && warning.Policy == open {
+			told++
+		}
 	}
 	if want := 60 - (maxLinted-1500)/5000; unread["a-flood"] != want || unread["tenant"] != 0 {
 		t.Errorf("%v are said not to be compared, want %d of a-flood and none of tenant", unread, want)
+	}
+	if told != 1 {
+		t.Errorf("%d warnings of the tenant's policy with a mailbox provider, want 1", told)
 	}
 }
