@@ -219,8 +219,8 @@ func TestWarnings(t *testing.T) {
 		},
 		"another value for the same address": {
 			[]rules.Policy{user(addresses(allow("a"), "jo@acme.com"), `"x"`), user(on(addresses(allow("b"), "jo@acme.com"), rules.SelfServiceRegistration), `"y"`)},
-			"a spec.allow.addresses[0]: policy ns/b allows the same\na spec.profile[0]: another value than that of policy ns/b\n" +
-				"b spec.allow.addresses[0]: policy ns/a allows the same\nb spec.profile[0]: another value than that of policy ns/a",
+			"a spec.allow.addresses[0]: policy ns/b allows the same\na spec.profile[0]: another value than that of policy ns/b, and both\n" +
+				"b spec.allow.addresses[0]: policy ns/a allows the same\nb spec.profile[0]: another value than that of policy ns/a, and both",
 		},
 		"another value for another address": {
 			[]rules.Policy{user(addresses(allow("a"), "jo+b@acme.com"), `"x"`), user(addresses(allow("b"), "jo+a@acme.com"), `"y"`)}, nothing,
@@ -489,7 +489,8 @@ func TestWarnings(t *testing.T) {
 		},
 		"a profile on which two policies disagree, after policies that do not count": {
 			[]rules.Policy{
-				deny("a", "ru"), auditing(user(allow("b", "acme.com"), `"x"`)), user(allow("c", "*.acme.com"), `"x"`), user(allow("d", "a.acme.com"), `"y"`),
+				deny("a", "ru"), auditing(user(allow("b", "acme.com"), `"x"`)), user(allow("c", "*.acme.com"), `"x"`),
+				with(user(allow("d", "a.acme.com"), `"y"`), func(p *rules.Policy) { p.Deny.Addresses = []string{"jo@acme.org"} }),
 			},
 			"c spec.profile[0]: another value than that of policy ns/d, and both\nd spec.profile[0]: another value than that of policy ns/c, and both",
 		},
@@ -525,6 +526,42 @@ func TestWarnings(t *testing.T) {
 		"a profile that goes with a list": {
 			[]rules.Policy{user(allow("a", "acme.com"), `"x"`), with(user(allow("b"), `"y"`), func(p *rules.Policy) { p.Allow.Lists = listed("acme.com") })},
 			"a spec.profile[0]: another value than that of policy ns/b\nb spec.profile[0]: another value than that of policy ns/a",
+		},
+		"a profile that goes with everything, and one that goes with a list": {
+			[]rules.Policy{denying(user(allow("a", "*"), `"x"`), "ru"), user(allowing("b"), `"y"`)},
+			"a spec.profile[0]: another value than that of policy ns/b\nb spec.profile[0]: another value than that of policy ns/a",
+		},
+		"profiles that go with the same list": {
+			[]rules.Policy{user(allowing("a"), `"x"`), user(allowing("b"), `"y"`)},
+			"a spec.allow.lists[0]: policy ns/b allows the same\na spec.profile[0]: another value than that of policy ns/b\n" +
+				"b spec.allow.lists[0]: policy ns/a allows the same\nb spec.profile[0]: another value than that of policy ns/a",
+		},
+		"profiles that go with different lists, and the same denies in both": {
+			[]rules.Policy{
+				with(user(allowing("a"), `"x"`), func(p *rules.Policy) { p.Deny.Lists = listed("acme.net") }),
+				with(user(allow("b"), `"y"`), func(p *rules.Policy) { p.Allow.Lists, p.Deny.Lists = listed("acme.org"), listed("acme.net") }),
+			}, nothing,
+		},
+		"profiles, and one denies by the list by which the other allows": {
+			[]rules.Policy{
+				user(allowing("a"), `"x"`),
+				with(user(allow("b"), `"y"`), func(p *rules.Policy) { p.Allow.Lists, p.Deny.Lists = listed("acme.org"), listed("acme.com") }),
+			}, nothing,
+		},
+		"profiles, and one denies by a list what the other allows": {
+			[]rules.Policy{
+				user(allow("a", "acme.com"), `"x"`),
+				from(with(user(allow("b"), `"y"`), func(p *rules.Policy) { p.Allow.Lists, p.Deny.Lists = listed("acme.org"), listed("acme.com") }), "rul1"),
+			}, nothing,
+		},
+		"profiles, and a third policy denies in other calls": {
+			[]rules.Policy{
+				from(user(allow("a", "*.acme.com"), `"x"`), "rul1"), from(user(allow("b", "shop.acme.com"), `"y"`), "rul1"), from(deny("c", "acme.com"), "rul2"),
+			},
+			"a spec.profile[0]: another value than that of policy ns/b\nb spec.profile[0]: another value than that of policy ns/a",
+		},
+		"a profile for the rest, in fewer calls": {
+			[]rules.Policy{user(allow("a", "acme.com"), `"x"`), from(denying(user(allow("b", "*"), `"y"`), "acme.com"), "rul1")}, nothing,
 		},
 		"a profile for the rest": {
 			[]rules.Policy{user(allow("a", "acme.com"), `"x"`), denying(user(allow("b", "*"), `"y"`), "acme.com")},

@@ -106,9 +106,8 @@ func (l *linter) eachOverlap(visit func(p, q int32)) {
 				}
 			}
 			for ref := range allow.at(e.patterns[0].Name) {
-				q, by := l.entry(ref)
-				denied := p.deniesDomain(e, l.deny, number) || q.deniesDomain(e, l.deny, ref.policy)
-				if by.covers(e) && !denied {
+				// The own policy of the entry does not deny it: it would be ineffective.
+				if q, by := l.entry(ref); by.covers(e) && !q.deniesDomain(e, l.deny, ref.policy) {
 					visit(number, ref.policy)
 				}
 			}
