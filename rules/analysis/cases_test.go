@@ -68,6 +68,14 @@ func TestCompare(t *testing.T) {
 				{Request: rules.SelfServiceRegistration, Sources: []string{"rul2"}}, {Request: rules.ProgressiveProfile, Sources: []string{"rul2"}},
 			},
 		},
+		"sources that no policy names, beside one called any": {
+			[]rules.Policy{with(policy("p", "acme.com"), func(p *rules.Policy) { p.Sources = []string{"any", "any-other", "-other"} })},
+			[]rules.Policy{policy("p", "acme.com")},
+			analysis.Widened, parts{{Name: "acme.com", Self: true}}, []string{"user@acme.com"},
+			[]analysis.Calls{
+				{Request: rules.SelfServiceRegistration, OtherSources: true}, {Request: rules.ProgressiveProfile, OtherSources: true},
+			},
+		},
 		"only a pair of addresses differs": {
 			[]rules.Policy{policy("p", "acme.com", "beta.example")}, []rules.Policy{policy("p", "acme.com"), policy("q", "beta.example")},
 			analysis.Narrowed, nil, []string{"user@beta.example", "user@acme.com"}, anySource,
@@ -93,6 +101,30 @@ func TestCompare(t *testing.T) {
 			}
 			if !slices.Equal(c.Region.Parts, test.parts) || !slices.Equal(witness, test.witness) || !slices.EqualFunc(c.Calls, test.calls, sameCalls) {
 				t.Errorf("parts %+v, example %q, calls %+v", c.Region.Parts, witness, c.Calls)
+			}
+		})
+	}
+}
+
+func TestChangesOfAKindAreSortedByThePolicyThatExplainsThem(t *testing.T) {
+	some := []rules.Policy{policy("z", "acme.com"), policy("a", "beta.example")}
+	for sentence, test := range map[string]struct{ before, after []rules.Policy }{
+		"the new policy":                    {nil, some},
+		"the old one, if there is no other": {some, nil},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			changes, err := analysis.Compare(test.before, test.after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, c := range changes {
+				if c.Kind == analysis.Widened || c.Kind == analysis.Narrowed {
+					names = append(names, c.Was.Policy.Name+c.Now.Policy.Name)
+				}
+			}
+			if !slices.Equal(names, []string{"a", "z"}) {
+				t.Errorf("policies %q", names)
 			}
 		})
 	}
