@@ -80,6 +80,19 @@ func TestCompare(t *testing.T) {
 			[]rules.Policy{policy("p", "acme.com", "beta.example")}, []rules.Policy{policy("p", "acme.com"), policy("q", "beta.example")},
 			analysis.Narrowed, nil, []string{"user@beta.example", "user@acme.com"}, anySource,
 		},
+		"the usual address is an exception": {
+			[]rules.Policy{policy("p", "beta.example")},
+			[]rules.Policy{with(policy("p", "beta.example", "acme.com"), func(p *rules.Policy) { p.Deny.Addresses = []string{"user@acme.com"} })},
+			analysis.Widened, parts{{Name: "acme.com", Self: true}, {Except: true, Name: "acme.com", Local: "user"}}, []string{"a@acme.com"}, anySource,
+		},
+		"a long name that has room for the usual local part": {
+			[]rules.Policy{policy("p", "acme.com")}, []rules.Policy{policy("p", "acme.com", long(249))},
+			analysis.Widened, parts{{Name: long(249), Self: true}}, []string{"user@" + long(249)}, anySource,
+		},
+		"names below a long one, with room for a short local part": {
+			[]rules.Policy{policy("p", "acme.com")}, []rules.Policy{policy("p", "acme.com", "*."+long(249))},
+			analysis.Widened, parts{{Name: long(249), Below: true}}, []string{"us@a." + long(249)}, anySource,
+		},
 		"the longest names": {
 			[]rules.Policy{policy("p", "acme.com")}, []rules.Policy{policy("p", "acme.com", long(252))},
 			analysis.Widened, parts{{Name: long(252), Self: true}}, []string{"a@" + long(252)}, anySource,
