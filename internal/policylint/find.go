@@ -175,16 +175,11 @@ func (f *finder) addWarnings(policies []rules.Policy) {
 	for _, warning := range warnings {
 		switch policy := f.policies[warning.Policy]; {
 		case policy != nil && policy.Refused:
-		case warning.ID == lint.OptionalListMissing && f.options.Files && f.has(listNotInFiles, warning.Policy, warning.Path):
 		case warning.ID == lint.NoEffect && f.hasError(warning.Policy): // it has none because of the error
 		default:
 			f.addAt(warning.Policy, string(warning.ID), warning.Path, warning.Message)
 		}
 	}
-}
-
-func (f *finder) has(id string, policy rules.PolicyName, path string) bool {
-	return slices.ContainsFunc(f.findings, func(x Finding) bool { return x.ID == id && x.Policy == policy && x.Path == path })
 }
 
 func (f *finder) hasError(policy rules.PolicyName) bool {

@@ -174,6 +174,13 @@ func TestTheConsequencesOfAMistakeAreNoFindings(t *testing.T) {
 		"two lists that are not in the files": {
 			policy("allow: {lists: [{configMap: {name: a}}]} | deny: {lists: [{configMap: {name: b}}]}"),
 			[]string{"5:19 list-not-in-files spec.allow.lists[0]", "6:18 list-not-in-files spec.deny.lists[0]"}},
+		"an optional list without its key, beside another policy's mistake": {
+			policy("deny: {lists: [{configMap: {name: l, key: k}, optional: true}]}") +
+				"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: l, labels: {registrationpolicy.dev/list: 'true'}}\ndata: {entries: acme.org}\n" +
+				second + "{deny: {domains: [ru.]}}\n",
+			[]string{"4:1 no-effect spec", "5:18 optional-list-missing spec.deny.lists[0]", "15:25 invalid-entry spec.deny.domains[0]"}},
+		"an unquoted value of a policy that is refused": {
+			policy("mode: audit | allow: {domains: [acme.org]} | profile: [{attribute: a, value: 012}]"), []string{"5:3 unknown-value spec.mode"}},
 		"two policies of one name": {
 			policy("allow: {domains: [acme.org]}") + "---\n" + policy("allow: {domains: [acme.org]}"), []string{"9:12 duplicate-object"}},
 	} {
@@ -206,6 +213,9 @@ func TestAnAnnotationSilencesWarnings(t *testing.T) {
 		"not those of other policies": {
 			silenced("mailbox-provider", "founders", open) + "---\n" + strings.Replace(policy("allow: {domains: [gmx.de]}"), "name: p", "name: q", 1), 2,
 			[]string{"11:21 mailbox-provider spec.allow.domains[0]"}},
+		"those of each policy that has it": {
+			silenced("mailbox-provider", "founders", open) + "---\n" +
+				strings.Replace(silenced("mailbox-provider", "founders", "allow: {domains: [gmx.de]}"), "name: p", "name: q", 1), 3, nil},
 		"not on a list": {
 			policy("deny: {lists: [{configMap: {name: l}}]}") + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: l, labels: " +
 				"{registrationpolicy.dev/list: 'true'}, annotations: {" + SilencePrefix + "redundant: x}}\ndata: {entries: a.example}\n",
