@@ -1,10 +1,13 @@
 package okta_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -32,6 +35,12 @@ func TestDecodeRefuses(t *testing.T) {
 		"invalid UTF-8 in an attribute":               {"{\"data\":{\"userProfile\":{\"email\":\"\xff\"}}}", okta.NotJSON},
 		"invalid UTF-8 in an unknown member's name":   {"{\"\xff\":1}", okta.NotJSON},
 		"a lone surrogate in an unknown member":       {`{"x":"\ud800"}`, okta.NotJSON},
+		"half a pair before text like the other half": {`{"x":"\ud83daude00"}`, okta.NotJSON},
+		"half a pair before no known escape":          {`{"x":"\ud83d\xde00"}`, okta.NotJSON},
+		"a letter after F in an escape":               {`{"x":"\u00G0"}`, okta.NotJSON},
+		"a letter after f in an escape":               {`{"x":"\u00g0"}`, okta.NotJSON},
+		"a character between 9 and A in an escape":    {`{"x":"\u00:0"}`, okta.NotJSON},
+		"a body that ends in an escape":               {`{"x":"\u00`, okta.NotJSON},
 		"UTF-16":                                      {"{\x00}\x00", okta.NotJSON},
 		"a second value":                              {`{}{}`, okta.TrailingData},
 		"junk after the value":                        {`{} x`, okta.TrailingData},
@@ -123,7 +132,14 @@ func TestDecodeReads(t *testing.T) {
 			"requestType":"r","data":{"context":{"request":{"id":"i"}}}}`,
 			okta.Request{EventID: "e", EventType: "t", Source: "s", RequestID: "i", RequestType: "r", HasRequestType: true},
 		},
-		"32 levels": {`{"x":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`, okta.Request{}},
+		"escapes with every kind of digit": {
+			`{"eventId":"\u0990\uABCD\uabcd\uAFFA\uaffa\uD83D\ude00"}`, okta.Request{EventID: "\u0990\uabcd\uabcd\uaffa\uaffa\U0001f600"},
+		},
+		"a replacement character":                              {`{"eventId":"\uFFFD"}`, okta.Request{EventID: "\ufffd"}},
+		"a replacement character without an escape":            {"{\"eventId\":\"\ufffd\"}", okta.Request{EventID: "\ufffd"}},
+		"more than 32 values with levels, one after the other": {`{"x":[` + strings.Repeat("[],{},", 40) + `0],"eventId":"e"}`, okta.Request{EventID: "e"}},
+		"as many bytes as are read":                            {`"` + strings.Repeat("a", okta.MaxBody-2) + `"`, okta.Request{}},
+		"32 levels":                                            {`{"x":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`, okta.Request{}},
 		"256 members, and many more in the profile": {
 			`{"data":{"userProfile":{` + manyMembers(5000) + `"email":"a@example.com"}},` + manyMembers(254) + `"x":0}`,
 			okta.Request{Profile: profile(text("a@example.com"), okta.Attribute{})},
@@ -138,6 +154,35 @@ func TestDecodeReads(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// The scanner looks at eight bytes at once, and at single ones at the end of a text.
+func TestDecodeReadsEachByteAtEachPlaceOfAString(t *testing.T) {
+	const length, around = 20, "a 0Z~"
+	for at := range length {
+		for i := range 256 * len(around) {
+			c := i % 256
+			text := bytes.Repeat([]byte{around[i/256]}, length)
+			text[at] = byte(c)
+			if c == '\\' && at+1 < length {
+				text[at+1] = 'a' // which no escape has
+			}
+			got, err := okta.Decode(slices.Concat([]byte(`{"eventId":"`), text, []byte(`"}`)), emailAndLogin)
+			if c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+				if err != okta.NotJSON {
+					t.Errorf("byte %#x at %d: error %v, want %v", c, at, err, okta.NotJSON)
+				}
+				continue
+			}
+			if err != nil || got.EventID != string(text) {
+				t.Errorf("byte %#x at %d: %q, %v", c, at, got.EventID, err)
+			}
+		}
+		text := strings.Repeat("a", at) + "é€\U0001f600" + strings.Repeat("a", length-at)
+		if got, err := okta.Decode([]byte(`{"eventId":"`+text+`"}`), emailAndLogin); err != nil || got.EventID != text {
+			t.Errorf("runes at %d: %q, %v", at, got.EventID, err)
+		}
 	}
 }
 
