@@ -162,7 +162,7 @@ func TestTheWorkflowOfGitHubChecksAPullRequest(t *testing.T) {
 	var workflow struct {
 		Jobs map[string]struct{ Steps []githubStep }
 	}
-	readGitHub(t, filepath.Join(root, filepath.FromSlash(gitOpsDirectory), ".github", "workflows", "policies.yaml"), &workflow)
+	readGitHub(t, filepath.Join(verbtest.WorkTree, filepath.FromSlash(gitOpsDirectory), ".github", "workflows", "policies.yaml"), &workflow)
 	checkGitHubSteps(t, workflow.Jobs["check"].Steps, nil)
 }
 
@@ -171,7 +171,7 @@ func TestTheActionOfGitHubChecksAPullRequest(t *testing.T) {
 		Inputs map[string]struct{ Default string }
 		Runs   struct{ Steps []githubStep }
 	}
-	readGitHub(t, filepath.Join(root, ".github", "actions", "regpol", "action.yml"), &action)
+	readGitHub(t, filepath.Join(verbtest.WorkTree, ".github", "actions", "regpol", "action.yml"), &action)
 	inputs := map[string]string{}
 	for name, input := range action.Inputs {
 		inputs["${{ inputs."+name+" }}"] = input.Default
