@@ -2,7 +2,7 @@
 //
 //   - the log of the operator, in JSON or as text, also with the prefixes that kubectl logs writes;
 //   - bodies of calls as Okta posts them, as JSON lines or one after the other;
-//   - an export of Okta's System Log, as a JSON array or JSON lines;
+//   - an export of Okta's System Log, as a JSON array, JSON lines or a table (CSV);
 //   - a table with a header (CSV), and a list with one address a line.
 //
 // [Read] holds one line at a time, so its memory does not depend on the length of the input. Its errors have no part of

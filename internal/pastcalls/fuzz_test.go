@@ -11,7 +11,8 @@ import (
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{
 		decidedLine, decidedLine[:40], "time=x level=INFO msg=Decided outcome=DENY requestType=Both source=\"a\\\"b\"", "jo@acme.com\n# x\nkim@beta.example",
-		"email,login\n\"a\"\"b\",c\n", "[" + event(`"{\"decisionID\":1}"`) + "]", "{\n\"data\": {}}\n{}", "\x00", "domain;outcome\nacme.com;DENY\n",
+		"email,login\n\"a\"\"b\",c\n", "[" + event(`"{\"decisionID\":1}"`) + "]", "{\n\"data\": {}}\n{}", eventRows,
+		"\x00", "domain;outcome\nacme.com;DENY\n",
 		`[pod/a/b] {"msg":"Decided"}`, `{"data":{"userProfile":{"email":"jo@acme.com"}},"eventType":"com.okta.user.pre-registration"}`,
 	} {
 		f.Add([]byte(seed))

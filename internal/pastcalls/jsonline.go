@@ -147,7 +147,30 @@ func (in *input) event(text []byte) bool {
 	if err := json.Unmarshal(text, &event); err != nil {
 		return false
 	}
-	debug := debugContext(event, maxEventDepth)
+	return in.debugRecord(debugContext(event, maxEventDepth))
+}
+
+// eventRow reads a row of an export of Okta's System Log as a table. The operator's debugContext is the JSON text of one of
+// its cells, or in it.
+func (in *input) eventRow(line []byte) bool {
+	if in.at <= in.columns.line {
+		return true
+	}
+	fields, ok := splitRow(in.request.fields[:0], line, in.columns.separator)
+	in.request.fields = fields
+	if !ok {
+		return false
+	}
+	for _, field := range fields {
+		if debug := debugContext(string(bytes.TrimSpace(field)), maxEventDepth); debug != nil {
+			return in.debugRecord(debug)
+		}
+	}
+	return in.debugRecord(nil)
+}
+
+// debugRecord reads the operator's debugContext; nil stands for an event without one.
+func (in *input) debugRecord(debug map[string]any) bool {
 	if debug == nil {
 		in.counts.Other++
 		return true

@@ -64,6 +64,9 @@ func Read(r io.Reader, options Options, yield func(*Call)) (Counts, error) {
 	case format == table:
 		in.columns = columns
 		return in.counts, in.readLines(in.row)
+	case format == eventTable:
+		in.columns = columns
+		return in.counts, in.readLines(in.eventRow)
 	case format == addresses:
 		return in.counts, in.readLines(in.address)
 	default:

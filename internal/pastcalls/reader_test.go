@@ -142,6 +142,44 @@ func event(debugContext string) string {
 "debugContext":{"debugData":{"requestId":"r","x":%s}},"uuid":"f1f7","target":[{"type":"InlineHook"}]}`, debugContext)
 }
 
+// eventRows are events of the System Log as a table. Its columns are those that people show; the name of the last but one is
+// invented.
+const eventRows = `"severity","event_type","display_message","uuid","outcome.result","actor.alternate_id","debug_context.debug_data.x","target0.type"
+"WARN","inline_hook.response.processed","Inline hook response processed","f1f7","FAILURE","system@okta.com","{""decisionID"":""1"",""outcome"":""DENY"",` +
+	`""reason"":""NotAllowed"",""attribute"":""email"",""source"":""rul1"",""requestType"":""SelfServiceRegistration"",""digest"":""sha256:00""}","InlineHook"
+INFO,user.session.start,User login to Okta,f1f8,SUCCESS,jo@acme.com,,User
+INFO,inline_hook.response.processed,"Processed, at last",f1f9,SUCCESS,system@okta.com,"{""debugContext"":{""decisionID"":""2"",""outcome"":""ALLOW"",""reason"":""Allowed""}}"
+"INFO","a message over
+two lines",f1fa
+`
+
+func TestReadTheSystemLogAsATable(t *testing.T) {
+	want := []Record{
+		{RequestType: "SelfServiceRegistration", Source: "rul1", Outcome: "DENY", Reason: "NotAllowed", Attribute: "email", Digest: "sha256:00"},
+		{Outcome: "ALLOW", Reason: "Allowed"},
+	}
+	for sentence, text := range map[string]string{
+		"as it is":                   eventRows,
+		"with a byte order mark":     "\ufeff" + eventRows,
+		"with line ends of Windows":  strings.ReplaceAll(eventRows, "\n", "\r\n"),
+		"with a blank line in front": "\n" + eventRows,
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			requests, records, counts, err := read(t, text)
+			if err != nil || len(requests) > 0 {
+				t.Error(err, requests)
+			}
+			if diff := cmp.Diff(want, records); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			counts.FirstUnreadable = ""
+			if diff := cmp.Diff(Counts{Calls: 2, Other: 2, Unreadable: 1}, counts); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestReadTheSystemLog(t *testing.T) {
 	decided := event(`"{\"decisionID\":\"1\",\"outcome\":\"DENY\",\"reason\":\"NotAllowed\",\"attribute\":\"email\",\"source\":\"rul1\",` +
 		`\"requestType\":\"SelfServiceRegistration\",\"policiesThatTookPart\":1,\"digest\":\"sha256:00\"}"`)

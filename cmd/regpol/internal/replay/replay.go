@@ -57,9 +57,9 @@ func Command(s console.Streams) *cobra.Command {
 		Short: "Decide past calls anew, and say which would be decided otherwise",
 		Long: `Decide past calls anew by other policies, or by those of a cluster, and say which would newly be denied or allowed.
 
-LOG is a file with the operator's log, bodies of calls as Okta posts them, an export of Okta's System Log, a table (CSV) or a list
-of addresses; - is standard input. What it is, is recognised by its content. With --pods, the logs of the operator's pods are read.
-Nothing is sent, and nothing is changed.
+LOG is a file with the operator's log, bodies of calls as Okta posts them, an export of Okta's System Log (JSON or CSV), a table (CSV)
+or a list of addresses; - is standard input. What it is, is recognised by its content. With --pods, the logs of the operator's pods are
+read. Nothing is sent, and nothing is changed.
 
 The operator's log has no local part of an address, and by default the domain only of denied calls (--log-domain). Unless all addresses
 that a call can have are decided alike, it counts as unknown.
