@@ -2,7 +2,8 @@
 # Changes one operator at a time in the Go code of directories such as ./rules/lint, and of those below them. Prints the
 # changes that no test notices: file:line:column, the kind of change, the line. gremlins makes the changes in a copy of
 # the module, so the work tree stays as it is. ONE_IN=10 tries a random tenth of the changes, and counts the others as
-# not viable. GOFLAGS=-skip=TestName leaves out slow tests.
+# not viable. GOFLAGS=-skip=TestName leaves out slow tests. Do not edit the directories while it runs: gremlins reads each
+# file when it comes to it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export GOWORK=off
