@@ -65,7 +65,7 @@ printed. "go run" makes 1 of all but 0: build the program (make build) for a scr
   regpol replay cmd/regpol/testdata/replay/operator.log --policies config/samples/quickstart
 
   # Call a running hook as Okta would
-  regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential
+  regpol call https://hook.example.com/okta/registration jo@acme.com --credential-file credential
 
   # Write a list of domains into a cluster
   regpol lists sync disposable-domains disposable.txt -n okta-registration`

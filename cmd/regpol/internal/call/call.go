@@ -52,24 +52,24 @@ is called twice more, without it and with a wrong one, to check that it refuses 
 
 Exit codes: 0 allowed, 1 denied, 2 wrong usage or unreadable input, 3 a fault of level error, whatever the outcome.`,
 		Example: `  # As Okta would call it, with the credential in a file
-  regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential
+  regpol call https://hook.example.com/okta/registration jo@acme.com --credential-file credential
 
   # In another header
-  regpol call https://hooks.example.com/okta/registration jo@acme.com --header X-Registration-Hook-Key --credential-file credential
+  regpol call https://hook.example.com/okta/registration jo@acme.com --header X-Registration-Hook-Key --credential-file credential
 
   # Before DNS points there, and with a certificate of a private CA
-  regpol call https://hooks.example.com/okta/registration jo@acme.com --credential-file credential \
-    --resolve hooks.example.com:443:192.0.2.10 --ca-file ca.crt
+  regpol call https://hook.example.com/okta/registration jo@acme.com --credential-file credential \
+    --resolve hook.example.com:443:192.0.2.10 --ca-file ca.crt
 
   # Inside the cluster, without the proxy; succeed on any valid answer
-  regpol call http://hooks.example.com:8080/okta/registration --plain-http --credential-file credential --accept-denial
+  regpol call http://hook.example.com:8080/okta/registration --plain-http --credential-file credential --accept-denial
 
   # A change of a profile; a sign-up on Classic with a user name as login
-  regpol call https://hooks.example.com/okta/registration jo@acme.com --shape progressive --credential-file credential
-  regpol call https://hooks.example.com/okta/registration jo@acme.com --shape classic --login jo.doe --credential-file credential
+  regpol call https://hook.example.com/okta/registration jo@acme.com --shape progressive --credential-file credential
+  regpol call https://hook.example.com/okta/registration jo@acme.com --shape classic --login jo.doe --credential-file credential
 
   # A recorded call, unchanged, and the answer for a script
-  regpol call https://hooks.example.com/okta/registration -f call.json --credential-file credential -o json`,
+  regpol call https://hook.example.com/okta/registration -f call.json --credential-file credential -o json`,
 		Args: func(command *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return fmt.Errorf("give the URL of a hook, and at most one address; see %s --help", command.CommandPath())

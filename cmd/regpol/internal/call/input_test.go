@@ -60,17 +60,17 @@ func TestResolveReads(t *testing.T) {
 		return map[string]netip.AddrPort{key: netip.MustParseAddrPort(address)}
 	}
 	for entry, want := range map[string]map[string]netip.AddrPort{
-		"hooks.example.com:443:192.0.2.1":        at("hooks.example.com:443", "192.0.2.1:443"),
-		"hooks.example.com:443:127.0.0.1:8443":   at("hooks.example.com:443", "127.0.0.1:8443"),
-		"hooks.example.com:https:127.0.0.1:8443": at("hooks.example.com:443", "127.0.0.1:8443"),
-		"hooks.example.com:http:192.0.2.1":       at("hooks.example.com:80", "192.0.2.1:80"),
-		"hooks.example.com:443:2001:db8::1":      at("hooks.example.com:443", "[2001:db8::1]:443"),
-		"hooks.example.com:443:[2001:db8::1]:44": at("hooks.example.com:443", "[2001:db8::1]:44"),
-		"hooks.example.com:443":                  nil,
-		":443:192.0.2.1":                         nil,
-		"hooks.example.com:443:elsewhere":        nil,
-		"hooks.example.com:ssh:192.0.2.1":        nil,
-		"hooks.example.com:99999:192.0.2.1":      nil,
+		"hook.example.com:443:192.0.2.1":        at("hook.example.com:443", "192.0.2.1:443"),
+		"hook.example.com:443:127.0.0.1:8443":   at("hook.example.com:443", "127.0.0.1:8443"),
+		"hook.example.com:https:127.0.0.1:8443": at("hook.example.com:443", "127.0.0.1:8443"),
+		"hook.example.com:http:192.0.2.1":       at("hook.example.com:80", "192.0.2.1:80"),
+		"hook.example.com:443:2001:db8::1":      at("hook.example.com:443", "[2001:db8::1]:443"),
+		"hook.example.com:443:[2001:db8::1]:44": at("hook.example.com:443", "[2001:db8::1]:44"),
+		"hook.example.com:443":                  nil,
+		":443:192.0.2.1":                        nil,
+		"hook.example.com:443:elsewhere":        nil,
+		"hook.example.com:ssh:192.0.2.1":        nil,
+		"hook.example.com:99999:192.0.2.1":      nil,
 	} {
 		t.Run(entry, func(t *testing.T) {
 			got, err := parseResolve([]string{entry})

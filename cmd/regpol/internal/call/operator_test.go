@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	hookHost       = "hooks.example.com"
+	hookHost       = "hook.example.com"
 	hookURL        = "https://" + hookHost + "/okta/registration"
 	hookCredential = "Basic cmVncG9sOmEtc2VjcmV0LW9mLXRoZS10ZXN0"
 )
