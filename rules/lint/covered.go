@@ -30,7 +30,7 @@ func (p *policy) warnOfCovered() {
 			if by := p.coveredBy(index, i, denyDomain); by != nil {
 				e.ineffective = true
 				p.warn(DeniedHere, e.String(),
-					"%s is denied by %s (%s) of this policy, and deny goes before: nobody comes in by this entry; remove one "+
+					"%s is denied by %s (%s) of this policy, and deny goes before: this entry then allows nobody; remove one "+
 						"of the two, or name single people in spec.allow.addresses", e.text(), by, by.text())
 				continue
 			}
@@ -87,7 +87,7 @@ func (p *policy) warnOfCoveredAddress(i int, index nameIndex, byKey map[string][
 		case by.keys[0] != e.keys[0] && e.effect == allowAddress && by.effect == denyAddress:
 			e.ineffective = true
 			p.warn(DeniedHere, e.String(),
-				"%s denies this address with all its sub-addresses, and deny goes before: nobody comes in by this entry; remove "+
+				"%s denies this address with all its sub-addresses, and deny goes before: this entry then allows nobody; remove "+
 					"one of the two", by)
 			return
 		case by.keys[0] != e.keys[0] && e.effect == by.effect && e.isSubAddressOf(by):
@@ -97,7 +97,7 @@ func (p *policy) warnOfCoveredAddress(i int, index nameIndex, byKey map[string][
 		case e.effect == allowAddress && by.effect == denyAddress:
 			e.ineffective = true
 			p.warn(DeniedHere, e.String(),
-				"%s denies the same address, and deny goes before: nobody comes in by this entry; remove one of the two", by)
+				"%s denies the same address, and deny goes before: this entry then allows nobody; remove one of the two", by)
 			return
 		case e.effect == by.effect && int(other) < i && slices.Equal(e.keys, by.keys):
 			p.warn(Redundant, e.String(), "%s is the same address; remove one of them", by)
@@ -166,7 +166,7 @@ func (p *policy) warnOfCoveredLists() {
 				continue
 			case by.Entry.Field == rules.DenyLists && l.Entry.Field == rules.AllowLists:
 				p.warn(DeniedHere, l.Entry.String(),
-					"%s denies by the same list, and deny goes before: nobody comes in by this one; remove one of the two", by.Entry)
+					"%s denies by the same list, and deny goes before: this list then allows nobody; remove one of the two", by.Entry)
 			case by.Entry.Field == l.Entry.Field && by.Entry.Index < l.Entry.Index:
 				p.warn(Redundant, l.Entry.String(), "%s is the same list; remove one of them", by.Entry)
 			default:

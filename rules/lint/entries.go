@@ -73,7 +73,7 @@ func (p *policy) warnOfOpenEntries() {
 			p.warn(BareSuffix, e.String(), "no mail address ends in @%s, so that this allows nobody; write *.%s for everything below it",
 				pattern.Name, pattern.Name)
 		case pattern.Below && isOpenSuffix(pattern.Name):
-			p.warn(OpenSuffix, e.String(), "anybody can have a name below %s, and so come in; write the names that are meant", pattern.Name)
+			p.warn(OpenSuffix, e.String(), "anybody can have a name below %s, and then be allowed; write the names that are meant", pattern.Name)
 		}
 	}
 }

@@ -19,7 +19,7 @@ func (l *linter) warnOfDeniedElsewhere() {
 		}
 		if q := firstIncluding(everything, p); q != nil {
 			p.warn(DeniedElsewhere, "spec.allow",
-				`policy %s denies "*" in all calls to which this policy applies: nobody comes in by this policy; `+
+				`policy %s denies "*" in all calls to which this policy applies: this policy then allows nobody; `+
 					"correct one of the two", q.name)
 			for j := range p.entries {
 				p.entries[j].ineffective = !p.entries[j].effect.denies() || p.entries[j].ineffective
@@ -79,7 +79,7 @@ func (l *linter) warnOfDenied(p *policy, e *entry, byList []*policy) {
 		e.ineffective = true
 		p.warn(DeniedElsewhere, e.String(),
 			"policy %s denies all of this (%s) in all calls to which this policy applies, and no other policy can make an "+
-				"exception: nobody comes in by this entry; correct one of the two", q.name, by)
+				"exception: this entry then allows nobody; correct one of the two", q.name, by)
 	}
 	for ref := range l.deny.at(e.patterns[0].Name) {
 		q, by := l.entry(ref)
@@ -172,7 +172,7 @@ func (l *linter) warnOfDuplicates() {
 
 func (p *policy) warnOfDuplicate(entry rules.Entry, q *policy, other rules.Entry) {
 	p.warn(InSeveralPolicies, entry.String(),
-		"policy %s allows the same (%s), for some of the same calls: taken out of one of the two, it still comes in by "+
+		"policy %s allows the same (%s), for some of the same calls: taken out of one of the two, it is still allowed by "+
 			"the other; keep it in one", q.name, other)
 }
 
