@@ -129,7 +129,7 @@ verify: ## Fail if generated files, modules, formats or versions are out of date
 .PHONY: lint
 lint: prose ## Run golangci-lint, kube-api-linter and actionlint, and make prose; the first build takes minutes
 	@hack/lint.sh
-	@go -C tools/release tool actionlint ../../.github/workflows/*.yaml ../../config/samples/gitops/.github/workflows/*.yaml
+	@go -C tools/release tool actionlint '$(CURDIR)'/.github/workflows/*.yaml '$(CURDIR)'/config/samples/gitops/.github/workflows/*.yaml
 
 .PHONY: prose
 prose: ## Check words and sentences of the manual with vale; PROSE=docs/okta: only that folder
