@@ -10,7 +10,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// logDecided writes the log line of a decision: with Options.DecisionLog if it is set and can, else with the logger.
+// logDecided writes the log line of a decision: with Options.DecisionLog if it is set and supports all values of the
+// line, else with the logger.
 func (s *Server) logDecided(memory *scratch, duration time.Duration, now time.Time) {
 	if !s.options.Logger.Enabled() {
 		return

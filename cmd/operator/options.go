@@ -200,7 +200,7 @@ func (o *options) fromEnvironment(flags *pflag.FlagSet, variables map[string]str
 			return
 		}
 		values := []string{value}
-		if flag.Value.Type() == "stringArray" { // its values contain commas
+		if flag.Value.Type() == "stringArray" { // separated by semicolons, because its values contain commas
 			values = strings.Split(value, ";")
 		}
 		for _, value := range values {

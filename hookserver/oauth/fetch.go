@@ -159,7 +159,7 @@ func get(ctx context.Context, client *http.Client, at *url.URL) ([]byte, error) 
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
 	if err == nil {
-		err = ctx.Err() // the server may end its answer early when ctx ends
+		err = ctx.Err() // if ctx ended, text may be incomplete: the server may have ended its answer early
 	}
 	switch {
 	case err != nil:

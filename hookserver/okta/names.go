@@ -10,7 +10,7 @@ const fewNames = 32
 // is found. They are parts of the body, except names with escapes.
 type names struct {
 	all   [][]byte            // those of the innermost object are the last
-	first int                 // the index in all of the innermost object's first name
+	first int                 // where the names of the innermost object begin in the field all
 	many  map[string]struct{} // the innermost object's names, if there are more than fewNames
 }
 

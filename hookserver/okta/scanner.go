@@ -16,7 +16,7 @@ type scanner struct {
 	pos   int
 	depth int
 	names names
-	text  strings.Builder // all texts that string has returned, so that they take one allocation together
+	text  strings.Builder // the texts of all strings read so far: together they take one allocation
 }
 
 // peek skips white space and returns the next byte, or 0 at the end of the body. A 0 in the body is not JSON either.

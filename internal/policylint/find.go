@@ -61,7 +61,7 @@ func Find(checked *policyfile.Checked, options Options) Result {
 	for i := range checked.Policies {
 		policy := &checked.Policies[i]
 		if f.policies[policy.PolicyName] != nil && policy.Name != "" {
-			continue // a mistake says that there are two of the name
+			continue // one of checked.Mistakes reports the second policy of this name
 		}
 		f.policies[policy.PolicyName] = policy
 		f.inOrder = append(f.inOrder, policy)

@@ -18,7 +18,7 @@ const (
 	Warning Severity = "warning"
 )
 
-// The ids of findings that are not ids of mistakes or warnings.
+// The ids of findings that are neither in [policyfile.MistakeIDs] nor in [lint.IDs].
 const (
 	notUnderstood  = "not-understood"
 	notInForce     = "not-in-force"

@@ -142,9 +142,9 @@ const (
 	maxLocalPart = 64 // bytes: RFC 5321 4.5.3.1.1
 )
 
-// candidates yields a first text, and then all texts of an alphabet up to the longest, shorter ones first. taken is how
-// many texts the caller has to skip at most because entries mention them. Nearly all other texts are valid, so
-// candidates stops after 2*taken+200 texts: the caller then has no valid text at all.
+// candidates yields a first text, and then all texts of an alphabet up to the longest, shorter ones first. The caller
+// skips invalid texts, and up to taken texts that entries mention. Either nearly all other texts are valid, or none is:
+// candidates stops after 2*taken+200 texts, because a caller that has accepted none of them would accept no other.
 func candidates(first, alphabet string, longest, taken int) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if len(first) <= longest && !yield(first) {

@@ -182,7 +182,7 @@ func canonicalLabel(label string, deviations bool) (string, bool) {
 		return "", false
 	}
 	if r := []rune(u); len(r) >= 4 && r[2] == '-' && r[3] == '-' {
-		return "", false // RFC 5891 4.2.3.1 forbids this by characters; the idna package checks bytes
+		return "", false // RFC 5891 4.2.3.1 forbids these two hyphens; the idna package counts bytes, not characters
 	}
 	a, err := registrable.ToASCII(u)
 	if err != nil || len(a) > maxLabel || !hasACEPrefix(a) {

@@ -185,7 +185,7 @@ func rejectForeignPattern(local, domain string) (rejection string) {
 	switch {
 	case isSubAddresses && base != "" && !strings.ContainsAny(base, foreignPatternCharacters+"+"):
 		return ""
-	// The part of a local part before a + is the mailbox, and none ends in a dot.
+	// A local part with ".+" is a regular expression: before a + stands the mailbox, whose name cannot end in a dot.
 	case strings.ContainsAny(local, foreignPatternCharacters), strings.Contains(local, ".+"):
 	default:
 		return ""
@@ -217,7 +217,7 @@ func readings(name string, syntax address.Syntax) ([]string, address.Invalid) {
 		names = append(names, strict)
 	}
 	for _, mapping := range mappings {
-		mapped, err := mapping.ToASCII(strings.ReplaceAll(name, "\u1e9e", "ß")) // newer versions of Unicode map ẞ so
+		mapped, err := mapping.ToASCII(strings.ReplaceAll(name, "\u1e9e", "ß")) // as newer versions of Unicode map ẞ
 		if err != nil {
 			continue
 		}

@@ -111,7 +111,7 @@ func (r *hookReport) writePages(w io.Writer, coloured bool) {
 			engine = ""
 		}
 	}
-	if r.shape != oktasim.ProgressiveProfile { // Classic has no progressive profiles
+	if r.shape != oktasim.ProgressiveProfile { // only Identity Engine has progressive profiles
 		page("Classic", r.Person.Classic)
 	}
 	page("Identity Engine", r.Person.IdentityEngine)

@@ -114,7 +114,8 @@ func (o *diffOptions) setPaths(args []string) {
 	if len(args) == 2 || len(o.at) > 0 {
 		o.old.Paths = args[:1]
 	}
-	// A new directory of policies has no OLD. If the path is misspelt, NEW fails.
+	// With one argument, the path may be missing in OLD, because its directory is new. A misspelt path still fails: it is
+	// missing in NEW, too.
 	o.old.MayLackPaths = len(args) == 1
 	for i, side := range []*policysource.Location{&o.old, &o.new} {
 		if i < len(o.at) {

@@ -30,7 +30,8 @@ type (
 		Before outcome.Result  `json:"before"`
 		After  outcome.Result  `json:"after"`
 		Calls  []outcome.Calls `json:"calls"`
-		// Addresses are the addresses of which one alone changes the answer; the last that matches an address counts.
+		// Addresses are the addresses that change the answer alone, without a second one in the call. The last part that
+		// matches an address says whether it is one of them: not if Except is set.
 		Addresses []partReport `json:"addresses,omitempty"`
 		More      int          `json:"moreAddresses,omitempty"` // entries of Addresses beyond those that are kept
 		Example   []string     `json:"example"`                 // one address, or the two of a call
@@ -77,8 +78,8 @@ func (d *difference) report() *diffReport {
 // what is added again inside of an exception, and so on.
 func depthsOf(parts []analysis.Part) []int {
 	depths := make([]int, len(parts))
-	var around []int                     // the indexes of the names that the last part is in
-	withSubAddresses := map[string]int{} // the depths of the parts jo+*@acme.com
+	var around []int                     // the indexes of the parts that contain part i, the innermost last
+	withSubAddresses := map[string]int{} // the depth of each part such as jo+*@acme.com
 	for i, part := range parts {
 		covers := func(name analysis.Part) bool {
 			if part.Name == name.Name {

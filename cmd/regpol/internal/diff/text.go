@@ -148,7 +148,8 @@ func nested(parts []partReport) [][]string {
 	return levels
 }
 
-// counts returns entries once each. Hidden ones look alike, and get their number.
+// counts returns each entry once, with how often it occurs if that is more than once: entries whose local parts are
+// hidden look alike.
 func counts(entries []string) []string {
 	var once []string
 	n := map[string]int{}

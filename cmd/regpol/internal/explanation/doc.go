@@ -1,3 +1,3 @@
-// Package explanation explains a decision: the policy and the entry that decide, the part of the other policies, and what the
-// person reads.
+// Package explanation explains a decision: the policy and the entry that decide, the role of each other policy, and
+// what the person reads.
 package explanation

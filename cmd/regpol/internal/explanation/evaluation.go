@@ -16,9 +16,9 @@ const exampleID = "ID-OF-THE-DECISION"
 
 // Evaluation holds the compiled policies, for the explanation of any number of calls.
 type Evaluation struct {
-	Policies    *policysource.Set                 // as Policies were read
+	Policies    *policysource.Set                 // the policies as they were read
 	bounded     map[rules.PolicyName]rules.Policy // the policies, limited by --namespace-sources
-	Snapshot    *rules.Snapshot                   // Snapshot decides by them
+	Snapshot    *rules.Snapshot                   // compiled from bounded
 	enforceable map[rules.PolicyName]bool
 	rejections  map[rules.PolicyName][]rules.Rejection // the parts of policies that are not in force
 }

@@ -43,8 +43,8 @@ type (
 		Path string `json:"path"`
 		Text string `json:"text"`         // as the author wrote it
 		At   string `json:"at,omitempty"` // file:line
-		// Listed is the entry of the list that matches; Text is then the name of the list. It is empty if that entry is a
-		// whole address.
+		// Listed is the entry of a list that matches; Text is then the name of the list. Listed is empty without a list,
+		// or if the list's entry is a whole address.
 		Listed string `json:"listed,omitempty"`
 	}
 

@@ -152,8 +152,8 @@ func (e *entryReport) describe() string {
 	return e.Path + " " + strconv.Quote(e.Text)
 }
 
-// verbtest.WritePolicies writes the policies that have a part in the decision. It names the others together, unless it is
-// verbose.
+// writePolicies writes a line or more for each policy that has a role in the decision. It names the others together,
+// unless verbose is set.
 func (r *Report) writePolicies(w io.Writer, verbose, coloured bool) {
 	var shown []*policyReport
 	var noMatch, notApplicable []string
@@ -166,7 +166,7 @@ func (r *Report) writePolicies(w io.Writer, verbose, coloured bool) {
 			continue
 		case verbose || kind == kindRelevant:
 		case kind == kindNotApplicable && r.Decision.Reason == rules.ReasonNoPolicyApplies && reasons < maxNames:
-			reasons++ // the call is denied because of what these policies apply to
+			reasons++ // these policies are shown: the call is denied because they do not apply
 		case kind == kindNoMatch:
 			noMatch = append(noMatch, p.Policy)
 			continue

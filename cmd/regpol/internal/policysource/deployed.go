@@ -186,7 +186,7 @@ func variableOf(flag string) string {
 // setVariable sets a flag as the operator does by its environment variable.
 func setVariable(flag *pflag.Flag, value string) error {
 	values := []string{value}
-	if flag.Value.Type() == "stringArray" { // its values contain commas
+	if flag.Value.Type() == "stringArray" { // separated by semicolons, because its values contain commas
 		values = strings.Split(value, ";")
 	}
 	for _, value := range values {

@@ -147,8 +147,8 @@ func (o *Location) readCluster(ctx context.Context, reader *policyfile.Offline, 
 // listReader returns the ConfigMaps with lists of a namespace.
 type listReader = func(context.Context) ([]corev1.ConfigMap, error)
 
-// visitCluster calls visit with the policies of each namespace of a cluster, and sets the namespaces of found. An error
-// of visit is one of the listReader.
+// visitCluster calls visit with the policies of each namespace of a cluster, and sets the namespaces of found. It takes
+// an error of visit for a failure to list ConfigMaps.
 func (o *Location) visitCluster(
 	ctx context.Context, found *Set, visit func([]unstructured.Unstructured, listReader) error,
 ) error {

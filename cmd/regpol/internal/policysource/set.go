@@ -60,7 +60,8 @@ func (f *Set) Rules() []rules.Policy {
 	return policies
 }
 
-// NotInForceOf returns a warning for each part of the policies that is not in force: an analysis is without it.
+// NotInForceOf returns a warning for each part of the policies that is not in force, and is thus left out of an
+// analysis.
 func NotInForceOf(set *Set, bounded []rules.Policy, rejections []rules.Rejection) []string {
 	_, rejected := rules.Compile(bounded)
 	var warnings []string

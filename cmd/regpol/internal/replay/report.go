@@ -19,7 +19,7 @@ type replay struct {
 	policies *policysource.Set
 	decider  *pastdecision.Decider
 	before   *pastdecision.Decider    // nil without --before
-	compared *pastdecision.Comparison // the same
+	compared *pastdecision.Comparison // nil without --before
 
 	counts   replayCounts
 	read     replayRead
@@ -62,7 +62,7 @@ type (
 		Address string             `json:"address,omitempty"` // with --show-addresses
 		Before  *outcome.Result    `json:"before,omitempty"`
 		After   *outcome.Result    `json:"after,omitempty"`
-		Cause   pastdecision.Cause `json:"cause,omitempty"` // of Unknown
+		Cause   pastdecision.Cause `json:"cause,omitempty"` // only for the kind Unknown: why it is unknown
 	}
 
 	replayRead struct {

@@ -94,7 +94,7 @@ func (w *watchedFiles) addDirectory(directory string) []string {
 	w.directories = append(w.directories, directory)
 	entries, err := os.ReadDir(directory)
 	if err != nil {
-		return nil // the run says why
+		return nil // the test run reports the error
 	}
 	var paths []string
 	for _, entry := range entries {
@@ -111,7 +111,7 @@ func (w *watchedFiles) addDirectory(directory string) []string {
 func (w *watchedFiles) addFile(path string) []byte {
 	text, err := input.ReadUpTo(path, policyfile.MaxFile+1)
 	if err != nil {
-		return nil // the run says why
+		return nil // the test run reports the error
 	}
 	w.digests[path] = sha256.Sum256(text)
 	return text
