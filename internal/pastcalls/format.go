@@ -132,25 +132,6 @@ func (in *input) header(line []byte) (*columns, error) {
 	return nil, nil //nolint:nilnil // nil says that the line is no header
 }
 
-// eventColumns are columns that each export of Okta's System Log as a table has.
-var eventColumns = []string{"event_type", "outcome.result"}
-
-// eventHeader returns the columns of an export of Okta's System Log, or nil if a line does not name them. Only its
-// separator is needed: what Okta names the column of debugContext is not published.
-func eventHeader(line []byte) *columns {
-	for _, separator := range []byte(",;\t") {
-		fields, ok := splitRow(nil, line, separator)
-		names := map[string]bool{}
-		for _, field := range fields {
-			names[foldASCII(string(bytes.TrimSpace(field)))] = true
-		}
-		if ok && !slices.ContainsFunc(eventColumns, func(name string) bool { return !names[name] }) {
-			return &columns{separator: separator}
-		}
-	}
-	return nil
-}
-
 // foldASCII returns a text with small letters for the capital letters A to Z.
 func foldASCII(text string) string {
 	return strings.Map(func(r rune) rune {

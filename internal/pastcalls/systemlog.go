@@ -1,0 +1,103 @@
+package pastcalls
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+)
+
+// eventColumns are columns that each export of Okta's System Log as a table has.
+var eventColumns = []string{"event_type", "outcome.result"}
+
+// eventHeader returns the columns of an export of Okta's System Log, or nil if a line does not name them. Only its
+// separator is needed: what Okta names the column of debugContext is not published.
+func eventHeader(line []byte) *columns {
+	for _, separator := range []byte(",;\t") {
+		fields, ok := splitRow(nil, line, separator)
+		names := map[string]bool{}
+		for _, field := range fields {
+			names[foldASCII(string(bytes.TrimSpace(field)))] = true
+		}
+		if ok && !slices.ContainsFunc(eventColumns, func(name string) bool { return !names[name] }) {
+			return &columns{separator: separator}
+		}
+	}
+	return nil
+}
+
+// event reads an event of Okta's System Log. Okta keeps the operator's debugContext in one that says what it made of an
+// answer. Where in the event it keeps it is not published, so all of the event is searched.
+func (in *input) event(text []byte) bool {
+	var event any
+	if err := json.Unmarshal(text, &event); err != nil {
+		return false
+	}
+	return in.debugRecord(debugContext(event, maxEventDepth))
+}
+
+// eventRow reads a row of an export of Okta's System Log as a table. The operator's debugContext is the JSON text of one of
+// its cells, or in it.
+func (in *input) eventRow(line []byte) bool {
+	if in.at <= in.columns.line {
+		return true
+	}
+	fields, ok := splitRow(in.request.fields[:0], line, in.columns.separator)
+	in.request.fields = fields
+	if !ok {
+		return false
+	}
+	for _, field := range fields {
+		if debug := debugContext(string(bytes.TrimSpace(field)), maxEventDepth); debug != nil {
+			return in.debugRecord(debug)
+		}
+	}
+	return in.debugRecord(nil)
+}
+
+// debugRecord reads the operator's debugContext; nil stands for an event without one.
+func (in *input) debugRecord(debug map[string]any) bool {
+	if debug == nil {
+		in.counts.Other++
+		return true
+	}
+	in.call = Call{}
+	for key, value := range debug {
+		if text, ok := value.(string); ok {
+			in.call.Record.set(key, text)
+		}
+	}
+	return in.record()
+}
+
+// maxEventDepth bounds how deep an event is searched. Okta's have some five levels.
+const maxEventDepth = 16
+
+// debugContext returns the operator's debugContext in a value: an object, or the JSON text of one.
+func debugContext(value any, depth int) map[string]any {
+	if depth == 0 {
+		return nil
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		if value["decisionID"] != nil && value["outcome"] != nil && value["reason"] != nil {
+			return value
+		}
+		for _, member := range value {
+			if found := debugContext(member, depth-1); found != nil {
+				return found
+			}
+		}
+	case []any:
+		for _, element := range value {
+			if found := debugContext(element, depth-1); found != nil {
+				return found
+			}
+		}
+	case string:
+		var inner map[string]any
+		if len(value) > 0 && value[0] == '{' && json.Unmarshal([]byte(value), &inner) == nil {
+			return debugContext(inner, depth-1)
+		}
+	}
+	return nil
+}
