@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -53,7 +54,8 @@ answer changes. The result is computed from the entries, not sampled: without a 
 OLD and NEW are files or directories with policies; - is standard input. With NEW alone, OLD is the policies of a cluster that is
 found as kubectl finds it, or with --at the same path in a Git revision. A second --at is the revision of NEW. Nothing is changed.
 
-Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage, unreadable input or no policy; 3 an internal fault.`,
+Exit codes: 0 compared; 1 there is a change that --fail-on names; 2 wrong usage, unreadable input, no policy, or with --fail-on a list
+that no file has; 3 an internal fault.`,
 		Example: `  # Two directories
   regpol diff config/samples/quickstart config/samples/one-company.yaml
 
@@ -170,6 +172,12 @@ func (o *diffOptions) run(ctx context.Context, flags *pflag.FlagSet, s console.S
 	d := difference{
 		before: before, after: after, changes: changes, showAddresses: o.showAddresses, verbose: o.verbose,
 	}
+	for _, list := range before.ListsElsewhere() {
+		d.notCompared = append(d.notCompared, "OLD: "+list)
+	}
+	for _, list := range after.ListsElsewhere() {
+		d.notCompared = append(d.notCompared, "NEW: "+list)
+	}
 	report := d.report()
 	if o.output == outputMarkdown {
 		if _, err := s.Out.Write(report.markdown()); err != nil {
@@ -193,6 +201,10 @@ func (o *diffOptions) run(ctx context.Context, flags *pflag.FlagSet, s console.S
 				return &console.ExitError{Code: console.ExitDenied}
 			}
 		}
+	}
+	if len(o.failOn) > 0 && len(d.notCompared) > 0 {
+		return fmt.Errorf("--fail-on %s: cannot tell without the lists that no file has: give their ConfigMaps as files, "+
+			"or compare with the cluster that has them", strings.Join(o.failOn, ","))
 	}
 	return nil
 }

@@ -73,6 +73,51 @@ func TestDiffEndsWithTheCodeOfFailOn(t *testing.T) {
 	}
 }
 
+// A policy that lacks a list denies everything, so that a change of it would seem to change nothing.
+func TestDiffDoesNotVouchForListsThatNoFileHas(t *testing.T) {
+	policy := func(spec string) string {
+		return verbtest.WritePolicies(t, verbtest.Header+"partners}\nspec: {"+spec+"}\n")
+	}
+	deny := ", deny: {lists: [{configMap: {name: disposable}}]}"
+	old, wider := policy("allow: {domains: [acme.com]}"+deny), policy("allow: {domains: [acme.com, evil.example]}"+deny)
+	for sentence, test := range map[string]struct {
+		args []string
+		code int
+		want []string
+	}{
+		"the report names them": {[]string{old, wider}, console.ExitAllowed, []string{
+			"No change that can be told without the lists that no file has:\n\n  OLD: " + old + ":4: no file has the list disposable of default/partners\n",
+			"  NEW: " + wider + ":4: no file has the list disposable of default/partners\n",
+		}},
+		"so does the comment for a pull request": {[]string{old, wider, "-o", "markdown"}, console.ExitAllowed, []string{
+			"**Who may sign up:** No change that can be told", "\n- NEW: ",
+		}},
+		"so does JSON":              {[]string{old, wider, "-o", "json"}, console.ExitAllowed, []string{`"notCompared": [`}},
+		"--fail-on fails":           {[]string{old, wider, "--fail-on", "widen"}, console.ExitUsage, []string{"No change that can be told"}},
+		"a known change goes first": {[]string{policy("allow: {domains: [a.com]}"), wider, "--fail-on", "narrow"}, console.ExitDenied, []string{"Not compared, and so perhaps also changed:\n\n  NEW: "}},
+		"an allow list, too": {
+			[]string{old, policy("allow: {lists: [{configMap: {name: customers}, optional: true}]}"), "--fail-on", "widen"}, console.ExitUsage,
+			[]string{"no file has the list customers"},
+		},
+		"Audit decides nothing": {[]string{old, policy("mode: Audit, allow: {domains: [a.com]}" + deny), "-o", "json"}, console.ExitAllowed, []string{`OLD: `}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			got := runRegpol(t, "", append([]string{"diff"}, test.args...)...)
+			if got.Code != test.code {
+				t.Errorf("exit code %d, want %d\n%s", got.Code, test.code, got.Err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(got.Out, want) {
+					t.Errorf("the report lacks %q:\n%s", want, got.Out)
+				}
+			}
+			if strings.Contains(got.Out, "alike") || sentence == "Audit decides nothing" && strings.Contains(got.Out, "NEW: ") {
+				t.Errorf("the report is\n%s", got.Out)
+			}
+		})
+	}
+}
+
 func TestDiffRefusesWhatItCannotCompare(t *testing.T) {
 	empty := t.TempDir()
 	for sentence, test := range map[string]struct {

@@ -12,6 +12,7 @@ import (
 type difference struct {
 	before, after          *policysource.Set
 	changes                []analysis.Change
+	notCompared            []string // the lists that no file has
 	showAddresses, verbose bool
 }
 
@@ -22,7 +23,9 @@ type (
 		// Counts holds how many changes of each kind there are.
 		Counts  map[string]int `json:"counts"`
 		Changes []changeReport `json:"changes"`
-		verbose bool
+		// NotCompared are the lists that no file has: calls that depend on them may change, too.
+		NotCompared []string `json:"notCompared,omitempty"`
+		verbose     bool
 	}
 
 	changeReport struct {
@@ -50,7 +53,7 @@ var kindNames = map[analysis.Kind]string{
 }
 
 func (d *difference) report() *diffReport {
-	r := &diffReport{Counts: map[string]int{}, Changes: []changeReport{}, verbose: d.verbose}
+	r := &diffReport{Counts: map[string]int{}, Changes: []changeReport{}, NotCompared: d.notCompared, verbose: d.verbose}
 	for _, name := range kindNames {
 		r.Counts[name] = 0
 	}

@@ -24,12 +24,22 @@ var kindTexts = []struct {
 }
 
 // noChange is the report without changes.
-const noChange = "No change: both sets of policies decide every call with one or two addresses alike.\n"
+const noChange = "No change: both sets of policies decide every call with one or two addresses alike."
+
+// noChangeKnown is the report without changes if some lists are not compared.
+const noChangeKnown = "No change that can be told without the lists that no file has:"
+
+// notComparedHeading stands above the lists that are not compared, if there are changes.
+const notComparedHeading = "Not compared, and so perhaps also changed:"
 
 // summary returns the counts in one line.
 func (r *diffReport) summary() string {
-	if len(r.Changes) == 0 {
-		return strings.TrimSpace(noChange)
+	switch {
+	case len(r.Changes) > 0:
+	case len(r.NotCompared) > 0:
+		return noChangeKnown
+	default:
+		return noChange
 	}
 	var counts []string
 	for _, k := range kindTexts {
@@ -44,6 +54,7 @@ func (r *diffReport) summary() string {
 func (r *diffReport) text(coloured bool) []byte {
 	var w bytes.Buffer
 	fmt.Fprintln(&w, r.summary())
+	r.writeNotCompared(&w, func(line string) { fmt.Fprintf(&w, "  %s\n", line) })
 	for _, k := range kindTexts {
 		if r.Counts[kindNames[k.kind]] > 0 {
 			fmt.Fprintf(&w, "\n%s\n", k.ink.Paint(k.heading, coloured))
@@ -57,6 +68,20 @@ func (r *diffReport) text(coloured bool) []byte {
 		}
 	}
 	return w.Bytes()
+}
+
+// writeNotCompared writes the lists that are not compared, one in each line.
+func (r *diffReport) writeNotCompared(w *bytes.Buffer, writeLine func(line string)) {
+	if len(r.NotCompared) == 0 {
+		return
+	}
+	if len(r.Changes) > 0 {
+		fmt.Fprintf(w, "\n%s\n", notComparedHeading)
+	}
+	fmt.Fprintln(w)
+	for _, list := range r.NotCompared {
+		writeLine(list)
+	}
 }
 
 // maxChanges is how many changes of one kind the text has without -v. All kinds together then fit into a comment of GitHub,
@@ -170,6 +195,7 @@ func counts(entries []string) []string {
 func (r *diffReport) markdown() []byte {
 	var w bytes.Buffer
 	fmt.Fprintf(&w, "**Who may sign up:** %s\n", r.summary())
+	r.writeNotCompared(&w, func(line string) { fmt.Fprintf(&w, "- %s\n", escapeMarkdown.Replace(line)) })
 	for _, k := range kindTexts {
 		n := r.Counts[kindNames[k.kind]]
 		if n == 0 {

@@ -27,7 +27,7 @@ func TestExplainReadsWhatKubectlAndHelmWrite(t *testing.T) {
 				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}
 			others := strings.Contains(sentence, "other")
-			if left := strings.Contains(got.Err, "ignored, because it is not a policy: stdin:") && strings.Contains(got.Err, "ConfigMap"); left != others {
+			if left := strings.Contains(got.Err, "ignored, because it is not a list: that has the label registrationpolicy.dev/list: \"true\": stdin:"); left != others {
 				t.Errorf("standard error: %s", got.Err)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"registrationpolicy.dev/operator/internal/listconfigmap"
 	"registrationpolicy.dev/operator/internal/policyfile"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -41,7 +42,11 @@ func (f *Set) Warnings() []string {
 		warnings = append(warnings, path+" is not there: compared with no policy, which denies every registration")
 	}
 	for _, other := range f.otherObjects {
-		warnings = append(warnings, "ignored, because it is not a policy: "+other)
+		why := "it is not a policy"
+		if strings.HasSuffix(other, ": ConfigMap") {
+			why = "it is not a list: that has the label " + listconfigmap.Label + `: "true"`
+		}
+		warnings = append(warnings, "ignored, because "+why+": "+other)
 	}
 	if len(f.Policies) > 0 {
 		for _, namespace := range f.emptyNamespaces {
@@ -79,4 +84,31 @@ func NotInForceOf(set *Set, bounded []rules.Policy, rejections []rules.Rejection
 		}
 	}
 	return warnings
+}
+
+// ListsElsewhere returns a text for each list that an enforced policy names and that no file has. Such a list may be in
+// the cluster, so nothing is known about its entries. There are none if the policies come from a cluster.
+func (f *Set) ListsElsewhere() []string {
+	if len(f.files) == 0 {
+		return nil
+	}
+	var texts []string
+	for i := range f.Policies {
+		policy := &f.Policies[i]
+		if policy.Mode == rules.Audit {
+			continue
+		}
+		for _, uses := range []struct {
+			field rules.EntryField
+			lists []rules.ListUse
+		}{{rules.AllowLists, policy.Allow.Lists}, {rules.DenyLists, policy.Deny.Lists}} {
+			for j := range uses.lists {
+				if use := &uses.lists[j]; use.List == nil && !use.Broken {
+					path := rules.Entry{Field: uses.field, Index: j}.String()
+					texts = append(texts, fmt.Sprintf("%s: no file has the list %s of %s", policy.Place(path), use, policy.PolicyName))
+				}
+			}
+		}
+	}
+	return texts
 }

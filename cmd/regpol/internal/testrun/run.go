@@ -191,6 +191,9 @@ func (r *testRun) calls(ctx context.Context, c *policytest.Case, dir string) ([]
 
 // every proves the expectation of a case for each call of its set.
 func (r *testRun) every(policies *testedPolicies, c *policytest.Case) ([]failureReport, error) {
+	if lists := policies.Policies.ListsElsewhere(); len(lists) > 0 {
+		return nil, fmt.Errorf("every: cannot be proven without all lists: %s; add its ConfigMap as a file", strings.Join(lists, "; "))
+	}
 	parts, err := analysis.Every(policies.bounded, analysis.Set{
 		Addresses: c.Every.Addresses, Except: c.Every.Except, Requests: c.Every.RequestTypes, Sources: c.Every.Sources,
 	})

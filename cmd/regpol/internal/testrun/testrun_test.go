@@ -75,6 +75,19 @@ func TestACaseFailsForEachKindOfExpectation(t *testing.T) {
 	}
 }
 
+// Without a list by which it denies, a policy denies everything: a promise of denials would hold, whatever it allows.
+func TestAPromiseNeedsEachListAsAFile(t *testing.T) {
+	dir := verbtest.WriteFiles(t, map[string]string{
+		"p.yaml":             verbtest.Header + "p}\nspec: {allow: {domains: [evil.example]}, deny: {lists: [{configMap: {name: disposable}}]}}\n",
+		"p.regpol-test.yaml": "cases:\n- name: nobody from evil\n  every: {addresses: [evil.example]}\n  expect: {outcome: Deny}\n",
+	})
+	got := runRegpol(t, "", "test", dir)
+	if got.Code != console.ExitUsage || !strings.Contains(got.Err, "every: cannot be proven without all lists: "+
+		filepath.Join(dir, "p.yaml")+":4: no file has the list disposable of default/p; add its ConfigMap as a file") {
+		t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
+	}
+}
+
 func TestACallOfOktaIsACase(t *testing.T) {
 	vector, err := filepath.Abs(filepath.Join(verbtest.WorkTree, "test/vectors/okta/requests/oie-ssr.json"))
 	if err != nil {
