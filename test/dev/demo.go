@@ -25,8 +25,9 @@ import (
 // signUpEvery is the time between two sign-ups of the demo.
 const signUpEvery = 250 * time.Millisecond
 
-// signUps are the addresses with which people sign up in the demo, again and again.
-var signUps = []string{"jo@acme.com", "kim@elsewhere.example", "max@contractors.acme.com", "eve@mailinator.com"}
+// signUps are the addresses with which people sign up in the demo, again and again. Their number is odd, so that each of
+// the two operators, which take turns, gets the calls of all of them.
+var signUps = []string{"jo@acme.com", "kim@elsewhere.example", "max@contractors.acme.com", "eve@mailinator.com", "ann@acme.com"}
 
 // runDemo runs two operators behind a proxy with TLS, and a stand-in for Okta that sends sign-ups, until ctx ends. It
 // prints an outcome only when it differs from the last one of this address.
@@ -177,7 +178,7 @@ func signUpForever(ctx context.Context, out io.Writer, url string, authority *x5
 }
 
 const demoInstructions = `
-Two operators answer behind a proxy with TLS. A stand-in for Okta sends four sign-ups again and again; each outcome that
+Two operators answer behind a proxy with TLS. A stand-in for Okta sends five sign-ups again and again; each outcome that
 is new is printed below. In another terminal:
 
   export KUBECONFIG=%[1]s
@@ -185,11 +186,11 @@ is new is printed below. In another terminal:
 
 Look at
 
-  # each decision, with its reason and its policy
+  # each decision of one operator, with its reason and its policy
   tail -f %[3]s
   # whether each policy is in force on both operators
   kubectl get regpol
-  # how many were decided, by outcome and reason
+  # how many it decided, by outcome and reason
   curl -s http://%[4]s/metrics | grep ^registration_policy_decisions_total
 
 Change something, and see the outcomes change:
@@ -198,7 +199,8 @@ Change something, and see the outcomes change:
   kubectl patch regpol acme --type json -p '[{"op": "add", "path": "/spec/allow/domains/-", "value": "elsewhere.example"}]'
   # contractors may, too
   kubectl delete regpol contractors
-  # nothing changes: the other operator answers
+  # nothing changes: the other operator answers. This proxy repeats no call, so Okta has to; use one that does
+  # (docs/platform/proxies.md). For some minutes, kubectl get regpol still says 2/2 (docs/platform/fleet.md)
   kill %[6]d
 
 Call it yourself:

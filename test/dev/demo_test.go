@@ -53,6 +53,7 @@ func TestDemo(t *testing.T) {
 	}
 	for address, outcome := range map[string]string{
 		"jo@acme.com": "Registered", "kim@elsewhere.example": "Denied", "max@contractors.acme.com": "Denied", "eve@mailinator.com": "Denied",
+		"ann@acme.com": "Registered",
 	} {
 		printed(address, outcome)
 	}
