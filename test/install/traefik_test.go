@@ -159,6 +159,7 @@ func startTraefik(t *testing.T, c *cluster, options ...string) string {
 		"--entryPoints.https.address="+address, "--entryPoints.https.http.tls=true",
 		"--providers.kubernetesIngress=true", "--providers.kubernetesCRD=true",
 		"--serversTransport.forwardingTimeouts.dialTimeout=500ms",
+		"--serversTransport.forwardingTimeouts.responseHeaderTimeout=2s",
 		"--log.level=INFO", "--global.checkNewVersion=false", "--global.sendAnonymousUsage=false")...)
 	traefik.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig)
 	traefik.Stdout, traefik.Stderr = &log, &log

@@ -2,6 +2,7 @@ package proxies
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -35,6 +36,22 @@ func TestAReplicaThatIsGoneCostsNoCall(t *testing.T) {
 		load := startLoad(t, proxy, attempts, besides...)
 		load.awaitCalls(t, 4*callers)
 		load.stop(t)
+	})
+}
+
+func TestAProxyGivesUpOnAReplicaThatAcceptsAndDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	behindEach(t, func(t *testing.T, kind Kind) {
+		frozen, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = frozen.Close() }()
+		proxy := Start(t, kind, Options{Backends: []string{frozen.Addr().String()}, Repeats: kind == Traefik})
+		got := newCaller(t, proxy.URL(), proxy.CAs()).call(t, []byte(allowedBody))
+		if got.Status != http.StatusGatewayTimeout {
+			t.Errorf("%d, want 504", got.Status)
+		}
 	})
 }
 

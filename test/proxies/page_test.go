@@ -44,9 +44,11 @@ func TestThePageShowsWhatWasTested(t *testing.T) {
 			t.Errorf("no block of %s on the page", language)
 		}
 	}
-	dialTimeout := "--serversTransport.forwardingTimeouts.dialTimeout=500ms"
-	if !slices.Contains((&Proxy{}).traefikArguments(t), dialTimeout) || !strings.Contains(string(page), "`"+dialTimeout+"`") {
-		t.Errorf("the page and the tests do not both have %s", dialTimeout)
+	for _, option := range []string{"dialTimeout=500ms", "responseHeaderTimeout=2s"} {
+		option = "--serversTransport.forwardingTimeouts." + option
+		if !slices.Contains((&Proxy{}).traefikArguments(t), option) || !strings.Contains(string(page), "`"+option+"`") {
+			t.Errorf("the page and the tests do not both have %s", option)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ func (p *Proxy) traefikArguments(t testing.TB) []string {
 		"--providers.file.filename=" + filepath.Join(p.dir, traefikFile),
 		"--providers.providersThrottleDuration=" + throttle,
 		"--serversTransport.forwardingTimeouts.dialTimeout=500ms",
+		"--serversTransport.forwardingTimeouts.responseHeaderTimeout=2s",
 		"--ping.manualRouting=true",
 		"--accessLog=true", "--log.level=INFO", "--global.checkNewVersion=false", "--global.sendAnonymousUsage=false",
 	}
