@@ -28,6 +28,9 @@ Then edit a file in $policies and call again. Ctrl-C ends it.
 
 LINES
 }
+ports() {
+  echo "For other ports: make run POLICIES=$policies HOOK=127.0.0.1:9080 PROBES=127.0.0.1:9081 METRICS=127.0.0.1:9082" >&2
+}
 body() { printf '{"eventType":"com.okta.user.pre-registration","data":{"userProfile":{"login":"%s","email":"%s"}}}' "$1" "$1"; }
 
 # Passes the log through until the operator ends. Ctrl-C must stop only the operator.
@@ -36,6 +39,7 @@ log() {
   while IFS= read -r line; do
     printf '%s\n' "$line" >&2
     if [[ $line == *' msg=Starting '* ]]; then lines; fi
+    if [[ $line == *'another process listens at '* ]]; then ports; fi
   done
 }
 

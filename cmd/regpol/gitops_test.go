@@ -347,10 +347,17 @@ func TestTheHookChecksWhatIsStaged(t *testing.T) {
 		t.Errorf("a staged mistake is committed:\n%s", out)
 	}
 
+	r.Write(map[string]string{"policies/partners.yaml": strings.Replace(good, "allow:", "allows:", 1)})
+	r.Git("add", "-A")
+	r.Write(map[string]string{"policies/partners.yaml": good})
+	if out, failed := shell(t, "git commit -m x", nil); !failed || !strings.Contains(out, "[unknown-field]") {
+		t.Errorf("a staged fault that lint finds is committed:\n%s", out)
+	}
+
 	r.Write(map[string]string{"policies/partners.yaml": strings.Replace(good, "    - gamma.example\n", "    - gamma.example\n    - \"*.gamma.example\"\n", 1)})
 	edit(t, r, "policies/partners.regpol-test.yaml", "gamma.example]", "gamma.example, \"*.gamma.example\"]")
 	r.Git("add", "-A")
-	r.Write(map[string]string{"policies/partners.yaml": strings.Replace(good, "    - beta.example\n", "", 1)})
+	r.Write(map[string]string{"policies/partners.yaml": strings.Replace(good, "allow:", "allows:", 1)})
 	if out, failed := shell(t, "git commit -m x", nil); failed || !strings.Contains(out, "Newly allowed\n  *.gamma.example\n") {
 		t.Errorf("a staged change is not committed, because of the work tree:\n%s", out)
 	}

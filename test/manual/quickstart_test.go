@@ -44,7 +44,8 @@ func TestTheFirstScreenOfTheREADMEIsTrue(t *testing.T) {
 	t.Run("beside another one", func(t *testing.T) {
 		beside := background(t, checkout, run+" HOOK="+hook+" PROBES="+fixture.FreeAddress(t)+" METRICS="+fixture.FreeAddress(t))
 		fixture.Await(t, "it says what to do", func() bool {
-			return strings.Contains(beside.String(), "another process listens at "+hook+": stop it, or give another port")
+			return strings.Contains(beside.String(), "another process listens at "+hook+": stop it, or give another port") &&
+				strings.Contains(beside.String(), "For other ports: make run POLICIES=config/samples/quickstart HOOK=")
 		})
 		if strings.Contains(beside.String(), "Try, in another terminal") {
 			t.Errorf("what does not listen says what to try:\n%s", beside)
