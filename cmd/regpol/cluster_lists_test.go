@@ -141,5 +141,6 @@ func TestListsInACluster(t *testing.T) {
 		}
 	})
 	t.Run("what the pages show", c.followPages)
+	t.Run("what the page about Git fetches", c.fetchLists)
 	t.Run("the examples of the help", c.runListsExamples)
 }

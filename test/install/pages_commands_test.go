@@ -111,6 +111,8 @@ func ownTest(page string) string {
 		"docs/reference/regpol-replay.md":     "cmd/regpol/internal/replay/replay_test.go",
 		"docs/reference/regpol-test.md":       "cmd/regpol/internal/testrun/testrun_test.go",
 		"docs/policies/recipes.md":            "cmd/regpol/recipes_page_test.go",
+		"docs/policies/lists.md":              "cmd/regpol/lists_page_test.go",
+		"docs/policies/git.md":                "cmd/regpol/lists_page_test.go",
 		"docs/policies/lists-sync.md":         "cmd/regpol/cluster_lists_pages_test.go",
 		"docs/reference/regpol-lists-sync.md": "cmd/regpol/cluster_lists_pages_test.go",
 	}
