@@ -153,7 +153,8 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 	if err := c.Watch(watch); err != nil {
 		return err
 	}
-	defer func() { // informers and rules continue after the term
+	// The informers and the builds go on after the term, so they must no longer call this term's handlers.
+	defer func() {
 		r.built.OnBuilt(nil)
 		if err := end(); err != nil {
 			r.logger.Error(err, "Could not end the watch of a past term")
@@ -164,8 +165,9 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 	return err
 }
 
-// onBuilt asks for the status of the policies that a build has changed, at bulkPriority if they are many. Otherwise a
-// namespace over its memory limit, in which a further policy may change the status of all, would delay the others.
+// onBuilt asks for the status of the policies that a build has changed, at bulkPriority if they are many. In a
+// namespace over its memory limit, one more policy may change the status of all. These statuses must not delay those of
+// other namespaces.
 func (r *StatusReconciler) onBuilt(policies []types.NamespacedName) {
 	for _, name := range policies {
 		r.enqueue(name, len(policies) > maxEdited)

@@ -119,7 +119,7 @@ func (r *StatusReconciler) computeWarnings() (wait time.Duration) {
 	for _, object := range objects {
 		built, ok := r.built.Built(object)
 		if !ok || built.Refused != "" {
-			continue // not built yet, or not read since its namespace is over its memory limit
+			continue // not built yet, or not read because its namespace is over its memory limit
 		}
 		members[policyobject.NameOf(object)] = policyWarnings{
 			uid: object.GetUID(), generation: object.GetGeneration(), resolved: built.Written,

@@ -30,8 +30,9 @@ func (o *options) newKeeper(config *rest.Config, keeper storedsnapshot.Options) 
 	return storedsnapshot.New(keeper)
 }
 
-// decisionFlags returns the flags that change decisions. A process uses a stored snapshot only if that was written with
-// the same ones. It leaves out --watch-namespaces, which the snapshot has as Binding.Namespaces, and the texts for people.
+// decisionFlags returns the flags that change decisions. A process uses a stored snapshot only if it was written with
+// the same flags. --watch-namespaces is left out because the snapshot has it as Binding.Namespaces, and the flags
+// --text-* because they change no verdict, only what a person reads.
 func (o *options) decisionFlags() []string {
 	flags := []string{
 		"--address-attributes=" + strings.Join(o.attributes, ","),

@@ -119,8 +119,8 @@ func (b *Builder) Build(ctx context.Context, namespace string, before *Namespace
 	return now, nil
 }
 
-// sizeChanged reports whether a size has changed by more than a fourth. The status of every policy of a refused
-// namespace names the size. Otherwise each change of one policy would rewrite the statuses of all.
+// sizeChanged reports whether a size has changed by more than a fourth. In a namespace over its memory limit, the
+// status of every policy names the size. If it named every size exactly, each change of one policy would rewrite all.
 func sizeChanged(now, before int64) bool {
 	const fourth = 4
 	return max(now-before, before-now) > before/fourth

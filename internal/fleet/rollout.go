@@ -88,7 +88,7 @@ func (s firstSeen) coveredBy(v view) bool { return !v.startedAt.Before(s.at) }
 
 // Status is the part of a policy's status that says where its generation is in force.
 type Status struct {
-	// Replicas counts the replicas that decide by the generation, and names others; nil while that is unknown.
+	// Replicas counts the replicas that decide by the generation, and names some that do not; nil while unknown.
 	Replicas *v1alpha1.ReplicasStatus
 	// Ready is the condition. The caller sets lastTransitionTime and observedGeneration.
 	Ready metav1.Condition
@@ -136,7 +136,7 @@ func (o *Rollout) Run(ctx context.Context, enqueue func(name types.NamespacedNam
 	}
 }
 
-// Close sets the leader's metrics to 0. It is called when this replica stops to lead.
+// Close sets the leader's metrics to 0. It is called when this replica stops leading.
 func (o *Rollout) Close() {
 	o.observer.Metrics.countPolicies(nil)
 	o.observer.Metrics.countReplicas(view{})

@@ -18,7 +18,7 @@ const (
 	// refreshAfter is the age at which a status is due for a refresh: it is written again with a new observedTime,
 	// although Ready is unchanged.
 	refreshAfter = 10 * time.Minute
-	// refreshWithin is the greatest age of a status. It holds for any number of policies.
+	// refreshWithin is the age before which every status is refreshed, however many policies there are.
 	refreshWithin = 2 * time.Hour
 	// refreshInterval is the time between two refreshes, over all policies, and refreshBurst is how many may be written
 	// at once. With more policies than can be refreshed within refreshWithin, the interval is shorter.

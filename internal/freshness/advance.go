@@ -62,7 +62,8 @@ func (a *Advancer) AdvanceTo(version string) {
 // Advance asks that one namespace soon reach a resourceVersion.
 func (a *Advancer) Advance(namespace, version string) {
 	a.mu.Lock()
-	later := Older(a.wanted[namespace], version) // if the wanted version is from before an etcd restore, compare drops it
+	// After an etcd restore, an earlier wanted version may be newer than any version since. Then compare removes it.
+	later := Older(a.wanted[namespace], version)
 	if later {
 		a.wanted[namespace] = version
 	}

@@ -92,7 +92,7 @@ func New(config *rest.Config, content client.Reader, tracker *freshness.Tracker,
 	return w, nil
 }
 
-// selected returns options for the ConfigMaps that hold lists only.
+// selected restricts options to the ConfigMaps that hold lists.
 func selected(options metav1.ListOptions) metav1.ListOptions {
 	options.LabelSelector = listSelector
 	return options

@@ -37,7 +37,7 @@ func NewClient(config *rest.Config) (client.Client, error) {
 
 // configMaps reads ConfigMaps of a namespace, and caches them.
 type configMaps struct {
-	kube      client.Client // nil: there are no ConfigMaps
+	kube      client.Client // nil without a cluster: every ConfigMap then counts as missing
 	namespace string
 	read      map[string]*corev1.ConfigMap // nil for a ConfigMap that does not exist
 	err       error                        // the errors of the function that reader returned

@@ -15,7 +15,7 @@ type Call struct {
 // Record is what the operator records of a decision, in its log and in Okta's System Log. A field is "" if the record
 // does not have it. The values are those of docs/reference/log-fields.md.
 type Record struct {
-	// RequestType is as in the log, and not as Okta calls it.
+	// RequestType is SelfServiceRegistration or another value of the log, not Okta's self.service.registration.
 	RequestType string
 	// Source is the enrolment policy or rule that called. A text that begins with ! stands for one that must not be logged.
 	Source string
@@ -36,8 +36,8 @@ type Record struct {
 type Options struct {
 	// Attributes are the names of the address attributes; the first is required in a sign-up.
 	Attributes []string
-	// Source and RequestType are those of the calls of a list, and of the rows of a table without them. RequestType is
-	// Okta's: [okta.SelfServiceRegistration] or [okta.ProgressiveProfile].
+	// Source and RequestType are those of calls for which the input has none: it has one address a line, or a table has
+	// no value there. RequestType is [okta.SelfServiceRegistration] or [okta.ProgressiveProfile].
 	Source      string
 	RequestType string
 }

@@ -96,8 +96,8 @@ type columns struct {
 	source, requestType, domain, outcome int
 }
 
-// header returns the columns that a line names, or nil if it names none of those that are known. It fails if they do not
-// say who called.
+// header returns the columns that a line names, or nil if it names no known column. It fails if the line names neither
+// the first address attribute nor the domain: each row must have one of them.
 func (in *input) header(line []byte) (*columns, error) {
 	for _, separator := range []byte(",;\t") {
 		fields, ok := splitRow(nil, line, separator)

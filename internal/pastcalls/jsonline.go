@@ -308,7 +308,8 @@ func (in *input) damaged(limited *limitedReader, err error) error {
 	}
 }
 
-// limitedReader ends after some bytes, and keeps the error of its reader.
+// limitedReader fails after left bytes. It keeps an error of its reader in err, so that damaged can return that error
+// instead of one about the JSON.
 type limitedReader struct {
 	reader io.Reader
 	left   int

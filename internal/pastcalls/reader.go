@@ -91,8 +91,8 @@ type input struct {
 	text     []byte // a buffer for unquoted strings
 }
 
-// readLines calls read for each line that is neither empty nor too long, without its end. read returns false for a
-// damaged line.
+// readLines calls read for each line, without the spaces around it. It skips empty lines, and counts lines that are too
+// long or not text as damaged. read returns false for a damaged line.
 func (in *input) readLines(read func(line []byte) bool) error {
 	var long []byte // a line that is longer than the buffer
 	skipping := false
@@ -145,7 +145,7 @@ func (in *input) found() {
 	in.yield(&in.call)
 }
 
-// maxInterned bounds the strings that are kept.
+// maxInterned is how many strings intern keeps at most. Beyond it, intern forgets all of them.
 const maxInterned = 1 << 12
 
 // intern returns a string that is shared with earlier equal ones.

@@ -13,7 +13,7 @@ type requestBuffer struct {
 	fields     [][]byte
 }
 
-// address reads a line of a list.
+// address reads a line of an input with one address a line.
 func (in *input) address(line []byte) bool {
 	if line[0] == '#' {
 		return true

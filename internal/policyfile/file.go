@@ -170,8 +170,8 @@ func emptyFile(name, fix string) *Mistake {
 	return &Mistake{ID: EmptyFile, At: yamldoc.Position{File: name, Line: 1, Column: 1}, Message: "empty; " + fix}
 }
 
-// parseDocument reads the document in text. It returns nil if there are only comments. With an error it returns nil, or
-// a policy that is refused.
+// parseDocument reads the document in text. It returns nil if there are only comments. If a policy has mistakes, it
+// returns both the policy, as refused, and the error. With any other error it returns nil.
 func (p *parser) parseDocument(ctx context.Context, name string, text []byte) (*document, error) {
 	node, err := yamldoc.Parse(name, text)
 	if node == nil || err != nil {

@@ -68,9 +68,8 @@ func (s Scopes) Namespaces() []string { return slices.Sorted(maps.Keys(s)) }
 // false if no source is left. The caller must then not compile the policy: a policy without sources applies to every
 // call.
 //
-// Bound limits a policy that is not understood in the same way. Otherwise such a policy would deny calls outside of the
-// scope of its namespace. outside is then empty: a source
-// that seems to be missing may stand in a part that is not understood.
+// Bound also limits a policy with NotUnderstood, which would otherwise deny calls outside of the scope of its
+// namespace. outside is then empty: a source that seems to be missing may stand in a part that is not understood.
 func (s Scopes) Bound(policy rules.Policy) (within rules.Policy, outside []rules.Rejection, ok bool) {
 	scope, bounded := s[policy.Namespace]
 	if !bounded {

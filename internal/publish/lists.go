@@ -81,11 +81,11 @@ func NewLists(metrics *Metrics) *Lists {
 	return &Lists{metrics: metrics, groups: map[string]map[listKey]*resolvedList{}, compiled: map[string]*rules.List{}}
 }
 
-// Resolve returns the policies of a group, in the given order, with the compiled lists that they name. It reads and
-// compiles a list again only if one of its ConfigMaps has changed, and forgets lists that the group no longer uses. A
-// ConfigMap that does not exist is not an error: its list is missing. Resolve fails if a ConfigMap cannot be read, or
-// with [ErrChanged] until the watch has delivered the stored version. It then keeps the lists of the earlier call. Only
-// one goroutine may resolve a group at a time.
+// Resolve returns the policies of a group (see [Lists]), in the given order, with the compiled lists that they name. It
+// reads and compiles a list again only if one of its ConfigMaps has changed, and forgets lists that the group no longer
+// uses. A ConfigMap that does not exist is not an error: its list is missing. Resolve fails if a ConfigMap cannot be
+// read, or with [ErrChanged] until the watch has delivered the stored version. It then keeps the lists of the earlier
+// call. Only one goroutine may resolve a group at a time.
 //
 // Resolve charges the lists to the memory account of the namespace, in the order of their names. A list for which too
 // little memory is left counts as missing.

@@ -187,7 +187,8 @@ func (k *Keeper) restore(ctx context.Context) {
 	}
 	if err != nil {
 		k.mu.Lock()
-		restorable := k.restorable // if false, other rules have come into force, and the file that was read may hold them
+		// If restorable is false, other rules come into force. The file may be theirs by now, so it is not refused.
+		restorable := k.restorable
 		if restorable {
 			k.digest, k.restorable = "", false
 		}
