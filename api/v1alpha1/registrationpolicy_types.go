@@ -307,8 +307,8 @@ type ReplicasStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	InForce *int32 `json:"inForce,omitempty"`
 
-	// observedTime is when the operator last wrote what it observed. It renews the oldest statuses, from an age of 10
-	// minutes on, at most six a minute. If the time is much older, no operator may be running.
+	// observedTime is when the operator last wrote what it observed. It renews statuses from an age of 10 minutes on, the
+	// oldest first, so that none is older than two hours. If the time is older, no operator may be running.
 	// +optional
 	ObservedTime *metav1.Time `json:"observedTime,omitempty"`
 
