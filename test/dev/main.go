@@ -72,7 +72,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 		if address == "" {
 			continue // no proxy
 		}
-		if err := checkFree(ctx, address); err != nil {
+		if err := o.checkFree(ctx, address); err != nil {
 			return err
 		}
 	}
@@ -157,10 +157,14 @@ func (o *options) lock() (func(), error) {
 }
 
 // checkFree returns an error if an address is in use.
-func checkFree(ctx context.Context, address string) error {
+func (o *options) checkFree(ctx context.Context, address string) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("%w (make dev HOOK=… PROBES=… METRICS=…)", usage.Listen(address, err))
+		others := "make dev HOOK=… PROBES=… METRICS=…"
+		if o.proxy != "" {
+			others = "make demo HOOK=… PROBES=… METRICS=… PROXY=…"
+		}
+		return fmt.Errorf("%w (%s)", usage.Listen(address, err), others)
 	}
 	return listener.Close()
 }

@@ -89,11 +89,14 @@ func TestDev(t *testing.T) {
 		})
 	})
 	t.Run("a second one is refused", func(t *testing.T) {
-		sameFolder, sameHook := newOptions(), newOptions()
+		sameFolder, sameHook, demo := newOptions(), newOptions(), newOptions()
 		sameFolder.dir, sameHook.hook = o.dir, o.hook
+		demo.hook, demo.proxy = o.hook, fixture.FreeAddress(t)
 		for want, second := range map[string]*options{
-			"another make dev runs in this folder":        sameFolder,
-			"another process listens at " + sameHook.hook: sameHook,
+			"another make dev runs in this folder":          sameFolder,
+			"another process listens at " + sameHook.hook:   sameHook,
+			"(make dev HOOK=… PROBES=… METRICS=…)":          sameHook,
+			"(make demo HOOK=… PROBES=… METRICS=… PROXY=…)": demo,
 		} {
 			if err := second.run(t.Context(), &fixture.Transcript{}); err == nil || !strings.Contains(err.Error(), want) {
 				t.Error(err)
