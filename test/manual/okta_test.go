@@ -43,7 +43,7 @@ func TestThePageOfTheOktaAdministratorIsTrue(t *testing.T) {
 	denied := op.post(t, strings.ReplaceAll(preview, "jo@acme.com", "jo@elsewhere.example")).body
 	p.says(t, "deny", indented(t, denied))
 	result := oktasim.Read(oktasim.SignUp, oktasim.Answer{Status: 200, ContentType: "application/json", Body: []byte(denied)})
-	const message = "Please sign up with your acme.com address."
+	message := "Please sign up with your acme.com address. (Reference: " + readDebugContext(t, result).DecisionID + ")"
 	if got := result.IdentityEngine; len(got) != 1 || got[0] != (oktasim.Line{Text: message, Attribute: "email"}) {
 		t.Errorf("Identity Engine shows %v", got)
 	}

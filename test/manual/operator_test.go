@@ -174,11 +174,19 @@ func signUp(address string) oktasim.Registration { return oktasim.Registration{E
 // reason returns the reason in an answer's debugContext.
 func reason(t *testing.T, result oktasim.Result) string {
 	t.Helper()
-	var debug struct{ Reason string }
+	return readDebugContext(t, result).Reason
+}
+
+// debugContext has members of an answer's debugContext.
+type debugContext struct{ DecisionID, Reason string }
+
+func readDebugContext(t *testing.T, result oktasim.Result) debugContext {
+	t.Helper()
+	var debug debugContext
 	if err := json.Unmarshal([]byte(result.DebugContext), &debug); err != nil {
 		t.Fatalf("debugContext %q: %v", result.DebugContext, err)
 	}
-	return debug.Reason
+	return debug
 }
 
 // await waits until a sign-up is decided with a reason, because rules come into force a moment after they are stored.

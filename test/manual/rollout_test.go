@@ -55,6 +55,7 @@ func TestThePageOfTheRolloutIsTrue(t *testing.T) {
 	p.logs(t, "enforced-log", op)
 	op.awaitLines(t, 2)
 	reader.write(t, "operator.log", op.log.String())
+	reader.run(t, p, "reasons")
 	reader.run(t, p, "audit-log")
 
 	reader.run(t, p, "enforce-policy")

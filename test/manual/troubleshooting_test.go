@@ -68,6 +68,12 @@ func badSecrets(t *testing.T, p *page) {
 	call(t, oktasim.Options{URL: op.hookURL, Header: "X-Registration-Hook-Key", Credential: credential}, signUp("jo@acme.com"))
 	twice(t, op)
 	p.logs(t, "unauthorized-log", op)
+	for _, result := range []string{"missing", "repeated"} {
+		op.awaitLog(t, `"result":"`+result+`"`)
+		if !p.names(t, "| `"+result+"` |") {
+			t.Errorf("docs/%s has no row for %s", p.file, result)
+		}
+	}
 	if err := os.Remove(filepath.Join(op.authDir, "okta")); err != nil {
 		t.Fatal(err)
 	}
@@ -120,12 +126,24 @@ func calls(t *testing.T, p *page) {
 	outside.public(t, op, whole)
 	outside.finds(t, p, "/okta/registration/", "PathNotFound")
 	outside.write(t, "okta-key", "Basic "+credential+"\n")
+	outside.readsSecret(t, "okta-key")
 	outside.run(t, p, "unauthorized-call")
 	outside.write(t, "okta-key", credential+"\n")
 	outside.public(t, startReady(t, append(acme, "--hook-tls-dir", cut.dir)...), cut)
 	outside.finds(t, p, "/okta/registration", "IncompleteChain")
 	outside.public(t, behindProxy(t, start(t, withoutCluster(t)...), whole), whole)
 	outside.finds(t, p, "/okta/registration", "NoBackend")
+}
+
+// readsSecret adds to the shell a kubectl that takes the entry okta of the Secret from a file. The same command runs in a
+// cluster on the page that creates the hook.
+func (s *shell) readsSecret(t *testing.T, file string) {
+	t.Helper()
+	const command = "-n registration-policy get secret registration-hook-auth -o jsonpath={.data.okta}"
+	s.write(t, "kubectl", "#!/bin/sh\n[ \"$*\" = '"+command+"' ] && exec base64 "+file+"\n")
+	if err := os.Chmod(filepath.Join(s.dir, "kubectl"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // finds fails the test unless regpol call finds a fault that the page names.
@@ -242,6 +260,10 @@ func findCall(t *testing.T, p *page) {
 		find.lines[i] = strings.ReplaceAll(find.lines[i], "REFERENCE", strings.TrimSuffix(reference, "."))
 	}
 	reader.run(t, p, "find")
+	const byDomain = `grep '"domain":"elsewhere.example"' operator.log`
+	if got := reader.command(t, byDomain); !strings.Contains(got, strings.TrimSuffix(reference, ".")) || !p.names(t, "`"+byDomain+"`") {
+		t.Errorf("the page should have %s, which prints %s", byDomain, got)
+	}
 	op.awaitLog(t, `"oktaRequestID":"`+requestID+`"`)
 
 	var events []map[string]any
