@@ -46,6 +46,8 @@ type Versions struct {
 	// Mixed counts versions that were never stored.
 	Mixed   int
 	unknown map[string]bool // the digests for which no version was found
+	// later has for each digest the moment up to which addLater has looked, as an index in moments.
+	later map[string]int
 }
 
 // vector has the states of all namespaces in a version, in the order of Versions.authors.
@@ -55,6 +57,7 @@ type vector []history.Part
 func FindVersions(ctx context.Context, authors []*Author, calls []history.Call, staleness time.Duration) (*Versions, error) {
 	v := &Versions{
 		authors: authors, ByDigest: map[string]*history.Version{}, vectors: map[*history.Version]vector{}, unknown: map[string]bool{},
+		later: map[string]int{},
 	}
 	for _, author := range authors {
 		v.parts = append(v.parts, map[history.Part]part{})
@@ -95,6 +98,9 @@ func FindVersions(ctx context.Context, authors []*Author, calls []history.Call, 
 		}
 		if version := v.ByDigest[call.Digest]; version != nil {
 			answers[call.Pod] = append(answers[call.Pod], answer{call.End, v.vectors[version]})
+			if err := v.addLater(ctx, call, v.vectors[version]); err != nil {
+				return nil, err
+			}
 		} else {
 			v.unknown[call.Digest] = true
 		}
@@ -192,6 +198,41 @@ func (v *Versions) add(ctx context.Context, of vector) error {
 		first.Again = append(first.Again, version)
 	}
 	return nil
+}
+
+// addLater adds the version of an answer with the newest states of its namespaces that were stored until then and that
+// have the same rules. A namespace that was deleted twice has no policies both times: otherwise an answer after the
+// second time would count as one by the rules of the first.
+func (v *Versions) addLater(ctx context.Context, call *history.Call, of vector) error {
+	latest := sort.Search(len(v.moments), func(i int) bool { return v.moments[i] > call.End }) - 1
+	if looked, known := v.later[call.Digest]; latest < 0 || known && looked >= latest {
+		return nil
+	}
+	v.later[call.Digest] = latest
+	newest := slices.Clone(of)
+	for i, now := range v.storedAt(v.moments[latest]) {
+		if of[i].Denied {
+			continue
+		}
+		known, _, err := v.part(ctx, i, of[i])
+		if err != nil {
+			return err
+		}
+		for k := v.stateOf(i, now); k > v.stateOf(i, of[i]); k-- {
+			state, exists, err := v.part(ctx, i, v.stored[i][k])
+			if err != nil {
+				return err
+			}
+			if exists && state.digest == known.digest {
+				newest[i] = v.stored[i][k]
+				break
+			}
+		}
+	}
+	if slices.Equal(newest, of) {
+		return nil
+	}
+	return v.add(ctx, newest)
 }
 
 // search looks for the version of an answer. It starts from the versions of the replica's earlier answers and from

@@ -146,6 +146,40 @@ func TestRulesThatAreStoredAgainAreAVersionOfTheirOwn(t *testing.T) {
 	}
 }
 
+// A replica answers while it has not read yet that a namespace has policies again, and with the same rules after it has
+// read that they were deleted again. The second answer is not by the first state.
+func TestAMixtureHasTheNewestStatesWithTheSameRules(t *testing.T) {
+	authors := madeUpAuthors(t)
+	withdrawn := slices.IndexFunc(authors, func(a *Author) bool { return a.Namespace == Withdrawn })
+	const first, others, again = 9, 10, 14
+	authors[withdrawn].policies[first].specs, authors[withdrawn].policies[again].specs = nil, nil
+	at := func(state int) history.Part {
+		return history.Part{Policies: state, Lists: [history.ListCount]int{state, state}}
+	}
+	call := func(state int) history.Call {
+		end := history.Moment(max(state, others))*time.Second + 2
+		return history.Call{Answered: true, LastBegin: end - 1, End: end, Pod: "pod", Digest: digestAt(t, authors, map[string]history.Part{
+			Own: at(others), Withdrawn: at(state), Unsteady: at(others), LeftAlone: at(others),
+		})}
+	}
+	calls := []history.Call{call(first), call(again)}
+	versions, err := FindVersions(t.Context(), authors, calls, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := versions.ByDigest[calls[0].Digest]
+	if version == nil || calls[1].Digest != calls[0].Digest {
+		t.Fatalf("found: %t; the digests are %s and %s", version != nil, calls[0].Digest, calls[1].Digest)
+	}
+	states := []int{version.Parts[Withdrawn].Policies}
+	for _, same := range version.Again {
+		states = append(states, same.Parts[Withdrawn].Policies)
+	}
+	if !slices.Equal(states, []int{first, again}) {
+		t.Errorf("the states of the emptied namespace are %v, want %d and %d", states, first, again)
+	}
+}
+
 // While a namespace is unreadable, its last read state stays in force and other namespaces change. The search finds
 // such a version from the replica's earlier answers.
 func TestTheRulesOfANamespaceThatIsLongUnreadableAreFound(t *testing.T) {
