@@ -34,14 +34,14 @@ func (c *testCluster) deploy(t *testing.T, namespace string, args ...string) {
 	c.kubectl(t, "apply", "-n", namespace, "-f", path)
 }
 
-// runAsDeployed runs explain, diff and replay with the flags of a Deployment. The namespace okta-registration has the
+// runAsDeployed runs explain, diff and replay with the flags of a Deployment. The namespace registration-policy has the
 // policies of the quickstart. The namespace team-a has a policy that allows "*", with a few denied domains.
 func (c *testCluster) runAsDeployed(t *testing.T) {
-	const deployment = "okta-registration/registration-policy-operator"
+	const deployment = "registration-policy/registration-policy-operator"
 	regpol := func(args ...string) verbtest.Result {
 		return runRegpol(t, "", append(args, "--kubeconfig", c.kubeconfig)...)
 	}
-	c.deploy(t, "okta-registration", "--watch-namespaces=okta-registration,team-a", "--namespace-sources=team-a=rul1,rul2",
+	c.deploy(t, "registration-policy", "--watch-namespaces=registration-policy,team-a", "--namespace-sources=team-a=rul1,rul2",
 		"--address-attributes=login", "--text-not-allowed=Ask your sponsor.", "--observe")
 
 	t.Run("explain decides by the flags of the Deployment", func(t *testing.T) {
@@ -53,20 +53,20 @@ func (c *testCluster) runAsDeployed(t *testing.T) {
 		}
 	})
 	t.Run("by its name in a namespace", func(t *testing.T) {
-		got := regpol("explain", "jo@acme.com", "--as-deployed", "registration-policy-operator", "-n", "okta-registration", "-v")
+		got := regpol("explain", "jo@acme.com", "--as-deployed", "registration-policy-operator", "-n", "registration-policy", "-v")
 		if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "team-a/everyone-but") {
 			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 	t.Run("a flag that is given wins", func(t *testing.T) {
-		got := regpol("explain", "jo@elsewhere.example", "--as-deployed", deployment, "--observe=false", "--watch-namespaces", "okta-registration",
+		got := regpol("explain", "jo@elsewhere.example", "--as-deployed", deployment, "--observe=false", "--watch-namespaces", "registration-policy",
 			"--address-attributes", "email", "-o", "json")
 		if got.Code != console.ExitDenied || !strings.Contains(got.Out, `"attribute": "email"`) || strings.Contains(got.Out, "team-a") {
 			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
 	t.Run("policies in files", func(t *testing.T) {
-		path := verbtest.WritePolicies(t, verbtest.Header+"p, namespace: okta-registration}\nspec: {appliesTo: {sources: [rul9]}, allow: {domains: [acme.com]}}\n")
+		path := verbtest.WritePolicies(t, verbtest.Header+"p, namespace: registration-policy}\nspec: {appliesTo: {sources: [rul9]}, allow: {domains: [acme.com]}}\n")
 		got := regpol("explain", "jo@elsewhere.example", "--source", "rul9", "--policies", path, "--as-deployed", deployment, "--observe=false")
 		if got.Code != console.ExitDenied || !strings.Contains(got.Out, "Ask your sponsor.") {
 			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
@@ -99,7 +99,7 @@ func (c *testCluster) runAsDeployed(t *testing.T) {
 			"there is no Deployment moon in namespace default: `kubectl get deployments -A` lists": {"--as-deployed", "moon"},
 			`"a/b/c": write NAMESPACE/NAME, or NAME with -n`:                                       {"--as-deployed", "a/b/c"},
 			`"": write NAMESPACE/NAME, or NAME with -n`:                                            {"--as-deployed", ""},
-			"you may not get deployments in namespace okta-registration: ask for the right to get them": {
+			"you may not get deployments in namespace registration-policy: ask for the right to get them": {
 				"--as-deployed", deployment, "--kubeconfig", verbtest.WriteKubeconfig(t, kubeconfig),
 			},
 		} {
@@ -110,7 +110,7 @@ func (c *testCluster) runAsDeployed(t *testing.T) {
 		}
 	})
 	t.Run("the Deployment of the kustomization alone: its own namespace, and the defaults", func(t *testing.T) {
-		c.deploy(t, "okta-registration")
+		c.deploy(t, "registration-policy")
 		got := regpol("explain", "jo@acme.com", "--as-deployed", deployment, "-o", "yaml")
 		var report struct {
 			Decision struct {
@@ -121,7 +121,7 @@ func (c *testCluster) runAsDeployed(t *testing.T) {
 		if err := yaml.Unmarshal([]byte(got.Out), &report); err != nil {
 			t.Fatalf("%v\n%s%s", err, got.Out, got.Err)
 		}
-		if got.Code != console.ExitAllowed || report.Decision.Policy != "okta-registration/acme" || report.Decision.Observed {
+		if got.Code != console.ExitAllowed || report.Decision.Policy != "registration-policy/acme" || report.Decision.Observed {
 			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})

@@ -179,7 +179,7 @@ func (c *testCluster) followPages(t *testing.T) {
 
 // runListsExamples runs every example of the help.
 func (c *testCluster) runListsExamples(t *testing.T) {
-	r := newListsReader(t, c, "okta-registration")
+	r := newListsReader(t, c, "registration-policy")
 	r.run(t, "sha256sum < disposable.txt | cut -c-64 > sum")
 	ran := 0
 	for _, name := range []string{"sync", "rollback"} {

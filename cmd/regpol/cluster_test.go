@@ -103,15 +103,15 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
-	for _, namespace := range []string{"okta-registration", "team-a"} {
+	for _, namespace := range []string{"registration-policy", "team-a"} {
 		c.kubectl(t, "create", "namespace", namespace)
 	}
-	c.kubectl(t, "apply", "-n", "okta-registration", "-f", "config/samples/quickstart")
+	c.kubectl(t, "apply", "-n", "registration-policy", "-f", "config/samples/quickstart")
 	c.kubectl(t, "apply", "-n", "team-a", "-f", "config/samples/everyone-but.yaml")
 
 	t.Run("of the namespace that is named", func(t *testing.T) {
-		got := explain("--kubeconfig", c.kubeconfig, "-n", "okta-registration")
-		if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "reason   Allowed: okta-registration/acme allows by spec.allow.domains[0]") ||
+		got := explain("--kubeconfig", c.kubeconfig, "-n", "registration-policy")
+		if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "reason   Allowed: registration-policy/acme allows by spec.allow.domains[0]") ||
 			strings.Contains(got.Out, "team-a") {
 			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
@@ -127,8 +127,8 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 		}
 	})
 	t.Run("of all namespaces that the operator watches", func(t *testing.T) {
-		got := explain("--kubeconfig", c.kubeconfig, "--watch-namespaces", "team-a,okta-registration")
-		if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "so does okta-registration/acme, which is first by name") {
+		got := explain("--kubeconfig", c.kubeconfig, "--watch-namespaces", "team-a,registration-policy")
+		if got.Code != console.ExitAllowed || !strings.Contains(got.Out, "so does registration-policy/acme, which is first by name") {
 			t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 		}
 	})
@@ -168,8 +168,8 @@ func TestExplainByThePoliciesOfACluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := explain("--kubeconfig", verbtest.WriteKubeconfig(t, text), "-n", "okta-registration")
-		const want = "you may not list registrationpolicies.registrationpolicy.dev in namespace okta-registration: ask for"
+		got := explain("--kubeconfig", verbtest.WriteKubeconfig(t, text), "-n", "registration-policy")
+		const want = "you may not list registrationpolicies.registrationpolicy.dev in namespace registration-policy: ask for"
 		if got.Code != console.ExitUsage || !strings.Contains(got.Err, want) {
 			t.Errorf("exit code %d\n%s", got.Code, got.Err)
 		}
@@ -267,7 +267,7 @@ func (c *testCluster) runAsPlugin(t *testing.T) {
 	}
 	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	for want, args := range map[string][]string{
-		"allowed  jo@acme.com\n": {"regpol", "explain", "jo@acme.com", "-n", "okta-registration"},
+		"allowed  jo@acme.com\n": {"regpol", "explain", "jo@acme.com", "-n", "registration-policy"},
 		"yaml\n":                 {cobraComplete, "regpol", "explain", "-o", "y"},
 	} {
 		if out := c.kubectl(t, args...); !strings.Contains(out, want) {

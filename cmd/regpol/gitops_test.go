@@ -131,7 +131,7 @@ func commitRequest(t *testing.T, r *fixture.Repository, in request) (base string
 	in.edit(t, r)
 	r.Commit(nil)
 	r.Git("switch", "-q", "main")
-	r.Commit(map[string]string{"policies/team-a/other.yaml": policyOf("other, namespace: okta-registration", "other.example")})
+	r.Commit(map[string]string{"policies/team-a/other.yaml": policyOf("other, namespace: registration-policy", "other.example")})
 	return base
 }
 
@@ -278,7 +278,7 @@ func checkRequest(t *testing.T, in request, failed, comment string) {
 	if in.want != "" && (err != nil || !strings.Contains(string(text), in.want)) {
 		t.Errorf("comment %q, %v, want %q", text, err, in.want)
 	}
-	if strings.Contains(string(text), "okta-registration/other") {
+	if strings.Contains(string(text), "registration-policy/other") {
 		t.Errorf("the comment names a change of main, not of the request:\n%s", text)
 	}
 }
@@ -404,10 +404,10 @@ func (c *testCluster) runApply(t *testing.T) {
 		t.Errorf("it does not wait:\n%s", out)
 	}
 	generation := func(name string) string {
-		return c.kubectl(t, "get", "-n", "okta-registration", name, "-o", "jsonpath={.metadata.generation}")
+		return c.kubectl(t, "get", "-n", "registration-policy", name, "-o", "jsonpath={.metadata.generation}")
 	}
-	for name := range strings.FieldsSeq(c.kubectl(t, "get", "regpol", "-n", "okta-registration", "-o", "name")) {
-		c.kubectl(t, "patch", "-n", "okta-registration", name, "--subresource=status", "--type=merge", "-p", fmt.Sprintf(
+	for name := range strings.FieldsSeq(c.kubectl(t, "get", "regpol", "-n", "registration-policy", "-o", "name")) {
+		c.kubectl(t, "patch", "-n", "registration-policy", name, "--subresource=status", "--type=merge", "-p", fmt.Sprintf(
 			`{"status": {"observedGeneration": %[1]s, "conditions": [{"type": "Ready", "status": "True", "reason": "InForce", "message": "Test.", `+
 				`"observedGeneration": %[1]s, "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}`, generation(name)))
 	}

@@ -23,7 +23,7 @@ func TestThePageWritesAListForGit(t *testing.T) {
 	script := commandsOf(t, "lists.md")
 	for metadata, script := range map[string]string{
 		"customers": script,
-		"customers, namespace: okta-registration": strings.Replace(script, "kubectl create ", "kubectl create -n okta-registration ", 1),
+		"customers, namespace: registration-policy": strings.Replace(script, "kubectl create ", "kubectl create -n registration-policy ", 1),
 	} {
 		t.Run(metadata, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -66,7 +66,7 @@ func (c *testCluster) fetchLists(t *testing.T) {
 	if out := r.run(t, diff); !strings.Contains(out, "list disposable-domains: there is no such ConfigMap") {
 		t.Errorf("without the list in a file, diff prints\n%s", out)
 	}
-	script := strings.ReplaceAll(commandsOf(t, "git.md"), "okta-registration", namespace)
+	script := strings.ReplaceAll(commandsOf(t, "git.md"), "registration-policy", namespace)
 	if out := r.run(t, script); out != "No change: both sets of policies decide every call with one or two addresses alike.\n" {
 		t.Errorf("%s\nprints\n%s", script, out)
 	}

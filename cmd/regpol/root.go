@@ -68,7 +68,7 @@ printed. "go run" makes 1 of all but 0: build the program (make build) for a scr
   regpol call https://hook.example.com/okta/registration jo@acme.com --credential-file credential
 
   # Write a list of domains into a cluster
-  regpol lists sync disposable-domains disposable.txt -n okta-registration`
+  regpol lists sync disposable-domains disposable.txt -n registration-policy`
 	root.Version = version.Long()
 	root.SetVersionTemplate("regpol {{.Version}}\n")
 	if strings.HasPrefix(program, pluginPrefix) {

@@ -70,8 +70,8 @@ that no file has; 3 an internal fault.`,
   regpol diff --at HEAD --at HEAD config/samples/quickstart
 
   # What applying the files would change in a cluster
-  regpol diff config/samples/quickstart -n okta-registration
-  regpol diff config/samples/quickstart --as-deployed okta-registration/registration-policy-operator`,
+  regpol diff config/samples/quickstart -n registration-policy
+  regpol diff config/samples/quickstart --as-deployed registration-policy/registration-policy-operator`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
 			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil && o.old.AsDeployed == "" {

@@ -79,9 +79,9 @@ decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1
   regpol explain jo@acme.com --policies config/samples/quickstart --strict -o json
 
   # With the policies of a cluster, as its operator sees them
-  regpol explain jo@acme.com -n okta-registration
-  regpol explain jo@acme.com --as-deployed okta-registration/registration-policy-operator
-  kubectl get regpol -n okta-registration -o yaml | regpol explain jo@acme.com --policies -`,
+  regpol explain jo@acme.com -n registration-policy
+  regpol explain jo@acme.com --as-deployed registration-policy/registration-policy-operator
+  kubectl get regpol -n registration-policy -o yaml | regpol explain jo@acme.com --policies -`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
 			exclusive := exclusiveFlags

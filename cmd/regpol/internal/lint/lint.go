@@ -68,8 +68,8 @@ policy.`,
   regpol lint config/samples/gitops -o sarif
 
   # The policies of a cluster
-  regpol lint -n okta-registration
-  regpol lint --as-deployed okta-registration/registration-policy-operator`,
+  regpol lint -n registration-policy
+  regpol lint --as-deployed registration-policy/registration-policy-operator`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
 			if err := usage.OneOf(command.Flags(), "namespace", "watch-namespaces"); err != nil && o.source.AsDeployed == "" {

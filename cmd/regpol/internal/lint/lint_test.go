@@ -278,7 +278,7 @@ func bomb() string {
 func TestTheExamplesOfLintRun(t *testing.T) {
 	for line := range strings.Lines(Command(console.Streams{}).Example) {
 		line = strings.TrimSpace(line)
-		if !strings.HasPrefix(line, "regpol ") || strings.Contains(line, "okta-registration") { // a cluster
+		if !strings.HasPrefix(line, "regpol ") || strings.Contains(line, "registration-policy") { // a cluster
 			continue
 		}
 		if got := runRegpol(t, "", strings.Fields(line)[1:]...); got.Code != console.ExitAllowed {

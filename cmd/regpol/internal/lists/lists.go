@@ -128,7 +128,7 @@ source again: suspend the CronJob first.
 
 Exit codes: 0 done, 2 wrong usage or no such content is kept, 3 the API server failed.`,
 		Example: `  # The content that the last synchronisation replaced
-  regpol lists rollback disposable-domains -n okta-registration`,
+  regpol lists rollback disposable-domains -n registration-policy`,
 		Args: func(command *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return fmt.Errorf("give the NAME of a list, and at most one DIGEST; see %s --help", command.CommandPath())

@@ -78,16 +78,16 @@ After a look at the entries, write the content in spite of a refusal: give --acc
 Exit codes: 0 done, or nothing to do; 1 refused by the guard; 2 wrong usage or an invalid source; 3 the source or the API server
 failed.`,
 		Example: `  # From a URL, and only the reviewed content
-  regpol lists sync disposable-domains https://lists.example.com/disposable.txt --sha256 DIGEST -n okta-registration
+  regpol lists sync disposable-domains https://lists.example.com/disposable.txt --sha256 DIGEST -n registration-policy
 
   # Show what would change; without a cluster, only check the file
-  regpol lists sync disposable-domains disposable.txt --dry-run -n okta-registration
+  regpol lists sync disposable-domains disposable.txt --dry-run -n registration-policy
 
   # The domains of our customers, from the CRM, for spec.allow.lists
-  ./crm-domains | regpol lists sync customers - --for allow -n okta-registration
+  ./crm-domains | regpol lists sync customers - --for allow -n registration-policy
 
   # After a refusal, and a look at the entries
-  regpol lists sync disposable-domains disposable.txt --accept sha256:DIGEST -n okta-registration`,
+  regpol lists sync disposable-domains disposable.txt --accept sha256:DIGEST -n registration-policy`,
 		Args: func(command *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return fmt.Errorf("give the NAME of a list, and then a FILE, a URL, or - for standard input; see %s --help", command.CommandPath())

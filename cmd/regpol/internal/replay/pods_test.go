@@ -37,7 +37,7 @@ func podServer(t *testing.T, logs map[string]string, status map[string]int) (kub
 		})
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		const pods = "/api/v1/namespaces/okta-registration/pods"
+		const pods = "/api/v1/namespaces/registration-policy/pods"
 		path, isLog := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, pods+"/"), "/log")
 		switch {
 		case r.URL.Path == pods && status[""] != 0:
@@ -81,7 +81,7 @@ func TestReplayReadsTheLogsOfPods(t *testing.T) {
 		},
 		"one that has written nothing": {logs: map[string]string{"a": line, "b": ""}, want: "warning: pod b is empty"},
 		"with a file too":              {logs: map[string]string{"a": line}, args: []string{replayLog}, want: "Of 32 calls"},
-		"no pod":                       {code: console.ExitUsage, want: "no pod in namespace okta-registration has the labels app.kubernetes.io/name="},
+		"no pod":                       {code: console.ExitUsage, want: "no pod in namespace registration-policy has the labels app.kubernetes.io/name="},
 		"other labels": {
 			logs: map[string]string{"a": line}, args: []string{"-l", "app=other"}, code: console.ExitUsage, want: "has the labels app=other",
 		},
@@ -94,7 +94,7 @@ func TestReplayReadsTheLogsOfPods(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			kubeconfig := podServer(t, test.logs, test.status)
-			args := append([]string{"replay", "--pods", "-n", "okta-registration", "--kubeconfig", kubeconfig, "--policies", quickstart}, test.args...)
+			args := append([]string{"replay", "--pods", "-n", "registration-policy", "--kubeconfig", kubeconfig, "--policies", quickstart}, test.args...)
 			if got := runRegpol(t, "", args...); got.Code != test.code || !strings.Contains(got.Out+got.Err, test.want) {
 				t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 			}

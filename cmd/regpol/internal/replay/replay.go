@@ -79,7 +79,7 @@ these same policies decided a call otherwise, or an internal fault.`,
   regpol replay cmd/regpol/testdata/replay/people.csv --policies config/samples/quickstart --at HEAD
 
   # Whether a log agrees with the policies in a cluster
-  regpol replay cmd/regpol/testdata/replay/operator.log -n okta-registration`,
+  regpol replay cmd/regpol/testdata/replay/operator.log -n registration-policy`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
 			exclusive := [][]string{{"policies", "watch-namespaces"}}

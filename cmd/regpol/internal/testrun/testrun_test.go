@@ -45,7 +45,7 @@ func TestACaseFailsForEachKindOfExpectation(t *testing.T) {
 	for sentence, test := range map[string]struct{ cases, want string }{
 		"the outcome": {call + "{outcome: Deny}", "jo@beta.example: outcome is Allow, want Deny"},
 		"the reason":  {call + "{outcome: Allow, reason: Denied}", "reason is Allowed, want Denied"},
-		"the policy":  {call + "{outcome: Allow, policy: default/other}", "policy is okta-registration/partners, want default/other"},
+		"the policy":  {call + "{outcome: Allow, policy: default/other}", "policy is registration-policy/partners, want default/other"},
 		"the entry":   {call + "{outcome: Allow, entry: 'spec.allow.domains[2]'}", "entry is spec.allow.domains[0], want spec.allow.domains[2]"},
 		"the message": {
 			"cases:\n- name: a case\n  email: jo@other.example\n  expect: {outcome: Deny, message: No.}",
@@ -55,11 +55,11 @@ func TestACaseFailsForEachKindOfExpectation(t *testing.T) {
 		"the audit":   {call + "{outcome: Allow, audit: {default/trial: Allow}}", "audit of default/trial is Deny, want Allow"},
 		"a set": {
 			"cases:\n- name: a case\n  every: {addresses: ['*.beta.example']}\n  expect: {outcome: Allow}",
-			"user@contractors.beta.example: outcome is Deny, want Allow\n    denied by okta-registration/partners spec.deny.domains[0]",
+			"user@contractors.beta.example: outcome is Deny, want Allow\n    denied by registration-policy/partners spec.deny.domains[0]",
 		},
 		"a set that is nearly right": {
 			"cases:\n- name: a case\n  every: {addresses: ['*'], except: [beta.example, '*.beta.example']}\n  expect: {outcome: Deny}",
-			"user@gamma.example: outcome is Allow, want Deny\n    allowed by okta-registration/partners spec.allow.domains[2]",
+			"user@gamma.example: outcome is Allow, want Deny\n    allowed by registration-policy/partners spec.allow.domains[2]",
 		},
 		"one of several calls": {
 			"cases:\n- name: a case\n  addresses: [jo@beta.example, jo@other.example]\n  expect: {outcome: Allow}",
@@ -134,8 +134,8 @@ func TestTestRefusesWhatItCannotRun(t *testing.T) {
 		"policies that are not there":   {"policies: [nowhere]\n" + valid, nil, "nowhere"},
 		"a request from standard input": {"cases:\n- name: a\n  request: '-'\n  expect: {outcome: Deny}", nil, "x.regpol-test.yaml:2: read the call: "},
 		"the audit of a policy that is enforced": {
-			strings.Replace(valid, "Allow}", "Allow, audit: {okta-registration/partners: Allow}}", 1), nil,
-			"x.regpol-test.yaml:2: expect.audit: no policy okta-registration/partners is in mode Audit",
+			strings.Replace(valid, "Allow}", "Allow, audit: {registration-policy/partners: Allow}}", 1), nil,
+			"x.regpol-test.yaml:2: expect.audit: no policy registration-policy/partners is in mode Audit",
 		},
 		"a profile with another address": {
 			strings.Replace(valid, "  expect", "  profile: {email: al@beta.example}\n  expect", 1), nil,
@@ -162,7 +162,7 @@ func TestCoverageNamesWhatNoCaseTouches(t *testing.T) {
 	dir := testDirectory(t, "cases:\n- name: a case\n  email: jo@beta.example\n  expect: {outcome: Allow}\n")
 	got := runRegpol(t, "", "test", dir, "--coverage", "--fail-under", "50")
 	if got.Code != console.ExitDenied || !strings.Contains(got.Err, "the cases cover 33 % of the entries, below --fail-under 50") ||
-		!strings.Contains(got.Out, "no case covers okta-registration/partners spec.deny.domains[0] ("+filepath.Join(dir, "partners.yaml")+":15)") {
+		!strings.Contains(got.Out, "no case covers registration-policy/partners spec.deny.domains[0] ("+filepath.Join(dir, "partners.yaml")+":15)") {
 		t.Errorf("exit code %d\n%s%s", got.Code, got.Out, got.Err)
 	}
 }
