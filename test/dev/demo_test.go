@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"registrationpolicy.dev/operator/test/assets"
 	"registrationpolicy.dev/operator/test/fixture"
@@ -20,36 +18,18 @@ func TestDemo(t *testing.T) {
 	o := &options{
 		dir: t.TempDir(), hook: fixture.FreeAddress(t), probes: fixture.FreeAddress(t), metrics: fixture.FreeAddress(t), proxy: fixture.FreeAddress(t),
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	var out fixture.Transcript
-	ended := make(chan error, 1)
-	go func() { ended <- o.run(ctx, &out) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("%v\n%s", err, &out)
-		}
-	}()
-	// printed waits until the demo prints an outcome of an address that is not among the first ones.
+	out, await := start(t, o)
+	// printed waits until the demo prints this outcome of an address.
 	printed := func(address, outcome string) {
 		t.Helper()
-		deadline := time.Now().Add(patience)
-		for {
+		await(address+" is "+outcome, func() bool {
 			for line := range strings.Lines(out.String()) {
 				if fields := strings.Fields(line); len(fields) > 2 && fields[1] == address && strings.Join(fields[2:], " ") == outcome {
-					return
+					return true
 				}
 			}
-			select {
-			case err := <-ended:
-				ended <- nil
-				t.Fatalf("%v\n%s", err, &out)
-			case <-time.After(50 * time.Millisecond):
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%s is never %s:\n%s", address, outcome, &out)
-			}
-		}
+			return false
+		})
 	}
 	for address, outcome := range map[string]string{
 		"jo@acme.com": "Registered", "kim@elsewhere.example": "Denied", "max@contractors.acme.com": "Denied", "eve@mailinator.com": "Denied",
@@ -97,6 +77,6 @@ func TestDemo(t *testing.T) {
 	printed("kim@elsewhere.example", "Registered")
 	printed("max@contractors.acme.com", "Registered")
 	if strings.Contains(out.String(), "Failed") {
-		t.Errorf("a sign-up failed:\n%s", &out)
+		t.Errorf("a sign-up failed:\n%s", out)
 	}
 }

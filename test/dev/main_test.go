@@ -27,34 +27,14 @@ func TestDev(t *testing.T) {
 		return &options{dir: t.TempDir(), hook: fixture.FreeAddress(t), probes: fixture.FreeAddress(t), metrics: fixture.FreeAddress(t)}
 	}
 	o := newOptions()
-	ctx, stop := context.WithCancel(t.Context())
-	var out fixture.Transcript
-	ended := make(chan error, 1)
-	go func() { ended <- o.run(ctx, &out) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("%v\n%s", err, &out)
-		}
-	}()
-	deadline := time.Now().Add(patience)
-	for !strings.Contains(out.String(), "Stop with Ctrl-C.") {
-		select {
-		case err := <-ended:
-			ended <- nil
-			t.Fatalf("%v\n%s", err, &out)
-		case <-time.After(50 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not answer:\n%s", &out)
-		}
-	}
+	out, await := start(t, o)
+	await("it answers", func() bool { return strings.Contains(out.String(), "Stop with Ctrl-C.") })
 
 	t.Run("it prints a call that is answered at the address given", func(t *testing.T) {
 		_, call, found := strings.Cut(out.String(), "  curl ")
 		call, _, _ = strings.Cut(call, "\n\n")
 		if !found || !strings.Contains(call, "http://"+o.hook+"/") {
-			t.Fatalf("it prints\n%s", &out)
+			t.Fatalf("it prints\n%s", out)
 		}
 		if got := shell(t, "curl "+call); !strings.Contains(got, `"registration":"ALLOW"`) {
 			t.Errorf("%s: %s", call, got)
@@ -131,4 +111,34 @@ func post(t *testing.T, hook, body string) string {
 		t.Fatal(err)
 	}
 	return text.String()
+}
+
+// start runs the program with these options until the test ends. await waits until a condition holds, and fails if the
+// program ends before.
+func start(t *testing.T, o *options) (out *fixture.Transcript, await func(what string, holds func() bool)) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	out = new(fixture.Transcript)
+	ended := make(chan error, 1)
+	go func() { ended <- o.run(ctx, out) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	return out, func(what string, holds func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); !holds(); {
+			select {
+			case err := <-ended:
+				ended <- nil
+				t.Fatalf("%v\n%s", err, out)
+			case <-time.After(50 * time.Millisecond):
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("not within %v: %s\n%s", patience, what, out)
+			}
+		}
+	}
 }

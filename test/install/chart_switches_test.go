@@ -130,12 +130,12 @@ var choices = []choice{
 			"image.registry": "registry.example.com:5000", "global.imagePullSecrets": []any{"mirror", map[string]any{"name": "registry"}},
 			"podSecurityContext.runAsUser": 1000, "podSecurityContext.runAsGroup": nil,
 			"extraEnv": []any{
-				map[string]any{"name": "HTTPS_PROXY", "value": "http://proxy.acme.com:3128"},
+				map[string]any{"name": "HTTPS_PROXY", "value": "http://egress.acme.example:3128"},
 				map[string]any{"name": "REGISTRATION_POLICY_MAX_IN_FLIGHT", "value": "500"},
 			},
 			"extraVolumes":      []any{map[string]any{"name": "more", "configMap": map[string]any{"name": "more"}}},
 			"extraVolumeMounts": []any{map[string]any{"name": "more", "mountPath": "/more", "readOnly": true}},
-			"listSync.extraEnv": []any{map[string]any{"name": "HTTPS_PROXY", "value": "http://proxy.acme.com:3128"}},
+			"listSync.extraEnv": []any{map[string]any{"name": "HTTPS_PROXY", "value": "http://egress.acme.example:3128"}},
 			"networkPolicy.extraEgress": []any{map[string]any{
 				"ports": []any{map[string]any{"port": 3128, "protocol": "TCP"}},
 				"to":    []any{map[string]any{"ipBlock": map[string]any{"cidr": "192.0.2.3/32"}}},

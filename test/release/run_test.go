@@ -35,10 +35,10 @@ func unpackImage(t *testing.T) string {
 	t.Helper()
 	byArchitecture, _ := images(t)
 	image := byArchitecture[runtime.GOARCH]
-	if image == nil {
+	if image == nil { // a machine that is neither amd64 nor arm64 cannot run the programs
 		t.Skip("no image for this architecture")
 	}
-	if os.Getuid() != 0 {
+	if os.Getuid() != 0 { // there is no container engine to do it
 		t.Skip("needs root, to change the root directory and the user")
 	}
 	root := filepath.Join(t.TempDir(), "root")

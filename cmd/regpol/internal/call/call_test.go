@@ -85,7 +85,7 @@ func TestCallSaysWhatThePersonReadsAtOurOperator(t *testing.T) {
 		"denied by a policy":   {[]string{"jo@contractors.acme.com"}, console.ExitDenied, "Denied", "default/contractors", contractors, contractors, 1},
 		"allowed by none":      {[]string{"jo@other.example"}, console.ExitDenied, "NotAllowed", "", acme, acme, 1},
 		"denied, and accepted": {[]string{"jo@other.example", "--accept-denial"}, console.ExitAllowed, "NotAllowed", "", acme, acme, 1},
-		"nobody in particular": {nil, console.ExitDenied, "NotAllowed", "", acme, acme, 1},
+		"without an address":   {nil, console.ExitDenied, "NotAllowed", "", acme, acme, 1},
 		"a login of another domain": {
 			[]string{"jo@acme.com", "--login", "jo@other.example"}, console.ExitDenied, "NotAllowed", "", acme, "", 1,
 		},

@@ -24,8 +24,8 @@ const (
 	OtherAddress Cause = "OtherAddress"
 )
 
-// Answer is how a past call would be decided: the Outcome with its Reason, by the Entry of a Policy, unless the cause Unknown
-// says why nobody can tell.
+// Answer is how a past call would be decided: the Outcome with its Reason, by the Entry of a Policy, unless it is
+// not known: Unknown then says why.
 type Answer struct {
 	Unknown Cause
 	Outcome rules.Outcome
