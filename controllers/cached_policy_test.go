@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"registrationpolicy.dev/operator/internal/informers"
+	"registrationpolicy.dev/operator/internal/policystatus"
 )
 
 func TestACachedPolicyReadsAsItIsStored(t *testing.T) {
@@ -37,12 +38,12 @@ func TestACachedPolicyReadsAsItIsStored(t *testing.T) {
 		if err := informers.Compact(cached); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(storedStatus(stored), storedStatus(cached)); diff != "" {
+		if diff := cmp.Diff(policystatus.Stored(stored), policystatus.Stored(cached)); diff != "" {
 			t.Errorf("a status %s (-want +got):\n%s", sentence, diff)
 		}
-		if isReady(stored) != isReady(cached) || firstSeenVersion(stored) != firstSeenVersion(cached) ||
-			(sentence == "of ours") != isReady(cached) {
-			t.Errorf("a status %s: ready %t, first seen at %q", sentence, isReady(cached), firstSeenVersion(cached))
+		if policystatus.IsReady(stored) != policystatus.IsReady(cached) || policystatus.FirstSeenVersion(stored) != policystatus.FirstSeenVersion(cached) ||
+			(sentence == "of ours") != policystatus.IsReady(cached) {
+			t.Errorf("a status %s: ready %t, first seen at %q", sentence, policystatus.IsReady(cached), policystatus.FirstSeenVersion(cached))
 		}
 		read, err := informers.WithSpec(cached)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/internal/policystatus"
 	"registrationpolicy.dev/operator/rules"
 )
 
@@ -37,8 +38,8 @@ func newEventLimits() eventLimits {
 }
 
 // recordAccepted records an Event for a changed condition Accepted.
-func (r *StatusReconciler) recordAccepted(object *unstructured.Unstructured, status policyStatus) {
-	accepted := status.accepted()
+func (r *StatusReconciler) recordAccepted(object *unstructured.Unstructured, status policystatus.Status) {
+	accepted := status.Accepted()
 	kind, budget := corev1.EventTypeNormal, r.events.normal
 	if accepted.Status != metav1.ConditionTrue {
 		kind, budget = corev1.EventTypeWarning, r.events.warning

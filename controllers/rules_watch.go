@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"registrationpolicy.dev/operator/internal/informers"
+	"registrationpolicy.dev/operator/internal/policystatus"
 )
 
 // SetupWithManager adds the controller, the watches and their freshness.Advancer to a manager. They run in every
@@ -54,7 +55,7 @@ func (r *RulesReconciler) watchPolicies(_ context.Context, queue requestQueue) e
 			return
 		}
 		r.enqueue(queue, policy.GetNamespace())
-		if !isReady(policy) {
+		if !policystatus.IsReady(policy) {
 			r.advancer.Advance(policy.GetNamespace(), policy.GetResourceVersion())
 		}
 	}
@@ -63,8 +64,8 @@ func (r *RulesReconciler) watchPolicies(_ context.Context, queue requestQueue) e
 		UpdateFunc: func(before, after any) {
 			if changesRules(before, after) {
 				notify(after)
-			} else if policy, ok := after.(*unstructured.Unstructured); ok && !isReady(policy) {
-				r.advancer.Advance(policy.GetNamespace(), firstSeenVersion(policy))
+			} else if policy, ok := after.(*unstructured.Unstructured); ok && !policystatus.IsReady(policy) {
+				r.advancer.Advance(policy.GetNamespace(), policystatus.FirstSeenVersion(policy))
 			}
 		},
 		DeleteFunc: func(object any) { r.enqueue(queue, namespaceOf(object)) },

@@ -28,6 +28,7 @@ import (
 	"registrationpolicy.dev/operator/internal/budget"
 	"registrationpolicy.dev/operator/internal/fleet"
 	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/internal/policystatus"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 )
@@ -289,7 +290,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	if wait := r.refusalWait(request.Namespace); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	before := storedStatus(object)
+	before := policystatus.Stored(object)
 	built, ok := r.built.Built(object)
 	if !ok {
 		return ctrl.Result{}, nil // the build of this version enqueues the policy again
@@ -301,21 +302,21 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 			return ctrl.Result{RequeueAfter: wait}, nil
 		}
 	}
-	accepted := acceptedCondition(built, r.scopes, r.observing, warned.warnings)
+	accepted := policystatus.AcceptedCondition(built, r.scopes, r.observing, warned.warnings)
 	rollout := r.rollout.Status(object, before.RegistrationPolicyStatus, accepted, built.Written.Mode == rules.Audit)
-	wanted := policyStatus{v1alpha1.RegistrationPolicyStatus{
+	wanted := policystatus.Status{RegistrationPolicyStatus: v1alpha1.RegistrationPolicyStatus{
 		Conditions: []metav1.Condition{accepted, rollout.Ready},
-		Replicas:   rollout.Replicas, Entries: entriesStatus(built), Lists: listStatuses(&built.Written),
+		Replicas:   rollout.Replicas, Entries: policystatus.Entries(built), Lists: policystatus.Lists(&built.Written),
 		NamespaceMemoryLimitBytes: r.limits[object.GetNamespace()],
 	}}
 	if warned.overruled != nil && accepted.Status == metav1.ConditionTrue {
-		wanted.Conditions = append(wanted.Conditions, warned.overruled.condition())
+		wanted.Conditions = append(wanted.Conditions, warned.overruled.Condition())
 	}
-	after, changed := wantedStatus(before, wanted, object.GetGeneration())
-	if after.equal(before) || rollout.Settled && after.equalExceptReady(before) {
+	after, changed := policystatus.After(before, wanted, object.GetGeneration())
+	if after.Equal(before) || rollout.Settled && after.EqualExceptReady(before) {
 		return ctrl.Result{}, nil
 	}
-	configuration, err := after.applyConfiguration(object)
+	configuration, err := after.ApplyConfiguration(object)
 	if err != nil {
 		return ctrl.Result{}, reconcile.TerminalError(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"registrationpolicy.dev/operator/internal/build"
 	"registrationpolicy.dev/operator/internal/policyobject"
+	"registrationpolicy.dev/operator/internal/policystatus"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
 	"registrationpolicy.dev/operator/rules/lint"
@@ -48,7 +49,7 @@ type policyWarnings struct {
 	generation int64
 	resolved   rules.Policy // the policy with the contents of its lists
 	warnings   []lint.Warning
-	overruled  *overruler // nil if no other policy denies all of its calls
+	overruled  *policystatus.Overruler // nil if no other policy denies all of its calls
 }
 
 // lookup returns the cached warnings of a policy, and whether they are for this version of the object and of its lists.
@@ -77,7 +78,7 @@ func (w *warningCache) replace(members map[types.NamespacedName]policyWarnings) 
 	defer w.mu.Unlock()
 	for name, member := range members {
 		before, found := w.members[name]
-		if found && (!slices.Equal(before.warnings, member.warnings) || !before.overruled.equal(member.overruled)) {
+		if found && (!slices.Equal(before.warnings, member.warnings) || !before.overruled.Equal(member.overruled)) {
 			changed = append(changed, name)
 		}
 	}
@@ -133,7 +134,7 @@ func (r *StatusReconciler) computeWarnings() (wait time.Duration) {
 		member.warnings = append(member.warnings, warning)
 		members[name] = member
 	}
-	for policy, by := range overruled(r.scopes, compiled) {
+	for policy, by := range policystatus.Overruled(r.scopes, compiled) {
 		name := types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}
 		member := members[name]
 		member.overruled = by

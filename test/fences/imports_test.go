@@ -71,6 +71,7 @@ var reasons = map[string]string{
 	"internal/policyfile":     "policies in files must work without a cluster",
 	"internal/policyobject":   "whether an object is understood must depend on the object only",
 	"internal/policylint":     "findings must depend on the policies only",
+	"internal/policystatus":   "a status is computed; the controllers decide when to write it",
 	"internal/policytest":     "whether a test file is valid must depend on the file only",
 	"internal/publish":        "publishing must not depend on where policies are read from, or on who is notified",
 	"internal/snapshotfile":   "whether a file is valid must depend on its bytes only",

@@ -1,4 +1,4 @@
-package controllers
+package policystatus
 
 import (
 	"strings"
@@ -8,8 +8,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// entriesStatus counts the entries of a policy that are in force, those of its lists included.
-func entriesStatus(built *publish.Policy) *v1alpha1.EntriesStatus {
+// Entries counts the entries of a policy that are in force, those of its lists included.
+func Entries(built *publish.Policy) *v1alpha1.EntriesStatus {
 	allowed, denied := 0, 0
 	policy := &built.Written
 	if built.Compiled != nil && built.Compiled.Enforceable() {

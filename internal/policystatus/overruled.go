@@ -1,4 +1,4 @@
-package controllers
+package policystatus
 
 import (
 	"slices"
@@ -11,8 +11,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// overruler is a policy that denies all calls to which it applies.
-type overruler struct {
+// Overruler is a policy that denies all calls to which it applies.
+type Overruler struct {
 	name      rules.PolicyName
 	reason    v1alpha1.ConditionReason
 	why       string // it denies them, for people
@@ -38,15 +38,16 @@ func includes[T comparable](all, some []T) bool {
 	return !slices.ContainsFunc(some, func(one T) bool { return !slices.Contains(all, one) })
 }
 
-func (o *overruler) equal(p *overruler) bool {
+// Equal reports whether two policies overrule alike: one policy, for the same reason. A nil is equal to a nil.
+func (o *Overruler) Equal(p *Overruler) bool {
 	if o == nil || p == nil {
 		return o == p
 	}
 	return o.name == p.name && o.why == p.why
 }
 
-// condition returns the condition Overruled of a policy that o overrules.
-func (o *overruler) condition() metav1.Condition {
+// Condition returns the condition Overruled of a policy that o overrules.
+func (o *Overruler) Condition() metav1.Condition {
 	return metav1.Condition{
 		Type: string(v1alpha1.ConditionOverruled), Status: metav1.ConditionTrue, Reason: string(o.reason),
 		Message: "Policy " + o.name.String() + " denies all calls that this policy applies to: " + o.why + ". Correct it or delete it.",
@@ -56,18 +57,18 @@ func (o *overruler) condition() metav1.Condition {
 // maxOverrulers is how many policies that deny everything are considered. It limits the comparisons with other policies.
 const maxOverrulers = 100
 
-// overruled returns the policies that have no effect because another policy denies all calls that they apply to, each
+// Overruled returns the policies that have no effect because another policy denies all calls that they apply to, each
 // with the first such policy by name. It considers only enforceable policies in mode Enforce that allow something.
-func overruled(scopes policyobject.Scopes, policies []*publish.Policy) map[rules.PolicyName]*overruler {
-	var by []*overruler
+func Overruled(scopes policyobject.Scopes, policies []*publish.Policy) map[rules.PolicyName]*Overruler {
+	var by []*Overruler
 	for _, policy := range policies {
 		if found := overrulerOf(scopes, policy); found != nil {
 			by = append(by, found)
 		}
 	}
-	slices.SortFunc(by, func(a, b *overruler) int { return a.name.Compare(b.name) })
+	slices.SortFunc(by, func(a, b *Overruler) int { return a.name.Compare(b.name) })
 	by = by[:min(len(by), maxOverrulers)]
-	all := map[rules.PolicyName]*overruler{}
+	all := map[rules.PolicyName]*Overruler{}
 	for _, policy := range policies {
 		allow := &policy.Written.Allow
 		allows := len(allow.Domains)+len(allow.PublicSuffixes)+len(allow.Addresses)+len(allow.Lists) > 0
@@ -85,12 +86,12 @@ func overruled(scopes policyobject.Scopes, policies []*publish.Policy) map[rules
 	return all
 }
 
-// overrulerOf returns an overruler if a policy denies all calls to which it applies; nil if not.
-func overrulerOf(scopes policyobject.Scopes, policy *publish.Policy) *overruler {
+// overrulerOf returns an Overruler if a policy denies all calls to which it applies; nil if not.
+func overrulerOf(scopes policyobject.Scopes, policy *publish.Policy) *Overruler {
 	if policy.Compiled == nil || policy.Written.Mode == rules.Audit {
 		return nil
 	}
-	found := &overruler{name: policy.Written.PolicyName, appliesTo: callsOf(scopes, policy)}
+	found := &Overruler{name: policy.Written.PolicyName, appliesTo: callsOf(scopes, policy)}
 	switch {
 	case policy.Written.NotUnderstood != "":
 		found.reason, found.why = v1alpha1.ReasonPolicyNotEnforceable, "it is not understood"

@@ -1,20 +1,12 @@
-package controllers
+package policystatus
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	strictjson "sigs.k8s.io/json"
 
 	"registrationpolicy.dev/operator/api/v1alpha1"
-	"registrationpolicy.dev/operator/internal/informers"
 	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/publish"
 	"registrationpolicy.dev/operator/rules"
@@ -24,75 +16,10 @@ import (
 // maxNamed is how many parts of a policy a condition's message names. Further ones are named once these are fixed.
 const maxNamed = 10
 
-// policyStatus is the part of a policy's status that this operator writes.
-type policyStatus struct {
-	v1alpha1.RegistrationPolicyStatus
-}
-
-// ownConditions are the conditions that this operator writes.
-var ownConditions = []v1alpha1.ConditionType{v1alpha1.ConditionAccepted, v1alpha1.ConditionReady, v1alpha1.ConditionOverruled}
-
-// storedStatus returns the part of an object's status that this operator writes, without the conditions of other
-// writers. A status that cannot be decoded counts as empty, and is written again.
-func storedStatus(object *unstructured.Unstructured) policyStatus {
-	var status policyStatus
-	var err error
-	if text, cached := informers.StatusJSON(object); cached {
-		err = strictjson.UnmarshalCaseSensitivePreserveInts([]byte(text), &status.RegistrationPolicyStatus)
-	} else {
-		stored, _ := object.Object["status"].(map[string]any)
-		err = runtime.DefaultUnstructuredConverter.FromUnstructured(stored, &status.RegistrationPolicyStatus)
-	}
-	if err != nil {
-		return policyStatus{}
-	}
-	status.Conditions = slices.DeleteFunc(status.Conditions, func(condition metav1.Condition) bool {
-		return !slices.Contains(ownConditions, v1alpha1.ConditionType(condition.Type))
-	})
-	return status
-}
-
-// firstSeenVersion returns the resourceVersion at which the leader first saw a policy's generation, from the policy's
-// status; "" if unknown.
-func firstSeenVersion(object *unstructured.Unstructured) string {
-	if replicas := storedStatus(object).Replicas; replicas != nil {
-		return replicas.FirstSeenResourceVersion
-	}
-	return ""
-}
-
-// isReady reports whether the condition Ready is True for a policy's current generation.
-func isReady(object *unstructured.Unstructured) bool {
-	ready := meta.FindStatusCondition(storedStatus(object).Conditions, string(v1alpha1.ConditionReady))
-	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == object.GetGeneration()
-}
-
-// wantedStatus returns the status to be stored: now, with observedGeneration and with the transition times of
-// conditions. before is the stored status. changed reports whether the condition Accepted changes.
-func wantedStatus(before, now policyStatus, generation int64) (after policyStatus, changed bool) {
-	after = now
-	after.ObservedGeneration = generation
-	after.Conditions = nil
-	for _, condition := range now.Conditions {
-		previous := meta.FindStatusCondition(before.Conditions, condition.Type)
-		if previous != nil {
-			after.Conditions = append(after.Conditions, *previous)
-		}
-		same := previous != nil &&
-			previous.Status == condition.Status && previous.Reason == condition.Reason && previous.Message == condition.Message
-		if condition.Type == string(v1alpha1.ConditionAccepted) {
-			changed = !same
-		}
-		condition.ObservedGeneration = generation
-		meta.SetStatusCondition(&after.Conditions, condition)
-	}
-	return after, changed
-}
-
-// acceptedCondition returns the condition Accepted, without lastTransitionTime and observedGeneration. If several
+// AcceptedCondition returns the condition Accepted, without lastTransitionTime and observedGeneration. If several
 // reasons apply, it has the first of NotUnderstood, OutsideScope, ListNotFound, OverBudget, ListInvalid and
 // InvalidEntry. Except for NotUnderstood, the message names all rejected parts, up to maxNamed.
-func acceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observing bool, warnings []lint.Warning) metav1.Condition {
+func AcceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observing bool, warnings []lint.Warning) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse}
 	if built.Refused != "" {
 		return refusedCondition(built, scopes)
@@ -229,41 +156,4 @@ func joinParts(parts []string) string {
 		parts = append(parts[:maxNamed:maxNamed], fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, "; ")
-}
-
-func (s policyStatus) equal(o policyStatus) bool {
-	return equality.Semantic.DeepEqual(s, o)
-}
-
-// equalExceptReady reports whether two statuses are equal, except for the replicas and the condition Ready.
-func (s policyStatus) equalExceptReady(o policyStatus) bool {
-	rest := func(s policyStatus) policyStatus {
-		s.Replicas = nil
-		s.Conditions = slices.DeleteFunc(slices.Clone(s.Conditions), func(condition metav1.Condition) bool {
-			return condition.Type == string(v1alpha1.ConditionReady)
-		})
-		return s
-	}
-	return rest(s).equal(rest(o))
-}
-
-func (s policyStatus) accepted() metav1.Condition {
-	return *meta.FindStatusCondition(s.Conditions, string(v1alpha1.ConditionAccepted))
-}
-
-// applyConfiguration returns the configuration for a server-side apply of the status. The configuration has the
-// resourceVersion from which the status was computed. Otherwise a leader that lost its lease without noticing could
-// overwrite the status of the next leader. It is unstructured because the client decodes the response, the whole policy,
-// into it.
-func (s policyStatus) applyConfiguration(object *unstructured.Unstructured) (runtime.ApplyConfiguration, error) {
-	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&s.RegistrationPolicyStatus)
-	if err != nil {
-		return nil, fmt.Errorf("write the status: %w", err)
-	}
-	configuration := policyobject.New()
-	configuration.SetNamespace(object.GetNamespace())
-	configuration.SetName(object.GetName())
-	configuration.SetResourceVersion(object.GetResourceVersion())
-	configuration.Object["status"] = status
-	return client.ApplyConfigurationFromUnstructured(configuration), nil
 }

@@ -1,12 +1,12 @@
-package controllers
+package policystatus
 
 import (
 	"registrationpolicy.dev/operator/api/v1alpha1"
 	"registrationpolicy.dev/operator/rules"
 )
 
-// listStatuses returns the status of each list that a policy names, except for missing ones.
-func listStatuses(policy *rules.Policy) []v1alpha1.ListStatus {
+// Lists returns the status of each list that a policy names, except for missing ones.
+func Lists(policy *rules.Policy) []v1alpha1.ListStatus {
 	var statuses []v1alpha1.ListStatus
 	for _, used := range policy.UsedLists() {
 		if used.List == nil {
