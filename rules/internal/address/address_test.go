@@ -26,6 +26,11 @@ func TestParseAddress(t *testing.T) {
 		"a domain of 252 bytes":                {"l@" + labels63(3, 60), labels63(3, 60), ""},
 		"over 254 bytes once the domain is in A-labels": {
 			strings.Repeat("l", 64) + "@" + strings.Repeat("ü.", 25) + "example", "", address.TooLong},
+		"254 bytes once the domain is in A-labels": {
+			strings.Repeat("l", 64) + "@" + strings.Repeat("ü.", 16) + strings.Repeat("a", 61),
+			strings.Repeat("xn--tda.", 16) + strings.Repeat("a", 61), ""},
+		"255 bytes once the domain is in A-labels": {
+			strings.Repeat("l", 64) + "@" + strings.Repeat("ü.", 16) + strings.Repeat("a", 62), "", address.TooLong},
 		"invalid UTF-8 before the @":      {"j\xffo@example.com", "", address.NotUTF8},
 		"invalid UTF-8 after the @":       {"jo@exa\xffmple.com", "", address.NotUTF8},
 		"nothing":                         {"", "", address.NoAtSign},
@@ -84,11 +89,26 @@ func TestParseAddress(t *testing.T) {
 }
 
 func TestEveryOctetOfALocalPartIsAcceptedOrRefusedOnPurpose(t *testing.T) {
-	const accepted = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789#$&'*+-/=?^_{|}~."
+	const accepted = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789#$&'*+-/?=^_{|}~."
 	for c := range 256 {
 		_, err := address.Parse("a" + string([]byte{byte(c)}) + "b@example.com")
 		if got, want := err == nil, strings.IndexByte(accepted, byte(c)) >= 0; got != want {
 			t.Errorf("byte %#x: accepted %t, want %t (%v)", c, got, want, err)
+		}
+	}
+}
+
+// Two addresses with one key would be one person to the rules.
+func TestAKeyFoldsAToZAndNothingElse(t *testing.T) {
+	const local = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for half, text := range []string{local, "0123456789#$&'*+-/?=^_{|}~"} {
+		a, err := address.Parse(text + "@Example.COM")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := strings.ToLower(text) + "@example.com"
+		if got := address.Key(a); got != want {
+			t.Errorf("half %d: Key = %q, want %q", half, got, want)
 		}
 	}
 }

@@ -184,8 +184,8 @@ func canonicalLabel(label string, deviations bool) (string, bool) {
 	if r := []rune(u); len(r) >= 4 && r[2] == '-' && r[3] == '-' {
 		return "", false // RFC 5891 4.2.3.1 forbids these two hyphens; the idna package counts bytes, not characters
 	}
-	a, err := registrable.ToASCII(u)
-	if err != nil || len(a) > maxLabel || !hasACEPrefix(a) {
+	a, err := registrable.ToASCII(u) // checks the length of the A-label, too
+	if err != nil || !hasACEPrefix(a) {
 		return "", false
 	}
 	if IsASCII(label) && a != label {
@@ -238,7 +238,7 @@ func isNumber(label string) bool {
 }
 
 func hasACEPrefix(label string) bool {
-	return len(label) >= 4 && label[0]|0x20 == 'x' && label[1]|0x20 == 'n' && label[2:4] == "--"
+	return len(label) >= 4 && foldASCII(label[:4]) == "xn--"
 }
 
 // IsASCII reports whether s holds ASCII characters only.

@@ -93,7 +93,13 @@ func TestParseDomain(t *testing.T) {
 		"a U-label over 63 bytes as an A-label":            {strings.Repeat("ü", 60) + "abc.example", "", address.BadIDN},
 		"a name over 253 bytes as A-labels": {
 			strings.Repeat("ü.", 35) + strings.Repeat("a.", 70) + "com", "", address.TooLong},
+		"a name of 253 bytes as A-labels":           {strings.Repeat("ü.", 24) + strings.Repeat("a", 61), strings.Repeat("xn--tda.", 24) + strings.Repeat("a", 61), ""},
+		"a name of 254 bytes as A-labels":           {strings.Repeat("ü.", 24) + strings.Repeat("a", 62), "", address.TooLong},
+		"a label of two letters beside a U-label":   {"ü.xn", "xn--tda.xn", ""},
+		"a label of three beside a U-label":         {"ü.xn1", "xn--tda.xn1", ""},
 		"a last label of digits is a number":        {"a.1", "", address.NumericTLD},
+		"all ten digits are digits":                 {"a.0123456789", "", address.NumericTLD},
+		"all hexadecimal digits are digits":         {"a.0x0123456789abcdef", "", address.NumericTLD},
 		"an IPv4 address is no domain":              {"192.0.2.1", "", address.NumericTLD},
 		"a hexadecimal last label is a number":      {"a.0x1F", "", address.NumericTLD},
 		"0x alone is a number to inet_aton":         {"a.0X", "", address.NumericTLD},
@@ -118,5 +124,17 @@ func TestParseDomain(t *testing.T) {
 func TestTheZeroDomainIsNoName(t *testing.T) {
 	if got := (address.Domain{}).String(); got != "" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestToUnicodeDecodesEveryALabel(t *testing.T) {
+	for name, want := range map[string]string{
+		"xn--tda.xn--mnchen-3ya.example": "ü.münchen.example",
+		"example.com":                    "example.com",
+		"xn--a.com":                      "xn--a.com", // does not decode
+	} {
+		if got := address.ToUnicode(name); got != want {
+			t.Errorf("ToUnicode(%q) = %q, want %q", name, got, want)
+		}
 	}
 }
