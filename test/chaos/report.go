@@ -122,7 +122,7 @@ func (c *chaos) summary(h *history.History, versions *policies.Versions, found *
 		}
 	}
 	fmt.Fprintf(c.out, "Ready was read %d times, and was True %d times for %d of %d generations; %d answers are excused, because "+
-		"their replica was not serving by the EndpointSlices\n",
+		"their replica was not serving by the EndpointSlices, or their namespace could not be read\n",
 		len(h.Observations), ready, len(c.watcher.ready), generations, found.Excused)
 }
 

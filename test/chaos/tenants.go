@@ -22,13 +22,12 @@ import (
 )
 
 const (
-	// readyEditWithin is how long an edit may take to become Ready while replicas are frozen or cut off one after
-	// another. A replica without --fence-after delays Ready for as long as it is cut off.
-	readyEditWithin = 2*script.LongestCut + outage
+	// statusWithin is how long a condition may take to follow an edit while replicas are killed, frozen or cut off one
+	// after another. A replica without --fence-after delays Ready for as long as it is cut off, and a leader that is
+	// killed before it writes delays every condition by an election.
+	statusWithin = 2*script.LongestCut + outage
 	// healthyWithin is how long all replicas may take to become ready while none has a fault.
 	healthyWithin = time.Minute
-	// refusalWithin is how long the status of a policy may take to have the reason OverBudget.
-	refusalWithin = time.Minute
 )
 
 // Tenancy manages the operator's rights in the tenants' namespaces, and records when replicas could not read them.
@@ -172,8 +171,8 @@ func (f *Faults) awaitReadyEdits(ctx context.Context, since history.Moment) erro
 		if len(waiting) == 0 {
 			return nil
 		}
-		if time.Since(begin) > readyEditWithin {
-			return fmt.Errorf("no edit in %s was ready within %s", waiting[0].Namespace, readyEditWithin)
+		if time.Since(begin) > statusWithin {
+			return fmt.Errorf("no edit in %s was ready within %s", waiting[0].Namespace, statusWithin)
 		}
 	}
 }
@@ -289,8 +288,8 @@ func (f *Faults) flood(ctx context.Context, step script.Step, author *policies.A
 func (f *Faults) awaitRefusal(ctx context.Context, author *policies.Author) error {
 	newest := author.Newest()
 	for begin := time.Now(); !f.watcher.sawOverBudget(newest); fleet.Sleep(ctx, pollInterval) {
-		if time.Since(begin) > refusalWithin {
-			return fmt.Errorf("the status of %v does not have the reason OverBudget within %s", newest, refusalWithin)
+		if time.Since(begin) > statusWithin {
+			return fmt.Errorf("the status of %v does not have the reason OverBudget within %s", newest, statusWithin)
 		}
 	}
 	return nil

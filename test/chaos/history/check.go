@@ -81,7 +81,7 @@ type Report struct {
 	// Violations are sorted by the time of the call.
 	Violations []Violation
 	// Excused counts answers by an older generation than one observed as Ready that are no violations, because their
-	// replica was not serving according to the EndpointSlices.
+	// replica was not serving according to the EndpointSlices, or because the namespace was unreadable.
 	Excused int
 	// Stalled counts registrations that were late or lost because the test process stalled.
 	Stalled int
@@ -153,7 +153,7 @@ func (c *checker) checkCall(i int) {
 
 	version := c.newestOf(call)
 	known := version != nil && c.begin(version) <= call.End
-	c.record(UnknownDigest, i, !known, "no state stored before the answer has the digest %q", call.Digest)
+	c.record(UnknownDigest, i, !known, "no state stored before the answer has the digest %q (stored later: %t)", call.Digest, version != nil)
 	if call.Allow {
 		c.record(WrongAllow, i, !c.allowedBySome(call, version), "no version in force since %s before the call allows it",
 			c.staleness(call))

@@ -193,6 +193,15 @@ func TestEveryPlantedViolationIsFoundByItsName(t *testing.T) {
 			call.move(3 * time.Second)
 			call.rename("v0")
 		}, []Name{PrematureReady}},
+		"a generation that is ready before it is answered by, of a namespace that could be read again long ago": {func(h *History) {
+			h.Namespaces[own].Unreadable = []Span{{10 * time.Second, 30 * time.Second}}
+			h.Observations = append(h.Observations[:4], Observation{
+				Generation: Generation{own, "acme", "uid", 2}, Ready: true, Asked: 61 * time.Second, Seen: 61 * time.Second,
+			})
+			call := h.of(1, byNone)
+			call.move(3 * time.Second)
+			call.rename("v0")
+		}, []Name{PrematureReady}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			h := good()
@@ -254,6 +263,15 @@ func TestWhatIsNoViolationIsNotTakenForOne(t *testing.T) {
 			call := h.of(1, byNone)
 			call.old("v0", 29*time.Second)
 			call.Pod, call.Start = "pod", 2
+		},
+		"an older generation, of a namespace that could not be read since it was ready": func(h *History) {
+			h.Namespaces[own].Unreadable = []Span{{62 * time.Second, Never}}
+			h.Observations = append(h.Observations[:4], Observation{
+				Generation: Generation{own, "acme", "uid", 2}, Ready: true, Asked: 61 * time.Second, Seen: 61 * time.Second,
+			})
+			call := h.of(1, byNone)
+			call.move(3 * time.Second)
+			call.rename("v0")
 		},
 		"an older generation, where Ready was taken back": func(h *History) {
 			h.Observations[5].Ready = false

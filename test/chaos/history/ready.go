@@ -5,8 +5,9 @@ import "sort"
 // checkReady checks that a call sent after an observed Ready=True is not answered by an older generation.
 //
 // The status is written with a delay. So an observation only counts if the next one, read after the answer, does not
-// withdraw Ready for the same generation. An answer by a replica that was not serving according to the EndpointSlices
-// is excused: the proxy had not yet seen the change.
+// withdraw Ready for the same generation. Two kinds of answers are excused: by a replica that was not serving according
+// to the EndpointSlices, because the proxy had not yet seen the change; and after an observation since which the
+// namespace was unreadable, because the leader cannot withdraw Ready then.
 func (c *checker) checkReady() {
 	type name struct{ namespace, policy string }
 	byPolicy := map[name][]Observation{}
@@ -32,7 +33,7 @@ func (c *checker) checkReady() {
 			}
 			first, stored := c.h.Namespaces[of.namespace].Stored[observation.Generation]
 			older := !stored || part.Policies < first
-			if older && !serves(periods[call.Pod], call) {
+			if older && (!serves(periods[call.Pod], call) || c.unreadableSince(c.h.Namespaces[of.namespace], observation.Seen, call)) {
 				c.report.Excused++
 				continue
 			}
@@ -61,6 +62,21 @@ func claim(observations []Observation, call *Call) (Observation, bool) {
 func serves(periods []ServingPeriod, call *Call) bool {
 	for _, period := range periods {
 		if period.From <= call.End && period.Until >= call.LastBegin {
+			return true
+		}
+	}
+	return false
+}
+
+// unreadableSince reports whether a namespace was unreadable at any time between a moment and the answer to a call, and
+// whether a replica may not have found out by the call that it can read the namespace again.
+func (c *checker) unreadableSince(n *Namespace, since Moment, call *Call) bool {
+	for _, unreadable := range n.Unreadable {
+		again := unreadable.End
+		if again != Never {
+			again += c.limits.Again
+		}
+		if unreadable.Begin <= call.End && unreadable.End >= since && again >= call.LastBegin {
 			return true
 		}
 	}
