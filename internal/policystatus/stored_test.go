@@ -1,4 +1,4 @@
-package controllers
+package policystatus_test
 
 import (
 	"testing"
@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"registrationpolicy.dev/operator/internal/informers"
+	"registrationpolicy.dev/operator/internal/policyobject"
 	"registrationpolicy.dev/operator/internal/policystatus"
 )
 
@@ -29,7 +30,10 @@ func TestACachedPolicyReadsAsItIsStored(t *testing.T) {
 		"that decodes not": map[string]any{"conditions": "none"},
 		"none":             nil,
 	} {
-		stored := policyObject(t, "default", "p", `{allow: {domains: [acme.com]}}`)
+		stored := policyobject.New()
+		stored.SetNamespace("default")
+		stored.SetName("p")
+		stored.Object["spec"] = map[string]any{"allow": map[string]any{"domains": []any{"acme.com"}}}
 		stored.SetGeneration(3)
 		if status != nil {
 			stored.Object["status"] = status
@@ -41,9 +45,14 @@ func TestACachedPolicyReadsAsItIsStored(t *testing.T) {
 		if diff := cmp.Diff(policystatus.Stored(stored), policystatus.Stored(cached)); diff != "" {
 			t.Errorf("a status %s (-want +got):\n%s", sentence, diff)
 		}
-		if policystatus.IsReady(stored) != policystatus.IsReady(cached) || policystatus.FirstSeenVersion(stored) != policystatus.FirstSeenVersion(cached) ||
-			(sentence == "of ours") != policystatus.IsReady(cached) {
-			t.Errorf("a status %s: ready %t, first seen at %q", sentence, policystatus.IsReady(cached), policystatus.FirstSeenVersion(cached))
+		ready, firstSeen := policystatus.IsReady(cached), policystatus.FirstSeenVersion(cached)
+		wantFirst := ""
+		if sentence == "of ours" {
+			wantFirst = "17"
+		}
+		if ready != (sentence == "of ours") || ready != policystatus.IsReady(stored) ||
+			firstSeen != wantFirst || firstSeen != policystatus.FirstSeenVersion(stored) {
+			t.Errorf("a status %s: ready %t, first seen at %q", sentence, ready, firstSeen)
 		}
 		read, err := informers.WithSpec(cached)
 		if err != nil {
