@@ -66,8 +66,8 @@ func (h *house) measureApply(ctx context.Context, p *report.Part) error {
 		})
 		say("apply: beside %s", beside.name)
 	}
-	p.Paragraph("Rounds (%d) of %d edits of one policy on the real API server, from before the edit is sent until the rules decide by it, "+
-		"against the moment a bare client-go informer in the same process delivers the same edit. p99 is the slowest edit of a round.",
+	p.Paragraph("Rounds (%d) of %d edits of one policy on the real API server, each from before it is sent until the rules decide by it. "+
+		"Beside it, the time until a bare client-go informer in the same process delivers the edit. p99 is the slowest edit of a round.",
 		h.rounds, editsOfRound)
 	p.Table(rows...)
 	return nil

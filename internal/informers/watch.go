@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -133,13 +132,16 @@ func (w *Set) Policies(namespace string) []*unstructured.Unstructured {
 	if !found {
 		return nil
 	}
-	var policies []*unstructured.Unstructured
+	byName := map[string]*unstructured.Unstructured{} // GetName is too slow for each comparison of a sort
 	for _, object := range watched.policies.GetStore().List() {
 		if policy, ok := object.(*unstructured.Unstructured); ok {
-			policies = append(policies, policy)
+			byName[policy.GetName()] = policy
 		}
 	}
-	slices.SortFunc(policies, func(a, b *unstructured.Unstructured) int { return strings.Compare(a.GetName(), b.GetName()) })
+	policies := make([]*unstructured.Unstructured, 0, len(byName))
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		policies = append(policies, byName[name])
+	}
 	return policies
 }
 
