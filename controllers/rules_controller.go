@@ -40,7 +40,7 @@ const (
 	// its watch has not brought yet.
 	listLagLimit = 5 * time.Second
 	// buildFailureLimit is how long builds of a namespace may fail, although the API server answers, before the other
-	// namespaces no longer wait for it. A restart of the API server may take that long.
+	// namespaces no longer wait for this namespace. An API server that starts may answer with errors for that long.
 	buildFailureLimit = 30 * time.Second
 )
 

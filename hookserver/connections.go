@@ -118,7 +118,7 @@ type connection struct {
 	listener   *limitedListener
 	acceptedAt time.Time
 	counted    bool
-	list       *list.List // unread or read of the listener; nil once authenticated or removed
+	list       *list.List // the listener's list unread or its list read; nil once authenticated or removed
 	element    *list.Element
 	wasRead    atomic.Bool // a Read returned data
 

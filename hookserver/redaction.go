@@ -83,7 +83,7 @@ func loggableIdentifier(id string, secrets []string) string {
 		return ""
 	}
 	if _, after, found := strings.Cut(id, "@"); found && strings.Contains(after, ".") {
-		return idPersonal // an address, even if the call has it nowhere else
+		return idPersonal // the id has an address, which is personal even if no other field of the call has it
 	}
 	var idBuf, secretBuf [maxIdentifier]byte
 	folded, hasAt := appendLower(idBuf[:0], id), strings.Contains(id, "@")

@@ -18,8 +18,8 @@ const (
 	// the system call for a single line would cost a call more than its decision. A line after a pause is written at
 	// once.
 	writeInterval = time.Millisecond
-	// maxKeptBuffer is the capacity in bytes up to which a buffer is kept for later lines. A larger one is left by a
-	// reader of standard error that was slow for a while.
+	// maxKeptBuffer is the largest capacity in bytes of a buffer that is used again for later lines. A larger buffer is
+	// released: it has grown only because the reader of standard error was slow for a while.
 	maxKeptBuffer = 256 << 10
 	// flushTimeout is how long the process waits for the last lines to be written when it ends.
 	flushTimeout = time.Second

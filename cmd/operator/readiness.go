@@ -31,7 +31,7 @@ type readiness struct {
 	listening atomic.Bool
 
 	mu        sync.Mutex
-	checkedAt time.Time // when recent last computed wasReady
+	checkedAt time.Time // when the method recent last computed wasReady
 	wasReady  bool
 }
 

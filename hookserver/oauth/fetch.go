@@ -159,7 +159,7 @@ func get(ctx context.Context, client *http.Client, at *url.URL) ([]byte, error) 
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
 	if err == nil {
-		err = ctx.Err() // if ctx ended, text may be incomplete: the server may have ended its answer early
+		err = ctx.Err() // if ctx ended, the read may have ended without an error although text is incomplete
 	}
 	switch {
 	case err != nil:

@@ -62,7 +62,8 @@ func (a *Advancer) AdvanceTo(version string) {
 // Advance asks that one namespace soon reach a resourceVersion.
 func (a *Advancer) Advance(namespace, version string) {
 	a.mu.Lock()
-	// After an etcd restore, an earlier wanted version may be newer than any version since. Then compare removes it.
+	// After a restore of etcd, versions begin again at a lower number, so that a wanted version from before the restore may
+	// never be reached. The method compare removes such a version.
 	later := Older(a.wanted[namespace], version)
 	if later {
 		a.wanted[namespace] = version

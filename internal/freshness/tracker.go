@@ -11,7 +11,7 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// Kind is what a watch is of.
+// Kind is the kind of objects that a watch observes.
 type Kind string
 
 const (

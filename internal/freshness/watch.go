@@ -129,7 +129,7 @@ type watchdog struct {
 	timer *time.Timer // nil once the watch has ended
 }
 
-// startWatchdog returns a watchdog that calls fire.
+// startWatchdog returns a watchdog that calls fire once it was not reset for as long as limit.
 func startWatchdog(limit time.Duration, fire func()) *watchdog {
 	w := &watchdog{limit: limit}
 	w.mu.Lock()

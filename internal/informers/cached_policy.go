@@ -72,7 +72,8 @@ func (c *specCache) compact(object any) (any, error) {
 	return dropUnread(object)
 }
 
-// recount sets used to the cost of the cached specs of these policies, which are all policies of the namespace.
+// recount computes the field used again: the cost of the cached specs of these policies, which must be all policies of
+// the namespace.
 func (c *specCache) recount(policies []*unstructured.Unstructured) {
 	var used int64
 	for _, policy := range policies {

@@ -14,7 +14,7 @@ type format int
 const (
 	// logLines: each line is JSON, or a line of a log as text.
 	logLines format = iota + 1
-	// jsonValues: JSON that is not in lines, an array or objects one after the other.
+	// jsonValues: JSON whose values may span several lines: one array, or a sequence of objects.
 	jsonValues
 	// table: rows of columns, which the first line names.
 	table

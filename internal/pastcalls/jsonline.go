@@ -54,7 +54,7 @@ func (in *input) object(object []byte) bool {
 		case "uuid":
 			members.uuid = true
 		case "outcome", "reason", "policy", "attribute", "digest", "domain", "source", "requestType":
-			if text, ok := in.unquote(value); ok { // the outcome of an event is an object
+			if text, ok := in.unquote(value); ok { // not the member outcome of a System Log event, which is an object
 				in.call.Record.set(string(name), in.intern(text))
 			}
 		}
@@ -82,8 +82,8 @@ func (in *input) object(object []byte) bool {
 	}
 }
 
-// maxText bounds the texts of a record in bytes, so that the reader's user may keep many. The longest is a policy, of
-// 317 bytes.
+// maxText is the maximum length in bytes of a text of a record, so that callers can keep many records. The longest text
+// that an operator writes is the namespace and name of a policy, with 317 bytes.
 const maxText = 512
 
 // record passes the call of a record on. It returns false if the record does not say what was decided.
@@ -308,8 +308,8 @@ func (in *input) damaged(limited *limitedReader, err error) error {
 	}
 }
 
-// limitedReader fails after left bytes. It keeps an error of its reader in err, so that damaged can return that error
-// instead of one about the JSON.
+// limitedReader fails after as many bytes as its field left says. It keeps an error of its reader in the field err, so
+// that the method damaged can return that error instead of one about the JSON.
 type limitedReader struct {
 	reader io.Reader
 	left   int

@@ -25,8 +25,8 @@ func eventHeader(line []byte) *columns {
 	return nil
 }
 
-// event reads an event of Okta's System Log. Okta keeps the operator's debugContext in one that says what it made of an
-// answer. Where in the event it keeps it is not published, so all of the event is searched.
+// event reads an event of Okta's System Log that reports how Okta processed an answer of the operator. Okta does not
+// document where such an event has the operator's debugContext, so the whole event is searched.
 func (in *input) event(text []byte) bool {
 	var event any
 	if err := json.Unmarshal(text, &event); err != nil {

@@ -147,7 +147,7 @@ func placeholder(namespace string, use *rules.ListUse) *rules.List {
 	return rules.CompileList([]byte(hex.EncodeToString(hash.Sum(nil)) + ".example.com\n"))
 }
 
-// addRejections adds what an operator does not put in force of a policy.
+// addRejections adds a finding for each part of a policy that an operator does not put in force.
 func (f *finder) addRejections(policy *rules.Policy) {
 	if policy.NotUnderstood != "" {
 		f.addAt(policy.PolicyName, notUnderstood, "", policy.NotUnderstood)

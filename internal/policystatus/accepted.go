@@ -103,8 +103,8 @@ func rejectionReason(rejections []rules.Rejection) v1alpha1.ConditionReason {
 	return reason
 }
 
-// consequenceOfLists returns the effect of a policy that denies by a missing list. policy is limited to the sources that
-// its namespace may decide.
+// consequenceOfLists returns the effect of a policy whose spec.deny names a list that is missing. policy is limited to the
+// sources that its namespace may decide.
 func consequenceOfLists(policy rules.Policy) string {
 	switch {
 	case policy.Mode == rules.Audit:

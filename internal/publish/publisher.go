@@ -188,7 +188,8 @@ func (p *Publisher) SetUnreadable(namespace, why string) {
 }
 
 // RefuseNamespace returns the compiled policy that replaces all policies of a namespace whose policies need more memory
-// than its budget. The returned policy denies all calls in the scope of the namespace. why has the figures.
+// than its budget. The returned policy denies all calls in the scope of the namespace. The parameter why has the needed
+// and the permitted memory.
 func (p *Publisher) RefuseNamespace(namespace, why string) *Policy {
 	refused := p.Compile(DenyNamespace(namespace, why))
 	refused.Refused = why

@@ -160,7 +160,7 @@ func unreadable(err error) error {
 // that has already started. Supersede does not wait for the disk.
 func (d *Directory) Supersede() (epoch uint64) { return d.epoch.Add(1) }
 
-// Epoch returns the current epoch.
+// Epoch returns the current epoch: the number of calls of [Directory.Supersede].
 func (d *Directory) Epoch() uint64 { return d.epoch.Load() }
 
 // Remove removes the file if its epoch is before the given one. Call Remove before the rules of that epoch come into

@@ -66,7 +66,7 @@ func contextsOf(sides []side, sources []string) []context {
 	return contexts
 }
 
-// compare sets what may change in the context from one side to the other.
+// compare sets whether the policies that apply differ between the two sides, and whether the answer without a match does.
 func (c *context) compare(sides []side) {
 	var applying [2][]*rules.Compiled
 	for i := range sides {

@@ -10,7 +10,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Set is a set of calls with one address.
+// Set is a set of calls, each with exactly one address.
 type Set struct {
 	// Addresses are entries as in spec.allow: acme.com, *.acme.com, "*", jo@acme.com, or jo+*@acme.com; public suffixes
 	// are valid, too. The set has every address that an entry of Addresses matches and no entry of Except, which are

@@ -12,7 +12,7 @@ import (
 // depends on them.
 type verdicts [2]sideVerdicts
 
-// sideVerdicts are those of one side.
+// sideVerdicts are the verdicts of the policies of one side: the old or the new ones.
 type sideVerdicts struct {
 	denier   int // the first policy that denies, or noPolicy
 	allowing int // the number of the set of policies that allow; noPolicy if one denies, because then it does not matter
@@ -188,7 +188,7 @@ func (p *pairing) changed(classes []*class) func(yield func(pair) bool) {
 	}
 }
 
-// kind returns how the answer to a call with an address of each class changes.
+// kind returns how the answer changes for a call with two addresses, one of each class of the pair.
 func (pair pair) kind(p *pairing) Kind {
 	was, now := pair.meaning(p, 0), pair.meaning(p, 1)
 	if was == now {

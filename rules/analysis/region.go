@@ -54,7 +54,7 @@ type regionBuilder struct {
 	space     *space
 	regions   []Region
 	of        map[stateID][]int // the sorted numbers of the regions that a state is in
-	effective []stateID         // for each node the state of the names below it: that of a parent if there are no such names
+	effective []stateID         // for each node, the state that addNode took for the names below it
 }
 
 // noState is the state around the root: no region has it.
