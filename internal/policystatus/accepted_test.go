@@ -9,7 +9,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// built returns a policy as it is published, without a scope.
+// built compiles a policy as if its namespace could decide calls of all sources.
 func built(policy rules.Policy) *publish.Policy {
 	compiled := rules.CompilePolicy(policy)
 	return &publish.Policy{Written: policy, Compiled: compiled, Rejections: compiled.Rejections()}

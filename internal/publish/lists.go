@@ -160,7 +160,7 @@ func usesWithLists(policy *rules.Policy, uses []rules.ListUse, found map[listKey
 	return resolved, changed
 }
 
-// use returns u with the result of resolving its list: the compiled list, or why there is none.
+// use returns a copy of u with the compiled list, or with the reason why there is none.
 func (f *resolvedList) use(u rules.ListUse) rules.ListUse {
 	u.List, u.Missing, u.Broken, u.OverBudget = f.list, f.missing, f.broken, f.overBudget
 	return u

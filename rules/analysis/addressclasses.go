@@ -175,8 +175,8 @@ func (s *space) build(mentions []mention) {
 	}
 }
 
-// completeAddresses adds two kinds of entries to the state of each address: those that match all addresses of its domain,
-// and the one that matches its sub-addresses, such as jo+*@acme.com for jo@acme.com and jo+x@acme.com.
+// completeAddresses adds two kinds of entries to the state of each address. The first match all addresses of its domain.
+// The second match sub-addresses: jo+*@acme.com matches jo@acme.com and jo+x@acme.com.
 func (s *space) completeAddresses(domain stateID, classes []addressClass) {
 	withSubAddresses := map[string]stateID{}
 	for _, class := range classes {

@@ -23,8 +23,8 @@ import (
 
 const (
 	// statusWithin is how long a condition may take to follow an edit while replicas are killed, frozen or cut off one
-	// after another. A replica without --fence-after delays Ready for as long as it is cut off, and a leader that is
-	// killed before it writes delays every condition by an election.
+	// after another. A replica without --fence-after delays Ready for as long as it is cut off. Each leader that is killed
+	// before it writes delays every condition by one election.
 	statusWithin = 2*script.LongestCut + outage
 	// healthyWithin is how long all replicas may take to become ready while none has a fault.
 	healthyWithin = time.Minute
