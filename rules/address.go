@@ -10,13 +10,13 @@ type Address = address.Address
 // invalid.
 type Domain = address.Domain
 
-// Invalid says why a string is not an address or a domain. It never holds a part of the string. The set is closed: log
-// lines and metrics use its text as a class. Each value is described in the package internal/address.
+// Invalid is the class of a string that is not an address or a domain. It never holds a part of the string, so its text
+// may be logged. The set of classes is closed. Package internal/address describes each of them.
 type Invalid = address.Invalid
 
 // The classes of invalid strings, in the order of the checks: NotText, TooLong, NotUTF8, NoAtSign, ManyAtSigns,
-// BadLocalPart, EmptyLabel, LabelTooLong, BadCharacter, BadHyphen, BadIDN, TooFewLabels, NumericTLD; and Blank, which
-// replaces another.
+// BadLocalPart, EmptyLabel, LabelTooLong, BadCharacter, BadHyphen, BadIDN, TooFewLabels, NumericTLD. Blank is not a
+// check: in a call, it replaces the class of a value that is invalid only because of blanks.
 const (
 	NotText      = address.NotText
 	TooLong      = address.TooLong
@@ -49,5 +49,5 @@ func ParseAddress(s string) (Address, error) { return address.Parse(s) }
 // domain exists or takes mail.
 func ParseDomain(s string) (Domain, error) { return address.ParseDomain(s) }
 
-// IsBlank reports whether a character is one of those of [Blank]: white space, line breaks, and invisible characters.
+// IsBlank reports whether a character is a blank, as in [Blank]: white space, a line break, or an invisible character.
 func IsBlank(r rune) bool { return address.IsBlank(r) }

@@ -6,8 +6,8 @@ import "slices"
 // with the original; applicableEdit copies a slice before the first change to the slice.
 type applicableEdit struct {
 	applicable
-	rare   rareParts   // a copy of applicable.rareParts
-	before *applicable // the original; nil if there is none
+	rare     rareParts   // a copy of applicable.rareParts
+	original *applicable // nil if there is none
 
 	ownsScopes   bool           // applicable.scopes is not shared with the original
 	ownsBlocking bool           // rare.blocking is not shared with the original
@@ -15,22 +15,22 @@ type applicableEdit struct {
 	ownsRefs     map[int]bool   // for indexes in rare.lists: the refs are not shared with the original
 }
 
-func editApplicable(before *applicable) *applicableEdit {
-	e := &applicableEdit{before: before}
-	if before != nil {
-		e.applicable, e.rare = *before, *before.rareParts
+func editApplicable(original *applicable) *applicableEdit {
+	e := &applicableEdit{original: original}
+	if original != nil {
+		e.applicable, e.rare = *original, *original.rareParts
 	}
 	return e
 }
 
-// finish returns the result of the edit. It returns before itself if nothing has changed, and nil if no policy is left.
+// finish returns the result of the edit: the original if nothing has changed, and nil if no policy is left.
 func (e *applicableEdit) finish() *applicable {
 	if len(e.scopes) == 0 {
 		return nil
 	}
-	if e.before != nil && !e.ownsScopes && !e.ownsBlocking && e.listAt == nil &&
-		e.totals == e.before.totals && e.addresses == e.before.addresses {
-		return e.before
+	if e.original != nil && !e.ownsScopes && !e.ownsBlocking && e.listAt == nil &&
+		e.totals == e.original.totals && e.addresses == e.original.addresses {
+		return e.original
 	}
 	finished := e.applicable // a copy: a pointer into the edit would keep the maps of the edit in memory
 	finished.rareParts = noRareParts
@@ -88,7 +88,7 @@ func (e *applicableEdit) copyBlocking() {
 	}
 }
 
-// count adds a policy to the counts, or subtracts it.
+// count adds a policy to addresses and totals if by is 1, or subtracts it if by is -1.
 func (e *applicableEdit) count(p slottedPolicy, by int) {
 	e.addresses += uint32(by * p.policy.addresses) //nolint:gosec // a sum modulo 2³², which subtracting undoes
 	if p.policy.mode == Audit {

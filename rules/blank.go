@@ -6,8 +6,9 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// onlyBlanksInvalid reports whether a value that is not an address would be one, or a user name, without its blanks.
-// The call is denied either way; the person then gets a text that names the blank as the cause ([Texts.Blank]).
+// onlyBlanksInvalid reports whether an invalid value would be valid without its blanks: as an address or, in the
+// attribute login, as a user name. The call is denied all the same, but the person gets a text that names the blank as
+// the cause ([Texts.Blank]).
 func (a *Attribute) onlyBlanksInvalid() bool {
 	if len(a.Text) > address.MaxLength || !strings.ContainsFunc(a.Text, address.IsBlank) {
 		return false

@@ -115,7 +115,7 @@ func (c *Compiled) Enforceable() bool { return c.enforceable }
 // first 50 rejected entries and then one Rejection that counts the others. The caller must not change the result.
 func (c *Compiled) Rejections() []Rejection { return c.rejections }
 
-// Same reports whether two policies of one name decide every call alike, with the same texts and profiles.
+// Same reports whether two policies have the same name and decide every call alike, with the same texts and profiles.
 func (c *Compiled) Same(o *Compiled) bool { return c.compare(o) == 0 }
 
 func (c *Compiled) summary() PolicySummary { return PolicySummary{c.name, c.mode, c.enforceable} }
@@ -165,7 +165,7 @@ func (c *compiler) compile(p *Policy) {
 	slices.SortStableFunc(c.rejections, func(a, b Rejection) int { return strings.Compare(fieldOf(a.Path), fieldOf(b.Path)) })
 	c.rejections = slices.Clip(c.rejections)
 	c.digest = c.contentDigest()
-	if !c.enforceable { // its calls are denied without a look at its rules
+	if !c.enforceable { // a decision does not read the rules of such a policy
 		c.rules, c.ruleCount, c.addresses, c.lists = nil, 0, 0, nil
 	}
 }
@@ -239,8 +239,8 @@ func (c *compiler) rejectFor(cause RejectionCause, path, message string) {
 	c.rejections = append(c.rejections, Rejection{c.name, path, message, cause})
 }
 
-// unenforceable rejects a part without which it is unknown which calls the policy applies to, or what it denies. It
-// makes the policy not enforceable, so that the calls that the policy may apply to are denied.
+// unenforceable rejects a part that decides which calls the policy applies to, or what the policy denies. Without that
+// part, the policy could allow too much. It therefore becomes not enforceable: see Compiled.Enforceable.
 func (c *compiler) unenforceable(path, message string) {
 	c.enforceable = false
 	c.reject(path, message)
@@ -472,11 +472,11 @@ func canonicalValue(text string) (string, bool) {
 	return string(canonical), err == nil
 }
 
-// contentDigest hashes what the policy decides and says, in canonical form: two spellings of an entry, and two orders
-// of the entries, have the same digest.
+// contentDigest hashes, in canonical form, all parts of the policy that a decision or its texts depend on. The spelling
+// and the order of the entries do not change the digest.
 func (c *compiler) contentDigest() [sha256.Size]byte {
 	statements := make([][]byte, 0, c.ruleCount+len(c.sources)+len(c.lists)+len(c.profile))
-	buf := make([]byte, 0, len(c.rules)) // enough: a rule has three bytes before its key here, and at least three there
+	buf := make([]byte, 0, len(c.rules)) // enough: a rule is three bytes and its key in buf, and no shorter in c.rules
 	for rule := range c.rules.all {
 		begin := len(buf)
 		buf = append(buf, 'r', byte(rule.traits.precedence()), byte(rule.traits&(matchesSelf|matchesBelow)))

@@ -280,7 +280,7 @@ func countOfFirstPolicy(matches []match) int {
 func verdictsOfPolicy(matches []match) (denied, allowed subjectSet, denial, allowance match) {
 	for i, m := range matches {
 		if i > 0 && matches[i-1].subject() == m.subject() {
-			continue // the match before has precedence
+			continue // an earlier match with the same address has precedence
 		}
 		if m.precedence().denies() {
 			if denied == 0 {
@@ -297,8 +297,8 @@ func verdictsOfPolicy(matches []match) (denied, allowed subjectSet, denial, allo
 	return denied, allowed, denial, allowance
 }
 
-// addProfile adds the profile of a policy that allows the call. It copies nothing unless the policy changes what the
-// profiles of the policies before it say.
+// addProfile merges the profile of a policy that allows the call into v.profile. It allocates only if that changes
+// v.profile.
 func (v *verdicts) addProfile(policy *Compiled) {
 	if len(policy.profile) == 0 || policy.profileOn&v.request == 0 {
 		return
@@ -324,7 +324,8 @@ func (v *verdicts) changesProfile(a ProfileAttribute) bool {
 	return !found || v.profile[at].Value != a.Value && v.profile[at].Value != disputed
 }
 
-// outcome returns the outcome of the call and the reason: the first of its cases that applies.
+// outcome returns the outcome of the call and the reason. The order of the cases matters: an earlier reason has
+// precedence over a later one.
 func (v *verdicts) outcome() (Outcome, Reason) {
 	switch {
 	case v.tookPart == 0:
@@ -380,9 +381,9 @@ func (d *Decision) decidedBy(s *Snapshot, policy int32) {
 
 func (s subjectSet) first() int { return bits.TrailingZeros32(uint32(s)) }
 
-// audit returns the outcomes that each policy in mode Audit would have changed by itself. A policy that denies an
-// address would turn an allow into a deny. A policy that allows every address would turn a deny into an allow, unless
-// another policy denies an address or is not enforceable.
+// audit returns the policies in mode Audit that would change the outcome if that policy alone were in mode Enforce. A
+// policy that denies an address, or is not enforceable, would turn an allow into a deny. A policy that allows every
+// address would turn a deny into an allow, unless a policy in mode Enforce denies an address or is not enforceable.
 func (v *verdicts) audit(outcome Outcome, c *callPolicies, matches []match) []AuditOutcome {
 	var audits []AuditOutcome
 	add := func(policy int32, outcome Outcome, reason Reason) {

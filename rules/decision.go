@@ -59,7 +59,7 @@ func Reasons() []Reason {
 }
 
 // Code is the machine-readable word that Okta passes on to the person's browser. Several reasons share a code: a code
-// for each would tell anyone what the policies say.
+// for each would reveal details of the policies to anyone who tries to register.
 type Code string
 
 const (
@@ -91,8 +91,8 @@ type Decision struct {
 	// Outcome is what the policies decide, and Reason why. [Decision.Answer] is what Okta gets.
 	Outcome Outcome
 	Reason  Reason
-	// Policy is the policy that decided: the first, by name, of those that denied, that allowed, or that cannot be
-	// enforced. It is zero if no policy decided.
+	// Policy is the policy that decided. If several policies give Reason, it is the first of them by name. It is zero if
+	// no policy decided, as for ReasonNotAllowed.
 	Policy PolicyName
 	// Entry is the entry of that policy that matched, or zero.
 	Entry Entry
@@ -106,7 +106,8 @@ type Decision struct {
 	// Both are set for ReasonInvalidAddress only.
 	Invalid       Invalid
 	InvalidLength int
-	// Message is the policy's text for the person; "" means the built-in one (see [Texts]).
+	// Message is the text for the person. It is that of the policy that denies or, for ReasonNotAllowed, that of the
+	// policy with allow entries, if only one applies. "" means the built-in text (see [Texts]).
 	Message string
 	// Profile holds the attributes to set on the user, sorted by name. The caller must not change it: it belongs to the
 	// snapshot.

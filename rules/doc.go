@@ -6,8 +6,7 @@
 //
 // Words of this package:
 //
-//   - An entry is one item of a policy, such as "*.acme.com" in spec.allow.domains. An entry by name stands in the
-//     policy itself, not in a list.
+//   - An entry is one item of a policy, such as "*.acme.com" in spec.allow.domains.
 //   - A reading is a domain or an address that an entry can mean: an internationalized label may have two.
 //   - A rule is one reading of an entry, in the compiled form of a policy.
 //   - A subject is one of the addresses in a call.

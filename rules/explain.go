@@ -12,10 +12,10 @@ type Role string
 const (
 	// RoleDecides: this policy decided.
 	RoleDecides Role = "Decides"
-	// RoleDenies: this policy also denies an address. The policy that decides precedes it by name.
+	// RoleDenies: this policy denies an address, but the policy that decides denies one too and is first by name.
 	RoleDenies Role = "Denies"
-	// RoleAllows: this policy also allows every address. The policy that decides precedes it by name. Okta gets the
-	// profile attributes of both.
+	// RoleAllows: this policy allows every address, but the policy that decides does so too and is first by name. Okta
+	// gets the profile attributes of both policies.
 	RoleAllows Role = "Allows"
 	// RoleOverruled: this policy allows every address, but another policy denies one, or is not enforceable.
 	RoleOverruled Role = "Overruled"
@@ -170,8 +170,8 @@ func (s *Snapshot) addNearMisses(verdicts []Verdict, slot uint32, subjects []sub
 		if v.Entry.Field != NoEntry {
 			continue
 		}
-		// A rule for acme.com misses an address of mail.acme.com if it matches only the name itself. One for
-		// mail.acme.com misses if it matches only the names below.
+		// For an address of mail.acme.com, a near miss is *.mail.acme.com, which matches only names below the domain. At a
+		// parent of the domain, a near miss is acme.com, which matches only itself.
 		near := matchesBelow
 		for name := subjects[i].address.Domain().String(); ; _, name, _ = strings.Cut(name, ".") {
 			for _, p := range s.postingsAt(slot, find(s, nameHash(s.seed, name), name)) {
@@ -187,7 +187,7 @@ func (s *Snapshot) addNearMisses(verdicts []Verdict, slot uint32, subjects []sub
 	}
 }
 
-// postingsAt returns the postings of the policy in a slot, of all postings of one key.
+// postingsAt returns the given postings that belong to the policy in a slot. They must be sorted and have one key.
 func (s *Snapshot) postingsAt(slot uint32, postings []posting) []posting {
 	compare := func(p posting, slot uint32) int {
 		return cmp.Or(cmp.Compare(s.scopeAt[p.slot], s.scopeAt[slot]), cmp.Compare(p.slot, slot))

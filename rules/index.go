@@ -33,7 +33,7 @@ type posting struct {
 // ruleRef refers to a rule of a policy.
 type ruleRef struct {
 	slot   uint32 // the slot of the policy: see Snapshot.slots
-	packed uint32 // the index of the rule's entry in its field, and in the last byte the rule's traits
+	packed uint32 // the index of the rule's entry in its field, and in the low byte the rule's traits
 }
 
 func newRuleRef(slot uint32, index int, t traits) ruleRef {
@@ -76,8 +76,8 @@ func find[Key string | []byte](s *Snapshot, hash uint32, key Key) []posting {
 }
 
 // lowerBound returns the position of the first posting whose hash is not less than hash. Since hashes are spread
-// evenly, it first tries the positions near the interpolated one. If many postings have the same key, the one that it
-// looks for is not near; it then does a binary search.
+// evenly, it first tries the positions near the interpolated one. If many postings have one key, the right position may
+// be farther away: lowerBound then does a binary search.
 func lowerBound(shard []posting, hash uint32, shift uint8) int {
 	const near = 16
 	at := int(uint64(hash<<(32-shift)) * uint64(len(shard)) >> 32)

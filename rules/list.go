@@ -19,8 +19,8 @@ type ListBuilder = list.Builder
 // blank. It accepts blanks around an entry, CRLF, and a byte order mark at the start of a line. It skips and counts any
 // other line ([List.Skipped]). "*" is not an entry of a list, so that a list cannot mean everybody by accident.
 //
-// CompileList reads the texts as one text, in order, and ends the last line of each. It does not keep them. It never
-// returns an error: [List.Fault] says whether the list can be used.
+// CompileList joins the texts in order. It adds a newline after a text that does not end in one, so no entry spans two
+// texts. It does not keep the texts. It never returns an error: [List.Fault] says whether the list can be used.
 func CompileList(texts ...[]byte) *List { return list.Compile(texts...) }
 
 // NewListBuilder returns a builder of a list that is empty so far.

@@ -8,10 +8,10 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// match is an entry of a policy that matches an address of a call, packed into a number. From the highest bits down, it
-// has the policy, the address, the precedence of the entry, whether the entry is one of spec.allow.publicSuffixes, and
-// the index of the entry in its field. Numerical order is therefore the order of verdicts: of the matches of one policy
-// with one address, the lowest decides. A thousand numbers are sorted several times faster than as many structs.
+// match is an entry of a policy that matches an address of a call. It is packed into a number, because numbers are
+// sorted several times faster than structs. From the highest bits down, it has the policy, the address, the precedence
+// of the entry, whether the entry is in spec.allow.publicSuffixes, and the index of the entry in its field. So, of the
+// matches of one policy with one address, the lowest number decides.
 type match uint64
 
 const (
@@ -111,7 +111,8 @@ func (c *callPolicies) match(matches []match, subject uint8, addr Address) []mat
 	}
 }
 
-// matchWhole appends the entries that match the whole address, and the lists that match it or its domain.
+// matchWhole appends the entries that match the whole address, and the entries for lists that match the address or its
+// domain.
 func (c *callPolicies) matchWhole(matches []match, subject uint8, addr Address) []match {
 	addresses, lists := false, false
 	for _, group := range c.groups {
@@ -139,8 +140,8 @@ func (c *callPolicies) matchWhole(matches []match, subject uint8, addr Address) 
 	return matches
 }
 
-// matchLists appends the entries of a group's lists that match an address. It looks the address up once in each list,
-// even if several policies use the list.
+// matchLists appends the entries for lists that match an address, from the policies of one group. It looks the address
+// up once in each list, even if several policies use the list.
 func (c *callPolicies) matchLists(
 	matches []match, group *applicable, subject uint8, key, subAddressesKey []byte, name string,
 ) []match {
@@ -177,9 +178,9 @@ func (c *callPolicies) appendMatches(matches []match, subject uint8, side traits
 	return matches
 }
 
-// appendMatchesOf appends the postings whose policies have one of the given scopes. Both slices are sorted by scope,
-// and may be long: 1,000 policies may have the same entry, and 1,000 scopes the same source. It goes through both at
-// once, and skips what only one of them has with countBefore. Its cost therefore depends on the shorter slice.
+// appendMatchesOf appends the postings whose policies have one of the given scopes. Postings and scopes are sorted by
+// scope, and both may be long: 1,000 policies may have the same entry, and 1,000 scopes the same source. It therefore
+// walks both at once, and countBefore skips a run that only one of them has. The cost depends on the shorter slice.
 func (c *callPolicies) appendMatchesOf(scopes []uint32, matches []match, subject uint8, side traits, postings []posting) []match {
 	scopeAt := c.snapshot.scopeAt
 	for len(postings) > 0 && len(scopes) > 0 {
@@ -199,8 +200,9 @@ func (c *callPolicies) appendMatchesOf(scopes []uint32, matches []match, subject
 	return matches
 }
 
-// withRoom returns matches with room for another one; up to more may follow. It grows a full slice by a larger factor
-// than append does: otherwise a call that 1,000 policies match would copy the matches seven times.
+// withRoom returns matches with capacity for at least one more. The parameter more is how many the caller may still
+// append, which limits the growth. append grows by a smaller factor: it would copy the slice seven times on the way to
+// 1,000 matches.
 func withRoom(matches []match, more int) []match {
 	const factor = 8
 	if len(matches) < cap(matches) {

@@ -108,15 +108,16 @@ type ListUse struct {
 	// Name is the ConfigMap of the list, in the policy's namespace, and Key one of its keys; "" means all keys.
 	Name string
 	Key  string
-	// Optional: if the list is missing, the policy is in force without it. Otherwise a missing list that denies makes
-	// the policy not enforceable.
+	// Optional: the policy is in force without the list if the list is missing. A missing list that denies and is not
+	// optional makes the policy not enforceable.
 	Optional bool
-	// List is the compiled list; nil if it is missing. A list with a [List.Fault] counts as missing. JSON omits the
-	// list, because [List.Encode] stores it.
+	// List is the compiled list; nil if it is missing. A list with a [List.Fault] counts as missing. The JSON of a policy
+	// omits the list: a snapshot file stores each list once, in the form of [List.Encode].
 	List *List `json:"-"`
 	// Missing tells people why List is nil; "" means that it was not found.
 	Missing string
-	// Broken: List is nil because the stored list cannot be used.
+	// Broken: List is nil although its ConfigMap exists, for example because a part of a divided list is missing. Such a
+	// list is rejected even if it is optional.
 	Broken bool
 	// OverBudget: List is nil because it would exceed the memory that its namespace may take.
 	OverBudget bool
@@ -141,7 +142,7 @@ type ProfileAttribute struct {
 // UsedList is a list together with the entry that names it.
 type UsedList struct {
 	ListUse
-	// Entry is an index in [AllowLists] or [DenyLists].
+	// Entry has the field [AllowLists] or [DenyLists].
 	Entry Entry
 }
 

@@ -77,8 +77,8 @@ func (c *Compiled) AppliesTo() (requests []RequestType, sources []string) {
 // Mode returns the mode of the policy.
 func (c *Compiled) Mode() Mode { return c.mode }
 
-// HasAllow reports whether the policy has an entry that allows, in force or not. Its message is then the text for an
-// address that no policy allows, unless another such policy applies.
+// HasAllow reports whether the policy has an entry that allows, in force or not. If it is the only such policy in
+// mode Enforce that applies to a call, a person whose address no policy allows gets its message.
 func (c *Compiled) HasAllow() bool { return c.hasAllow }
 
 // Message returns the policy's text for a person whose call it denies; "" means the built-in text.

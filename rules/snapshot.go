@@ -71,7 +71,7 @@ var noRareParts = &rareParts{}
 type totals struct {
 	enforcing     uint32
 	allowing      uint32 // how many of the enforcing policies have allow entries
-	allowingSlots uint32 // the sum of the slots of the allowing policies; if there is one, its slot
+	allowingSlots uint32 // the sum of the slots of the allowing policies; if allowing is 1, the slot of that policy
 }
 
 // of returns the totals of one request type. request must not be a set of both types.
@@ -167,7 +167,7 @@ func differenceOf(before, after []*Compiled) difference {
 			i, j = i+1, j+1
 			continue
 		}
-		if d.previous == nil { // the first names that differ: up to here, both sets have the same indexes
+		if d.previous == nil { // the first name that only one set has: before it, each policy has the same index in both
 			d.previous = indexes(len(after))
 		}
 		if j == len(after) || i < len(before) && before[i].name.Compare(after[j].name) < 0 {
@@ -237,8 +237,8 @@ func (s *Snapshot) assignSlots(before *Snapshot, d difference) {
 	s.slots, s.policyAt, s.scopeAt = slots, policyAt, scopeAt
 }
 
-// snapshotEdit edits what a snapshot has besides the index, while [Assemble] makes it. It copies what the snapshot
-// shares with the earlier one before it changes it.
+// snapshotEdit edits the scopes of a new snapshot, and what it holds for each source, for [Assemble]. It copies data of
+// the earlier snapshot before the first change to the data.
 type snapshotEdit struct {
 	snapshot    *Snapshot
 	scopes      map[uint32]*scope // copies of the scopes of changed policies, by number
@@ -348,7 +348,7 @@ func (e *snapshotEdit) finish() {
 	var bySource *mapEdit[*applicable]
 	for source, edit := range e.bySource {
 		finished := edit.finish()
-		if finished == edit.before {
+		if finished == edit.original {
 			continue
 		}
 		if bySource == nil {

@@ -14,7 +14,8 @@ type Store struct {
 	snapshot atomic.Pointer[Snapshot]
 }
 
-// Publish puts a snapshot in force. Every Load that begins after it returns gets that snapshot, or a later one.
+// Publish puts a snapshot in force. A call of Load that begins after Publish has returned gets this snapshot or a later
+// one.
 func (s *Store) Publish(snapshot *Snapshot) {
 	s.snapshot.Store(snapshot)
 }
