@@ -134,8 +134,8 @@ func entriesOn(page []byte) (entries int, ok bool) {
 	return entries, len(page) == 0
 }
 
-// validKinds reports whether a line of a list can give these kinds to this key. An address has no names below it, and
-// the key of a wildcard is the name without "*.".
+// validKinds reports whether a line of a list can give these kinds to this key. An address cannot have kinds for names
+// below it. The key of a wildcard is the name without "*.", so a key with "*." is not valid.
 func validKinds(key []byte, k kinds) bool {
 	if bytes.ContainsRune(key, '@') {
 		return k != 0 && k&^(allowSelf|denySelf|writtenPlain) == 0

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// maxEntries bounds a list: four times the million entries that it is made for.
+	// maxEntries bounds a list: four times the million entries that the package is designed for.
 	maxEntries = 4_000_000
 	// maxText is the size in bytes of a list's text: several times what maxEntries entries take, and small enough for
 	// the offsets of the table.
@@ -34,7 +34,7 @@ type List struct {
 	digest  string
 	table   table
 	entries int
-	// subAddresses: some entry is an address with its sub-addresses. If not, Verdict saves the lookup of one.
+	// subAddresses: some entry is an address with its sub-addresses. If not, Verdict skips the lookup of such an entry.
 	subAddresses bool
 	skipped      lineNumbers // see List.Skipped
 	unusable     lineNumbers // see List.Unusable
@@ -60,8 +60,8 @@ func (n *lineNumbers) add(line int) {
 // blank. It accepts blanks around an entry, CRLF, and a byte order mark at the start of a line. It skips and counts any
 // other line ([List.Skipped]). "*" is not an entry of a list, so that a list cannot mean everybody by accident.
 //
-// Compile reads the texts as one text, in order, and ends the last line of each. It does not keep them. It never
-// returns an error: [List.Fault] says whether the list can be used.
+// Compile joins the texts in order. It adds a newline after a text that does not end in one, so no entry spans two
+// texts. It does not keep the texts. It never returns an error: [List.Fault] says whether the list can be used.
 func Compile(texts ...[]byte) *List {
 	b := NewBuilder()
 	for _, text := range texts {
@@ -245,9 +245,9 @@ func (l *List) Denies(domain address.Domain) bool {
 	return l.Verdict(nil, nil, domain.String()).Denies()
 }
 
-// Verdict returns the verdict on an address, which is given by address.AppendKey, address.AppendSubAddressesKey, and
-// the name of its domain. Without keys, it returns the verdict on the domain. It does one lookup for each key, for the
-// domain, and for each parent of the domain.
+// Verdict returns the verdict on an address. For the address, key is the result of address.AppendKey, subAddressesKey
+// that of address.AppendSubAddressesKey, and name the name of its domain. Without keys, Verdict returns the verdict on
+// the domain. It does one lookup for each key, for the domain, and for each parent of the domain.
 func (l *List) Verdict(key, subAddressesKey []byte, name string) Verdict {
 	const self = allowSelf | denySelf
 	var found kinds
@@ -261,7 +261,8 @@ func (l *List) Verdict(key, subAddressesKey []byte, name string) Verdict {
 	return Verdict(found) | l.Below(parentOf(name))
 }
 
-// Below returns the verdict that is the same for every name below a name: it leaves out entries of single names there.
+// Below returns the verdict that all names below a name share. It counts only entries that match everything below the
+// name, or everything below a parent of it.
 func (l *List) Below(name string) Verdict {
 	var found kinds
 	for ; name != ""; name = parentOf(name) {
@@ -270,8 +271,8 @@ func (l *List) Below(name string) Verdict {
 	return Verdict(found)
 }
 
-// Match returns the entry by which the list denies a domain, or, if denies is false, allows it, in canonical form. It
-// returns "" if no entry for a domain matches. It ignores entries for addresses.
+// Match returns, in canonical form, the entry by which the list denies a domain. If denies is false, it returns the one
+// by which the list allows the domain. It returns "" if no entry matches. It ignores entries for addresses.
 func (l *List) Match(name string, denies bool) string {
 	of := allowKinds
 	if denies {

@@ -20,7 +20,7 @@ func trimLine(text string) string {
 		if at += from; at == 0 || strings.IndexByte(blanks, text[at-1]) >= 0 {
 			return strings.TrimRight(text[:at], blanks)
 		}
-		from = at + 1 // a local part may contain a #
+		from = at + 1 // this # begins no comment: a local part may contain one
 	}
 }
 

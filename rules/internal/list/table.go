@@ -21,7 +21,7 @@ import (
 type table struct {
 	seed   maphash.Seed
 	groups []group
-	pages  [][]byte // the entries: of each its kinds, the length of its key, and its key. No entry spans two pages
+	pages  [][]byte // the entries: each has its kinds, the length of its key, and its key. No entry spans two pages
 	count  int
 }
 
@@ -83,7 +83,7 @@ func (t *table) write(key string, kinds kinds) (offset uint32) {
 		t.pages, last = append(t.pages, make([]byte, 0, pageSize)), last+1
 	}
 	page := t.pages[last]
-	if len(page)+headerSize+len(key) > cap(page) { // only the first page: it starts small, since most lists are small
+	if len(page)+headerSize+len(key) > cap(page) { // only the first page can grow: it starts small for small lists
 		page = append(make([]byte, 0, min(2*cap(page), pageSize)), page...)
 	}
 	offset = uint32(last)<<pageBits | uint32(len(page)) //nolint:gosec // maxText bounds both below 2³²
@@ -92,7 +92,7 @@ func (t *table) write(key string, kinds kinds) (offset uint32) {
 	return offset
 }
 
-// entryAt returns a page from the entry at an offset to the end of the page.
+// entryAt returns the entry at an offset, followed by the rest of its page.
 func (t *table) entryAt(offset uint32) []byte {
 	return t.pages[offset>>pageBits][offset&(pageSize-1):]
 }
@@ -151,8 +151,8 @@ func seek[Key string | []byte](t *table, key Key, hash uint64) (slot int, tag ui
 	for {
 		group := &t.groups[at]
 		tags := binary.LittleEndian.Uint64(group.tags[:])
-		// A byte of same is 0 if its slot has the tag. The expression in the loop finds all bytes that are 0. It may also
-		// find a byte above one of these that is not 0, which the comparison of keys then rules out.
+		// A byte of same is 0 if its slot has the tag. found gets the highest bit of each zero byte. The borrow of the
+		// subtraction may also mark the byte above one: the comparison of keys rules out its slot.
 		same := tags ^ everyByte*uint64(tag)
 		for found := (same - everyByte) &^ same & (everyByte << 7); found != 0; found &= found - 1 {
 			entry := t.entryAt(group.offsets[bits.TrailingZeros64(found)/8])
@@ -184,8 +184,8 @@ func (t *table) all() iter.Seq2[string, kinds] {
 	}
 }
 
-// regroup rebuilds the table with the given number of groups. It frees the old groups first, because the pages have all
-// that it needs: otherwise old and new groups would be in memory at the same time.
+// regroup rebuilds the groups from the pages, with the given number of groups. It drops the old groups first, so that
+// the old and the new ones are not in memory at the same time.
 func (t *table) regroup(groups int) {
 	t.groups = nil
 	t.groups = make([]group, groups)
