@@ -99,8 +99,8 @@ func (a Address) appendKey(b []byte, suffix string) []byte {
 }
 
 // AppendSubAddressesKey appends to b, which must be empty, the key of the entry with [SubAddresses] that matches a: the
-// key of jo+*@ for jo@ and for jo+x@. It returns nil if a itself has the local part jo+*, so that its [Key] is the
-// same.
+// key of jo+*@ for jo@ and for jo+x@. It returns nil if a itself has the local part jo+*: the [Key] of a is then that
+// key already.
 func AppendSubAddressesKey(b []byte, a Address) []byte {
 	base, detail, _ := strings.Cut(a.local, "+")
 	if detail == "*" {

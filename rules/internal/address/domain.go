@@ -182,7 +182,7 @@ func canonicalLabel(label string, deviations bool) (string, bool) {
 		return "", false
 	}
 	if r := []rune(u); len(r) >= 4 && r[2] == '-' && r[3] == '-' {
-		return "", false // RFC 5891 4.2.3.1 forbids these two hyphens; the idna package counts bytes, not characters
+		return "", false // RFC 5891 4.2.3.1 forbids hyphens as characters 3 and 4; the idna package checks bytes 3 and 4
 	}
 	a, err := registrable.ToASCII(u) // checks the length of the A-label, too
 	if err != nil || !hasACEPrefix(a) {

@@ -1,13 +1,14 @@
 package address
 
-// Invalid says why a string is not an address or a domain. It never holds a part of the string.
-// The set is closed: log lines and metrics use its text as a class.
+// Invalid is the class of a string that is not an address or a domain. It never holds a part of the string, so its text
+// may be logged. The set of classes is closed.
 type Invalid string
 
 // Error returns the class.
 func (i Invalid) Error() string { return string(i) }
 
-// The classes, in the order of the checks. Blank is not a check of its own: it replaces the class of another one.
+// The classes, in the order of the checks. Blank is not a check: in a call, it replaces the class of a value that is
+// invalid only because of blanks.
 const (
 	// NotText: the attribute is not a JSON string.
 	NotText Invalid = "NotText"
@@ -16,7 +17,7 @@ const (
 	TooLong Invalid = "TooLong"
 	// NotUTF8: not valid UTF-8.
 	NotUTF8 Invalid = "NotUTF8"
-	// NoAtSign: no @, and no user name.
+	// NoAtSign: no @.
 	NoAtSign Invalid = "NoAtSign"
 	// ManyAtSigns: more than one @. Two programs may take different parts of the text for the domain.
 	ManyAtSigns Invalid = "ManyAtSigns"

@@ -53,12 +53,12 @@ func CutWildcard(entry string) (name string, below bool) {
 	return strings.CutPrefix(entry, "*.")
 }
 
-// Rejection says why an entry is not in force, or not as written. The zero value means that the entry is accepted.
+// Rejection says why an entry is not in force. The zero value means that the entry is accepted.
 type Rejection struct {
 	// Message says what is wrong and what to write instead. It quotes an entry only if that is a domain.
 	Message string
-	// Ambiguous: a deny entry may mean addresses that it would not deny. Its policy must not be enforced then, or it
-	// would let those addresses in.
+	// Ambiguous: the author of a rejected deny entry may have meant valid addresses, which the policy would then let in.
+	// The caller must therefore make the policy not enforceable, so that its calls are denied.
 	Ambiguous bool
 }
 
@@ -185,7 +185,7 @@ func rejectForeignPattern(local, domain string) (rejection string) {
 	switch {
 	case isSubAddresses && base != "" && !strings.ContainsAny(base, foreignPatternCharacters+"+"):
 		return ""
-	// A local part with ".+" is a regular expression: before a + stands the mailbox, whose name cannot end in a dot.
+	// ".+" is from a regular expression. In a sub-address, the mailbox precedes the +, and its name cannot end in a dot.
 	case strings.ContainsAny(local, foreignPatternCharacters), strings.Contains(local, ".+"):
 	default:
 		return ""

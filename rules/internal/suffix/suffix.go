@@ -47,9 +47,9 @@ func IsUnlistedTLD(name string) bool {
 }
 
 // IsRegistry reports whether a registry of domains sells or gives out the names below a name: a top-level domain,
-// com.ar, ac.uk, or a name directly below which everything is such a suffix (kawasaki.jp). A deny of such a name denies
-// a whole country or sector. Public suffixes of companies, such as github.io or a dynamic DNS, are not included: lists
-// of disposable domains deny them on purpose.
+// com.ar, ac.uk, or a name such as kawasaki.jp, since every name directly below it is such a suffix. A deny of such a
+// name denies a whole country or sector. Public suffixes of companies, such as github.io or a dynamic DNS, are not
+// included: lists of disposable domains deny them on purpose.
 func IsRegistry(name string) bool {
 	if !strings.Contains(name, ".") {
 		return true
@@ -60,8 +60,8 @@ func IsRegistry(name string) bool {
 	return registryParents()[name]
 }
 
-// registryParents are names such as *.ck without its *: they are no public suffixes, but each name directly below them
-// is a public suffix of a registry.
+// registryParents are names such as kawasaki.jp, for which the public suffix list has *.kawasaki.jp: the name itself is
+// not a public suffix, but each name directly below it is a public suffix of a registry.
 var registryParents = sync.OnceValue(func() map[string]bool {
 	parents := map[string]bool{}
 	for _, name := range suffixParents {
