@@ -10,53 +10,54 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// space divides all addresses into classes by the entries that match them. A class is named by its state, the set of
-// those entries. Names are kept as a tree: a node is a name that some entry mentions.
+// space divides all addresses into classes. The domains that entries name form a tree of nodes.
 type space struct {
-	sources []source
-	states  states
-	nodes   []node // by key, so that a node stands before the nodes below it
-	// addresses are the classes of whole addresses, by the index of the node of their domain.
+	matchers []matcher
+	states   states
+	nodes    []node // sorted by key, so that a node comes before the nodes below it
+	// addresses are the classes of single addresses that entries name, by the index of the node of their domain.
 	addresses map[int][]addressClass
-	// witness has a short address for each state; its Address is "" if the state has no valid address.
+	// witness has a short address for each state; its Address is "" if no valid address has this state.
 	witness []Witness
 }
 
-// source is an entry, or all entries of one list in its use for one verdict. What matches one of its names matches all
-// of its rules.
-type source struct {
+// matcher is one reading of an entry, or a list that policies use to allow or to deny. An entry has one rule. A list
+// has a rule for each policy that uses it so, because it matches the same addresses for all of them.
+type matcher struct {
 	rules []rule
 }
 
-// rule is an entry of a policy of one side.
+// rule is an entry of a policy, by which the policy allows or denies.
 type rule struct {
-	side       int
+	side       int // the index in problem.sides
 	policy     int // its index in side.policies
 	entry      rules.Entry
 	denies     bool
 	precedence int
 }
 
-// node is a name that entries mention. The root is the node of all names.
+// node is a domain that an entry names, alone or in an address. The first node is the root: its domain is "", and all
+// domains are below it.
 type node struct {
-	key    string
+	key    string // see keyOf
 	parent int
-	// self is the state of the addresses at this name, and below that of the addresses at names below, unless a node
-	// below says otherwise.
+	// self is the state of the addresses at this domain. below is the state of the addresses at its subdomains, except
+	// at and below those that have a node of their own.
 	self, below stateID
 }
 
-// addressClass holds the addresses of one domain that an entry of an address matches.
+// addressClass is a class within one domain: an address that entries name. The class of jo+*@ has jo@ and its
+// sub-addresses, such as jo+x@, except those with a class of their own.
 type addressClass struct {
-	local string // folded; with the suffix +* for an address with its sub-addresses
+	local string // the local part with A–Z in lower case, or jo+*
 	state stateID
 }
 
-// mention is a name or an address in an entry.
+// mention is a domain or an address that a matcher names.
 type mention struct {
 	key         string // see keyOf
-	source      int
-	self, below bool
+	matcher     int    // the index in space.matchers
+	self, below bool   // see [rules.Reading]
 }
 
 const (
@@ -64,7 +65,7 @@ const (
 	addressBegin = "\x01" // begins a local part in a key, so that it sorts before the names below the domain
 )
 
-// keyOf returns the sort key of a name or an address: its labels from the last to the first, then the local part.
+// keyOf returns the sort key of a domain or an address: the labels from the last to the first, then the local part.
 func keyOf(text string) string {
 	local, name, isAddress := strings.Cut(text, "@")
 	if !isAddress {
@@ -85,7 +86,7 @@ func keyOf(text string) string {
 	return key.String()
 }
 
-// nameOf returns the name of a key without a local part.
+// nameOf returns the domain from its key, which must not have a local part.
 func nameOf(key string) string {
 	labels := strings.Split(strings.TrimSuffix(key, labelEnd), labelEnd)
 	slices.Reverse(labels)
@@ -102,7 +103,8 @@ func newSpace(sides []side) *space {
 	return s
 }
 
-// mentionsOf returns all names and addresses of all sides. A list that several policies use is read once.
+// mentionsOf sets s.matchers, and returns every domain and address that the matchers name. A list that several policies
+// use in the same way is read only once.
 func (s *space) mentionsOf(sides []side) []mention {
 	type listUse struct {
 		digest string
@@ -113,33 +115,33 @@ func (s *space) mentionsOf(sides []side) []mention {
 	for i := range sides {
 		for j, policy := range sides[i].policies {
 			for r := range policy.Readings() {
-				number := len(s.sources)
-				s.sources = append(s.sources, source{[]rule{{i, j, r.Entry, r.Denies, r.Precedence}}})
+				number := len(s.matchers)
+				s.matchers = append(s.matchers, matcher{[]rule{{i, j, r.Entry, r.Denies, r.Precedence}}})
 				mentions = append(mentions, mention{keyOf(r.Key()), number, r.Self, r.Below})
 			}
 			for l := range policy.ListsInForce() {
 				use := listUse{l.List.Digest(), l.Denies}
 				number, known := lists[use]
 				if !known {
-					number = len(s.sources)
+					number = len(s.matchers)
 					lists[use] = number
-					s.sources = append(s.sources, source{})
+					s.matchers = append(s.matchers, matcher{})
 					mentions = slices.Grow(mentions, l.List.Entries())
 					for r := range l.List.Readings(l.Denies) {
 						mentions = append(mentions, mention{keyOf(r.Key), number, r.Self, r.Below})
 					}
 				}
-				s.sources[number].rules = append(s.sources[number].rules, rule{i, j, l.Entry, l.Denies, l.Precedence})
+				s.matchers[number].rules = append(s.matchers[number].rules, rule{i, j, l.Entry, l.Denies, l.Precedence})
 			}
 		}
 	}
 	return mentions
 }
 
-// build builds the nodes from sorted mentions.
+// build builds the nodes and the classes of addresses from mentions, which are sorted by key.
 func (s *space) build(mentions []mention) {
 	s.nodes = append(s.nodes, node{parent: -1})
-	var path []int // the last node and its ancestors, without the root
+	var path []int // the indexes of the last node and its ancestors, without the root
 	last := func() int {
 		if len(path) == 0 {
 			return 0
@@ -175,8 +177,8 @@ func (s *space) build(mentions []mention) {
 	}
 }
 
-// completeAddresses adds two kinds of entries to the state of each address. The first match all addresses of its domain.
-// The second match sub-addresses: jo+*@acme.com matches jo@acme.com and jo+x@acme.com.
+// completeAddresses adds to the state of each class of addresses the matchers that match more than this class: those
+// of the whole domain, and jo+*@acme.com for the classes of jo@acme.com and jo+x@acme.com.
 func (s *space) completeAddresses(domain stateID, classes []addressClass) {
 	withSubAddresses := map[string]stateID{}
 	for _, class := range classes {
@@ -191,10 +193,10 @@ func (s *space) completeAddresses(domain stateID, classes []addressClass) {
 	}
 }
 
-// stateID is a state of a space. The zero value is the state without entries.
+// stateID is the index of a state in states.sets. 0 is the empty state, for addresses that nothing matches.
 type stateID int32
 
-// states are sets of sources, each kept once.
+// states stores sets of matchers, by their indexes in space.matchers. It stores each different set once.
 type states struct {
 	sets   [][]int32
 	known  map[string]stateID
@@ -207,13 +209,13 @@ func (s *states) init() {
 
 func (s *states) count() int { return len(s.sets) }
 
-// of returns the state for the sources of some mentions: with self, those that match the name itself, else those that
-// match the names below it.
+// of returns the state with the matchers of some mentions, which all have the same key. With self, it takes the
+// matchers that match the domain or address itself; otherwise it takes those that match the names below the domain.
 func (s *states) of(mentions []mention, self bool) stateID {
 	var set []int32
 	for i := range mentions {
 		if self && mentions[i].self || !self && mentions[i].below {
-			set = append(set, int32(mentions[i].source)) //nolint:gosec // fewer than 2³¹ entries
+			set = append(set, int32(mentions[i].matcher)) //nolint:gosec // fewer than 2³¹ entries
 		}
 	}
 	return s.intern(set)

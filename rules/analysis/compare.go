@@ -22,24 +22,24 @@ const (
 	OtherProfile
 )
 
-// Change is a set of calls whose answer changes in one way, for one cause.
+// Change is a set of calls whose decision changes in the same way.
 type Change struct {
 	Kind Kind
-	// Was and Now are the decisions under the two sets of policies.
+	// Was is the decision under the old policies, and Now is the decision under the new ones.
 	Was, Now Result
-	// Calls are the calls in which the answer changes.
+	// Calls are the request types and the sources of the calls that change.
 	Calls []Calls
-	// Region holds the addresses in question: a call with one address of it changes. It is empty for a change of pairs.
+	// Region has the addresses of the calls, if these have one address. It is empty for calls with two addresses.
 	Region Region
-	// Witness is a short example: one address, or the two addresses of a call. The answer to a call with either of the
-	// two alone does not change in this way.
+	// Witness is a short example: the address of a call, or its two addresses. With two addresses, a call with only one
+	// of them does not have a change of this Kind.
 	Witness []Witness
 }
 
-// Compare returns the changes from one set of policies to another: first those that widen, then those that narrow, then
-// the others. No change means that both sets decide every call with one or two addresses alike.
+// Compare returns the changes from one set of policies to another, in the order of their [Kind]. If there are none,
+// both sets decide every call with one or two addresses alike.
 //
-// It fails only if a decision contradicts the computed one, which is a fault of this package.
+// It fails only if [rules.Snapshot.Decide] does not confirm a computed change: that is a bug in this package.
 func Compare(before, after []rules.Policy) ([]Change, error) {
 	c := &comparison{problem: newProblem(nil, before, after), kinds: map[stateInContext]uint8{}}
 	c.findChanged()
@@ -64,7 +64,8 @@ func Compare(before, after []rules.Policy) ([]Change, error) {
 	return changes, nil
 }
 
-// cause returns the result whose policy and entry explain the change best: the new one, unless no policy gave it.
+// cause returns the decision by whose policy and entry a change is sorted: the new decision, or the old one if no
+// policy gave the new decision.
 func (c *Change) cause() *Result {
 	if c.Now.Policy == (rules.PolicyName{}) {
 		return &c.Was
@@ -72,17 +73,17 @@ func (c *Change) cause() *Result {
 	return &c.Now
 }
 
-// comparison is the state of one [Compare].
+// comparison is what one [Compare] works on. Side 0 has the old policies, and side 1 the new ones.
 type comparison struct {
 	problem
-	// changed holds for each policy of each side whether the other side has not the same one.
+	// changed has for each side and each of its policies whether the policy is missing or different on the other side.
 	changed [2][]bool
-	// kinds are those of the changes found for a state of the space, in each context, as bits.
+	// kinds has the changes of calls with one address, by the state of the address and the context. Bit k is Kind k.
 	kinds   map[stateInContext]uint8
 	changes []*change
 }
 
-// change is a Change while it is collected.
+// change is a Change that is not complete yet: states are those of the addresses found so far.
 type change struct {
 	Change
 	states []stateID
@@ -93,7 +94,7 @@ type stateInContext struct {
 	context int
 }
 
-// kindOf returns how the answer changes, or 0 if it does not.
+// kindOf returns how the answer to a call changes, or 0 if it does not change.
 func kindOf(was, now *Result) Kind {
 	switch {
 	case was.Outcome != now.Outcome && now.Outcome == rules.Allow:
@@ -109,7 +110,7 @@ func kindOf(was, now *Result) Kind {
 	}
 }
 
-// findChanged sets changed. The policies of both sides are sorted by name.
+// findChanged sets c.changed. It goes through both sides at once, because their policies are sorted by name.
 func (c *comparison) findChanged() {
 	old, now := c.sides[0].policies, c.sides[1].policies
 	c.changed = [2][]bool{make([]bool, len(old)), make([]bool, len(now))}
@@ -131,16 +132,15 @@ func (c *comparison) findChanged() {
 	}
 }
 
-// matchedByChanged reports whether an entry that matches the addresses of a state is of a policy that is not the same on
-// both sides.
+// matchedByChanged reports whether a changed policy has an entry that matches the addresses of a state.
 func (c *comparison) matchedByChanged(state stateID) bool {
 	return slices.ContainsFunc(c.space.states.sets[state], func(number int32) bool {
-		return slices.ContainsFunc(c.space.sources[number].rules, func(r rule) bool { return c.changed[r.side][r.policy] })
+		return slices.ContainsFunc(c.space.matchers[number].rules, func(r rule) bool { return c.changed[r.side][r.policy] })
 	})
 }
 
-// single finds the changes of calls with one address. It leaves out those contexts in which no policy has changed, and
-// does not decide an address for which neither a matching policy nor the decision without a match has changed.
+// single finds the changes of calls with one address. To save decisions, it skips each context in which no policy has
+// changed. It also skips an address that no changed policy matches, unless the decision without a match has changed.
 func (c *comparison) single() {
 	type answers struct{ was, now Result }
 	type cause struct {
@@ -152,7 +152,7 @@ func (c *comparison) single() {
 	for state := range c.space.states.count() {
 		witness := c.space.witness[state]
 		if witness.Address == "" {
-			continue // no address is in this class
+			continue // no valid address has this state
 		}
 		changed := c.matchedByChanged(stateID(state))
 		in := map[answers][]int{}

@@ -7,21 +7,23 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// context is a kind of call: a request type, and sources to which the same policies of all sides apply.
+// context is a kind of call: one request type, and all sources to which the same policies apply on every side.
 type context struct {
 	request rules.RequestType
-	sources []string // those that a policy names
-	others  bool     // and all that no policy names
-	// applies holds for each policy of each side whether it applies, and unrestricted whether it names no source.
+	sources []string // if others is true, the last one is made up and stands for every source that no policy names
+	others  bool
+	// applies has for each side and each of its policies whether the policy applies to the calls of the context.
+	// unrestricted has in the same way whether the policy names no source, and so applies to all of them.
 	applies, unrestricted [][]bool
-	// sameFor is equal for contexts in which a call is decided alike, except by the policies that match its address.
+	// sameFor encodes the request type, and how each side decides a call that no entry matches.
 	sameFor string
-	// changes: some policy that applies is not the same on both sides. changesWithoutMatch: so is the decision on a call
-	// that no entry matches. Both are set for two sides only.
+	// changes: the policies that apply differ between the two sides. changesWithoutMatch: the decisions on a call that
+	// no entry matches differ. Both are false unless there are two sides.
 	changes, changesWithoutMatch bool
 }
 
-// contextsOf returns all contexts of some sides: first those of sign-ups. The given sources count as named.
+// contextsOf returns all contexts of the sides: first those of sign-ups. No context mixes given sources with others, so
+// that [Every] can take only the calls from the given sources.
 func contextsOf(sides []side, sources []string) []context {
 	named := slices.Clone(sources)
 	for i := range sides {
@@ -66,7 +68,7 @@ func contextsOf(sides []side, sources []string) []context {
 	return contexts
 }
 
-// compare sets whether the policies that apply differ between the two sides, and whether the answer without a match does.
+// compare sets changes and changesWithoutMatch.
 func (c *context) compare(sides []side) {
 	var applying [2][]*rules.Compiled
 	for i := range sides {
@@ -80,7 +82,8 @@ func (c *context) compare(sides []side) {
 	c.changesWithoutMatch = sides[0].withoutMatch(c.applies[0]) != sides[1].withoutMatch(c.applies[1])
 }
 
-// applying returns for each policy whether it applies to a call, and whether it names no source.
+// applying returns for each policy whether it applies to calls of a request type from a source, and whether it names no
+// source.
 func (s *side) applying(request rules.RequestType, source string) (applies, unrestricted []bool) {
 	applies, unrestricted = make([]bool, len(s.policies)), make([]bool, len(s.policies))
 	for i, p := range s.policies {
@@ -91,8 +94,8 @@ func (s *side) applying(request rules.RequestType, source string) (applies, unre
 	return applies, unrestricted
 }
 
-// withoutMatch returns a text for how a call is decided if no entry matches: whether a policy applies, which one cannot
-// be enforced, and the text for an address that is not allowed.
+// withoutMatch encodes how a call is decided if no entry matches it. That depends on whether any policy applies, on the
+// first policy that is not enforceable, and on the message of the policy with allow entries, if there is only one.
 func (s *side) withoutMatch(applies []bool) string {
 	applying, allowing, message := 0, 0, ""
 	var blocking rules.PolicyName
@@ -115,11 +118,12 @@ func (s *side) withoutMatch(applies []bool) string {
 	return fmt.Sprintf("%t %q %q;", applying > 0, blocking, message)
 }
 
-// appendMatching appends a text that is equal for contexts in which the addresses of a state are decided alike.
+// appendMatching appends a key to text. If the key is the same in two contexts, the addresses of the state are decided
+// alike in both, and one decision is enough.
 func (c *context) appendMatching(text []byte, s *space, state stateID) []byte {
 	text = append(text, c.sameFor...)
 	for _, number := range s.states.sets[state] {
-		for _, r := range s.sources[number].rules {
+		for _, r := range s.matchers[number].rules {
 			if c.unrestricted[r.side][r.policy] {
 				continue
 			}
@@ -133,7 +137,7 @@ func (c *context) appendMatching(text []byte, s *space, state stateID) []byte {
 	return text
 }
 
-// call returns a call with these addresses.
+// call returns a call of this context, with the addresses of the witnesses.
 func (c *context) call(witnesses []Witness) rules.Call {
 	names := []string{"email", "login"}
 	var attributes []rules.Attribute

@@ -12,46 +12,45 @@ import (
 
 // Set is a set of calls, each with exactly one address.
 type Set struct {
-	// Addresses are entries as in spec.allow: acme.com, *.acme.com, "*", jo@acme.com, or jo+*@acme.com; public suffixes
-	// are valid, too. The set has every address that an entry of Addresses matches and no entry of Except, which are
-	// written in the same way.
+	// Addresses and Except are entries as in spec.allow: acme.com, *.acme.com, "*", jo@acme.com, or jo+*@acme.com. Public
+	// suffixes are valid too. An address is in the set if an entry of Addresses matches it, and no entry of Except does.
 	Addresses []string
 	Except    []string
 	// Requests are the request types of the calls; empty means all.
 	Requests []rules.RequestType
-	// Sources are the sources of the calls; empty means all, those that no policy names included.
+	// Sources are the sources of the calls; empty means all, including those that no policy names.
 	Sources []string
 }
 
-// Decided is a part of a set of calls: all calls that are decided in one way.
+// Decided is a part of a [Set]: calls that all have this Result.
 type Decided struct {
 	Result
-	// Calls and Region are the calls of the part, and the addresses in them.
+	// Calls are the request types and the sources of the calls. Region has their addresses.
 	Calls  []Calls
 	Region Region
-	// Witness is a short example.
+	// Witness is a short example of an address in Region.
 	Witness Witness
-	// Verdicts are the entries that gave a policy's verdict on a call of the part, also where another policy decided. A
-	// policy in mode Audit has none.
+	// Verdicts are the entries that gave the verdict of their policy on a call of the part. They include entries of
+	// policies that did not decide the call, but not those of policies in mode Audit.
 	Verdicts map[Verdict]bool
 }
 
-// Verdict is an entry that gave the verdict of its policy.
+// Verdict identifies an entry that gave the verdict of its policy.
 type Verdict struct {
-	// Policy and Entry say which one.
+	// Policy is the policy, and Entry is its entry.
 	Policy rules.PolicyName
 	Entry  rules.Entry
 }
 
-// Every decides each call of a set and returns the set in parts. It fails if an entry of the set is not valid, or if
-// there is no address in the set.
+// Every decides each call of a set, and returns the set in parts with the same decision. It fails if an entry of the
+// set is not valid, or if the set has no address.
 func Every(policies []rules.Policy, set Set) ([]Decided, error) {
 	included, err := marker("addresses", set.Addresses)
 	excepted, exceptErr := marker("except", set.Except)
 	if err := errors.Join(err, exceptErr); err != nil {
 		return nil, err
 	}
-	const decides, include, except = 0, 1, 2 // the sides
+	const decides, include, except = 0, 1, 2 // the indexes of the sides in the problem
 	p := newProblem(set.Sources, policies, included, excepted)
 
 	type part struct {
@@ -110,12 +109,12 @@ func Every(policies []rules.Policy, set Set) ([]Decided, error) {
 	return parts, nil
 }
 
-// addVerdicts adds the entries that give the verdicts of the policies of a side on the addresses of a state, in some
-// contexts.
+// addVerdicts adds for each policy of a side the entry that gives its verdict on the addresses of a state. It leaves
+// out policies that apply in none of the contexts.
 func (p *problem) addVerdicts(verdicts map[Verdict]bool, side int, state stateID, contexts []int) {
 	first := map[int]rule{}
 	for _, number := range p.space.states.sets[state] {
-		for _, r := range p.space.sources[number].rules {
+		for _, r := range p.space.matchers[number].rules {
 			before, found := first[r.policy]
 			if r.side == side && (!found || cmp.Or(cmp.Compare(r.precedence, before.precedence),
 				cmp.Compare(r.entry.Field, before.entry.Field), cmp.Compare(r.entry.Index, before.entry.Index)) < 0) {
@@ -130,7 +129,8 @@ func (p *problem) addVerdicts(verdicts map[Verdict]bool, side int, state stateID
 	}
 }
 
-// marker returns a policy that decides nothing, whose entries mark the addresses of a set.
+// marker returns a side with one policy, which decides no call. Its entries mark the addresses that they match, so that
+// mentionedBy finds them.
 func marker(field string, entries []string) ([]rules.Policy, error) {
 	var all rules.AllowRules
 	var errs []error
@@ -150,7 +150,7 @@ func marker(field string, entries []string) ([]rules.Policy, error) {
 	return []rules.Policy{{Allow: all}}, errors.Join(errs...)
 }
 
-// has reports whether the calls of a context are in the set.
+// has reports whether the set includes calls of the request type and the sources of a context.
 func (s *Set) has(c *context) bool {
 	return (len(s.Requests) == 0 || slices.Contains(s.Requests, c.request)) &&
 		(len(s.Sources) == 0 || slices.ContainsFunc(c.sources, func(source string) bool { return slices.Contains(s.Sources, source) }))
@@ -159,6 +159,6 @@ func (s *Set) has(c *context) bool {
 // mentionedBy reports whether an entry of a side matches the addresses of a state.
 func (s *space) mentionedBy(state stateID, side int) bool {
 	return slices.ContainsFunc(s.states.sets[state], func(number int32) bool {
-		return slices.ContainsFunc(s.sources[number].rules, func(r rule) bool { return r.side == side })
+		return slices.ContainsFunc(s.matchers[number].rules, func(r rule) bool { return r.side == side })
 	})
 }

@@ -8,36 +8,37 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// verdicts are those of the policies of both sides on the addresses of one class, as far as a call with two addresses
-// depends on them.
+// verdicts has for each side the verdicts of its policies on an address.
 type verdicts [2]sideVerdicts
 
-// sideVerdicts are the verdicts of the policies of one side: the old or the new ones.
+// sideVerdicts sums up the verdicts of the policies of one side on an address. It holds only what the decision on a
+// call with two addresses depends on.
 type sideVerdicts struct {
-	denier   int // the first policy that denies, or noPolicy
-	allowing int // the number of the set of policies that allow; noPolicy if one denies, because then it does not matter
+	denier   int // the index of the first policy that denies, or noPolicy
+	allowing int // the number of the set of policies that allow, in policySets; noPolicy if a policy denies
 }
 
 const noPolicy = -1
 
-// class holds the addresses of one context on which all policies have the same verdicts.
-type class struct {
+// verdictClass joins the classes of addresses with the same verdicts in one context.
+type verdictClass struct {
 	verdicts
 	witness Witness
-	kinds   uint8 // of the changes of a call with one address of the class, as bits
+	kinds   uint8 // how a call with one address of the class changes: bit k is Kind k
 }
 
-// meaning is a result without its cause.
+// meaning is a [Result] without its Policy and Entry.
 type meaning struct {
 	outcome          rules.Outcome
 	reason           rules.Reason
 	message, profile string
 }
 
-// pairs finds the changes of calls with two addresses that differ from the changes of a call with either of the two.
+// pairs finds the changes of calls with two addresses. It leaves out a change of a Kind that a call with one of the two
+// addresses has as well.
 //
-// A policy must allow both addresses, so the answer depends on the set of policies that allow both. The cost is that of
-// the classes squared, in each context: there are as many classes as different verdicts, not as many as entries.
+// Unless a policy denies one of the addresses, the set of policies that allow both decides a call. The cost in each
+// context grows with the square of the number of verdict classes, of which there are usually far fewer than entries.
 func (c *comparison) pairs() error {
 	type cause struct {
 		was, now                 meaning
@@ -56,10 +57,10 @@ func (c *comparison) pairs() error {
 		}
 		p := pairing{comparison: c, context: i, sets: newPolicySets()}
 		inContext := map[cause]Change{}
-		decided := map[joint]string{} // the first addresses of the pairs that were decided
+		decided := map[joint]string{} // the first address of the shortest pair that was decided
 		var order []cause
 		for pair := range p.changed(p.classes()) {
-			// Pairs with the same joint verdicts have the same cause: only a shorter one is a better example.
+			// Pairs with the same joint verdicts are decided alike, so a further one only matters as a shorter example.
 			joint := joint{pair.joint(&p, 0), pair.joint(&p, 1)}
 			witness := []Witness{pair[0].witness, pair[1].witness}
 			if first, known := decided[joint]; known && !shorter(witness[0], Witness{Address: first}) {
@@ -98,21 +99,21 @@ func (c *comparison) pairs() error {
 
 func meaningOf(r *Result) meaning { return meaning{r.Outcome, r.Reason, r.Message, r.Profile} }
 
-// pairing compares the pairs of classes in one context.
+// pairing compares the decisions of the two sides on pairs of verdict classes, in one context.
 type pairing struct {
 	*comparison
 	context int
 	sets    policySets
-	known   [2]map[sideVerdicts]meaning
+	known   [2]map[sideVerdicts]meaning // the decisions of each side so far, by joint verdicts
 }
 
-// pair is two classes whose pairs of addresses are decided differently.
-type pair [2]*class
+// pair stands for the calls with one address of each of two verdict classes.
+type pair [2]*verdictClass
 
-// classes returns the classes of the context, in the order of the states.
-func (p *pairing) classes() []*class {
-	var all []*class
-	byVerdicts := map[verdicts]*class{}
+// classes returns the verdict classes of the context. Their order is fixed: that of the first state in each.
+func (p *pairing) classes() []*verdictClass {
+	var all []*verdictClass
+	byVerdicts := map[verdicts]*verdictClass{}
 	for state := range p.space.states.count() {
 		witness := p.space.witness[state]
 		if witness.Address == "" {
@@ -121,7 +122,7 @@ func (p *pairing) classes() []*class {
 		v := p.verdictsOn(stateID(state))
 		known := byVerdicts[v]
 		if known == nil {
-			known = &class{v, witness, p.kinds[stateInContext{stateID(state), p.context}]}
+			known = &verdictClass{v, witness, p.kinds[stateInContext{stateID(state), p.context}]}
 			byVerdicts[v] = known
 			all = append(all, known)
 		}
@@ -132,7 +133,7 @@ func (p *pairing) classes() []*class {
 	return all
 }
 
-// verdictsOn returns the verdicts of the policies that apply on the addresses of a state.
+// verdictsOn returns the verdicts on the addresses of a state, by the policies that apply in the context.
 func (p *pairing) verdictsOn(state stateID) verdicts {
 	type ofPolicy struct {
 		policy, precedence int
@@ -140,7 +141,7 @@ func (p *pairing) verdictsOn(state stateID) verdicts {
 	}
 	var first [2][]ofPolicy
 	for _, number := range p.space.states.sets[state] {
-		for _, r := range p.space.sources[number].rules {
+		for _, r := range p.space.matchers[number].rules {
 			if p.contexts[p.context].applies[r.side][r.policy] {
 				first[r.side] = append(first[r.side], ofPolicy{r.policy, r.precedence, r.denies})
 			}
@@ -158,7 +159,7 @@ func (p *pairing) verdictsOn(state stateID) verdicts {
 		var allowing []int
 		for i, of := range first[side] {
 			if i > 0 && first[side][i-1].policy == of.policy {
-				continue // the match before has precedence
+				continue // an earlier match of the same policy has precedence
 			}
 			if of.denies {
 				v[side].denier = of.policy
@@ -173,9 +174,9 @@ func (p *pairing) verdictsOn(state stateID) verdicts {
 	return v
 }
 
-// changed yields each pair of classes for which a call with one address of each class changes in a way in which a call
-// with either address alone does not.
-func (p *pairing) changed(classes []*class) func(yield func(pair) bool) {
+// changed yields the pairs that change, without those whose Kind of change a call with only one of the two addresses
+// has as well.
+func (p *pairing) changed(classes []*verdictClass) func(yield func(pair) bool) {
 	return func(yield func(pair) bool) {
 		for i, a := range classes {
 			for _, b := range classes[:i] {
@@ -188,7 +189,7 @@ func (p *pairing) changed(classes []*class) func(yield func(pair) bool) {
 	}
 }
 
-// kind returns how the answer changes for a call with two addresses, one of each class of the pair.
+// kind returns how the answer to the calls of the pair changes, or 0 if it does not change.
 func (pair pair) kind(p *pairing) Kind {
 	was, now := pair.meaning(p, 0), pair.meaning(p, 1)
 	if was == now {
@@ -199,8 +200,8 @@ func (pair pair) kind(p *pairing) Kind {
 		&Result{Outcome: now.outcome, Reason: now.reason, Message: now.message, Profile: now.profile})
 }
 
-// meaning returns the meaning of the decision on a call with an address of each class. It follows from the first policy
-// that denies either address, or from the policies that allow both; so one pair is decided for all with the same.
+// meaning returns the meaning of one side's decision on the calls of the pair. The decision depends only on the joint
+// verdicts, so it is made once for all pairs with the same joint verdicts.
 func (pair pair) meaning(p *pairing, side int) meaning {
 	joint := pair.joint(p, side)
 	m, known := p.known[side][joint]
@@ -215,7 +216,8 @@ func (pair pair) meaning(p *pairing, side int) meaning {
 	return m
 }
 
-// joint returns the verdicts of one side on an address of each class together.
+// joint returns the verdicts of one side on a call of the pair: the first policy that denies one of the two addresses,
+// or the policies that allow both.
 func (pair pair) joint(p *pairing, side int) sideVerdicts {
 	a, b := pair[0].verdicts[side], pair[1].verdicts[side]
 	joint := sideVerdicts{noPolicy, noPolicy}
@@ -232,7 +234,7 @@ func (pair pair) joint(p *pairing, side int) sideVerdicts {
 	return joint
 }
 
-// policySets are sets of policies, each kept once, by number.
+// policySets stores sets of policies, and gives each different set a number.
 type policySets struct {
 	sets          [][]int
 	known         map[string]int
@@ -243,7 +245,7 @@ func newPolicySets() policySets {
 	return policySets{known: map[string]int{}, intersections: map[[2]int]int{}}
 }
 
-// number returns the number of a sorted set.
+// number returns the number of a set, which must be sorted.
 func (s *policySets) number(set []int) int {
 	key := make([]byte, 0, 4*len(set))
 	for _, policy := range set {
@@ -258,7 +260,7 @@ func (s *policySets) number(set []int) int {
 	return number
 }
 
-// intersection returns the number of the policies that are in both sets.
+// intersection returns the number of the set of the policies that are in both sets a and b.
 func (s *policySets) intersection(a, b int) int {
 	if a == b {
 		return a

@@ -8,17 +8,17 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Result is the meaning of a decision, and its cause.
+// Result has the parts of a [rules.Decision] that are the same for all addresses of a class.
 type Result struct {
 	// Outcome and Reason are as in [rules.Decision].
 	Outcome rules.Outcome
 	Reason  rules.Reason
-	// Policy and Entry are the cause: see [rules.Decision].
+	// Policy is the policy that decided, and Entry is its entry that matched; both as in [rules.Decision].
 	Policy rules.PolicyName
 	Entry  rules.Entry
 	// Message is the policy's text for the person; "" means the built-in text for the reason.
 	Message string
-	// Profile is the JSON object of the attributes that Okta sets, or "".
+	// Profile is a JSON object with the profile attributes that Okta sets, or "" if there are none.
 	Profile string
 }
 
@@ -26,21 +26,23 @@ type Result struct {
 type Calls struct {
 	// Request is the request type.
 	Request rules.RequestType
-	// AnySource: all sources. Otherwise Sources are meant, and with OtherSources also those that no policy names.
+	// AnySource means that the calls may come from every source. Otherwise Sources are the sources; OtherSources adds
+	// every source that no policy names.
 	AnySource    bool
 	Sources      []string
 	OtherSources bool
 }
 
-// Witness is an address of a class.
+// Witness is an address of a class, as an example.
 type Witness struct {
-	// Address is one that a call can have.
+	// Address is a valid address.
 	Address string
-	// Personal: the local part comes from an entry of a policy or a list. Otherwise it is made up.
+	// Personal: the local part comes from an entry of a policy or a list, so it may be personal. Otherwise it is made up.
 	Personal bool
 }
 
-// problem is what an analysis is about: sets of policies, the classes of addresses, and the kinds of calls.
+// problem is the input of an analysis: the sets of policies, with the classes of addresses and the kinds of calls that
+// they distinguish.
 type problem struct {
 	sides    []side
 	space    *space
@@ -50,10 +52,10 @@ type problem struct {
 // side is one set of policies.
 type side struct {
 	snapshot *rules.Snapshot
-	policies []*rules.Compiled // those in mode Enforce, by name
+	policies []*rules.Compiled // those in mode Enforce, sorted by name
 }
 
-// newProblem compiles sets of policies. Calls from the sources that they name, and from these, are told apart.
+// newProblem compiles the sets of policies, each of which becomes a side. contextsOf says what the sources are for.
 func newProblem(sources []string, sets ...[]rules.Policy) problem {
 	p := problem{sides: make([]side, len(sets))}
 	for i, policies := range sets {
@@ -74,7 +76,7 @@ func newProblem(sources []string, sets ...[]rules.Policy) problem {
 	return p
 }
 
-// decide decides a call with these addresses in a context, under one side.
+// decide decides a call of a context, with the addresses of the witnesses, by the policies of one side.
 func (p *problem) decide(side, context int, witnesses ...Witness) Result {
 	d := p.sides[side].snapshot.Decide(p.contexts[context].call(witnesses))
 	return Result{
@@ -82,7 +84,7 @@ func (p *problem) decide(side, context int, witnesses ...Witness) Result {
 	}
 }
 
-// callsOf describes contexts, which are given by their indexes in ascending order.
+// callsOf returns the calls of some contexts, given by their indexes in ascending order.
 func (p *problem) callsOf(contexts []int) []Calls {
 	var all []Calls
 	for _, request := range []rules.RequestType{rules.SelfServiceRegistration, rules.ProgressiveProfile} {
@@ -115,7 +117,7 @@ func (p *problem) callsOf(contexts []int) []Calls {
 	return all
 }
 
-// profileText returns attributes as a JSON object. Their values are JSON texts.
+// profileText returns attributes as one JSON object, "" without attributes. The values of the attributes are JSON.
 func profileText(attributes []rules.ProfileAttribute) string {
 	if len(attributes) == 0 {
 		return ""

@@ -7,31 +7,31 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// maxParts bounds the parts of a region that are kept.
+// maxParts is the maximum number of parts in a Region.
 const maxParts = 10_000
 
-// Region is a set of addresses. The last of its parts that matches an address says whether the region has it; without a
-// matching part, it does not.
+// Region is a set of addresses. Its parts apply in order: each adds addresses to the set, or removes some again.
 type Region struct {
-	// Parts add and take away addresses, in the order of the names from the top-level domain down.
+	// Parts are sorted by domain, from the top-level domain down: a part comes before the exceptions from it.
 	Parts []Part
-	// More is how many further parts are not kept.
+	// More is the number of further parts, which were dropped because there are too many.
 	More int
 }
 
-// Part adds addresses to a region, or takes them away.
+// Part adds addresses to a [Region], or removes them.
 type Part struct {
-	// Except: the addresses are taken away.
+	// Except: the part removes its addresses. Otherwise it adds them.
 	Except bool
-	// Name is a domain, or "" for all of them. Self means the addresses at the name, and Below those at the names below.
+	// Name is a domain, or "" for all domains. Self: the part has the addresses at the domain itself. Below: it has those
+	// at its subdomains.
 	Name        string
 	Self, Below bool
-	// Local is set for a part that is one address at the name: its local part, folded. One that ends in +* stands for
-	// an address and all of its sub-addresses. It is personal: print it only if the reader asks for it.
+	// Local is set if the part has a single address at the domain. It is the local part, with A–Z in lower case; jo+*
+	// means jo and all its sub-addresses, such as jo+x. It may be personal: print it only if the reader asks for it.
 	Local string
 }
 
-// regionsOf returns the region of each set of states, built in one pass over the nodes.
+// regionsOf returns a region for each set of states: the addresses that have one of these states.
 func (s *space) regionsOf(sets [][]stateID) []Region {
 	r := regionBuilder{space: s, regions: make([]Region, len(sets)), of: map[stateID][]int{}}
 	for number, states := range sets {
@@ -49,18 +49,19 @@ func (s *space) regionsOf(sets [][]stateID) []Region {
 	return r.regions
 }
 
-// regionBuilder builds regions.
+// regionBuilder builds all regions in one pass over the nodes, which come in the order of the parts.
 type regionBuilder struct {
 	space     *space
 	regions   []Region
-	of        map[stateID][]int // the sorted numbers of the regions that a state is in
-	effective []stateID         // for each node, the state that addNode took for the names below it
+	of        map[stateID][]int // for each state, the sorted indexes of the regions that have it
+	effective []stateID         // for each node, the state that addNode chose for the subdomains
 }
 
-// noState is the state around the root: no region has it.
+// noState is the state of the addresses outside of the root. No region has it.
 const noState stateID = -1
 
-// addNode adds the parts of a node and of the addresses at it. A part is needed where a region begins or ends.
+// addNode adds the parts of a node, and of the addresses at it. A region needs a part only where it differs from what
+// the parts of the node's parent say.
 func (r *regionBuilder) addNode(at int) {
 	n := &r.space.nodes[at]
 	around := noState
@@ -68,7 +69,8 @@ func (r *regionBuilder) addNode(at int) {
 		around = r.effective[n.parent]
 	}
 	self, below := n.self, n.below
-	// Without an address in one class, the region is the simplest that is right for the other.
+	// The domain itself, or its subdomains, may have no valid address. Any state is then correct for them: take the one
+	// with the fewest parts.
 	if r.differ(below, around) && r.space.witnessBelow(at).Address == "" {
 		below = around
 		if !r.differ(self, around) || r.space.witnessAt(at).Address != "" {
@@ -94,8 +96,8 @@ func (r *regionBuilder) addNode(at int) {
 	r.addAddresses(at, self)
 }
 
-// addAddresses adds the parts of the addresses at a node: first those with their sub-addresses, which the others may be
-// exceptions to.
+// addAddresses adds the parts of the classes of addresses at a node. Those such as jo+* come first, because a part for
+// jo+x may be an exception from them.
 func (r *regionBuilder) addAddresses(at int, domain stateID) {
 	classes := r.space.addresses[at]
 	around := map[string]stateID{}
@@ -131,7 +133,7 @@ func (r *regionBuilder) addAddresses(at int, domain stateID) {
 	}
 }
 
-// differ reports whether two states are in different regions.
+// differ reports whether some region has only one of two states.
 func (r *regionBuilder) differ(a, b stateID) bool { return a != b && !slices.Equal(r.of[a], r.of[b]) }
 
 func (r *regionBuilder) has(state stateID, number int) bool {
@@ -139,7 +141,7 @@ func (r *regionBuilder) has(state stateID, number int) bool {
 	return found
 }
 
-// among returns the numbers of the regions that have at least one of these states.
+// among returns the indexes of the regions that have at least one of these states.
 func (r *regionBuilder) among(states ...stateID) map[int]bool {
 	var numbers map[int]bool
 	for _, state := range states {

@@ -10,7 +10,8 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// findWitnesses sets the witness of each state: the shortest address of the class, as far as it is easily found.
+// findWitnesses sets the witness of each state: the shortest of the addresses that witnessAt, witnessBelow and
+// witnessOf find. The class may have shorter ones.
 func (s *space) findWitnesses() {
 	s.witness = make([]Witness, s.states.count())
 	for at := range s.nodes {
@@ -23,7 +24,7 @@ func (s *space) findWitnesses() {
 	}
 }
 
-// offer sets the witness of a state if it has none yet, or a longer one.
+// offer makes w the witness of a state if the state has no witness yet, or a longer one.
 func (s *space) offer(state stateID, w Witness) {
 	if w.Address != "" && (s.witness[state].Address == "" || shorter(w, s.witness[state])) {
 		s.witness[state] = w
@@ -34,12 +35,12 @@ func shorter(a, b Witness) bool {
 	return cmp.Or(cmp.Compare(len(a.Address), len(b.Address)), strings.Compare(a.Address, b.Address)) < 0
 }
 
-// usualLocal and usualDomains are the parts of a witness that a reader knows as an example (RFC 2606).
+// usualLocal and usualDomains are the parts of a witness that a reader recognises as an example (RFC 2606).
 const usualLocal = "user"
 
 var usualDomains = []string{"example.com", "example.org", "example.net"}
 
-// witnessAt returns an address at the name of a node that no entry of an address matches.
+// witnessAt returns an address at the domain of a node, in none of the classes of single addresses there.
 func (s *space) witnessAt(at int) Witness {
 	name := nameOf(s.nodes[at].key)
 	if _, err := rules.ParseDomain(name); err != nil {
@@ -54,7 +55,8 @@ func (s *space) witnessAt(at int) Witness {
 	return Witness{}
 }
 
-// witnessBelow returns an address at a name below that of a node, and below no other node.
+// witnessBelow returns an address at a subdomain of a node's domain. The subdomain is not at or below another node that
+// is below this one.
 func (s *space) witnessBelow(at int) Witness {
 	if at == 0 {
 		for _, name := range usualDomains {
@@ -80,7 +82,7 @@ func (s *space) witnessBelow(at int) Witness {
 	return Witness{}
 }
 
-// witnessOf returns an address of a class of addresses, at the domain of a node.
+// witnessOf returns an address of one of the classes of addresses at a node.
 func (s *space) witnessOf(at, class int) Witness {
 	name, classes := nameOf(s.nodes[at].key), s.addresses[at]
 	base, subAddresses := strings.CutSuffix(classes[class].local, address.SubAddresses)
@@ -106,7 +108,7 @@ func (s *space) witnessOf(at, class int) Witness {
 	return Witness{}
 }
 
-// innermost returns the innermost node at or above a name.
+// innermost returns the deepest node whose domain is the name, or a parent of it.
 func (s *space) innermost(name string) int {
 	for ; name != ""; _, name, _ = strings.Cut(name, ".") {
 		at, found := slices.BinarySearchFunc(s.nodes, keyOf(name), func(n node, key string) int { return strings.Compare(n.key, key) })
@@ -117,7 +119,7 @@ func (s *space) innermost(name string) int {
 	return 0
 }
 
-// matchedBy reports whether a local part is in one of the classes of addresses of its domain.
+// matchedBy reports whether one of the classes of addresses of a domain has the address with this local part.
 func matchedBy(classes []addressClass, local string) bool {
 	base, _, _ := strings.Cut(local, "+")
 	return slices.ContainsFunc(classes, func(c addressClass) bool {
@@ -125,13 +127,13 @@ func matchedBy(classes []addressClass, local string) bool {
 	})
 }
 
-// valid reports whether a call can have this address, with the domain in this canonical form.
+// valid reports whether a call can have this address, and name is the canonical form of its domain.
 func valid(local, name string) bool {
 	parsed, err := rules.ParseAddress(local + "@" + name)
 	return err == nil && parsed.Domain().String() == name
 }
 
-// The characters of labels and of folded local parts. Not every text of them is valid.
+// The characters of labels, and of local parts in lower case. Not every sequence of them is valid.
 const (
 	ofLabels = "abcdefghijklmnopqrstuvwxyz0123456789-"
 	ofLocals = ofLabels + "_.#$&'*+/=?^{|}~"
@@ -142,9 +144,11 @@ const (
 	maxLocalPart = 64 // bytes: RFC 5321 4.5.3.1.1
 )
 
-// candidates yields a first text, and then all texts of an alphabet up to the longest, shorter ones first. The caller
-// skips invalid texts, and up to taken texts that entries mention. Either nearly all other texts are valid, or none is:
-// candidates stops after 2*taken+200 texts, because a caller that has accepted none of them would accept no other.
+// candidates yields first, and then the texts of the characters in alphabet, shorter ones before longer ones, up to
+// longest bytes. The caller skips invalid texts, and those that entries mention: at most taken.
+//
+// candidates stops after 2*taken+200 texts. Of the texts that no entry mentions, nearly all are valid or none is, so a
+// caller that has skipped so many would skip all others too.
 func candidates(first, alphabet string, longest, taken int) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if len(first) <= longest && !yield(first) {
