@@ -6,18 +6,19 @@ import (
 
 // Call is a past call.
 type Call struct {
-	// Request is the call, if its addresses are known. Otherwise it is nil, and Record has what else is known.
+	// Request is the call with its addresses. It is nil if the input has no addresses: a log of the operator has none.
 	Request *okta.Request
-	// Record is what was recorded of the decision.
+	// Record is what the input says about the decision.
 	Record Record
 }
 
-// Record is what the operator records of a decision, in its log and in Okta's System Log. A field is "" if the record
-// does not have it. The values are those of docs/reference/log-fields.md.
+// Record is what the operator records of a decision, in its log and in Okta's System Log. A field is "" if the input
+// does not have it. docs/reference/log-fields.md describes the values.
 type Record struct {
-	// RequestType is SelfServiceRegistration or another value of the log, not Okta's self.service.registration.
+	// RequestType is a value as in the operator's log: SelfServiceRegistration, not Okta's self.service.registration.
 	RequestType string
-	// Source is the enrolment policy or rule that called. A text that begins with ! stands for one that must not be logged.
+	// Source is the id of the enrolment policy or rule that called. A value such as !Personal replaces an id that the
+	// operator must not log.
 	Source string
 	// Outcome is ALLOW or DENY, and Reason says why.
 	Outcome string
@@ -26,32 +27,33 @@ type Record struct {
 	Policy string
 	// Attribute is the first address attribute that failed.
 	Attribute string
-	// Domain is that of the address at Attribute, or of the first address.
+	// Domain is the domain of the address in Attribute. If no attribute failed, it is that of the first address.
 	Domain string
 	// Digest identifies the rules that decided.
 	Digest string
 }
 
-// Options say how to read tables and lists, and which attributes of a call have addresses.
+// Options are the options of [Read].
 type Options struct {
-	// Attributes are the names of the address attributes; the first is required in a sign-up.
+	// Attributes are the names of the attributes of a call that have addresses. The first is required in a sign-up.
 	Attributes []string
-	// Source and RequestType are those of calls for which the input has none: it has one address a line, or a table has
-	// no value there. RequestType is [okta.SelfServiceRegistration] or [okta.ProgressiveProfile].
+	// Source and RequestType are used for calls for which the input gives none, such as a line with only an address.
+	// RequestType is [okta.SelfServiceRegistration] or [okta.ProgressiveProfile].
 	Source      string
 	RequestType string
 }
 
-// Counts are what was read.
+// Counts says how many calls, other lines and damaged lines [Read] has read.
 type Counts struct {
 	// Calls is the number of calls.
 	Calls int
-	// Other is the number of lines with other messages, and of events that are no decision.
+	// Other is the number of log lines, events and objects that are neither a call nor a decision, and not damaged.
 	Other int
-	// Unreadable is the number of lines and JSON values that are damaged. FirstUnreadable says which is the first: "line 17",
-	// or "value 17" in JSON that is not in lines.
+	// Unreadable is the number of damaged lines, or of damaged values in JSON that is not in lines. FirstUnreadable names
+	// the first one: "line 17" or "value 17".
 	Unreadable      int
 	FirstUnreadable string
-	// LeftOut is the number of lines that the log itself says are missing, because its reader was too slow.
+	// LeftOut is the number of lines that are missing from a log. The operator leaves out lines if the program that reads
+	// its log is too slow, and logs how many.
 	LeftOut int
 }

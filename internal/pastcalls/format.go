@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-// format is how an input is read.
+// format is the format of an input.
 type format int
 
 const (
-	// logLines: each line is JSON, or a line of a log as text.
+	// logLines: each line is a JSON object, or a line of the operator's log as text.
 	logLines format = iota + 1
 	// jsonValues: JSON whose values may span several lines: one array, or a sequence of objects.
 	jsonValues
-	// table: rows of columns, which the first line names.
+	// table: a table (CSV) whose first line names its columns.
 	table
-	// eventTable: events of Okta's System Log as a table, as the admin console exports them.
+	// eventTable: events of Okta's System Log as a table (CSV), as Okta's admin console exports them.
 	eventTable
 	// addresses: one address a line.
 	addresses
 )
 
-// recognise returns the format of an input by its begin, and the columns of a table. The first line that fits a format
-// says which one it is.
+// recognise returns the format of an input, and the columns if it is a table. begin is the start of the input: its
+// first line that fits any format decides.
 func (in *input) recognise(begin []byte) (format, *columns, error) {
 	number := 0
 	for line := range bytes.Lines(begin) {
@@ -36,7 +36,7 @@ func (in *input) recognise(begin []byte) (format, *columns, error) {
 		case len(line) == 0 || line[0] == '#':
 			continue
 		case whole && line[0] == '{' && bytes.IndexByte([]byte("{[,"), line[len(line)-1]) >= 0:
-			return jsonValues, nil, nil // an object over several lines
+			return jsonValues, nil, nil // the object continues on the next line
 		case line[0] == '[' && (len(line) == 1 || bytes.IndexByte([]byte("{]"), bytes.TrimSpace(line[1:])[0]) >= 0):
 			return jsonValues, nil, nil
 		case isJSONLine(line), isTextLine(line):
@@ -64,11 +64,11 @@ func (in *input) recognise(begin []byte) (format, *columns, error) {
 	return 0, nil, errUnknown
 }
 
-// maxPrefix bounds in bytes what may stand before a line of the log: kubectl logs --prefix writes the names of the pod
-// and the container, --timestamps a time.
+// maxPrefix is the maximum length in bytes of a prefix before a log line. kubectl logs --prefix writes the names of the
+// pod and the container there, and --timestamps writes a time.
 const maxPrefix = 400
 
-// afterPrefix returns a line from where begin stands in it: at the start, or after a prefix that ends in a space.
+// afterPrefix returns the part of a line that starts with begin. The part may come after a prefix that ends in a space.
 func afterPrefix(line []byte, begin string) ([]byte, bool) {
 	at := bytes.Index(line[:min(len(line), maxPrefix)], []byte(begin))
 	if at < 0 || at > 0 && line[at-1] != ' ' {
@@ -87,17 +87,17 @@ func isTextLine(line []byte) bool {
 	return found && bytes.Contains(line, []byte(" level=")) && bytes.Contains(line, []byte(" msg="))
 }
 
-// columns are the columns of a table, by their indexes; -1 for one that the table does not have.
+// columns says where a table has which column. The index of a column is -1 if the table does not have it.
 type columns struct {
-	line                                 int // the number of the line that names them
+	line                                 int // the number of the line that names the columns
 	separator                            byte
-	count                                int
-	attributes                           []int
-	source, requestType, domain, outcome int
+	count                                int   // the number of all columns
+	attributes                           []int // the index of the column for each of Options.Attributes
+	source, requestType, domain, outcome int   // the indexes of these columns
 }
 
-// header returns the columns that a line names, or nil if it names no known column. It fails if the line names neither
-// the first address attribute nor the domain: each row must have one of them.
+// header returns the columns that a line names, or nil if it names no known column. It fails if the line names known
+// columns, but neither the first address attribute nor the domain: a call cannot be decided without one of them.
 func (in *input) header(line []byte) (*columns, error) {
 	for _, separator := range []byte(",;\t") {
 		fields, ok := splitRow(nil, line, separator)
@@ -132,7 +132,7 @@ func (in *input) header(line []byte) (*columns, error) {
 	return nil, nil //nolint:nilnil // nil says that the line is no header
 }
 
-// foldASCII returns a text with small letters for the capital letters A to Z.
+// foldASCII returns a text with A–Z in lower case.
 func foldASCII(text string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {

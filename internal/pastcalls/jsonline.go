@@ -18,7 +18,8 @@ const (
 	leftOutMessage = "Log lines left out"
 )
 
-// logLine reads a line of a log, or a JSON object in a line.
+// logLine reads a log line as JSON or text, or another JSON object that is one line. It returns false if the line is
+// damaged.
 func (in *input) logLine(line []byte) bool {
 	if object, found := afterPrefix(line, "{"); found {
 		return in.object(object)
@@ -27,13 +28,14 @@ func (in *input) logLine(line []byte) bool {
 		return in.textLine(text)
 	}
 	if bytes.Contains(line, []byte(decidedMessage)) {
-		return false // the line begins in the middle of an object, as in a log that was cut
+		return false // the start of the line is missing, as when a log was cut
 	}
 	in.counts.Other++
 	return true
 }
 
-// object reads a line of the log in JSON, the body of a call, or an event of the System Log.
+// object reads a JSON object: a log line, the body of a call, or an event of the System Log. It returns false if the
+// object is damaged.
 func (in *input) object(object []byte) bool {
 	var members struct {
 		message, data, uuid bool
@@ -48,13 +50,13 @@ func (in *input) object(object []byte) bool {
 			members.decided = string(value) == `"`+decidedMessage+`"`
 			members.leftOut = string(value) == `"`+leftOutMessage+`"`
 		case "lines":
-			lines, _ = strconv.Atoi(string(value)) // 0 if it is no number
+			lines, _ = strconv.Atoi(string(value)) // 0 if it is not a number
 		case "data":
 			members.data = true
 		case "uuid":
 			members.uuid = true
 		case "outcome", "reason", "policy", "attribute", "digest", "domain", "source", "requestType":
-			if text, ok := in.unquote(value); ok { // not the member outcome of a System Log event, which is an object
+			if text, ok := in.unquote(value); ok { // false for outcome in a System Log event, where it is an object
 				in.call.Record.set(string(name), in.intern(text))
 			}
 		}
@@ -82,11 +84,12 @@ func (in *input) object(object []byte) bool {
 	}
 }
 
-// maxText is the maximum length in bytes of a text of a record, so that callers can keep many records. The longest text
-// that an operator writes is the namespace and name of a policy, with 317 bytes.
+// maxText is the maximum length in bytes of a value in a Record, so that callers can keep many records in memory. The
+// longest value that an operator writes is the namespace and name of a policy, with 317 bytes.
 const maxText = 512
 
-// record passes the call of a record on. It returns false if the record does not say what was decided.
+// record passes in.call to the caller of [Read], if its Record is one that an operator can have written. Otherwise it
+// returns false.
 func (in *input) record() bool {
 	r := &in.call.Record
 	if r.Outcome != "ALLOW" && r.Outcome != "DENY" {
@@ -106,7 +109,7 @@ func (in *input) record() bool {
 	}
 }
 
-// set sets the field of a key of the log.
+// set sets a field of the record. key is the name of the field in the operator's log.
 func (r *Record) set(key, value string) {
 	switch key {
 	case "outcome":
@@ -128,7 +131,7 @@ func (r *Record) set(key, value string) {
 	}
 }
 
-// body reads the body of a call.
+// body reads the body of a call, as Okta posts it. It returns false if okta.Decode cannot read the body.
 func (in *input) body(body []byte) bool {
 	request, err := okta.Decode(body, in.options.Attributes)
 	if err != nil {
@@ -139,7 +142,8 @@ func (in *input) body(body []byte) bool {
 	return true
 }
 
-// unquote returns the text of a JSON string, which is valid until the next call.
+// unquote returns the text of a JSON string, or false if value is not a valid string. The text may share the buffer
+// in.text, so it is valid only until unquote is called again.
 func (in *input) unquote(value []byte) ([]byte, bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return nil, false
@@ -152,8 +156,8 @@ func (in *input) unquote(value []byte) ([]byte, bool) {
 	return in.text, err == nil
 }
 
-// scanObject calls member for each member of a JSON object that is a whole text. It returns false if the text has not
-// the form of an object, or if member does. It is much faster than a decoder, because it looks into no nested value.
+// scanObject calls member for each member of a JSON object. It returns false if member does, or if text is not exactly
+// one object. It is much faster than a decoder, because it does not parse nested values.
 func scanObject(text []byte, member func(name, value []byte) bool) bool {
 	rest := skipSpace(text[1:])
 	if len(rest) > 0 && rest[0] == '}' {
@@ -194,7 +198,8 @@ func skipSpace(text []byte) []byte {
 	return text
 }
 
-// stringValue returns the length of the string at the start of a text, or 0.
+// stringValue returns the length of the JSON string at the start of a text, with its quotes. It returns 0 if there is
+// none.
 func stringValue(text []byte) int {
 	if len(text) == 0 || text[0] != '"' {
 		return 0
@@ -214,7 +219,7 @@ func stringValue(text []byte) int {
 	}
 }
 
-// jsonValue returns the length of the value at the start of a text, or 0.
+// jsonValue returns the length of the JSON value at the start of a text, or 0 if there is none.
 func jsonValue(text []byte) int {
 	if len(text) == 0 {
 		return 0
@@ -250,7 +255,8 @@ func jsonValue(text []byte) int {
 	}
 }
 
-// errDamaged is the error of JSON that is not in lines: what follows the damage cannot be found.
+// errDamaged is the error of damaged JSON that is not in lines. Read cannot continue after the damage, because it does
+// not know where the next value starts.
 var errDamaged = errors.New("is damaged or cut off")
 
 // readValues reads JSON that is not in lines: an array of objects, or objects one after the other.
@@ -294,7 +300,7 @@ func (in *input) readValues() error {
 	}
 }
 
-// damaged returns the error of JSON that cannot be read any further. It does not quote the text.
+// damaged returns the error of JSON that cannot be read any further. The error does not quote the JSON.
 func (in *input) damaged(limited *limitedReader, err error) error {
 	switch {
 	case limited.err != nil:
@@ -308,12 +314,11 @@ func (in *input) damaged(limited *limitedReader, err error) error {
 	}
 }
 
-// limitedReader fails after as many bytes as its field left says. It keeps an error of its reader in the field err, so
-// that the method damaged can return that error instead of one about the JSON.
+// limitedReader fails once it has read as many bytes as left says.
 type limitedReader struct {
 	reader io.Reader
 	left   int
-	err    error
+	err    error // an error of reader, so that input.damaged can return it instead of an error about the JSON
 }
 
 func (l *limitedReader) Read(p []byte) (int, error) {

@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// maxLine is the length in bytes from which a line, or a JSON value, is not read. A line of the log has at most a few
-	// thousand bytes, a body of a call 64 KiB.
+	// maxLine is the maximum length in bytes of a line or a JSON value. A line of the operator's log has at most a few
+	// thousand bytes, and the body of a call at most 64 KiB.
 	maxLine = 1 << 20
-	// bufferSize is how much of the input is looked at to recognise its format.
+	// bufferSize is how many bytes of the input are searched to recognise its format.
 	bufferSize = 64 << 10
 )
 
-// ErrEmpty is the error of an input without any text.
+// ErrEmpty is the error of an input without any text. The caller writes the name of the input before it.
 var ErrEmpty = errors.New("is empty")
 
-// These errors are about an input that is not read at all. The caller writes the name of the input before each, as before
-// [ErrEmpty].
+// The errors of an input that Read cannot read at all. As before [ErrEmpty], the caller writes the name of the input
+// before them.
 var (
 	errBinary     = errors.New("is binary, because it has NUL bytes: give the text of a log or an export")
 	errUTF16      = errors.New("is UTF-16: save it as UTF-8")
@@ -41,7 +41,7 @@ func Read(r io.Reader, options Options, yield func(*Call)) (Counts, error) {
 	}
 	if bytes.HasPrefix(begin, []byte(byteOrderMark)) {
 		begin = begin[len(byteOrderMark):]
-		_, _ = in.buffered.Discard(len(byteOrderMark)) // it is in the buffer
+		_, _ = in.buffered.Discard(len(byteOrderMark)) // never fails: Peek has put these bytes into the buffer
 	}
 	switch {
 	case len(bytes.TrimSpace(begin)) == 0 && err != nil:
@@ -54,7 +54,7 @@ func Read(r io.Reader, options Options, yield func(*Call)) (Counts, error) {
 	format, columns, err := in.recognise(begin)
 	isText := bytes.IndexByte(begin, 0) < 0
 	switch {
-	case !isText && format != logLines && format != jsonValues: // a log has them in lines after a crash of its host
+	case !isText && format != logLines && format != jsonValues: // a log may have NUL bytes after a crash of its host
 		return in.counts, errBinary
 	case err != nil:
 		return in.counts, err
@@ -76,25 +76,25 @@ func Read(r io.Reader, options Options, yield func(*Call)) (Counts, error) {
 
 const byteOrderMark = "\ufeff"
 
-// input is an input that is being read.
+// input is the state of one [Read].
 type input struct {
 	buffered *bufio.Reader
 	options  Options
 	yield    func(*Call)
 	counts   Counts
-	at       int // the number of the line or value
+	at       int // the number of the current line, or of the current value in JSON that is not in lines
 
-	columns  *columns
-	interned map[string]string // strings that occur again and again
-	call     Call              // reused
+	columns  *columns          // of a table
+	interned map[string]string // see intern
+	call     Call              // the call that yield gets; the memory is used again for the next call
 	request  requestBuffer
 	text     []byte // a buffer for unquoted strings
 }
 
-// readLines calls read for each line, without the spaces around it. It skips empty lines, and counts lines that are too
-// long or not text as damaged. read returns false for a damaged line.
+// readLines calls read for each line, without the spaces around it. It skips empty lines. It counts a line as
+// unreadable if the line is too long, is not text, or makes read return false.
 func (in *input) readLines(read func(line []byte) bool) error {
-	var long []byte // a line that is longer than the buffer
+	var long []byte // the start of a line that is longer than the buffer of in.buffered
 	skipping := false
 	for {
 		part, err := in.buffered.ReadSlice('\n')
@@ -131,7 +131,7 @@ func (in *input) readLines(read func(line []byte) bool) error {
 	}
 }
 
-// unreadable counts a damaged line or value.
+// unreadable counts the current line or value as damaged. what is "line" or "value".
 func (in *input) unreadable(what string) {
 	if in.counts.Unreadable == 0 {
 		in.counts.FirstUnreadable = fmt.Sprintf("%s %d", what, in.at)
@@ -139,16 +139,16 @@ func (in *input) unreadable(what string) {
 	in.counts.Unreadable++
 }
 
-// found counts the call that was read, and passes it to the caller of [Read].
+// found counts in.call, and passes it to the caller of [Read].
 func (in *input) found() {
 	in.counts.Calls++
 	in.yield(&in.call)
 }
 
-// maxInterned is how many strings intern keeps at most. Beyond it, intern forgets all of them.
+// maxInterned is the maximum number of strings that intern keeps. When intern has so many, it drops all of them.
 const maxInterned = 1 << 12
 
-// intern returns a string that is shared with earlier equal ones.
+// intern returns a text as a string. Equal texts share one string, because most values occur in many calls.
 func (in *input) intern(text []byte) string {
 	if len(text) > maxText {
 		return string(text)

@@ -6,11 +6,12 @@ import (
 	"slices"
 )
 
-// eventColumns are columns that each export of Okta's System Log as a table has.
+// eventColumns are columns by which an export of Okta's System Log as a table is recognised.
 var eventColumns = []string{"event_type", "outcome.result"}
 
-// eventHeader returns the columns of an export of Okta's System Log, or nil if a line does not name them. Only its
-// separator is needed: what Okta names the column of debugContext is not published.
+// eventHeader returns the separator of an export of Okta's System Log as a table, or nil if the line does not name the
+// columns of one. It sets no index of a column: Okta does not document the name of the column that has the operator's
+// debugContext, so eventRow searches all columns.
 func eventHeader(line []byte) *columns {
 	for _, separator := range []byte(",;\t") {
 		fields, ok := splitRow(nil, line, separator)
@@ -25,8 +26,8 @@ func eventHeader(line []byte) *columns {
 	return nil
 }
 
-// event reads an event of Okta's System Log that reports how Okta processed an answer of the operator. Okta does not
-// document where such an event has the operator's debugContext, so the whole event is searched.
+// event reads an event of Okta's System Log. The operator puts the record of its decision into the debugContext of its
+// answer, which Okta copies into the event. Okta does not document where, so the whole event is searched.
 func (in *input) event(text []byte) bool {
 	var event any
 	if err := json.Unmarshal(text, &event); err != nil {
@@ -35,8 +36,8 @@ func (in *input) event(text []byte) bool {
 	return in.debugRecord(debugContext(event, maxEventDepth))
 }
 
-// eventRow reads a row of an export of Okta's System Log as a table. The operator's debugContext is the JSON text of one of
-// its cells, or in it.
+// eventRow reads a row of an export of Okta's System Log as a table. One of the cells is a JSON text that is the
+// operator's debugContext, or contains it.
 func (in *input) eventRow(line []byte) bool {
 	if in.at <= in.columns.line {
 		return true
@@ -54,7 +55,7 @@ func (in *input) eventRow(line []byte) bool {
 	return in.debugRecord(nil)
 }
 
-// debugRecord reads the operator's debugContext; nil stands for an event without one.
+// debugRecord reads the record in the operator's debugContext. debug is nil for an event without one.
 func (in *input) debugRecord(debug map[string]any) bool {
 	if debug == nil {
 		in.counts.Other++
@@ -69,10 +70,11 @@ func (in *input) debugRecord(debug map[string]any) bool {
 	return in.record()
 }
 
-// maxEventDepth bounds how deep an event is searched. Okta's have some five levels.
+// maxEventDepth bounds how many levels of nested values are searched. Okta's events have about five levels.
 const maxEventDepth = 16
 
-// debugContext returns the operator's debugContext in a value: an object, or the JSON text of one.
+// debugContext searches a value for the operator's debugContext. It returns nil if there is none. The debugContext may
+// be an object, or a string with the JSON of one.
 func debugContext(value any, depth int) map[string]any {
 	if depth == 0 {
 		return nil

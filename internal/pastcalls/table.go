@@ -6,21 +6,21 @@ import (
 	"registrationpolicy.dev/operator/hookserver/okta"
 )
 
-// requestBuffer holds a request that is reused.
+// requestBuffer is memory that is used again for each row or line with addresses.
 type requestBuffer struct {
 	request    okta.Request
 	attributes []okta.Attribute
 	fields     [][]byte
 }
 
-// address reads a line of an input with one address a line.
+// address reads a line that is one address. It also accepts a comment, which starts with #.
 func (in *input) address(line []byte) bool {
 	if line[0] == '#' {
 		return true
 	}
 	in.begin(in.options.RequestType, in.options.Source)
 	for i := range in.request.attributes {
-		// In a sign-up, the login is the address unless the org's form has a field of its own for it.
+		// In a sign-up, Okta uses the address as the login too, unless the org's form has a field for the login.
 		if i == 0 || in.request.attributes[i].Name == "login" && in.options.RequestType != okta.ProgressiveProfile {
 			in.request.attributes[i].Kind, in.request.attributes[i].Text = okta.String, string(line)
 		}
@@ -30,7 +30,7 @@ func (in *input) address(line []byte) bool {
 	return true
 }
 
-// row reads a row of a table.
+// row reads a row of a table. It returns false if the row has the wrong number of columns, or a value that is not valid.
 func (in *input) row(line []byte) bool {
 	if in.at <= in.columns.line || line[0] == '#' {
 		return true
@@ -85,7 +85,8 @@ func (in *input) row(line []byte) bool {
 	return true
 }
 
-// requestTypes are the texts that a table may have for the request types, and recordTypes are what the log calls them.
+// requestTypes maps the values that a table may have in the column requestType to Okta's names of the request types.
+// recordTypes maps Okta's names to those of [Record.RequestType].
 var (
 	requestTypes = map[string]string{
 		"": "", okta.SelfServiceRegistration: okta.SelfServiceRegistration, okta.ProgressiveProfile: okta.ProgressiveProfile,
@@ -96,7 +97,7 @@ var (
 	}
 )
 
-// begin prepares the request: a call of this type without values of its attributes.
+// begin sets in.request to a call of a request type from a source. The attributes have no values yet.
 func (in *input) begin(requestType, source string) {
 	b := &in.request
 	b.attributes = b.attributes[:0]
@@ -112,8 +113,8 @@ func (in *input) begin(requestType, source string) {
 	}
 }
 
-// splitRow appends the fields of a row. A field may be in quotes, in which "" stands for one. It returns false if the
-// quotes do not end.
+// splitRow appends the fields of a row. In a field in quotes, "" stands for one quote. It returns false if a field has
+// no closing quote, or if something other than the separator follows that quote.
 func splitRow(fields [][]byte, line []byte, separator byte) ([][]byte, bool) {
 	for {
 		if len(line) == 0 || line[0] != '"' {
@@ -139,7 +140,8 @@ func splitRow(fields [][]byte, line []byte, separator byte) ([][]byte, bool) {
 	}
 }
 
-// quotedField returns the field that begins after a quote, and what follows its end.
+// quotedField returns a field in quotes, and what follows its closing quote. line begins after the opening quote. ok is
+// false if there is no closing quote.
 func quotedField(line []byte) (field, rest []byte, ok bool) {
 	for from := 0; ; {
 		end := bytes.IndexByte(line[from:], '"')

@@ -5,7 +5,8 @@ import (
 	"strconv"
 )
 
-// textLine reads a line of the log in the format of --log-format text: key=value pairs, where a value may be in quotes.
+// textLine reads a log line that the operator wrote with --log-format text: key=value pairs, where a value may be in
+// quotes. It returns false if the line is damaged.
 func (in *input) textLine(line []byte) bool {
 	in.call = Call{}
 	decided, leftOut, lines := false, false, 0
@@ -24,7 +25,7 @@ func (in *input) textLine(line []byte) bool {
 		case "msg":
 			decided, leftOut = string(value) == decidedMessage, string(value) == leftOutMessage
 		case "lines":
-			lines, _ = strconv.Atoi(string(value)) // 0 if it is no number
+			lines, _ = strconv.Atoi(string(value)) // 0 if it is not a number
 		case "outcome", "reason", "policy", "attribute", "digest", "domain", "source", "requestType":
 			in.call.Record.set(string(key), in.intern(value))
 		}
@@ -39,7 +40,8 @@ func (in *input) textLine(line []byte) bool {
 	return true
 }
 
-// textValue returns the value at the start of a text, and what follows it and a space.
+// textValue returns the value at the start of a text, and the rest after the space that follows the value. ok is false
+// if a value in quotes is damaged, or if something other than a space follows it.
 func textValue(text []byte) (value, rest []byte, ok bool) {
 	if len(text) == 0 || text[0] != '"' {
 		value, rest, _ = bytes.Cut(text, []byte(" "))
