@@ -30,7 +30,7 @@ func (in *input) address(line []byte) bool {
 	return true
 }
 
-// row reads a row of a table. It returns false if the row has the wrong number of columns, or a value that is not valid.
+// row reads a row of a table. It returns false if the row has the wrong number of columns, or an invalid value.
 func (in *input) row(line []byte) bool {
 	if in.at <= in.columns.line || line[0] == '#' {
 		return true

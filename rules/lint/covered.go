@@ -37,7 +37,7 @@ func (p *policy) warnOfCovered() {
 		}
 		by := p.coveredBy(index, i, e.effect)
 		if by == nil && e.effect == allowDomain && len(p.source.Deny.Lists) == 0 {
-			// In a policy with deny lists, the entry is not redundant: it has precedence over the lists, and "*" does not.
+			// In a policy with deny lists, e is not redundant beside "*": e has precedence over the lists, and "*" has not.
 			by = p.coveredBy(index, i, allowAny)
 		}
 		if by != nil {
@@ -59,8 +59,8 @@ func (p *policy) warnOfRedundant(e, by *entry) {
 	p.warn(Redundant, e.String(), "%s (%s) %s all of this already; remove this entry, or that one if it says too much", by, by.text(), verb)
 }
 
-// coveredBy returns an entry with the given effect that matches everything that the i-th entry matches, or nil. Of two
-// domains that match the same, it returns only the earlier one for the later one.
+// coveredBy returns another entry with the given effect that matches everything that the i-th entry matches, or nil. If
+// two domain entries match the same, only the later one counts as covered, so that not both get a warning.
 func (p *policy) coveredBy(index nameIndex, i int, effect effect) *entry {
 	e := &p.entries[i]
 	for ref := range index.at(e.patterns[0].Name) {
@@ -72,9 +72,10 @@ func (p *policy) coveredBy(index nameIndex, i int, effect effect) *entry {
 	return nil
 }
 
-// warnOfCoveredAddress does for the entry of an address what warnOfCovered does for the entry of a domain. An allowed
-// address is not redundant if a domain that the policy denies matches it: the address is then an exception. A denied
-// address is not redundant if the policy allows it too: it has precedence over that entry.
+// warnOfCoveredAddress does for an address entry what warnOfCovered does for a domain entry.
+//
+// An entry that allows an address is not redundant if the policy denies the domain of the address: it is an exception.
+// An entry that denies an address is not redundant if another address entry allows the address: deny has precedence.
 func (p *policy) warnOfCoveredAddress(i int, index nameIndex, byKey map[string][]int32) {
 	e := &p.entries[i]
 	candidates := byKey[e.keys[0]]
@@ -123,13 +124,13 @@ func (p *policy) warnOfCoveredAddress(i int, index nameIndex, byKey map[string][
 	}
 }
 
-// isSubAddressOf reports whether by, an entry such as jo+*@acme.com, means each address that e means.
+// isSubAddressOf reports whether by, an entry such as jo+*@acme.com, matches each address that e matches.
 func (e *entry) isSubAddressOf(by *entry) bool {
 	return !slices.ContainsFunc(e.keys, func(key string) bool { return !slices.Contains(by.keys, address.SubAddressesKey(key)) })
 }
 
-// deniesSomeReading reports whether an entry of a domain that the policy denies matches an address, in some reading of
-// that entry ([rules.Reading]).
+// deniesSomeReading reports whether a domain entry of the policy denies the address of e. It is enough if one of the
+// domains that the entry can mean does (see [rules.Reading]).
 func (p *policy) deniesSomeReading(index nameIndex, e *entry) bool {
 	denies := func(ref reference) bool {
 		by := &p.entries[ref.entry]

@@ -32,7 +32,7 @@ func (p *policy) warnOfLists() {
 	}
 }
 
-// openNames returns the mailbox providers and relays that a list allows.
+// openNames returns the mailbox providers and privacy relays that a list allows.
 func openNames(list *rules.List) []string {
 	var open []string
 	for _, name := range MailboxProviders() {
@@ -51,8 +51,7 @@ func examples(names []string) string {
 	return text
 }
 
-// warnOfOpenEntries warns of allow entries that allow anyone, of those that allow no address, and of deny entries that
-// deny none.
+// warnOfOpenEntries warns of domain entries that allow anyone, that allow nobody, or that deny nobody.
 func (p *policy) warnOfOpenEntries() {
 	for i := range p.entries {
 		e := &p.entries[i]
@@ -118,8 +117,8 @@ func isOpenSuffix(name string) bool {
 	label, parent, two := strings.Cut(name, ".")
 	switch {
 	case public != name:
-		// The name is not a public suffix, but names below it may be. If every name below it is one, as below sch.uk,
-		// a registry gives them out. Otherwise they belong to a company, which gives names to anyone.
+		// The name is not a public suffix, but names below it may be. If all are, as below sch.uk, a registry assigns
+		// them: that counts as not open. Otherwise they belong to a company, which gives names below them to anyone.
 		below, ofRegistry := publicsuffix.PublicSuffix("x." + name)
 		return suffix.CoversPublic(name) && (below != "x."+name || !ofRegistry)
 	case two && !icann:

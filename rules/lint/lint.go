@@ -15,15 +15,15 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/pattern"
 )
 
-// maxWarnings bounds the warnings of one policy. An author gets the others after fixing these.
+// maxWarnings is the maximum number of warnings of one policy. Once their author has fixed these, the others appear.
 const maxWarnings = 50
 
-// maxCompared bounds how many entries with the same name one entry is compared with. Otherwise, a thousand policies
-// that all have the same entry would cost a million comparisons. The warnings of the first 64 are enough for an author.
+// maxCompared is the maximum number of entries at one name that one entry is compared with. Without it, a thousand
+// policies with the same entry would cost a million comparisons. Warnings about the first 64 are enough for an author.
 const maxCompared = 64
 
-// maxLinted bounds the entries of all policies that are compared with each other, because each takes some 270 bytes of
-// memory. Entries of lists do not count: they are looked up in the compiled list and not copied.
+// maxLinted is the maximum number of readings of entries, of all policies together, that are compared. Each takes some
+// 270 bytes of memory. Entries of lists do not count: they are looked up in the compiled list and not copied.
 const maxLinted = 100_000
 
 // Warning is a part of a policy that is valid and in force, but probably not what was meant.
@@ -38,7 +38,7 @@ type Warning struct {
 	ID ID
 }
 
-// Policy is a policy as its author wrote it, and as it was compiled.
+// Policy is a policy as its author wrote it, with its compiled form.
 type Policy struct {
 	rules.Policy
 	// Compiled is what [rules.CompilePolicy] returned for the policy, or nil. [Warnings] compiles a policy without it.
@@ -49,8 +49,8 @@ type Policy struct {
 // returns the first 50 warnings and then one that counts the others. The result does not depend on the order of the
 // policies. A policy that is not enforceable gets no warnings, since its rejections must be fixed first.
 //
-// A policy in mode Audit gets the warnings that it would get in mode Enforce. Other policies get no warnings because of
-// it, except for domains that look alike.
+// A policy in mode Audit gets the warnings that it would get in mode Enforce. It causes no warnings of other policies,
+// except about domains that look alike.
 func Warnings(policies []Policy) []Warning {
 	l := newLinter(policies)
 	for i := range l.policies {
@@ -76,21 +76,22 @@ func Warnings(policies []Policy) []Warning {
 	return all
 }
 
-// linter holds all policies with indexes of their entries, in the form in which the warnings compare them.
+// linter holds all policies, and indexes by which their entries are compared.
 type linter struct {
-	policies []policy               // by name
-	allow    nameIndex              // the domains that policies allow
-	deny     nameIndex              // the domains that policies in mode Enforce deny
-	keys     map[string][]reference // the addresses that policies allow
+	policies []policy               // sorted by name
+	allow    nameIndex              // the domain entries that allow
+	deny     nameIndex              // the domain entries that deny, of policies in mode Enforce
+	keys     map[string][]reference // the address entries that allow, by their key
 }
 
 // reference identifies an entry by the index of its policy in linter.policies and its index in policy.entries.
 type reference struct{ policy, entry int32 }
 
-// nameIndex finds entries by the name in their patterns. An entry with several patterns is at several names.
+// nameIndex has domain entries by the name in their pattern: acme.com for *.acme.com, "" for "*". An entry with several
+// patterns is at several names.
 type nameIndex map[string][]reference
 
-// policy is a policy as the warnings see it, with its entries that are in force.
+// policy is a policy with what the warnings need to know about it.
 type policy struct {
 	name        rules.PolicyName
 	source      *rules.Policy // as written
@@ -103,26 +104,27 @@ type policy struct {
 	profile     []rules.ProfileAttribute // with canonical values
 	lists       []rules.UsedList         // the lists that are not missing and have no fault
 
-	entries []entry
-	// allowed maps the key of each allowed address to true. For each, it also has the key of the address with all its
-	// sub-addresses, such as jo+*@acme.com for jo@acme.com: true only if an entry is exactly that.
+	entries []entry // those in force
+	// allowed has the keys of the address entries that allow, with the value true. For the key of jo@acme.com or
+	// jo+x@acme.com, it also has the key of jo+*@acme.com, with the value false unless it is an entry too. allowsSomeOf
+	// can then tell whether the policy allows some of jo+*@acme.com.
 	allowed        map[string]bool
 	allowedDomains *nameTree // the domains of allowed addresses; nil if there are none
 	warnings       []Warning
 }
 
-// entry is one entry of a policy. An entry of a domain has patterns only. An entry of an address has keys, and for each
-// key the pattern of its domain. A deny entry may have several of each: see [rules.Reading].
+// entry is one entry of a policy: of a domain, or of an address. A deny entry may have several readings, see
+// [rules.Reading].
 type entry struct {
 	rules.Entry
 	effect   effect
-	patterns []pattern.Pattern
-	keys     []string
+	patterns []pattern.Pattern // for each reading: the domain pattern, or the domain of the address
+	keys     []string          // for each reading of an address entry: the canonical address
 	// ineffective: the entry can never allow anyone, and has a warning that says why.
 	ineffective bool
 }
 
-// effect is what an entry does: whether it allows or denies, and an address or a domain.
+// effect is what an entry does: it allows or denies an address or a domain, or allows everything.
 type effect uint8
 
 const (
@@ -188,7 +190,7 @@ func appliesTo(requests []rules.RequestType) requestSet {
 	return set
 }
 
-// profileOn returns the request types on which a policy sends its profile.
+// profileOn returns the request types on which a policy sends its profile, from its field profileOn.
 func profileOn(requests []rules.RequestType) requestSet {
 	if len(requests) == 0 {
 		return signUps
@@ -238,11 +240,11 @@ func newLinter(policies []Policy) *linter {
 	return l
 }
 
-// compiledPolicy is a compiled policy with the text that it was compiled from.
+// compiledPolicy is a compiled policy with the policy that it was compiled from.
 type compiledPolicy struct {
 	*rules.Compiled
 	source   *rules.Policy
-	readings int // how many readings the entries have
+	readings int // the number of readings of all its entries, see [rules.Reading]
 }
 
 // sortedByName returns the policies sorted by name. It compiles those that are not compiled yet.
@@ -266,9 +268,9 @@ func sortedByName(policies []Policy) []compiledPolicy {
 	return compiled
 }
 
-// lintShares returns how many entries of each namespace are compared with others. All namespaces have equal shares of
-// maxLinted, and the rest of a share that is not needed goes to the others. Otherwise one namespace with many entries
-// could take all warnings away from the others.
+// lintShares returns how many readings of each namespace are compared. All namespaces have equal shares of maxLinted,
+// and what a namespace does not need of its share goes to the others. Without shares, one namespace with many entries
+// could use up maxLinted, and the others would get no warnings.
 func lintShares(policies []compiledPolicy) map[string]int {
 	shares := map[string]int{}
 	for i := range policies {
@@ -303,8 +305,7 @@ func newPolicy(c *compiledPolicy) policy {
 	return p
 }
 
-// readEntries sets the entries of the policy, each with the domains or addresses that it can mean, and the set of the
-// names that it allows.
+// readEntries sets the fields entries, allowed and allowedDomains.
 func (p *policy) readEntries(compiled *rules.Compiled) {
 	p.allowed = map[string]bool{}
 	for r := range compiled.Readings() {
@@ -324,7 +325,7 @@ func (p *policy) readEntries(compiled *rules.Compiled) {
 	for i := range p.entries {
 		if e := &p.entries[i]; e.effect == allowAddress {
 			withSubAddresses := address.SubAddressesKey(e.keys[0])
-			if !p.allowed[withSubAddresses] { // true if an earlier entry is exactly this key
+			if !p.allowed[withSubAddresses] { // it is true if an earlier entry has exactly this key
 				p.allowed[withSubAddresses] = false
 			}
 			p.allowed[e.keys[0]] = true
@@ -336,7 +337,8 @@ func (p *policy) readEntries(compiled *rules.Compiled) {
 	}
 }
 
-// allowsSomeOf reports whether the policy allows, by an entry of an address, some address that a key means.
+// allowsSomeOf reports whether an address entry of the policy allows the address of a key. For a key such as that of
+// jo+*@acme.com, one of its addresses is enough.
 func (p *policy) allowsSomeOf(key string) bool {
 	all, some := p.allowed[address.SubAddressesKey(key)]
 	return p.allowed[key] || all || some && address.IsSubAddressesKey(key)
@@ -348,8 +350,8 @@ func (x nameIndex) add(e *entry, ref reference) {
 	}
 }
 
-// at yields the entries at a name itself, and then at each name above it up to the root "". At each name, it yields at
-// most maxCompared entries.
+// at yields the entries at a name, and then those at each parent of the name, up to the root "". At each name, it
+// yields at most maxCompared entries.
 func (x nameIndex) at(name string) func(yield func(reference) bool) {
 	return func(yield func(reference) bool) {
 		for {
@@ -372,7 +374,7 @@ func (l *linter) entry(ref reference) (*policy, *entry) {
 	return p, &p.entries[ref.entry]
 }
 
-// covers reports whether e matches every name that o matches. For entries of addresses, the names are their domains.
+// covers reports whether e matches every domain that o matches. Of address entries, it compares only the domains.
 func (e *entry) covers(o *entry) bool {
 	for _, covered := range o.patterns {
 		if !e.coversPattern(covered) {
@@ -399,7 +401,8 @@ func (e *entry) text() string {
 	return e.patterns[0].String()
 }
 
-// nameTree is a set of names that can tell whether a pattern matches one of them.
+// nameTree is a set of domains and their parents. anyMatches uses the parents to tell whether a wildcard matches one of
+// the domains.
 type nameTree struct{ names, parents map[string]bool }
 
 func newNameTree() *nameTree { return &nameTree{map[string]bool{}, map[string]bool{}} }

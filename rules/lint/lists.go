@@ -8,7 +8,7 @@ import (
 )
 
 // ListWarnings returns what looks wrong in the lists that a policy uses, in the order in which the policy names them.
-// [Warnings] does not return these.
+// [Warnings] does not return these warnings.
 func ListWarnings(policy *rules.Policy) []Warning {
 	var warnings []Warning
 	warn := func(id ID, used rules.UsedList, format string, args ...any) {
@@ -41,8 +41,8 @@ func ListWarnings(policy *rules.Policy) []Warning {
 	return warnings
 }
 
-// numbered returns the words that name lines, with the verb one or many for the singular or the plural: "lines 3, 7 and
-// 5 more are".
+// numbered returns the start of a sentence about count lines: "line 3 is", or "lines 3, 7 and 5 more are". one and many
+// are the verb in the singular and in the plural. lines has the numbers of the first lines only.
 func numbered(count int, lines []int, one, many string) string {
 	if count == 1 {
 		return fmt.Sprintf("line %d %s", lines[0], one)

@@ -11,17 +11,16 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/suffix"
 )
 
-// shortName is the length in characters up to which labels that differ in one letter do not count as alike. Otherwise
-// nearly every short name would get a warning.
+// shortName is the maximum length in characters of labels that may differ in one letter without a warning. Nearly every
+// short name differs from some other name in only one letter.
 const shortName = 4
 
-// allowedName is a registrable domain, and the entries that allow it or names below it: the first such entry of each
-// policy.
+// allowedName is a registrable domain that policies allow.
 type allowedName struct {
-	name    string // canonical, as suffix.Registrable returns it: acme.co.uk
-	label   int    // the length of its first label
-	entries []reference
-	like    []int32 // the indexes of names that look like it
+	name    string      // canonical, as suffix.Registrable returns it: acme.co.uk
+	label   int         // the length of its first label in bytes
+	entries []reference // for each policy, the first entry that allows the domain or a name below it
+	like    []int32     // the indexes of the allowed names that look like this one
 }
 
 // warnOfLookAlikes warns of two allowed domains that look alike: they have the same skeleton (see skeleton), or differ
@@ -92,8 +91,8 @@ func (l *linter) allowedNames() []allowedName {
 	return names
 }
 
-// groupsByKey returns groups of names that may look alike: the names of a group have one of the hashes that
-// allowedName.keys yields in common. A group may also contain names that only have the same hash by chance.
+// groupsByKey returns groups of names that may look alike. The names of a group share one of the hashes that
+// allowedName.keys yields. Some names may share a hash by chance, and not look alike.
 func groupsByKey(names []allowedName) [][]int32 {
 	// There is about one key for each letter of up to maxLinted names. keyed has a number for each key: the hash of the
 	// key in the high bits, and the index of the name in the low bits. A map from keys to names would take far more
@@ -129,9 +128,11 @@ func groupsByKey(names []allowedName) [][]int32 {
 	return groups
 }
 
-// keys yields hashes of a name, so that two names that look alike have one hash in common. Names with the same skeleton
-// have that of the skeleton in common. Names that differ in one letter have that of the name without this letter in
-// common. The hash has no random seed, so that the same policies always get the same warnings.
+// keys yields hashes of a name, such that two names that look alike share at least one. The first is the hash of the
+// skeleton. For a name that is not short, the hashes of the name itself and of the name without each letter follow: two
+// names that differ in one letter share the hash of what remains without this letter.
+//
+// The hash has no random seed, so that the same policies always get the same warnings.
 func (n *allowedName) keys(yield func(uint32) bool) {
 	hash := fnv.New32a()
 	var buf []byte
@@ -158,8 +159,8 @@ func (n *allowedName) keys(yield func(uint32) bool) {
 	}
 }
 
-// compareAll compares each pair of some names, which are given by their indexes. If two look alike, it adds each to the
-// field like of the other. It compares only the first maxCompared names.
+// compareAll compares each pair of some names, given by their indexes. If two names look alike, it adds each to the
+// other's field like. It compares only the first maxCompared names.
 func compareAll(names []allowedName, some []int32) {
 	some = some[:min(len(some), maxCompared)]
 	for i, a := range some {

@@ -93,7 +93,7 @@ var mailboxProviders = map[string]string{
 }
 
 // MailboxProvider reports whether a domain is a large provider at which anyone can get an address. kind is "mailbox
-// provider" or "privacy relay". A domain below one of a provider does not count.
+// provider" or "privacy relay". Subdomains of a provider's domain do not count.
 func MailboxProvider(domain rules.Domain) (kind string, ok bool) {
 	kind, ok = mailboxProviders[domain.String()]
 	return kind, ok

@@ -34,7 +34,8 @@ func (l *linter) warnOfDeniedElsewhere() {
 	}
 }
 
-// firstIncluding returns the first policy of some, other than p, that applies to all calls to which p applies, or nil.
+// firstIncluding returns the first of some policies that applies to every call that p applies to, or nil. It ignores p
+// itself.
 func firstIncluding(some []*policy, p *policy) *policy {
 	for _, q := range some[:min(len(some), maxCompared)] {
 		if q != p && q.includes(p) {
@@ -44,7 +45,7 @@ func firstIncluding(some []*policy, p *policy) *policy {
 	return nil
 }
 
-// denyEverything returns the policies in mode Enforce that deny "*" and allow no address, which would be an exception.
+// denyEverything returns the policies in mode Enforce that deny "*", and have no address entry as an exception from it.
 func (l *linter) denyEverything() []*policy {
 	var found []*policy
 	for _, ref := range l.deny[""] {
@@ -101,7 +102,7 @@ func (l *linter) warnOfDenied(p *policy, e *entry, byList []*policy) {
 	}
 }
 
-// verdictOn returns the verdict of a list on everything that an allow entry matches. The entry must not be "*".
+// verdictOn returns what a list says about everything that an allow entry matches. The entry must not be "*".
 func verdictOn(l *rules.List, e *entry) list.Verdict {
 	p := e.patterns[0]
 	switch {
@@ -114,8 +115,8 @@ func verdictOn(l *rules.List, e *entry) list.Verdict {
 	}
 }
 
-// allowsAddressOf reports whether the policy allows, by an entry of an address, some address that another policy's
-// allow entry matches. Such an address is an exception from the domains that the policy denies.
+// allowsAddressOf reports whether an address entry of the policy allows some of the addresses that e allows. e is an
+// entry of another policy. Such an address is an exception from the domains that the policy denies.
 func (p *policy) allowsAddressOf(e *entry) bool {
 	if len(e.keys) > 0 {
 		return p.allowsSomeOf(e.keys[0])
@@ -176,11 +177,11 @@ func (p *policy) warnOfDuplicate(entry rules.Entry, q *policy, other rules.Entry
 			"the other; keep it in one", q.name, other)
 }
 
-// warnOfUnlimitedAny warns of an allow of "*" if there are calls to which its policy applies, and in which no policy in
-// mode Enforce denies anything.
+// warnOfUnlimitedAny warns of a policy that allows "*", if it applies to calls for which no policy in mode Enforce
+// denies anything.
 func (l *linter) warnOfUnlimitedAny() {
-	denying := map[string]requestSet{} // for each source, the request types in which some policy denies
-	var always requestSet              // the request types in which some policy denies for every source
+	denying := map[string]requestSet{} // by source: the request types for which a policy that names the source denies
+	var always requestSet              // the request types for which a policy that applies to all sources denies
 	for i := range l.policies {
 		p := &l.policies[i]
 		if p.audit || p.enforceable && !p.denies() {

@@ -8,8 +8,8 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// warnOfProfiles warns of attributes for which two policies have different values, if both can allow the same address
-// in the same call. Okta gets neither value then.
+// warnOfProfiles warns of profile attributes for which two policies have different values, if both policies can allow
+// the same address in the same call. Okta gets neither value then.
 func (l *linter) warnOfProfiles() {
 	type pair struct{ a, b int32 }
 	seen := map[pair]bool{}
@@ -99,14 +99,15 @@ func (l *linter) eachOverlap(visit func(p, q int32)) {
 				same := keys[address.SubAddressesKey(key)]
 				for _, ref := range same[:min(len(same), maxCompared)] {
 					_, other := l.entry(ref)
-					// The keys are equal except for their sub-addresses.
+					// Both entries have the same base address, as jo@, jo+x@ and jo+*@ have. They match an address in common
+					// only if they are equal, or if one of them is jo+*@.
 					if key == other.keys[0] || address.IsSubAddressesKey(key) || address.IsSubAddressesKey(other.keys[0]) {
 						visit(number, ref.policy)
 					}
 				}
 			}
 			for ref := range allow.at(e.patterns[0].Name) {
-				// The own policy of the entry does not deny it: it would be ineffective.
+				// Only q can still deny e: if e's own policy denied it, e would be ineffective, and skipped above.
 				if q, by := l.entry(ref); by.covers(e) && !q.deniesDomain(e, l.deny, ref.policy) {
 					visit(number, ref.policy)
 				}
@@ -125,8 +126,8 @@ func (l *linter) eachOverlap(visit func(p, q int32)) {
 	}
 }
 
-// deniesDomain reports whether a policy denies every address that an allow entry of a domain allows. number is the
-// index of the policy in linter.policies. deniesDomain returns false for the entry of an address.
+// deniesDomain reports whether a domain entry of the policy denies every address that e allows. number is the index of
+// the policy in linter.policies. If e is an address entry, the result is always false.
 func (p *policy) deniesDomain(e *entry, deny nameIndex, number int32) bool {
 	if len(e.keys) > 0 {
 		return false
@@ -139,8 +140,8 @@ func (p *policy) deniesDomain(e *entry, deny nameIndex, number int32) bool {
 	return false
 }
 
-// listAllows reports whether a list of the policy allows an address that an entry allows. For a wildcard, it returns
-// true only if the list has the same wildcard or a wider one, and misses single names of the list below the wildcard.
+// listAllows reports whether a list of the policy allows an address that e allows. It may miss one if e is a wildcard:
+// it then finds only the same or a wider wildcard of the list, and no single names below the wildcard.
 func (p *policy) listAllows(e *entry) bool {
 	return slices.ContainsFunc(p.lists, func(used rules.UsedList) bool {
 		return used.Entry.Field == rules.AllowLists && (e.effect == allowAny || verdictOn(used.List, e).Allows())

@@ -18,7 +18,7 @@ import (
 //go:embed confusables.txt
 var confusablesText string
 
-// confusables maps a character to the characters that it looks like.
+// confusables maps a character to the text that it looks like, from confusablesText.
 var confusables = sync.OnceValue(func() map[rune]string {
 	table := map[rune]string{}
 	for line := range strings.Lines(confusablesText) {
