@@ -21,16 +21,16 @@ import (
 type Finding struct {
 	// ID is the kind of finding, see [Kinds].
 	ID string
-	// Severity is that of the kind.
+	// Severity is the severity of the kind of finding.
 	Severity Severity
-	// At is where the entry, or another value, is written. File is "" for a policy of a cluster.
+	// At is where the entry, or another value, is written. Its File is "" for a policy of a cluster.
 	At yamldoc.Position
 	// Policy is the policy that the finding is about; the zero value for another object, or if the name is not valid.
 	Policy rules.PolicyName
 	// Path is the path of the value, for example spec.allow.domains[3]; "" for a whole file or object.
 	Path string
-	// Value is the value as it is written, and Corrected what to write instead. Each is "" if there is not just one, or
-	// if it may not be shown.
+	// Value is the text at Path as it is written, "" if it is not a scalar. Corrected is what to write instead, "" if no
+	// single correction is known. Without [Options.ShowAddresses], both are as [violation.Shown] returns them.
 	Value, Corrected string
 	// Message says what is wrong, and the fix. It never holds a local part.
 	Message string
@@ -38,23 +38,24 @@ type Finding struct {
 
 // Options are the options of [Find].
 type Options struct {
-	// Scopes limits the policies of namespaces to calls of some sources.
+	// Scopes limits the policies of a namespace to calls from some sources.
 	Scopes policyobject.Scopes
-	// ShowAddresses shows values with the local parts of addresses, and values of profiles.
+	// ShowAddresses shows values in full, with local parts of addresses and values of profiles. They may be personal.
 	ShowAddresses bool
-	// Files means that the policies come from files. A list may then be missing because it is only in the cluster.
+	// Files means that the policies come from files. A list that no file has is then only a warning, because it may be
+	// in the cluster.
 	Files bool
 }
 
 // Result is what [Find] returns.
 type Result struct {
-	// Findings are sorted by file, line and column; for policies of a cluster by policy and path.
+	// Findings are sorted by file, line and column. For policies of a cluster, they are sorted by policy and path.
 	Findings []Finding
-	// Silenced is how many warnings were left out because of an annotation.
+	// Silenced is the number of warnings that annotations silenced, see [SilencePrefix].
 	Silenced int
 }
 
-// Find returns what is wrong with policies that were read.
+// Find returns the findings about the policies and lists in checked.
 func Find(checked *policyfile.Checked, options Options) Result {
 	f := &finder{options: options, lists: checked.Lists, policies: map[rules.PolicyName]*policyfile.CheckedPolicy{}}
 	var policies []rules.Policy
@@ -94,7 +95,7 @@ func Find(checked *policyfile.Checked, options Options) Result {
 type finder struct {
 	options  Options
 	policies map[rules.PolicyName]*policyfile.CheckedPolicy
-	inOrder  []*policyfile.CheckedPolicy // the same, in the order of the files
+	inOrder  []*policyfile.CheckedPolicy // the policies in the order of the files, without duplicates of a name
 	lists    []policyfile.CheckedList
 	findings []Finding
 }
@@ -111,7 +112,7 @@ func (f *finder) addAt(name rules.PolicyName, id, path, message string) {
 	f.add(finding)
 }
 
-// addMissingLists adds a warning for each list that no file has, and puts a list of one unused name in its place, so
+// addMissingLists adds a warning for each list that no file has. It puts a placeholder in the place of the list, so
 // that the rest of the policy is examined as if the list were there.
 func (f *finder) addMissingLists(policies []rules.Policy) {
 	inFiles := map[types.NamespacedName]bool{}
@@ -139,8 +140,8 @@ func (f *finder) addMissingLists(policies []rules.Policy) {
 	}
 }
 
-// placeholder returns a list with one name that no policy has. Different lists get different names: two equal lists in
-// one policy would be reported as redundant.
+// placeholder returns a list with one domain that no policy has. Different lists get different domains: otherwise two
+// lists of a policy would be equal, and a warning would call one of them redundant.
 func placeholder(namespace string, use *rules.ListUse) *rules.List {
 	hash := fnv.New128a()
 	_, _ = hash.Write([]byte(namespace + "/" + use.String())) // never fails
@@ -175,7 +176,7 @@ func (f *finder) addWarnings(policies []rules.Policy) {
 	for _, warning := range warnings {
 		switch policy := f.policies[warning.Policy]; {
 		case policy != nil && policy.Refused:
-		case warning.ID == lint.NoEffect && f.hasError(warning.Policy): // it has none because of the error
+		case warning.ID == lint.NoEffect && f.hasError(warning.Policy): // the error is why the policy has no effect
 		default:
 			f.addAt(warning.Policy, string(warning.ID), warning.Path, warning.Message)
 		}
@@ -186,13 +187,13 @@ func (f *finder) hasError(policy rules.PolicyName) bool {
 	return slices.ContainsFunc(f.findings, func(x Finding) bool { return x.Severity == Error && x.Policy == policy })
 }
 
-// show hides the parts of the finding that may not be shown.
+// show hides what may be personal in Value and Corrected, unless addresses is true.
 func (x *Finding) show(addresses bool) {
 	if addresses {
 		return
 	}
 	if x.ID == string(violation.UnknownName) {
-		x.Value = "" // what the field was meant for is unknown: it may be for local parts
+		x.Value = "" // the field may be meant for an address, so its value may hold a local part
 	}
 	x.Value, x.Corrected = violation.Shown(x.Path, x.Value), violation.Shown(x.Path, x.Corrected)
 }
@@ -205,7 +206,8 @@ func compare(a, b Finding) int {
 	)
 }
 
-// comparePlaces compares lines and columns of files. The objects of a cluster have none that a person could look up.
+// comparePlaces compares the lines and columns of two findings in one file. It returns 0 for objects of a cluster,
+// which have no lines that a person could look up.
 func comparePlaces(a, b *Finding) int {
 	if a.At.File == "" {
 		return 0

@@ -32,9 +32,9 @@ const (
 
 // Kind is a kind of finding.
 type Kind struct {
-	// ID is part of the interface: annotations and tools name it.
+	// ID never changes, because annotations and tools name it.
 	ID string
-	// Severity is that of all findings of the kind.
+	// Severity is the severity of all findings of the kind.
 	Severity Severity
 }
 
@@ -66,7 +66,7 @@ func severityOf(id string) (severity Severity, found bool) {
 	return kinds[i].Severity, true
 }
 
-// idOf returns the id of a rejection.
+// idOf returns the id of the findings about a rejection.
 func idOf(rejection *rules.Rejection) string {
 	switch rejection.Cause {
 	case rules.CauseListNotFound:

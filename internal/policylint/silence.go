@@ -9,12 +9,12 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// SilencePrefix begins the name of an annotation that silences the warnings of one kind on its object. The id of the
-// kind follows. The value of the annotation is the reason.
+// SilencePrefix is the start of the name of an annotation that silences the warnings of one kind on its object. The id
+// of the kind follows it, and the value of the annotation is the reason.
 const SilencePrefix = "lint.registrationpolicy.dev/"
 
-// silence removes the warnings that annotations silence, and returns how many. It adds a finding for each annotation
-// that has no reason, or that silences nothing.
+// silence removes the warnings that annotations silence, and returns how many it removed. It adds a finding for each
+// annotation that has no reason, or that silences nothing.
 func (f *finder) silence() (silenced int) {
 	for _, policy := range f.inOrder {
 		for _, annotation := range policy.Annotations(SilencePrefix) {
@@ -38,10 +38,11 @@ func (f *finder) silence() (silenced int) {
 	return silenced
 }
 
-// isSilenceable reports whether an annotation can silence warnings of a kind. One about silences would hide itself.
+// isSilenceable reports whether an annotation can silence warnings of a kind. It cannot silence those about
+// annotations, because it could then hide the warning about itself.
 func isSilenceable(id string) bool { return id != unusedSilence && id != emptySilence }
 
-// examine adds a finding if an annotation has no reason, or silences nothing.
+// examine adds a finding if an annotation has no reason, or silences nothing. used means that it silences something.
 func (f *finder) examine(policy rules.PolicyName, annotation policyfile.Annotation, used bool) {
 	id := annotation.Name
 	if !violation.IsFieldName(id) {

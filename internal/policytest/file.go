@@ -21,8 +21,8 @@ const MaxFile = 4 << 20
 
 // File is a file with tests.
 type File struct {
-	// Policies are the files and directories of the policies, relative to the directory of the file. Unset means that
-	// directory.
+	// Policies are the files and directories with the policies, relative to the directory of this file. Unset means that
+	// directory itself.
 	Policies []string `yaml:"policies"`
 	// Cases are the tests.
 	Cases []Case `yaml:"cases"`
@@ -30,23 +30,24 @@ type File struct {
 
 // Case is one test. Exactly one of Email, Addresses, Request and Every says what is decided.
 type Case struct {
-	// Name is a sentence, unique in the file.
+	// Name is a sentence that says what holds. No other case in the file has the same name.
 	Name string `yaml:"name"`
-	// Email is the address of the call, and Addresses are those of several calls.
+	// Email is the address of one call. Addresses are the addresses of several calls, each with one of them.
 	Email     string   `yaml:"email"`
 	Addresses []string `yaml:"addresses"`
 	// Request is a file with a call as Okta posts it, relative to the directory of the file.
 	Request string `yaml:"request"`
-	// Every is a set of calls: the expectation is proven for each call of it.
+	// Every is a set of calls. The test proves the expectation for each call of the set.
 	Every *Every `yaml:"every"`
 
-	// Login is the login of the call with Email. Unset means the address, or no login in a change of a profile.
+	// Login is the login in the call with Email. If it is unset, the login in a sign-up is Email, and an update of a
+	// profile has no login.
 	Login string `yaml:"login"`
 	// Source is Okta's id of the enrolment policy or rule that calls.
 	Source string `yaml:"source"`
 	// RequestType is SelfServiceRegistration if unset.
 	RequestType rules.RequestType `yaml:"requestType"`
-	// Profile has further attributes of the call.
+	// Profile has the attributes of the call besides its email and login.
 	Profile Profile `yaml:"profile"`
 
 	// Expect is what the decision must be.
@@ -56,14 +57,14 @@ type Case struct {
 	Line int `yaml:"-"`
 }
 
-// Every is a set of calls with one address. An expected denial then also holds for calls with a further address, because
-// a further address never lets anybody in.
+// Every is a set of calls with one address. An expected denial also holds for such calls with a second address, because
+// a second address never turns a denial into an allow.
 type Every struct {
 	// Addresses are entries as in spec.allow: acme.com, *.acme.com, "*", jo@acme.com, or jo+*@acme.com.
 	Addresses []string `yaml:"addresses"`
 	// Except are entries whose addresses are not in the set.
 	Except []string `yaml:"except"`
-	// RequestTypes and Sources limit the calls; empty means all.
+	// RequestTypes and Sources are the request types and the sources of the calls; empty means all.
 	RequestTypes []rules.RequestType `yaml:"requestTypes"`
 	Sources      []string            `yaml:"sources"`
 }
@@ -81,11 +82,12 @@ type Expect struct {
 	Message string `yaml:"message"`
 	// Profile has the attributes that Okta sets.
 	Profile Profile `yaml:"profile"`
-	// Audit has for policies in mode Audit, as namespace/name, the outcome that each alone would give.
+	// Audit maps policies in mode Audit, as namespace/name, to the outcome of the call if that policy alone were in mode
+	// Enforce.
 	Audit map[string]string `yaml:"audit"`
 }
 
-// Profile has attributes and their values. A date is its text, as in a policy.
+// Profile maps attributes to their values. A date without quotes is read as text, as it is in a policy.
 type Profile map[string]any
 
 // UnmarshalYAML implements [yaml.Unmarshaler].
@@ -128,7 +130,7 @@ func Read(name string, text []byte) (*File, error) {
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		return nil, decodeError(name, err)
 	}
-	if empty := emptyItems(&document); len(empty) > 0 { // the decoder leaves them out
+	if empty := emptyItems(&document); len(empty) > 0 { // the decoder drops null items without an error
 		var errs []error
 		for _, line := range empty {
 			errs = append(errs, fmt.Errorf("%s:%d: an item of a list is empty: write it, or remove it", name, line))
@@ -160,8 +162,8 @@ func Read(name string, text []byte) (*File, error) {
 	return &file, errors.Join(errs...)
 }
 
-// emptyItems returns the lines of the items of lists that are null or "". A call may have an empty address, and the values
-// of a profile are its author's.
+// emptyItems returns the lines of list items that are null or "". It accepts "" in addresses, because a call may have
+// an empty address. It does not look into a profile, whose values may be anything.
 func emptyItems(n *yaml.Node) []int {
 	var lines []int
 	for i, child := range n.Content {
@@ -179,7 +181,7 @@ func emptyItems(n *yaml.Node) []int {
 	return lines
 }
 
-// faults says what is wrong with the members of a case.
+// faults returns what is wrong with the members of a case.
 func (c *Case) faults() []string {
 	var faults []string
 	add := func(wrong bool, text string) {
@@ -277,13 +279,13 @@ func decodeFault(text string) string {
 	return "not a value that this member can have" // the decoder's text may quote it
 }
 
-// kindNames are YAML's kinds of values in words.
+// kindNames has words for the kinds of values in YAML, by the tags that the decoder writes into its errors.
 var kindNames = map[string]string{
 	"seq": "list", "map": "mapping", "str": "text", "int": "number", "float": "number", "bool": "boolean", "null": "null",
 	"timestamp": "date", "binary": "binary value", "merge": "merge key",
 }
 
-// kindOf describes a Go type of this package in YAML's words.
+// kindOf says how to write a value of a Go type in YAML. goType is the name of the type in an error of the decoder.
 func kindOf(goType string) string {
 	switch {
 	case strings.HasPrefix(goType, "[]policytest."):
@@ -297,7 +299,7 @@ func kindOf(goType string) string {
 	}
 }
 
-// membersOf returns the members of a type of this package, given by its name.
+// membersOf returns the YAML members of a struct type of this package, given by its name.
 func membersOf(name string) []string {
 	types := []reflect.Type{
 		reflect.TypeFor[File](), reflect.TypeFor[Case](), reflect.TypeFor[Every](), reflect.TypeFor[Expect](),

@@ -18,7 +18,7 @@ func Distinct(violations field.ErrorList) field.ErrorList {
 			distinct = append(distinct, violation)
 		}
 	}
-	if len(distinct) == 0 { // an invalid policy must not look valid, even if follows is wrong
+	if len(distinct) == 0 { // if follows is wrong about all of them, the policy must not look valid
 		return violations
 	}
 	return distinct
@@ -39,8 +39,8 @@ func suggestRequired(violations field.ErrorList) {
 	}
 }
 
-// onePerValue returns for each value only the violation that explains the mistake best. Of the spec itself it returns
-// all: two CEL rules there are about different fields, so that both can be violated by different mistakes.
+// onePerValue returns for each value only the violation that explains the mistake best. For the path "spec" it returns
+// all: the CEL rules there are about different fields, so different mistakes can violate them.
 func onePerValue(violations field.ErrorList) field.ErrorList {
 	type key struct{ path, detail string }
 	at := map[key]int{}
@@ -84,7 +84,7 @@ func rank(violation *field.Error) int {
 	}
 }
 
-// follows reports whether a violation goes away once the author fixes the mistake that the violation cause is about.
+// follows reports whether a violation goes away once the author fixes the mistake that cause is about.
 func follows(violation, cause *field.Error) bool {
 	switch {
 	case violation == cause:
@@ -94,7 +94,7 @@ func follows(violation, cause *field.Error) bool {
 	case cause.Type == field.ErrorTypeTypeInvalid:
 		return isBelow(violation.Field, cause.Field)
 	case cause.Type == field.ErrorTypeNotSupported, cause.Type == field.ErrorTypeDuplicate:
-		// Removing this item shortens the list, which may then be short enough.
+		// To fix cause, the author may remove its item. The list around it may then be short enough.
 		return violation.Type == field.ErrorTypeTooMany && isBelow(cause.Field, violation.Field)
 	case !isUnknownField(cause):
 		return false
@@ -105,8 +105,8 @@ func follows(violation, cause *field.Error) bool {
 	}
 }
 
-// missesObject reports whether a violation says that object is missing. object is the path of an object in which the
-// author of the unknown field may have meant to write the field.
+// missesObject reports whether a violation says that the object at a path is missing. Such a violation goes away if the
+// author moves the unknown field into this object.
 func missesObject(violation, unknown *field.Error, object string) bool {
 	switch violation.Type {
 	case field.ErrorTypeRequired:
@@ -118,8 +118,8 @@ func missesObject(violation, unknown *field.Error, object string) bool {
 	}
 }
 
-// missesMember reports whether a violation says that the object at path lacks the field name. The name "" stands for any
-// field.
+// missesMember reports whether a violation says that the object at path lacks a field with this name. The name "" means
+// any field.
 func missesMember(violation *field.Error, path, name string) bool {
 	switch {
 	case violation.Type == field.ErrorTypeRequired:

@@ -31,31 +31,31 @@ const entryLabel = `[\p{L}\p{M}\p{Nd}]([\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd
 // maxLocalPart is the largest number of characters before the @ of an address (RFC 5321 4.5.3.1.1).
 const maxLocalPart = 64
 
-// atSigns are the @ and texts that people write for it. The text before one may be a local part, so no message quotes a
-// value that contains one.
+// atSigns are the @, and texts that people write instead of it. No message quotes a value that contains one of them,
+// because the text before it may be a local part.
 var atSigns = []string{"@", "\uff20", "\ufe6b", "%40", "(at)", "[at]", " at "}
 
-// quotable reports whether a message may quote a value of a file: the value is short and cannot hold a local part.
+// quotable reports whether a message may quote a value: the value is short, and contains none of atSigns.
 func quotable(value string) bool {
 	const maxLength = 80 // bytes, so that a log line stays readable
 	return value != "" && len(value) <= maxLength &&
 		!slices.ContainsFunc(atSigns, func(at string) bool { return strings.Contains(value, at) })
 }
 
-// inOneWord reports whether a value has no blanks between other characters.
+// inOneWord reports whether a value has no blanks except at its start and end.
 func inOneWord(value string) bool {
 	return !strings.ContainsFunc(strings.TrimFunc(value, rules.IsBlank), rules.IsBlank)
 }
 
 // EntryFix returns what is wrong with a value that the schema refuses as an entry, and what to write instead. It
-// returns "" if it knows no better text than that of the schema. It never quotes a local part.
+// returns "" if it knows no better text than the schema has. It never quotes a local part.
 func EntryFix(path, value string) string {
 	text, _ := entryFix(path, value)
 	return text
 }
 
-// entryFix is EntryFix, and also returns the corrected entry, "" if there is more than one way to correct it. Unlike
-// the text, the corrected entry may have a local part.
+// entryFix returns the text of EntryFix, and the corrected entry. corrected is "" if there is more than one way to
+// correct the entry. Unlike text, it may have a local part.
 func entryFix(path, value string) (text, corrected string) {
 	side, in, isEntry := EntryAt(path)
 	switch {
@@ -125,8 +125,8 @@ func domainFix(side, value string) (text, corrected string) {
 	return fmt.Sprintf("%q %s: write %s", value, problem, write), corrected
 }
 
-// cleanDomain removes from a name what a domain cannot have, such as a port. It returns the rest, and in words the
-// first thing that it removed; problem is "" if it removed nothing.
+// cleanDomain removes from a name what a domain cannot have, such as a port. It returns the rest. problem describes the
+// first thing that it removed, and is "" if it removed nothing.
 func cleanDomain(name string) (domain, problem string) {
 	for _, step := range []struct {
 		problem string
@@ -227,8 +227,8 @@ func addressFix(side, value string) (text, corrected string) {
 // hiddenLocal stands for the local part of an address.
 const hiddenLocal = "(someone)"
 
-// Shown returns the value at a path as it may be printed: of an address, only the domain. It returns "" for a value that
-// may be personal otherwise, and for a long one.
+// Shown returns the value at a path in a form that may be printed. It replaces the local part of an address. It returns
+// "" for any other value that may be personal, and for a long one.
 func Shown(path, value string) string {
 	if strings.HasPrefix(path, "spec.profile[") && !strings.HasSuffix(path, ".attribute") {
 		return "" // the value may be personal

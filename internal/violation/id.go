@@ -62,9 +62,9 @@ func IDOf(violation *field.Error) ID {
 	}
 }
 
-// Corrected returns the value, or for an unknown field the name, that the author of a violation probably meant; "" if
-// there is not just one. value is the text as its author wrote it. Unlike the texts of this package, the result may hold
-// the local part of an address.
+// Corrected returns the value that the author of a violation probably meant, or the name of the field if the field is
+// unknown. It returns "" if it knows no correction, or more than one. value is the text as its author wrote it. Unlike
+// the texts of this package, the result may hold the local part of an address.
 func Corrected(violation *field.Error, value string) string {
 	switch violation.Type {
 	case field.ErrorTypeForbidden:
@@ -80,7 +80,7 @@ func Corrected(violation *field.Error, value string) string {
 	return ""
 }
 
-// isAccepted reports whether an operator would put an entry at a path in force.
+// isAccepted reports whether an operator would put an entry in force if it were written at a path.
 func isAccepted(path, entry string) bool {
 	side, in, _ := EntryAt(path)
 	var policy rules.Policy

@@ -21,8 +21,8 @@ func isNull(violation *field.Error) bool {
 }
 
 // TextOf returns the path of a violation, what is wrong with value, and the fix. value is the text at that path as its
-// author wrote it. TextOf quotes value only if it cannot hold the local part of an address, and is not the value of a
-// profile attribute, which may be personal.
+// author wrote it. TextOf does not quote a value that may be personal: one that may hold the local part of an address,
+// or that is the value of a profile attribute.
 func TextOf(violation *field.Error, value string) string {
 	text := Text(violation)
 	path := violation.Field + ": "
@@ -68,8 +68,8 @@ func TextOf(violation *field.Error, value string) string {
 // Text returns the path of a violation, what is wrong there, and the fix. It does not quote the value.
 func Text(violation *field.Error) string { return violation.Field + ": " + problem(violation) }
 
-// wrongProfileValue is the text about an object as the value of a profile attribute. For such a value the schema
-// reports only the number of its fields, of which it allows none.
+// wrongProfileValue is the text about a profile attribute whose value is an object. The schema's own text says only
+// that the object has too many fields, because it allows none.
 const wrongProfileValue = "is of type object: write a string, number, boolean, or a list of strings"
 
 // problem returns what is wrong and the fix, without the path.
@@ -124,10 +124,10 @@ var (
 	listPath    = regexp.MustCompile(`^spec\.(allow|deny)\.lists\[\d+\]$`)
 )
 
-// isAddresses reports whether path is that of a list of addresses, or of something in it.
+// isAddresses reports whether path is that of spec.allow.addresses or spec.deny.addresses, or of an item of them.
 var isAddresses = regexp.MustCompile(`^spec\.(allow|deny)\.addresses(\[|$)`).MatchString
 
-// IsListPath reports whether path is that of a reference to a list, such as spec.deny.lists[0].
+// IsListPath reports whether path names an item of spec.allow.lists or spec.deny.lists, as spec.deny.lists[0] does.
 func IsListPath(path string) bool { return listPath.MatchString(path) }
 
 // supportedValues returns the values that an enum of the schema allows.

@@ -9,22 +9,22 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// unknownField begins the detail of each violation by an unknown field.
+// unknownField is the start of Detail in each violation that UnknownField returns.
 const unknownField = "unknown field"
 
 // IsFieldName reports whether a text looks like the path of a field, rather than an address in the wrong place.
 var IsFieldName = regexp.MustCompile(`^[A-Za-z0-9_.\[\]-]+$`).MatchString
 
-// hidden stands for the part of a path that may hold an address.
+// hidden replaces the part of a path that may hold an address.
 const hidden = "…"
 
-// UnknownField returns the violation of a field that the schema does not know. known are the fields of the same object.
-// elsewhere are the paths of the objects that do have a field of this name.
+// UnknownField returns the violation of a field that the schema does not know. known are the fields that the schema
+// allows in the same object. elsewhere are the paths of other objects, in which it allows a field of this name.
 func UnknownField(path string, known, elsewhere []string) *field.Error {
 	if !IsFieldName(strings.TrimSuffix(path, hidden)) {
 		path = hidden
 	}
-	const maxPlaces = 2 // more do not help to find the right one
+	const maxPlaces = 2 // more places in the message would not help the author to find the right one
 	violation := &field.Error{Type: field.ErrorTypeForbidden, Field: path, Detail: unknownField}
 	name := path[strings.LastIndex(path, ".")+1:]
 	meant := nearest(name, known)
@@ -40,13 +40,13 @@ func UnknownField(path string, known, elsewhere []string) *field.Error {
 	return violation
 }
 
-// suggest adds the name of the field that the author of an unknown field probably meant.
+// suggest adds to a violation the name of the field that the author of the unknown field probably meant.
 func suggest(violation *field.Error, meant string) {
 	violation.Detail = fmt.Sprintf("%s; did you mean %s?", unknownField, meant)
 	violation.BadValue = meant
 }
 
-// elsewhereOf returns the objects in which the author of an unknown field may have meant to write it.
+// elsewhereOf returns the paths of the objects in which the author of an unknown field may have meant to write it.
 func elsewhereOf(violation *field.Error) []string {
 	elsewhere, _ := violation.BadValue.([]string)
 	return elsewhere
@@ -56,25 +56,25 @@ func isUnknownField(violation *field.Error) bool {
 	return violation.Type == field.ErrorTypeForbidden && strings.HasPrefix(violation.Detail, unknownField)
 }
 
-// meantBy returns which field the author of an unknown field probably meant, or "" if nothing is near.
+// meantBy returns the name of the field that the author of an unknown field probably meant, "" if no name is similar.
 func meantBy(violation *field.Error) string {
 	meant, _ := violation.BadValue.(string)
 	return meant
 }
 
-// synonyms maps names that authors guess to the field of the same meaning, both in the form of plainName.
+// synonyms maps names that authors guess to the field that they mean. Both are in the form that plainName returns.
 var synonyms = map[string]string{
 	"email": "addresses", "emails": "addresses", "mail": "addresses", "user": "addresses", "users": "addresses",
-	"publicsuffixes": "domains", // of deny, whose domains may be public suffixes
+	"publicsuffixes": "domains", // spec.deny has no publicSuffixes, because its domains may be public suffixes
 }
 
-// nearest returns the one of known that the author of name probably meant, or "" if none is similar.
+// nearest returns the name among known that the author of name probably meant, or "" if none is similar.
 func nearest(name string, known []string) string {
-	const maxLength = 40 // bytes: no name is as long, and a long text would make editDistance slow
+	const maxLength = 40 // bytes: all known names are shorter, and a long text would make editDistance slow
 	if name = plainName(name); len(name) > maxLength {
 		return ""
 	}
-	mostErrors := min(2, max(1, len(name)/3)) // in one of three letters, at most two
+	mostErrors := min(2, max(1, len(name)/3)) // two, or one in a name of fewer than six letters
 	best, bestDistance := "", mostErrors+1
 	for _, candidate := range slices.Sorted(slices.Values(known)) {
 		plain := plainName(candidate)
@@ -97,10 +97,10 @@ func plainName(name string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(name))
 }
 
-// editDistance returns how many letters must be inserted, removed, replaced or swapped with the next to turn a into b,
-// in bytes (optimal string alignment distance).
+// editDistance returns how many bytes must be inserted, removed, replaced or swapped with the next to turn a into b. It
+// is the optimal string alignment distance.
 func editDistance(a, b string) int {
-	rows := make([][]int, len(a)+1) // rows[i][j] is the distance of a[:i] and b[:j]
+	rows := make([][]int, len(a)+1) // rows[i][j] is the distance from a[:i] to b[:j]
 	for i := range rows {
 		rows[i] = make([]int, len(b)+1)
 		rows[i][0] = i
