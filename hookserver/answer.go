@@ -19,8 +19,8 @@ type Preview struct {
 
 // DryRun returns the answer of a server with these options and this snapshot to an authenticated call. It serves,
 // counts and logs nothing. Of the options it uses AddressAttributes, Texts and Observe; the request must have been
-// decoded with the same attributes. It fails if one of these options is invalid, or if the answer cannot be encoded: a
-// server would then answer 500.
+// decoded with the same AddressAttributes. It fails if one of these options is invalid, or if the answer cannot be
+// encoded; a server would then answer 500.
 func DryRun(request *okta.Request, snapshot *rules.Snapshot, decisionID string, options Options) (Preview, error) {
 	options = options.withDefaults()
 	var faults optionerror.Errors

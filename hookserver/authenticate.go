@@ -11,7 +11,7 @@ const (
 	authAccepted = "accepted"
 	authMissing  = "missing"  // the header is absent
 	authRepeated = "repeated" // several such headers: a proxy and this server could each read a different one
-	authUnknown  = "unknown"  // not an accepted value
+	authUnknown  = "unknown"  // the value matches no stored credential
 	authBoth     = "both"     // a token in Authorization, and a value in AuthHeader
 	authDisabled = "disabled" // Options.InsecureNoAuthentication is set: no credential is needed
 )
@@ -42,7 +42,7 @@ func (s *Server) authenticate(r *http.Request) (credential string, ok bool) {
 
 // credentialOf returns the name of a call's credential and authAccepted, or the reason why it has none. JWT-shaped
 // values are only verified as tokens; all others are only compared with the stored credentials. A call with both is
-// refused: a proxy might attribute it to the caller of the one, and this server to the caller of the other.
+// refused: if they belong to different callers, a proxy and this server could disagree on who called.
 func (s *Server) credentialOf(header http.Header) (credential, result string) {
 	values := header[s.options.AuthHeader]
 	if s.options.OAuth != nil {

@@ -8,8 +8,8 @@ import (
 // CallOf converts a decoded call to the input of [rules.Snapshot.Decide], as a server does.
 func CallOf(r *okta.Request) rules.Call { return callOf(r, new(scratch)) }
 
-// callOf converts a decoded call to the input of [rules.Snapshot.Decide], whose attributes are in memory. The shape
-// depends on which profiles the call has, and not on requestType, which Classic does not send.
+// callOf converts a decoded call to the input of [rules.Snapshot.Decide]. The slices of the result belong to memory.
+// Call.Shape depends on eventType and on which profiles the call has, not on requestType, which Classic does not send.
 func callOf(r *okta.Request, memory *scratch) rules.Call {
 	memory.profile = appendAttributes(memory.profile[:0], &r.Profile)
 	memory.update = appendAttributes(memory.update[:0], &r.Update)

@@ -14,9 +14,9 @@ import (
 // connection to accept a new one: if new callers had to wait instead, unauthenticated ones could lock Okta out. It
 // refuses a new connection only if all are authenticated.
 //
-// A connection is unauthenticated until a call on it has shown an accepted credential. It stays open for
-// authenticationGrace at least, and for twice that if its caller has sent anything. Otherwise a caller that sends its
-// request at once could lose its connection because this server is slow to read.
+// A connection is unauthenticated until a call on it has shown an accepted credential. At the limit it may be closed
+// only after authenticationGrace, or after twice that if its caller has sent anything: the credential may have arrived
+// already, and this server may only be slow to read it.
 type limitedListener struct {
 	net.Listener
 
@@ -122,7 +122,7 @@ type connection struct {
 	element    *list.Element
 	wasRead    atomic.Bool // a Read returned data
 
-	authenticated atomic.Bool // saves later calls the lock
+	authenticated atomic.Bool // read without mu, so that only the first call on the connection locks mu
 
 	reads, writes deadline
 }

@@ -34,10 +34,12 @@ func (s *Server) logDecided(memory *scratch, duration time.Duration, now time.Ti
 // appendLogAttributes appends the attributes of a decision's log line. They have no local part, no header value and no
 // invalid address.
 //
-// Keys: decisionID, oktaRequestID, eventID, source, requestType, outcome, reason, policy, attribute, digest, duration
-// (in seconds) and credential, "" if unknown; domain according to LogDomain; observed with Options.Observe; audit if
-// policies in mode Audit would have changed the outcome; invalid (class) and invalidLength (bytes) if an address is
-// invalid.
+// Every line has decisionID, oktaRequestID, eventID, source, requestType, outcome, reason, policy, attribute, digest,
+// duration (in seconds) and credential; a text that the call does not have is "". Some lines also have:
+//   - domain, according to Options.LogDomain
+//   - observed, with Options.Observe
+//   - audit, if policies in mode Audit would have changed the outcome
+//   - invalid (a [rules.Invalid]) and invalidLength (in bytes), if an address is invalid
 func (s *Server) appendLogAttributes(to []slog.Attr, c *decidedCall, duration time.Duration) []slog.Attr {
 	d := &c.decision
 	to = append(to,
@@ -89,10 +91,10 @@ func auditOutcomes(audits []rules.AuditOutcome) []string {
 	return texts
 }
 
-// DecisionLog writes the log lines of decisions exactly as a handler of [log/slog] would. It exists for its speed: with
-// a handler, the line takes as long as all else that the server does for a call.
+// DecisionLog writes the log lines of decisions exactly as a handler of [log/slog] would. It exists for its speed: a
+// handler takes as long for the line as the server takes for the rest of the call.
 type DecisionLog struct {
-	// Writer receives each line in one Write, which must not keep it. Calls run concurrently.
+	// Writer receives each line in one Write. Write must not keep the slice, and is called concurrently.
 	Writer io.Writer
 	// Text selects the format of [slog.TextHandler]. The default is that of [slog.JSONHandler].
 	Text bool
@@ -166,7 +168,7 @@ func (l *DecisionLog) appendFloat(to []byte, f float64) (_ []byte, ok bool) {
 	if l.Text {
 		return strconv.AppendFloat(to, f, 'g', -1, 64), true
 	}
-	const least, most = 1e-6, 1e21 // beyond, encoding/json writes an exponent
+	const least, most = 1e-6, 1e21 // outside of this range, encoding/json writes an exponent
 	if f != 0 && (math.Abs(f) < least || math.Abs(f) >= most) {
 		return to, false
 	}

@@ -12,8 +12,8 @@ import (
 // jsonContentType is the Content-Type of every answer with a body. It must not be changed: answers share it.
 var jsonContentType = []string{"application/json"}
 
-// digestHeader has the digest of the rules behind a decision: it tells the caller which rules are in force. The name is
-// in canonical form.
+// digestHeader has the digest of the rules behind a decision: it tells the caller which rules are in force. The name
+// must be in canonical form, because it is set in the header's map directly.
 const digestHeader = "X-Registration-Policy-Digest"
 
 // serve answers one request. It builds the whole answer before it writes any of it, so that a panic cannot leave a
@@ -43,10 +43,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 type reply struct {
 	status    int
 	body      []byte
-	uncounted bool // a health check
+	uncounted bool // true for an answered health check
 }
 
-// reply returns the answer to a request. Its body may be in memory.
+// reply returns the answer to a request. Its body may be a buffer of memory, and is then valid until memory.release.
 func (s *Server) reply(w http.ResponseWriter, r *http.Request, memory *scratch, begin time.Time) (answer reply) {
 	defer func() {
 		if recovered := recover(); recovered != nil {

@@ -28,7 +28,8 @@ func (l limitedLog) line(message string, keysAndValues ...any) {
 	l.logger.Info(message, append(keysAndValues, "suppressed", l.suppressed.Swap(0))...)
 }
 
-// errorLog is the output of net/http's own log: failed TLS handshakes, for example, with IP addresses.
+// errorLog is the output of net/http's own log. Any caller can cause its lines, for example by a failed TLS handshake.
+// They have the IP address of the caller.
 type errorLog struct{ log limitedLog }
 
 // Write logs one line.

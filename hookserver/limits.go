@@ -23,7 +23,8 @@ const (
 	// maxHeaderBytes is the length of a request's header in bytes: enough for a JWT and the headers of proxies.
 	// net/http adds 4 kB.
 	maxHeaderBytes = 16 << 10
-	// maxStreams is the number of concurrent calls of an HTTP/2 connection: a little more than the 75 of an Okta org.
+	// maxStreams is the number of concurrent calls of an HTTP/2 connection: a little more than the 75 concurrent calls
+	// that Okta lets an org make.
 	maxStreams = 100
 	// maxConnections limits the memory, about 20 kB each, and the file descriptors of connections. Beyond it, the
 	// oldest unauthenticated ones are closed.
@@ -32,7 +33,7 @@ const (
 	// one, so that a burst of unauthenticated connections does not evict a caller that is about to show its own. If
 	// more than maxConnections arrive in that time, the others wait.
 	authenticationGrace = 200 * time.Millisecond
-	// defaultMaxInFlight is how many calls are decided at once: three times the 75 that Okta lets an org make.
+	// defaultMaxInFlight is how many calls are decided at once: over three times the 75 that Okta lets an org make.
 	// Decisions do not wait for anything, so more of them mean that the machine is overloaded.
 	defaultMaxInFlight = 256
 	// retryAfter is the Retry-After of a 503 in seconds: the shortest that the header can express.

@@ -38,7 +38,8 @@ import (
 //	calls_in_flight
 //	    Calls being decided.
 //	connections_evicted_total
-//	    Connections closed at the limit: to make room for a new one, or the new one itself.
+//	    Connections closed at maxConnections: the oldest unauthenticated one to make room for a new one, or the new one
+//	    if all others are authenticated.
 //	calls_shed_total
 //	    Calls answered 503 because too many were in flight.
 //	panics_total
@@ -56,7 +57,7 @@ import (
 //	policy_decisions_total{policy,outcome}
 //	    Calls that this policy decided.
 //	policy_audit_outcomes_total{policy,outcome}
-//	    Calls whose outcome this policy, in mode Audit, would have changed to this one.
+//	    Calls whose outcome this policy, in mode Audit, would have changed to the outcome of the label.
 //	policy_last_matched_timestamp_seconds{policy}
 //	    Unix time at which an entry of this policy last matched; 0: never since the process started.
 //
@@ -126,7 +127,8 @@ func newMetrics(s *Server) *metrics {
 			Name: metricPrefix + "decision_duration_seconds", Buckets: durationBuckets,
 			Help: "Time from a call's header to its answer, of decided calls.",
 		}),
-		// Accepted calls are counted at the credential, so that its series ends when it is removed.
+		// All results except accepted: credentials.Files and oauth.Verifier count the accepted calls, so that the series of a
+		// credential ends when it is removed.
 		failedAuthentications: counters("authentications_total", "Authentications by credential name and result.",
 			"credential", "result"),
 		requests: counters("http_requests_total", "Requests on the hook's port, by status.", "code"),
@@ -169,7 +171,7 @@ func shapesOf(reason rules.Reason) []rules.Shape {
 	}
 }
 
-// outcomeOf returns the outcome of a reason. Only denials have a code.
+// outcomeOf returns the outcome of a reason: DENY if Reason.Code is not "", which is the case only for denials.
 func outcomeOf(reason rules.Reason) rules.Outcome {
 	if reason.Code() == "" {
 		return rules.Allow

@@ -15,8 +15,8 @@ var (
 		"Fetches of the keys of the OAuth issuer.", []string{"result"}, nil)
 )
 
-// collectOAuth sends the metrics of a verifier. Accepted tokens are counted by client, as credentials are by file, so
-// that a rotation shows when the old client is no longer in use.
+// collectOAuth sends the metrics of a verifier. Accepted tokens are counted by client, as credentials are by file: the
+// counters show during a rotation when the old client is no longer in use.
 func collectOAuth(state oauth.State, out chan<- prometheus.Metric) {
 	series := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(desc, kind, value, labels...)

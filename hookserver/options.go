@@ -50,10 +50,11 @@ type Options struct {
 	// HealthPath is a path for the health checks of load balancers. GET and HEAD are answered without authentication: 200
 	// while Ready returns true, else 503. "" means that there is none.
 	HealthPath string
-	// Ready reports whether this replica should get calls. Required with HealthPath. Any caller can cause it to be called.
+	// Ready reports whether this replica should get calls. Required with HealthPath. It must be fast: the server calls it
+	// for each health check, and anyone can send many.
 	Ready func() bool
-	// AuthHeader is the name of the header with the credential, in any case. "" means DefaultAuthHeader. With OAuth and
-	// without Credentials it is ignored.
+	// AuthHeader is the name of the header with the credential, in upper or lower case. "" means DefaultAuthHeader. With
+	// OAuth and without Credentials it is ignored.
 	AuthHeader string
 	// AddressAttributes are the attributes of Okta's user profile that hold addresses; the first is required in a
 	// sign-up. Empty means DefaultAddressAttributes.
@@ -199,7 +200,7 @@ func (o Options) addAnswerFaults(faults *optionerror.Errors) {
 	}
 }
 
-// reservedHeaders are used by net/http or this server.
+// reservedHeaders cannot be AuthHeader: net/http or this server uses them for another purpose.
 var reservedHeaders = []string{
 	"Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Te", "Trailer",
 	"Transfer-Encoding", "Upgrade", requestIDHeader,

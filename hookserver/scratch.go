@@ -22,14 +22,14 @@ type scratch struct {
 	logLine       []byte
 }
 
-// maxKept is the capacity in bytes up to which a buffer is kept for later calls. Okta's bodies and the usual answers are
-// shorter. It must not exceed the 4 kB that net/http's HTTP/2 server copies of an answer: it may read a longer one while
-// the handler already returns.
+// maxKept is the largest capacity in bytes of a buffer that is kept for later calls. Okta's bodies and the usual
+// answers are shorter. It must not exceed 4 kB: net/http's HTTP/2 server copies an answer up to that length. It may
+// read a longer one after the handler has returned, when another call may overwrite a kept buffer.
 const maxKept = 4 << 10
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// release erases the personal data of the call, which the body and the attributes have, and makes the memory available
+// release erases the personal data of the call, which is in the body and the attributes, and makes the memory available
 // to later calls.
 func (m *scratch) release() {
 	clear(m.body[:cap(m.body)])

@@ -19,7 +19,7 @@ type Server struct {
 	inFlight          chan struct{} // one element for each call being decided
 	metrics           *metrics
 	refusalLog        limitedLog // refused calls with an accepted credential
-	authenticationLog limitedLog // failed authentications; separate, so that they cannot suppress lines of the other
+	authenticationLog limitedLog // failed authentications; separate, so that they cannot suppress lines of refusalLog
 	http              *http.Server
 	draining          atomic.Bool
 }
@@ -73,8 +73,8 @@ func (s *Server) Serve(listener net.Listener, tlsConfig *tls.Config) error {
 }
 
 // Drain makes the server close each connection after its next answer; it continues to serve. Callers then reconnect, to
-// other replicas once this one is unready. On kept connections they would call this one until Shutdown, which could
-// close a connection with a call on its way.
+// other replicas once this one is unready. Without Drain they would use their connections until Shutdown closes them,
+// perhaps while a call is on its way.
 func (s *Server) Drain() { s.draining.Store(true) }
 
 // Shutdown stops accepting calls, answers those in flight, and closes the server. If ctx ends first, it closes their

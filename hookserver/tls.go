@@ -27,7 +27,7 @@ type Certificate struct {
 	dir    string
 	logger logr.Logger
 
-	chain, key []byte // contents of the files in use; only for read, whose calls never overlap
+	chain, key []byte // contents of the files in use; they need no lock: only read uses them, and its calls never overlap
 	current    atomic.Pointer[certificate]
 }
 
