@@ -38,8 +38,8 @@ const (
 // nameCharacters may occur in the name of a credential. They are those of the keys of a Kubernetes Secret.
 const nameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._"
 
-// Files are the accepted values of a header. Each is a file of a directory, such as a mounted Secret, and has the file's
-// name. [Load] makes them, and [Files.Run] follows changes of the directory.
+// Files are the accepted values of a header. Each is a file of a directory, such as a mounted Secret, and has that
+// file's name. [Load] makes them, and [Files.Run] follows changes of the directory.
 type Files struct {
 	dir    string
 	logger logr.Logger
@@ -282,7 +282,8 @@ func readFile(dir, name string) (string, error) {
 	return value, nil
 }
 
-// validValue reports whether a value arrives in a header unchanged. Leading, trailing and repeated spaces may not.
+// validValue reports whether a value has a permitted length and arrives in a header unchanged. Leading, trailing and
+// repeated spaces might be removed on the way.
 func validValue(value string) bool {
 	if len(value) < minLength || len(value) > maxLength || strings.Contains(value, "  ") ||
 		value[0] == ' ' || value[len(value)-1] == ' ' {

@@ -3,13 +3,14 @@ package oauth
 // Cause says why a token is refused. The values are a closed set, used in metrics and log lines.
 type Cause string
 
-// The causes, in the order of the checks. All but CauseSignature are found before the signature is verified, so that
-// anyone can cause them with a forged token.
+// The causes, in the order of the checks. The signature is verified last, so anyone can cause each of them with a
+// forged token.
 const (
 	// CauseTooLong: the token is over 8 KiB.
 	CauseTooLong Cause = "token_too_long"
-	// CauseMalformed: the token is not a signed JWT by a strict reading: three parts in base64url, of them two JSON
-	// objects without duplicate members, and claims of the right types. The header must not have or refer to a key.
+	// CauseMalformed: the token is not a strictly valid signed JWT. It must have three parts in base64url, the first two
+	// being JSON objects without duplicate members, and claims of the right types. Its header must neither have nor
+	// refer to a key.
 	CauseMalformed Cause = "token_malformed"
 	// CauseCritical: the header has crit or b64, which change how the token must be read.
 	CauseCritical Cause = "token_critical"

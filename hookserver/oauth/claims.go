@@ -8,8 +8,8 @@ import (
 
 // checkClaims checks the claims against the options. It returns the client, or the cause for which a claim is refused.
 func (o *Options) checkClaims(claims members, now time.Time) (client string, cause Cause) {
-	// unreadable returns the cause of a refused claim: the parameter missing if the claim is absent, another one if it is
-	// of the wrong type.
+	// unreadable returns the cause for a claim whose value cannot be used: CauseMalformed if it is of the wrong type, and
+	// the parameter missing if it is absent.
 	unreadable := func(name string, missing Cause) Cause {
 		if _, found := claims[name]; found {
 			return CauseMalformed

@@ -93,8 +93,8 @@ func sameHost(u, issuer *url.URL) bool {
 	return u.Scheme == "https" && u.User == nil && strings.EqualFold(u.Hostname(), issuer.Hostname()) && port(u) == port(issuer)
 }
 
-// discover returns the URL of the issuer's keys. issuer is issuerID, parsed. The document with the URL must name
-// exactly issuerID as its issuer.
+// discover returns the URL of the issuer's keys, from the issuer's configuration. That document must have exactly
+// issuerID as its issuer. issuer is issuerID, parsed.
 func discover(ctx context.Context, client *http.Client, issuer *url.URL, issuerID string) (*url.URL, error) {
 	path := strings.TrimRight(issuer.EscapedPath(), "/")
 	root := "https://" + issuer.Host
@@ -151,7 +151,7 @@ func get(ctx context.Context, client *http.Client, at *url.URL) ([]byte, error) 
 	request.Header.Set("Accept", "application/json")
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, err // begins with Get and the URL
+		return nil, err // no prefix: a [url.Error] names the method and the URL
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {

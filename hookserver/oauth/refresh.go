@@ -81,7 +81,7 @@ func (v *Verifier) clearRefreshRequest() {
 	}
 }
 
-// wait waits for a duration, or until wake, which may be nil, receives. It returns false if ctx ends first.
+// wait waits for a duration, or until it receives from wake, unless wake is nil. It returns false if ctx ends first.
 func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -14,7 +14,7 @@ const (
 	maxMembers = 256
 	// unlimitedMembers is the limit for a profile, whose members are the fields of the org's form. MaxBody limits them.
 	unlimitedMembers = math.MaxInt
-	// usualText is the length in bytes of the texts that Decode keeps of a usual call.
+	// usualText is the total length in bytes of the texts that Decode keeps of a usual call.
 	usualText = 256
 )
 
@@ -139,7 +139,7 @@ func (d *decoder) stringOrSkip() (string, error) {
 	return text, err
 }
 
-// value reads any value. It returns its kind, and a string's text.
+// value reads any value. It returns its kind, and a string's text. An object in it may have at most limit members.
 func (d *decoder) value(limit int) (Kind, string, error) {
 	switch d.peek() {
 	case '"':
@@ -152,8 +152,8 @@ func (d *decoder) value(limit int) (Kind, string, error) {
 	}
 }
 
-// object reads any value. If it is an object, it calls member for each member. member must read the member's value, and
-// may use name only before that.
+// object reads any value. If it is an object, it calls member for each of its at most limit members. member must read
+// the member's value, and may use name only before that.
 func (d *decoder) object(limit int, member func(name []byte) error) (Presence, error) {
 	switch d.peek() {
 	case '{':

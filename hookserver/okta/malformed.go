@@ -1,10 +1,10 @@
 package okta
 
-// Malformed is the error of a body that is not accepted as JSON. Its text is one of the constants, which log lines use,
-// and never has any of the body.
+// Malformed is the error of a body that is not accepted as JSON. It is one of the constants below and never quotes the
+// body, so that it can be logged.
 type Malformed string
 
-// Error returns the class, which log lines and metrics use.
+// Error returns the name of the constant, which log lines use.
 func (m Malformed) Error() string { return string(m) }
 
 const (
@@ -13,7 +13,7 @@ const (
 	// NotJSON: the body is not a JSON text (RFC 8259), begins with a byte order mark, or has invalid UTF-8 or a lone
 	// surrogate (RFC 7493 §2.1).
 	NotJSON Malformed = "NotJSON"
-	// DuplicateMember: an object has two members of the same name (RFC 7493 §2.3), of which programs read either one.
+	// DuplicateMember: an object has two members of the same name (RFC 7493 §2.3). Programs differ in which they read.
 	DuplicateMember Malformed = "DuplicateMember"
 	// TrailingData: the JSON text is followed by something other than white space.
 	TrailingData Malformed = "TrailingData"

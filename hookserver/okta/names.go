@@ -2,25 +2,25 @@ package okta
 
 import "bytes"
 
-// fewNames is the number of names in an object up to which a new one is compared with each. Beyond it a map is used:
-// otherwise a profile of many short names would take a good part of a second.
+// fewNames is the number of names of an object up to which add compares a new name with each of them. For more, add
+// uses a map: the comparisons for a profile of many short names would take a good part of a second.
 const fewNames = 32
 
-// names has the names read so far of all objects that are not at their end yet, so that a second member of the same name
-// is found. They are parts of the body, except names with escapes.
+// names has the member names of all objects that are being read, so that add finds duplicates. The names are parts of
+// the body, except those with escapes.
 type names struct {
-	all   [][]byte            // those of the innermost object are the last
+	all   [][]byte            // names of the outermost object first, of the innermost last
 	first int                 // where the names of the innermost object begin in the field all
 	many  map[string]struct{} // the innermost object's names, if there are more than fewNames
 }
 
-// outerNames keeps what the type names holds for an object while an object inside of it is read.
+// outerNames saves the fields first and many of names, for the outer object, while an inner object is read.
 type outerNames struct {
 	first int
 	many  map[string]struct{}
 }
 
-// enter begins an object. leave ends it; it takes what enter returned.
+// enter begins an object. leave ends it, and must be given the result of enter.
 func (n *names) enter() outerNames {
 	outer := outerNames{n.first, n.many}
 	n.first, n.many = len(n.all), nil

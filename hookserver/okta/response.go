@@ -29,7 +29,7 @@ type Response struct {
 	debug        []byte
 }
 
-// failure is what the member error says.
+// failure has the values of the answer's member error.
 type failure struct{ sentence, reason, attribute string }
 
 // Value is one attribute to set on a user.
@@ -40,14 +40,14 @@ type Value struct {
 	JSON string
 }
 
-// Allow returns the answer that allows a sign-up and sets the attributes on the new user. Okta sets them on sign-ups
-// only. No two attributes may have the same name.
+// Allow returns the answer that allows a sign-up and sets the attributes on the new user. In the answer to any other
+// call, Okta does not set them. No two attributes may have the same name.
 func Allow(profile []Value) Response {
 	return Response{registration: allow, update: profileUpdate, profile: profile}
 }
 
-// AllowUpdate returns the answer that allows a progressive profile and sets the attributes on the existing user. Okta
-// sets them on progressive profiles only. No two attributes may have the same name.
+// AllowUpdate returns the answer that allows a progressive profile and sets the attributes on the existing user. In the
+// answer to any other call, Okta does not set them. No two attributes may have the same name.
 func AllowUpdate(profile []Value) Response {
 	return Response{registration: allow, update: progressiveUpdate, profile: profile}
 }
@@ -112,7 +112,7 @@ func (e *encoder) profile(update string, values []Value) {
 	e.raw(`}}`)
 }
 
-// failure appends the member error; Okta's schema has Error, which is wrong. If it is present, even if empty, Okta runs
+// failure appends the member error, which Okta's schema wrongly names Error. If it is present, even if empty, Okta runs
 // no command and the registration fails. Okta requires all five members of a cause. The location is below userProfile
 // also for a progressive profile; Identity Engine shows the cause's summary next to that attribute. The domain says
 // where the error comes from, and is not a DNS domain.

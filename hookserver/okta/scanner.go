@@ -19,7 +19,8 @@ type scanner struct {
 	text  strings.Builder // the texts of all strings read so far: together they take one allocation
 }
 
-// peek skips white space and returns the next byte, or 0 at the end of the body. A 0 in the body is not JSON either.
+// peek skips white space and returns the next byte, or 0 at the end of the body. Callers fail on 0, which is right for
+// a 0 byte in the body, too: no JSON text has one.
 func (s *scanner) peek() byte {
 	for ; s.pos < len(s.body); s.pos++ {
 		switch c := s.body[s.pos]; c {
@@ -31,7 +32,7 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// skip reads any value and discards it. An object in it may have limit members.
+// skip reads any value and discards it. An object in it may have at most limit members.
 func (s *scanner) skip(limit int) error {
 	switch s.peek() {
 	case '{':
@@ -52,8 +53,8 @@ func (s *scanner) skip(limit int) error {
 	}
 }
 
-// members reads an object, whose { is next, and calls member for each member. member must read the member's value, and
-// may use name only before that.
+// members reads an object, whose { is next, and calls member for each of its at most limit members. member must read
+// the member's value, and may use name only before that.
 func (s *scanner) members(limit int, member func(name []byte) error) error {
 	if err := s.open(); err != nil {
 		return err
@@ -84,7 +85,7 @@ func (s *scanner) members(limit int, member func(name []byte) error) error {
 	return nil
 }
 
-// elements reads an array, whose [ is next, and discards it.
+// elements reads an array, whose [ is next, and discards it. An object in it may have at most limit members.
 func (s *scanner) elements(limit int) error {
 	if err := s.open(); err != nil {
 		return err
@@ -189,13 +190,14 @@ func (s *scanner) quoted() (content []byte, escaped bool, err error) {
 }
 
 // plainLength returns the number of bytes at the start of text that stand for themselves in a string: ASCII without
-// control characters, quotes and backslashes. It looks at eight bytes at once, because most of a body is such text: with
-// a loop over single bytes, Decode takes a third longer.
+// control characters, quotes and backslashes. Most of a body is such text, so it looks at eight bytes at once: with a
+// loop over single bytes, Decode takes a third longer.
 func plainLength(text []byte) int {
-	const each = 0x0101010101010101 // times a byte: eight of it
+	const each = 0x0101010101010101 // each*b has b in all eight bytes
 	i := 0
 	for ; len(text)-i >= 8; i += 8 {
-		// A byte that is not plain has its highest bit set in the result. So may bytes after it, but not before.
+		// In special, each byte that is not plain has its highest bit set. A borrow may also set it in later bytes, but
+		// never in an earlier one, so the first set bit is right.
 		eight := binary.LittleEndian.Uint64(text[i:])
 		quote, backslash := eight^each*'"', eight^each*'\\'
 		special := (eight | (eight - each*' ') | (quote - each) | (backslash - each)) & (each << 7)
