@@ -69,7 +69,8 @@ func newCluster(o *options, store *rules.Store, registry prometheus.Registerer, 
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:         scheme,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return policyobject.Mapper(), nil },
-		// operator.run runs the servers and stops them in order, and package election runs the election.
+		// The manager runs none of these: operator.run runs the servers, to stop them in order, and package election
+		// runs the election.
 		Metrics:                metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress: "0",
 		LeaderElection:         false,
@@ -146,14 +147,14 @@ func clientConfig(kubeconfig string) (*rest.Config, error) {
 	return clientcmd.BuildConfigFromFlags("", kubeconfig)
 }
 
-// Start keeps the rules up to date and reports them to the other replicas until ctx ends. Last, it deletes this replica's
-// report, a Lease, so that the others no longer count this replica.
+// Start keeps the rules up to date and reports them to the other replicas until ctx ends. Last, it deletes this
+// replica's report, a Lease, so that the others no longer count this replica.
 func (c *cluster) Start(ctx context.Context) error {
 	reporting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	reported := make(chan error, 1)
 	go func() { reported <- c.replica.Start(reporting) }()
-	// The keeper of the stored snapshot is not a runnable of the manager: the manager may wait for the API server before it
-	// starts its runnables, and the stored snapshot is for that time.
+	// The keeper of the stored snapshot is not a runnable of the manager, which may wait for the API server before it
+	// starts its runnables. The stored snapshot is meant for exactly that time.
 	storing, stopStoring := context.WithCancel(ctx)
 	var keeper sync.WaitGroup
 	if c.stored != nil {

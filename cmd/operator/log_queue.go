@@ -14,9 +14,8 @@ import (
 const (
 	// maxQueuedBytes is the capacity of the queue. It holds the lines of a busy replica for a quarter of a second.
 	maxQueuedBytes = 4 << 20
-	// writeInterval is the minimum time between two writes. The lines that arrive in that time are written together:
-	// the system call for a single line would cost a call more than its decision. A line after a pause is written at
-	// once.
+	// writeInterval is the minimum time between two writes. The lines that arrive in that time are written together: a
+	// system call for each line would take more CPU time than deciding the call. A line after a pause is written at once.
 	writeInterval = time.Millisecond
 	// maxKeptBuffer is the largest capacity in bytes of a buffer that is used again for later lines. A larger buffer is
 	// released: it has grown only because the reader of standard error was slow for a while.
@@ -36,7 +35,7 @@ type logQueue struct {
 
 	mu         sync.Mutex
 	pending    []byte // lines to write
-	spare      []byte // the next pending; nil while its lines are being written
+	spare      []byte // empty buffer that take makes the next pending; nil if there is none
 	queued     int    // bytes of pending, and of the lines being written
 	unreported int    // dropped lines that have not been logged yet
 	flushes    []chan struct{}
@@ -80,8 +79,8 @@ func (q *logQueue) take() (lines []byte, flushes []chan struct{}) {
 	return lines, flushes
 }
 
-// written makes room for further lines in place of those that were written. It returns the number of lines that were
-// dropped before.
+// written frees the room in the queue of the lines that were written. It returns the number of lines dropped since its
+// last call.
 func (q *logQueue) written(lines []byte) (dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

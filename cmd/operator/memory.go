@@ -55,7 +55,7 @@ func setMemoryLimit() (memoryLimit, error) {
 	return limit, err
 }
 
-// forBudgets returns the memory in bytes that the namespaces share, each within its own limit (package budget).
+// forBudgets returns the memory in bytes that package budget divides among the namespaces.
 func (l memoryLimit) forBudgets() int64 {
 	if l.soft == 0 {
 		return assumedLimit

@@ -190,7 +190,7 @@ func (o *options) fromEnvironment(flags *pflag.FlagSet, variables map[string]str
 	known := map[string]bool{}
 	var errs []error
 	flags.VisitAll(func(flag *pflag.Flag) {
-		if flag.Name == "version" { // a deployment may set REGISTRATION_POLICY_VERSION to its version
+		if flag.Name == "version" { // no variable: a deployment may set REGISTRATION_POLICY_VERSION to its version
 			return
 		}
 		name := envPrefix + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))

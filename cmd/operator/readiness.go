@@ -59,7 +59,8 @@ type details struct {
 	WatchProvenSecondsAgo *float64 `json:"watchProvenSecondsAgo,omitempty"`
 	// Stale means that WatchProvenSecondsAgo, or the age of the stored snapshot in force, is over --max-staleness.
 	Stale bool `json:"stale,omitempty"`
-	// Fenced means that calls are answered 503 because of --fence-after, or will be in a moment.
+	// Fenced means that --fence-after makes this replica answer calls 503, or soon will. The replica is already
+	// unready, so that proxies stop sending calls in time.
 	Fenced bool `json:"fenced,omitempty"`
 	// Joining means that the other replicas do not know of this one yet.
 	Joining bool `json:"joining,omitempty"`
@@ -98,8 +99,8 @@ const (
 	// namespaceDenied: none, because the namespace was never read. The calls of the sources that --namespace-sources
 	// gives it are denied.
 	namespaceDenied namespaceState = "denied"
-	// namespaceWaitedFor: none, because the namespace was never read. No rules of any namespace come into force before
-	// it is.
+	// namespaceWaitedFor: none, because the namespace was never read. Until it is read, no rules of any namespace come
+	// into force.
 	namespaceWaitedFor namespaceState = "waitedFor"
 )
 
@@ -153,8 +154,8 @@ func (r *readiness) details() details {
 	return d
 }
 
-// recent reports whether this replica is ready, or was at most recentAge ago. It is for unauthenticated callers: however many
-// there are, they seldom take the locks of rules and watches.
+// recent reports whether this replica is ready, or was at most recentAge ago. It is for unauthenticated callers:
+// however often they call, recent takes the locks of rules and watches at most once per recentAge.
 func (r *readiness) recent() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// minFence is the smallest --fence-after. A replica reports every 10 s. With less, it would answer 503 after two failed
-	// reports in a row.
+	// minFence is the smallest --fence-after. A replica reports every 10 s. With less, it would answer 503 after two
+	// failed reports in a row.
 	minFence = 30 * time.Second
 	// minStaleness is the smallest --max-staleness. An idle watch gets a bookmark about once a minute: with less, an idle
 	// replica could become unready.
 	minStaleness = 2 * time.Minute
-	// maxReplicaName is the longest --replica-name. A replica reports in a Lease, whose name of at most 253 characters also
-	// contains --lease-name, up to 63 characters, and a suffix that tells apart two processes with the same replica name.
+	// maxReplicaName is the longest --replica-name. A replica reports in a Lease, whose name of at most 253 characters
+	// also contains --lease-name, up to 63 characters, and a suffix if another process has the same replica name.
 	maxReplicaName = 180
 )
 
@@ -64,7 +64,8 @@ func (o *options) validateNames(bad func(flag, format string, args ...any)) {
 		if label.flag == "service-name" && label.value == "" {
 			continue
 		}
-		// The names of the pod and of its Lease are also values of labels, which may be no longer than validation.LabelValueMaxLength.
+		// Both names are also label values, so they may not exceed validation.LabelValueMaxLength: Leases have a label with
+		// the lease name, EndpointSlices one with the name of the Service.
 		problems := validation.IsDNS1123Subdomain(label.value)
 		if len(label.value) > validation.LabelValueMaxLength {
 			problems = append(problems, fmt.Sprintf("it has %d characters", len(label.value)))

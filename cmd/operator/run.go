@@ -28,8 +28,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// sourceTimeout is how long the [policySource] may take to stop. It is less than the 5 s that the chart adds to the grace
-// period of a pod, so that the process still ends by itself.
+// sourceTimeout is how long the [policySource] may take to stop. It is less than the 5 s that the chart adds to the
+// grace period of a pod, so that the process still ends by itself.
 const sourceTimeout = 4 * time.Second
 
 // listenCheckInterval is the time between two checks of [operator.canAnswer] before the hook listens.
@@ -251,9 +251,9 @@ func (op *operator) run(signals <-chan os.Signal) error {
 	return failure
 }
 
-// serveHook starts to listen once rules are in force and --fence-after allows answers, and serves calls until the hook is
-// shut down. Until then the kernel refuses connections: a proxy retries a refused connection on another replica, but
-// must not retry a call that was answered 503. If ctx ends before the hook listens, serveHook returns at once.
+// serveHook starts to listen once rules are in force and --fence-after allows answers, and serves calls until the hook
+// is shut down. Before it listens, the kernel refuses connections: a proxy retries a refused connection on another
+// replica, but must not retry a call that was answered 503. If ctx ends before that, serveHook returns at once.
 func (op *operator) serveHook(ctx context.Context) error {
 	check := time.NewTicker(listenCheckInterval)
 	defer check.Stop()

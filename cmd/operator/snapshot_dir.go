@@ -13,8 +13,8 @@ import (
 	"registrationpolicy.dev/operator/internal/version"
 )
 
-// newKeeper returns the keeper that stores the rules in --snapshot-dir for a start without the API server. It returns nil
-// without that flag.
+// newKeeper returns the keeper that stores the rules in --snapshot-dir for a start without the API server. It returns
+// nil without that flag.
 func (o *options) newKeeper(config *rest.Config, keeper storedsnapshot.Options) (*storedsnapshot.Keeper, error) {
 	if o.snapshotDir == "" {
 		return nil, nil //nolint:nilnil // nil: no snapshot is stored

@@ -18,7 +18,7 @@ func newStartBuffer() *startBuffer {
 	return &startBuffer{buf: &bytes.Buffer{}}
 }
 
-// Write buffers p until release was called. Later it writes p to the writer given there.
+// Write buffers p until release is called. After that it writes p to the writer that release was given.
 func (w *startBuffer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
