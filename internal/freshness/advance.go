@@ -10,22 +10,25 @@ import (
 )
 
 const (
-	// compareInterval is the shortest time between two comparisons of one watch with a list. A burst of changes shares a
-	// comparison.
+	// compareInterval is the shortest time between two comparisons of one watch, see Advancer. Versions that are asked
+	// for within this time share a comparison.
 	compareInterval = time.Second
 	// compareTimeout is the time limit of one comparison.
 	compareTimeout = 5 * time.Second
-	// maxComparisons is how many comparisons run at the same time: if an answer takes a second, a hundred namespaces,
-	// with two watches each, take seven.
+	// maxComparisons is how many comparisons run at the same time. If each takes a second, the two hundred watches of a
+	// hundred namespaces take seven seconds.
 	maxComparisons = 32
 )
 
-// ListFunc returns the metadata of all objects of a kind in a namespace, from the newest state of etcd.
+// ListFunc lists the metadata of all objects of a kind in a namespace, from the newest state of etcd.
 type ListFunc func(ctx context.Context, namespace string, kind Kind) (*metav1.PartialObjectMetadataList, error)
 
-// Advancer makes watches without events reach a wanted resourceVersion soon. Such a watch learns of a later version only
-// from the next bookmark, up to a minute later. The Advancer instead lists the names and versions of the objects. If the
-// store of the watch has the same objects, the watch has reached the resourceVersion of the list. All methods may be
+// Advancer lets a replica show soon that its rules are current: its watches must then have reached a wanted
+// resourceVersion, such as that of the replica's last report (package replica). Without events, a watch reaches a later
+// version only with the next bookmark, up to a minute later.
+//
+// The Advancer instead compares the watch with a list: it lists the metadata of the objects. If the informer's store
+// has the same versions of the same objects, the watch has reached the resourceVersion of the list. All methods may be
 // called concurrently.
 type Advancer struct {
 	tracker *Tracker
@@ -33,8 +36,8 @@ type Advancer struct {
 	wake    chan struct{}
 
 	mu sync.Mutex
-	// wanted are the versions given to Advance, by namespace, and wantedOfAll is the version given to AdvanceTo, which
-	// all readable namespaces must reach.
+	// wanted maps a namespace to the latest version given to Advance. wantedOfAll is the last version given to
+	// AdvanceTo.
 	wanted      map[string]string
 	wantedOfAll string
 	// comparing are the watches that are being compared with a list, and lastCompared is when the last comparison of
@@ -51,7 +54,7 @@ func NewAdvancer(tracker *Tracker, list ListFunc) *Advancer {
 	}
 }
 
-// AdvanceTo asks that all readable namespaces soon reach a resourceVersion.
+// AdvanceTo asks that all readable namespaces soon reach a resourceVersion. It replaces the version of the last call.
 func (a *Advancer) AdvanceTo(version string) {
 	a.mu.Lock()
 	a.wantedOfAll = version
@@ -59,11 +62,12 @@ func (a *Advancer) AdvanceTo(version string) {
 	a.notify()
 }
 
-// Advance asks that one namespace soon reach a resourceVersion.
+// Advance asks that one namespace soon reach a resourceVersion. It ignores a version older than that of an earlier
+// call.
 func (a *Advancer) Advance(namespace, version string) {
 	a.mu.Lock()
-	// After a restore of etcd, versions begin again at a lower number, so that a wanted version from before the restore may
-	// never be reached. The method compare removes such a version.
+	// After an etcd restore, new versions may be lower than a wanted version from before. They are ignored until the
+	// method compare removes that wanted version.
 	later := Older(a.wanted[namespace], version)
 	if later {
 		a.wanted[namespace] = version
@@ -74,7 +78,7 @@ func (a *Advancer) Advance(namespace, version string) {
 	}
 }
 
-// Wants reports whether somebody waits for a version of the namespace later than synced.
+// Wants reports whether Advance or AdvanceTo was called for the namespace with a version later than synced.
 func (a *Advancer) Wants(namespace, synced string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -100,7 +104,7 @@ func (a *Advancer) Start(ctx context.Context) error {
 				a.notify()
 			})
 		}
-		var timer <-chan time.Time // nil: no comparison becomes due by time
+		var timer <-chan time.Time // nil blocks for ever
 		if wait > 0 {
 			timer = time.After(wait)
 		}
@@ -116,17 +120,17 @@ func (a *Advancer) Start(ctx context.Context) error {
 // NeedLeaderElection returns false: every replica advances its own watches.
 func (*Advancer) NeedLeaderElection() bool { return false }
 
-// due returns the watches to compare now and marks them as being compared. wait is when to call it again; 0 means after
-// the next call of AdvanceTo or Advance, or the end of a comparison.
+// due returns the watches to compare now and marks them as being compared. wait is the time after which Start must call
+// due again, even if neither a new wanted version nor the end of a comparison has woken it; 0 means no such time.
 func (a *Advancer) due() (due []watchID, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
 	behind, unlisted := a.tracker.behind(a.wanted, a.wantedOfAll)
 	if unlisted && (a.wantedOfAll != "" || len(a.wanted) > 0) {
-		wait = compareInterval // the first list, once complete, may be older than the wanted version
+		wait = compareInterval // a first list completes without waking Start, and may be older than the wanted version
 	}
-	// Least recently compared first. Otherwise a namespace whose wanted version keeps rising would starve the others.
+	// Least recently compared first. Otherwise a namespace whose wanted version keeps rising could use all comparisons.
 	slices.SortFunc(behind, func(x, y waitingWatch) int { return a.lastCompared[x.watchID].Compare(a.lastCompared[y.watchID]) })
 	for _, id := range behind {
 		if a.comparing[id.watchID] {
@@ -152,7 +156,8 @@ func (a *Advancer) due() (due []watchID, wait time.Duration) {
 	return due, wait
 }
 
-// compare lists the objects of a watch and compares them with its store.
+// compare lists the objects of a watch and compares them with the informer's store. It also removes wanted versions
+// that can never be reached.
 func (a *Advancer) compare(ctx context.Context, id watchID) {
 	a.mu.Lock()
 	wantedOfAll, wanted := a.wantedOfAll, a.wanted[id.namespace]
@@ -174,7 +179,8 @@ func (a *Advancer) compare(ctx context.Context, id watchID) {
 	if err != nil {
 		return
 	}
-	// A wanted version newer than the API server's is from before an etcd restore, and is never reached.
+	// The list is at least as new as the wanted versions, unless these are from before an etcd restore. Then they are
+	// never reached. A version that was set since the request stays.
 	if Older(list.ResourceVersion, wantedOfAll) && a.wantedOfAll == wantedOfAll {
 		a.wantedOfAll = ""
 	}
@@ -183,16 +189,16 @@ func (a *Advancer) compare(ctx context.Context, id watchID) {
 	}
 }
 
-// waitingWatch is a watch that has its first list and has not reached the wanted version.
+// waitingWatch is a watch to compare with a list.
 type waitingWatch struct {
 	watchID
 
-	faulty bool // the API server does not let it be read
+	faulty bool // its objects cannot be read
 }
 
-// behind returns the watches that have not reached the version wanted for their namespace, or the one wanted for all. It
-// includes every watch that the API server does not let be read: by listing it, the Advancer learns when it is readable
-// again. unlisted reports whether some watch has no first list yet.
+// behind returns the watches that have not reached wantedOfAll or the wanted version of their namespace. It also
+// returns every watch whose objects cannot be read: the Advancer's next lists show when they can be read again. It
+// leaves out watches without a first list; unlisted reports whether there are any.
 func (t *Tracker) behind(wanted map[string]string, wantedOfAll string) (behind []waitingWatch, unlisted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

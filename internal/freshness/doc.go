@@ -1,3 +1,3 @@
-// Package freshness tracks, for each namespace, how current its watches are and whether the API server lets it be read.
-// If a watch has no events, it checks by a list whether the watch has nonetheless reached a wanted resourceVersion.
+// Package freshness tracks, for each namespace, how current its watches are and whether its objects can be read
+// ([Tracker]). It also helps a watch without events to reach a later resourceVersion soon ([Advancer]).
 package freshness

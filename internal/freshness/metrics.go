@@ -6,17 +6,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are those of watches:
+// metrics are the metrics of watches:
 //
-//	registration_policy_watch_proven_timestamp_seconds{watched_namespace}  when the least recently heard watch of the namespace was last
-//	                                                known to be alive, Unix time; updated about once a minute or more often; 0: never
-//	registration_policy_namespace_unreadable{watched_namespace}            1 while the API server does not let the namespace be read
-//	registration_policy_watch_restarts_total        watches stopped because they received nothing for too long
+//	registration_policy_watch_proven_timestamp_seconds{watched_namespace}
+//	    State.Proven as Unix time; 0: never. It rises at least about once a minute while all watches of the namespace
+//	    are alive.
+//	registration_policy_namespace_unreadable{watched_namespace}
+//	    1 while the objects of the namespace cannot be read, otherwise 0.
+//	registration_policy_watch_restarts_total
+//	    Watches that the watchdog stopped, because they received nothing for too long.
 type metrics struct {
 	restarts prometheus.Counter
 }
 
-// namespaceLabel is not "namespace": Prometheus sets that label to the namespace of the scraped pod.
+// namespaceLabel is the label of a watched namespace. It is not "namespace", since Prometheus sets that label to the
+// namespace of the scraped pod.
 const namespaceLabel = "watched_namespace"
 
 const metricsNamespace = "registration_policy"

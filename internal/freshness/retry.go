@@ -16,19 +16,21 @@ import (
 const (
 	// unreachableInterval is the wait after a request that the API server did not answer; jitter may double it.
 	unreachableInterval = time.Second
-	// retryLimit is how long an API server may be unreachable before an error is logged: a restart may take that long.
+	// retryLimit is how long an API server may be unreachable before that counts as an error: a restart may take that
+	// long.
 	retryLimit = 30 * time.Second
 	// refusedInterval is the first wait after the API server refused a request; jitter may double it. It is short
-	// because a Role created together with the operator exists a moment later. Each further wait is twice as long, up to
-	// refusedIntervalMax.
+	// because at an installation the Role may be created a moment after the operator. Each further wait is twice as
+	// long, up to refusedIntervalMax.
 	refusedInterval    = 500 * time.Millisecond
 	refusedIntervalMax = 4 * time.Second
 )
 
-// retryUntilAllowed repeats a request while the API server does not answer, or refuses it for a missing right or a
-// missing CustomResourceDefinition. Informers would also retry, but they wait up to a minute, and treat both cases alike.
-// Any other answer goes to the informer at once. If the API server answers with a status such as 500, that error goes to
-// the informer after retryLimit.
+// retryUntilAllowed repeats an informer's request while the API server is unreachable (isUnreachable) or refuses it
+// (isRefusal). The informer would retry as well, but would wait up to a minute, and would not tell the two apart.
+//
+// Any other error is returned to the informer at once. A status that counts as unreachable, such as 500, is returned
+// once it has lasted for retryLimit.
 func retryUntilAllowed[Answer any](ctx context.Context, l trackedListWatch, ask func() (Answer, error)) (Answer, error) {
 	began, hasLogged, refusedWait := time.Now(), false, refusedInterval
 	for {
@@ -71,11 +73,12 @@ func retryUntilAllowed[Answer any](ctx context.Context, l trackedListWatch, ask 
 	}
 }
 
-// isRefusal reports whether the API server refuses until a Role or a CustomResourceDefinition changes.
+// isRefusal reports whether the API server has answered 403 or 404: permission or the CustomResourceDefinition is
+// missing.
 func isRefusal(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsNotFound(err) }
 
-// isForInformer reports whether an informer expects and handles an error: for example, that of an expired version, or of
-// a kind of request that the API server does not support.
+// isForInformer reports whether an error is no fault of the namespace, since the informer handles it. Examples are 410
+// for an expired resourceVersion, and 422 for a streamed list that an older API server does not support.
 func isForInformer(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsInvalid(err) || apierrors.IsTooManyRequests(err) ||
@@ -92,7 +95,7 @@ func isUnreachable(err error) bool {
 		return true
 	}
 	if apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge) {
-		return false // happens after an etcd restore; the informer then lists the newest state
+		return false // after an etcd restore the requested version does not exist yet; the informer lists again
 	}
 	return apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
 		apierrors.IsInternalError(err) || apierrors.IsUnauthorized(err)
@@ -104,8 +107,8 @@ func isConnection(err error) bool {
 	return connection || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// describe returns an error for people: what is wrong, and the fix if there is one. It does not quote the answer of the
-// API server, which may hold addresses of people.
+// describe returns an error for people: what is wrong, and the fix if there is one. It does not quote the API server's
+// answer, which may contain people's email addresses.
 func describe(err error, id watchID) error {
 	resource := "registrationpolicies.registrationpolicy.dev"
 	if id.kind == Lists {

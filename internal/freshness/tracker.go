@@ -11,21 +11,21 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// Kind is the kind of objects that a watch observes.
+// Kind is the kind of the objects that a watch delivers.
 type Kind string
 
 const (
 	// Policies are RegistrationPolicy objects.
 	Policies Kind = "policies"
-	// Lists are ConfigMaps with the label of those that hold lists of domains and addresses.
+	// Lists are the ConfigMaps with the label that marks lists of domains and addresses.
 	Lists Kind = "lists"
-	// contents are single objects that are read after a watch has sent their names: a ConfigMap, or a policy whose spec
-	// is not cached. This kind has no watch of its own. It stands in log lines.
+	// contents are the objects that are read one by one, because a watch has sent only their metadata (ConfigMaps) or
+	// their spec is not cached (policies). This kind has no watch; it is only used in log lines.
 	contents Kind = "contents"
 )
 
-// Tracker follows the watches of a set of namespaces, independently for each namespace. All methods may be called
-// concurrently.
+// Tracker records the state of each watch in a set of namespaces: up to which resourceVersion it is current, when it
+// was last known to be alive, and why its objects cannot be read. All methods may be called concurrently.
 type Tracker struct {
 	logger        logr.Logger
 	metrics       *metrics
@@ -33,7 +33,7 @@ type Tracker struct {
 
 	mu      sync.Mutex
 	watches map[watchID]*trackedWatch
-	// contents are the faults that SetContentsFault has set, by namespace.
+	// contents maps a namespace to the fault that SetContentsFault has set.
 	contents map[string]fault
 	onChange func(namespace string)
 }
@@ -48,24 +48,26 @@ type watchID struct {
 type trackedWatch struct {
 	id    watchID
 	store toolscache.Store // of the informer; nil before NewInformer
-	// provenAt is when the watch was last known to be alive; zero: never.
+	// provenAt is when the API server last sent something, or a comparison with a list showed that the watch is
+	// current; zero: never.
 	provenAt time.Time
-	// freshList: no watch has started since the last complete list, so a watch may start from the version of that list.
+	// freshList: no watch has started since the last complete list. The next watch thus continues from that list; see
+	// mayStart.
 	freshList bool
-	// givenUp: the watchdog stopped the last watch. After an etcd restore that watch may have waited for a version that
-	// no longer exists.
+	// givenUp: the watchdog stopped the last watch, and no list has followed. After an etcd restore that watch may
+	// have waited for a version that no longer exists.
 	givenUp bool
-	// comparedVersion is the resourceVersion of the last list of the Advancer that had the same objects as the store; ""
-	// if there was none.
+	// comparedVersion is the resourceVersion of the Advancer's last list that had the same objects as the store; "" if
+	// there was none.
 	comparedVersion string
-	// storeVersion is the last known resourceVersion of the store. If it goes back, as after an etcd restore,
-	// comparedVersion is reset.
+	// storeVersion is the resourceVersion of the store when syncedVersion last read it. If the store's version is lower
+	// the next time, etcd was restored, and comparedVersion is reset.
 	storeVersion string
-	// fault is why the API server does not let the objects be read; zero while it does.
+	// fault is why the objects cannot be read; zero while they can.
 	fault fault
 }
 
-// fault is why objects cannot be read, and since when. The zero value means that they can.
+// fault is why objects cannot be read, and since when. The zero value means that they can be read.
 type fault struct {
 	err   error
 	since time.Time
@@ -88,7 +90,7 @@ func (f *fault) end() bool {
 	return had
 }
 
-// New returns a tracker of these namespaces. It registers its metrics, and panics if they are registered already.
+// New returns a tracker for these namespaces. It registers its metrics, and panics if they are registered already.
 func New(registerer prometheus.Registerer, namespaces []string, logger logr.Logger) *Tracker {
 	t := &Tracker{
 		logger: logger, watchdogLimit: watchdogLimit, watches: map[watchID]*trackedWatch{}, contents: map[string]fault{},
@@ -104,22 +106,23 @@ func New(registerer prometheus.Registerer, namespaces []string, logger logr.Logg
 	return t
 }
 
-// OnChange sets a function that is called when a namespace reaches a later version without a changed object, and when
-// it becomes unreadable or readable again. The function must not block. Call OnChange before the first NewInformer.
+// OnChange sets a function that is called when the Advancer has found a watch of a namespace current, and when the
+// namespace becomes unreadable or readable again. The function must not block. Call OnChange before the first
+// NewInformer.
 func (t *Tracker) OnChange(f func(namespace string)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.onChange = f
 }
 
-// SetWatchdogLimit sets how long a watch may receive nothing before it is replaced. Call it before the first
-// NewInformer.
+// SetWatchdogLimit replaces the default time after which a watch that receives nothing is stopped. Call it before the
+// first NewInformer.
 func (t *Tracker) SetWatchdogLimit(limit time.Duration) { t.watchdogLimit = limit }
 
 // Namespaces returns the namespaces, sorted.
 func (t *Tracker) Namespaces() []string {
 	var namespaces []string
-	for id := range t.watches { // without the lock, since the keys never change
+	for id := range t.watches { // needs no lock, since New sets the keys
 		if id.kind == Policies {
 			namespaces = append(namespaces, id.namespace)
 		}
@@ -128,14 +131,14 @@ func (t *Tracker) Namespaces() []string {
 	return namespaces
 }
 
-// State is the state of a namespace.
+// State says how current a namespace is, and whether it can be read.
 type State struct {
-	// Synced is the resourceVersion up to which all of its watches are current; "" until each has its first list.
+	// Synced is the resourceVersion up to which both watches of the namespace are current; "" until both have their
+	// first list.
 	Synced string
-	// Proven is the earliest of the times when each of its watches was last known to be alive; zero if some watch never
-	// was.
+	// Proven is the time up to which both watches are known to have been alive; zero if one of them never was.
 	Proven time.Time
-	// Fault is why the namespace cannot be read, for people; nil while it can.
+	// Fault is why the namespace cannot be read, for people; nil while it can be read.
 	Fault error
 	// FaultSince is when Fault began.
 	FaultSince time.Time
@@ -165,8 +168,8 @@ func (t *Tracker) state(namespace string) State {
 	return state
 }
 
-// Proven returns the earliest of the times when each watch was last known to be alive; zero if some watch never was. It
-// considers the watches of readable namespaces, or all watches if no namespace is readable.
+// Proven returns the earliest State.Proven of the readable namespaces, or of all namespaces if none is readable. It is
+// zero if some watch of these was never known to be alive.
 func (t *Tracker) Proven() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -190,8 +193,8 @@ func (t *Tracker) Proven() time.Time {
 	return slices.MinFunc(readable, time.Time.Compare)
 }
 
-// syncedVersion returns the resourceVersion that the store has reached, by its watch or by a comparison with a list.
-// Tracker.mu must be held.
+// syncedVersion returns the resourceVersion that the store has reached through the watch, or the later one that a
+// comparison with a list has shown. Tracker.mu must be held.
 func (w *trackedWatch) syncedVersion() string {
 	if w.store == nil {
 		return ""
@@ -207,14 +210,14 @@ func (w *trackedWatch) syncedVersion() string {
 	return version
 }
 
-// compare compares a list with the store of a watch. If both have the same objects, it records that the store has reached
-// the version of the list.
+// compare compares a list with the store of a watch. If both have the same objects, it records that the store has
+// reached the version of the list, and ends a fault.
 func (t *Tracker) compare(id watchID, list *metav1.PartialObjectMetadataList) (same bool) {
 	t.mu.Lock()
 	w := t.watches[id]
 	same = w.store != nil && w.storeEquals(list)
 	recovered := false
-	if same { // otherwise the watch has yet to send events
+	if same { // if not, the watch has not sent all changes yet
 		recovered = w.fault.end()
 		w.comparedVersion = list.ResourceVersion
 		w.provenAt = time.Now()
@@ -230,7 +233,7 @@ func (t *Tracker) compare(id watchID, list *metav1.PartialObjectMetadataList) (s
 	return same
 }
 
-// storeEquals reports whether a list has the same versions of the same objects as the store.
+// storeEquals reports whether the list and the store have the same objects in the same versions.
 func (w *trackedWatch) storeEquals(list *metav1.PartialObjectMetadataList) bool {
 	have := w.store.List()
 	if len(have) != len(list.Items) {
@@ -249,7 +252,7 @@ func (w *trackedWatch) storeEquals(list *metav1.PartialObjectMetadataList) bool 
 	return true
 }
 
-// objectVersion identifies one stored version of an object.
+// objectVersion identifies an object in one version.
 type objectVersion struct{ uid, resourceVersion string }
 
 func versionOf(object metav1.Object) objectVersion {
@@ -263,7 +266,7 @@ func (t *Tracker) markProven(w *trackedWatch) {
 	w.provenAt = time.Now()
 }
 
-// listCompleted records a complete list. It ends a fault, since the API server has allowed the request.
+// listCompleted records that the informer has received a complete list. That ends a fault.
 func (t *Tracker) listCompleted(w *trackedWatch) {
 	t.clearFault(w, func() {
 		w.freshList, w.givenUp = true, false
@@ -271,7 +274,7 @@ func (t *Tracker) listCompleted(w *trackedWatch) {
 	})
 }
 
-// watchStarted records that a watch has started. streamed: it begins with a list.
+// watchStarted records that a watch has started. That ends a fault. streamed: the watch begins with a list.
 func (t *Tracker) watchStarted(w *trackedWatch, streamed bool) {
 	t.clearFault(w, func() {
 		w.freshList = false
@@ -280,7 +283,8 @@ func (t *Tracker) watchStarted(w *trackedWatch, streamed bool) {
 	})
 }
 
-// clearFault updates a watch and ends its fault. If there was one, it logs that and calls onChange.
+// clearFault calls update under the lock and ends the fault of a watch. If there was a fault, it logs the recovery and
+// calls onChange.
 func (t *Tracker) clearFault(w *trackedWatch, update func()) {
 	t.mu.Lock()
 	update()
@@ -296,7 +300,7 @@ func (t *Tracker) logRecovered(id watchID) {
 	t.logger.Info("Namespace can be read again", "namespace", id.namespace, "kind", string(id.kind))
 }
 
-// setFault records why the API server does not let the objects of a watch be read.
+// setFault records why the objects of a watch cannot be read. It logs the first error since they could be read.
 func (t *Tracker) setFault(w *trackedWatch, err error) {
 	t.mu.Lock()
 	begins := w.fault.begin(err)
@@ -315,9 +319,11 @@ func (t *Tracker) faultBegan(id watchID, err error) {
 	onChange(id.namespace)
 }
 
-// SetContentsFault records why single objects cannot be read although the watches of a namespace have sent their names;
-// nil if they can be read. A namespace with such a fault counts as unreadable. Otherwise its watches would look current
-// while its rules are not, and all other namespaces would wait for it.
+// SetContentsFault records why single objects of a namespace cannot be read although its watches work; nil if they can
+// be read. With an error, the namespace counts as unreadable.
+//
+// Otherwise one such namespace would hold up the whole replica: package replica confirms a report only if the rules of
+// all readable namespaces have reached its version, which those of this namespace cannot.
 func (t *Tracker) SetContentsFault(namespace string, err error) {
 	id := watchID{namespace, contents}
 	t.mu.Lock()
@@ -335,18 +341,19 @@ func (t *Tracker) SetContentsFault(namespace string, err error) {
 	}
 }
 
-// mayStart reports whether a new watch may start now. It may directly after a list, or if it begins with a list
-// (streamed). Otherwise it would continue from the version of the previous watch:
-//   - A watch of policies must not. After a change of the CustomResourceDefinition, an open watch sends objects without
-//     the new fields for a moment, and a continued watch does not send these objects again.
-//   - No watch may if the watchdog stopped the previous one, whose version may no longer exist after an etcd restore.
+// mayStart reports whether a new watch may start now, or the informer must list first. A watch may always start
+// directly after a list, or if it begins with a list itself (streamed). Any other watch continues from the last version
+// of the previous watch, and must not do so in two cases:
+//   - It watches policies. After a change of the CustomResourceDefinition, the previous watch may have sent objects
+//     without the new fields. The new watch would not send these objects again.
+//   - The watchdog stopped the previous watch. After an etcd restore its last version may no longer exist.
 func (t *Tracker) mayStart(w *trackedWatch, streamed bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return streamed || w.freshList || w.id.kind != Policies && !w.givenUp
 }
 
-// watchdogFired records that the watchdog has stopped a watch.
+// watchdogFired records that the watchdog stops a watch.
 func (t *Tracker) watchdogFired(w *trackedWatch) {
 	t.metrics.restarts.Inc()
 	t.mu.Lock()

@@ -15,20 +15,22 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// watchdogLimit is how long a watch may receive nothing before it is replaced. An API server sends a bookmark about
-// once a minute; three missing ones are more than a delay.
+// watchdogLimit is the time after which a watch that receives nothing is stopped. An API server sends a bookmark about
+// once a minute, so by then about three are missing.
 const watchdogLimit = 3 * time.Minute
 
-// watchDuration is how long a watch lasts; jitter may double it. Informers ask for 5 to 10 minutes by default. Each new
-// watch of policies needs a new list, so fifty namespaces would cause seven lists a minute.
+// watchDuration is how long a watch lasts; jitter may double it. It is longer than the informers' default of 5 to 10
+// minutes, because each new watch of policies needs a new list (see mayStart). With the default, fifty namespaces would
+// cause about seven lists a minute.
 const watchDuration = 30 * time.Minute
 
 // emptyWatch is the type of the watch that client-go returns, without an error, if the connection ends or times out
 // before the answer. Such a watch does not show that the API server is alive.
 var emptyWatch = reflect.TypeOf(watch.NewEmptyWatch())
 
-// NewInformer returns an informer of a kind in one of the tracker's namespaces, whose watch the tracker follows.
-// NewInformer may be called once for each namespace and kind. It fails only if transform cannot be set.
+// NewInformer returns an informer of a kind in one of the tracker's namespaces. The tracker records the state of the
+// informer's watch. NewInformer may be called once for each namespace and kind. It fails only if transform cannot be
+// set.
 func (t *Tracker) NewInformer(
 	namespace string, kind Kind, lw toolscache.ListerWatcherWithContext, example runtime.Object, transform toolscache.TransformFunc,
 ) (toolscache.SharedIndexInformer, error) {
@@ -45,8 +47,9 @@ func (t *Tracker) NewInformer(
 	return informer, nil
 }
 
-// trackedListWatch tells the tracker when the API server has sent something: a list, an event, or a bookmark, which comes
-// about once a minute. It stops a watch that receives nothing for too long. The informer then starts a new one.
+// trackedListWatch does the lists and watches of an informer, and tells the tracker whenever the API server has sent a
+// list, an event or a bookmark. It stops a watch that receives nothing for too long; the informer then starts a new
+// one.
 type trackedListWatch struct {
 	toolscache.ListerWatcherWithContext
 
@@ -54,9 +57,9 @@ type trackedListWatch struct {
 	watch   *trackedWatch
 }
 
-// ListWithContext lists the newest state, whichever version the informer asks for. Otherwise a replica that starts could
-// have older rules than the other replicas: before Kubernetes 1.31, a list from the cache of an API server may be older
-// than an earlier list. A first list that is streamed (sendInitialEvents) is consistent anyway.
+// ListWithContext lists the newest state of etcd, whichever version the informer asks for. Before Kubernetes 1.31, a
+// list from the API server's cache may be older than an earlier list, so a replica that starts could have older rules
+// than the others. A first list that is streamed (sendInitialEvents) is a watch, and as new as etcd anyway.
 func (l trackedListWatch) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	options.ResourceVersion, options.ResourceVersionMatch = "", ""
 	list, err := retryUntilAllowed(ctx, l, func() (runtime.Object, error) {
@@ -68,7 +71,8 @@ func (l trackedListWatch) ListWithContext(ctx context.Context, options metav1.Li
 	return list, err
 }
 
-// WatchWithContext starts a watch whose events are recorded by the tracker.
+// WatchWithContext starts a watch with a watchdog. The tracker records when an event arrives. If the watch may not
+// start (see mayStart), WatchWithContext fails with 410, so that the informer lists first.
 func (l trackedListWatch) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	streamed := options.SendInitialEvents != nil && *options.SendInitialEvents
 	if !l.tracker.mayStart(l.watch, streamed) {
@@ -109,27 +113,27 @@ func (l trackedListWatch) Watch(options metav1.ListOptions) (watch.Interface, er
 	return l.WatchWithContext(context.Background(), options)
 }
 
-// guardedWatch is a watch with a watchdog, which ends with the watch.
+// guardedWatch is a watch whose Stop also ends its watchdog.
 type guardedWatch struct {
 	watch.Interface
 
 	watchdog *watchdog
 }
 
-// Stop ends the watch and its watchdog.
+// Stop stops the watch and its watchdog.
 func (w guardedWatch) Stop() {
 	w.watchdog.end()
 	w.Interface.Stop()
 }
 
-// watchdog calls a function once after a watch has received nothing for a time limit.
+// watchdog calls a function, at most once, when a watch has received nothing for a time limit.
 type watchdog struct {
 	mu    sync.Mutex
 	limit time.Duration
-	timer *time.Timer // nil once the watch has ended
+	timer *time.Timer // nil once the watchdog has fired or was stopped
 }
 
-// startWatchdog returns a watchdog that calls fire once it was not reset for as long as limit.
+// startWatchdog returns a running watchdog that calls fire if it is not reset within limit.
 func startWatchdog(limit time.Duration, fire func()) *watchdog {
 	w := &watchdog{limit: limit}
 	w.mu.Lock()
