@@ -29,9 +29,9 @@ type ConfigMaps interface {
 	Get(ctx context.Context, name types.NamespacedName, version Version) (*corev1.ConfigMap, error)
 }
 
-// ErrChanged means that another version of a ConfigMap is stored than its watch has delivered last. Rules that were
-// built from the stored version would change back when the watch delivers the versions in between: a list that was
-// deleted and created again would be in force, then missing, then in force again.
+// ErrChanged means that the stored version of a ConfigMap is not the one that its watch has delivered last. The stored
+// version must not come into force early, because the watch would then deliver the versions in between. For example, a
+// list that was deleted and created again would be in force, then missing, then in force again.
 var ErrChanged = errors.New("it has changed, and the watch has not brought that yet")
 
 // Version identifies one stored version of an object.
@@ -41,18 +41,18 @@ type Version struct {
 	ResourceVersion string
 }
 
-// Lists reads and compiles the lists that policies name. Lists of the same content are compiled once, even if several
-// policies use them or the rules are built again. The policies are divided into groups, one for each namespace. Groups
-// are resolved concurrently, so that a list that takes long to compile delays only its own namespace.
+// Lists reads and compiles the lists that policies name. Lists with the same content are compiled once, even if several
+// policies use them or the rules are built again. The policies of each namespace form a group. Groups are resolved
+// concurrently, so that a list that takes long to compile delays only its own namespace.
 type Lists struct {
 	metrics *Metrics
 
-	// sharded is held while a list that is divided among several ConfigMaps is read.
+	// sharded is held while a list that is divided among several ConfigMaps is read; see listReader.Begin.
 	sharded sync.Mutex
 
 	mu       sync.Mutex
 	groups   map[string]map[listKey]*resolvedList // the lists in use, by the name of the group
-	compiled map[string]*rules.List               // by digest
+	compiled map[string]*rules.List               // the compiled lists, by digest
 }
 
 // listKey identifies a list: the name of its ConfigMap, or of the first of several, and the key in it.
@@ -61,13 +61,13 @@ type listKey struct {
 	key string
 }
 
-// resolvedList is what was read for a listKey: a compiled list, or why there is none. It is immutable.
+// resolvedList is the result of reading the list of a listKey: a compiled list, or why there is none. It is immutable.
 type resolvedList struct {
-	// objects are the ConfigMaps that were looked at, each in the version that was read; the zero Version for a
-	// ConfigMap that does not exist.
+	// objects maps each ConfigMap of the list to the version that was read; the zero Version for a ConfigMap that does
+	// not exist.
 	objects map[types.NamespacedName]Version
 	list    *rules.List // nil if the list is missing, broken or over budget
-	// text is the size of the list in bytes, and lines its number of lines. If overBudget is true, they may cover only
+	// text is the size of the list in bytes, and lines its number of lines. If overBudget is true, both may count only
 	// the part of the list that was read.
 	text, lines int64
 	// missing, broken and overBudget are the fields Missing, Broken and OverBudget of [rules.ListUse].
@@ -83,9 +83,11 @@ func NewLists(metrics *Metrics) *Lists {
 
 // Resolve returns the policies of a group (see [Lists]), in the given order, with the compiled lists that they name. It
 // reads and compiles a list again only if one of its ConfigMaps has changed, and forgets lists that the group no longer
-// uses. A ConfigMap that does not exist is not an error: its list is missing. Resolve fails if a ConfigMap cannot be
-// read, or with [ErrChanged] until the watch has delivered the stored version. It then keeps the lists of the earlier
-// call. Only one goroutine may resolve a group at a time.
+// uses. A ConfigMap that does not exist is not an error: its list is missing. Only one goroutine may resolve a group at
+// a time.
+//
+// Resolve fails if a ConfigMap cannot be read, and with [ErrChanged] while its stored version is not the one that the
+// watch has delivered. After a failure, Lists still has the lists of the earlier call.
 //
 // Resolve charges the lists to the memory account of the namespace, in the order of their names. A list for which too
 // little memory is left counts as missing.
@@ -107,8 +109,8 @@ func (l *Lists) Resolve(
 	return resolved, nil
 }
 
-// Refresh is [Lists.Resolve] for policies of which most have the lists of an earlier call. It returns the same pointer
-// for a policy that names no list, or whose lists are the same as before. It changes no policy that it is given.
+// Refresh is [Lists.Resolve] for policies that may already have compiled lists from an earlier call. It returns the
+// same pointer for a policy whose lists are still current or that names none, and a copy for any other.
 func (l *Lists) Refresh(
 	ctx context.Context, group string, from ConfigMaps, account *budget.Account, policies []*rules.Policy,
 ) ([]*rules.Policy, error) {
@@ -131,7 +133,7 @@ func (l *Lists) Refresh(
 	return resolved, nil
 }
 
-// withLists returns a policy with the lists that were found. It returns the policy itself if it has these already, and
+// withLists returns a policy with the lists in found. It returns the policy itself if it already has these lists, and
 // otherwise a copy, because earlier builds share the policy.
 func withLists(policy *rules.Policy, found map[listKey]*resolvedList) *rules.Policy {
 	allow, allowChanged := usesWithLists(policy, policy.Allow.Lists, found)
@@ -144,7 +146,8 @@ func withLists(policy *rules.Policy, found map[listKey]*resolvedList) *rules.Pol
 	return &resolved
 }
 
-// usesWithLists does for some uses of lists in a policy what withLists does for the policy.
+// usesWithLists returns uses with the lists in found. uses are those of the policy's allow or deny. If a list differs,
+// changed is true and the result is a copy.
 func usesWithLists(policy *rules.Policy, uses []rules.ListUse, found map[listKey]*resolvedList) (_ []rules.ListUse, changed bool) {
 	resolved := uses
 	for i := range uses {
@@ -186,7 +189,7 @@ func namedBy(policies []*rules.Policy) []listKey {
 }
 
 // resolveList reads and compiles a list, and charges it to account. If account has too little memory left, the result
-// is without the list. before is the previous result for this key, or nil; it is reused if no ConfigMap has changed.
+// has no list. before is the previous result for this key, or nil; it is reused if no ConfigMap has changed.
 func (l *Lists) resolveList(
 	ctx context.Context, key listKey, from ConfigMaps, account *budget.Account, before *resolvedList,
 ) (*resolvedList, error) {
@@ -240,25 +243,26 @@ func (l *Lists) resolveList(
 	return found, nil
 }
 
-// refused returns a copy without the list, for a list that is over the budget of its namespace.
+// refused returns a copy of f for a list that is over the memory budget of its namespace. The copy has no list.
 func (f *resolvedList) refused(why string) *resolvedList {
 	return &resolvedList{objects: f.objects, text: f.text, lines: f.lines, missing: why, broken: true, overBudget: true}
 }
 
-// listReader is the [listconfigmap.Sink] that compiles one list. It stops as soon as the memory account of the
-// namespace has too little left for the list.
+// listReader is the [listconfigmap.Sink] that compiles one list. It stops as soon as the namespace's memory account has
+// too little left for the list.
 type listReader struct {
 	lists       *Lists
 	account     *budget.Account
-	known       *rules.List        // the list with the digest in the index, if it is compiled already; otherwise nil
+	known       *rules.List        // the compiled list with the digest given to Begin; nil if there is none yet
 	builder     *rules.ListBuilder // compiles the list; nil if known is set
 	text, lines int64              // bytes and lines that were read so far
 	exclusive   bool               // this reader holds lists.sharded
 }
 
-// Begin starts a list. A list that is divided among several ConfigMaps has an index with its digest and its size in
-// bytes; for any other list size is negative. Begin returns false if account has less memory left than size. Divided
-// lists can be large. Only one of them is read at a time, so that the text of only one is in memory.
+// Begin starts a list. For a list that is divided among several ConfigMaps, digest and size (in bytes) are from its
+// index; for any other list, size is negative. Begin returns false if account has too little memory left for the list.
+//
+// Divided lists can be large. Only one of them is read at a time, so that the text of only one is in memory.
 func (r *listReader) Begin(digest string, size int64) bool {
 	if size >= 0 {
 		if r.account.Check(size, 0) != "" {
@@ -308,7 +312,7 @@ func (r *listReader) finish() *rules.List {
 	return list
 }
 
-// end lets another listReader read a list that is divided among several ConfigMaps.
+// end releases lists.sharded, if this reader holds it.
 func (r *listReader) end() {
 	if r.exclusive {
 		r.lists.sharded.Unlock()
@@ -325,8 +329,8 @@ func (f *resolvedList) isCurrent(from ConfigMaps) bool {
 	return true
 }
 
-// replace sets the lists of a group, and drops compiled lists that no group uses any more. A snapshot in force keeps
-// the lists that it uses, dropped ones included.
+// replace sets the lists of a group, and drops compiled lists that no group uses any more. A snapshot in force has its
+// own references, so that a dropped list stays in memory while the snapshot uses it.
 func (l *Lists) replace(group string, found map[listKey]*resolvedList) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -351,7 +355,7 @@ func (l *Lists) replace(group string, found map[listKey]*resolvedList) {
 	l.metrics.listsInUse(len(inUse), entries)
 }
 
-// Forget drops a group, which is the policies of one namespace, and the compiled lists that only they use.
+// Forget drops a group (see [Lists]) and the compiled lists that only its policies use.
 func (l *Lists) Forget(group string) {
 	l.replace(group, nil)
 	l.mu.Lock()

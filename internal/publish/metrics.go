@@ -16,7 +16,8 @@ const (
 // Metrics are the metrics of builds, lists and memory budgets:
 //
 //	registration_policy_rules_builds_total{result}
-//	    Builds of the rules: published, list_failed (an API server could not be read), read_failed (a directory).
+//	    Builds of the rules: published, list_failed (policies or lists could not be read from the API server),
+//	    read_failed (a policy directory could not be read).
 //	registration_policy_rules_build_duration_seconds
 //	    Time to assemble and publish the rules.
 //	registration_policy_rules_published_timestamp_seconds
@@ -28,13 +29,13 @@ const (
 //	registration_policy_lists
 //	    Different lists that policies use.
 //	registration_policy_list_entries
-//	    Entries of these lists together.
+//	    Entries of the lists that policies use, together.
 //	registration_policy_list_compilations_total
 //	    Lists compiled.
 //	registration_policy_namespace_memory_bytes{watched_namespace}
-//	    Memory that the policies of a namespace and their lists need, refused ones included.
+//	    Memory that the policies of a namespace and their lists need, including those that are over its limit.
 //	registration_policy_namespace_memory_limit_bytes{watched_namespace}
-//	    Memory that --namespace-limits gives the namespace; absent without a limit.
+//	    Memory that the policies of a namespace and their lists may take; absent without a limit.
 type Metrics struct {
 	builds        *prometheus.CounterVec
 	buildDuration prometheus.Histogram
@@ -107,11 +108,12 @@ func (m *Metrics) failed(result string) {
 	m.stale.Set(1)
 }
 
-// ReadSucceeded resets registration_policy_rules_stale after a successful read of a policy directory. It is needed for
-// a read that changes no rules, after which nothing is published.
+// ReadSucceeded resets registration_policy_rules_stale after a successful read of a policy directory. If the read
+// changes no rules, nothing is published, and no other call resets the metric.
 func (m *Metrics) ReadSucceeded() { m.stale.Set(0) }
 
-// storedInForce records that a stored snapshot came into force, of which so many parts are not in force.
+// storedInForce records that a stored snapshot came into force. rejections is the number of parts of its policies that
+// are not in force.
 func (m *Metrics) storedInForce(rejections int) { m.rejected.Set(float64(rejections)) }
 
 // Budget sets how many bytes of memory a namespace needs, and how many it may take. A limit of 0 means that there is no

@@ -11,8 +11,8 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// BoundFunc limits a policy to the scope of its namespace: the calls that the policies of the namespace may decide, see
-// policyobject.Scopes. within is the limited policy, and outside are the parts of the policy that are outside of the
+// BoundFunc limits a policy to the scope of its namespace: the calls that the policies of the namespace may decide (see
+// policyobject.Scopes). within is the limited policy, and outside are the parts of the policy that are outside of the
 // scope. ok is false if the policy applies to no call in the scope; the publisher then does not compile the policy.
 type BoundFunc func(rules.Policy) (within rules.Policy, outside []rules.Rejection, ok bool)
 
@@ -20,13 +20,13 @@ type BoundFunc func(rules.Policy) (within rules.Policy, outside []rules.Rejectio
 // one at a time.
 type Keeper interface {
 	// Invalidate removes the stored rules unless they have this digest. The publisher calls it before the rules with
-	// this digest come into force. Otherwise a restart could bring back the rules that were stored before.
+	// this digest come into force. Otherwise a restart could bring back the rules that these replace.
 	Invalidate(digest string)
 	// Save stores the policies in force with their lists. synced maps each namespace to the resourceVersion up to which
 	// its policies are current. The publisher calls Save after the policies have come into force.
 	Save(digest string, synced map[string]string, policies []*Policy)
-	// Deactivate tells the keeper that the rules in force are not those that it has read from its file. The publisher
-	// calls it after each publication of rules from the API server.
+	// Deactivate tells the keeper that the rules in force were not read from its file. The publisher calls it after
+	// each publication of rules from the API server.
 	Deactivate()
 }
 
@@ -41,7 +41,8 @@ type Options struct {
 	Store *rules.Store
 	// Metrics may be nil.
 	Metrics *Metrics
-	// Logger gets a line for each change of the rules in force, and for each compiled policy that is not understood.
+	// Logger gets a line for each change of the rules in force, and for each compiled policy with NotUnderstood, see
+	// [rules.Policy].
 	Logger logr.Logger
 }
 
@@ -53,7 +54,7 @@ type Publisher struct {
 	keeper Keeper // may be nil
 
 	mu         sync.Mutex       // held during each publication
-	parts      map[string]*part // by namespace; nil for a namespace that was neither read nor found unreadable
+	parts      map[string]*part // by namespace; nil if the namespace was neither read nor found unreadable
 	snapshot   *rules.Snapshot  // the snapshot in force that was built from parts; nil before the first
 	unreadable map[string]bool  // the namespaces that cannot be read now
 	inForce    InForce          // describes the snapshot in force, which may also be a stored one
@@ -63,7 +64,7 @@ type Publisher struct {
 // part is what one namespace contributes to the snapshot.
 type part struct {
 	build Build
-	// unreadable means that the namespace was never read. build then denies the calls in the scope of the namespace.
+	// unreadable: the namespace cannot be read and never was. build then denies the calls in its scope.
 	unreadable bool
 }
 
@@ -71,7 +72,7 @@ type part struct {
 type Build struct {
 	// Policies are the compiled policies of the namespace.
 	Policies []*Policy
-	// Synced is the resourceVersion up to which the policies contain all changes of policies and lists.
+	// Synced is the resourceVersion up to which Policies contains every change of the namespace's policies and lists.
 	Synced string
 }
 
@@ -79,10 +80,10 @@ type Build struct {
 type Policy struct {
 	// Written is the policy as its author wrote it, with the lists that it names.
 	Written rules.Policy
-	// Refused is "" except in the result of [Publisher.RefuseNamespace]: there it says by how much the policies of the
-	// namespace are over its memory budget. This Policy then replaces all of them.
+	// Refused is "", except in the result of [Publisher.RefuseNamespace], which replaces all policies of a namespace.
+	// There it says how much memory these need and how much they may take.
 	Refused string
-	// Compiled is the policy as limited to the scope of the namespace; nil if it applies to no call in the scope.
+	// Compiled is the policy, limited to the scope of the namespace; nil if it applies to no call in the scope.
 	Compiled *rules.Compiled
 	// Rejections are the parts of the policy that are not in force. Those outside of the scope come first.
 	Rejections []rules.Rejection
@@ -112,7 +113,7 @@ func New(options Options) *Publisher {
 // are stored.
 func (p *Publisher) SetKeeper(keeper Keeper) { p.keeper = keeper }
 
-// Compile compiles a policy, which must have its compiled lists, as limited to the scope of its namespace.
+// Compile limits a policy to the scope of its namespace and compiles it. The policy must have its compiled lists.
 func (p *Publisher) Compile(policy rules.Policy) *Policy {
 	compiled := &Policy{Written: policy}
 	if policy.NotUnderstood != "" {
@@ -187,17 +188,18 @@ func (p *Publisher) SetUnreadable(namespace, why string) {
 	p.publish()
 }
 
-// RefuseNamespace returns the compiled policy that replaces all policies of a namespace whose policies need more memory
-// than its budget. The returned policy denies all calls in the scope of the namespace. The parameter why has the needed
-// and the permitted memory.
+// RefuseNamespace returns a compiled policy to use instead of the policies of a namespace, because these need more
+// memory than its budget. It denies all calls in the scope of the namespace. The parameter why says, for people, how
+// much memory they need and may take.
 func (p *Publisher) RefuseNamespace(namespace, why string) *Policy {
 	refused := p.Compile(DenyNamespace(namespace, why))
 	refused.Refused = why
 	return refused
 }
 
-// DenyNamespace returns the policy that stands for all policies of a namespace that cannot be in force, and says why.
-// Once limited to the scope of the namespace, it denies all calls there. It has the name "*", which no object can have.
+// DenyNamespace returns a policy to use instead of the policies of a namespace, because these cannot be in force for
+// the reason why. Limited to the scope of the namespace, it denies all calls in the scope. It has the name "*", which
+// no object can have.
 func DenyNamespace(namespace, why string) rules.Policy {
 	return rules.Policy{PolicyName: rules.PolicyName{Namespace: namespace, Name: "*"}, NotUnderstood: why}
 }
@@ -277,7 +279,7 @@ func (p *Publisher) publish() {
 	p.options.Store.Publish(p.snapshot)
 	p.updateInForce()
 	if p.keeper != nil {
-		if complete { // otherwise, after a restart, a namespace that was never read would look like one without policies
+		if complete { // after a restart, a stored snapshot without the policies of some namespace would look complete
 			p.keeper.Save(digest, p.inForce.Synced, policies)
 		}
 		p.keeper.Deactivate()
@@ -289,7 +291,7 @@ func (p *Publisher) publish() {
 	p.options.Logger.Info("Rules published", "digest", digest, "policies", len(compiled), "rejections", rejections)
 }
 
-// updateInForce sets inForce to what snapshot and parts say. The caller holds the lock.
+// updateInForce sets inForce from snapshot and parts. The caller holds the lock.
 func (p *Publisher) updateInForce() {
 	now := InForce{Digest: p.snapshot.Digest(), Synced: map[string]string{}}
 	for namespace, known := range p.parts {
@@ -312,7 +314,7 @@ func (p *Publisher) setInForce(now InForce) {
 	p.changed = make(chan struct{})
 }
 
-// InForce returns what is in force, and a channel that is closed at the next change of it.
+// InForce describes the rules in force. The channel is closed when the description changes.
 func (p *Publisher) InForce() (InForce, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -320,7 +322,8 @@ func (p *Publisher) InForce() (InForce, <-chan struct{}) {
 }
 
 // PublishIfNone puts a stored snapshot in force, unless rules built from the API server's objects are in force, and
-// reports whether it did. It calls the function before just before the snapshot comes into force.
+// reports whether it did. If so, it has called the parameter before first. rejections is the number of parts of the
+// stored policies that are not in force.
 func (p *Publisher) PublishIfNone(stored *rules.Snapshot, synced map[string]string, rejections int, before func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -336,8 +339,8 @@ func (p *Publisher) PublishIfNone(stored *rules.Snapshot, synced map[string]stri
 	return true
 }
 
-// Assemble returns the snapshot of policies as limited by their scopes, and the parts of the policies that would not be
-// in force. It does not publish the snapshot. The policies must have their compiled lists.
+// Assemble returns the snapshot of policies, each limited to the scope of its namespace, and the parts of the policies
+// that would not be in force. It does not publish the snapshot. The policies must have their compiled lists.
 func (p *Publisher) Assemble(policies []rules.Policy) (*rules.Snapshot, []rules.Rejection) {
 	var compiled []*rules.Compiled
 	var rejections []rules.Rejection
