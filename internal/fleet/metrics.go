@@ -10,7 +10,7 @@ import (
 // Metrics are the metrics of the leader; both are 0 on other replicas:
 //
 //	registration_policy_policies{ready}   policies, by the status of their condition Ready
-//	registration_policy_replicas{state}   serving replicas: reporting, silent, unreported
+//	registration_policy_replicas{state}   serving replicas, by the state of their reports (replicaState)
 type Metrics struct {
 	policies *prometheus.GaugeVec
 	replicas *prometheus.GaugeVec

@@ -12,7 +12,7 @@ import (
 	"registrationpolicy.dev/operator/internal/freshness"
 )
 
-// maxWaiting is how many of the replicas that do not decide by a generation yet are named in the status.
+// maxWaiting is the largest number of replicas that the status names as not deciding by the generation yet.
 const maxWaiting = 10
 
 // replicasStatus returns which replicas decide by a generation of a policy.
@@ -86,8 +86,8 @@ func readyCondition(policy *trackedPolicy, namespace string, replicas *v1alpha1.
 	return condition
 }
 
-// waitingFor returns the names of the replicas that do not decide by the generation for one of the reasons; "" if there
-// are none.
+// waitingFor returns the names of the replicas for which the status waits, for one of these reasons; "" if there are
+// none.
 func waitingFor(replicas *v1alpha1.ReplicasStatus, reasons ...v1alpha1.WaitingReason) string {
 	var names []string
 	for _, waiting := range replicas.Waiting {

@@ -27,7 +27,7 @@ const (
 	observeBackoffMax = 15 * time.Second
 	// observeTimeout is the time limit of one observation.
 	observeTimeout = 10 * time.Second
-	// observeFailureLimit is how long observations may fail before the condition Ready of new generations is Unknown.
+	// observeFailureLimit is how long observations may fail before a new generation gets the condition Ready=Unknown.
 	observeFailureLimit = 5 * time.Second
 )
 
@@ -60,10 +60,11 @@ type trackedPolicy struct {
 	// written is what the stored status says of the rollout, or will say once the caller of Rollout.Status has written
 	// it.
 	written readyStatus
-	// provisional: the replicas have not been observed since the leader learned of the generation, so written may miss
-	// a replica. inherited: the status was first written by an earlier leader.
+	// provisional: the replicas have not been observed since the leader learned of the generation, so written may lack
+	// a replica. inherited: an earlier leader has already written a status for the generation.
 	provisional, inherited bool
-	// behind is the result of isBehind for the last observation, also for a policy that is not accepted.
+	// behind: by the last observation, some replica does not decide by the generation (isBehind). Unlike Ready, it also
+	// shows this for a policy that is not accepted.
 	behind bool
 	// refresh: the status may be written although Ready is unchanged, so that its observedTime is recent.
 	refresh bool
@@ -83,7 +84,7 @@ type firstSeen struct {
 }
 
 // coveredBy reports whether the observation v began after the leader first saw the generation. Then v includes every
-// replica that may still serve older rules, because a replica that starts later reads the generation at its start.
+// replica that may still decide by an older generation: a replica that starts later reads the new one at its start.
 func (s firstSeen) coveredBy(v view) bool { return !v.startedAt.Before(s.at) }
 
 // Status is the part of a policy's status that says where its generation is in force.
@@ -92,7 +93,8 @@ type Status struct {
 	Replicas *v1alpha1.ReplicasStatus
 	// Ready is the condition. The caller sets lastTransitionTime and observedGeneration.
 	Ready metav1.Condition
-	// Settled: the stored status need not be written again if it differs only in Replicas and the message of Ready.
+	// Settled: the stored status is still right. The caller need not write it if only Replicas and the message of Ready
+	// have changed.
 	Settled bool
 }
 
@@ -104,8 +106,8 @@ func NewRollout(observer *Observer) *Rollout {
 	}
 }
 
-// Run observes the replicas repeatedly until ctx ends, and enqueues the policies whose status changes. urgent: the
-// policy was edited recently, so that its author may be waiting for the status.
+// Run observes the replicas repeatedly until ctx ends, and enqueues the policies whose status must be written. urgent:
+// the policy was edited recently, so that its author may be waiting for the status.
 func (o *Rollout) Run(ctx context.Context, enqueue func(name types.NamespacedName, urgent bool)) {
 	backoff := shortestInterval
 	for ctx.Err() == nil {
@@ -144,7 +146,7 @@ func (o *Rollout) Close() {
 
 // changes are the policies whose status must be written.
 type changes struct {
-	// urgent are the recently edited policies whose Ready changes.
+	// urgent are those that were edited recently and whose Ready changes; others are the rest.
 	urgent, others []types.NamespacedName
 }
 
@@ -219,7 +221,8 @@ func (o *Rollout) anyWaits() bool {
 }
 
 // Status returns the rollout status of a policy's current generation, and tracks that generation from then on. stored
-// is the policy's stored status. If an earlier leader has seen the generation before, the version in stored counts.
+// is the policy's stored status. If an earlier leader saw the generation first, stored has the resourceVersion to use
+// as firstSeen.version.
 func (o *Rollout) Status(
 	object metav1.Object, stored v1alpha1.RegistrationPolicyStatus, accepted metav1.Condition, audit bool,
 ) Status {
@@ -264,7 +267,8 @@ func (o *Rollout) track(name types.NamespacedName, object metav1.Object, stored 
 		return policy
 	}
 	seen := firstSeen{generation: object.GetGeneration(), version: now, at: time.Now()}
-	// A stored version that is newer than the object is from before an etcd restore: no replica would reach it.
+	// A stored version that is newer than the object is from before an etcd restore. It is not used, because no replica
+	// would reach it.
 	if told := stored.Replicas; told != nil && told.FirstSeenResourceVersion != "" && !freshness.Older(now, told.FirstSeenResourceVersion) {
 		seen.version = told.FirstSeenResourceVersion
 	}
@@ -301,7 +305,7 @@ func (o *Rollout) rolloutStatus(namespace string, policy *trackedPolicy) (*v1alp
 	if o.view.startedAt.IsZero() {
 		replicas = nil
 	}
-	// Ready must not be True yet: o.view misses a replica that began to serve after the observation.
+	// Ready must not be True yet: o.view may lack a replica that began to serve after the observation.
 	return replicas, metav1.Condition{
 		Type: string(v1alpha1.ConditionReady), Status: metav1.ConditionFalse, Reason: string(v1alpha1.ReasonRollingOut),
 		Message: "This generation is new: the replicas have not been observed since.",
@@ -322,8 +326,9 @@ func (o *Rollout) Forget(name types.NamespacedName) {
 }
 
 // LastReplicaStops returns the accepted policies if this replica is stopping and all others have stopped or are
-// stopping; nil otherwise. From then on, Status returns that no replica serves. The caller must write it for the returned
-// policies, since no replica can do so later. LastReplicaStops fails if the replicas cannot be observed.
+// stopping; nil otherwise. In the first case, Status then says that no replica serves. The caller must write that
+// status for the returned policies, since no replica can do so later. LastReplicaStops fails if the replicas cannot be
+// observed.
 func (o *Rollout) LastReplicaStops(ctx context.Context) ([]types.NamespacedName, error) {
 	local := o.observer.Local
 	if local == nil || !local.Stopping() {

@@ -20,8 +20,8 @@ import (
 	"registrationpolicy.dev/operator/internal/replicalease"
 )
 
-// fenceMargin is how much longer than its --fence-after a replica must be silent before the leader no longer counts it:
-// answers may still be on their way.
+// fenceMargin is how much longer than its --fence-after a replica must be silent before the leader no longer counts it.
+// In this time the replica may finish calls that it began to answer before its fence (package replica).
 const fenceMargin = 5 * time.Second
 
 // Observer determines which replicas serve, and up to which version their rules are current. It reads from the API
@@ -38,10 +38,10 @@ type Observer struct {
 	Local LocalReplica
 	// Metrics counts policies and replicas.
 	Metrics *Metrics
-	// Logger gets errors that no status can show.
+	// Logger gets a line when observations begin to fail.
 	Logger logr.Logger
 
-	// leaseVersions are the versions of the replicas' Leases at the last observation.
+	// leaseVersions are the versions of the replicas' Leases at the last observation, by the UID of the Lease.
 	leaseVersions map[types.UID]leaseVersion
 }
 
@@ -71,7 +71,7 @@ type view struct {
 type replicaView struct {
 	name  string
 	state replicaState
-	// synced and unreadable are those of its replicalease.Report; nil without a report.
+	// synced and unreadable are the fields Synced and Unreadable of its [replicalease.Report]; nil without a report.
 	synced     map[string]string
 	unreadable []string
 	// stopping: the replica was told to stop. It still serves until proxies have stopped sending calls.
@@ -85,7 +85,7 @@ type replicaState string
 const (
 	reporting  replicaState = "reporting"
 	silent     replicaState = "silent"     // the last report is older than replicalease.Duration
-	unreported replicaState = "unreported" // an endpoint of the Service without a report
+	unreported replicaState = "unreported" // the pod is an endpoint of the Service, and has no Lease
 )
 
 // observe returns the replicas that serve now. It fails if the API server does not answer a read.
@@ -104,7 +104,7 @@ func (o *Observer) observe(ctx context.Context) (view, error) {
 	for i := range leases.Items {
 		lease := &leases.Items[i]
 		reported := replicalease.Read(lease)
-		// Versions newer than that of the API server are from before an etcd restore.
+		// A version newer than the API server's current one is from before an etcd restore, and proves nothing.
 		maps.DeleteFunc(reported.Synced, func(_, synced string) bool { return freshness.Older(leases.ResourceVersion, synced) })
 		leaseVersions[lease.UID] = o.leaseVersion(lease)
 		unchanged := time.Since(leaseVersions[lease.UID].firstSeen)

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// outdatedAfter is the age from which a status is written again if it names other replicas than those on which the
-	// generation is not in force now.
+	// outdatedAfter is the age from which a status is written again if Ready still waits for replicas, but its message
+	// would now name or count others.
 	outdatedAfter = 15 * time.Second
-	// refreshAfter is the age at which a status is due for a refresh: it is written again with a new observedTime,
-	// although Ready is unchanged.
+	// refreshAfter is the age at which a status is due for a refresh: it is written again with a new observedTime, even
+	// if Ready is unchanged.
 	refreshAfter = 10 * time.Minute
 	// refreshWithin is the age before which every status is refreshed, however many policies there are.
 	refreshWithin = 2 * time.Hour
@@ -24,8 +24,8 @@ const (
 	// at once. With more policies than can be refreshed within refreshWithin, the interval is shorter.
 	refreshInterval = 10 * time.Second
 	refreshBurst    = 5
-	// recentGeneration is for how long after an edit its author may be waiting for the status. In that time the status
-	// is written before those of other policies.
+	// recentGeneration is how long after an edit the author may be waiting for the status. In that time, a change of
+	// the policy's Ready is written before the statuses of other policies.
 	recentGeneration = 2 * time.Minute
 )
 
@@ -33,9 +33,9 @@ const (
 type readyStatus struct {
 	status          metav1.ConditionStatus
 	reason, message string
-	// behind is the result of isBehind for the status.
+	// behind is the result of isBehind for the counts of replicas in the status.
 	behind bool
-	at     time.Time // when the replicas were observed
+	at     time.Time // the observedTime in the status
 }
 
 func readyStatusOf(ready metav1.Condition, replicas *v1alpha1.ReplicasStatus) readyStatus {
@@ -46,16 +46,18 @@ func readyStatusOf(ready metav1.Condition, replicas *v1alpha1.ReplicasStatus) re
 	return s
 }
 
-// isBehind reports whether some replica does not decide by the observed generation, or is not known to. It is true if
-// no replica serves.
+// isBehind reports whether some serving replica does not decide by the generation yet. It is also true if no replica
+// serves, and if the replicas have not been counted.
 func isBehind(replicas *v1alpha1.ReplicasStatus) bool {
 	return replicas == nil || replicas.InForce == nil || replicas.Serving == nil || *replicas.Serving == 0 ||
 		*replicas.InForce < *replicas.Serving
 }
 
-// holds reports whether the written status still holds, given the current condition Ready. The messages may differ, since
-// they count replicas. The written status no longer holds once a generation that was behind is in force everywhere. Its
-// number of replicas must then be written even for a policy that is not accepted, whose Ready does not change.
+// holds reports whether the written status s is still right, given the current Ready, and whether some replica is or
+// may be behind. The message of Ready may differ, since it counts replicas.
+//
+// A status that was behind must be written again once all replicas decide by the generation. Otherwise, if the policy
+// is not accepted, the status would keep its old counts, because Ready stays False.
 func (s readyStatus) holds(ready metav1.Condition, behind bool) bool {
 	if s.behind && !behind {
 		return false
@@ -68,8 +70,8 @@ type staleness int
 
 const (
 	fresh    staleness = iota
-	aged               // the status is older than refreshAfter
-	outdated           // the status is older than outdatedAfter and names other replicas than those that are behind now
+	aged               // see refreshAfter
+	outdated           // see outdatedAfter
 )
 
 // staleness returns why the status of a policy should be written again; ready is its unchanged condition Ready.
@@ -92,7 +94,7 @@ type staleStatus struct {
 	since time.Time
 }
 
-// refreshBudget limits how many statuses are written although Ready is unchanged. It is a token bucket.
+// refreshBudget is a token bucket that limits how often statuses are written although Ready is unchanged.
 type refreshBudget struct {
 	left   float64
 	filled time.Time
@@ -100,8 +102,8 @@ type refreshBudget struct {
 
 func newRefreshBudget(now time.Time) refreshBudget { return refreshBudget{refreshBurst, now} }
 
-// take returns the policies whose statuses may be written now: the outdated ones first, then the oldest. policies is the
-// number of all policies.
+// take returns as many of the stale policies as the budget allows now: those that are outdated first, then the oldest.
+// policies is the number of all policies.
 func (b *refreshBudget) take(now time.Time, policies int, stale []staleStatus) []types.NamespacedName {
 	perSecond := max(1/refreshInterval.Seconds(), float64(policies)/(refreshWithin-refreshAfter).Seconds())
 	burst := max(refreshBurst, 1+perSecond*observeInterval.Seconds()) // at least as many as become due in one observeInterval
