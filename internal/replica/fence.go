@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// fenceLead is how long before its fence, when it stops answering calls, a replica becomes unready. The kubelet and
-	// proxies need that long to stop sending calls to it.
+	// fenceLead is how long before it is fenced a replica becomes unready. The kubelet and proxies need that long to
+	// stop sending calls to it.
 	fenceLead = 10 * time.Second
-	// confirmationsPerFence is how many reports should be confirmed (see Replica) within Options.FenceAfter. With fewer,
-	// one or two lost reports would fence a healthy replica.
+	// confirmationsPerFence is how many reports should be confirmed (see Replica) within Options.FenceAfter. With
+	// fewer, one or two lost reports could fence a healthy replica.
 	confirmationsPerFence = 4
-	// maxUnconfirmed is how many unconfirmed reports are remembered. The oldest are dropped: among all, their
-	// confirmation would postpone the fence least.
+	// maxUnconfirmed is how many unconfirmed reports are remembered. Beyond that the oldest are dropped: a newer
+	// report, once confirmed, postpones the fence for longer.
 	maxUnconfirmed = 100
 )
 
@@ -48,16 +48,16 @@ func (r *Replica) unconfirmedFor(limit time.Duration) bool {
 func (r *Replica) awaitConfirmation(sent sentReport, inForce InForce) {
 	_, newest := inForce.versionRange()
 	if r.ahead = newest != "" && freshness.Older(sent.version, newest); r.ahead {
-		r.unconfirmed = nil // their versions are from before the etcd restore as well
+		r.unconfirmed = nil // these reports may be from before the etcd restore, too
 	}
 	if r.options.FenceAfter == 0 {
 		return
 	}
 	if last := len(r.unconfirmed) - 1; last >= 0 && freshness.Older(sent.version, r.unconfirmed[last].version) {
-		r.unconfirmed = nil // after an etcd restore, the rules never reach these versions
+		r.unconfirmed = nil // etcd was restored: the rules may never reach these higher versions
 	}
-	// Every change of the rules causes another report. Confirming each of them would make freshness.Advancer list all
-	// namespaces continuously.
+	// Not every report must be confirmed. Each change of the rules causes another report, and to confirm it,
+	// freshness.Advancer may have to list all namespaces.
 	if r.untilConfirmation(sent.sent) > 0 {
 		return
 	}

@@ -12,7 +12,7 @@ import (
 	"registrationpolicy.dev/operator/internal/replicalease"
 )
 
-// deleteTimeout is the time limit for deleting the Lease: a part of the pod's termination grace period.
+// deleteTimeout is the time limit for deleting the Lease. It must fit into the pod's termination grace period.
 const deleteTimeout = 3 * time.Second
 
 // write writes a report into the Lease. It takes over a Lease that an earlier process left under the same name.
@@ -84,8 +84,9 @@ func (r *Replica) fill(lease *coordinationv1.Lease, report replicalease.Report) 
 	return replicalease.Write(lease, r.options.LeaseName, report)
 }
 
-// deleteLease deletes the Lease, unless another process has written it. Otherwise the stopped replica would count as
-// silent for a while. deleteLease reads the Lease first, since an interrupted write may have changed it.
+// deleteLease deletes the Lease, so that the leader does not count the stopped replica as silent for a while. It does
+// not delete a Lease that another process has written. It reads the Lease first, because r.lease may be outdated after
+// an interrupted write.
 func (r *Replica) deleteLease() {
 	if !r.wrote {
 		return

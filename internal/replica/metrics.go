@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Metrics are the metrics of a replica:
 //
-//	registration_policy_replica_reported_timestamp_seconds   when this replica last reported what it decides by, Unix time
+//	registration_policy_replica_reported_timestamp_seconds   Unix time of this replica's last report; 0: none yet
 type Metrics struct {
 	reportedAt prometheus.Gauge
 }

@@ -21,7 +21,7 @@ import (
 const ReportInterval = 10 * time.Second
 
 const (
-	// reportPause is the shortest time between two reports, so that a burst of changes of the rules causes few.
+	// reportPause is the shortest time between two reports, so that a burst of changes of the rules causes few reports.
 	reportPause = 200 * time.Millisecond
 	// reportTimeout is the time limit of one report.
 	reportTimeout = 5 * time.Second
@@ -53,7 +53,8 @@ type Options struct {
 	Instance string
 	// Version is the version of the operator.
 	Version string
-	// FenceAfter is the time without a confirmed report after which the replica answers no calls; 0 means never.
+	// FenceAfter is the time without a confirmed report (see Replica) after which the replica answers no calls; 0 means
+	// that it is never fenced.
 	FenceAfter time.Duration
 	// Metrics has the time of the last report.
 	Metrics *Metrics
@@ -62,8 +63,8 @@ type Options struct {
 }
 
 // Replica reports in its own Lease which rules this replica has in force. The Lease is deleted with its pod. The leader
-// compares the reports of all replicas to tell which policies are in force everywhere. Except for the fence, which stops
-// this replica's answers, no decision depends on the reports.
+// compares the reports of all replicas to tell which policies are in force everywhere. The reports do not influence
+// decisions, except that the replica is fenced without a confirmed report.
 //
 // A report is confirmed once the rules in force have reached the resourceVersion that its Lease got when the report was
 // written. That proves that the replica receives changes; see [Options.FenceAfter].
@@ -75,11 +76,11 @@ type Replica struct {
 	// These are used by Start only.
 	leaseName string
 	lease     *coordinationv1.Lease // as last written; nil before the first report
-	tried     bool                  // to write a report
-	wrote     bool                  // a report of this process was written
+	tried     bool                  // a report was attempted
+	wrote     bool                  // a report was written
 	failed    bool                  // the last report was not written
-	// ahead: the rules in force have a later resourceVersion than a report that was written after them. They are then
-	// from before an etcd restore, and confirm no report.
+	// ahead: the rules in force have a later resourceVersion than the last report, although the report was written
+	// after the rules were read. The rules are then from before an etcd restore, and confirm no report.
 	ahead bool
 	// unconfirmed are the reports whose versions the rules in force have not reached, oldest first.
 	unconfirmed []sentReport
@@ -107,7 +108,8 @@ const (
 	starting state = iota
 	// reported: a report was written. The rules have not reached the version of its Lease yet.
 	reported
-	// announced: a report that says that the replica serves was written. The rules have not reached its version yet.
+	// announced: a report was written in which the replica says that it serves. The rules have not reached the version
+	// of the Lease with that report yet.
 	announced
 	// serving: the replica answers calls.
 	serving
@@ -188,7 +190,7 @@ func (r *Replica) report(ctx context.Context, inForce InForce) (again bool, _ er
 	r.tried = true
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	sent := time.Since(r.started) // by the monotonic clock, which runs while the process is frozen
+	sent := time.Since(r.started) // by the monotonic clock, which goes on while the process is frozen
 	err := r.write(ctx, replicalease.Report{
 		Digest: inForce.Digest, Synced: inForce.Synced, Unreadable: slices.Sorted(slices.Values(inForce.Unreadable)),
 		Serving: serves, Stopping: r.stopping.Load(), Version: r.options.Version,
@@ -248,11 +250,11 @@ func (r *Replica) noteResult(ctx context.Context, err error) {
 }
 
 // Serving reports whether this replica may answer calls: its rules have reached the version of the report that first
-// said that it serves, or the time limit for that has passed. Once true it stays true. Otherwise replicas that started
-// without an API server would stop serving when the API server is back.
+// said that it serves, or a time limit for that has passed. Once true it stays true. Otherwise a replica that started
+// while the API server was down would stop serving as soon as it writes its first report.
 //
 // loaded: the replica has rules; without any it does not serve. stored: the rules are from a stored snapshot; the
-// replica then serves as soon as a report fails, since the API server does not answer.
+// replica then serves as soon as a report fails, because it need not wait for an API server that does not answer.
 func (r *Replica) Serving(loaded, stored bool) bool {
 	inForce, _ := r.rules.InForce()
 	r.mu.Lock()
