@@ -47,7 +47,7 @@ func Labels(leaderLease string) map[string]string {
 // Name returns the name of a replica's Lease.
 func Name(leaderLease, replica string) string { return leaderLease + "." + replica }
 
-// ReplicaName returns the name of the replica from the Name of its Lease.
+// ReplicaName returns the name of the replica whose Lease has this name, which [Name] has returned.
 func ReplicaName(leaderLease, name string) string {
 	return name[min(len(leaderLease)+len("."), len(name)):]
 }
@@ -65,8 +65,8 @@ func Write(lease *coordinationv1.Lease, leaderLease string, report Report) error
 	return nil
 }
 
-// Read returns the report in a Lease. If the format is unknown, as of a newer operator, it returns a report that says
-// only that the replica serves: otherwise the leader would not wait for the replica.
+// Read returns the report in a Lease. If the report cannot be decoded, for example because a newer operator wrote it,
+// Read returns a report that says only that the replica serves. Otherwise the leader would not wait for the replica.
 func Read(lease *coordinationv1.Lease) Report {
 	report := Report{}
 	if err := json.Unmarshal([]byte(lease.Annotations[reportAnnotation]), &report); err != nil {
