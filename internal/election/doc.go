@@ -1,2 +1,3 @@
-// Package election elects one replica as the leader. If the leader loses its lease, its process goes on.
+// Package election elects one replica as the leader. A leader that loses its lease stops leading, but its process
+// continues.
 package election

@@ -36,7 +36,7 @@ type Election struct {
 	// and tries to acquire it again.
 	Lead func(ctx context.Context) error
 
-	// Metrics has the gauge of the leader.
+	// Metrics shows whether this replica leads.
 	Metrics *Metrics
 	// Logger gets a line when this replica starts and stops leading.
 	Logger logr.Logger
@@ -59,7 +59,7 @@ func (e *Election) Start(ctx context.Context) error {
 
 // term acquires the lease and calls Lead. It returns once the lease is lost or released and Lead has ended.
 func (e *Election) term(ctx context.Context) error {
-	// The elector releases the lease when its context held ends, so held must end after Lead.
+	// The elector releases the lease when held ends. Another replica may then lead, so held must end after Lead.
 	held, release := context.WithCancel(context.WithoutCancel(ctx))
 	defer release()
 	work := &onceUnlessOver{ended: make(chan struct{})}
@@ -97,7 +97,7 @@ func (e *Election) term(ctx context.Context) error {
 	return nil
 }
 
-// lead calls Lead with a context that ends when the lease is lost (leading) or the process stops (ctx).
+// lead calls Lead with a context that ends when the lease is lost (leading ends) or the process stops (ctx ends).
 func (e *Election) lead(ctx, leading context.Context) {
 	both, cancel := context.WithCancel(leading)
 	defer cancel()
@@ -112,8 +112,8 @@ func (e *Election) lead(ctx, leading context.Context) {
 	e.Logger.Info("No longer leading", "lease", e.Name)
 }
 
-// onceUnlessOver runs a function at most once, and not at all after the first call of wait. The elector calls
-// OnStartedLeading in a goroutine, which may be scheduled only after the term is over.
+// onceUnlessOver runs a function at most once, and not after the first call of wait. It is needed because the elector
+// calls OnStartedLeading in a goroutine, which may start only after the lease is lost.
 type onceUnlessOver struct {
 	mu            sync.Mutex
 	started, over bool
@@ -133,7 +133,7 @@ func (w *onceUnlessOver) do(f func()) {
 	f()
 }
 
-// wait waits for the end of the function if do has started it. Otherwise, do will not start it any more.
+// wait returns once the function has ended, or at once if do has not started it. Later calls of do do nothing.
 func (w *onceUnlessOver) wait() {
 	w.mu.Lock()
 	w.over = true
