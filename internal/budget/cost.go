@@ -2,9 +2,10 @@ package budget
 
 import "fmt"
 
-// These figures are upper bounds of the memory that `make memory` measures. They include a second version during a change.
+// These figures are upper bounds of the memory that `make memory` measures. They include a second version of each
+// object, because the earlier version stays in force until the new one is built.
 const (
-	// policyBase covers an object, its status, and its compiled form, in bytes.
+	// policyBase is how many bytes an object, its status and its compiled form take, in addition to those for its spec.
 	policyBase = 4608
 	// policyFactor is how many bytes each byte of a spec as JSON takes: in the cached text, in the entries, in the
 	// compiled form, and during its build.
@@ -16,7 +17,8 @@ const (
 	// lineBytes covers the entries for one line in two hash tables: that of the old compiled list, and that of the new
 	// one, which is growing.
 	lineBytes = 16
-	// lastPage is how many bytes of a compiled list may be unused while the list is being compiled.
+	// lastPage is the size in bytes of the pages in which a compiled list keeps its entries. While the list is
+	// compiled, most of the last page may be unused.
 	lastPage = 1 << 20
 )
 

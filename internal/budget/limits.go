@@ -41,9 +41,11 @@ func Parse(entries []string) (Limits, error) {
 }
 
 // Share returns limits for all namespaces: those in l, and shares of the remaining memory for the others. memory is the
-// memory limit of the process, and own the operator's namespace. own gets half of the remaining memory, so that watching a
-// further namespace takes nothing from the platform's own lists. The others share the second half equally. Share fails
-// if nothing remains for a namespace without a limit in l.
+// memory limit of the process in bytes, and own is the operator's namespace.
+//
+// own gets half of the remaining memory, so that watching one more namespace does not reduce the memory for the lists
+// in own. The others share the second half equally. Share fails if nothing remains for a namespace without a limit in
+// l.
 func (l Limits) Share(memory int64, own string, namespaces []string) (Limits, error) {
 	shared, left := Limits{}, Available(memory)
 	var others []string
