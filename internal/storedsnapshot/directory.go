@@ -67,9 +67,9 @@ func (d *Directory) Check() (header *snapshotfile.Header, err error) {
 	return header, err
 }
 
-// Read returns the snapshot in the file, or nil if there is no file. The error is a [snapshotfile.RefusedError]. Before
-// each part of the file Read calls needed; if needed returns false, Read stops with an error that wraps
-// errNoLongerNeeded.
+// Read returns the snapshot in the file, or nil if there is no file. It reads the file in parts, and calls needed
+// before each. If needed returns false, Read stops with an error that wraps errNoLongerNeeded. Any error is a
+// [snapshotfile.RefusedError].
 func (d *Directory) Read(needed func() bool) (snapshot *snapshotfile.Snapshot, err error) {
 	err = d.withFile(func(file io.Reader, size int64) (err error) {
 		snapshot, err = snapshotfile.Decode(cancelableReader{file, needed}, size)
@@ -167,11 +167,12 @@ func (d *Directory) Epoch() uint64 { return d.epoch.Load() }
 // force. Otherwise a restart could bring back the older rules in the file. If the file cannot be removed, Remove
 // overwrites it. It fails only if the old file may still be readable.
 //
-// A power failure can undo the removal until the next [Directory.Write] has started.
+// Remove does not sync the directory to the disk, so that a power failure can undo the removal. The next
+// [Directory.Write] syncs it first.
 func (d *Directory) Remove(epoch uint64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.fileEpoch >= epoch { // the disk was slow, and the newer file has already been written
+	if d.fileEpoch >= epoch { // the removal was slow, and the newer file has already been written
 		return nil
 	}
 	err := os.Remove(d.Path())
@@ -198,8 +199,8 @@ func (d *Directory) overwrite() error {
 	return errors.Join(err, file.Close())
 }
 
-// Write replaces the file atomically. It returns [ErrSuperseded] if a later epoch has started. After Write has returned
-// without an error, the file survives a power failure.
+// Write replaces the file atomically. epoch is the epoch whose rules s has. Write returns [ErrSuperseded] if a later
+// epoch has started. After Write has returned without an error, the file survives a power failure.
 func (d *Directory) Write(s *snapshotfile.Snapshot, epoch uint64) error {
 	err := errors.Join(d.sync(), d.writeTemporary(s))
 	if err == nil {

@@ -17,7 +17,7 @@ import (
 const (
 	// checkInterval is the time between two calls of [ResponseMonitor.Silent].
 	checkInterval = 100 * time.Millisecond
-	// removeTimeout is how long new rules wait for the removal of the old file. Then they come into force anyway.
+	// removeTimeout is how long new rules wait for the removal of the old file. After that they come into force anyway.
 	removeTimeout = time.Second
 	// writeRetryInterval is the time from a failed write to the next attempt.
 	writeRetryInterval = 30 * time.Second
@@ -40,7 +40,7 @@ type Keeper struct {
 	metrics   *Metrics
 	logger    logr.Logger
 	removing  chan struct{} // a semaphore for one removal at a time
-	wake      chan struct{} // has an element when Run must do a new pending write
+	wake      chan struct{} // receives a value from Save when Run must do a new pending write
 
 	mu         sync.Mutex
 	digest     string        // of the rules in the file, or in the pending write; "" if unknown
@@ -51,7 +51,7 @@ type Keeper struct {
 	writeFailing bool // the last write failed; used by Run only
 }
 
-// pendingWrite is the snapshot to be written next. Its fields are the parameters of [Keeper.Save].
+// pendingWrite is the snapshot to be written next: the parameters of [Keeper.Save], and when it was called.
 type pendingWrite struct {
 	policies []*publish.Policy
 	synced   map[string]string
@@ -64,7 +64,8 @@ type pendingWrite struct {
 type Options struct {
 	// Directory is the path of the directory, which must exist.
 	Directory string
-	// Binding is the configuration of this operator. It is written to the file; a file with another one is refused.
+	// Binding is the configuration of this operator. It is written to the file, and a file with another configuration
+	// is refused.
 	Binding snapshotfile.Binding
 	// Publisher publishes the rules. It must not have published rules yet.
 	Publisher *publish.Publisher
@@ -162,8 +163,8 @@ func (k *Keeper) canRestore() bool {
 }
 
 // restore reads the file and publishes the rules in it. It stops as soon as the API server answers: the current rules
-// then arrive soon, and two versions of large lists in memory could exceed its limit. If the API server stops answering
-// again, Run calls restore again.
+// then arrive soon, and large lists of both the file and the API server could exceed the memory limit. If the API
+// server stops answering again, Run calls restore again.
 func (k *Keeper) restore(ctx context.Context) {
 	needed := func() bool { return ctx.Err() == nil && k.canRestore() && k.responses.Silent() }
 	file, err := k.directory.Read(needed)
@@ -173,7 +174,7 @@ func (k *Keeper) restore(ctx context.Context) {
 	if file != nil {
 		err = file.Check(k.binding)
 	}
-	if file == nil && err == nil { // Invalidate has removed the file, because other rules come into force
+	if file == nil && err == nil { // Invalidate has removed the file, because rules from the API server come into force
 		return
 	}
 	var snapshot *rules.Snapshot
@@ -187,7 +188,8 @@ func (k *Keeper) restore(ctx context.Context) {
 	}
 	if err != nil {
 		k.mu.Lock()
-		// If restorable is false, other rules come into force. The file may be theirs by now, so it is not refused.
+		// If restorable is false, rules from the API server come into force, and Invalidate may have overwritten the
+		// file while it was read. The file is then not refused.
 		restorable := k.restorable
 		if restorable {
 			k.digest, k.restorable = "", false
@@ -220,7 +222,7 @@ func (k *Keeper) write() bool {
 	}
 	err := k.directory.Write(file, pending.epoch)
 	switch {
-	case errors.Is(err, ErrSuperseded): // the call of Save for the later rules makes Run write those
+	case errors.Is(err, ErrSuperseded): // later rules come into force, and are written after their call of Save
 	case err != nil:
 		k.fault(faultWriteFailed)
 		if !k.writeFailing {

@@ -15,10 +15,13 @@ const (
 
 // Metrics are the metrics of stored snapshots:
 //
-//	registration_policy_stored_snapshot                      1 while a stored snapshot is in force
-//	registration_policy_stored_snapshot_timestamp_seconds    Unix time at which that snapshot was written; 0 if none is
-//	                                                         in force
-//	registration_policy_stored_snapshot_faults_total{fault}  refused (at the start), write_failed, remove_failed
+//	registration_policy_stored_snapshot
+//	    1 while a stored snapshot is in force, otherwise 0.
+//	registration_policy_stored_snapshot_timestamp_seconds
+//	    Unix time at which the stored snapshot in force was written; 0 if none is in force.
+//	registration_policy_stored_snapshot_faults_total{fault}
+//	    Files refused at a start or when they were to come into force (refused), failed writes (write_failed) and failed
+//	    removals (remove_failed).
 type Metrics struct {
 	inUse   prometheus.Gauge
 	written prometheus.Gauge

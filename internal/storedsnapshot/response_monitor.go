@@ -36,8 +36,8 @@ func NewResponseMonitor() *ResponseMonitor {
 	return &ResponseMonitor{pending: map[string]time.Time{}}
 }
 
-// start makes the first read pending from now on. Otherwise the API server would not count as silent while a client
-// does not get as far as sending a read.
+// start makes a first read pending from now on, before a client has sent one. Otherwise the API server could not count
+// as silent until a client sends its first read, however long that takes.
 func (m *ResponseMonitor) start() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -60,7 +60,7 @@ func (m *ResponseMonitor) Stop() {
 	m.stopped, m.pending = true, nil
 }
 
-// Silent reports whether the API server does not answer.
+// Silent reports whether the API server is silent, see [ResponseMonitor].
 func (m *ResponseMonitor) Silent() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -75,7 +75,8 @@ func (m *ResponseMonitor) Silent() bool {
 	return false
 }
 
-// requested records that a read is sent. A read that is sent again after a failure stays pending since its first time.
+// requested records that a read is sent. If it was sent before and has failed, it has been pending since the first
+// time.
 func (m *ResponseMonitor) requested(path string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -95,7 +96,7 @@ func (m *ResponseMonitor) received() {
 	m.lastByte = time.Now()
 }
 
-// completed records that a read is no longer pending.
+// completed records that a read is complete, and thus no longer pending.
 func (m *ResponseMonitor) completed(path string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
