@@ -60,7 +60,7 @@ func Decode(file io.Reader, size int64) (*Snapshot, error) {
 		return nil, err
 	}
 	s, contentErr := d.snapshot()
-	if err := d.finish(); err != nil { // the cause of contentErr, if there is one too
+	if err := d.finish(); err != nil { // a failed read or a wrong checksum, which explains a contentErr as well
 		return nil, err
 	}
 	if contentErr != nil {
@@ -121,7 +121,7 @@ func checkStart(start []byte, size int64) error {
 	return nil
 }
 
-// finish reads the rest of the file and compares the checksum. It returns an earlier read error first.
+// finish reads the rest of the file and compares the checksum. If an earlier read has failed, it returns that error.
 func (d *decoder) finish() error {
 	if d.source.err != nil {
 		return d.readError()
@@ -185,7 +185,7 @@ func (d *decoder) snapshot() (*Snapshot, error) {
 
 var errBadPolicy = errors.New("the policy cannot be decoded")
 
-// policy decodes the next policy, and sets its lists to those with the stored digests.
+// policy decodes the next policy. It takes the policy's lists from lists, by their stored digests.
 func (d *decoder) policy(lists map[string]*rules.List) (rules.Policy, error) {
 	var length [4]byte
 	if _, err := io.ReadFull(d.content, length[:]); err != nil {

@@ -34,9 +34,10 @@ const (
 )
 
 const (
-	// MagicSize is the number of bytes that identify a stored snapshot. A file that begins with others is refused.
+	// MagicSize is the number of bytes at the beginning that identify a stored snapshot. A file with other bytes there
+	// is refused.
 	MagicSize = len(magic)
-	// MaxSize is the largest file in bytes: enough for lists of ten million names, several times the supported size.
+	// MaxSize is the largest file in bytes: enough for ten lists of a million entries, the largest that are supported.
 	MaxSize = 256 << 20
 )
 
@@ -44,7 +45,7 @@ const (
 type Header struct {
 	// Binding is the configuration with which the snapshot was built.
 	Binding Binding `json:"binding"`
-	// Written is the time at which the file was written, right after the snapshot came into force.
+	// Written is the time right after the snapshot came into force, when writing the file was due.
 	Written time.Time `json:"written"`
 	// Digest is the digest of the compiled snapshot.
 	Digest string `json:"digest"`
@@ -77,8 +78,8 @@ type Binding struct {
 	Flags []string `json:"flags"`
 }
 
-// storedPolicy is the JSON of a policy. Its lists are stored before the policies, each once, even if many policies use
-// the same list.
+// storedPolicy is the JSON of a policy, without its lists. The file has all lists before the policies, each once, even
+// if many policies use the same list.
 type storedPolicy struct {
 	Policy rules.Policy `json:"policy"`
 	// Lists are the digests of the policy's lists in the order of [listUses], "" for a missing list.

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Cause is why a file is refused. The constants below are all values.
+// Cause is why a file is refused. Its values are the constants below.
 type Cause string
 
 // The causes. No part of a refused file is used.
@@ -16,7 +16,7 @@ const (
 	CauseNotOurs Cause = "not_ours"
 	// CauseTooBig: larger than any file that an operator writes.
 	CauseTooBig Cause = "too_big"
-	// CauseNoSnapshot: does not begin as a stored snapshot does.
+	// CauseNoSnapshot: does not begin with the bytes that identify a stored snapshot.
 	CauseNoSnapshot Cause = "no_snapshot"
 	// CauseOtherFormat: has the file format of another version of the operator.
 	CauseOtherFormat Cause = "other_format"
