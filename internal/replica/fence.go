@@ -48,7 +48,7 @@ func (r *Replica) unconfirmedFor(limit time.Duration) bool {
 func (r *Replica) awaitConfirmation(sent sentReport, inForce InForce) {
 	_, newest := inForce.versionRange()
 	if r.ahead = newest != "" && freshness.Older(sent.version, newest); r.ahead {
-		r.unconfirmed = nil // these reports may be from before the etcd restore, too
+		r.unconfirmed = nil // like the rules, these reports may be from before an etcd restore
 	}
 	if r.options.FenceAfter == 0 {
 		return
