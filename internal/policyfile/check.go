@@ -24,7 +24,8 @@ type Checked struct {
 	Policies []CheckedPolicy
 	// Lists are the objects that hold lists. CheckObjects returns none.
 	Lists []CheckedList
-	// Mistakes are the mistakes in files, or of policies in a cluster that an operator does not understand.
+	// Mistakes are the mistakes in files. For policies of a cluster, they are the reasons why an operator does not
+	// understand a policy.
 	Mistakes []*Mistake
 	// Others are file:line and kind of objects that were skipped: they are neither policies nor lists.
 	Others []string
@@ -33,9 +34,10 @@ type Checked struct {
 // CheckedPolicy is a policy, and where its parts are written.
 type CheckedPolicy struct {
 	ReadPolicy
-	// Refused means that Mistakes has a mistake of the policy. The policy is not enforceable then.
+	// Refused means that the policy has a mistake, which is in Mistakes. The policy is not enforceable then.
 	Refused bool
-	// Warnings are about values whose quotes are missing. They depend on how a file is written.
+	// Warnings are about values of spec.profile without quotes that YAML may not read as text. A policy of a cluster has
+	// none, because its object does not show quotes.
 	Warnings []lint.Warning
 
 	object *yamldoc.Node
@@ -49,18 +51,19 @@ type CheckedList struct {
 
 // Annotation is an annotation of an object.
 type Annotation struct {
-	// Name is the name behind the prefix.
+	// Name is the name of the annotation without the prefix that the caller gave.
 	Name string
 	// Value is the text of the annotation.
 	Value string
-	// At is where its name is written.
+	// At is where the name of the annotation is written.
 	At yamldoc.Position
 }
 
 // Position returns where the value at a path is written. File is "" for an object of a cluster.
 func (p *CheckedPolicy) Position(path string) yamldoc.Position { return p.object.PositionOf(path) }
 
-// Value returns the text at a path as it is written, "" if it is not a scalar. It may hold a local part.
+// Value returns the text at a path as it is written, "" if it is not a scalar. It may be personal: it may hold the
+// local part of an address.
 func (p *CheckedPolicy) Value(path string) string {
 	text, _ := p.object.Find(path).Text()
 	return text

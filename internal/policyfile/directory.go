@@ -41,9 +41,9 @@ type Directory struct {
 	err error // of the last Load
 }
 
-// OpenDirectory starts to watch the directory at path, but reads no file yet: [Directory.Load] does, and publishes in
-// store. scopes limits the policies of each namespace to calls of some sources. OpenDirectory fails only if the schema
-// of the policies cannot be built.
+// OpenDirectory starts to watch the directory at path, but reads no file yet. [Directory.Load] reads the files and
+// publishes their policies in store. scopes limits the calls that the policies of each namespace decide. OpenDirectory
+// fails only if the schema of the policies cannot be built.
 func OpenDirectory(
 	path string, store *rules.Store, scopes policyobject.Scopes, metrics *publish.Metrics, logger logr.Logger,
 ) (*Directory, error) {
@@ -107,7 +107,7 @@ func (d *Directory) load(ctx context.Context) error {
 	d.logWarnings(documents, published)
 	for _, namespace := range d.scopes.Namespaces() {
 		if !slices.ContainsFunc(policies, func(policy rules.Policy) bool { return policy.Namespace == namespace }) {
-			// If --namespace-sources has a misspelt name, the policies of the intended namespace have no limit.
+			// If --namespace-sources misspells a namespace, the policies of the intended one are not limited to its sources.
 			loglevel.Warn(d.logger, "Bounded namespace has no policy: is it misspelt?", "namespace", namespace)
 		}
 	}
@@ -211,7 +211,7 @@ func unique(documents []*document) error {
 	var errs []error
 	for _, document := range documents {
 		if document.list == nil && document.policy.Name == "" {
-			continue // the name is not valid
+			continue // the metadata is not valid, which is a mistake of its own
 		}
 		name := document.name()
 		if other, found := first[name]; found {

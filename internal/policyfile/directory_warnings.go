@@ -42,9 +42,8 @@ var (
 	yaml11Boolean = regexp.MustCompile(`^([yY]|[nN]|[yY]es|YES|[nN]o|NO|[oO]n|ON|[oO]ff|OFF)$`).MatchString
 )
 
-// valueWarnings returns warnings about values of the profile that are written without quotes, and that YAML reads as
-// something else than the same text. Only the YAML node shows the quotes: the decoded object does not. No warning
-// quotes a value, because it may be personal.
+// valueWarnings returns warnings about values of spec.profile without quotes that YAML may not read as the text that is
+// written. Only the YAML node shows whether a value has quotes. No warning quotes a value, because it may be personal.
 func (d *document) valueWarnings() []lint.Warning {
 	if d.list != nil {
 		return nil

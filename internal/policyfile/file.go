@@ -32,7 +32,8 @@ import (
 const (
 	// MaxFile is the largest file in bytes. An API server accepts objects of up to 1.5 MiB.
 	MaxFile = 4 << 20
-	// TestExtension ends the names of the files with tests of policies. Such a file stands beside the policies.
+	// TestExtension is the end of the name of a file with tests of policies. Such a file may be in the same directory as
+	// the policies.
 	TestExtension = ".regpol-test.yaml"
 	// fileNamespace is the namespace of a policy without metadata.namespace, as with kubectl.
 	fileNamespace = metav1.NamespaceDefault
@@ -42,7 +43,7 @@ const (
 type file struct {
 	name string // the path that messages show: the directory as the caller gave it, and the name of the file
 	text []byte
-	// ignored means that the name does not end as that of a policy file does; text is empty.
+	// ignored means that the name has no extension of a policy file; text is empty then.
 	ignored bool
 }
 
@@ -52,11 +53,11 @@ type document struct {
 
 	policy rules.Policy
 	list   *corev1.ConfigMap // nil for a policy
-	// refused: the policy has mistakes. It is not enforceable then, and has a name only if that is valid.
+	// refused: the policy has mistakes and is not enforceable. The policy then has a name only if its metadata is valid.
 	refused bool
 }
 
-// name returns the kind of the object, its namespace and name. Two documents must not have the same.
+// name returns the kind, namespace and name of the object. Two documents with the same name are a mistake.
 func (d *document) name() string {
 	if d.list != nil {
 		return "ConfigMap " + d.list.Namespace + "/" + d.list.Name
@@ -80,7 +81,7 @@ func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
 // isTest reports whether a file of this base name has tests of policies.
 func isTest(name string) bool { return strings.HasSuffix(name, TestExtension) }
 
-// hasExtension reports whether a base name ends as that of a policy file does.
+// hasExtension reports whether a base name has an extension of a policy file.
 func hasExtension(name string) bool {
 	return slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name))
 }
@@ -197,7 +198,8 @@ func (p *parser) parseDocument(ctx context.Context, name string, text []byte) (*
 	return found, err
 }
 
-// readPolicy validates object, which is the decoded value of the document found, and sets the policy of the document.
+// readPolicy validates object and sets found.policy to it. object is the decoded value of the document found. If object
+// has mistakes, readPolicy marks found as refused and returns the mistakes.
 func (p *parser) readPolicy(ctx context.Context, found *document, object map[string]any) error {
 	spec, errs := p.checkObject(ctx, object)
 	policy := &unstructured.Unstructured{Object: object}
@@ -237,8 +239,8 @@ func (p *parser) checkObject(ctx context.Context, object map[string]any) (spec m
 	return spec, append(errs, violations...)
 }
 
-// checkType checks that the field name, apiVersion or kind, has the value want. alternative is the end of the message
-// if the field has another value.
+// checkType checks that object[name] is want. name is apiVersion or kind. alternative ends the message if the value is
+// another one.
 func checkType(object map[string]any, name, want, alternative string) field.ErrorList {
 	switch got, found := object[name]; {
 	case !found:

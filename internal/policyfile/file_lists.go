@@ -47,14 +47,14 @@ func (d *document) readList(object map[string]any) error {
 	list := &corev1.ConfigMap{}
 	unknown, err := strictjson.UnmarshalStrict(asJSON, list)
 	switch {
-	case err != nil && len(violations) > 0: // they say why it cannot be decoded
+	case err != nil && len(violations) > 0: // the violations say why object cannot be decoded
 		return d.violations(violations)
 	case err != nil:
-		// The text of err may quote an address.
+		// The message leaves out the text of err, which may quote an address.
 		return d.mistakeAt("data", violation.WrongType, "not a ConfigMap: write data with a text under each key")
 	}
 	for _, problem := range unknown {
-		if !strings.Contains(problem.Error(), `"metadata.`) { // checkMetadata has reported those
+		if !strings.Contains(problem.Error(), `"metadata.`) { // checkMetadata reports those of metadata
 			violations = append(violations, strictViolation(problem, nil, "apiVersion", "kind", "metadata", "data"))
 		}
 	}
@@ -85,7 +85,7 @@ func splitLists(documents []*document) ([]*document, configMaps) {
 	return policies, lists
 }
 
-// resolveFiles returns the policies with the lists that they name, read from the ConfigMaps in maps.
+// resolveFiles returns the policies with the lists that they name, compiled from the ConfigMaps in maps.
 func resolveFiles(ctx context.Context, lists *publish.Lists, maps configMaps, policies []rules.Policy) ([]rules.Policy, error) {
 	const group = "files"
 	return lists.Resolve(ctx, group, maps, nil, policies)

@@ -58,7 +58,7 @@ func NewOffline() (*Offline, error) {
 }
 
 // ReadObjects converts the policy objects of a cluster, and reads the lists that they name from the ConfigMaps that the
-// function lists returns. It calls lists only if a policy names a list, so that other callers need no right to read
+// function lists returns. It calls lists only if a policy names a list: otherwise the caller needs no right to read
 // ConfigMaps. A policy that does not match the schema is returned with the reason in NotUnderstood, as in the operator.
 // ReadObjects fails only if lists does.
 func (o *Offline) ReadObjects(
@@ -82,7 +82,7 @@ func (o *Offline) ReadObjects(
 	return policies, o.resolve(ctx, maps, policies)
 }
 
-// resolve sets the lists in the policies to the compiled content of maps.
+// resolve sets the lists that the policies name, compiled from the ConfigMaps in maps.
 func (o *Offline) resolve(ctx context.Context, maps configMaps, policies []ReadPolicy) error {
 	unresolved := make([]rules.Policy, len(policies))
 	for i := range policies {
@@ -128,8 +128,8 @@ type Text struct {
 	Text []byte // its content
 }
 
-// ReadTexts reads policies and lists as [Offline.ReadFiles] does. Of a directory, give the files whose names
-// [IsPolicyFile] accepts, and none over [MaxFile].
+// ReadTexts reads policies and lists as [Offline.ReadFiles] does, but checks neither names nor sizes. The caller must
+// leave out files of a directory that [IsPolicyFile] does not accept, and files over [MaxFile].
 func (o *Offline) ReadTexts(ctx context.Context, texts []Text) ([]ReadPolicy, error) {
 	return o.read(ctx, filesOf(texts), nil)
 }
@@ -142,14 +142,14 @@ func filesOf(texts []Text) []file {
 	return files
 }
 
-// Directories returns a directory and those below it, in lexical order, without those whose names start with a dot. It
-// does not follow symbolic links below it. Another path, such as a file or "-", is returned alone.
+// Directories returns a directory and those below it, in lexical order. It leaves out directories below it whose names
+// start with a dot, and does not follow symbolic links there. Another path, such as a file or "-", is returned alone.
 func Directories(path string) ([]string, error) {
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
 		return []string{path}, nil //nolint:nilerr // reading the path fails with a better text
 	}
 	var found []string
-	// With the separator at its end, a symbolic link to a directory is followed.
+	// The separator at the end makes WalkDir follow path if it is a symbolic link to a directory.
 	err := filepath.WalkDir(path+string(filepath.Separator), func(at string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -267,7 +267,7 @@ func (o *Offline) readDocument(ctx context.Context, name string, text []byte) ([
 	return []*document{found}, err
 }
 
-// readList reads the items of a list of objects in text; node is its value.
+// readList reads the items of the list of objects in text. node is the parsed text, from which positions are taken.
 func (o *Offline) readList(ctx context.Context, name string, text []byte, node *yamldoc.Node) ([]*document, error) {
 	asJSON, err := yamldoc.ToJSON(name, text)
 	if err != nil {

@@ -14,20 +14,21 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Mistake is an error about something that an API server, or an operator with --policy-dir, refuses in a file that is
-// valid YAML.
+// Mistake is an error in the content of a file whose YAML syntax is valid. An API server, or an operator with
+// --policy-dir, refuses such content.
 type Mistake struct {
 	// ID is the kind of the mistake: one of [violation.IDs], or [EmptyFile], [NotAnObject], [DuplicateObject] or
 	// [UnlabelledList].
 	ID violation.ID
 	// At is the place of the mistake.
 	At yamldoc.Position
-	// Policy is the policy that has the mistake; the zero value for another object, or if the name is not valid.
+	// Policy is the policy that has the mistake. It is the zero value for other objects, and for a policy whose metadata
+	// is not valid.
 	Policy rules.PolicyName
 	// Path is the path of the value, for example spec.allow.domains[3]; "" for a whole file or object.
 	Path string
-	// Value is the text at Path as its author wrote it, "" if it is not a scalar; Corrected is what to write instead,
-	// "" if there is not just one such text. Both may hold the local part of an address.
+	// Value is the text at Path as its author wrote it, "" if it is not a scalar. Corrected is what to write instead, ""
+	// unless exactly one correction is likely. Both may hold the local part of an address.
 	Value, Corrected string
 	// Message says what is wrong, and the fix. It holds no local part.
 	Message string
@@ -59,12 +60,12 @@ func (m *Mistake) Error() string {
 	return fmt.Sprintf("%s:%d: %s%s", m.At.File, m.At.Line, path, m.Message)
 }
 
-// mistakeAt returns a mistake about the whole object. It is placed at the value at a path.
+// mistakeAt returns a mistake about the whole object. Its position is that of the value at path.
 func (d *document) mistakeAt(path string, id violation.ID, format string, args ...any) *Mistake {
 	return &Mistake{ID: id, At: d.PositionOf(path), Policy: d.policy.PolicyName, Message: fmt.Sprintf(format, args...)}
 }
 
-// violations returns an error that joins one [Mistake] for each mistake, by line.
+// violations converts violations of the schema to an error that joins one [Mistake] for each cause, sorted by line.
 func (d *document) violations(errs field.ErrorList) error {
 	errs = violation.Distinct(errs)
 	slices.SortStableFunc(errs, func(a, b *field.Error) int { return cmp.Compare(d.Line(a.Field), d.Line(b.Field)) })
@@ -79,7 +80,7 @@ func (d *document) violations(errs field.ErrorList) error {
 	return errors.Join(joined...)
 }
 
-// mistake returns the mistake behind a violation.
+// mistake converts a violation of the schema to a [Mistake] with its position in the file.
 func (d *document) mistake(err *field.Error) *Mistake {
 	value, isScalar := d.Find(err.Field).Text()
 	text := violation.Text(err)

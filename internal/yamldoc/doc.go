@@ -1,2 +1,3 @@
-// Package yamldoc reads the documents of a YAML file, and returns in which line a value is written, and how.
+// Package yamldoc reads the documents of a YAML file. It returns values with the line on which they are written, and
+// whether they have quotes.
 package yamldoc

@@ -33,7 +33,7 @@ func Split(text []byte) [][]byte {
 }
 
 // Parse returns the value of the document in text, or nil if there are only comments. file is the name of the file in
-// errors. A second document is an error: [ToJSON] would ignore it, and the policy in it may deny something.
+// errors. A second document in text is an error: [ToJSON] would ignore it, and so a policy that may deny something.
 func Parse(file string, text []byte) (*Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var found *Node
@@ -54,8 +54,8 @@ func Parse(file string, text []byte) (*Node, error) {
 	}
 }
 
-// ToJSON returns the document in text as JSON. file is the name of the file in errors. It decodes YAML with the package
-// that kubectl uses, because the versions of YAML differ: "yes" can be true or text.
+// ToJSON returns the document in text as JSON. file is the name of the file in errors. ToJSON decodes YAML with the
+// package that kubectl uses: other packages may read a value such as "yes" as text instead of true.
 func ToJSON(file string, text []byte) ([]byte, error) {
 	asJSON, err := sigsyaml.YAMLToJSONStrict(text)
 	if err != nil {
@@ -70,8 +70,8 @@ var (
 	quotedAddress = regexp.MustCompile(`"[^"]*@[^"]*"`)
 )
 
-// decodeError returns the error of a YAML decoder with file, line and fix. If the decoder names no line, it is the
-// first line of the document.
+// decodeError returns the error of a YAML decoder with file, line and fix. If the decoder names no line, the error has
+// the first line of the document.
 func decodeError(file string, text []byte, err error) error {
 	var errs []error
 	for _, found := range yamlLine.FindAllStringSubmatch(err.Error(), -1) {

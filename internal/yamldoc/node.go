@@ -62,8 +62,8 @@ func (n *Node) Items() []*Node {
 	return items
 }
 
-// child returns the field or item that one step of a path names, and the node at which it is written: for a field, its
-// name. It returns nil if there is no such value.
+// child returns the value that one step of a path names, and the YAML node whose position counts as that of the value:
+// the name of a field, or the item itself. Both are nil if there is no such value.
 func (n *Node) child(step string) (written *yaml.Node, value *Node) {
 	switch content := n.node.Content; n.node.Kind {
 	case yaml.MappingNode:
@@ -79,7 +79,7 @@ func (n *Node) child(step string) (written *yaml.Node, value *Node) {
 }
 
 // fieldOf returns the name and the value of a field of a mapping. A field of the mapping itself precedes those that a
-// merge key (<<) brings in. searched are the mappings that need not be searched again: an alias may refer to itself.
+// merge key (<<) brings in. searched holds the mappings already searched, because an alias may refer to itself.
 func fieldOf(mapping *yaml.Node, field string, searched map[*yaml.Node]bool) (name, value *yaml.Node) {
 	searched[mapping] = true
 	content := mapping.Content

@@ -13,9 +13,9 @@ type Position struct {
 	Line, Column int
 }
 
-// Position returns where the value that the steps lead to is written: a field at its name, an item at its first
-// character, or at the alias that stands for it. If there is no such value, it returns the position of the nearest
-// parent.
+// Position returns where the value that the steps lead to is written. For a field this is the position of its name. For
+// an item it is the position of its first character, or of the alias in its place. If there is no such value, Position
+// returns the position of the nearest parent.
 func (n *Node) Position(steps ...string) Position {
 	at := Position{n.file, n.node.Line, n.node.Column}
 	for _, step := range steps {
