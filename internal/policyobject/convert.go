@@ -48,10 +48,13 @@ func (s *Schema) Violations(ctx context.Context, object *unstructured.Unstructur
 	return slices.DeleteFunc(errs, leftToRules)
 }
 
-// leftToRules reports whether Convert ignores a violation, because package rules handles it. Earlier schemas accepted
-// addresses that are patterns, letters that are invisible or invalid in a domain, and several lists without names.
-// Package rules rejects only the entry itself: an allow entry then allows nothing, and a deny entry makes the policy
-// not enforceable. Otherwise, after an upgrade, a stored allow entry that never matched would deny all calls.
+// leftToRules reports whether Convert ignores a violation. Earlier schemas accepted addresses that are patterns,
+// letters that are invisible or invalid in a domain, and several lists without names. Package rules does not use the
+// names of lists, and rejects only the invalid entries: such an allow entry allows nothing, and such a deny entry makes
+// the policy not enforceable.
+//
+// Without this exception, a stored policy with such an allow entry would be NotUnderstood after an upgrade, and deny
+// all calls to which it applies.
 func leftToRules(err *field.Error) bool {
 	switch err.Type {
 	case field.ErrorTypeInvalid:
@@ -75,7 +78,7 @@ func (s *Schema) notUnderstood(ctx context.Context, name rules.PolicyName, spec 
 	if !found {
 		return policy
 	}
-	// Validate appliesTo alone: in the smallest policy with this appliesTo that is otherwise valid.
+	// Validate only appliesTo, within a minimal policy whose other fields are valid.
 	probe := map[string]any{"appliesTo": appliesTo, "deny": map[string]any{"domains": []any{"*"}}}
 	completed, errs := s.Validate(ctx, probe)
 	if len(errs) > 0 {

@@ -177,7 +177,7 @@ func (s *Schema) fieldsNamed(path string) []string {
 // be the local part of an address, which may itself hold dots.
 func quotablePath(path string, object *schema.Structural) (string, *schema.Structural) {
 	steps := strings.Split(path, ".")
-	known := 1 // spec
+	known := 1 // the number of steps that the schema knows; the first is spec
 	for _, step := range steps[1:] {
 		name, _, isItem := strings.Cut(step, "[")
 		property, found := object.Properties[name]
@@ -196,10 +196,10 @@ func quotablePath(path string, object *schema.Structural) (string, *schema.Struc
 	return strings.Join(steps[:known], ".") + ".…", object
 }
 
-// summary returns the first mistakes behind violations in one line. It quotes no values: they may hold the local part
-// of an address.
+// summary describes, in one line, the first mistakes that caused errs. It quotes no values: they may hold the local
+// part of an address.
 func summary(errs field.ErrorList) string {
-	const maxViolations = 3 // authors fix the first ones first
+	const maxViolations = 3 // keeps the text short
 	errs = violation.Distinct(errs)
 	var parts []string
 	for i, err := range errs {

@@ -64,12 +64,12 @@ func ParseScopes(entries []string) (Scopes, error) {
 func (s Scopes) Namespaces() []string { return slices.Sorted(maps.Keys(s)) }
 
 // Bound limits a policy to the scope of its namespace. within is the policy with only those of its sources that are in
-// the scope, or with all sources of the scope if the policy names none. outside are the other parts of appliesTo. ok is
-// false if no source is left. The caller must then not compile the policy: a policy without sources applies to every
-// call.
+// the scope, or with all sources of the scope if the policy names none. outside has a rejection for each source that is
+// not in the scope, or one because the policy names no source. ok is false if no source is left. The caller must then
+// not compile the policy: a policy without sources applies to every call.
 //
 // Bound also limits a policy with NotUnderstood, which would otherwise deny calls outside of the scope of its
-// namespace. outside is then empty: a source that seems to be missing may stand in a part that is not understood.
+// namespace. outside is empty for such a policy: its sources may be in the part that is not understood.
 func (s Scopes) Bound(policy rules.Policy) (within rules.Policy, outside []rules.Rejection, ok bool) {
 	scope, bounded := s[policy.Namespace]
 	if !bounded {
@@ -116,8 +116,8 @@ func (s Scopes) BoundAll(policies []rules.Policy) (within []rules.Policy, outsid
 }
 
 // Warnings returns the warnings about policies as limited by their scopes. The policies must have their compiled lists.
-// If a policy has a Compiled, it must be that of the policy as limited. The warnings are sorted by policy; for each
-// policy, those about its lists come first.
+// The field Compiled of a policy must be nil, or compiled from what [Scopes.Bound] returns for the policy. The warnings
+// are sorted by policy; for each policy, those about its lists come first.
 func (s Scopes) Warnings(policies []lint.Policy) []lint.Warning {
 	within := make([]lint.Policy, 0, len(policies))
 	var warnings []lint.Warning

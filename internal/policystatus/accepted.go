@@ -16,9 +16,10 @@ import (
 // maxNamed is how many parts of a policy a condition's message names. Further ones are named once these are fixed.
 const maxNamed = 10
 
-// AcceptedCondition returns the condition Accepted, without lastTransitionTime and observedGeneration. If several
-// reasons apply, it has the first of NotUnderstood, OutsideScope, ListNotFound, OverBudget, ListInvalid and
-// InvalidEntry. Except for NotUnderstood, the message names all rejected parts, up to maxNamed.
+// AcceptedCondition returns the condition Accepted, without lastTransitionTime and observedGeneration. observing means
+// that the operator runs with --observe. If several reasons apply, the condition has the first of NotUnderstood,
+// OutsideScope, ListNotFound, OverBudget, ListInvalid and InvalidEntry. Except for NotUnderstood, the message names all
+// rejected parts, up to maxNamed.
 func AcceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observing bool, warnings []lint.Warning) metav1.Condition {
 	condition := metav1.Condition{Type: string(v1alpha1.ConditionAccepted), Status: metav1.ConditionFalse}
 	if built.Refused != "" {
@@ -68,7 +69,8 @@ func AcceptedCondition(built *publish.Policy, scopes policyobject.Scopes, observ
 }
 
 // refusedCondition returns the condition Accepted for every policy of a namespace that is over its memory limit. The
-// parameter policy is the denial that is in force in place of all of them: see [publish.Publisher.RefuseNamespace].
+// parameter policy is what [publish.Publisher.RefuseNamespace] returned: it replaces the policies of the namespace and
+// denies all calls in its scope.
 func refusedCondition(policy *publish.Policy, scopes policyobject.Scopes) metav1.Condition {
 	within, _, takesPart := scopes.Bound(policy.Written)
 	rest := "All calls are denied until they fit."
@@ -103,8 +105,8 @@ func rejectionReason(rejections []rules.Rejection) v1alpha1.ConditionReason {
 	return reason
 }
 
-// consequenceOfLists returns the effect of a policy whose spec.deny names a list that is missing. policy is limited to the
-// sources that its namespace may decide.
+// consequenceOfLists returns the effect of a policy whose spec.deny names a list that is missing. policy is the policy
+// as [policyobject.Scopes.Bound] limits it.
 func consequenceOfLists(policy rules.Policy) string {
 	switch {
 	case policy.Mode == rules.Audit:
@@ -116,11 +118,12 @@ func consequenceOfLists(policy rules.Policy) string {
 	}
 }
 
-// outsideMessage is the effect of a policy that names only sources outside of policyobject.Scopes.
+// outsideMessage is the effect of a policy that names only sources outside of the scope of its namespace: see
+// [policyobject.Scopes].
 const outsideMessage = "It names no source that its namespace may decide, and takes part in no call."
 
-// consequence returns the effect of a policy that is not enforceable. policy is limited to the sources that its namespace
-// may decide; takesPart is false if the policy names none of them.
+// consequence returns the effect of a policy that is not enforceable. policy is the policy as
+// [policyobject.Scopes.Bound] limits it; takesPart is false if Bound leaves it no source.
 func consequence(policy rules.Policy, takesPart bool) string {
 	switch {
 	case !takesPart:

@@ -1,3 +1,2 @@
-// Package policystatus computes what the status of a policy says, from the policy as it was built. It neither reads nor
-// writes the API.
+// Package policystatus computes the status of a policy from the compiled policy. It neither reads nor writes the API.
 package policystatus

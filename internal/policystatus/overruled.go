@@ -15,7 +15,7 @@ import (
 type Overruler struct {
 	name      rules.PolicyName
 	reason    v1alpha1.ConditionReason
-	why       string // it denies them, for people
+	why       string // why it denies these calls, for the message of the condition
 	appliesTo appliesTo
 }
 
@@ -38,7 +38,7 @@ func includes[T comparable](all, some []T) bool {
 	return !slices.ContainsFunc(some, func(one T) bool { return !slices.Contains(all, one) })
 }
 
-// Equal reports whether two policies overrule alike: one policy, for the same reason. A nil is equal to a nil.
+// Equal reports whether o and p are the same policy with the same reason. Two nils are equal.
 func (o *Overruler) Equal(p *Overruler) bool {
 	if o == nil || p == nil {
 		return o == p
@@ -106,7 +106,7 @@ func overrulerOf(scopes policyobject.Scopes, policy *publish.Policy) *Overruler 
 	return found
 }
 
-// callsOf returns the calls to which a policy applies, limited to the sources that its namespace may decide.
+// callsOf returns the calls to which a policy applies, limited to the scope of its namespace.
 func callsOf(scopes policyobject.Scopes, policy *publish.Policy) appliesTo {
 	within, _, _ := scopes.Bound(policy.Written)
 	return appliesTo{within.RequestTypes, within.Sources}

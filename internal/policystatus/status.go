@@ -60,8 +60,8 @@ func IsReady(object *unstructured.Unstructured) bool {
 	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == object.GetGeneration()
 }
 
-// After returns the status to be stored in place of before: now, with observedGeneration and with the transition times of
-// conditions. changed reports whether the condition Accepted changes.
+// After returns the status to store in place of before. It is now, completed with observedGeneration and with the
+// transition times of the conditions. changed reports whether the condition Accepted changes.
 func After(before, now Status, generation int64) (after Status, changed bool) {
 	after = now
 	after.ObservedGeneration = generation
@@ -106,8 +106,8 @@ func (s Status) Accepted() metav1.Condition {
 
 // ApplyConfiguration returns the configuration for a server-side apply of the status. The configuration has the
 // resourceVersion from which the status was computed. Otherwise a leader that lost its lease without noticing could
-// overwrite the status of the next leader. It is unstructured because the client decodes the response, the whole policy,
-// into it.
+// overwrite the status of the next leader. The configuration is unstructured because the client decodes the response
+// into it, and the response is the whole policy.
 func (s Status) ApplyConfiguration(object *unstructured.Unstructured) (runtime.ApplyConfiguration, error) {
 	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&s.RegistrationPolicyStatus)
 	if err != nil {
