@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	// maxExpiryWarning is the longest time before a certificate's expiry to warn. Certificates of a year or of 90 days
-	// are normally renewed weeks earlier.
+	// maxExpiryWarning is the longest time before the expiry of a certificate at which a warning is given. Certificates of
+	// a year or of 90 days are normally renewed earlier: if one was not, its renewal probably fails.
 	maxExpiryWarning = 14 * 24 * time.Hour
-	// expiryWarningDivisor limits the warning to the last fifth of a certificate's validity.
+	// expiryWarningDivisor limits the warning to the last fifth of a certificate's validity. This matters for certificates
+	// of less than 70 days.
 	expiryWarningDivisor = 5
 	// maxNames is how many of a certificate's names are shown.
 	maxNames = 3
@@ -85,8 +86,8 @@ func (t *trace) examineAuthority(report *Report, chain []*x509.Certificate, at t
 	case selfSigned(leaf):
 		report.add(SelfSigned, "%s is self-signed", subject(leaf))
 	case !selfSigned(top) && (len(top.IssuingCertificateURL) > 0 || len(chain) == 1 && len(t.options.Authorities) > 0):
-		// A certificate has the URL of its issuer's certificate (RFC 5280 4.2.2.1) if the issuer is an intermediate CA, whose
-		// certificate clients do not have.
+		// A URL of the issuer's certificate (RFC 5280 4.2.2.1) is a sign that the issuer is an intermediate CA. Clients do
+		// not have the certificate of an intermediate CA, so the server must send it.
 		report.add(IncompleteChain, "the server sent %d of the chain's certificates, but not that of %s, which issued %s",
 			len(chain), name(top.Issuer.String()), subject(top))
 	default:

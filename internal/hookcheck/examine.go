@@ -33,7 +33,8 @@ type Options struct {
 	Resolve map[string]netip.AddrPort
 	// NoProbe omits the calls that check whether the hook refuses a missing and a wrong credential.
 	NoProbe bool
-	// LineBreakDropped is true if the credential was read from a file without its final line break.
+	// LineBreakDropped is true if the source of Call.Credential ended in a line break, which Credential lacks. If the hook
+	// refuses the credential, the fault mentions this as a possible cause.
 	LineBreakDropped bool
 }
 
@@ -41,7 +42,7 @@ type Options struct {
 type Fault struct {
 	// Name is from the closed set of [Definitions].
 	Name Name `json:"name"`
-	// Level is that of the definition.
+	// Level is the severity in the [Definition] of the fault.
 	Level Level `json:"level"`
 	// What says what is wrong in this case.
 	What string `json:"what"`
@@ -51,7 +52,8 @@ type Fault struct {
 
 // Report is the result of [Examine].
 type Report struct {
-	// Called is true if the hook was called. If not, Faults say why, and Result is what Okta makes of a call without answer.
+	// Called is true if the hook was called. If not, Faults say why, and Result is Okta's result for a hook that it cannot
+	// reach.
 	Called bool
 	// Result is the result of the call in Okta.
 	Result oktasim.Result
@@ -98,7 +100,7 @@ func Examine(ctx context.Context, o Options, call oktasim.Call) (*Report, error)
 	}
 
 	report := &Report{}
-	loopbackOnly := false // http is allowed only to this machine
+	loopbackOnly := false // true for an http URL without PlainHTTP, which may only lead to this machine
 	if address.Scheme != "https" && !o.PlainHTTP {
 		if !loopbackHost(address.Hostname()) {
 			report.add(NotHTTPS, "the URL is http; nothing was sent")

@@ -27,9 +27,9 @@ const (
 	CertificateExpiresSoon    Name = "CertificateExpiresSoon"    // a certificate expires soon and was not renewed
 	CertificateName           Name = "CertificateName"           // the certificate is for other host names
 	CertificateInvalid        Name = "CertificateInvalid"        // the certificate is not valid for a server
-	SelfSigned                Name = "SelfSigned"                // the certificate is self-signed: public clients do not trust it
+	SelfSigned                Name = "SelfSigned"                // the certificate is self-signed, not of a public CA
 	IncompleteChain           Name = "IncompleteChain"           // the server does not send the intermediate certificates
-	UnknownAuthority          Name = "UnknownAuthority"          // public clients do not trust the CA
+	UnknownAuthority          Name = "UnknownAuthority"          // the issuer is not a public CA
 	PrivateAuthority          Name = "PrivateAuthority"          // trusted only because of --ca-file: Okta probably trusts only public CAs
 
 	Timeout              Name = "Timeout"              // no complete answer in the time that Okta waits
@@ -66,7 +66,7 @@ const (
 	UnknownMember        Name = "UnknownMember"        // a member that Okta does not read
 	DenyWithoutError     Name = "DenyWithoutError"     // DENY without error: the person reads a generic text
 	ErrorForm            Name = "ErrorForm"            // the error lacks a summary or causes: the person reads a generic text
-	CauseForm            Name = "CauseForm"            // a cause lacks a member, or has a value that Okta handles differently
+	CauseForm            Name = "CauseForm"            // a cause lacks a member or has a wrong value
 	CauseElsewhere       Name = "CauseElsewhere"       // a cause whose location is not an attribute: Okta does not show it
 	UpdateForOtherShape  Name = "UpdateForOtherShape"  // a profile update for another kind of call: it has no effect
 	UpdateWithoutEffect  Name = "UpdateWithoutEffect"  // a profile update that sets no attribute
@@ -86,9 +86,9 @@ const (
 
 // Definition defines a fault.
 type Definition struct {
-	// Name is its name.
+	// Name is the name of the fault.
 	Name Name
-	// Level is its severity.
+	// Level is the severity of the fault.
 	Level Level
 	// Meaning says in one line what is wrong.
 	Meaning string

@@ -98,7 +98,8 @@ func (o *Options) readStatus(report *Report) {
 	report.add(name, "status %d %s", status, http.StatusText(status))
 }
 
-// unauthorized describes the credential that was sent, without its value, and its usual faults.
+// unauthorized describes a refused credential: its header, and what is often wrong with such a value. It does not quote
+// the value.
 func (o *Options) unauthorized() string {
 	header, value := o.header(), o.Call.Credential
 	if value == "" {

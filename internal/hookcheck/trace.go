@@ -20,7 +20,7 @@ import (
 	"registrationpolicy.dev/operator/internal/oktasim"
 )
 
-// trace connects to the hook's server for [oktasim.Hook], and records how far the last attempt came: that says why a
+// trace connects to the hook's server for [oktasim.Hook], and records how far the last attempt came, to find out why a
 // call failed.
 type trace struct {
 	options   *Options
@@ -160,7 +160,7 @@ func (t *trace) tlsConfig() *tls.Config {
 		MinVersion: tls.VersionTLS12,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			t.record(func() { t.certificateRequested = true })
-			return &tls.Certificate{}, nil // Okta has none either
+			return &tls.Certificate{}, nil // Okta has no client certificate either
 		},
 		VerifyConnection: func(state tls.ConnectionState) error {
 			t.record(func() { t.handshakeDone, t.certificates = true, state.PeerCertificates })

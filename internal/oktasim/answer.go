@@ -14,7 +14,7 @@ import (
 // this package takes as KiB.
 const MaxAnswer = 256 << 10
 
-// Commands of an answer.
+// Types of the commands in an answer.
 const (
 	commandAction            = "com.okta.action.update"
 	commandProfileUpdate     = "com.okta.user.profile.update"
@@ -45,7 +45,7 @@ func Read(shape Shape, a Answer) Result {
 		r.addFault(KindTooLarge, "body of 256 KB or more: Okta refuses it")
 		r.fail(shape)
 	case a.Status == http.StatusNoContent:
-		r.Outcome = Registered // Okta: "without any update"
+		r.Outcome = Registered // Okta's documentation of 204: "without any update"
 	default:
 		if a.Status != http.StatusOK {
 			r.addFault(KindUnusualStatus, "status %d: Okta documents 200 and 204 only", a.Status)
@@ -104,7 +104,7 @@ func (r *Result) checkMembers(members map[string]jsontext.Value) {
 	}
 }
 
-// knownMember returns the name of a member that Okta reads in its right case, given it in lower case.
+// knownMember returns the name of a known member with the right case. lower is the name in lower case.
 func knownMember(lower string) string {
 	if lower == "debugcontext" {
 		return "debugContext"
@@ -139,7 +139,8 @@ func (r *Result) apply(shape Shape, commands []command, failure jsontext.Value) 
 	}
 }
 
-// dropUpdates drops the profile updates of an answer that denies by cause: DENY or error.
+// dropUpdates drops the profile updates of an answer that denies the registration. cause is the part that denies it:
+// DENY or error.
 func (r *Result) dropUpdates(cause string) {
 	if len(r.ProfileUpdates) > 0 {
 		r.addFault(KindDroppedUpdate, "profile updates beside %s: Okta ignores them", cause)

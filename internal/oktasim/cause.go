@@ -22,8 +22,8 @@ func (c cause) attribute() (string, bool) {
 	return name, found && name != ""
 }
 
-// readError returns the causes of the answer's error, and adds its faults. An invalid error counts as one without
-// causes (inferred).
+// readError returns the causes in the member error of an answer, and adds the faults of that member. It returns no
+// causes for an invalid error (inferred).
 func (r *Result) readError(failure jsontext.Value) []cause {
 	var e struct {
 		Summary jsontext.Value `json:"errorSummary"`

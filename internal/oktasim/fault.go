@@ -35,7 +35,7 @@ const (
 	KindDebugContext Kind = "DebugContext"
 	// KindUnreadableCommands: commands is not a list of objects.
 	KindUnreadableCommands Kind = "UnreadableCommands"
-	// KindNoCommand: no command that Okta knows, which allows by default.
+	// KindNoCommand: no command that Okta knows: Okta allows by default.
 	KindNoCommand Kind = "NoCommand"
 	// KindCommandName: a command whose name Okta does not know.
 	KindCommandName Kind = "CommandName"
@@ -57,7 +57,8 @@ const (
 	KindDenyWithoutError Kind = "DenyWithoutError"
 	// KindErrorForm: an error without summary or causes, or not an object.
 	KindErrorForm Kind = "ErrorForm"
-	// KindCauseForm: a cause with a missing member, or with a value that Okta handles differently.
+	// KindCauseForm: a cause with a missing member, with the reason UNIQUE_CONSTRAINT, or with a locationType or domain
+	// other than "body" and "end-user".
 	KindCauseForm Kind = "CauseForm"
 	// KindCauseElsewhere: a cause whose location is not an attribute of data.userProfile.
 	KindCauseElsewhere Kind = "CauseElsewhere"

@@ -122,7 +122,7 @@ func (h *Hook) Register(ctx context.Context, r Registration) (Result, error) {
 }
 
 // Post calls the hook as Okta does. It retries after a timeout, a connection error or a 5xx, and after nothing else.
-// The result has the faults of the hook; Post fails only if ctx ends first, with its error.
+// The result has the faults of the hook. Post fails only if ctx ends first, and then returns the cause.
 func (h *Hook) Post(ctx context.Context, call Call) (Result, error) {
 	begin := time.Now()
 	var earlier []Fault
@@ -199,7 +199,8 @@ func (h *Hook) roundTrip(ctx context.Context, call Call) (response, error) {
 		answer.redirectHost = h.redact(location.Host)
 	}
 	answer.Body, err = io.ReadAll(io.LimitReader(resp.Body, MaxAnswer))
-	if len(answer.Body) < MaxAnswer { // Read refuses a longer body by its length, which redact could change
+	// redact could shorten a body that is too large, so that Read would not refuse it.
+	if len(answer.Body) < MaxAnswer {
 		answer.Body = []byte(h.redact(string(answer.Body)))
 	}
 	return answer, err

@@ -25,7 +25,7 @@ const (
 type Registration struct {
 	// Shape is the kind of the call.
 	Shape Shape
-	// Source is the id of Okta's enrolment policy or rule that calls. Unset: an invented id.
+	// Source is the id of the enrolment policy or rule in Okta that calls the hook. Unset: an invented id.
 	Source string
 
 	// Login is the user's login. A sign-up has it in data.userProfile, a progressive profile in
@@ -34,8 +34,8 @@ type Registration struct {
 	// Email is the member email of data.userProfile in a sign-up. If it is unset, the call has no email, as for an
 	// attribute that is marked sensitive in Okta. A progressive profile must not set it: its email is in Update.
 	Email string
-	// Profile has more attributes: of the form in a sign-up, of the existing user in a progressive profile. They replace
-	// all others of the same name, also login and email. A nil value is sent as null.
+	// Profile has more attributes: those of the form in a sign-up, those of the existing user in a progressive profile.
+	// They replace all others of the same name, including login and email. A nil value is sent as null.
 	Profile map[string]any
 	// Update has the changed attributes of a progressive profile, which are sent as data.userProfileUpdate. A sign-up
 	// must not set it.
@@ -146,9 +146,10 @@ func (r Registration) user() *user {
 	return u
 }
 
-// ParseCall returns the call with a recorded body, and reads its shape and request id. It takes the shape from data,
-// because requestType is missing in Classic and wrong in one recorded call; the default is an Identity Engine sign-up.
-// It fails if the body, or a member that is an object in Okta's calls, is not a JSON object.
+// ParseCall returns the call with a recorded body, and reads its shape and request id. It takes the shape from the
+// members of data, because the member requestType is missing in Classic and was wrong in a recorded call. If data does
+// not show the shape, the call is an Identity Engine sign-up. ParseCall fails if the body, or a member that is an
+// object in Okta's calls, is not a JSON object.
 func ParseCall(body []byte) (Call, error) {
 	var e struct {
 		Body struct {

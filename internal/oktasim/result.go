@@ -47,9 +47,9 @@ type Result struct {
 	Status int
 	// Attempts is how often the hook was called.
 	Attempts int
-	// Latency is the time from the first call to the end of the last answer.
+	// Latency is the time from the start of the first attempt to the end of the last.
 	Latency time.Duration
-	// LastLatency is the time of the last attempt.
+	// LastLatency is the duration of the last attempt.
 	LastLatency time.Duration
 	// Err is the error of the last attempt; nil if it got a complete answer. It has neither the URL nor the credential.
 	Err error
@@ -57,8 +57,8 @@ type Result struct {
 	Header http.Header
 	// RedirectHost is the host in a redirect's Location, without the path, which may have a secret; "" without one.
 	RedirectHost string
-	// Faults are the faults of all attempts' answers: what Okta cannot use, ignores, or accepts although it should not
-	// be sent.
+	// Faults are the faults of all attempts: failures, parts of answers that Okta ignores, and parts that Okta accepts
+	// although its documentation says otherwise.
 	Faults []Fault
 }
 

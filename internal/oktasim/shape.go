@@ -1,7 +1,7 @@
 package oktasim
 
-// Shape is the kind of a call: for what Okta makes it, and in which of its two engines (Classic, Identity Engine). The
-// body of the call and Okta's texts depend on it. The zero value is SignUp.
+// Shape is the kind of a call: its purpose (sign-up or progressive profile) and the engine of Okta that sends it
+// (Classic or Identity Engine). The body of the call and Okta's texts depend on it. The zero value is SignUp.
 type Shape uint8
 
 const (
@@ -25,7 +25,8 @@ func (s Shape) String() string {
 	}
 }
 
-// profileCommand returns the command that sets attributes in calls of this shape. Okta ignores the other one.
+// profileCommand returns the command that sets attributes in calls of this shape. Okta ignores the command for other
+// shapes.
 func (s Shape) profileCommand() string {
 	if s == ProgressiveProfile {
 		return commandProgressiveUpdate

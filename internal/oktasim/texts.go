@@ -44,7 +44,8 @@ func (p Page) String() string {
 
 func atTop(text string) Page { return Page{{Text: text}} }
 
-// setPages sets what the person reads. Classic has no progressive profile, so its page stays empty then.
+// setPages sets what the person reads on each engine. It leaves the page of Classic empty for a progressive profile,
+// which Classic does not have.
 func (r *Result) setPages(shape Shape, classic, engine Page) {
 	r.IdentityEngine = engine
 	if shape != ProgressiveProfile {
