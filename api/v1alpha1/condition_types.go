@@ -23,7 +23,8 @@ const (
 	// * "OutsideScope"
 	// * "NotUnderstood"
 	//
-	// If several apply, the reason is the last of them. The message covers all of them, or only "NotUnderstood".
+	// If several apply, the reason is the last of them in this list. The message covers all of them, except that with
+	// "NotUnderstood" it covers only that.
 	//
 	// Possible reasons for it to be Unknown are:
 	//
@@ -111,9 +112,10 @@ const (
 	// lines are not entries, or a part of it is missing. Such a list counts as missing: see ReasonListNotFound.
 	ReasonListInvalid ConditionReason = "ListInvalid"
 
-	// ReasonListNotFound is used with Accepted=False: a ConfigMap does not exist, or lacks the label or the key. A missing
-	// allow list allows nothing. A missing deny list denies all calls to which the policy applies. If the list is optional,
-	// the rest of the policy stays in force, and it is accepted with a warning.
+	// ReasonListNotFound is used with Accepted=False: a ConfigMap does not exist, or lacks the label
+	// registrationpolicy.dev/list or the key that the policy names. A missing allow list allows nothing. A missing deny
+	// list denies all calls to which the policy applies. If the list is optional, the rest of the policy stays in force,
+	// and it is accepted with a warning.
 	ReasonListNotFound ConditionReason = "ListNotFound"
 
 	// ReasonOverBudget is used with Accepted=False: the policies of the namespace, or a list of this one, need more memory than
@@ -123,8 +125,8 @@ const (
 
 	// ReasonOutsideScope is used with Accepted=False: the operator limits the namespace to calls of some sources
 	// (--namespace-sources), and the policy names others, or none. The message names them by path and says what to write
-	// instead. Of the calls within the limit, the policy decides those that it names, or all if it names none. It neither
-	// allows nor denies any other call.
+	// instead. Within the limit, the policy decides the calls of the sources that it names, or all calls if it names no
+	// source. It neither allows nor denies any other call.
 	ReasonOutsideScope ConditionReason = "OutsideScope"
 
 	// ReasonNotUnderstood is used with Accepted=False: the object cannot be decoded, or has a field that this operator

@@ -1,9 +1,8 @@
-// Package v1alpha1 is the product's public contract: the RegistrationPolicy, what its fields may hold, and what its
-// conditions say.
+// Package v1alpha1 is the public API: the RegistrationPolicy, what its fields may hold, and what its conditions mean.
 //
-// The rules sit on the types as markers; the CustomResourceDefinition is generated from them, so that the API server,
-// the operator's directory mode and this page say the same. The operator trusts none of it: it parses every entry
-// again.
+// Markers on the types hold the rules of validation. The CustomResourceDefinition is generated from them. The API
+// server, and an operator that reads files (--policy-dir), validate by it. Decisions do not rely on this validation:
+// package rules parses every entry again.
 //
 // +kubebuilder:object:generate=true
 // +groupName=registrationpolicy.dev

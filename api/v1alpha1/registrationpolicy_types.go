@@ -68,8 +68,9 @@ type RegistrationPolicySpec struct {
 	// +optional
 	Allow *Allow `json:"allow,omitempty"`
 
-	// deny lists who may not register. Within one policy, an entry for an address takes precedence over one for a
-	// domain, and deny over allow for the same; allow "*" comes last. Other policies cannot make exceptions.
+	// deny lists who may not register. Within one policy, an entry for an address takes precedence over one for a domain.
+	// Between entries of the same kind, deny takes precedence over allow; allow "*" comes last. Other policies cannot make
+	// exceptions.
 	// +optional
 	Deny *Deny `json:"deny,omitempty"`
 
@@ -171,10 +172,10 @@ type Allow struct {
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="has(self.domains) || has(self.addresses) || has(self.lists)",message="write domains, addresses or lists; leave deny out for a policy that only allows"
 type Deny struct {
-	// domains are the domains whose addresses are denied; at most 1000. acme.com matches that domain and everything
-	// below it; "*.acme.com" only what is below it; ru a whole top-level domain; "*" everything. Letter case is
-	// ignored, and an internationalized label equals its A-label (RFC 5890). If programs read a label as two
-	// different names, both are denied.
+	// domains are the domains whose addresses are denied; at most 1000. acme.com matches that domain and everything below
+	// it; "*.acme.com" only what is below it; ru a whole top-level domain; "*" everything. Letter case is ignored, and an
+	// internationalized label equals its A-label (RFC 5890). If a label is a different name in IDNA 2003 than in IDNA
+	// 2008, both names are denied.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -191,9 +192,9 @@ type Deny struct {
 	// +kubebuilder:validation:MaxItems=1000
 	Addresses []MailAddress `json:"addresses,omitempty"`
 
-	// lists are long lists of entries, in ConfigMaps of the policy's namespace; at most 20. The policy's own entries
-	// take precedence over those of lists, except allow "*". While a list is missing that is not optional, all calls
-	// to which the policy applies are denied.
+	// lists are long lists of entries, in ConfigMaps of the policy's namespace; at most 20. The policy's own entries take
+	// precedence over those of lists, except allow "*". While a list that is not optional is missing, all calls to which
+	// the policy applies are denied.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -288,8 +289,9 @@ type RegistrationPolicyStatus struct {
 	NamespaceMemoryLimitBytes int64 `json:"namespaceMemoryLimitBytes,omitempty"`
 }
 
-// ReplicasStatus says how many replicas decided by the observed generation of a policy at the observed time. A
-// replica that starts or stops changes it only when Ready changes, or when the leader renews the count.
+// ReplicasStatus says how many replicas decided by the observed generation of a policy at the observed time. A replica
+// that starts or stops does not change it at once: the operator writes it again when Ready changes, or when the written
+// status is too old.
 type ReplicasStatus struct {
 	// summary is inForce and serving in one text. For example: "3/3".
 	// +required
@@ -307,20 +309,20 @@ type ReplicasStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	InForce *int32 `json:"inForce,omitempty"`
 
-	// observedTime is when the operator last wrote what it observed. It renews statuses from an age of 10 minutes on, the
-	// oldest first, so that none is older than two hours. If the time is older, no operator may be running.
+	// observedTime is when the operator last wrote what it observed. The operator renews a status that is over 10 minutes
+	// old, the oldest first, so that none is older than two hours. If the time is older, perhaps no operator is running.
 	// +optional
 	ObservedTime *metav1.Time `json:"observedTime,omitempty"`
 
-	// firstSeenResourceVersion is the resourceVersion of the policy when the operator first saw the observed
-	// generation. A replica whose rules reflect the namespace up to it decides by that generation.
+	// firstSeenResourceVersion is the resourceVersion of the policy when the operator first saw the observed generation. A
+	// replica that has read the namespace up to this resourceVersion decides by that generation.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	FirstSeenResourceVersion string `json:"firstSeenResourceVersion,omitempty"`
 
-	// uid is the uid of the policy that was observed. A status that was restored with its policy into another cluster
-	// has another uid and is ignored.
+	// uid is the uid of the policy that was observed. If a policy is restored into another cluster with its status, its
+	// own uid differs, and the operator ignores the status.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
@@ -342,9 +344,9 @@ type WaitingReplica struct {
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 
-	// reason is Behind (the replica decides by an earlier generation), Unreadable (it does, because it cannot read the
-	// policy's namespace), Silent (it did when it last reported, over half a minute ago) or Unreported (it serves and
-	// has not reported yet).
+	// reason is Behind (the replica decides by an earlier generation), Unreadable (the replica does so because it cannot
+	// read the policy's namespace), Silent (the replica did so in its last report, over half a minute ago) or Unreported
+	// (the replica serves and has not reported yet).
 	// +required
 	Reason WaitingReason `json:"reason,omitempty"`
 }
@@ -403,8 +405,8 @@ type ListStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	SkippedLines int64 `json:"skippedLines,omitempty"`
 
-	// firstSkippedLines are the numbers of the first ten of these lines, counted from 1 over all keys or shards in
-	// their order.
+	// firstSkippedLines are the numbers of the first ten skipped lines. Lines are counted from 1 over the whole list,
+	// which may consist of several keys or ConfigMaps.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=10
