@@ -28,8 +28,9 @@ const (
 	NotWanted
 )
 
-// Read returns the texts of a list: of one key of the ConfigMap with that name, or of all its keys in alphabetical
-// order if key is empty, or of all shards that it names. The caller must not change the texts.
+// Read returns the texts of the list in the ConfigMap with that name. These are the text of the key, or the texts of
+// all keys in alphabetical order if key is empty. For an index, they are the texts of all shards. The caller must not
+// change the texts.
 //
 // If any part is missing, Read returns no texts, NotFound or Broken, and a message for people. The message is empty if
 // there is no such list.
@@ -89,8 +90,8 @@ func mergeKeys(object *corev1.ConfigMap) map[string]struct{} {
 // Sink receives the texts of a list in order: of its keys, or of its shards.
 type Sink interface {
 	// Begin is called first. digest and size (in bytes) are those of the whole list as its index states them. Without
-	// an index the size is -1, and the digest is "" if the list has several keys. If Begin returns false, Stream reads
-	// no text and returns NotWanted.
+	// an index, the size is -1, and the digest is that of the text if there is only one, else "". If Begin returns
+	// false, Stream adds no text and returns NotWanted.
 	Begin(digest string, size int64) bool
 	// Add receives the next text, which it must not keep or change. If Add returns false, Stream stops and returns
 	// NotWanted.

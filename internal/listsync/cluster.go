@@ -40,7 +40,7 @@ type configMaps struct {
 	kube      client.Client // nil without a cluster: every ConfigMap then counts as missing
 	namespace string
 	read      map[string]*corev1.ConfigMap // nil for a ConfigMap that does not exist
-	err       error                        // the errors of the function that reader returned
+	err       error                        // joins the errors of reads through the function that reader returns
 }
 
 func newConfigMaps(kube client.Client, namespace string) *configMaps {
@@ -128,21 +128,21 @@ func readPolicies(ctx context.Context, kube client.Client, namespace string) ([]
 	return list.Items, nil
 }
 
-// allowedByName returns the domains, public suffixes and addresses in spec.allow of all policies. It leaves out the
-// entries of the lists that a policy names.
+// allowedByName returns the domains, public suffixes and addresses in spec.allow of all policies. It does not return
+// the entries of the lists in spec.allow.lists.
 func allowedByName(policies []unstructured.Unstructured) []listguard.AllowedEntry {
 	var all []listguard.AllowedEntry
 	for i := range policies {
 		policy := &policies[i]
 		for _, field := range []string{"domains", "publicSuffixes", "addresses"} {
-			// The field of a policy that the operator does not understand may have another type. Its readable entries
-			// are returned too.
+			// The operator does not understand a policy with a field whose type differs from the CRD's. The entries of
+			// such a policy are returned too, if they are strings.
 			entries, _, _ := unstructured.NestedSlice(policy.Object, "spec", "allow", field)
 			for at, entry := range entries {
 				text, _ := entry.(string)
 				path := fmt.Sprintf("spec.allow.%s[%d]", field, at)
-				// CompileList converts an entry to its canonical form, as the operator does. It skips "*", which names
-				// nothing.
+				// CompileList converts an entry to its canonical form, as the operator does. It skips "*": that entry
+				// allows everybody, and so names no domain or address that a list could deny by mistake.
 				for canonical := range rules.CompileList([]byte(text)).All() {
 					all = append(all, listguard.AllowedEntry{
 						Entry: canonical, Policy: policy.GetNamespace() + "/" + policy.GetName(), Path: path,

@@ -30,8 +30,8 @@ const (
 // EventReasons returns the reasons of all Events about lists.
 func EventReasons() []string { return []string{eventSynced, eventRefused, eventFailed} }
 
-// recordEvent writes an Event about the run, which failed with err, or whose report is complete if err is nil. If the
-// Event cannot be written, recordEvent only adds a warning, because the list was written.
+// recordEvent writes an Event about the run: about err, or about the report if err is nil. If the API server does not
+// accept the Event, recordEvent only adds a warning, because the result of the run does not depend on the Event.
 func (r *run) recordEvent(ctx context.Context, err error) {
 	kind, reason, note := corev1.EventTypeNormal, eventSynced, fmt.Sprintf("%s (%d added, %d removed) from %s: %s",
 		entries(r.report.Entries), r.report.Added, r.report.Removed, r.report.Source, r.report.Digest)
@@ -45,7 +45,7 @@ func (r *run) recordEvent(ctx context.Context, err error) {
 	case r.report.Outcome == Refused:
 		kind, reason, note = corev1.EventTypeWarning, eventRefused, r.refusalNote()
 	}
-	// The run's own timeout may be the reason for the Event, so it does not apply here.
+	// ctx may have ended already: the Event may be about a run that exceeded runTimeout.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventTimeout)
 	defer cancel()
 	event := &eventsv1.Event{

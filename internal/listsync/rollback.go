@@ -10,9 +10,9 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// Rollback writes the old content with a digest again, or, if digest is "", the content that was replaced last. The
-// guard checks only that the content is a list. Rollback uses Namespace, Name, Keep and DryRun of the request, and
-// ignores its other fields. It returns ErrNoRevision if the content is no longer kept.
+// Rollback writes replaced content again: the content with the given digest or, if digest is "", the content that was
+// replaced last. The guard checks only that the content is a list. Rollback uses Namespace, Name, Keep and DryRun of
+// the request, and ignores its other fields. It returns ErrNoRevision if the content is no longer kept.
 func (s *Syncer) Rollback(ctx context.Context, request Request, digest string) (*Report, error) {
 	found, err := storedParts(ctx, s.Kube, request.Namespace, request.Name)
 	if err != nil {
@@ -41,8 +41,8 @@ func (s *Syncer) Rollback(ctx context.Context, request Request, digest string) (
 	case revision == nil: // deleted after storedParts listed it
 		return nil, fmt.Errorf("%s/%s: %w", request.Namespace, request.Name, ErrNoRevision)
 	}
-	// A revision lacks the label of lists, without which listconfigmap does not read it. The label is set in memory
-	// only.
+	// listconfigmap reads only ConfigMaps with the label of lists, and a revision does not have it. So the label is set
+	// here, in memory only.
 	revision.Labels[listconfigmap.Label] = listconfigmap.LabelTrue
 	text, missing, whole := maps.text(ctx, name)
 	switch {

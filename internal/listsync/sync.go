@@ -168,7 +168,7 @@ func (r *run) readOld(ctx context.Context) (err error) {
 		return nil
 	}
 	list := rules.CompileList(text)
-	if list.Fault() != "" { // the operator treats such a list as missing too
+	if list.Fault() != "" { // the operator does not use such a list either, so nothing is in force
 		r.report.Warnings = append(r.report.Warnings, "the old content is not a list: "+list.Fault())
 		return nil
 	}
@@ -242,8 +242,8 @@ func (r *run) runGuard(ctx context.Context, objects []*corev1.ConfigMap) error {
 }
 
 // acceptedBefore reports whether the new content was accepted before and needs no check again: it is in force, was in
-// force before a rollback, or the index names it. With an index whose shard was lost, the same content restores the
-// shard, and must not be refused as new.
+// force before a rollback, or has the digest in the stored index. The last case is a list whose shard was deleted: the
+// same content restores the shard, and the guard must not refuse it as new content.
 func (r *run) acceptedBefore() bool {
 	if r.request.wasInForce || r.report.Previous == r.report.Digest {
 		return true

@@ -19,7 +19,7 @@ import (
 
 const (
 	// annotationSuperseded is on a shard or revision that the list in force does not use. Its value is the time (RFC
-	// 3339) at which a run found that.
+	// 3339) at which a run first found it unused.
 	annotationSuperseded = "registrationpolicy.dev/superseded-at"
 	// annotationRevision is on a ConfigMap that keeps old content for a rollback (a revision). Its value is the digest
 	// of that content.
@@ -29,9 +29,9 @@ const (
 	digestInName = 16
 )
 
-// write writes first the old content as a revision, then the shards, and at last the ConfigMap that policies name. That
-// one starts to use the new shards, so a crash before it leaves the old list complete. objects are the result of
-// listconfigmap.Write.
+// write writes first the old content as a revision, then the shards, and last the ConfigMap that policies name. The new
+// content is in force only after this last write, so a crash before it leaves the old list complete. objects are the
+// result of listconfigmap.Write.
 func (r *run) write(ctx context.Context, objects []*corev1.ConfigMap) error {
 	shards, primary := objects[:len(objects)-1], objects[len(objects)-1]
 	if r.oldList != nil && r.report.Previous != r.report.Digest {
@@ -72,8 +72,9 @@ func revisionName(list, digest string) string {
 	return list + "-" + strings.TrimPrefix(digest, "sha256:")[:digestInName]
 }
 
-// ensure creates a shard or revision. The name has a digest of the content, so a ConfigMap with that name normally has
-// the same content: ensure then only updates its labels and annotations. If the content differs, somebody else made it.
+// ensure creates a shard or revision. The name contains a digest of the content, so an existing ConfigMap with this
+// name normally has the same content: ensure then only updates its labels and annotations. If the content differs, or
+// the ConfigMap was not made by regpol, ensure fails with ErrNotOurs.
 func (r *run) ensure(ctx context.Context, wanted *corev1.ConfigMap) error {
 	existing, err := r.configMaps.get(ctx, wanted.Name)
 	if err != nil {
@@ -144,9 +145,9 @@ func (r *run) put(ctx context.Context, object *corev1.ConfigMap, isNew bool) err
 	return nil
 }
 
-// sweep deletes unused shards and revisions of the list. objects, the ConfigMaps in force, are in use. sweep marks all
-// others with annotationSuperseded and the time, and removes the mark from those that are in use again. It deletes
-// those that have been marked for longer than Request.Keep, and so also what interrupted runs have left.
+// sweep deletes unused shards and revisions of the list, including those that interrupted runs left. objects, the
+// ConfigMaps in force, are in use. sweep marks all others with annotationSuperseded and the time, and deletes them once
+// they have been marked for Request.Keep. It removes the mark from those that are in use again.
 func (r *run) sweep(ctx context.Context, objects []*corev1.ConfigMap) error {
 	if r.request.DryRun {
 		return nil
