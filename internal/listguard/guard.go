@@ -80,9 +80,8 @@ func truncated(found []Refusal) []Refusal {
 	return found
 }
 
-// deniesAllowedNames finds the entries of Allowed that the new content would deny. In the policy of the entry itself
-// the entry would take precedence over the list. But another policy may name the list too, and would then deny the
-// call.
+// deniesAllowedNames finds the entries of Allowed that the new content would deny. Within one policy, such an entry
+// takes precedence over a list. But another policy may name the list, and would then deny the call.
 func (c *Change) deniesAllowedNames() []Refusal {
 	var found []Refusal
 	wildcards := map[string]AllowedEntry{} // by the name after "*."

@@ -67,7 +67,7 @@ func (c *Change) deniesBelowProviders() []Refusal {
 		providers[provider] = true
 	}
 	personal := hasAddresses(c.Old)
-	addresses := map[string]int{} // by provider
+	addresses := map[string]int{} // the number of added addresses, by provider
 	for entry := range c.added() {
 		local, domain, isAddress := strings.Cut(entry, "@")
 		if isAddress {
@@ -76,7 +76,7 @@ func (c *Change) deniesBelowProviders() []Refusal {
 			}
 			continue
 		}
-		for parent := range parents(strings.Replace(entry, "*.", "x.", 1)) { // *.gmail.com is below gmail.com, as x.gmail.com is
+		for parent := range parents(strings.Replace(entry, "*.", "x.", 1)) { // x stands for any name that the wildcard matches
 			if parent != entry && providers[parent] {
 				found = append(found, Refusal{
 					Kind: MailboxProvider, Entry: entry, Affects: parent,

@@ -16,7 +16,8 @@ import (
 
 // Memory compares the memory that a list takes in each replica of the operator with the limit of its namespace.
 type Memory struct {
-	// ListBytes is the memory for the new content, including a second version during a replacement.
+	// ListBytes is the memory for the new content. It includes a second version of the list, because the operator keeps
+	// the old version of a list until the new one is in force.
 	ListBytes int64 `json:"listBytes"`
 	// LimitBytes limits all policies and lists of the namespace together. It is 0 if no status of a policy states a
 	// limit.
@@ -78,7 +79,7 @@ func Estimate(in *Input) *Result {
 		if ref.configMap == in.Name {
 			newSizes[ref] = measure(in.planned(&readError), ref, limit)
 			if newSizes[ref] != (textSize{}) {
-				newSizes[ref] = newSize // the whole size: measure stops at the limit
+				newSizes[ref] = newSize // measure may have stopped at the limit, but refusalText reports the whole size
 			}
 		}
 		if readError != nil {
@@ -114,8 +115,8 @@ func Estimate(in *Input) *Result {
 	return result
 }
 
-// refusalText describes that a list does not fit into the memory that is left for it: the list to write, of size
-// newSize, or another one, of size refused.
+// refusalText returns the text of a refusal: list ref, of size refused, does not fit, because only left bytes remain.
+// newSize is the size of the new content, which the text names if ref is another list.
 func (in *Input) refusalText(ref listReference, newSize, refused textSize, limit, left int64) string {
 	if ref.configMap == in.Name {
 		return fmt.Sprintf("the operator would refuse the list: it takes %s of memory (%s of text, %d lines), and of the %s that namespace %s "+
@@ -149,8 +150,8 @@ func (in *Input) openAccount(limit int64) *account {
 	return a
 }
 
-// admit takes each list that still fits, in order. It returns the lists that fit, and for each other list the memory
-// that was left when its turn came. The ConfigMap to write does not count as other bytes.
+// admit adds the lists to the account in order, except those that no longer fit. It returns the lists that fit, and for
+// each other list the memory that was left for it. otherBytes gets the cost of the fitting lists other than toWrite.
 func (a *account) admit(
 	references []listReference, sizes map[listReference]textSize, toWrite string,
 ) (fits map[listReference]bool, left map[listReference]int64) {
@@ -184,7 +185,7 @@ func (in *Input) stored(failed *error) listconfigmap.Get {
 	}
 }
 
-// planned does what stored does, but returns the Objects in place of the stored ConfigMaps with their names.
+// planned does what stored does, but replaces the stored ConfigMaps by the Objects with the same names.
 func (in *Input) planned(failed *error) listconfigmap.Get {
 	stored := in.stored(failed)
 	return func(name string) (*corev1.ConfigMap, bool) {
@@ -215,8 +216,8 @@ type sizeCounter struct {
 	limit int64
 }
 
-// Begin returns false if the index of the list states a size over the limit, which it records. length is -1 for a list
-// without an index.
+// Begin returns false if the index of the list states a length that exceeds the limit. It then records this length as
+// the size. length is -1 for a list without an index.
 func (c *sizeCounter) Begin(_ string, length int64) bool {
 	if length < 0 || budget.ListCost(length, 0) <= c.limit {
 		return true

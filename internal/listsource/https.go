@@ -40,8 +40,8 @@ var (
 
 // get reads a URL. Each call has its own transport, so no connection outlives the call.
 //
-// The fetch of an issuer's keys in hookserver/oauth looks similar, but has other rules: it trusts only the CAs of its
-// file, never leaves the issuer's host, tells status codes apart, and shows URLs in errors.
+// Package hookserver/oauth has similar code that fetches an issuer's keys. The two share no code, because the rules
+// differ: there, a CA file replaces the system's CAs, no redirect may leave the issuer's host, and errors show URLs.
 func (f *Fetcher) get(ctx context.Context, source string) ([]byte, error) {
 	at, err := parseURL(source)
 	if err != nil {
@@ -94,8 +94,8 @@ func (f *Fetcher) get(ctx context.Context, source string) ([]byte, error) {
 	return text, nil
 }
 
-// checkRedirect is the CheckRedirect of an http.Client. It refuses a redirect that leaves HTTPS, one to
-// a host that was not named, and one too many.
+// checkRedirect is the CheckRedirect of an http.Client. It refuses a redirect to a URL that is not HTTPS, a redirect to
+// a host that is neither that of the source nor in RedirectHosts, and any redirect after the first maxRedirects.
 func (f *Fetcher) checkRedirect(to *http.Request, before []*http.Request) error {
 	// Without this, the header Referer would send the query of the URL, which may be a secret, to the next host.
 	to.Header.Del("Referer")
@@ -138,8 +138,8 @@ type networkClassCheck struct {
 	first       string
 }
 
-// check is the Control of a net.Dialer. It refuses an address of another network
-// class than the first, so that a public host cannot lead to a private one.
+// check is the Control of a net.Dialer. It refuses an IP address whose network class differs from that of the first
+// connection, so that the name of a host cannot resolve first to a public and then to a private address.
 func (n *networkClassCheck) check(_, address string, _ syscall.RawConn) error {
 	host, err := netip.ParseAddrPort(address)
 	if err != nil {
