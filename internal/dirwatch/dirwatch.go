@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// settleTime is how long no event must arrive after a change before [Watcher.Run] reports the change: editors and
-	// kubelets change a directory in several steps.
+	// settleTime is how long the directory must be without events before [Watcher.Run] reports a change, because
+	// editors and kubelets change a directory in several steps.
 	settleTime = 50 * time.Millisecond
 	// settleLimit is how long Run waits at most after a change, if the directory keeps changing.
 	settleLimit = 500 * time.Millisecond

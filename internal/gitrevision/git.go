@@ -14,10 +14,10 @@ import (
 	"strings"
 )
 
-// errGit is matched by the error of a git that ran and failed.
+// errGit is matched by the error of a git command that ran and failed.
 var errGit = errors.New("git failed")
 
-// gitError has what a failed git printed.
+// gitError holds what a git command printed before it failed.
 type gitError struct{ text string }
 
 func (e *gitError) Error() string { return "git: " + e.text }
@@ -25,10 +25,10 @@ func (e *gitError) Error() string { return "git: " + e.text }
 func (e *gitError) Is(target error) bool { return target == errGit }
 
 // placeVariables are the environment variables that tell git where the repository is. Git sets them for its hooks. They
-// are left out, because git then finds the repository by the directory in which it runs.
+// are removed, so that git uses the repository of the directory in which it runs.
 var placeVariables = []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_PREFIX", "GIT_INDEX_FILE"}
 
-// command returns a git that runs in a directory.
+// command returns a git command that runs in a directory.
 func command(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", args...) //nolint:gosec // the program is fixed, and no shell reads the arguments
 	cmd.Dir = dir
@@ -67,14 +67,14 @@ func describe(err error, messages string) error {
 	return &gitError{text}
 }
 
-// read reads files of the tree by one git.
+// read reads files of the revision's tree with one git process.
 func (r *Revision) read(ctx context.Context, p place, files []located, maxBytes int64) ([]File, error) {
 	if len(files) == 0 {
 		return nil, nil
 	}
 	var names strings.Builder
 	for _, file := range files {
-		if strings.Contains(file.inTree, "\n") { // ends the name for git
+		if strings.Contains(file.inTree, "\n") { // git cat-file reads one name a line
 			return nil, fmt.Errorf("%q: the name has a line break: rename the file", r.Label(file.path))
 		}
 		names.WriteString(p.object(file.inTree) + "\n")
@@ -98,7 +98,7 @@ func (r *Revision) read(ctx context.Context, p place, files []located, maxBytes 
 		text, isFile, err := next(out, maxBytes)
 		if err != nil {
 			cancel()
-			_ = cmd.Wait() // the loop has already returned the error
+			_ = cmd.Wait() // err already says what is wrong
 			return nil, fmt.Errorf("%s: %w", r.Label(file.path), err)
 		}
 		if isFile {

@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// Revision is a commit, or a tree, of the repositories in which paths are. It is resolved once for each repository, so
-// that all files are of the same commit even if a branch moves. Use it in one goroutine at a time.
+// Revision names a commit or a tree. [Revision.Files] resolves the name once in each Git repository, so that all files
+// of a repository are from the same commit even if a branch moves. Use it in one goroutine at a time.
 type Revision struct {
 	name  string
-	trees map[string]string // the object of the tree, by the directory of the repository
+	trees map[string]string // the object id of the resolved tree, by the repository's .git directory
 }
 
-// New returns the revision of a name: a branch, a tag, a commit, or a tree such as `git write-tree` prints.
+// New returns the revision with a name: a branch, a tag, a commit, or a tree such as `git write-tree` prints.
 func New(name string) *Revision {
 	return &Revision{name: name, trees: map[string]string{}}
 }
@@ -62,9 +62,9 @@ func (e *NotFoundError) Error() string {
 func (e *NotFoundError) Is(target error) bool { return target == fs.ErrNotExist }
 
 // Files returns the files at a path, sorted by path. The path is given as for the disk: relative to the working
-// directory, or absolute. It need not exist on the disk, but in the revision: otherwise Files fails with a
-// [NotFoundError]. If it is a file of the revision, Files returns that file, whatever its name. A directory may have no
-// file. Symbolic links to files are followed, as on the disk.
+// directory, or absolute. It may be missing on the disk. If it is missing in the revision, Files fails with a
+// [NotFoundError]. If it is a file, Files returns it even if selection.Keep would not. If it is a directory without
+// such files, Files returns none. Symbolic links to files are followed, as on the disk.
 func (r *Revision) Files(ctx context.Context, path string, selection Selection) ([]File, error) {
 	place, err := r.locate(ctx, path)
 	if err != nil {
@@ -85,7 +85,7 @@ func (r *Revision) Files(ctx context.Context, path string, selection Selection) 
 	return r.read(ctx, place, files, selection.MaxBytes)
 }
 
-// located is a file: its path in the tree, and the path that the caller knows it by.
+// located is a file: its path in the tree, and its path as the caller would write it.
 type located struct{ inTree, path string }
 
 // join joins a path in a tree, "" for the root, and a name.
@@ -95,13 +95,13 @@ func join(inTree, name string) string {
 
 // place is a file or directory of a revision.
 type place struct {
-	dir         string // a directory of the disk in the repository, in which git is run
-	tree        string // the object of the revision's tree
+	dir         string // a directory on the disk, inside the repository; git runs there
+	tree        string // the object id of the revision's tree
 	path        string // the path in the tree, with slashes; "" is the root
 	isDirectory bool
 }
 
-// object returns the name of a file or directory of the tree for git.
+// object returns the name by which git knows a file or directory of the tree: TREE:PATH.
 func (p *place) object(inTree string) string { return p.tree + ":" + inTree }
 
 // locate finds a path of the disk in the revision.
@@ -135,7 +135,7 @@ func (r *Revision) locate(ctx context.Context, given string) (place, error) {
 	}
 }
 
-// existing returns the longest beginning of a path that is a directory on the disk, and the rest of the path.
+// existing splits a path in two: the longest prefix that is a directory on the disk, and the rest.
 func existing(given string) (dir, rest string) {
 	for dir = given; ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)

@@ -26,8 +26,8 @@ type Fix struct {
 	Authority string
 }
 
-// Describe describes an error of the HTTP client, or of reading a response: what is wrong with host, then the fix. It
-// unwraps a *url.Error, and then shows the host of its URL instead, which differs after a redirect.
+// Describe describes an error of the HTTP client, or of reading a response: what is wrong with host, then the fix. For
+// a *url.Error it shows the host of that error's URL instead of host, because the two differ after a redirect.
 func Describe(host string, err error, fix Fix) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err, host = wrapped.Err, HostOf(wrapped, host)
@@ -99,7 +99,7 @@ func certificateError(host string, err *tls.CertificateVerificationError, fix Fi
 	return fmt.Errorf("the certificate of %s is not valid (%s): ask its owner to replace it", host, withoutPrefix(err.Err))
 }
 
-// namesOf returns ", but for …" with the first names of a certificate, or "" if it has none.
+// namesOf returns the end of a message: ", but for" and the first DNS names of a certificate, or "" if it has none.
 func namesOf(certificate *x509.Certificate) string {
 	const most = 3
 	if certificate == nil || len(certificate.DNSNames) == 0 {

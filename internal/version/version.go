@@ -15,15 +15,15 @@ var (
 )
 
 const (
-	// unstamped is the version of a build outside of a repository that was not stamped.
+	// unstamped is the version if neither -ldflags nor the go command recorded one.
 	unstamped = "(devel)"
-	// unknown stands for a commit or a date that neither a stamp nor the go command recorded.
+	// unknown stands for a commit or a date that neither -ldflags nor the go command recorded.
 	unknown = "unknown"
 	// hashLength is the number of digits of a commit that are printed: enough to be unique, short enough to be read.
 	hashLength = 12
 )
 
-// String returns the stamped version, else the module version that the go command recorded in the program.
+// String returns the version that -ldflags set, else the module version that the go command recorded in the program.
 func String() string {
 	if stamped != "" {
 		return stamped
@@ -35,7 +35,7 @@ func String() string {
 }
 
 // Long returns the version with the commit and its time, such as "v1.2.3 (commit 0123456789ab, 2026-11-28T00:00:00Z)".
-// What was not stamped is read from what the go command recorded of the repository.
+// A part that -ldflags did not set is taken from what the go command recorded of the repository.
 func Long() string {
 	recorded := map[string]string{}
 	if build, found := debug.ReadBuildInfo(); found {
