@@ -108,16 +108,16 @@ that no file has; 3 an internal fault.`,
 	return command
 }
 
-// setPaths sets where OLD and NEW are: in files, on the disk or in the revisions of --at. OLD is a cluster if neither a
-// path nor a revision says where it is.
+// setPaths sets where OLD and NEW are: at paths on the disk, or at paths in the revisions of --at. OLD is the cluster
+// if there is only one argument and no --at.
 func (o *diffOptions) setPaths(args []string) {
 	o.old.Recursive, o.new.Recursive = o.recursive, o.recursive
 	o.new.Paths = args[len(args)-1:]
 	if len(args) == 2 || len(o.at) > 0 {
 		o.old.Paths = args[:1]
 	}
-	// With one argument, the path may be missing in OLD, because its directory is new. A misspelt path still fails: it is
-	// missing in NEW, too.
+	// With one argument, the path may be missing in OLD, because its directory may be new. A misspelt path still fails:
+	// it is missing in NEW, too.
 	o.old.MayLackPaths = len(args) == 1
 	for i, side := range []*policysource.Location{&o.old, &o.new} {
 		if i < len(o.at) {

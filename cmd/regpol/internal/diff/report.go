@@ -12,7 +12,7 @@ import (
 type difference struct {
 	before, after          *policysource.Set
 	changes                []analysis.Change
-	notCompared            []string // the lists that no file has
+	notCompared            []string // lists that policies name and that no file has
 	showAddresses, verbose bool
 }
 
@@ -23,7 +23,7 @@ type (
 		// Counts holds how many changes of each kind there are.
 		Counts  map[string]int `json:"counts"`
 		Changes []changeReport `json:"changes"`
-		// NotCompared are the lists that no file has: calls that depend on them may change, too.
+		// NotCompared are lists that policies name and that no file has. Calls that depend on them may change, too.
 		NotCompared []string `json:"notCompared,omitempty"`
 		verbose     bool
 	}
@@ -33,17 +33,17 @@ type (
 		Before outcome.Result  `json:"before"`
 		After  outcome.Result  `json:"after"`
 		Calls  []outcome.Calls `json:"calls"`
-		// Addresses are the addresses that change the answer alone, without a second one in the call. The last part that
-		// matches an address says whether it is one of them: not if Except is set.
+		// Addresses is a set of addresses: the answer to a call with only one of them changes. Each part adds addresses
+		// to the set or, if Except is set, takes some away. Later parts override earlier ones.
 		Addresses []partReport `json:"addresses,omitempty"`
-		More      int          `json:"moreAddresses,omitempty"` // entries of Addresses beyond those that are kept
-		Example   []string     `json:"example"`                 // one address, or the two of a call
+		More      int          `json:"moreAddresses,omitempty"` // the number of parts that Addresses lacks, because they are too many
+		Example   []string     `json:"example"`                 // one address, or two of the same call
 	}
 
 	partReport struct {
 		Except  bool     `json:"except,omitempty"`
 		Entries []string `json:"entries"` // as in spec.allow: acme.com is only the domain, *.acme.com only the names below it
-		depth   int      // how many other parts it is in
+		depth   int      // how many other parts contain it
 	}
 )
 
@@ -77,12 +77,12 @@ func (d *difference) report() *diffReport {
 	return r
 }
 
-// depthsOf returns in how many other parts of its region each part is: 0 for what is added, 1 for an exception, 2 for
-// what is added again inside of an exception, and so on.
+// depthsOf returns how many other parts of a region (a set of addresses) contain each part. A part of depth 0 adds
+// addresses to the region. A part of depth 1 is an exception from these, and one of depth 2 an exception from that.
 func depthsOf(parts []analysis.Part) []int {
 	depths := make([]int, len(parts))
-	var around []int                     // the indexes of the parts that contain part i, the innermost last
-	withSubAddresses := map[string]int{} // the depth of each part such as jo+*@acme.com
+	var around []int                     // the indexes of the parts that contain part i, from the widest to the narrowest
+	withSubAddresses := map[string]int{} // the depths of parts such as jo+*@acme.com, by that text
 	for i, part := range parts {
 		covers := func(name analysis.Part) bool {
 			if part.Name == name.Name {
@@ -110,7 +110,7 @@ func depthsOf(parts []analysis.Part) []int {
 	return depths
 }
 
-// entriesOf writes a part of a region as entries of spec.allow.
+// entriesOf returns a part of a region in the form of entries of spec.allow.
 func (d *difference) entriesOf(part analysis.Part) []string {
 	var entries []string
 	switch {

@@ -17,7 +17,7 @@ var kindTexts = []struct {
 	heading, count string
 	ink            console.Ink
 }{
-	{analysis.Widened, "Newly allowed", "newly allowed", console.InkDenied}, // what lets people in is the risk
+	{analysis.Widened, "Newly allowed", "newly allowed", console.InkDenied}, // red, because newly allowed people are the main risk
 	{analysis.Narrowed, "Newly denied", "newly denied", console.InkFault},
 	{analysis.OtherText, "Denied with another reason or text", "denied with another reason or text", console.InkHeading},
 	{analysis.OtherProfile, "Allowed with other profile attributes", "allowed with other profile attributes", console.InkHeading},
@@ -26,7 +26,7 @@ var kindTexts = []struct {
 // noChange is the report without changes.
 const noChange = "No change: both sets of policies decide every call with one or two addresses alike."
 
-// noChangeKnown is the report without changes if some lists are not compared.
+// noChangeKnown is the beginning of the report without changes if some lists are not compared. Their names follow.
 const noChangeKnown = "No change that can be told without the lists that no file has:"
 
 // notComparedHeading stands above the lists that are not compared, if there are changes.
@@ -88,7 +88,7 @@ func (r *diffReport) writeNotCompared(w *bytes.Buffer, writeLine func(line strin
 // which has up to 65,536 characters.
 const maxChanges = 25
 
-// shown returns the changes of one kind that are printed, and a text about those that are not.
+// shown returns the changes of one kind that are printed, and a text that counts those that are not.
 func (r *diffReport) shown(kind analysis.Kind) (shown []*changeReport, left string) {
 	more, pairs := 0, 0
 	for i := range r.Changes {
@@ -97,7 +97,7 @@ func (r *diffReport) shown(kind analysis.Kind) (shown []*changeReport, left stri
 		case r.verbose:
 			shown = append(shown, c)
 		case kind == analysis.OtherText && len(c.Addresses) == 0:
-			pairs++ // these are many and matter least
+			pairs++ // changed only for calls with two addresses: these changes are many, and matter least
 		case len(shown) == maxChanges:
 			more++
 		default:
@@ -130,8 +130,8 @@ func (c *changeReport) example() string { return strings.Join(c.Example, " with 
 // maxEntries is how many entries the text has of each list without -v.
 const maxEntries = 8
 
-// who describes the addresses of a change in one line: entries, exceptions of them, exceptions of those, and so on. A
-// part of each is inside of one before, so the lists are read from left to right.
+// who describes the addresses of a change in one line, such as "*.acme.com except a.acme.com, but with jo@a.acme.com".
+// Each list after the first is an exception from the list before it.
 func (r *diffReport) who(c *changeReport) string {
 	if len(c.Addresses) == 0 {
 		return "calls with two addresses; neither address alone changes in this way"
@@ -173,8 +173,8 @@ func nested(parts []partReport) [][]string {
 	return levels
 }
 
-// counts returns each entry once, with how often it occurs if that is more than once: entries whose local parts are
-// hidden look alike.
+// counts returns each entry once. It adds how often an entry occurs, if more than once: different addresses look alike
+// if their local parts are hidden.
 func counts(entries []string) []string {
 	var once []string
 	n := map[string]int{}
@@ -191,7 +191,7 @@ func counts(entries []string) []string {
 	return once
 }
 
-// markdown returns the report as a comment for a pull request: the counts, and the changes folded.
+// markdown returns the report as a comment for a pull request: the counts, and the changes in sections that are folded.
 func (r *diffReport) markdown() []byte {
 	var w bytes.Buffer
 	fmt.Fprintf(&w, "**Who may sign up:** %s\n", r.summary())
@@ -224,9 +224,9 @@ func (r *diffReport) markdown() []byte {
 	return w.Bytes()
 }
 
-// escapeMarkdown escapes what Markdown would take for markup in a cell of a table, mathematics of GitHub included. A
-// space without width keeps an address from becoming a mention of a user, and a number that of an issue. File names may
-// have line breaks.
+// escapeMarkdown escapes the markup of GitHub's Markdown in a cell of a table, including formulas. A zero-width space
+// after @ and # keeps GitHub from linking an address to a user, and a number to an issue. Line breaks, which file names
+// may have, become spaces.
 var escapeMarkdown = strings.NewReplacer(
 	`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "`", "\\`", "~", `\~`, "$", `\$`, "&", "&amp;", "<", "&lt;", ">", "&gt;", "[", `\[`,
 	"@", "@\u200b", "#", "#\u200b", "\n", " ", "\r", " ")

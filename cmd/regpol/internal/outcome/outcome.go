@@ -79,7 +79,7 @@ func ResultOf(set *policysource.Set, r *analysis.Result, showAddresses bool) Res
 	return report
 }
 
-// Compare orders results by what identifies them.
+// Compare orders results by policy, entry and reason. A nil result equals any other.
 func (r *Result) Compare(o *Result) int {
 	if r == nil || o == nil {
 		return 0
@@ -128,7 +128,7 @@ func (r *Result) Describe() string {
 	return text
 }
 
-// requestTexts are the request types in the words of explain.
+// requestTexts are the request types in the words that regpol explain prints.
 var requestTexts = map[rules.RequestType]string{
 	rules.SelfServiceRegistration: "sign-ups", rules.ProgressiveProfile: "changes of a profile",
 }

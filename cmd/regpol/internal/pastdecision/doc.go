@@ -1,3 +1,3 @@
-// Package pastdecision decides past calls anew. A log may not have everything of a call; then all calls that it can have
-// been are decided.
+// Package pastdecision decides past calls anew. A log may lack a part of a call, such as its address. Then the package
+// decides all calls that fit what is logged, and the answer is known if all of them have the same outcome.
 package pastdecision

@@ -12,7 +12,7 @@ import (
 	"registrationpolicy.dev/operator/rules/analysis"
 )
 
-// Cause says why it is not known how a past call would be decided. "" means that it is.
+// Cause says why the decision about a past call is unknown. "" means that it is known.
 type Cause string
 
 const (
@@ -20,12 +20,12 @@ const (
 	NoDomain Cause = "NoDomain"
 	// NoAddress: the log has only the domain, and not all of its addresses are decided alike.
 	NoAddress Cause = "Address"
-	// OtherAddress: the call has another address, which the log does not have, and which may be denied.
+	// OtherAddress: the call has, besides the logged address, another one that is not logged and that may be denied.
 	OtherAddress Cause = "OtherAddress"
 )
 
-// Answer is how a past call would be decided: the Outcome with its Reason, by the Entry of a Policy, unless it is
-// not known: Unknown then says why.
+// Answer is how a past call would be decided: the Outcome with its Reason, by the Entry of a Policy. If this is not
+// known, Unknown says why.
 type Answer struct {
 	Unknown Cause
 	Outcome rules.Outcome
@@ -34,7 +34,8 @@ type Answer struct {
 	Entry   rules.Entry
 	Domain  string // "" if it is not known
 	Address string // of the call, if it is known
-	// Assumed: the log has one address of the call, and it is assumed that it has no other with another domain.
+	// Assumed: the log has only one address of the call. The answer is correct if the call has no address with another
+	// domain.
 	Assumed bool
 }
 
@@ -42,19 +43,19 @@ type Answer struct {
 type Decider struct {
 	policies   []rules.Policy
 	snapshot   *rules.Snapshot
-	Digest     string // Digest is that of the policies, as the operator logs it
+	Digest     string // Digest is the digest of the policies, as the operator logs it
 	attributes []string
 	// sources are the sources that policies name, and one more that stands for all others.
 	sources []string
-	// locals are the local parts, folded, of the entries that are whole addresses, by domain, sorted.
+	// locals are the local parts of the entries that are whole addresses, in lower case, by domain, sorted.
 	locals map[string][]string
-	// all are the decisions on all addresses; nil until a call needs them.
+	// all are the decisions about the set of all addresses; nil until a call without a known domain needs them.
 	all    []analysis.Decided
 	cached map[string]Answer // for calls of which only the domain is known
 	key    []byte
 }
 
-// maxCached bounds the decisions that are kept, and so the memory for a log with many domains.
+// maxCached is the largest number of cached decisions. It bounds the memory for a log with many domains.
 const maxCached = 1 << 16
 
 // New returns a decider by policies. attributes are the address attributes of the operator.
@@ -121,7 +122,7 @@ func answerOf(d *rules.Decision) Answer {
 	return Answer{Outcome: d.Outcome, Reason: d.Reason, Policy: d.Policy, Entry: d.Entry, Domain: d.Domain.String()}
 }
 
-// decideRecord decides a call of which only a record is known.
+// decideRecord decides a call of which only the log's record is known.
 func (d *Decider) decideRecord(record *pastcalls.Record) (Answer, error) {
 	if record.RequestType == rules.UnrecognisedShape.String() {
 		return Answer{Outcome: rules.Deny, Reason: rules.ReasonUnrecognisedCall}, nil
@@ -138,15 +139,17 @@ func (d *Decider) decideRecord(record *pastcalls.Record) (Answer, error) {
 		// What denies one address denies the call, whatever other addresses it has.
 		return result, err
 	}
+	// The record has the domain at another attribute than the first, or these same policies denied the call although
+	// they allow this domain. In both cases, an address that the log does not have may decide.
 	otherFailed := record.Attribute != "" && record.Attribute != d.attributes[0]
-	if otherFailed || record.Outcome == rules.Deny.String() && record.Digest == d.Digest { // by these same rules
+	if otherFailed || record.Outcome == rules.Deny.String() && record.Digest == d.Digest {
 		return Answer{Unknown: OtherAddress, Domain: result.Domain}, nil
 	}
 	result.Assumed = true
 	return result, nil
 }
 
-// decideDomain decides a call with one address, of which the domain is known, or nothing.
+// decideDomain decides a call with one address. The record has the domain of this address, or no part of it.
 func (d *Decider) decideDomain(record *pastcalls.Record) (Answer, error) {
 	d.key = append(d.key[:0], record.Domain...)
 	d.key = append(append(d.key, 0), record.Source...)
@@ -169,14 +172,14 @@ func (d *Decider) decideDomain(record *pastcalls.Record) (Answer, error) {
 	return result, err
 }
 
-// decideAt decides the addresses of a domain. Entries match either all addresses of a domain or, if they are whole
-// addresses, those that they name. So one address of each kind stands for all.
+// decideAt decides the addresses of a domain. An entry matches either all addresses of a domain or, if it is a whole
+// address, only that address and perhaps its sub-addresses. So it is enough to decide one address of each kind.
 func (d *Decider) decideAt(domain string, record *pastcalls.Record) Answer {
 	decided := Answer{Unknown: NoAddress, Domain: domain}
 	for local := range d.kindsAt(domain) {
 		address := local + "@" + domain
 		if _, err := rules.ParseAddress(address); err != nil {
-			continue // too long, so that no call has it
+			continue // the address is too long, so no call can have it
 		}
 		for _, call := range d.callsWith(record, address) {
 			decision := d.snapshot.Decide(call)
@@ -191,7 +194,8 @@ func (d *Decider) decideAt(domain string, record *pastcalls.Record) Answer {
 	return decided
 }
 
-// kindsAt yields a local part for each kind of address of a domain. No entry mentions the first.
+// kindsAt yields a local part for each kind of address of a domain. The first is the kind that no entry names as a
+// whole address.
 func (d *Decider) kindsAt(domain string) iter.Seq[string] {
 	locals := d.locals[domain]
 	unlike := func(prefix string) string {
@@ -217,8 +221,8 @@ func (d *Decider) kindsAt(domain string) iter.Seq[string] {
 	}
 }
 
-// sourcesOf returns the source of a call, or all of them if the log does not have it: a text that begins with ! stands
-// for one that must not be logged.
+// sourcesOf returns the sources that a call may have. This is the logged source, or all sources if the logged text
+// begins with an exclamation mark. The operator logs such a text in place of a source that must not be logged.
 func (d *Decider) sourcesOf(record *pastcalls.Record) []string {
 	if strings.HasPrefix(record.Source, "!") {
 		return d.sources
@@ -226,7 +230,7 @@ func (d *Decider) sourcesOf(record *pastcalls.Record) []string {
 	return []string{record.Source}
 }
 
-// callsWith returns the calls with one address that a record can be about.
+// callsWith returns the calls that a record may be about, each with this address as its only one.
 func (d *Decider) callsWith(record *pastcalls.Record, address string) []rules.Call {
 	attributes := []rules.Attribute{{Name: d.attributes[0], Kind: rules.Text, Text: address}}
 	var calls []rules.Call
@@ -240,7 +244,7 @@ func (d *Decider) callsWith(record *pastcalls.Record, address string) []rules.Ca
 			calls = append(calls, update)
 		case rules.Both.String():
 			calls = append(calls, rules.Call{Shape: rules.Both, Source: source, Profile: attributes, Update: attributes})
-		default: // not known
+		default: // the record does not have the request type
 			calls = append(calls, signUp, update)
 		}
 	}
@@ -264,7 +268,7 @@ func (d *Decider) decideAnyone(record *pastcalls.Record) (Answer, error) {
 	second := d.decideEveryone(rules.ProgressiveProfile, record)
 	isDenial := func(a Answer) bool { return a.Unknown == "" && a.Outcome == rules.Deny }
 	switch {
-	case record.RequestType == rules.Both.String() && isDenial(first): // a call that is both needs both
+	case record.RequestType == rules.Both.String() && isDenial(first): // such a call must be allowed as each of the two
 		return first, nil
 	case record.RequestType == rules.Both.String() && isDenial(second):
 		return second, nil
@@ -275,7 +279,8 @@ func (d *Decider) decideAnyone(record *pastcalls.Record) (Answer, error) {
 	}
 }
 
-// decideEveryone decides all addresses in calls of a request type. The cause is given only if it is the same for all.
+// decideEveryone decides all addresses in calls of a request type. The answer has a reason, policy and entry only if
+// they are the same for all addresses.
 func (d *Decider) decideEveryone(request rules.RequestType, record *pastcalls.Record) Answer {
 	decided := Answer{Unknown: NoDomain}
 	for i := range d.all {
@@ -303,7 +308,7 @@ func (d *Decider) has(calls []analysis.Calls, request rules.RequestType, source 
 	})
 }
 
-// Comparison compares the policies before with those of now, for calls of which the log does not say enough.
+// Comparison compares earlier policies with those of now, for calls of which the log lacks a part.
 type Comparison struct {
 	before, now *Decider
 	changes     []analysis.Change
@@ -313,11 +318,12 @@ type Comparison struct {
 // Compare returns the comparison of two sets of policies.
 func Compare(before, now *Decider) *Comparison { return &Comparison{before: before, now: now} }
 
-// maxCompared is up to how many addresses of a call package analysis compares all calls.
+// maxCompared is the largest number of addresses in a call that package analysis compares.
 const maxCompared = 2
 
-// Unchanged reports whether a call that the policies before decided keeps its outcome, whatever its addresses are: no
-// change of the policies turns such an outcome for calls of its request type and source.
+// Unchanged reports whether a call that the earlier policies decided certainly keeps its outcome, whatever its
+// addresses are. That is so if no change of the policies reverses this outcome for calls of the same request type and
+// source.
 func (c *Comparison) Unchanged(record *pastcalls.Record) (bool, error) {
 	isSignUp, isUpdate := record.RequestType == rules.SignUp.String(), record.RequestType == rules.ProfileUpdate.String()
 	if c == nil || record.Digest != c.before.Digest || !isSignUp && !isUpdate || len(c.now.attributes) > maxCompared {

@@ -37,8 +37,8 @@ type replayOptions struct {
 	selector string // of the pods
 
 	policysource.Location
-	before []string // files and directories of the policies before
-	at     string   // the Git revision of the policies before
+	before []string // files and directories of the earlier policies
+	at     string   // the Git revision of the earlier policies
 
 	policysource.OperatorFlags
 	source        string
@@ -83,7 +83,9 @@ these same policies decided a call otherwise, or an internal fault.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
 			exclusive := [][]string{{"policies", "watch-namespaces"}}
-			if o.AsDeployed == "" && !o.pods { // --as-deployed and --pods read a cluster, from the namespace of -n
+			// With --as-deployed or --pods, the flags for a cluster select the Deployment or the pods, so the command
+			// also accepts them with --policies.
+			if o.AsDeployed == "" && !o.pods {
 				exclusive = append(exclusive, policysource.ExclusiveClusterFlags...)
 			}
 			for _, flags := range exclusive {
@@ -204,7 +206,7 @@ func (o *replayOptions) run(ctx context.Context, flags *pflag.FlagSet, s console
 	return o.exit(report)
 }
 
-// beforeSource returns where the policies before are, without a path if nothing says it.
+// beforeSource returns where the earlier policies are, by --before and --at. Without these flags it has no path.
 func (o *replayOptions) beforeSource() policysource.Location {
 	source := policysource.Location{Paths: o.before, Recursive: o.Recursive}
 	if o.at != "" {
@@ -273,7 +275,7 @@ func (r *replay) readFile(ctx context.Context, stdin io.Reader, name string, bar
 	return r.readFrom(ctx, file, name, bar)
 }
 
-// readPods reads and decides the calls in the logs of the operator's pods, and returns their names.
+// readPods reads and decides the calls in the logs of the operator's pods. It returns the names of the pods.
 func (r *replay) readPods(ctx context.Context, bar *progress.Bar) ([]string, error) {
 	logs, err := newPodLogs(r.options.Cluster)
 	if err != nil {
@@ -286,7 +288,7 @@ func (r *replay) readPods(ctx context.Context, bar *progress.Bar) ([]string, err
 	for i, pod := range pods {
 		pods[i] = "pod " + pod
 		stream, err := logs.open(ctx, pod)
-		if apierrors.IsBadRequest(err) { // its container has not started
+		if apierrors.IsBadRequest(err) { // the pod's container has not started
 			r.warnings = append(r.warnings, err.Error())
 			continue
 		}
@@ -335,7 +337,7 @@ func (r *replay) readFrom(ctx context.Context, input io.Reader, name string, bar
 	return nil
 }
 
-// interruptible is a reader that ends with its context, and tells a bar how much it has read.
+// interruptible is a reader that fails once its context has ended, and that adds to a bar what it has read.
 type interruptible struct {
 	ctx    context.Context
 	reader io.Reader

@@ -49,9 +49,11 @@ type (
 		Denied       int `json:"denied"`  // without an earlier outcome
 		Allowed      int `json:"allowed"` // without an earlier outcome
 		Unknown      int `json:"unknown"`
-		// AssumedOneDomain counts the allowed calls of which the log has one address, if they can have more.
+		// AssumedOneDomain counts the allowed calls that can have more addresses than the one in the log. Their answer
+		// assumes that these have the same domain.
 		AssumedOneDomain int `json:"assumedOneDomain"`
-		// Contradictory counts the newly denied calls that these same policies allowed, by the log.
+		// Contradictory counts the newly denied calls that the same policies allowed, by the outcome and the digest in
+		// the log.
 		Contradictory int `json:"contradictory"`
 	}
 
@@ -92,8 +94,8 @@ type group struct {
 	cause           pastdecision.Cause
 }
 
-// maxGroups bounds the groups, and so the memory for a log with many domains. Further calls are counted without their
-// domain.
+// maxGroups is the largest number of groups. It bounds the memory for a log with many domains. Calls that would need
+// further groups are counted without their domain.
 const maxGroups = 100_000
 
 // maxShown is the length in bytes of the longest address that is printed. A valid one has at most 254.
@@ -214,7 +216,7 @@ func (r *replay) report() *replayReport {
 
 var kindOrder = []string{kindNewlyDenied, kindNewlyAllowed, kindDenied, kindUnknown}
 
-// compare orders groups by kind, the largest first.
+// compare orders groups by kind, and within a kind by the number of calls, the largest first.
 func (g *groupReport) compare(o *groupReport) int {
 	return cmp.Or(cmp.Compare(slices.Index(kindOrder, g.Kind), slices.Index(kindOrder, o.Kind)), cmp.Compare(o.Calls, g.Calls),
 		cmp.Compare(g.Domain, o.Domain), cmp.Compare(g.Address, o.Address), cmp.Compare(g.Cause, o.Cause),

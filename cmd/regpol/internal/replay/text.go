@@ -22,7 +22,7 @@ func (r *replayReport) text(coloured bool) []byte {
 		ink           console.Ink
 	}{
 		{kindNewlyDenied, "Newly denied", console.InkFault},
-		{kindNewlyAllowed, "Newly allowed", console.InkDenied}, // what lets people in is the risk
+		{kindNewlyAllowed, "Newly allowed", console.InkDenied}, // red, because newly allowed people are the main risk
 		{kindDenied, "Denied", console.InkHeading},
 		{kindUnknown, "Unknown: the input does not say enough", console.InkHeading},
 	} {
@@ -74,7 +74,7 @@ func (r *replayReport) writeGroups(w *bytes.Buffer, kind, heading string) {
 		if g.Kind != kind {
 			continue
 		}
-		if calls == 0 { // the first group is the largest
+		if calls == 0 { // the groups are sorted, so the first has the most calls and needs the widest column
 			width = len(grouped(g.Calls))
 			fmt.Fprintf(w, "\n%s\n", heading)
 		}
