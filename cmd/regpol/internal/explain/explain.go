@@ -85,7 +85,9 @@ decided; 3 with --strict if a part of a policy is not in force. "go run" makes 1
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
 			exclusive := exclusiveFlags
-			if o.AsDeployed == "" { // it needs a cluster, and -n is the namespace of the Deployment
+			// With --as-deployed, the flags for a cluster select the Deployment, so the command also accepts them with
+			// --policies.
+			if o.AsDeployed == "" {
 				exclusive = append(exclusive, policysource.ExclusiveClusterFlags...)
 			}
 			for _, flags := range exclusive {

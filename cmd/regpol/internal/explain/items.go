@@ -89,7 +89,8 @@ func (i *itemsWriter) end() error {
 	return err
 }
 
-// jsonItem returns an element of items, after the beginning of the object if it is the first, else after a comma.
+// jsonItem returns an element of the array items. Before the first element it writes the beginning of the object that
+// holds the array, and before any other a comma.
 func jsonItem(r *explanation.Report, first bool) ([]byte, error) {
 	var w bytes.Buffer
 	if first {
@@ -106,7 +107,7 @@ func jsonItem(r *explanation.Report, first bool) ([]byte, error) {
 	return bytes.TrimSuffix(w.Bytes(), []byte("\n")), nil
 }
 
-// yamlItem returns an element of items, after the key items if it is the first.
+// yamlItem returns an element of the list items. Before the first element it writes the key items.
 func yamlItem(r *explanation.Report, first bool) ([]byte, error) {
 	text, err := yaml.Marshal(r)
 	if err != nil {

@@ -16,8 +16,9 @@ type Call struct {
 	Address string // from the command line or --addresses; "" for a call of -f
 }
 
-// CallFor returns the call that Okta would make for a registration whose address is its subject. Its source is that of the
-// flags: oktasim would invent one, which a policy could name.
+// CallFor returns the call that Okta would make for a registration. address is the address that reports show for it. A
+// registration without a source gives a call without one. oktasim would use an invented id, but a policy may name that
+// id.
 func CallFor(registration oktasim.Registration, address string, attributes []string) (Call, error) {
 	call, err := registration.Call()
 	if err != nil {
@@ -49,8 +50,8 @@ func malformedText(err error) string {
 	return err.Error()
 }
 
-// DecodeCall returns the call of a body as Okta posts it. name is where the body was read. A source that is not empty
-// replaces that of the call.
+// DecodeCall returns the call with a body as Okta posts it. name says where the body was read. If source is not empty,
+// it replaces the source in the body.
 func DecodeCall(name string, body []byte, attributes []string, source string) (Call, error) {
 	request, err := okta.Decode(body, attributes)
 	if err != nil {
@@ -58,7 +59,7 @@ func DecodeCall(name string, body []byte, attributes []string, source string) (C
 			"text of its own", name, malformedText(err))
 	}
 	shape := oktasim.SignUp
-	if call, err := oktasim.ParseCall(body); err == nil { // a body without Okta's objects is shown as a sign-up
+	if call, err := oktasim.ParseCall(body); err == nil { // if ParseCall cannot tell the shape, reports show a sign-up
 		shape = call.Shape
 	}
 	if source != "" {

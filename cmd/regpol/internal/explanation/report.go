@@ -11,10 +11,10 @@ import (
 )
 
 type (
-	// Report is the output of -o json and -o yaml, a part of the interface that docs/reference/regpol-explain.md describes.
-	// Empty members are left out. Decision is by the policies, and
-	// Answer is what Okta gets, whose JSON is Okta. Person has what the person reads. Policies have the part of each, Call
-	// describes the call, and Warnings what is probably wrong.
+	// Report is the output of -o json and -o yaml, a part of the interface that docs/reference/regpol-explain.md
+	// describes. Empty members are left out. Decision is what the policies decide about the Call, and Policies has the
+	// role of each policy in this decision. Answer is what Okta gets, and Okta is the JSON of this answer. Person has
+	// what the person reads, and Warnings say what is probably wrong.
 	Report struct {
 		Answer   string          `json:"answer"` // ALLOW or DENY
 		Decision decisionReport  `json:"decision"`
@@ -80,7 +80,7 @@ type (
 		Role        rules.Role        `json:"role"`
 		By          string            `json:"by,omitempty"`
 		Verdicts    []verdictReport   `json:"verdicts,omitempty"`
-		blockedBy   bool              // the policy By denies because it cannot be enforced
+		blockedBy   bool              // the policy named in By denies the call, because that policy cannot be enforced
 	}
 
 	verdictReport struct {

@@ -166,7 +166,7 @@ func (r *Report) writePolicies(w io.Writer, verbose, coloured bool) {
 			continue
 		case verbose || kind == kindRelevant:
 		case kind == kindNotApplicable && r.Decision.Reason == rules.ReasonNoPolicyApplies && reasons < maxNames:
-			reasons++ // these policies are shown: the call is denied because they do not apply
+			reasons++ // shown one by one, because the call is denied for the reason that no policy applies
 		case kind == kindNoMatch:
 			noMatch = append(noMatch, p.Policy)
 			continue
@@ -194,7 +194,8 @@ func (r *Report) writePolicies(w io.Writer, verbose, coloured bool) {
 	}
 }
 
-// writeNames writes one line that says something about all of these policies. It names the first of them.
+// writeNames writes one line about policies, such as "2 policies do not match: a/b, a/c". It names at most maxNames of
+// them. one and several are the statement for one policy and for several.
 func writeNames(w io.Writer, names []string, one, several string) {
 	switch {
 	case len(names) == 1:

@@ -9,7 +9,7 @@ import (
 	"registrationpolicy.dev/operator/internal/policyfile"
 )
 
-// Check reads the policies, with the mistakes in them.
+// Check reads the policies, and finds the mistakes in them.
 func (o *Location) Check(ctx context.Context, stdin io.Reader) (all *policyfile.Checked, found *Set, err error) {
 	reader, err := policyfile.NewOffline()
 	if err != nil {

@@ -32,9 +32,9 @@ const (
 // authenticationFlags are flags of which the operator requires one.
 var authenticationFlags = []string{"hook-auth-dir", "hook-oauth-issuer", "insecure-no-authentication"}
 
-// ReadDeployed sets the flags of a verb that are not given and have the name of a flag of the operator, to the values in
-// the Deployment of --as-deployed. It also sets the namespaces of the policies, if neither a path nor a flag says where
-// the policies are. Without --as-deployed it does nothing.
+// ReadDeployed reads the operator's flags in the Deployment of --as-deployed. It sets each flag of a verb that has the
+// name of one of these flags, unless the user gave it. It also sets the namespaces of the policies, if neither a path
+// nor a flag says where the policies are. Without --as-deployed it does nothing.
 func (o *Location) ReadDeployed(ctx context.Context, flags *pflag.FlagSet, s console.Streams) error {
 	if !flags.Changed("as-deployed") {
 		return nil
@@ -48,7 +48,7 @@ func (o *Location) ReadDeployed(ctx context.Context, flags *pflag.FlagSet, s con
 	if err == nil {
 		err = found.apply(flags)
 	}
-	otherNamespace := strings.Contains(o.AsDeployed, "/") && flags.Changed("namespace") // -n is then that of the policies
+	otherNamespace := strings.Contains(o.AsDeployed, "/") && flags.Changed("namespace") // then -n is the namespace of the policies
 	if err == nil && len(o.Paths) == 0 && !flags.Changed("watch-namespaces") && !otherNamespace {
 		o.watchNamespaces, err = found.namespaces()
 	}
@@ -93,15 +93,15 @@ func (o *Location) deployment(ctx context.Context) (*appsv1.Deployment, error) {
 	return deployment, nil
 }
 
-// deployedFlags are the flags of the operator in a Deployment that decisions depend on.
+// deployedFlags are those flags of the operator in a Deployment on which decisions depend.
 type deployedFlags struct {
 	flags             *pflag.FlagSet
 	namespace         string // of the pods
-	ownNamespace      string // of --namespace
+	ownNamespace      string // the value of --namespace
 	watchNamespaces   []string
 	policyDir         string
 	unknown           map[string]bool // flags whose values are not in the Deployment
-	hasOtherVariables bool            // a ConfigMap or Secret sets variables
+	hasOtherVariables bool            // envFrom sets variables whose names are not in the Deployment
 }
 
 // flagsOf reads the flags of the operator in a Deployment: from its arguments and, if they are not among them, from the
@@ -198,8 +198,8 @@ func setVariable(flag *pflag.Flag, value string) error {
 	return nil
 }
 
-// unknownValue stands in a value for a part that is not in the Deployment, but in a ConfigMap, a Secret or the pod. No
-// value can have it: the API server accepts no NUL.
+// unknownValue stands for a part of a value that the container gets from a ConfigMap, a Secret or the pod, and that the
+// Deployment therefore does not have. No other value can contain it, because the API server accepts no NUL.
 const unknownValue = "\x00"
 
 // variables are environment variables of a container, by name.
@@ -224,7 +224,7 @@ func (d *deployedFlags) variablesOf(env []corev1.EnvVar) variables {
 // reference matches what Kubernetes expands in arguments and variables: $(NAME), and $$ for one $.
 var reference = regexp.MustCompile(`\$\$|\$\([^()]+\)`)
 
-// expand returns a text as Kubernetes expands it. A reference to a variable that is not defined stays in it.
+// expand returns a text as Kubernetes expands it. A reference to an undefined variable stays as it is.
 func (v variables) expand(text string) string {
 	return reference.ReplaceAllStringFunc(text, func(found string) string {
 		if found == "$$" {
@@ -237,7 +237,7 @@ func (v variables) expand(text string) string {
 	})
 }
 
-// apply sets the flags of a verb that are not given to the values of the Deployment.
+// apply sets each flag of a verb that the user did not give to its value in the Deployment.
 func (d *deployedFlags) apply(flags *pflag.FlagSet) (err error) {
 	d.flags.VisitAll(func(deployed *pflag.Flag) {
 		flag := flags.Lookup(deployed.Name)

@@ -47,8 +47,8 @@ func (o *Location) AddAsDeployedFlag(flags *pflag.FlagSet) {
 		"take the operator's flags that are not given here from its Deployment: NAMESPACE/NAME, or NAME with -n")
 }
 
-// ExclusiveClusterFlags are pairs of flags of which a verb with --policies accepts one. With --as-deployed, which reads a
-// cluster, it accepts both.
+// ExclusiveClusterFlags are pairs of flags that exclude each other in a verb with --policies. With --as-deployed, which
+// reads a cluster, the verb accepts both flags of a pair.
 var ExclusiveClusterFlags = [][]string{
 	{"policies", "kubeconfig"}, {"policies", "context"}, {"policies", "namespace"}, {"namespace", "watch-namespaces"},
 }
@@ -80,8 +80,8 @@ func (o *Location) Read(ctx context.Context, stdin io.Reader) (*Set, error) {
 	return found, nil
 }
 
-// readPaths calls onDisk with the paths, those of directories below included if o.recursive; or inRevision with the files
-// at the paths in the revision.
+// readPaths calls onDisk with the paths or, if o.Revision is set, inRevision with the files at the paths in the
+// revision. If o.Recursive is set, both include the directories below the paths.
 func (o *Location) readPaths(
 	ctx context.Context, found *Set, onDisk func([]string) error, inRevision func([]policyfile.Text) error,
 ) error {
@@ -147,8 +147,8 @@ func (o *Location) readCluster(ctx context.Context, reader *policyfile.Offline, 
 // listReader returns the ConfigMaps with lists of a namespace.
 type listReader = func(context.Context) ([]corev1.ConfigMap, error)
 
-// visitCluster calls visit with the policies of each namespace of a cluster, and sets the namespaces of found. It takes
-// an error of visit for a failure to list ConfigMaps.
+// visitCluster calls visit with the policies of each namespace that the flags select, and sets the namespaces of found.
+// It reports an error of visit as a failure to list ConfigMaps.
 func (o *Location) visitCluster(
 	ctx context.Context, found *Set, visit func([]unstructured.Unstructured, listReader) error,
 ) error {

@@ -9,7 +9,7 @@ import (
 	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
-// OperatorFlags holds the flags of the operator that change what policies mean. They must be given as to the operator.
+// OperatorFlags holds the flags of the operator that change what policies mean. They must have the operator's values.
 // Attributes are the address attributes.
 type OperatorFlags struct {
 	Attributes       []string

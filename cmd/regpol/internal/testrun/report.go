@@ -33,7 +33,7 @@ type (
 
 	// failureReport is one call of a case that is decided otherwise than expected.
 	failureReport struct {
-		Call        string   `json:"call"` // its address, the file of its request, or an example of the set
+		Call        string   `json:"call"` // its address, the file that request names, or an example address of the set every
 		Differences []string `json:"differences"`
 		Explanation string   `json:"explanation"`
 	}

@@ -30,7 +30,7 @@ import (
 type testRun struct {
 	options *policyTestOptions
 	scopes  policyobject.Scopes
-	sets    map[string]*testedPolicies // by the joined paths
+	sets    map[string]*testedPolicies // by the paths of the policies, joined
 	// warnings are those about the policies, each once.
 	warnings []string
 }
@@ -40,7 +40,7 @@ type testedPolicies struct {
 	*explanation.Evaluation
 	bounded []rules.Policy
 	covered map[rules.PolicyName]map[rules.Entry]bool
-	read    map[rules.PolicyName]bool // the policies whose messages a person has read
+	read    map[rules.PolicyName]bool // the policies whose messages the person of a tested call reads
 }
 
 // file runs the cases of a file whose names match.
@@ -189,7 +189,7 @@ func (r *testRun) calls(ctx context.Context, c *policytest.Case, dir string) ([]
 	return calls, nil
 }
 
-// every proves the expectation of a case for each call of its set.
+// every runs a case with a set of calls (its field every): it proves the expectation for each call of the set.
 func (r *testRun) every(policies *testedPolicies, c *policytest.Case) ([]failureReport, error) {
 	if lists := policies.Policies.ListsElsewhere(); len(lists) > 0 {
 		return nil, fmt.Errorf("every: cannot be proven without all lists: %s; add its ConfigMap as a file", strings.Join(lists, "; "))
@@ -227,7 +227,7 @@ func (r *testRun) every(policies *testedPolicies, c *policytest.Case) ([]failure
 // profileOf returns the attributes of a JSON object.
 func profileOf(text string) []rules.ProfileAttribute {
 	members := map[string]json.RawMessage{}
-	_ = json.Unmarshal([]byte(text), &members) // analysis wrote it
+	_ = json.Unmarshal([]byte(text), &members) // cannot fail: package analysis wrote this JSON
 	var attributes []rules.ProfileAttribute
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		attributes = append(attributes, rules.ProfileAttribute{Name: name, Value: string(members[name])})
@@ -280,7 +280,8 @@ func outcomeName(o rules.Outcome) string {
 	return policytest.Deny
 }
 
-// canonicalJSON returns a value as JSON has it, so that the numbers of YAML and JSON are equal.
+// canonicalJSON encodes a value as JSON and decodes it again, so that numbers from YAML and from JSON have the same
+// type.
 func canonicalJSON(value any) any {
 	var decoded any
 	_ = json.Unmarshal([]byte(jsonText(value)), &decoded)
@@ -316,8 +317,8 @@ func (t *testedPolicies) coverEntry(policy rules.PolicyName, entry rules.Entry) 
 	t.covered[policy][entry] = true
 }
 
-// coverMessage records that a person reads the message of a policy. If the policies allow no address, the decision does
-// not name the policy; the message then comes from the only policy with that text.
+// coverMessage records that a person reads the message of a policy. A decision may have the message without the name of
+// the policy, if it denies because no entry allows the address. Then the policy is found by the message.
 func (t *testedPolicies) coverMessage(d *rules.Decision) {
 	if d.Outcome == rules.Allow || d.Message == "" {
 		return

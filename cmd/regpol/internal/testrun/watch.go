@@ -58,7 +58,8 @@ type watchedFiles struct {
 	directories []string                     // those of the files, sorted
 }
 
-// watched returns the files of the tests, and what they name: policies, and calls of request.
+// watched returns the files with tests, and the files that these name: the policies, and the calls in the field
+// request.
 func (o *policyTestOptions) watched() watchedFiles {
 	w := watchedFiles{digests: map[string][sha256.Size]byte{}}
 	for _, path := range o.paths {
@@ -117,8 +118,8 @@ func (w *watchedFiles) addFile(path string) []byte {
 	return text
 }
 
-// addNamed adds the policies and calls that a file with tests names. A file with a mistake names none; it has to change
-// before any other matters.
+// addNamed adds the policies and calls that a file with tests names. For a file with a mistake it adds none: no test
+// runs until that file changes.
 func (w *watchedFiles) addNamed(path string) {
 	file, err := policytest.Read(path, w.addFile(path))
 	if err != nil {
@@ -160,7 +161,7 @@ func (w *watchedFiles) changedFrom(before *watchedFiles) []string {
 	return changed
 }
 
-// awaitChange waits until the files differ from those before, and returns the paths of those that do; or none if ctx
+// awaitChange waits until watched files differ from those in before, and returns their paths. It returns none if ctx
 // ends.
 func (o *policyTestOptions) awaitChange(ctx context.Context, before watchedFiles) []string {
 	for ctx.Err() == nil {
@@ -173,7 +174,8 @@ func (o *policyTestOptions) awaitChange(ctx context.Context, before watchedFiles
 	return nil
 }
 
-// awaitEvent waits until the files differ from those before, or are in other directories than now.
+// awaitEvent waits until watched files differ from those in before, or other directories must be watched than those in
+// now.
 func (o *policyTestOptions) awaitEvent(ctx context.Context, now, before watchedFiles) {
 	ctx, cancel := context.WithCancel(ctx)
 	events := make(chan struct{}, 1)
@@ -181,7 +183,7 @@ func (o *policyTestOptions) awaitEvent(ctx context.Context, now, before watchedF
 	defer watchers.Wait()
 	defer cancel()
 	for _, directory := range now.directories {
-		watcher, _ := dirwatch.New(directory) // after an error it still looks from time to time
+		watcher, _ := dirwatch.New(directory) // after an error, the watcher polls
 		watchers.Go(func() {
 			watcher.Run(ctx, func() {
 				select {

@@ -16,8 +16,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// Golden compares what a verb printed with a golden file, whose path begins in the work tree. With -update, it
-// writes the file.
+// Golden compares what a verb printed with a golden file. The path is relative to the work tree. With -update, Golden
+// writes the file first.
 func Golden(t *testing.T, path, got string) {
 	t.Helper()
 	golden := filepath.Join(WorkTree, filepath.FromSlash(path))
@@ -74,7 +74,8 @@ func Commands(t *testing.T, of Verb, text string) int {
 	return shown
 }
 
-// AddMembers adds the paths of the report's members.
+// AddMembers adds to a map the paths of all JSON members of a struct type, such as refusals[].kind, after the prefix
+// path.
 func AddMembers(to map[string]string, path string, of reflect.Type) {
 	for field := range of.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")

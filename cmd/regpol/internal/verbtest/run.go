@@ -13,7 +13,7 @@ import (
 	"registrationpolicy.dev/operator/cmd/regpol/internal/console"
 )
 
-// WorkTree is the work tree. It is set before any test changes the working directory.
+// WorkTree is the root directory of the repository. It is set before any test changes the working directory.
 var WorkTree = workTree()
 
 // workTree returns the directory above the working directory that has the file go.mod, or "" if there is none: the binary
@@ -55,11 +55,11 @@ func RunHere(t *testing.T, of Verb, stdin string, args ...string) Result {
 	return Result{code, out.String(), err.String()}
 }
 
-// Program is the name under which the binary of the tests is the program with one verb.
+// Program is the name of a link to the binary of the tests. Started by this name, the binary is regpol with one verb.
 const Program = "kubectl-regpol"
 
-// Main runs the tests of a verb that run the program in a process of its own, as a link named [Program] to the binary
-// of the tests. It returns the exit code for TestMain.
+// Main runs the tests of a package or, if the binary was started as [Program], the verb. TestMain calls it, so that
+// tests can run the verb in a process of its own. It returns the exit code.
 func Main(m *testing.M, of Verb) int {
 	if filepath.Base(os.Args[0]) != Program {
 		return m.Run()
