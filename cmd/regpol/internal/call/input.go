@@ -21,8 +21,8 @@ const (
 	credentialVariable = "REGPOL_CREDENTIAL"
 )
 
-// hook returns the options for calling the hook: its URL, credential, CAs and addresses, from the flags, files and the
-// environment.
+// hook returns the options for calling the hook: its URL, its credential, the CAs to trust, and the IP addresses of
+// --resolve. It takes them from the flags, files and the environment.
 func (o *callOptions) hook(stdin io.Reader) (hookcheck.Options, error) {
 	options := hookcheck.Options{PlainHTTP: o.plainHTTP, NoProbe: o.noProbe}
 	credential, dropped, err := o.credential(stdin)

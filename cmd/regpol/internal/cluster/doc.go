@@ -1,2 +1,2 @@
-// Package cluster selects a cluster by flags, and words the errors of its API server with the fix.
+// Package cluster selects a cluster by flags, and turns errors of its API server into sentences with the fix.
 package cluster

@@ -18,8 +18,8 @@ const APITimeout = 15 * time.Second
 // OperatorContainer is the name of the operator's container in the chart and the kustomizations.
 const OperatorContainer = "operator"
 
-// Options holds the flags that select a cluster and a namespace: the path Kubeconfig, the name Context of a context in it,
-// and Namespace. The empty string means what kubectl takes.
+// Options holds the flags that select a cluster and a namespace: the path Kubeconfig, the name Context of a context in
+// it, and Namespace. For an empty string, Load uses what kubectl would use without that flag.
 type Options struct{ Kubeconfig, Context, Namespace string }
 
 // Load returns the client configuration of the cluster, and the namespace. It fails with noCluster if neither flags nor

@@ -9,9 +9,10 @@ import (
 
 // Exit codes. They are part of the interface, because scripts branch on them.
 const (
-	// ExitAllowed: the person may register. regpol lists: done, or nothing to do.
+	// ExitAllowed: the person may register, or the check passed. regpol lists: done, or nothing to do.
 	ExitAllowed = 0
-	// ExitDenied: the person may not register. regpol lists: the checks of package listsync refuse the new content.
+	// ExitDenied: the person may not register, a test failed, or there is a finding or change that --fail-on selects.
+	// regpol lists: the checks of package listsync refuse the new content.
 	ExitDenied = 1
 	// ExitUsage: wrong flags, unreadable input, or no policy; nothing was decided.
 	ExitUsage = 2
@@ -48,7 +49,8 @@ func ExitCode(err error) int {
 	return ExitUsage
 }
 
-// PrintError prints an error of a verb to standard error, w. Several flags or files can be wrong, each in a line.
+// PrintError prints an error of a verb to w, which is standard error. The text of an error can have several lines, one
+// for each wrong flag or file. Each line gets the prefix "regpol: ".
 func PrintError(w io.Writer, err error) {
 	if err == nil || err.Error() == "" {
 		return

@@ -10,7 +10,7 @@ import (
 	"registrationpolicy.dev/operator/internal/usage"
 )
 
-// NewRoot returns the command regpol with verbs, without its help texts.
+// NewRoot returns the command regpol with verbs. The caller may add help texts to it.
 func NewRoot(s Streams, verbs ...*cobra.Command) *cobra.Command {
 	root := &cobra.Command{Use: "regpol", SilenceUsage: true, SilenceErrors: true}
 	root.SetIn(s.In)

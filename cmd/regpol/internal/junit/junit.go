@@ -7,7 +7,8 @@ const Format = "junit"
 
 // The elements of a JUnit report, as CI systems read it (https://github.com/testmoapp/junitxml).
 type (
-	// Suites is a report, in XML named by XMLName, with a Suite for each file and the numbers of Tests and Failures.
+	// Suites is a whole report, with a Suite for each file and the numbers of Tests and Failures. XMLName is the name
+	// of its XML element.
 	Suites struct {
 		XMLName  xml.Name `xml:"testsuites"`
 		Tests    int      `xml:"tests,attr"`
@@ -23,8 +24,8 @@ type (
 		Cases    []Case `xml:"testcase"`
 	}
 
-	// Case is the result of the test Name at a Line of a File. ClassName is the file too; CI systems group by it. Failure is
-	// nil if the test passes. Output is what else there is to say.
+	// Case is the result of the test Name at a Line of a File. ClassName is the file too; CI systems group by it.
+	// Failure is nil if the test passes. Output is text that does not make the test fail, such as warnings.
 	Case struct {
 		Name      string   `xml:"name,attr"`
 		ClassName string   `xml:"classname,attr"`

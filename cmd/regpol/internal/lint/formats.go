@@ -144,7 +144,7 @@ func (r *lintReport) sarif() ([]byte, error) {
 	return w.Bytes(), err
 }
 
-// fileURI returns the URI of a file: relative as its path is, or with the scheme file.
+// fileURI returns the URI of a file: a relative reference for a relative path, else a URI with the scheme file.
 func fileURI(path string) string {
 	uri := url.URL{Path: filepath.ToSlash(path)}
 	if filepath.IsAbs(path) {
@@ -153,8 +153,8 @@ func fileURI(path string) string {
 	return uri.String()
 }
 
-// junit returns a test case for each policy, and for each file that has other findings. A case fails if one of its
-// findings is at the level of --fail-on; the other findings are its output.
+// junit returns a test case for each policy, and for each file with findings that belong to no policy. A case fails if
+// one of its findings is at the level of --fail-on; the other findings are its output.
 func (r *lintReport) junit() ([]byte, error) {
 	var suites junit.Suites
 	for _, object := range r.objects {

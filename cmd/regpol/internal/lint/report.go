@@ -40,8 +40,8 @@ type (
 		Corrected string              `json:"corrected,omitempty"`
 	}
 
-	// lintObject is a policy that was examined, or a file with findings of no policy. The file is "" in
-	// a cluster.
+	// lintObject is a policy that was examined, or a file with findings that belong to no policy. The file is "" in a
+	// cluster.
 	lintObject struct {
 		file, policy string
 		line         int
@@ -81,7 +81,7 @@ func newLintReport(checked *policyfile.Checked, result policylint.Result, failOn
 	return r
 }
 
-// examined reports whether the objects have one of this file and policy.
+// examined reports whether r.objects has an element with this file and policy.
 func (r *lintReport) examined(file, policy string) bool {
 	return slices.ContainsFunc(r.objects, func(o lintObject) bool { return o.file == file && o.policy == policy })
 }

@@ -56,12 +56,11 @@ func (o *targetOptions) flags(flags *pflag.FlagSet) {
 	flags.StringVarP(&o.output, "output", "o", console.OutputText, strings.Join(console.Outputs, ", "))
 }
 
-// defaultKeep is the default of --keep. A day is long enough for somebody to notice a bad list and roll it back, and
-// for a daily CronJob to run once more.
+// defaultKeep is the default of --keep. A day is long enough for somebody to notice a bad list and roll it back.
 const defaultKeep = 24 * time.Hour
 
-// maxListName is the maximum length of a list's name. A name in Kubernetes has at most 253 characters. The others are
-// for the digest at the end of the names of the list's shards and revisions.
+// maxListName is the maximum length of a list's name in characters. A name in Kubernetes may have 253. The difference
+// is a reserve for the digest at the end of the names of the list's shards and revisions.
 const maxListName = 200
 
 func (o *targetOptions) validate() error {

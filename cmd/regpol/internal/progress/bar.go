@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// barDelay is how long a run may last before a bar appears, and barInterval is the time between two of its states.
+	// barDelay is how long a run may last before a bar appears, and barInterval is the least time between two redraws.
 	barDelay    = time.Second
 	barInterval = 200 * time.Millisecond
 	// barWidth is the length of a full bar in characters.
 	barWidth = 30
-	// unknownSize makes a spinner of a bar.
+	// unknownSize marks an input of unknown size, such as a pipe. The bar is then a spinner.
 	unknownSize = -1
 )
 
@@ -87,6 +87,7 @@ func (b *Bar) show() *progressbar.ProgressBar {
 		progressbar.OptionSetWriter(b.w), progressbar.OptionSetDescription(b.name), progressbar.OptionSetWidth(barWidth),
 		progressbar.OptionShowBytes(true), progressbar.OptionShowCount(), progressbar.OptionThrottle(barInterval),
 		progressbar.OptionUseANSICodes(true), progressbar.OptionClearOnFinish(),
-		// Without an interval no goroutine turns the spinner: reading does.
+		// With the interval 0, each call of Add turns the spinner. Otherwise progressbar would start a goroutine for
+		// it.
 		progressbar.OptionSetSpinnerChangeInterval(0))
 }

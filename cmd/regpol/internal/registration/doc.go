@@ -1,2 +1,3 @@
-// Package registration builds the registration that flags describe, and names what the person sees of the answer.
+// Package registration builds the registration that flags describe, and has the types for what an answer shows to the
+// person and sets on the user.
 package registration

@@ -29,7 +29,7 @@ var Shapes = []string{ShapeClassic, ShapeEngine, ShapeProgressive}
 type Flags struct {
 	Address    string
 	HasAddress bool
-	Request    string // the file of -f, which replaces all others: Request is then the whole call
+	Request    string // the file of -f, which has a whole call and so replaces all other fields
 	Login      string
 	Source     string
 	Shape      string
