@@ -72,7 +72,7 @@ var registryParents = sync.OnceValue(func() map[string]bool {
 	return parents
 })
 
-// CoversPublic reports whether there is a public suffix below a name.
+// CoversPublic reports whether there is a public suffix below a name that is not one itself.
 func CoversPublic(name string) bool {
 	if _, found := slices.BinarySearch(suffixParents, name); found {
 		return true
@@ -87,16 +87,16 @@ func Registrable(name string) string {
 	if suffix == "" {
 		suffix, _ = publicsuffix.PublicSuffix(name)
 	}
-	rest := len(name) - len(suffix) - len(".")
-	if rest <= 0 {
+	labels, below := strings.CutSuffix(name, "."+suffix)
+	if !below {
 		return ""
 	}
-	return name[strings.LastIndexByte(name[:rest], '.')+1:]
+	return name[strings.LastIndexByte(labels, '.')+1:]
 }
 
 func sharedSuffixOf(name string) string {
 	for _, suffix := range shared {
-		if strings.HasSuffix(name, suffix) && (len(name) == len(suffix) || name[len(name)-len(suffix)-1] == '.') {
+		if name == suffix || strings.HasSuffix(name, "."+suffix) {
 			return suffix
 		}
 	}
