@@ -87,8 +87,28 @@ func (e *edits) edit() {
 
 func (e *edits) assemble(before *rules.Snapshot) *rules.Snapshot {
 	all := slices.Collect(maps.Values(e.compiled))
-	e.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	swap := func(i, j int) { all[i], all[j] = all[j], all[i] }
+	switch e.IntN(3) {
+	case 0:
+		e.Shuffle(len(all), swap)
+	case 1: // sorted, except for two policies
+		all = e.sorted()
+		if len(all) > 0 {
+			swap(e.IntN(len(all)), e.IntN(len(all)))
+		}
+	default:
+		all = e.sorted()
+	}
 	return rules.Assemble(before, all)
+}
+
+// sorted returns the compiled policies in the order of their names.
+func (e *edits) sorted() []*rules.Compiled {
+	var sorted []*rules.Compiled
+	for _, name := range slices.SortedFunc(maps.Keys(e.compiled), rules.PolicyName.Compare) {
+		sorted = append(sorted, e.compiled[name])
+	}
+	return sorted
 }
 
 // Rules that came about edit by edit say the same as rules made from nothing, and have the same digest.
