@@ -85,7 +85,7 @@ type RulesOptions struct {
 // NewRulesReconciler returns a reconciler with these options. It fails only if the built-in schema is invalid.
 func NewRulesReconciler(o RulesOptions) (*RulesReconciler, error) {
 	builder, err := build.New(build.Options{
-		Watches: o.Watches, Lists: o.Lists, Publisher: o.Publisher, Limits: o.Limits, Metrics: o.Metrics,
+		Stored: o.Watches, Lists: o.Lists, Publisher: o.Publisher, Limits: o.Limits, Metrics: o.Metrics,
 	})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,9 @@
 package budget
 
-import "fmt"
+import (
+	"fmt"
+	"iter"
+)
 
 // Account compares the memory of one namespace with its limit: first that of its policies, then that of the lists that
 // they name. Callers must add lists in the order of their names, so that the same lists fit in every replica.
@@ -16,10 +19,11 @@ type Account struct {
 }
 
 // Open returns the account of a namespace. specs has the size in bytes of each policy's spec as JSON, in any order.
-func (l Limits) Open(namespace string, specs []int64) *Account {
-	a := &Account{namespace: namespace, count: len(specs)}
+func (l Limits) Open(namespace string, specs iter.Seq[int64]) *Account {
+	a := &Account{namespace: namespace}
 	a.limit, a.limited = l[namespace]
-	for _, spec := range specs {
+	for spec := range specs {
+		a.count++
 		a.specBytes += spec
 		a.policies += PolicyCost(spec)
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 
 // admit returns which lists fit beside policies, and why the policies do not.
 func admit(limit int64, specs []int64, lists [][2]int64) (fits []bool, refusal string) {
-	account := budget.Limits{"a": limit}.Open("a", specs)
+	account := budget.Limits{"a": limit}.Open("a", slices.Values(specs))
 	for _, list := range lists {
 		fit := account.Check(list[0], list[1]) == ""
 		if fit {
@@ -67,7 +68,7 @@ func TestAnAccountGoesByStoredSizesAlone(t *testing.T) {
 
 func TestARefusalNamesTheFigures(t *testing.T) {
 	t.Parallel()
-	account := budget.Limits{"team-a": 1 << 20}.Open("team-a", []int64{1 << 20})
+	account := budget.Limits{"team-a": 1 << 20}.Open("team-a", slices.Values([]int64{1 << 20}))
 	for _, want := range []string{"team-a", "4.0 MiB", "1.0 MiB", "--namespace-limits"} {
 		if got := account.Refusal(); !strings.Contains(got, want) {
 			t.Errorf("%q does not say %q", got, want)

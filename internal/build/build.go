@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -15,10 +16,20 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
+// Stored provides the stored policies, as informers.Set does.
+type Stored interface {
+	// Policies returns the cached policies of a namespace, in any order. A policy that has changed is another object.
+	Policies(namespace string) []*unstructured.Unstructured
+	// ReadPolicy returns a cached policy with its spec.
+	ReadPolicy(ctx context.Context, cached *unstructured.Unstructured) (*unstructured.Unstructured, error)
+	// RecountSpecs recounts how much memory the cached specs take, of these policies, which are all of the namespace.
+	RecountSpecs(namespace string, policies []*unstructured.Unstructured)
+}
+
 // Options configure a Builder.
 type Options struct {
-	// Watches provides the stored policies.
-	Watches *informers.Set
+	// Stored provides the stored policies.
+	Stored Stored
 	// Lists resolves the lists that policies name.
 	Lists *publish.Lists
 	// Publisher compiles policies, limited to the sources that their namespace may decide.
@@ -48,8 +59,11 @@ func New(options Options) (*Builder, error) {
 // Namespace is the result of building a namespace. It is immutable. The zero value stands for a namespace that was not
 // built yet.
 type Namespace struct {
-	byName   map[string]*builtPolicy
-	compiled []*publish.Policy
+	policies []*builtPolicy    // sorted by name
+	compiled []*publish.Policy // of policies, in the same order
+	// byCached has the policies by their cached objects. The next build finds by it what has changed, without a look into
+	// the objects: with many thousand policies that look takes longer than everything else.
+	byCached map[*unstructured.Unstructured]*builtPolicy
 	// refused replaces all policies if they are over the budget of the namespace; nil if they fit. wanted is how many
 	// bytes of memory the policies needed when refused was made.
 	refused *publish.Policy
@@ -58,8 +72,10 @@ type Namespace struct {
 
 // builtPolicy is the result of building one version of a policy object.
 type builtPolicy struct {
-	// object is the policy in the form in which package informers caches it, with its spec.
-	object *unstructured.Unstructured
+	name string
+	size int64 // of the spec as JSON, in bytes
+	// cached is the object that the informer had at the build. The informer replaces it when the policy changes.
+	cached *unstructured.Unstructured
 	*publish.Policy
 }
 
@@ -71,11 +87,15 @@ type builtPolicy struct {
 // another version of it than the watch has delivered last.
 func (b *Builder) Build(ctx context.Context, namespace string, before *Namespace, lists publish.ConfigMaps) (*Namespace, error) {
 	o := &b.options
-	objects := o.Watches.Policies(namespace)
-	o.Watches.RecountSpecs(namespace, objects)
-	sizes := make([]int64, len(objects))
-	for i, object := range objects {
-		sizes[i] = informers.SpecSize(object)
+	objects := o.Stored.Policies(namespace)
+	o.Stored.RecountSpecs(namespace, objects)
+	policies := before.update(objects)
+	sizes := func(yield func(int64) bool) {
+		for _, policy := range policies {
+			if !yield(policy.size) {
+				return
+			}
+		}
 	}
 	account := o.Limits.Open(namespace, sizes)
 	defer func() { o.Metrics.Budget(namespace, account.Wanted(), account.Limit()) }()
@@ -87,37 +107,129 @@ func (b *Builder) Build(ctx context.Context, namespace string, before *Namespace
 		o.Lists.Forget(namespace)
 		return now, nil
 	}
-	policies := make([]*rules.Policy, len(objects))
-	for i, object := range objects {
-		if known := before.byName[object.GetName()]; known.isBuiltFrom(object) {
-			policies[i] = &known.Written
-			continue
+	var read []int // the indexes of the policies that are new or name lists
+	var written []*rules.Policy
+	for i, policy := range policies {
+		if policy.Policy == nil {
+			stored, err := o.Stored.ReadPolicy(ctx, policy.cached)
+			if err != nil {
+				return nil, err
+			}
+			converted := b.schema.Convert(ctx, stored)
+			read, written = append(read, i), append(written, &converted)
+		} else if len(policy.Written.Allow.Lists)+len(policy.Written.Deny.Lists) > 0 {
+			read, written = append(read, i), append(written, &policy.Written)
 		}
-		stored, err := o.Watches.ReadPolicy(ctx, object)
-		if err != nil {
-			return nil, err
-		}
-		converted := b.schema.Convert(ctx, stored.Whole)
-		objects[i], policies[i] = stored.Cached, &converted
 	}
-	resolved, err := o.Lists.Refresh(ctx, namespace, lists, account, policies)
+	resolved, err := o.Lists.Refresh(ctx, namespace, lists, account, written)
 	if err != nil {
 		return nil, err
 	}
-	now := &Namespace{byName: make(map[string]*builtPolicy, len(objects)), compiled: make([]*publish.Policy, len(objects))}
-	for i, object := range objects {
-		built := before.byName[object.GetName()]
-		switch {
-		case built == nil || policies[i] != &built.Written: // a new version of the object
-			built = &builtPolicy{object, o.Publisher.Compile(*resolved[i])}
-		case resolved[i] != &built.Written: // the same object with other lists
-			built = &builtPolicy{built.object, o.Publisher.Compile(*resolved[i])}
+	for n, i := range read {
+		if policy := policies[i]; policy.Policy == nil || resolved[n] != &policy.Written {
+			policies[i] = &builtPolicy{policy.name, policy.size, policy.cached, o.Publisher.Compile(*resolved[n])}
 		}
-		now.byName[object.GetName()] = built
-		now.compiled[i] = built.Policy
 	}
-	return now, nil
+	return before.replace(policies), nil
 }
+
+// update returns the policies of these cached objects, which are all of the namespace, sorted by name. Policies with
+// another spec than in n have no result yet.
+func (n *Namespace) update(objects []*unstructured.Unstructured) []*builtPolicy {
+	var changed []*builtPolicy
+	replaced := 0
+	for _, object := range objects {
+		if n.byCached[object] != nil {
+			continue
+		}
+		policy := &builtPolicy{name: object.GetName(), size: informers.SpecSize(object), cached: object}
+		if known := n.named(policy.name); known != nil {
+			replaced++
+			if known.isBuiltFrom(object) { // only the status has changed
+				policy.Policy = known.Policy
+			}
+		}
+		changed = append(changed, policy)
+	}
+	kept := n.policies
+	if len(kept)-replaced+len(changed) > len(objects) { // some were deleted
+		kept = n.only(objects)
+	}
+	slices.SortFunc(changed, byName)
+	updated := make([]*builtPolicy, 0, len(objects))
+	for _, policy := range changed {
+		at, found := slices.BinarySearchFunc(kept, policy, byName)
+		updated = append(append(updated, kept[:at]...), policy)
+		if found {
+			at++
+		}
+		kept = kept[at:]
+	}
+	return append(updated, kept...)
+}
+
+// only returns the policies whose cached object is one of these.
+func (n *Namespace) only(objects []*unstructured.Unstructured) []*builtPolicy {
+	var kept []*builtPolicy
+	cached := make(map[*unstructured.Unstructured]bool, len(objects))
+	for _, object := range objects {
+		cached[object] = true
+	}
+	for _, policy := range n.policies {
+		if cached[policy.cached] {
+			kept = append(kept, policy)
+		}
+	}
+	return kept
+}
+
+// replace returns the namespace with these policies, sorted by name; n itself if they are the same.
+func (n *Namespace) replace(policies []*builtPolicy) *Namespace {
+	removed, added := difference(n.policies, policies)
+	if n.refused == nil && len(removed)+len(added) == 0 {
+		return n
+	}
+	now := &Namespace{policies: policies, compiled: make([]*publish.Policy, len(policies)), byCached: maps.Clone(n.byCached)}
+	if now.byCached == nil {
+		now.byCached = make(map[*unstructured.Unstructured]*builtPolicy, len(policies))
+	}
+	for i, policy := range policies {
+		now.compiled[i] = policy.Policy
+	}
+	for _, policy := range removed {
+		delete(now.byCached, policy.cached)
+	}
+	for _, policy := range added {
+		now.byCached[policy.cached] = policy
+	}
+	return now
+}
+
+// difference returns what differs between two sets of policies, each sorted by name.
+func difference(before, after []*builtPolicy) (removed, added []*builtPolicy) {
+	for len(before) > 0 || len(after) > 0 {
+		switch {
+		case len(before) > 0 && len(after) > 0 && before[0] == after[0]:
+			before, after = before[1:], after[1:]
+		case len(after) == 0 || len(before) > 0 && before[0].name <= after[0].name:
+			removed, before = append(removed, before[0]), before[1:]
+		default:
+			added, after = append(added, after[0]), after[1:]
+		}
+	}
+	return removed, added
+}
+
+// named returns the policy of this name; nil if there is none.
+func (n *Namespace) named(name string) *builtPolicy {
+	at, found := slices.BinarySearchFunc(n.policies, &builtPolicy{name: name}, byName)
+	if !found {
+		return nil
+	}
+	return n.policies[at]
+}
+
+func byName(a, b *builtPolicy) int { return strings.Compare(a.name, b.name) }
 
 // sizeChanged reports whether a size has changed by more than a fourth. In a namespace over its memory limit, the
 // status of every policy names the size. If it named every size exactly, each change of one policy would rewrite all.
@@ -128,7 +240,7 @@ func sizeChanged(now, before int64) bool {
 
 // isBuiltFrom reports whether the policy was built from the spec of the object. Its status may have changed since.
 func (b *builtPolicy) isBuiltFrom(object *unstructured.Unstructured) bool {
-	return b != nil && informers.SameSpec(b.object, object)
+	return b != nil && informers.SameSpec(b.cached, object)
 }
 
 // SameLists reports whether two versions of a policy name the same lists with the same contents.
@@ -150,7 +262,7 @@ func (n *Namespace) Policy(object *unstructured.Unstructured) (policy *publish.P
 	if n.refused != nil {
 		return n.refused, true
 	}
-	known := n.byName[object.GetName()]
+	known := n.named(object.GetName())
 	if !known.isBuiltFrom(object) {
 		return nil, false
 	}
@@ -159,24 +271,23 @@ func (n *Namespace) Policy(object *unstructured.Unstructured) (policy *publish.P
 
 // Equal reports whether two builds have the same policies, so that publishing one in place of the other has no effect.
 func (n *Namespace) Equal(o *Namespace) bool {
-	return n.refused == o.refused && maps.EqualFunc(n.byName, o.byName, samePolicy)
+	return n.refused == o.refused && slices.Equal(n.compiled, o.compiled)
 }
-
-func samePolicy(a, b *builtPolicy) bool { return a.Policy == b.Policy }
 
 // Changed returns the policies that two builds of a namespace built differently, except for deleted ones. If the
 // namespace comes under or over its memory limit, it returns all policies that are stored now.
 func (b *Builder) Changed(namespace string, now, before *Namespace) []types.NamespacedName {
 	var names []types.NamespacedName
 	if now.refused != before.refused {
-		for _, policy := range b.options.Watches.Policies(namespace) {
+		for _, policy := range b.options.Stored.Policies(namespace) {
 			names = append(names, policyobject.NameOf(policy))
 		}
 		return names
 	}
-	for name, policy := range now.byName {
-		if known := before.byName[name]; known == nil || !samePolicy(known, policy) {
-			names = append(names, types.NamespacedName{Namespace: namespace, Name: name})
+	_, added := difference(before.policies, now.policies)
+	for _, policy := range added {
+		if known := before.named(policy.name); known == nil || known.Policy != policy.Policy {
+			names = append(names, types.NamespacedName{Namespace: namespace, Name: policy.name})
 		}
 	}
 	return names

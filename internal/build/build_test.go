@@ -28,7 +28,7 @@ func cached(t *testing.T, domain string) *unstructured.Unstructured {
 func TestABuildHasThePolicyOfItsOwnVersionOnly(t *testing.T) {
 	object := cached(t, "acme.com")
 	policy := &publish.Policy{}
-	built := &Namespace{byName: map[string]*builtPolicy{"acme": {object: object, Policy: policy}}, compiled: []*publish.Policy{policy}}
+	built := (&Namespace{}).replace([]*builtPolicy{{name: "acme", cached: object, Policy: policy}})
 	if got, ok := built.Policy(object); !ok || got != policy {
 		t.Errorf("the version that was built: %v, %v", got, ok)
 	}

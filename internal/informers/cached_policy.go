@@ -30,7 +30,7 @@ const (
 // specCache limits how many specs of a namespace are cached. Set.ReadPolicy reads the others again when they are needed.
 type specCache struct {
 	limit int64        // the memory limit of the namespace in bytes; 0: no limit
-	used  atomic.Int64 // the sum of budget.PolicyCost over the cached specs, or more until recount is called
+	used  atomic.Int64 // the sum of budget.PolicyCost over the cached specs, or more until the next recount
 }
 
 // Compact converts a policy, in place, to the form in which it is cached, with its spec. It fails only if the spec or the
@@ -72,9 +72,12 @@ func (c *specCache) compact(object any) (any, error) {
 	return dropUnread(object)
 }
 
-// recount computes the field used again: the cost of the cached specs of these policies, which must be all policies of
-// the namespace.
+// recount computes the field used again if it is more than half of the limit: the cost of the cached specs of these
+// policies, which must be all policies of the namespace.
 func (c *specCache) recount(policies []*unstructured.Unstructured) {
+	if c.used.Load() <= c.limit/2 {
+		return
+	}
 	var used int64
 	for _, policy := range policies {
 		if hasSpec(policy) {

@@ -126,21 +126,19 @@ func (w *Set) ListMetadata(ctx context.Context, namespace string, kind freshness
 	return w.lister.metadata(ctx, configMapResource, namespace, selected(metav1.ListOptions{}))
 }
 
-// Policies returns the cached policies of a namespace, sorted by name. The objects are shared and must not be changed.
+// Policies returns the cached policies of a namespace, in any order. The objects are shared and must not be changed. A
+// policy that changes is cached as another object.
 func (w *Set) Policies(namespace string) []*unstructured.Unstructured {
 	watched, found := w.namespaces[namespace]
 	if !found {
 		return nil
 	}
-	byName := map[string]*unstructured.Unstructured{} // GetName is too slow for each comparison of a sort
-	for _, object := range watched.policies.GetStore().List() {
+	cached := watched.policies.GetStore().List()
+	policies := make([]*unstructured.Unstructured, 0, len(cached))
+	for _, object := range cached {
 		if policy, ok := object.(*unstructured.Unstructured); ok {
-			byName[policy.GetName()] = policy
+			policies = append(policies, policy)
 		}
-	}
-	policies := make([]*unstructured.Unstructured, 0, len(byName))
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		policies = append(policies, byName[name])
 	}
 	return policies
 }
@@ -150,7 +148,13 @@ func (w *Set) Policies(namespace string) []*unstructured.Unstructured {
 func (w *Set) AllPolicies() []*unstructured.Unstructured {
 	var policies []*unstructured.Unstructured
 	for _, namespace := range slices.Sorted(maps.Keys(w.namespaces)) {
-		policies = append(policies, w.Policies(namespace)...)
+		byName := map[string]*unstructured.Unstructured{} // GetName is too slow for each comparison of a sort
+		for _, policy := range w.Policies(namespace) {
+			byName[policy.GetName()] = policy
+		}
+		for _, name := range slices.Sorted(maps.Keys(byName)) {
+			policies = append(policies, byName[name])
+		}
 	}
 	return policies
 }
@@ -170,40 +174,35 @@ func (w *Set) Policy(name types.NamespacedName) *unstructured.Unstructured {
 }
 
 // RecountSpecs recounts how much memory the cached specs of a namespace take, so that specs are cached again after
-// others were deleted. policies must be all policies of the namespace.
+// others were deleted or replaced. It does so only if less than half of the memory limit is left, because it looks at
+// every policy. policies must be all policies of the namespace.
 func (w *Set) RecountSpecs(namespace string, policies []*unstructured.Unstructured) {
 	w.namespaces[namespace].specs.recount(policies)
 }
 
-// StoredPolicy is one version of a policy in two forms.
-type StoredPolicy struct {
-	// Cached is in the form in which policies are cached, with the spec as text. Whole has the spec as it is stored.
-	Cached, Whole *unstructured.Unstructured
-}
-
-// ReadPolicy returns a cached policy with its spec, which it reads from the API server if it is not cached. It fails with
-// [publish.ErrChanged] if the stored policy is another version or deleted. The watch then soon brings that change.
-func (w *Set) ReadPolicy(ctx context.Context, policy *unstructured.Unstructured) (StoredPolicy, error) {
+// ReadPolicy returns a copy of a cached policy with its spec as it is stored, which it reads from the API server if it is
+// not cached. It fails with [publish.ErrChanged] if the stored policy has another spec or is deleted. The watch then soon
+// brings that change.
+func (w *Set) ReadPolicy(ctx context.Context, policy *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if SpecHash(policy) == "" || hasSpec(policy) {
-		whole, err := WithSpec(policy)
-		return StoredPolicy{policy, whole}, err
+		return WithSpec(policy)
 	}
 	name := policyobject.NameOf(policy)
-	whole := policyobject.New()
-	switch err := w.content.Get(ctx, name, whole); {
+	stored := policyobject.New()
+	switch err := w.content.Get(ctx, name, stored); {
 	case apierrors.IsNotFound(err):
-		return StoredPolicy{}, fmt.Errorf("read the policy %s: %w", name, publish.ErrChanged)
+		return nil, fmt.Errorf("read the policy %s: %w", name, publish.ErrChanged)
 	case err != nil:
-		return StoredPolicy{}, fmt.Errorf("read the policy %s: %w", name, policyobject.Unquoted(err))
+		return nil, fmt.Errorf("read the policy %s: %w", name, policyobject.Unquoted(err))
 	}
-	cached := &unstructured.Unstructured{Object: maps.Clone(whole.Object)}
+	cached := &unstructured.Unstructured{Object: maps.Clone(stored.Object)}
 	if err := Compact(cached); err != nil {
-		return StoredPolicy{}, err
+		return nil, err
 	}
 	if cached.GetUID() != policy.GetUID() || SpecHash(cached) != SpecHash(policy) {
-		return StoredPolicy{}, fmt.Errorf("read the policy %s: %w", name, publish.ErrChanged)
+		return nil, fmt.Errorf("read the policy %s: %w", name, publish.ErrChanged)
 	}
-	return StoredPolicy{cached, whole}, nil
+	return stored, nil
 }
 
 // Version returns the version of a ConfigMap that holds a list or a part of one; the zero Version if there is none.

@@ -145,7 +145,7 @@ func (in *Input) openAccount(limit int64) *account {
 			}
 		}
 	}
-	a := &account{Account: budget.Limits{in.Namespace: limit}.Open(in.Namespace, specs)}
+	a := &account{Account: budget.Limits{in.Namespace: limit}.Open(in.Namespace, slices.Values(specs))}
 	a.otherBytes = a.Wanted()
 	return a
 }

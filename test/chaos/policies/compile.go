@@ -76,7 +76,7 @@ func (c *compiler) compile(ctx context.Context, policies *policyState, lists lis
 		}
 		sizes, read, numbers = append(sizes, written.size), append(read, policy), append(numbers, written.number)
 	}
-	account := limits().Open(c.namespace, sizes)
+	account := limits().Open(c.namespace, slices.Values(sizes))
 	if account.Refusal() != "" {
 		return c.denyAll(), nil
 	}
