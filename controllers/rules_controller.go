@@ -24,23 +24,23 @@ const (
 	// buildsAtOnce is how many namespaces are built at the same time, so that one with slow lists does not delay the
 	// others.
 	buildsAtOnce = 4
-	// refusedInterval is the wait after the API server refused a request because this operator lacks a right.
+	// refusedInterval is the wait after the API server answered 403 because this operator lacks a permission.
 	refusedInterval = 5 * time.Second
 	// retryInterval and retryIntervalMax are the shortest and longest wait after a failed build.
 	retryInterval    = 200 * time.Millisecond
 	retryIntervalMax = 10 * time.Second
-	// syncedInterval is the time between two checks of whether a namespace has reached a resourceVersion that the
-	// advancer was asked for.
+	// syncedInterval is the time between two checks of whether a namespace has reached the resourceVersion that
+	// [freshness.Advancer] was asked for.
 	syncedInterval = time.Second
-	// firstReadLimit is how long the operator waits for a namespace that it has never read and that the API server
-	// refuses to let it read: a Role that is created together with the operator takes a moment to apply. Then the rules
-	// of the other namespaces come into force without this one.
+	// firstReadLimit is how long a namespace that was never read may be refused by the API server before it counts as
+	// unreadable. A Role that is created together with the operator takes a moment to apply. Until then nothing is
+	// published; afterwards see [publish.Publisher.SetUnreadable].
 	firstReadLimit = 5 * time.Second
-	// listLagLimit is how long builds of a namespace may fail before they read the newest versions of its lists, which
-	// its watch has not brought yet.
+	// listLagLimit is how long builds of a namespace may fail before they read the newest version of each list, even if
+	// the watch has not delivered it yet (see listSource).
 	listLagLimit = 5 * time.Second
-	// buildFailureLimit is how long builds of a namespace may fail, although the API server answers, before the other
-	// namespaces no longer wait for this namespace. An API server that starts may answer with errors for that long.
+	// buildFailureLimit is how long builds of a namespace may fail, although the API server answers, before the
+	// namespace counts as unreadable. While an API server starts, it may answer with errors for about that long.
 	buildFailureLimit = 30 * time.Second
 )
 
@@ -49,7 +49,7 @@ const (
 const cacheSyncTimeout = 10 * 365 * 24 * time.Hour
 
 // RulesReconciler keeps the rules in a [rules.Store] up to date with the policies in a cluster. Every replica runs one.
-// A request names a namespace: all of its policies are checked, and the changed ones are compiled again.
+// A reconcile request names a namespace: all of its policies are checked, and the changed ones are compiled again.
 type RulesReconciler struct {
 	watches   *informers.Set
 	tracker   *freshness.Tracker
@@ -57,7 +57,8 @@ type RulesReconciler struct {
 	builder   *build.Builder
 	publisher *publish.Publisher
 	metrics   *publish.Metrics
-	// changed are the namespaces for which the tracker called OnChange.
+	// changed are namespaces to reconcile although no event of an informer asks for it: the [freshness.Advancer] found
+	// a watch current or was asked to advance it, or the namespace became unreadable or readable.
 	changed *pendingNamespaces
 
 	mu           sync.Mutex
@@ -69,16 +70,16 @@ type RulesReconciler struct {
 
 // RulesOptions configure a RulesReconciler.
 type RulesOptions struct {
-	// Watches provides policies and lists; Tracker tracks its watches.
+	// Watches provides policies and lists. Tracker, the one of Watches, tells how current they are.
 	Watches *informers.Set
 	Tracker *freshness.Tracker
-	// Lists resolves the lists that policies name.
+	// Lists reads and compiles the lists that policies name.
 	Lists *publish.Lists
-	// Publisher puts rules in force.
+	// Publisher compiles policies and puts them in force.
 	Publisher *publish.Publisher
 	// Limits are the memory limits of namespaces; nil: no limits.
 	Limits budget.Limits
-	// Metrics counts failed builds, and the memory that each namespace needs.
+	// Metrics counts failed builds, and shows how much memory each namespace needs.
 	Metrics *publish.Metrics
 }
 
@@ -145,8 +146,9 @@ func (r *RulesReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	return r.requeueUntilSynced(namespace, state), nil
 }
 
-// retryAfterFailure returns when to build a namespace again after a build failed. If the API server answers, but a right
-// is missing or builds have failed for long, the namespace counts as unreadable: otherwise the others would wait for it.
+// retryAfterFailure returns when to build a namespace again after a failed build. If the API server answers 403, or
+// builds have failed for longer than buildFailureLimit, it records the namespace as unreadable. Otherwise this replica
+// could not confirm its reports: see [freshness.Tracker.SetContentsFault].
 func (r *RulesReconciler) retryAfterFailure(namespace string, err error) (ctrl.Result, error) {
 	refused, answered := errors.AsType[policyobject.Refusal](err)
 	changed := errors.Is(err, publish.ErrChanged)
@@ -164,7 +166,7 @@ func (r *RulesReconciler) retryAfterFailure(namespace string, err error) (ctrl.R
 		r.tracker.SetContentsFault(namespace, err)
 	}
 	switch {
-	case changed: // not a failure: the watch brings the change and asks for a build
+	case changed: // not counted as a failure: the watch will soon deliver the change
 		return ctrl.Result{RequeueAfter: retryInterval}, nil
 	case refused.Forbidden(): // SetContentsFault has logged it
 		r.metrics.ListFailed()
@@ -187,9 +189,10 @@ func (r *RulesReconciler) setFailing(namespace string, failing bool) time.Time {
 	return r.failingSince[namespace]
 }
 
-// listSource returns where to read a namespace's lists: normally the versions that the watch has brought, so that
-// changes come into force in order. If builds fail for long because the lists change faster than the watch, it returns
-// the newest versions. Otherwise no change of the namespace would come into force.
+// listSource returns where to read a namespace's lists. Normally a build may use only the versions that the watch has
+// delivered, and fails if there are newer ones: see [publish.ErrChanged]. If builds have failed for longer than
+// listLagLimit, the lists may be changing faster than the watch delivers. Builds then read the newest versions.
+// Otherwise no change of the namespace would come into force.
 func (r *RulesReconciler) listSource(namespace string) publish.ConfigMaps {
 	r.mu.Lock()
 	since := r.failingSince[namespace]
@@ -220,7 +223,8 @@ func (r *RulesReconciler) OnBuilt(f func(policies []types.NamespacedName)) {
 	r.onBuilt = f
 }
 
-// AdvanceTo asks that the rules of every readable namespace soon reach this resourceVersion.
+// AdvanceTo asks that the rules of every readable namespace soon be current up to this resourceVersion. A replica calls
+// it with the version of its own report.
 func (r *RulesReconciler) AdvanceTo(version string) {
 	r.advancer.AdvanceTo(version)
 	for _, namespace := range r.tracker.Namespaces() {
@@ -228,8 +232,8 @@ func (r *RulesReconciler) AdvanceTo(version string) {
 	}
 }
 
-// requeueUntilSynced requeues a namespace until it has reached the resourceVersion that the advancer was asked for. A
-// watch that reaches the version by a bookmark causes no event that would ask for a build.
+// requeueUntilSynced requeues a namespace until it has reached the resourceVersion that [freshness.Advancer] was asked
+// for. A watch may reach the version by a bookmark, for which the informer calls no handler that would ask for a build.
 func (r *RulesReconciler) requeueUntilSynced(namespace string, state freshness.State) ctrl.Result {
 	if state.Fault == nil && r.advancer.Wants(namespace, state.Synced) {
 		return ctrl.Result{RequeueAfter: syncedInterval}

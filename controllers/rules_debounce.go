@@ -33,7 +33,8 @@ func (r *RulesReconciler) enqueue(queue requestQueue, namespace string) {
 	queue.Add(namespaceRequest(namespace))
 }
 
-// pendingNamespaces is a set of namespaces for one reader. Its methods do not block.
+// pendingNamespaces is a set of namespaces. Several goroutines may add to it, and one takes them. Its methods do not
+// block.
 type pendingNamespaces struct {
 	added chan struct{} // receives a value when a namespace is added
 

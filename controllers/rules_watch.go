@@ -16,7 +16,7 @@ import (
 	"registrationpolicy.dev/operator/internal/policystatus"
 )
 
-// SetupWithManager adds the controller, the watches and their freshness.Advancer to a manager. They run in every
+// SetupWithManager adds the controller, the informers and their [freshness.Advancer] to a manager. They run in every
 // replica, not only in the leader.
 func (r *RulesReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	c, err := controller.New("rules", mgr, controller.Options{
@@ -46,8 +46,12 @@ func (r *RulesReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// watchPolicies asks for a build of a namespace when one of its policies changes. While a policy is not Ready, it also
-// asks that the namespace soon reach the version for which the leader waits.
+// watchPolicies asks for a build of a namespace when one of its policies changes.
+//
+// The leader sets Ready only once the rules of every replica have reached the resourceVersion at which it first saw the
+// policy. While a policy is not Ready, watchPolicies asks [freshness.Advancer] that the namespace soon reach that
+// version. Directly after an edit, it uses the version of the edited policy instead, since the status does not name the
+// other yet.
 func (r *RulesReconciler) watchPolicies(_ context.Context, queue requestQueue) error {
 	notify := func(object any) {
 		policy, ok := object.(*unstructured.Unstructured)

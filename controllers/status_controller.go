@@ -36,8 +36,8 @@ import (
 // fieldOwner owns the status in server-side apply.
 const fieldOwner = client.FieldOwner("registration-policy-operator")
 
-// shortRetry is the wait before a status is computed again because the informer's copy of the policy was old, or because
-// warnings were being computed.
+// shortRetry is the wait before a status is computed again because the informer's copy of the policy was old, or
+// because warnings were being computed.
 const shortRetry = 200 * time.Millisecond
 
 // StatusReconciler writes the status of each policy, and an Event when the condition Accepted changes. Only the leader
@@ -65,8 +65,8 @@ type StatusReconciler struct {
 const (
 	// statusWorkers is how many statuses are written at the same time.
 	statusWorkers = 4
-	// bulkPriority is the priority of requests for many policies at once, so that a policy that was just edited goes
-	// first.
+	// bulkPriority is the priority of requests for which no author is likely to wait, such as one for each policy at
+	// the start of a term. A policy that was just edited goes first.
 	bulkPriority = handler.LowPriority
 	// maxEdited is how many policies an author's edit changes at most: one, or the few that share a list. If a build
 	// changes more, their statuses are written at bulkPriority.
@@ -100,7 +100,7 @@ type StatusOptions struct {
 	// Client writes statuses, and Recorder Events.
 	Client   client.Client
 	Recorder events.EventRecorder
-	// Scopes and Limits must be those of the rules controller.
+	// Scopes must be those to which the [publish.Publisher] limits policies, and Limits those of the rules controller.
 	Scopes policyobject.Scopes
 	Limits budget.Limits
 	// Fleet observes the replicas.
@@ -138,7 +138,8 @@ func (r *StatusReconciler) Run(ctx context.Context) error {
 		return fmt.Errorf("set up the status controller: %w", err)
 	}
 	r.refusedAt.Clear()
-	r.warningCache, r.rollout = &warningCache{}, fleet.NewRollout(r.fleet) // the state of an earlier term may be outdated
+	// The state of an earlier term may be outdated.
+	r.warningCache, r.rollout = &warningCache{}, fleet.NewRollout(r.fleet)
 	defer r.rollout.Close()
 	end := func() error { return nil }
 	watch := source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) (err error) {
@@ -175,7 +176,7 @@ func (r *StatusReconciler) onBuilt(policies []types.NamespacedName) {
 	}
 }
 
-// enqueue asks for the status of a policy. bulk: it is one of many, and gets a low priority.
+// enqueue asks for the status of a policy. bulk: at bulkPriority.
 func (r *StatusReconciler) enqueue(name types.NamespacedName, bulk bool) {
 	options := priorityqueue.AddOpts{}
 	if bulk {
@@ -243,8 +244,8 @@ func (r *StatusReconciler) reportLastReplica() {
 }
 
 const (
-	// lastReplicaTimeout is the time limit for writing that the last replica stops: a part of the pod's termination
-	// grace period. With thousands of policies, some statuses may not be written.
+	// lastReplicaTimeout is the time limit of reportLastReplica. It is a part of the pod's termination grace period.
+	// With thousands of policies, some statuses may not be written.
 	lastReplicaTimeout = 2 * time.Second
 	// lastReplicaWorkers is how many of these statuses are written at the same time.
 	lastReplicaWorkers = 16
@@ -269,7 +270,8 @@ func (r *StatusReconciler) refusalWait(namespace string) time.Duration {
 	return max(0, refusedInterval-time.Since(at))
 }
 
-// isServerError reports whether an API server answered 500, as it does if its CustomResourceDefinition lacks a field.
+// isServerError reports whether an API server answered 500. An API server does so after a server-side apply with a
+// field that its CustomResourceDefinition lacks.
 func isServerError(err error) bool {
 	const internalServerError = 500
 	answer, ok := errors.AsType[*apierrors.StatusError](err)
@@ -327,7 +329,8 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	case apierrors.IsNotFound(err):
 		return ctrl.Result{}, nil
 	case apierrors.IsConflict(err):
-		return ctrl.Result{RequeueAfter: shortRetry}, nil // the stored object is newer, for example by a status of a new leader
+		// The stored object is newer than the informer's, for example because a new leader has written a status.
+		return ctrl.Result{RequeueAfter: shortRetry}, nil
 	case apierrors.IsForbidden(err):
 		r.noteRefusal(object.GetNamespace())
 		return ctrl.Result{RequeueAfter: refusedInterval}, nil

@@ -26,7 +26,8 @@ const (
 	warningInterval = time.Second
 )
 
-// computeWarningsRequest is the request to compute the warnings of all policies again, after one was deleted.
+// computeWarningsRequest is the request to compute the warnings of all policies again, after one was deleted. It has no
+// namespace, unlike the request for a policy.
 var computeWarningsRequest = ctrl.Request{NamespacedName: types.NamespacedName{Name: "policies"}}
 
 // changedWriteInterval is the time between two status writes for policies whose warnings change because another policy
