@@ -18,11 +18,13 @@ import (
 
 // Stored provides the stored policies, as informers.Set does.
 type Stored interface {
-	// Policies returns the cached policies of a namespace, in any order. A policy that has changed is another object.
+	// Policies returns the cached policies of a namespace, in any order. A changed policy has another pointer than
+	// before, by which Build recognizes the change.
 	Policies(namespace string) []*unstructured.Unstructured
-	// ReadPolicy returns a cached policy with its spec.
+	// ReadPolicy returns a cached policy with its spec, which the cache may lack.
 	ReadPolicy(ctx context.Context, cached *unstructured.Unstructured) (*unstructured.Unstructured, error)
-	// RecountSpecs recounts how much memory the cached specs take, of these policies, which are all of the namespace.
+	// RecountSpecs updates the count of how much memory the cached specs of a namespace take. policies must be all
+	// policies of the namespace.
 	RecountSpecs(namespace string, policies []*unstructured.Unstructured)
 }
 
@@ -30,13 +32,13 @@ type Stored interface {
 type Options struct {
 	// Stored provides the stored policies.
 	Stored Stored
-	// Lists resolves the lists that policies name.
+	// Lists reads and compiles the lists that policies name.
 	Lists *publish.Lists
-	// Publisher compiles policies, limited to the sources that their namespace may decide.
+	// Publisher limits policies to the scope of their namespace (see [publish.BoundFunc]) and compiles them.
 	Publisher *publish.Publisher
 	// Limits are the memory limits of namespaces; nil: no limits.
 	Limits budget.Limits
-	// Metrics has the memory that each namespace needs.
+	// Metrics shows how much memory each namespace needs.
 	Metrics *publish.Metrics
 }
 
@@ -60,12 +62,13 @@ func New(options Options) (*Builder, error) {
 // built yet.
 type Namespace struct {
 	policies []*builtPolicy    // sorted by name
-	compiled []*publish.Policy // of policies, in the same order
-	// byCached has the policies by their cached objects. The next build finds by it what has changed, without a look into
-	// the objects: with many thousand policies that look takes longer than everything else.
+	compiled []*publish.Policy // the compiled form of each element of policies
+	// byCached maps the cached object of each policy to the policy. The next build finds unchanged policies by this
+	// pointer. With many thousand policies, reading the name of every object would take longer than the rest of the
+	// build.
 	byCached map[*unstructured.Unstructured]*builtPolicy
-	// refused replaces all policies if they are over the budget of the namespace; nil if they fit. wanted is how many
-	// bytes of memory the policies needed when refused was made.
+	// refused replaces all policies if they exceed the memory limit of the namespace; nil if they fit. wanted is how
+	// many bytes of memory the policies needed when refused was made.
 	refused *publish.Policy
 	wanted  int64
 }
@@ -81,10 +84,11 @@ type builtPolicy struct {
 
 // Build builds a namespace. It builds again only what has changed since before, the previous result. lists provides the
 // ConfigMaps of the namespace. If all policies together exceed the memory limit of the namespace, Build reads none of
-// them, and replaces them by one policy that denies all calls that the namespace may decide.
+// them. It then replaces them by one policy that denies all calls in the scope of the namespace (see
+// [publish.BoundFunc]).
 //
 // Build fails if a policy or a ConfigMap cannot be read. It fails with [publish.ErrChanged] if the API server returns
-// another version of it than the watch has delivered last.
+// another version of a policy or ConfigMap than the watch has delivered last.
 func (b *Builder) Build(ctx context.Context, namespace string, before *Namespace, lists publish.ConfigMaps) (*Namespace, error) {
 	o := &b.options
 	objects := o.Stored.Policies(namespace)
@@ -133,8 +137,8 @@ func (b *Builder) Build(ctx context.Context, namespace string, before *Namespace
 	return before.replace(policies), nil
 }
 
-// update returns the policies of these cached objects, which are all of the namespace, sorted by name. Policies with
-// another spec than in n have no result yet.
+// update returns one builtPolicy for each of the cached objects, sorted by name. objects must be all policies of the
+// namespace. If a policy is new, or its spec differs from the one in n, it must be compiled: its field Policy is nil.
 func (n *Namespace) update(objects []*unstructured.Unstructured) []*builtPolicy {
 	var changed []*builtPolicy
 	replaced := 0
@@ -168,7 +172,7 @@ func (n *Namespace) update(objects []*unstructured.Unstructured) []*builtPolicy 
 	return append(updated, kept...)
 }
 
-// only returns the policies whose cached object is one of these.
+// only returns the policies of n whose cached object is in objects.
 func (n *Namespace) only(objects []*unstructured.Unstructured) []*builtPolicy {
 	var kept []*builtPolicy
 	cached := make(map[*unstructured.Unstructured]bool, len(objects))
@@ -183,7 +187,8 @@ func (n *Namespace) only(objects []*unstructured.Unstructured) []*builtPolicy {
 	return kept
 }
 
-// replace returns the namespace with these policies, sorted by name; n itself if they are the same.
+// replace returns the namespace with policies, which are sorted by name, in place of those of n. If nothing has
+// changed, it returns n itself.
 func (n *Namespace) replace(policies []*builtPolicy) *Namespace {
 	removed, added := difference(n.policies, policies)
 	if n.refused == nil && len(removed)+len(added) == 0 {
@@ -205,7 +210,8 @@ func (n *Namespace) replace(policies []*builtPolicy) *Namespace {
 	return now
 }
 
-// difference returns what differs between two sets of policies, each sorted by name.
+// difference compares two sets of policies by pointer. Each set is sorted by name. A policy that was built again is in
+// both results.
 func difference(before, after []*builtPolicy) (removed, added []*builtPolicy) {
 	for len(before) > 0 || len(after) > 0 {
 		switch {
@@ -232,7 +238,8 @@ func (n *Namespace) named(name string) *builtPolicy {
 func byName(a, b *builtPolicy) int { return strings.Compare(a.name, b.name) }
 
 // sizeChanged reports whether a size has changed by more than a fourth. In a namespace over its memory limit, the
-// status of every policy names the size. If it named every size exactly, each change of one policy would rewrite all.
+// status of every policy names the size. If it always named the exact size, a change of one policy would rewrite the
+// status of every policy.
 func sizeChanged(now, before int64) bool {
 	const fourth = 4
 	return max(now-before, before-now) > before/fourth
@@ -243,7 +250,7 @@ func (b *builtPolicy) isBuiltFrom(object *unstructured.Unstructured) bool {
 	return b != nil && informers.SameSpec(b.cached, object)
 }
 
-// SameLists reports whether two versions of a policy name the same lists with the same contents.
+// SameLists reports whether two versions of a policy name the same lists with the same compiled contents.
 func SameLists(a, b *rules.Policy) bool {
 	return slices.Equal(a.Allow.Lists, b.Allow.Lists) && slices.Equal(a.Deny.Lists, b.Deny.Lists)
 }
@@ -274,8 +281,9 @@ func (n *Namespace) Equal(o *Namespace) bool {
 	return n.refused == o.refused && slices.Equal(n.compiled, o.compiled)
 }
 
-// Changed returns the policies that two builds of a namespace built differently, except for deleted ones. If the
-// namespace comes under or over its memory limit, it returns all policies that are stored now.
+// Changed returns the stored policies that are new or whose compiled form differs between two builds of a namespace. It
+// returns all stored policies if the namespace comes over or under its memory limit, or if the policy that replaces
+// them changes.
 func (b *Builder) Changed(namespace string, now, before *Namespace) []types.NamespacedName {
 	var names []types.NamespacedName
 	if now.refused != before.refused {

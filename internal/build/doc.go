@@ -1,5 +1,5 @@
 // Package build turns the stored policies of a namespace into compiled ones.
 //
-// It does again only what has changed since the last build: read the spec, convert it to a [rules.Policy], resolve the
-// lists that it names, and compile it.
+// A build reads the spec of each policy, converts it to a [rules.Policy], reads and compiles the lists that it names,
+// and compiles the policy. It repeats only the steps whose input has changed since the last build.
 package build

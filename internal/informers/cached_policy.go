@@ -27,21 +27,24 @@ const (
 	cachedStatus = "statusJSON"
 )
 
-// specCache limits how many specs of a namespace are cached. Set.ReadPolicy reads the others again when they are needed.
+// specCache limits how much memory the cached specs of a namespace take. Set.ReadPolicy reads the other specs from the
+// API server when they are needed.
 type specCache struct {
-	limit int64        // the memory limit of the namespace in bytes; 0: no limit
-	used  atomic.Int64 // the sum of budget.PolicyCost over the cached specs, or more until the next recount
+	limit int64 // the memory limit of the namespace in bytes; 0: no limit
+	// used is the sum of budget.PolicyCost over the cached specs. Nothing subtracts a spec that is replaced or deleted,
+	// so that used is too high until the next recount.
+	used atomic.Int64
 }
 
-// Compact converts a policy, in place, to the form in which it is cached, with its spec. It fails only if the spec or the
-// status cannot be encoded as JSON.
+// Compact converts a policy, in place, to the form in which it is cached, with its spec. It fails only if the spec or
+// the status cannot be encoded as JSON.
 func Compact(policy *unstructured.Unstructured) error {
 	_, err := (&specCache{}).compact(policy)
 	return err
 }
 
-// compact converts a policy, in place, to the form in which it is cached. It drops the spec once the limit is reached.
-// Other objects, such as a DeletedFinalStateUnknown, are returned unchanged.
+// compact converts a policy, in place, to the form in which it is cached. It drops the spec if the cached specs of the
+// namespace would exceed the limit. Other objects, such as a DeletedFinalStateUnknown, are returned unchanged.
 func (c *specCache) compact(object any) (any, error) {
 	policy, ok := object.(*unstructured.Unstructured)
 	if !ok {
@@ -72,8 +75,8 @@ func (c *specCache) compact(object any) (any, error) {
 	return dropUnread(object)
 }
 
-// recount computes the field used again if it is more than half of the limit: the cost of the cached specs of these
-// policies, which must be all policies of the namespace.
+// recount sets used to the cost of the cached specs of policies, which must be all policies of the namespace. It does
+// nothing while used is at most half of the limit, because a recount must look at every policy.
 func (c *specCache) recount(policies []*unstructured.Unstructured) {
 	if c.used.Load() <= c.limit/2 {
 		return

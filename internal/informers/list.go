@@ -17,8 +17,8 @@ import (
 	"registrationpolicy.dev/operator/internal/policyobject"
 )
 
-// lister decodes lists one object at a time. A whole page of a list could take too much memory: authors control the size
-// of each object, which may be up to 1.5 MB with its metadata.
+// lister lists objects and decodes them one at a time. client-go would hold all objects of a list in full, which could
+// take too much memory: authors control the size of each object, which may be up to 1.5 MB with its metadata.
 type lister struct{ client rest.Interface }
 
 func newLister(config *rest.Config) (lister, error) {
@@ -77,8 +77,8 @@ func (l lister) metadata(
 	return list, err
 }
 
-// list calls take for each object of a list, and returns the resourceVersion of the list. item is the object as JSON, and
-// must not be used after take returns. After an error, take may not have been called for all objects.
+// list calls take for each object of a list, and returns the resourceVersion of the list. item is the object as JSON,
+// and must not be used after take returns. After an error, take may not have been called for all objects.
 func (l lister) list(
 	ctx context.Context, resource schema.GroupVersionResource, namespace string, options metav1.ListOptions,
 	accept, kind string, take func(item []byte) error,

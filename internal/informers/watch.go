@@ -48,8 +48,9 @@ type watchedNamespace struct {
 	specs           *specCache
 }
 
-// New returns the informers of the tracker's namespaces, which Start runs. content must read single objects from the API
-// server. limits are the memory limits of namespaces. New fails only if a client for config cannot be set up.
+// New returns a Set of informers for the namespaces of tracker. Call Start to run them. content must read from the API
+// server, not from a cache. limits are the memory limits of namespaces. New fails only if a client for config cannot be
+// set up.
 func New(config *rest.Config, content client.Reader, tracker *freshness.Tracker, limits budget.Limits) (*Set, error) {
 	objects, err := dynamic.NewForConfig(config)
 	if err != nil {
@@ -126,8 +127,9 @@ func (w *Set) ListMetadata(ctx context.Context, namespace string, kind freshness
 	return w.lister.metadata(ctx, configMapResource, namespace, selected(metav1.ListOptions{}))
 }
 
-// Policies returns the cached policies of a namespace, in any order. The objects are shared and must not be changed. A
-// policy that changes is cached as another object.
+// Policies returns the cached policies of a namespace, in any order. The objects are shared and must not be changed.
+// When a policy changes, the cache replaces its object by a new one, so that callers can recognize the change by the
+// pointer.
 func (w *Set) Policies(namespace string) []*unstructured.Unstructured {
 	watched, found := w.namespaces[namespace]
 	if !found {
@@ -173,16 +175,17 @@ func (w *Set) Policy(name types.NamespacedName) *unstructured.Unstructured {
 	return policy
 }
 
-// RecountSpecs recounts how much memory the cached specs of a namespace take, so that specs are cached again after
-// others were deleted or replaced. It does so only if less than half of the memory limit is left, because it looks at
-// every policy. policies must be all policies of the namespace.
+// RecountSpecs updates the count of how much memory the cached specs of a namespace take. Without it, deleted and
+// replaced specs would still count, and new ones would no longer be cached. policies must be all policies of the
+// namespace. RecountSpecs does nothing while at least half of the memory limit is left, because it must look at every
+// policy.
 func (w *Set) RecountSpecs(namespace string, policies []*unstructured.Unstructured) {
 	w.namespaces[namespace].specs.recount(policies)
 }
 
-// ReadPolicy returns a copy of a cached policy with its spec as it is stored, which it reads from the API server if it is
-// not cached. It fails with [publish.ErrChanged] if the stored policy has another spec or is deleted. The watch then soon
-// brings that change.
+// ReadPolicy returns a cached policy with its decoded spec. If the spec is not cached, ReadPolicy reads the policy from
+// the API server. It fails with [publish.ErrChanged] if that policy has another spec than the cached one or was
+// deleted: the watch has not delivered the change yet.
 func (w *Set) ReadPolicy(ctx context.Context, policy *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if SpecHash(policy) == "" || hasSpec(policy) {
 		return WithSpec(policy)
@@ -218,8 +221,8 @@ func (w *Set) Version(name types.NamespacedName) publish.Version {
 	return publish.Version{}
 }
 
-// Get reads a ConfigMap from the API server. It fails with [publish.ErrChanged] if the ConfigMap has another version than
-// the given one, or does not exist.
+// Get reads a ConfigMap from the API server. It fails with [publish.ErrChanged] if the ConfigMap has another version
+// than the given one, or does not exist.
 func (w *Set) Get(ctx context.Context, name types.NamespacedName, version publish.Version) (*corev1.ConfigMap, error) {
 	object, err := w.read(ctx, name)
 	if err == nil && (object == nil || publish.Version{UID: object.UID, ResourceVersion: object.ResourceVersion} != version) {
@@ -228,9 +231,9 @@ func (w *Set) Get(ctx context.Context, name types.NamespacedName, version publis
 	return object, err
 }
 
-// Uncached provides the newest versions of ConfigMaps, even if the watch has not brought them yet. It is for lists that
-// change faster than their watch. With [Set.Get], the author of such a list could keep all later changes of the
-// namespace from coming into force.
+// Uncached provides the newest version of each ConfigMap, even if the watch has not delivered it yet. [Set.Get] fails
+// in this case. If an author changed a list faster than the watch delivers changes, every build of the namespace with
+// [Set.Get] would fail.
 type Uncached struct{ *Set }
 
 // Get reads the newest version of a ConfigMap from the API server; nil if there is none.
@@ -286,7 +289,7 @@ func (w *Set) on(
 	return end, nil
 }
 
-// HasSynced returns functions that report whether the first lists of a namespace are complete, for
+// HasSynced returns functions that report whether the informers of a namespace have received their initial objects, for
 // toolscache.WaitForCacheSync.
 func (w *Set) HasSynced(namespace string) []toolscache.InformerSynced {
 	watched := w.namespaces[namespace]
