@@ -165,7 +165,7 @@ func (f *Files) apply(read credentialFiles) {
 func (f *Files) accept(read credentialFiles) {
 	before := f.list()
 	same := func(a, b *credential) bool { return a.name == b.name && a.digest == b.digest }
-	if f.accepted.Load() != nil && slices.EqualFunc(before, read.accepted, same) {
+	if slices.EqualFunc(before, read.accepted, same) {
 		return
 	}
 	f.accepted.Store(&read.accepted)

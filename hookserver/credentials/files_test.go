@@ -27,6 +27,12 @@ func TestLoad(t *testing.T) {
 		"with a space inside":            {map[string]string{"a": "Basic " + value}, []string{"a"}, ""},
 		"several, and hidden files":      {map[string]string{"b": value + "b", "a": value, ".hidden": "x", "..data": ""}, []string{"a", "b"}, ""},
 		"1024 bytes":                     {map[string]string{"a": strings.Repeat("x", 1024)}, []string{"a"}, ""},
+		"1024 bytes and a CRLF":          {map[string]string{"a": strings.Repeat("x", 1024) + "\r\n"}, []string{"a"}, ""},
+		"1024 bytes, a CRLF and more":    {map[string]string{"a": strings.Repeat("x", 1024) + "\r\nx"}, nil, `file "a"`},
+		"the first and last visible":     {map[string]string{"a": "!" + value + "~"}, []string{"a"}, ""},
+		"a DEL":                          {map[string]string{"a": value + "\x7f"}, nil, `file "a"`},
+		"a name of 253 bytes":            {map[string]string{strings.Repeat("n", 253): value}, []string{strings.Repeat("n", 253)}, ""},
+		"a name of 254 bytes":            {map[string]string{strings.Repeat("n", 254): value}, nil, `name it with letters`},
 		"no file":                        {map[string]string{}, nil, "no file can be used"},
 		"hidden files only":              {map[string]string{".a": value}, nil, "no file can be used"},
 		"15 bytes":                       {map[string]string{"a": value[1:]}, nil, `file "a"`},
@@ -249,6 +255,75 @@ func TestAChangeOfTheDirectory(t *testing.T) {
 				t.Errorf("that none is left is logged %d times; none is: %t\n%s", got, want, log.String())
 			}
 		})
+	}
+}
+
+// A file that cannot be read keeps its value, but not beyond the limit.
+func TestAReadErrorDoesNotExceedTheLimit(t *testing.T) {
+	dir := t.TempDir()
+	value := func(name string) string { return "the-credential-" + name }
+	var names []string
+	for i := range maxFiles {
+		names = append(names, fmt.Sprintf("c%02d", i))
+		writeFile(t, dir, names[i], value(names[i]))
+	}
+	files, err := Load(dir, logr.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := names[maxFiles-1]
+	remove(t, dir, last)
+	if err := os.Symlink(last, filepath.Join(dir, last)); err != nil { // a loop: ELOOP, even for root
+		t.Fatal(err)
+	}
+	files.reload()
+	if diff := cmp.Diff(names, files.Names()); diff != "" {
+		t.Errorf("within the limit (-want +got)\n%s", diff)
+	}
+	writeFile(t, dir, "a", value("a"))
+	files.reload()
+	if diff := cmp.Diff(append([]string{"a"}, names[:maxFiles-1]...), files.Names()); diff != "" {
+		t.Errorf("beyond the limit (-want +got)\n%s", diff)
+	}
+	if _, ok := files.Match(value(last)); ok {
+		t.Error("a value beyond the limit is accepted")
+	}
+}
+
+func TestUsesAreCountedByName(t *testing.T) {
+	const first, second = "the-first-credential", "the-second-credential"
+	dir := t.TempDir()
+	writeFile(t, dir, "a", first)
+	writeFile(t, dir, "b", second)
+	files, err := Load(dir, logr.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	match := func(values ...string) {
+		for _, value := range values {
+			files.Match(value)
+		}
+	}
+	match(first, first, second, "the-third-credential")
+	writeFile(t, dir, "a", "the-third-credential")
+	files.reload()
+	match(first, "the-third-credential")
+	if diff := cmp.Diff(State{Names: []string{"a", "b"}, Uses: []uint64{3, 1}}, files.State()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// Two files may have the same value, such as during a rotation of names. A call then counts for the first.
+func TestAValueInTwoFilesCountsForTheFirst(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "a", "the-first-credential")
+	writeFile(t, dir, "b", "the-first-credential")
+	files, err := Load(dir, logr.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name, ok := files.Match("the-first-credential"); !ok || name != "a" {
+		t.Errorf("%q, %t; want a", name, ok)
 	}
 }
 
