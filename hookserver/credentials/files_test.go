@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -245,6 +246,13 @@ func TestAChangeOfTheDirectory(t *testing.T) {
 					t.Errorf("the log shows a value: %s", log.String())
 				}
 			}
+			wanted := 1 // the line of Load
+			if len(test.accepted) > 0 && !slices.Equal(test.accepted, []string{first, second}) {
+				wanted = 2
+			}
+			if got := strings.Count(log.String(), "Credentials accepted"); got != wanted {
+				t.Errorf("accepted credentials are logged %d times, want %d\n%s", got, wanted, log.String())
+			}
 			if got := files.faults.Load(); got != test.faults {
 				t.Errorf("%d faults, want %d", got, test.faults)
 			}
@@ -255,6 +263,29 @@ func TestAChangeOfTheDirectory(t *testing.T) {
 				t.Errorf("that none is left is logged %d times; none is: %t\n%s", got, want, log.String())
 			}
 		})
+	}
+}
+
+func TestADirectoryThatCannotBeWatchedIsLogged(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "a", "the-first-credential")
+	log := new(bytes.Buffer)
+	files, err := Load(dir, jsonLogger(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, want := range []int{0, 1} {
+		if err := files.Run(ended); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Count(log.String(), "Credentials are not watched, only polled"); got != want {
+			t.Errorf("logged %d times, want %d:\n%s", got, want, log.String())
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
