@@ -2,7 +2,9 @@ package oauth
 
 import (
 	"encoding/base64"
+	"fmt"
 	"maps"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -37,6 +39,14 @@ func TestKeysThatMayVerify(t *testing.T) {
 		"a secret":                           {map[string]any{"kty": "oct", "kid": "k", "k": "c2VjcmV0"}, false},
 		"an elliptic one, Edwards":           {map[string]any{"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "c2VjcmV0"}, false},
 		"private, and yet published":         {changed(rsa, "d", "AQAB"), false},
+		"of 2047 bits":                       {changed(rsa, "n", modulus(2047)), false},
+		"of 2048 bits":                       {changed(rsa, "n", modulus(2048)), true},
+		"of 4096 bits":                       {changed(rsa, "n", modulus(4096)), true},
+		"of 4097 bits":                       {changed(rsa, "n", modulus(4097)), false},
+		"with the exponent 2":                {changed(rsa, "e", "Ag"), false},
+		"with the exponent 3":                {changed(rsa, "e", "Aw"), true},
+		"with the exponent 4":                {changed(rsa, "e", "BA"), false},
+		"with the longest id":                {changed(rsa, "kid", strings.Repeat("k", maxKeyID)), true},
 		"of 1024 bits":                       {oauthissuer.RSA("short", 1024).JWK(), false},
 		"with the exponent 1":                {changed(rsa, "e", "AQ"), false},
 		"without an exponent":                {changed(rsa, "e", nil), false},
@@ -61,6 +71,50 @@ func TestKeysThatMayVerify(t *testing.T) {
 				t.Errorf("keys %v, error %v; want one key: %v", set, err, test.ok)
 			}
 		})
+	}
+}
+
+// modulus returns the largest number of so many bits, as a member of a key.
+func modulus(bits uint) string {
+	one := big.NewInt(1)
+	return base64.RawURLEncoding.EncodeToString(new(big.Int).Sub(new(big.Int).Lsh(one, bits), one).Bytes())
+}
+
+func TestAnIssuerMayPublishSoManyKeys(t *testing.T) {
+	jwk := maps.Clone(oauthissuer.Fixed("k").JWK())
+	var keys []any
+	for i := range maxKeys {
+		jwk := maps.Clone(jwk)
+		jwk["kid"] = fmt.Sprint("k", i)
+		keys = append(keys, jwk)
+	}
+	if set, err := parseKeys([]byte(oauthissuer.JSON(map[string]any{"keys": keys}))); err != nil || len(set.keys) != maxKeys {
+		t.Errorf("%d keys: %v", maxKeys, err)
+	}
+}
+
+func TestSetsOfKeysWithTheSameNames(t *testing.T) {
+	set := func(skipped int, ids ...string) *keySet {
+		keys := map[keyName]any{}
+		for _, id := range ids {
+			keys[keyName{id, "RS256"}] = id
+		}
+		return &keySet{keys: keys, skipped: skipped}
+	}
+	for sentence, test := range map[string]struct {
+		other *keySet
+		want  bool
+	}{
+		"the same":  {set(1, "a", "b"), true},
+		"none":      {nil, false},
+		"one fewer": {set(1, "a"), false},
+		"one more":  {set(1, "a", "b", "c"), false},
+		"another":   {set(1, "a", "c"), false},
+		"another number of those that cannot be used": {set(0, "a", "b"), false},
+	} {
+		if got := set(1, "a", "b").sameNames(test.other); got != test.want {
+			t.Errorf("%s: %t, want %t", sentence, got, test.want)
+		}
 	}
 }
 

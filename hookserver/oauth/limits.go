@@ -24,9 +24,9 @@ const (
 	// maxKeys is how many keys an issuer may publish. Okta has two to four.
 	maxKeys = 64
 	// minRSA and maxRSA are the lengths of a modulus in bits: shorter ones are insecure, longer ones too slow to
-	// verify.
+	// verify. go-jose reads no longer ones either.
 	minRSA = 2048
-	maxRSA = 8192
+	maxRSA = 4096
 	// maxKeyID is the length of a key's id in bytes. Okta's have 43.
 	maxKeyID = 256
 )
