@@ -117,6 +117,14 @@ func TestWhatIsFetchedBadlyLeavesTheLastKeys(t *testing.T) {
 	}
 }
 
+func TestADocumentMayHaveItsLargestSize(t *testing.T) {
+	key := oauthissuer.RSA("k1", bits)
+	issuer := oauthissuer.Start(t, key)
+	document := oauthissuer.JSON(map[string]any{"keys": []any{key.JWK()}})
+	issuer.Instead(keysBelow, writes(document+strings.Repeat(" ", maxDocument-len(document))))
+	expect(t, fetched(t, issuer), issuer.Token(key), "")
+}
+
 func TestKeysThatHangAreGivenUp(t *testing.T) {
 	key := oauthissuer.RSA("k1", bits)
 	issuer := oauthissuer.Start(t, key)
@@ -142,9 +150,17 @@ func TestKeysThatHangAreGivenUp(t *testing.T) {
 func TestTheConfigurationMayBeThatOfOAuthAlone(t *testing.T) {
 	key := oauthissuer.RSA("k1", bits)
 	issuer := oauthissuer.Start(t, key)
-	issuer.Instead(openIDBelow, answers(404))
 	issuer.InsteadAt("/.well-known/oauth-authorization-server/oauth2/default", writes(oauthissuer.JSON(issuer.Configuration())))
-	expect(t, fetched(t, issuer), issuer.Token(key), "")
+	for _, status := range []int{400, 404, 499} {
+		issuer.Instead(openIDBelow, answers(status))
+		expect(t, fetched(t, issuer), issuer.Token(key), "")
+	}
+	for _, status := range []int{399, 500} { // an issuer with another trouble has its own document
+		issuer.Instead(openIDBelow, answers(status))
+		if err := made(t, optionsFor(issuer)).refresh(t.Context()); err == nil {
+			t.Errorf("status %d: the other document is read", status)
+		}
+	}
 }
 
 func TestARedirectOnTheIssuersHostIsFollowed(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"registrationpolicy.dev/operator/test/oauthissuer"
 )
 
@@ -126,6 +128,32 @@ func TestTokens(t *testing.T) {
 		"deep":                               {key.Sign(key.Header(), strings.Repeat("[", 5000)), CauseMalformed},
 	} {
 		t.Run(sentence, func(t *testing.T) { expect(t, v, test.token, test.want) })
+	}
+}
+
+// A token is valid from leeway before its beginning, included, to leeway after its end, excluded.
+func TestTheLeewayOfTimes(t *testing.T) {
+	const at = 1_000_000
+	ahead := func(d time.Duration) time.Time { return time.Unix(at, 0).Add(d) }
+	for sentence, test := range map[string]struct {
+		claims string
+		now    time.Time
+		want   Cause
+	}{
+		"just before the end of the leeway":       {`{"exp":1000000}`, ahead(leeway - time.Millisecond), ""},
+		"at the end of the leeway":                {`{"exp":1000000}`, ahead(leeway), CauseExpired},
+		"at the beginning of the leeway":          {`{"exp":9999999,"nbf":1000000}`, ahead(-leeway), ""},
+		"before the leeway":                       {`{"exp":9999999,"nbf":1000000}`, ahead(-leeway - time.Millisecond), CauseFuture},
+		"at the beginning of the leeway of issue": {`{"exp":9999999,"iat":1000000}`, ahead(-leeway), ""},
+		"before the leeway of issue":              {`{"exp":9999999,"iat":1000000}`, ahead(-leeway - time.Millisecond), CauseFuture},
+	} {
+		var claims members
+		if err := json.Unmarshal([]byte(test.claims), &claims); err != nil {
+			t.Fatal(err)
+		}
+		if got := checkTimes(claims, test.now); got != test.want {
+			t.Errorf("%s: %q, want %q", sentence, got, test.want)
+		}
 	}
 }
 
