@@ -7,6 +7,9 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"registrationpolicy.dev/operator/test/oauthissuer"
 )
@@ -90,6 +93,21 @@ func TestAnIssuerMayPublishSoManyKeys(t *testing.T) {
 	}
 	if set, err := parseKeys([]byte(oauthissuer.JSON(map[string]any{"keys": keys}))); err != nil || len(set.keys) != maxKeys {
 		t.Errorf("%d keys: %v", maxKeys, err)
+	}
+}
+
+func TestNamesOfKeysAreShownWithPlainIDsOnly(t *testing.T) {
+	set := &keySet{keys: map[keyName]any{{"k1", "RS256"}: 1, {"k 1", "RS256"}: 1, {"", "RS256"}: 1, {"k1", "ES256"}: 1}}
+	want := []string{"ES256:k1", "RS256:?", "RS256:?", "RS256:k1"}
+	if diff := cmp.Diff(want, set.names()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestKeysAreInUseForADay(t *testing.T) {
+	keys, now := &keySet{fetched: time.Unix(0, 0)}, time.Unix(0, 0).Add(maxKeyAge)
+	if !keys.inUse(now) || keys.inUse(now.Add(1)) || (*keySet)(nil).inUse(now) {
+		t.Error("keys are in use for another time than a day")
 	}
 }
 

@@ -32,7 +32,7 @@ func TestTheLastKeysServeForADayWhileTheIssuerIsAway(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		expect(t, v, issuer.Token(key), CauseNoKeys)
-		time.Sleep(maxRetryDelay)
+		time.Sleep(3 * maxRetryDelay)
 		if state := v.State(); state.Keys != 0 || state.Age <= maxKeyAge {
 			t.Errorf("after a day: %+v", state)
 		}
@@ -52,6 +52,9 @@ func TestTheLastKeysServeForADayWhileTheIssuerIsAway(t *testing.T) {
 		expect(t, v, issuer.Token(key), "")
 		if log.count("OAuth keys fetched again") != 1 || v.State().Fault != "" {
 			t.Errorf("nothing tells that the issuer is back: %+v", v.State())
+		}
+		if got := log.count("OAuth keys fetched"); got != 2 {
+			t.Errorf("the keys are the same, and were too old: logged %d times, want 2", got)
 		}
 		stop()
 	})
@@ -85,6 +88,25 @@ func TestStartingWithTheIssuerAway(t *testing.T) {
 		expect(t, v, issuer.Token(key), "")
 		stop()
 	})
+}
+
+func TestEachFaultIsLoggedOnce(t *testing.T) {
+	issuer := oauthissuer.Start(t, oauthissuer.RSA("k1", bits))
+	var log lines
+	options := optionsFor(issuer)
+	options.Logger = log.logger()
+	v := made(t, options)
+	for logged, status := range []int{500, 503, 500} {
+		issuer.Instead(keysBelow, answers(status))
+		for range 2 {
+			if err := v.refresh(t.Context()); err == nil {
+				t.Fatal("no error")
+			}
+		}
+		if got := log.count("OAuth keys not fetched: calls with a token are refused until they are"); got != logged+1 {
+			t.Errorf("after status %d: logged %d times, want %d", status, got, logged+1)
+		}
+	}
 }
 
 func TestKeysAreFetchedAgainBeforeAnybodyAsks(t *testing.T) {

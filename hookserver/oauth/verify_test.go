@@ -131,6 +131,14 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+func TestTheLongestToken(t *testing.T) {
+	for length, want := range map[int]Cause{maxToken: CauseMalformed, maxToken + 1: CauseTooLong} {
+		if _, got := parse(strings.Repeat("a", length)); got != want {
+			t.Errorf("%d bytes: %q, want %q", length, got, want)
+		}
+	}
+}
+
 // A token is valid from leeway before its beginning, included, to leeway after its end, excluded.
 func TestTheLeewayOfTimes(t *testing.T) {
 	const at = 1_000_000
