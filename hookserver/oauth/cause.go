@@ -9,8 +9,8 @@ const (
 	// CauseTooLong: the token is over 8 KiB.
 	CauseTooLong Cause = "token_too_long"
 	// CauseMalformed: the token is not a strictly valid signed JWT. It must have three parts in base64url, the first two
-	// being JSON objects without duplicate members, and claims of the right types. Its header must neither have nor
-	// refer to a key.
+	// being JSON objects without duplicate members, and claims of the right types. Its header must not have jwk, jku,
+	// x5c or x5u, which hold a key or its URL.
 	CauseMalformed Cause = "token_malformed"
 	// CauseCritical: the header has crit or b64, which change how the token must be read.
 	CauseCritical Cause = "token_critical"

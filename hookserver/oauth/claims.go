@@ -8,13 +8,12 @@ import (
 
 // checkClaims checks the claims against the options. It returns the client, or the cause for which a claim is refused.
 func (o *Options) checkClaims(claims members, now time.Time) (client string, cause Cause) {
-	// unreadable returns the cause for a claim whose value cannot be used: CauseMalformed if it is of the wrong type, and
-	// the parameter missing if it is absent.
-	unreadable := func(name string, missing Cause) Cause {
+	// unreadable returns CauseMalformed for a claim of the wrong type, and causeIfAbsent for an absent claim.
+	unreadable := func(name string, causeIfAbsent Cause) Cause {
 		if _, found := claims[name]; found {
 			return CauseMalformed
 		}
-		return missing
+		return causeIfAbsent
 	}
 	if issuer, ok := claims.text("iss"); !ok {
 		return "", unreadable("iss", CauseIssuer)

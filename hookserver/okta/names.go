@@ -2,16 +2,16 @@ package okta
 
 import "bytes"
 
-// fewNames is the number of names of an object up to which add compares a new name with each of them. For more, add
-// uses a map: the comparisons for a profile of many short names would take a good part of a second.
+// fewNames is the number of members of an object up to which add compares a new name with each earlier one. For more
+// members, add uses a map: comparing each of many short names with all others would take a good part of a second.
 const fewNames = 32
 
-// names has the member names of all objects that are being read, so that add finds duplicates. The names are parts of
-// the body, except those with escapes.
+// names has the member names read so far in each open object, so that add finds duplicates. An object is open from its
+// { to its }. The names are parts of the body, except those with escapes.
 type names struct {
-	all   [][]byte            // names of the outermost object first, of the innermost last
-	first int                 // where the names of the innermost object begin in the field all
-	many  map[string]struct{} // the innermost object's names, if there are more than fewNames
+	all   [][]byte            // a stack of the names, with those of the innermost open object on top
+	first int                 // where the names of the innermost open object begin in the field all
+	many  map[string]struct{} // the names of the innermost open object, if there are more than fewNames
 }
 
 // outerNames saves the fields first and many of names, for the outer object, while an inner object is read.
@@ -34,7 +34,7 @@ func (n *names) leave(outer outerNames) {
 	n.first, n.many = outer.first, outer.many
 }
 
-// add adds a name to the innermost object. It returns false if the object has it already.
+// add adds a member name of the innermost open object. It returns false if the object already has that name.
 func (n *names) add(name []byte) bool {
 	inner := n.all[n.first:]
 	if n.many == nil {
