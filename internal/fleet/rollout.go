@@ -60,9 +60,11 @@ type trackedPolicy struct {
 	// written is what the stored status says of the rollout, or will say once the caller of Rollout.Status has written
 	// it.
 	written readyStatus
-	// provisional: the replicas have not been observed since the leader learned of the generation, so written may lack
-	// a replica. inherited: an earlier leader has already written a status for the generation.
-	provisional, inherited bool
+	// provisional: the replicas have not been observed since the leader learned of the generation. The status in the
+	// field written may then lack a replica that began to serve after the last observation.
+	provisional bool
+	// inherited: an earlier leader has already written a status for the generation.
+	inherited bool
 	// behind: by the last observation, some replica does not decide by the generation (isBehind). Unlike Ready, it also
 	// shows this for a policy that is not accepted.
 	behind bool
@@ -221,8 +223,8 @@ func (o *Rollout) anyWaits() bool {
 }
 
 // Status returns the rollout status of a policy's current generation, and tracks that generation from then on. stored
-// is the policy's stored status. If an earlier leader saw the generation first, stored has the resourceVersion to use
-// as firstSeen.version.
+// is the policy's stored status. It may have the resourceVersion at which an earlier leader first saw the generation.
+// A replica then counts as deciding by the generation once its rules have reached that version (see track).
 func (o *Rollout) Status(
 	object metav1.Object, stored v1alpha1.RegistrationPolicyStatus, accepted metav1.Condition, audit bool,
 ) Status {
@@ -267,6 +269,10 @@ func (o *Rollout) track(name types.NamespacedName, object metav1.Object, stored 
 		return policy
 	}
 	seen := firstSeen{generation: object.GetGeneration(), version: now, at: time.Now()}
+	// Prefer the version at which an earlier leader first saw the generation. The object's own version may be later,
+	// since each write of the status raises it. Replicas that decide by the generation would then count as behind until
+	// they reach the later version.
+	//
 	// A stored version that is newer than the object is from before an etcd restore. It is not used, because no replica
 	// would reach it.
 	if told := stored.Replicas; told != nil && told.FirstSeenResourceVersion != "" && !freshness.Older(now, told.FirstSeenResourceVersion) {

@@ -53,11 +53,11 @@ func isBehind(replicas *v1alpha1.ReplicasStatus) bool {
 		*replicas.InForce < *replicas.Serving
 }
 
-// holds reports whether the written status s is still right, given the current Ready, and whether some replica is or
-// may be behind. The message of Ready may differ, since it counts replicas.
+// holds reports whether the written status s is still right. ready is the current condition Ready, and behind says that
+// some replica is or may be behind. The message of Ready may differ, since it counts replicas.
 //
-// A status that was behind must be written again once all replicas decide by the generation. Otherwise, if the policy
-// is not accepted, the status would keep its old counts, because Ready stays False.
+// A status that counts a replica as behind must be written again once none is. If the policy is accepted, Ready becomes
+// True at that time. If it is not accepted, Ready stays False, so only s.behind shows that the written counts are old.
 func (s readyStatus) holds(ready metav1.Condition, behind bool) bool {
 	if s.behind && !behind {
 		return false

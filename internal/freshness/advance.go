@@ -10,26 +10,29 @@ import (
 )
 
 const (
-	// compareInterval is the shortest time between two comparisons of one watch, see Advancer. Versions that are asked
-	// for within this time share a comparison.
+	// compareInterval is the shortest time between two comparisons of one watch with a list (see Advancer). Versions
+	// that are asked for within this time share a comparison.
 	compareInterval = time.Second
-	// compareTimeout is the time limit of one comparison.
+	// compareTimeout is the time limit of one comparison of a watch with a list.
 	compareTimeout = 5 * time.Second
-	// maxComparisons is how many comparisons run at the same time. If each takes a second, the two hundred watches of a
-	// hundred namespaces take seven seconds.
+	// maxComparisons is how many watches are compared with a list at the same time. If each comparison takes a second,
+	// the two hundred watches of a hundred namespaces take seven seconds.
 	maxComparisons = 32
 )
 
 // ListFunc lists the metadata of all objects of a kind in a namespace, from the newest state of etcd.
 type ListFunc func(ctx context.Context, namespace string, kind Kind) (*metav1.PartialObjectMetadataList, error)
 
-// Advancer lets a replica show soon that its rules are current: its watches must then have reached a wanted
-// resourceVersion, such as that of the replica's last report (package replica). Without events, a watch reaches a later
-// version only with the next bookmark, up to a minute later.
+// Advancer helps the watches of a replica to reach a wanted resourceVersion soon. One wanted version is that of the
+// Lease with the replica's last report (package replica). Each write to etcd raises the resourceVersion, so watches
+// that have reached it have received all changes from before the report. This shows that the replica's rules are
+// current.
 //
-// The Advancer instead compares the watch with a list: it lists the metadata of the objects. If the informer's store
-// has the same versions of the same objects, the watch has reached the resourceVersion of the list. All methods may be
-// called concurrently.
+// Without events, a watch reaches a later version only with the next bookmark, up to a minute later. The Advancer
+// instead compares the watch with a list: it lists the metadata of the objects. If the informer's store has the same
+// versions of the same objects, the watch has reached the resourceVersion of the list.
+//
+// All methods may be called concurrently.
 type Advancer struct {
 	tracker *Tracker
 	list    ListFunc
@@ -179,8 +182,8 @@ func (a *Advancer) compare(ctx context.Context, id watchID) {
 	if err != nil {
 		return
 	}
-	// The list is at least as new as the wanted versions, unless these are from before an etcd restore. Then they are
-	// never reached. A version that was set since the request stays.
+	// Remove a wanted version that is later than the list: it is from before an etcd restore, and no watch would reach
+	// it. Keep a version that was set after the list was requested: it may be later than the list without a restore.
 	if Older(list.ResourceVersion, wantedOfAll) && a.wantedOfAll == wantedOfAll {
 		a.wantedOfAll = ""
 	}
