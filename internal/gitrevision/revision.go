@@ -63,8 +63,9 @@ func (e *NotFoundError) Is(target error) bool { return target == fs.ErrNotExist 
 
 // Files returns the files at a path, sorted by path. The path is given as for the disk: relative to the working
 // directory, or absolute. It may be missing on the disk. If it is missing in the revision, Files fails with a
-// [NotFoundError]. If it is a file, Files returns it even if selection.Keep would not. If it is a directory without
-// such files, Files returns none. Symbolic links to files are followed, as on the disk.
+// [NotFoundError]. If it is a file, Files returns that file and does not call selection.Keep. If it is a directory,
+// Files returns its files that match the selection, possibly none. Symbolic links to files are followed, as on the
+// disk.
 func (r *Revision) Files(ctx context.Context, path string, selection Selection) ([]File, error) {
 	place, err := r.locate(ctx, path)
 	if err != nil {

@@ -89,9 +89,11 @@ func mergeKeys(object *corev1.ConfigMap) map[string]struct{} {
 
 // Sink receives the texts of a list in order: of its keys, or of its shards.
 type Sink interface {
-	// Begin is called first. digest and size (in bytes) are those of the whole list as its index states them. Without
-	// an index, the size is -1, and the digest is that of the text if there is only one, else "". If Begin returns
-	// false, Stream adds no text and returns NotWanted.
+	// Begin is called first. digest and size (in bytes) are those of the whole list as its index states them. If Begin
+	// returns false, Stream adds no text and returns NotWanted.
+	//
+	// A list without an index is the text of one key, or the texts of all keys of the ConfigMap. Then size is -1, and
+	// digest is that of the text if there is exactly one, and "" otherwise.
 	Begin(digest string, size int64) bool
 	// Add receives the next text, which it must not keep or change. If Add returns false, Stream stops and returns
 	// NotWanted.

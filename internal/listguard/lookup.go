@@ -56,8 +56,8 @@ func deniesName(list *rules.List, name string) bool {
 	if domain, err := rules.ParseDomain(name); err == nil {
 		return list.Denies(domain)
 	}
-	// An entry of a policy may be a single label such as com, which ParseDomain refuses. No address has it as its
-	// domain, so only an equal entry of the list counts.
+	// An entry of a policy may be a single label such as com, which ParseDomain refuses. Such a name has no parents
+	// whose entries could deny it, so only an equal entry of the list does.
 	return list.Has(name)
 }
 

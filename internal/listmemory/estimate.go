@@ -115,17 +115,18 @@ func Estimate(in *Input) *Result {
 	return result
 }
 
-// refusalText returns the text of a refusal: list ref, of size refused, does not fit, because only left bytes remain.
-// newSize is the size of the new content, which the text names if ref is another list.
-func (in *Input) refusalText(ref listReference, newSize, refused textSize, limit, left int64) string {
+// refusalText returns the text of the refusal of a list that takes more memory than remains. ref and size are that
+// list and its size, and leftBytes is the memory that remains. newSize is the size of the new content, which the text
+// also states if ref is another list.
+func (in *Input) refusalText(ref listReference, newSize, size textSize, limit, leftBytes int64) string {
 	if ref.configMap == in.Name {
 		return fmt.Sprintf("the operator would refuse the list: it takes %s of memory (%s of text, %d lines), and of the %s that namespace %s "+
 			"may take, %s are left for it: shorten the list, delete policies or other lists, or have --namespace-limits raised",
-			budget.Size(refused.cost()), budget.Size(refused.bytes), refused.lines, budget.Size(limit), in.Namespace, budget.Size(left))
+			budget.Size(size.cost()), budget.Size(size.bytes), size.lines, budget.Size(limit), in.Namespace, budget.Size(leftBytes))
 	}
 	return fmt.Sprintf("the operator would refuse list %s, which takes %s of memory: beside the new content, which takes %s, %s are left for "+
 		"it of the %s that namespace %s may take: shorten one of the lists, delete policies, or have --namespace-limits raised",
-		ref.configMap, budget.Size(refused.cost()), budget.Size(newSize.cost()), budget.Size(left), budget.Size(limit), in.Namespace)
+		ref.configMap, budget.Size(size.cost()), budget.Size(newSize.cost()), budget.Size(leftBytes), budget.Size(limit), in.Namespace)
 }
 
 // account is the memory of a namespace, as the operator counts it.
@@ -151,7 +152,8 @@ func (in *Input) openAccount(limit int64) *account {
 }
 
 // admit adds the lists to the account in order, except those that no longer fit. It returns the lists that fit, and for
-// each other list the memory that was left for it. otherBytes gets the cost of the fitting lists other than toWrite.
+// each other list the memory that was left for it. It adds the cost of the lists that fit to a.otherBytes, except that
+// of the list named toWrite.
 func (a *account) admit(
 	references []listReference, sizes map[listReference]textSize, toWrite string,
 ) (fits map[listReference]bool, left map[listReference]int64) {
