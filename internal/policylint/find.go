@@ -163,7 +163,7 @@ func (f *finder) addRejections(policy *rules.Policy) {
 	}
 }
 
-// addWarnings adds the warnings of all policies.
+// addWarnings adds the warnings of all policies. A policy with mistakes has none, because it is not enforceable.
 func (f *finder) addWarnings(policies []rules.Policy) {
 	written := make([]lint.Policy, len(policies))
 	for i := range policies {
@@ -174,12 +174,10 @@ func (f *finder) addWarnings(policies []rules.Policy) {
 		warnings = append(warnings, policy.Warnings...)
 	}
 	for _, warning := range warnings {
-		switch policy := f.policies[warning.Policy]; {
-		case policy != nil && policy.Refused:
-		case warning.ID == lint.NoEffect && f.hasError(warning.Policy): // the error is why the policy has no effect
-		default:
-			f.addAt(warning.Policy, string(warning.ID), warning.Path, warning.Message)
+		if warning.ID == lint.NoEffect && f.hasError(warning.Policy) {
+			continue // it has no effect because of the error
 		}
+		f.addAt(warning.Policy, string(warning.ID), warning.Path, warning.Message)
 	}
 }
 
