@@ -10,7 +10,7 @@ import (
 )
 
 func TestCleanIdentifier(t *testing.T) {
-	secrets := []string{"mika.ito", "mika.ito@example.org", "u", "u@example.org", "", "@x", "opaque-credential"}
+	secrets := []string{"mika.ito", "mika.ito@example.org", "u", "u@example.org", "", "@x", "opaque-credential", "al.x", "bob", "zoe.zabel"}
 	for sentence, test := range map[string]struct{ id, want string }{
 		"none":                            {"", ""},
 		"an id of Okta's":                 {"XWVxW2zcaH5-Ii74OsI6CgAACJw", "XWVxW2zcaH5-Ii74OsI6CgAACJw"},
@@ -25,11 +25,15 @@ func TestCleanIdentifier(t *testing.T) {
 		"the address":                     {"mika.ito@example.org", idPersonal},
 		"a local part in it":              {"reg-mika.ito-7", idPersonal},
 		"a local part in another case":    {"reg-MIKA.ITO-7", idPersonal},
-		"a short local part alone":        {"u", idPersonal},
-		"a short address in it":           {"xu@example.org", idPersonal},
-		"a letter of a short local part":  {"rul1", "rul1"},
-		"an address of somebody else":     {"al@elsewhere.example", idPersonal},
-		"a credential":                    {"opaque-credential", idPersonal},
+		"a local part with the last letter of the alphabet": {"reg-ZOE.ZABEL-7", idPersonal},
+		"a local part of four bytes in it":                  {"reg-al.x-7", idPersonal},
+		"a local part of three bytes in it":                 {"reg-bob-7", "reg-bob-7"},
+		"a local part of three bytes before an at sign":     {"reg-bob@7", idPersonal},
+		"a short local part alone":                          {"u", idPersonal},
+		"a short address in it":                             {"xu@example.org", idPersonal},
+		"a letter of a short local part":                    {"rul1", "rul1"},
+		"an address of somebody else":                       {"al@elsewhere.example", idPersonal},
+		"a credential":                                      {"opaque-credential", idPersonal},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			if got := loggableIdentifier(test.id, secrets); got != test.want {
