@@ -247,18 +247,15 @@ func (l *List) Denies(domain address.Domain) bool {
 
 // Verdict returns the verdict on an address. For the address, key is the result of address.AppendKey, subAddressesKey
 // that of address.AppendSubAddressesKey, and name the name of its domain. Without keys, Verdict returns the verdict on
-// the domain. It does one lookup for each key, for the domain, and for each parent of the domain.
+// the domain. It does one lookup for each key, for the domain, and for each parent of the domain. The lookup of an empty
+// key finds nothing.
 func (l *List) Verdict(key, subAddressesKey []byte, name string) Verdict {
 	const self = allowSelf | denySelf
-	var found kinds
-	if len(key) > 0 {
-		found |= l.table.findBytes(key) & self
+	found := l.table.findBytes(key) | l.table.find(name)
+	if l.subAddresses {
+		found |= l.table.findBytes(subAddressesKey)
 	}
-	if l.subAddresses && len(subAddressesKey) > 0 {
-		found |= l.table.findBytes(subAddressesKey) & self
-	}
-	found |= l.table.find(name) & self
-	return Verdict(found) | l.Below(parentOf(name))
+	return Verdict(found&self) | l.Below(parentOf(name))
 }
 
 // Below returns the verdict that all names below a name share. It counts only entries that match everything below the
@@ -295,7 +292,7 @@ func (l *List) Match(name string, denies bool) string {
 // Size returns how many bytes the list takes in memory.
 func (l *List) Size() int {
 	return int(unsafe.Sizeof(*l)) + len(l.digest) + len(l.fault) + l.table.size() +
-		(cap(l.skipped.First)+cap(l.unusable.First))*int(unsafe.Sizeof(int(0)))
+		(cap(l.skipped.First)+cap(l.unusable.First)+cap(l.suffixes.First))*int(unsafe.Sizeof(int(0)))
 }
 
 // parentOf returns the name without its first label, "" for a name of one label.

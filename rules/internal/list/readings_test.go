@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
 func TestReadingsAreWhatAListMatches(t *testing.T) {
@@ -22,6 +24,44 @@ func TestReadingsAreWhatAListMatches(t *testing.T) {
 		got := slices.SortedFunc(list.Readings(denies), func(a, b Reading) int { return strings.Compare(a.Key, b.Key) })
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("denies %t (-want +got)\n%s", denies, diff)
+		}
+	}
+}
+
+func TestAnAddressIsLookedUpWithAndWithoutItsSubAddress(t *testing.T) {
+	list := Compile([]byte("jo+x@acme.com\nal+*@acme.com\n*.beta.example\n"))
+	for text, want := range map[string]bool{
+		"jo+x@acme.com": true, "jo+y@acme.com": false, "jo@acme.com": false,
+		"al+x@acme.com": true, "al+y@acme.com": true, "al@acme.com": true, "al@acme.org": false,
+		"jo@beta.example": false, "jo@a.beta.example": true, "jo@a.b.beta.example": true,
+	} {
+		addr, invalid := address.Read(text, address.Mail)
+		if invalid != "" {
+			t.Fatal(invalid)
+		}
+		verdict := list.Verdict(address.AppendKey(nil, addr), address.AppendSubAddressesKey(nil, addr), addr.Domain().String())
+		if verdict.Denies() != want || verdict.Allows() != want {
+			t.Errorf("%s: denies %t, allows %t, want %t", text, verdict.Denies(), verdict.Allows(), want)
+		}
+	}
+}
+
+func TestTheEntryThatMatchesADomain(t *testing.T) {
+	list := Compile([]byte("acme.com\n*.beta.example\nboth.example\n*.both.example\nco.uk\njo@whole.example\n"))
+	for name, want := range map[string]struct{ allows, denies string }{
+		"acme.com":          {"acme.com", "acme.com"},
+		"a.b.acme.com":      {"", "acme.com"}, // an allow entry is for the name alone
+		"beta.example":      {"", ""},
+		"a.b.beta.example":  {"*.beta.example", "*.beta.example"},
+		"both.example":      {"both.example", "both.example"},
+		"a.both.example":    {"*.both.example", "both.example"},
+		"a.co.uk":           {"", "co.uk"},
+		"whole.example":     {"", ""},
+		"unknown.example":   {"", ""},
+		"a.unknown.example": {"", ""},
+	} {
+		if allows, denies := list.Match(name, false), list.Match(name, true); allows != want.allows || denies != want.denies {
+			t.Errorf("%s: %q and %q, want %q and %q", name, allows, denies, want.allows, want.denies)
 		}
 	}
 }

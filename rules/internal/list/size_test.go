@@ -57,6 +57,20 @@ func TestAListIsNoLargerThanEstimated(t *testing.T) {
 	}
 }
 
+func TestTheNumbersOfLinesCountForTheSizeOfAList(t *testing.T) {
+	const numbers, bytesOfOne = 10, 8
+	empty := (&List{}).Size()
+	for sentence, list := range map[string]*List{
+		"skipped":  {skipped: lineNumbers{First: make([]int, numbers)}},
+		"unusable": {unusable: lineNumbers{First: make([]int, numbers)}},
+		"suffixes": {suffixes: lineNumbers{First: make([]int, numbers)}},
+	} {
+		if got := list.Size() - empty; got != numbers*bytesOfOne {
+			t.Errorf("%s: %d bytes, want %d", sentence, got, numbers*bytesOfOne)
+		}
+	}
+}
+
 // What a list takes at most while it is compiled is taken before its groups and its last page are fitted.
 func TestWhatAListTakesAtMostIsEstimated(t *testing.T) {
 	for sentence, text := range realisticLists() {
