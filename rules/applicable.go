@@ -6,13 +6,13 @@ import "slices"
 // with the original; applicableEdit copies a slice before the first change to the slice.
 type applicableEdit struct {
 	applicable
-	rare     rareParts   // a copy of applicable.rareParts
+	rare     rareParts   // a copy of applicable.rareParts; rare.lists has the lists that the policies name
 	original *applicable // nil if there is none
 
 	ownsScopes   bool           // applicable.scopes is not shared with the original
 	ownsBlocking bool           // rare.blocking is not shared with the original
 	listAt       map[string]int // for the digest of each list, its index in rare.lists; nil while rare.lists is shared
-	ownsRefs     map[int]bool   // for indexes in rare.lists: the refs are not shared with the original
+	ownsRefs     map[int]bool   // true for an index in rare.lists: the refs there are not shared with the original
 }
 
 func editApplicable(original *applicable) *applicableEdit {

@@ -10,10 +10,12 @@ type Call struct {
 	// no profile attributes.
 	Contradictory bool
 
-	// Profile holds the address attributes of data.userProfile (shapes SignUp and Both), in the order of the flag
-	// --address-attributes. An attribute that the call lacks is included as Absent. The first one is required.
+	// Profile holds the address attributes of data.userProfile, in the order of the flag --address-attributes. An
+	// attribute that the call lacks is included as Absent. The first one is required. Profile is used only if Shape is
+	// [SignUp] or [Both].
 	Profile []Attribute
-	// Update holds the address attributes of data.userProfileUpdate (shapes ProfileUpdate and Both) in the same way.
+	// Update holds the address attributes of data.userProfileUpdate in the same order. It is used only if Shape is
+	// [ProfileUpdate] or [Both].
 	Update []Attribute
 }
 

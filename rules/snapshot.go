@@ -69,9 +69,11 @@ var noRareParts = &rareParts{}
 
 // totals counts policies in mode Enforce.
 type totals struct {
-	enforcing     uint32
-	allowing      uint32 // how many of the enforcing policies have allow entries
-	allowingSlots uint32 // the sum of the slots of the allowing policies; if allowing is 1, the slot of that policy
+	enforcing uint32
+	allowing  uint32 // how many of the enforcing policies have allow entries
+	// allowingSlots is the slot of the allowing policy if allowing is 1 (see Snapshot.slots). In general it is the sum
+	// of the slots of the allowing policies, so that an edit only adds or subtracts the slot of a policy.
+	allowingSlots uint32
 }
 
 // of returns the totals of one request type. request must not be a set of both types.

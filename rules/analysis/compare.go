@@ -78,7 +78,8 @@ type comparison struct {
 	problem
 	// changed has for each side and each of its policies whether the policy is missing or different on the other side.
 	changed [2][]bool
-	// kinds has the changes of calls with one address, by the state of the address and the context. Bit k is Kind k.
+	// kinds says how calls with one address change, for each class of addresses and each context. The state identifies
+	// the class. Bit k is Kind k.
 	kinds   map[stateInContext]uint8
 	changes []*change
 }

@@ -15,7 +15,7 @@ type verdicts [2]sideVerdicts
 // call with two addresses depends on.
 type sideVerdicts struct {
 	denier   int // the index of the first policy that denies, or noPolicy
-	allowing int // the number of the set of policies that allow, in policySets; noPolicy if a policy denies
+	allowing int // identifies the set of policies that allow: its index in policySets.sets; noPolicy if a policy denies
 }
 
 const noPolicy = -1
@@ -34,8 +34,8 @@ type meaning struct {
 	message, profile string
 }
 
-// pairs finds the changes of calls with two addresses. It leaves out a change of a Kind that a call with one of the two
-// addresses has as well.
+// pairs finds the changes of calls with two addresses. It leaves out a change if a call with only one of the two
+// addresses has a change of the same Kind.
 //
 // Unless a policy denies one of the addresses, the set of policies that allow both decides a call. The cost in each
 // context grows with the square of the number of verdict classes, of which there are usually far fewer than entries.
@@ -174,8 +174,8 @@ func (p *pairing) verdictsOn(state stateID) verdicts {
 	return v
 }
 
-// changed yields the pairs that change, without those whose Kind of change a call with only one of the two addresses
-// has as well.
+// changed yields the pairs whose calls change. It leaves out a pair if a call with only one of the two addresses has a
+// change of the same Kind.
 func (p *pairing) changed(classes []*verdictClass) func(yield func(pair) bool) {
 	return func(yield func(pair) bool) {
 		for i, a := range classes {
@@ -234,7 +234,7 @@ func (pair pair) joint(p *pairing, side int) sideVerdicts {
 	return joint
 }
 
-// policySets stores sets of policies, and gives each different set a number.
+// policySets stores sets of policies. It stores each different set once. The number of a set is its index in sets.
 type policySets struct {
 	sets          [][]int
 	known         map[string]int
@@ -245,7 +245,7 @@ func newPolicySets() policySets {
 	return policySets{known: map[string]int{}, intersections: map[[2]int]int{}}
 }
 
-// number returns the number of a set, which must be sorted.
+// number returns the number of a set, which must be sorted. It stores the set if it is new.
 func (s *policySets) number(set []int) int {
 	key := make([]byte, 0, 4*len(set))
 	for _, policy := range set {

@@ -49,7 +49,8 @@ func (s *space) regionsOf(sets [][]stateID) []Region {
 	return r.regions
 }
 
-// regionBuilder builds all regions in one pass over the nodes, which come in the order of the parts.
+// regionBuilder builds all regions in one pass over the nodes. The nodes have the order of Region.Parts: a node comes
+// before the nodes below it. So each new part is appended.
 type regionBuilder struct {
 	space     *space
 	regions   []Region
@@ -60,8 +61,9 @@ type regionBuilder struct {
 // noState is the state of the addresses outside of the root. No region has it.
 const noState stateID = -1
 
-// addNode adds the parts of a node, and of the addresses at it. A region needs a part only where it differs from what
-// the parts of the node's parent say.
+// addNode adds the parts for the domain of a node, for its subdomains, and for the addresses at it. Without these
+// parts, the addresses of the node are in the same regions as the subdomains of its parent. So addNode adds a part only
+// for the regions in which this is wrong.
 func (r *regionBuilder) addNode(at int) {
 	n := &r.space.nodes[at]
 	around := noState

@@ -40,7 +40,7 @@ const usualLocal = "user"
 
 var usualDomains = []string{"example.com", "example.org", "example.net"}
 
-// witnessAt returns an address at the domain of a node, in none of the classes of single addresses there.
+// witnessAt returns an address at the domain of a node. It is an address that no entry for an address matches.
 func (s *space) witnessAt(at int) Witness {
 	name := nameOf(s.nodes[at].key)
 	if _, err := rules.ParseDomain(name); err != nil {

@@ -129,8 +129,8 @@ func (e *entry) isSubAddressOf(by *entry) bool {
 	return !slices.ContainsFunc(e.keys, func(key string) bool { return !slices.Contains(by.keys, address.SubAddressesKey(key)) })
 }
 
-// deniesSomeReading reports whether a domain entry of the policy denies the address of e. It is enough if one of the
-// domains that the entry can mean does (see [rules.Reading]).
+// deniesSomeReading reports whether a domain entry of the policy denies the address of e. A deny entry can mean several
+// domains (see [rules.Reading]): it is enough that one of them has the address.
 func (p *policy) deniesSomeReading(index nameIndex, e *entry) bool {
 	denies := func(ref reference) bool {
 		by := &p.entries[ref.entry]

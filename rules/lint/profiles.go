@@ -127,7 +127,8 @@ func (l *linter) eachOverlap(visit func(p, q int32)) {
 }
 
 // deniesDomain reports whether a domain entry of the policy denies every address that e allows. number is the index of
-// the policy in linter.policies. If e is an address entry, the result is always false.
+// the policy in linter.policies. For an address entry, deniesDomain returns false without a comparison: the author may
+// then get a needless warning.
 func (p *policy) deniesDomain(e *entry, deny nameIndex, number int32) bool {
 	if len(e.keys) > 0 {
 		return false

@@ -32,7 +32,8 @@ type line struct {
 	// keys are the names, or the keys of addresses, that the entry can mean: the result of pattern.Deny. It is empty if
 	// the line is not an entry.
 	keys []string
-	// kinds are those of the first key. The other keys have only the bits that deny.
+	// kinds say what the entry does by its first key. By the other keys it only denies: if an entry can mean several
+	// names, only the first of them may be allowed.
 	kinds kinds
 	// allows: a policy that allows by the list can allow by this entry. Otherwise the entry can only deny.
 	allows bool

@@ -87,13 +87,13 @@ func Allow(entry string, suffixes bool) (_ Pattern, rejection string) {
 	return Pattern{Name: name, Self: !below, Below: below}, ""
 }
 
-// Deny parses a deny entry into a pattern for each name that the entry can mean. The name without any mapping is the
-// first, if the entry is valid without mapping.
+// Deny parses a deny entry into a pattern for each name that the entry can mean. It rejects an entry without a valid
+// name: see unreadable.
 //
 // IDNA programs map characters of a name to others, such as upper case to lower case, and differ in the mapping of a
-// few, such as ß (the deviation characters of UTS #46). Deny returns the names of both mappings. Addresses that need
-// mapping do not have to be denied: they are invalid in a call. An entry without any name is ambiguous, unless it is
-// ASCII: an ASCII entry means only what is written, and every address of it is invalid.
+// few, such as ß (the deviation characters of UTS #46). Deny returns the names of both mappings. If the entry is also
+// valid as written, without mapping, that name is the first. Addresses that need mapping do not have to be denied: they
+// are invalid in a call.
 func Deny(entry string) ([]Pattern, Rejection) {
 	if entry == "*" {
 		return []Pattern{Any}, Rejection{}

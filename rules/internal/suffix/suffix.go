@@ -1,5 +1,5 @@
-// Package suffix tells names under which anyone can register from others: public suffixes, and names below which there
-// are public suffixes. It takes names in canonical form only.
+// Package suffix reports whether anyone can register names under a given name. This holds for public suffixes, and for
+// names with public suffixes below them. The package takes names in canonical form only.
 package suffix
 
 import (
@@ -46,10 +46,12 @@ func IsUnlistedTLD(name string) bool {
 	return !listed && !strings.Contains(name, ".")
 }
 
-// IsRegistry reports whether a registry of domains sells or gives out the names below a name: a top-level domain,
-// com.ar, ac.uk, or a name such as kawasaki.jp, since every name directly below it is such a suffix. A deny of such a
-// name denies a whole country or sector. Public suffixes of companies, such as github.io or a dynamic DNS, are not
-// included: lists of disposable domains deny them on purpose.
+// IsRegistry reports whether a registry of domains sells or gives out the names below a name. It is true for a
+// top-level domain and for a public suffix of a registry, such as com.ar or ac.uk. It is also true for a name such as
+// kawasaki.jp, because every name directly below it is a public suffix of a registry.
+//
+// A deny of such a name denies a whole country or sector. Public suffixes of companies, such as github.io or a dynamic
+// DNS, are not included: lists of disposable domains deny them on purpose.
 func IsRegistry(name string) bool {
 	if !strings.Contains(name, ".") {
 		return true
