@@ -79,8 +79,8 @@ func (q *logQueue) take() (lines []byte, flushes []chan struct{}) {
 	return lines, flushes
 }
 
-// written frees the room in the queue of the lines that were written. It returns the number of lines dropped since its
-// last call.
+// written subtracts the size of the written lines from q.queued, so that the queue accepts new lines. It returns the
+// number of lines dropped since its last call.
 func (q *logQueue) written(lines []byte) (dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

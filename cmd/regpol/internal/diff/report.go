@@ -81,8 +81,11 @@ func (d *difference) report() *diffReport {
 // addresses to the region. A part of depth 1 is an exception from these, and one of depth 2 an exception from that.
 func depthsOf(parts []analysis.Part) []int {
 	depths := make([]int, len(parts))
-	var around []int                     // the indexes of the parts that contain part i, from the widest to the narrowest
-	withSubAddresses := map[string]int{} // the depths of parts such as jo+*@acme.com, by that text
+	// around has the indexes of the parts for domains that contain part i, from the widest to the narrowest.
+	var around []int
+	// withSubAddresses has the depth of each part such as jo+*@acme.com, by this text. A part for jo@acme.com or
+	// jo+x@acme.com is an exception from it, and so one level deeper.
+	withSubAddresses := map[string]int{}
 	for i, part := range parts {
 		covers := func(name analysis.Part) bool {
 			if part.Name == name.Name {

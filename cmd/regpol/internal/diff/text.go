@@ -23,10 +23,11 @@ var kindTexts = []struct {
 	{analysis.OtherProfile, "Allowed with other profile attributes", "allowed with other profile attributes", console.InkHeading},
 }
 
-// noChange is the report without changes.
+// noChange is the only line of the report if there are no changes and all lists are compared.
 const noChange = "No change: both sets of policies decide every call with one or two addresses alike."
 
-// noChangeKnown is the beginning of the report without changes if some lists are not compared. Their names follow.
+// noChangeKnown is the first line of the report if there are no changes but some lists are not compared. The names of
+// these lists follow.
 const noChangeKnown = "No change that can be told without the lists that no file has:"
 
 // notComparedHeading stands above the lists that are not compared, if there are changes.

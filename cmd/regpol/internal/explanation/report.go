@@ -43,8 +43,9 @@ type (
 		Path string `json:"path"`
 		Text string `json:"text"`         // as the author wrote it
 		At   string `json:"at,omitempty"` // file:line
-		// Listed is the entry of a list that matches; Text is then the name of the list. Listed is empty without a list,
-		// or if the list's entry is a whole address.
+		// Listed is the line of a list that matches the address: acme.com or *.acme.com. Text is then the name of the
+		// list. Listed is empty if the policy's entry names no list. It is also empty if the matching line is a whole
+		// address, because [rules.Policy.ListEntry] looks up only the domain.
 		Listed string `json:"listed,omitempty"`
 	}
 

@@ -157,7 +157,7 @@ func (e *entryReport) describe() string {
 func (r *Report) writePolicies(w io.Writer, verbose, coloured bool) {
 	var shown []*policyReport
 	var noMatch, notApplicable []string
-	width, notConsulted, reasons := 0, 0, 0
+	width, notConsulted, ownLine := 0, 0, 0
 	for i := range r.Policies {
 		p := &r.Policies[i]
 		switch kind := p.kind(); {
@@ -165,8 +165,10 @@ func (r *Report) writePolicies(w io.Writer, verbose, coloured bool) {
 			notConsulted++
 			continue
 		case verbose || kind == kindRelevant:
-		case kind == kindNotApplicable && r.Decision.Reason == rules.ReasonNoPolicyApplies && reasons < maxNames:
-			reasons++ // shown one by one, because the call is denied for the reason that no policy applies
+		case kind == kindNotApplicable && r.Decision.Reason == rules.ReasonNoPolicyApplies && ownLine < maxNames:
+			// The call is denied because no policy applies. So each of the first maxNames policies gets a line that
+			// says why it does not apply.
+			ownLine++
 		case kind == kindNoMatch:
 			noMatch = append(noMatch, p.Policy)
 			continue

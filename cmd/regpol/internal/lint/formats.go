@@ -154,7 +154,7 @@ func fileURI(path string) string {
 }
 
 // junit returns a test case for each policy, and for each file with findings that belong to no policy. A case fails if
-// one of its findings is at the level of --fail-on; the other findings are its output.
+// one of its findings causes exit code 1 (see lintReport.fails). Its other findings are its output.
 func (r *lintReport) junit() ([]byte, error) {
 	var suites junit.Suites
 	for _, object := range r.objects {

@@ -86,12 +86,12 @@ func (r *lintReport) examined(file, policy string) bool {
 	return slices.ContainsFunc(r.objects, func(o lintObject) bool { return o.file == file && o.policy == policy })
 }
 
-// fails reports whether a finding is at the level of --fail-on.
+// fails reports whether a finding causes exit code 1: an error always does, a warning with --fail-on warning.
 func (r *lintReport) fails(f *findingReport) bool {
 	return f.Severity == policylint.Error || r.failOn == policylint.Warning
 }
 
-// failed reports whether a finding is at the level of --fail-on.
+// failed reports whether at least one finding of the report causes exit code 1.
 func (r *lintReport) failed() bool {
 	return r.Errors > 0 || r.failOn == policylint.Warning && r.Warnings > 0
 }
@@ -124,8 +124,8 @@ func (f *findingReport) place() string {
 	return fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Column)
 }
 
-// sentence returns the finding without its place and severity. It has the value, and the corrected one, even if the
-// message does not quote them.
+// sentence returns the finding without its place and severity. If the message does not quote the value that the finding
+// is about, or the corrected value, sentence adds it.
 func (f *findingReport) sentence() string {
 	var w strings.Builder
 	w.WriteString(f.Path)

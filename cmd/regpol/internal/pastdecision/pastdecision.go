@@ -139,8 +139,9 @@ func (d *Decider) decideRecord(record *pastcalls.Record) (Answer, error) {
 		// What denies one address denies the call, whatever other addresses it has.
 		return result, err
 	}
-	// The record has the domain at another attribute than the first, or these same policies denied the call although
-	// they allow this domain. In both cases, an address that the log does not have may decide.
+	// In two cases, the decision may depend on an address that the log does not have. In the first, the logged domain
+	// is not that of the first attribute, which may have another address. In the second, the log says that d's policies
+	// denied the call. Since they allow the logged domain, another address caused the denial.
 	otherFailed := record.Attribute != "" && record.Attribute != d.attributes[0]
 	if otherFailed || record.Outcome == rules.Deny.String() && record.Digest == d.Digest {
 		return Answer{Unknown: OtherAddress, Domain: result.Domain}, nil
@@ -194,8 +195,8 @@ func (d *Decider) decideAt(domain string, record *pastcalls.Record) Answer {
 	return decided
 }
 
-// kindsAt yields a local part for each kind of address of a domain. The first is the kind that no entry names as a
-// whole address.
+// kindsAt yields one local part for each kind of address of a domain. The addresses of one kind are matched by the same
+// entries. The first kind has the addresses that no whole-address entry matches.
 func (d *Decider) kindsAt(domain string) iter.Seq[string] {
 	locals := d.locals[domain]
 	unlike := func(prefix string) string {

@@ -24,11 +24,11 @@ const (
 // Shapes are the values of --shape.
 var Shapes = []string{ShapeClassic, ShapeEngine, ShapeProgressive}
 
-// Flags holds the flags of call and explain that describe a registration: its Address, unless HasAddress is false, its
-// Login, Source and Shape.
+// Flags holds the arguments and flags of call and explain that describe a registration: its Address, Login, Source and
+// Shape.
 type Flags struct {
 	Address    string
-	HasAddress bool
+	HasAddress bool   // if false, the registration has PreviewAddress instead of Address
 	Request    string // the file of -f, which has a whole call and so replaces all other fields
 	Login      string
 	Source     string

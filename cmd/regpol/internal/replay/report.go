@@ -52,8 +52,8 @@ type (
 		// AssumedOneDomain counts the allowed calls that can have more addresses than the one in the log. Their answer
 		// assumes that these have the same domain.
 		AssumedOneDomain int `json:"assumedOneDomain"`
-		// Contradictory counts the newly denied calls that the same policies allowed, by the outcome and the digest in
-		// the log.
+		// Contradictory counts the newly denied calls whose log line has the digest of the replayed policies. According
+		// to the log, these policies allowed the calls.
 		Contradictory int `json:"contradictory"`
 	}
 

@@ -33,7 +33,9 @@ type (
 
 	// failureReport is one call of a case that is decided otherwise than expected.
 	failureReport struct {
-		Call        string   `json:"call"` // its address, the file that request names, or an example address of the set every
+		// Call is the address of the call. For a case with Request it is the file, and for a case with Every an example
+		// address (see policytest.Case).
+		Call        string   `json:"call"`
 		Differences []string `json:"differences"`
 		Explanation string   `json:"explanation"`
 	}

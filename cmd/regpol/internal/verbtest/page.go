@@ -74,8 +74,8 @@ func Commands(t *testing.T, of Verb, text string) int {
 	return shown
 }
 
-// AddMembers adds to a map the paths of all JSON members of a struct type, such as refusals[].kind, after the prefix
-// path.
+// AddMembers adds to a map a key for each JSON member of a struct type. The key is the prefix path, followed by the
+// path of the member, such as refusals[].kind. The values are "".
 func AddMembers(to map[string]string, path string, of reflect.Type) {
 	for field := range of.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
