@@ -22,9 +22,10 @@ import (
 //	    From a call's header to its answer, including the time to read the body; decided calls only.
 //	authentications_total{credential,result}
 //	    credential: if accepted, its file's name, or oauth: and the client's id; else "". result: accepted, missing,
-//	    repeated, unknown, both, disabled, or an oauth.Cause.
+//	    repeated, unknown, both (a token in Authorization, and a value in Options.AuthHeader), disabled (by
+//	    Options.InsecureNoAuthentication), or an oauth.Cause.
 //	credentials
-//	    Accepted values.
+//	    Stored credentials that are accepted now. OAuth tokens do not count.
 //	credential_faults
 //	    Unusable files in the credentials' directory, at the last reading.
 //	oauth_keys

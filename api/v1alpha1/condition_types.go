@@ -62,11 +62,11 @@ const (
 	// * "PolicyDeniesAll"
 	ConditionOverruled ConditionType = "Overruled"
 
-	// ReasonPolicyNotEnforceable is used with Overruled=True. The other policy cannot be enforced: the operator does not
-	// understand it, or one of its deny lists is missing.
+	// ReasonPolicyNotEnforceable is used with Overruled=True: the policy that overrules this one cannot be enforced.
+	// The operator does not understand it, or one of its deny lists is missing.
 	ReasonPolicyNotEnforceable ConditionReason = "PolicyNotEnforceable"
 
-	// ReasonPolicyDeniesAll is used with Overruled=True: the other policy denies "*".
+	// ReasonPolicyDeniesAll is used with Overruled=True: the policy that overrules this one denies "*".
 	ReasonPolicyDeniesAll ConditionReason = "PolicyDeniesAll"
 
 	// ReasonInForce is used with Ready=True: every serving replica decides by this generation.

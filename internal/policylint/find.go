@@ -25,7 +25,8 @@ type Finding struct {
 	Severity Severity
 	// At is where the entry, or another value, is written. Its File is "" for a policy of a cluster.
 	At yamldoc.Position
-	// Policy is the policy that the finding is about; the zero value for another object, or if the name is not valid.
+	// Policy is the policy that the finding is about. It is the zero value if the finding is about an object that is
+	// not a policy, or about a policy whose name is not valid.
 	Policy rules.PolicyName
 	// Path is the path of the value, for example spec.allow.domains[3]; "" for a whole file or object.
 	Path string

@@ -48,12 +48,14 @@ func (s *Schema) Violations(ctx context.Context, object *unstructured.Unstructur
 	return slices.DeleteFunc(errs, leftToRules)
 }
 
-// leftToRules reports whether Convert ignores a violation. Earlier schemas accepted addresses that are patterns,
-// letters that are invisible or invalid in a domain, and several lists without names. Package rules does not use the
-// names of lists, and rejects only the invalid entries: such an allow entry allows nothing, and such a deny entry makes
-// the policy not enforceable.
+// leftToRules reports whether Convert ignores a violation. It ignores what earlier schemas accepted:
 //
-// Without this exception, a stored policy with such an allow entry would be NotUnderstood after an upgrade, and deny
+//   - An entry is an address that is a pattern, or has letters that are invisible or invalid in a domain. Package rules
+//     rejects only this entry: an allow entry then allows nothing, and a deny entry makes the policy not enforceable.
+//   - Lists of one field have the same name. Lists without a name all get the default name, so only one list is valid
+//     without a name. Package rules does not use the names.
+//
+// Otherwise, a stored policy with such an allow entry or such lists would be NotUnderstood after an upgrade, and deny
 // all calls to which it applies.
 func leftToRules(err *field.Error) bool {
 	switch err.Type {

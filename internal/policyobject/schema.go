@@ -79,8 +79,8 @@ func (s *Schema) Validate(ctx context.Context, spec map[string]any) (completed m
 	// The validation is not interrupted when the process stops: the error would look like a mistake in the policy.
 	ctx = context.WithoutCancel(ctx)
 	violations, _ := s.cel.Validate(ctx, path, s.structural, completed, nil, celconfig.RuntimeCELCostBudget)
-	// If a CEL rule refuses the same field as a pattern or a number of properties, keep only the message of the CEL
-	// rule, since it says what to write.
+	// A field can violate a CEL rule and also its pattern, or its limit on the number of properties. Keep only the
+	// message of the CEL rule, since it says what to write.
 	errs = slices.DeleteFunc(errs, func(err *field.Error) bool {
 		return (strings.Contains(err.Detail, "should match") || strings.Contains(err.Detail, "properties")) &&
 			slices.ContainsFunc(violations, func(v *field.Error) bool { return v.Field == err.Field })

@@ -115,9 +115,11 @@ func (s Scopes) BoundAll(policies []rules.Policy) (within []rules.Policy, outsid
 	return within, outside
 }
 
-// Warnings returns the warnings about policies as limited by their scopes. The policies must have their compiled lists.
-// The field Compiled of a policy must be nil, or compiled from what [Scopes.Bound] returns for the policy. The warnings
-// are sorted by policy; for each policy, those about its lists come first.
+// Warnings returns the warnings about policies as limited by their scopes. They are sorted by policy; for each policy,
+// those about its lists come first.
+//
+// In each policy, [rules.ListUse].List must be set for every list that exists. The field Compiled is optional. If it is
+// set, it must be the compiled form of the limited policy, which [Scopes.Bound] returns.
 func (s Scopes) Warnings(policies []lint.Policy) []lint.Warning {
 	within := make([]lint.Policy, 0, len(policies))
 	var warnings []lint.Warning

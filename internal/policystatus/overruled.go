@@ -58,7 +58,8 @@ func (o *Overruler) Condition() metav1.Condition {
 const maxOverrulers = 100
 
 // Overruled returns the policies that have no effect because another policy denies all calls that they apply to, each
-// with the first such policy by name. It considers only enforceable policies in mode Enforce that allow something.
+// with the first such other policy by name. It returns only policies that are enforceable, in mode Enforce, and have
+// allow entries. The other policy must only be in mode Enforce.
 func Overruled(scopes policyobject.Scopes, policies []*publish.Policy) map[rules.PolicyName]*Overruler {
 	var by []*Overruler
 	for _, policy := range policies {
@@ -98,7 +99,7 @@ func overrulerOf(scopes policyobject.Scopes, policy *publish.Policy) *Overruler 
 	case !policy.Compiled.Enforceable():
 		found.reason, found.why = v1alpha1.ReasonPolicyNotEnforceable, "a list by which it denies is missing"
 	case slices.Contains(policy.Written.Deny.Domains, "*") && len(policy.Written.Allow.Addresses) == 0:
-		// An allowed address would take precedence over the denied "*".
+		// A policy with allowed addresses does not deny all calls: these addresses have precedence over the denied "*".
 		found.reason, found.why = v1alpha1.ReasonPolicyDeniesAll, `it denies "*"`
 	default:
 		return nil

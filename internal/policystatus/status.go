@@ -60,14 +60,15 @@ func IsReady(object *unstructured.Unstructured) bool {
 	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == object.GetGeneration()
 }
 
-// After returns the status to store in place of before. It is now, completed with observedGeneration and with the
-// transition times of the conditions. changed reports whether the condition Accepted changes.
-func After(before, now Status, generation int64) (after Status, changed bool) {
-	after = now
+// After adds observedGeneration and the transition times of the conditions to a computed status. old is the status that
+// the result replaces: a condition with the same status in both keeps its transition time. changed reports whether the
+// condition Accepted changes.
+func After(old, computed Status, generation int64) (after Status, changed bool) {
+	after = computed
 	after.ObservedGeneration = generation
 	after.Conditions = nil
-	for _, condition := range now.Conditions {
-		previous := meta.FindStatusCondition(before.Conditions, condition.Type)
+	for _, condition := range computed.Conditions {
+		previous := meta.FindStatusCondition(old.Conditions, condition.Type)
 		if previous != nil {
 			after.Conditions = append(after.Conditions, *previous)
 		}

@@ -21,8 +21,8 @@ const MaxFile = 4 << 20
 
 // File is a file with tests.
 type File struct {
-	// Policies are the files and directories with the policies, relative to the directory of this file. Unset means that
-	// directory itself.
+	// Policies are the files and directories with the policies, relative to the directory of this test file. Unset
+	// means that directory itself.
 	Policies []string `yaml:"policies"`
 	// Cases are the tests.
 	Cases []Case `yaml:"cases"`
@@ -35,7 +35,7 @@ type Case struct {
 	// Email is the address of one call. Addresses are the addresses of several calls, each with one of them.
 	Email     string   `yaml:"email"`
 	Addresses []string `yaml:"addresses"`
-	// Request is a file with a call as Okta posts it, relative to the directory of the file.
+	// Request is the path of a file with a call as Okta posts it, relative to the directory of the test file.
 	Request string `yaml:"request"`
 	// Every is a set of calls. The test proves the expectation for each call of the set.
 	Every *Every `yaml:"every"`
@@ -53,7 +53,7 @@ type Case struct {
 	// Expect is what the decision must be.
 	Expect Expect `yaml:"expect"`
 
-	// Line is the line of the case in the file.
+	// Line is the line of the case in the test file.
 	Line int `yaml:"-"`
 }
 

@@ -322,15 +322,15 @@ func (p *Publisher) InForce() (InForce, <-chan struct{}) {
 }
 
 // PublishIfNone puts a stored snapshot in force, unless rules built from the API server's objects are in force, and
-// reports whether it did. If so, it has called the parameter before first. rejections is the number of parts of the
-// stored policies that are not in force.
-func (p *Publisher) PublishIfNone(stored *rules.Snapshot, synced map[string]string, rejections int, before func()) bool {
+// reports whether it did. If it does, it first calls prepare. rejections is the number of parts of the stored policies
+// that are not in force.
+func (p *Publisher) PublishIfNone(stored *rules.Snapshot, synced map[string]string, rejections int, prepare func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.snapshot != nil {
 		return false
 	}
-	before()
+	prepare()
 	if p.options.Metrics != nil {
 		p.options.Metrics.storedInForce(rejections)
 	}

@@ -48,7 +48,9 @@ func (r *Replica) unconfirmedFor(limit time.Duration) bool {
 func (r *Replica) awaitConfirmation(sent sentReport, inForce InForce) {
 	_, newest := inForce.versionRange()
 	if r.ahead = newest != "" && freshness.Older(sent.version, newest); r.ahead {
-		r.unconfirmed = nil // like the rules, these reports may be from before an etcd restore
+		// The rules are from before an etcd restore: see Replica.ahead. Earlier reports may be, too. They prove
+		// nothing: the rules can have reached their versions by changes from before the restore.
+		r.unconfirmed = nil
 	}
 	if r.options.FenceAfter == 0 {
 		return

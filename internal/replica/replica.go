@@ -249,9 +249,11 @@ func (r *Replica) noteResult(ctx context.Context, err error) {
 	r.failed = err != nil
 }
 
-// Serving reports whether this replica may answer calls: its rules have reached the version of the report that first
-// said that it serves, or a time limit for that has passed. Once true it stays true. Otherwise a replica that started
-// while the API server was down would stop serving as soon as it writes its first report.
+// Serving reports whether this replica may answer calls. The replica first announces in a report that it serves: see
+// Start. It may answer calls later, when its rules have reached the version of that report or a time limit has passed.
+//
+// Once Serving has returned true, it returns true as long as the replica has rules. Otherwise, a replica that began to
+// serve while the API server was down would stop after its first report, until its rules reach the version of a report.
 //
 // loaded: the replica has rules; without any it does not serve. stored: the rules are from a stored snapshot; the
 // replica then serves as soon as a report fails, because it need not wait for an API server that does not answer.

@@ -34,8 +34,8 @@ type Report struct {
 	Stopping bool `json:"stopping,omitempty"`
 	// Version is the version of the operator.
 	Version string `json:"version,omitempty"`
-	// FenceAfterSeconds is the --fence-after of the replica: without a confirmed report for that long, the replica
-	// answers no calls. 0 means never.
+	// FenceAfterSeconds is the --fence-after of the replica: it answers no calls if it could not confirm any report for
+	// that long. The type Replica of package replica says what confirms a report. 0 means never.
 	FenceAfterSeconds int64 `json:"fenceAfterSeconds,omitempty"`
 }
 

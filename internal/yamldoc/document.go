@@ -33,7 +33,8 @@ func Split(text []byte) [][]byte {
 }
 
 // Parse returns the value of the document in text, or nil if there are only comments. file is the name of the file in
-// errors. A second document in text is an error: [ToJSON] would ignore it, and so a policy that may deny something.
+// errors. A second document in text is an error, because [ToJSON] would ignore it, and it may be a policy that denies
+// something.
 func Parse(file string, text []byte) (*Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var found *Node
@@ -66,7 +67,7 @@ func ToJSON(file string, text []byte) ([]byte, error) {
 
 var (
 	yamlLine = regexp.MustCompile(`line ([0-9]+): (.*)`)
-	// quotedAddress matches a quoted text in the message of a decoder that may be an address.
+	// quotedAddress matches a text in quotes that may be an address. It is used on messages of YAML decoders.
 	quotedAddress = regexp.MustCompile(`"[^"]*@[^"]*"`)
 )
 
