@@ -93,3 +93,20 @@ func TestDebugContextFits(t *testing.T) {
 		})
 	}
 }
+
+func TestDebugContextMayHaveItsLargestSize(t *testing.T) {
+	c := decidedCall{decision: rules.Decision{Reason: rules.ReasonDenied}, policy: "p"}
+	const policy = `"policy":"p`
+	c.policy = strings.Repeat("p", len("p")+maxDebugContext-len(c.appendDebugContext(nil)))
+	largest := c.appendDebugContext(nil)
+	if len(largest) != maxDebugContext || !strings.Contains(string(largest), policy) {
+		t.Errorf("%d bytes: %s", len(largest), largest)
+	}
+	if got := c.appendDebugContext([]byte("before")); string(got) != "before"+string(largest) {
+		t.Errorf("behind other bytes: %s", got)
+	}
+	c.policy += "p"
+	if got := c.appendDebugContext(nil); len(got) > maxDebugContext || strings.Contains(string(got), policy) {
+		t.Errorf("a byte more: %s", got)
+	}
+}
