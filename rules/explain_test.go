@@ -252,15 +252,46 @@ func TestAnAccountNamesTheEntriesThatJustMiss(t *testing.T) {
 func TestTheTextOfAnEntryIsTheAuthors(t *testing.T) {
 	p := rules.Policy{
 		Allow: rules.AllowRules{Domains: []string{"ACME.com"}, PublicSuffixes: []string{"co.uk"}, Addresses: []string{"Jo@acme.com"}},
-		Deny:  rules.DenyRules{Domains: []string{"x.test"}, Addresses: []string{"al@x.test"}},
+		Deny:  rules.DenyRules{Domains: []string{"x.test"}, Addresses: []string{"al@x.test"}, Lists: []rules.ListUse{{Name: "a"}, {Name: "b"}}},
 	}
+	p.Allow.Lists = []rules.ListUse{{Name: "c"}}
 	for entry, want := range map[rules.Entry]string{
 		{Field: rules.AllowDomains}: "ACME.com", {Field: rules.AllowPublicSuffixes}: "co.uk", {Field: rules.AllowAddresses}: "Jo@acme.com",
 		{Field: rules.DenyDomains}: "x.test", {Field: rules.DenyAddresses}: "al@x.test",
+		{Field: rules.DenyLists, Index: 1}: p.Deny.Lists[1].String(), {Field: rules.AllowLists}: p.Allow.Lists[0].String(),
 		{}: "", {Field: rules.DenyDomains, Index: 1}: "", {Field: rules.DenyDomains, Index: -1}: "",
 	} {
 		if got := p.EntryText(entry); got != want {
 			t.Errorf("%s: %q, want %q", entry, got, want)
+		}
+	}
+}
+
+func TestTheLineOfAListThatMatchesADomain(t *testing.T) {
+	policy := rules.Policy{
+		Allow: rules.AllowRules{Lists: []rules.ListUse{use("acme.com"), {Name: "missing"}}},
+		Deny:  rules.DenyRules{Domains: []string{"a.test"}, Lists: []rules.ListUse{use("beta.example", "jo@acme.com")}},
+	}
+	for sentence, test := range map[string]struct {
+		entry  rules.Entry
+		domain string
+		want   string
+	}{
+		"a list that allows":             {rules.Entry{Field: rules.AllowLists}, "acme.com", "acme.com"},
+		"a list that allows, below":      {rules.Entry{Field: rules.AllowLists}, "a.acme.com", ""},
+		"a list that denies, below":      {rules.Entry{Field: rules.DenyLists}, "a.beta.example", "beta.example"},
+		"a line that is a whole address": {rules.Entry{Field: rules.DenyLists}, "acme.com", ""},
+		"a list that is missing":         {rules.Entry{Field: rules.AllowLists, Index: 1}, "acme.com", ""},
+		"an index beyond":                {rules.Entry{Field: rules.AllowLists, Index: 2}, "acme.com", ""},
+		"a negative index":               {rules.Entry{Field: rules.AllowLists, Index: -1}, "acme.com", ""},
+		"an entry that names no list":    {rules.Entry{Field: rules.DenyDomains}, "acme.com", ""},
+	} {
+		domain, err := rules.ParseDomain(test.domain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := policy.ListEntry(test.entry, domain); got != test.want {
+			t.Errorf("%s: %q, want %q", sentence, got, test.want)
 		}
 	}
 }

@@ -82,3 +82,15 @@ func TestACompiledPolicyDoesNotHoldTheTextItWasReadFrom(t *testing.T) {
 	}
 	runtime.KeepAlive(c)
 }
+
+func TestAProfileCountsForTheSizeOfItsPolicy(t *testing.T) {
+	policy := allow("p", "acme.com")
+	without := rules.CompilePolicy(policy).Size()
+	const attributes, structs = 10, 2 * 4 * 8 // of each attribute there are two structs of two strings
+	for i := range attributes {
+		policy.Profile = append(policy.Profile, rules.ProfileAttribute{Name: fmt.Sprint("a", i), Value: `"x"`})
+	}
+	if got, want := rules.CompilePolicy(policy).Size()-without, attributes*(structs+len("a0")+len(`"x"`)); got != want {
+		t.Errorf("%d bytes, want %d", got, want)
+	}
+}
