@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 
 	"registrationpolicy.dev/operator/test/heap"
@@ -57,12 +58,14 @@ func TestAListIsNoLargerThanEstimated(t *testing.T) {
 	}
 }
 
-func TestTheNumbersOfLinesCountForTheSizeOfAList(t *testing.T) {
+func TestTextsAndNumbersOfLinesCountForTheSizeOfAList(t *testing.T) {
 	const numbers, bytesOfOne = 10, 8
 	empty := (&List{}).Size()
 	for sentence, list := range map[string]*List{
 		"skipped":  {skipped: lineNumbers{First: make([]int, numbers)}},
 		"unusable": {unusable: lineNumbers{First: make([]int, numbers)}},
+		"a digest": {digest: strings.Repeat("d", numbers*bytesOfOne)},
+		"a fault":  {fault: strings.Repeat("f", numbers*bytesOfOne)},
 		"suffixes": {suffixes: lineNumbers{First: make([]int, numbers)}},
 	} {
 		if got := list.Size() - empty; got != numbers*bytesOfOne {
