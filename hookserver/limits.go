@@ -20,10 +20,10 @@ const (
 	// idleTimeout is how long a connection may be idle. It is longer than the 60 s of the usual proxies, so that the
 	// proxy closes first: if the server did, a call on its way would be lost.
 	idleTimeout = 90 * time.Second
-	// maxHeaderBytes is the length of a request's header in bytes: enough for a JWT and the headers of proxies.
-	// net/http adds 4 kB.
+	// maxHeaderBytes is the maximum length of a request's header in bytes: enough for a JWT and the headers of
+	// proxies. net/http adds 4 kB.
 	maxHeaderBytes = 16 << 10
-	// maxStreams is the number of concurrent calls of an HTTP/2 connection: a little more than the 75 concurrent calls
+	// maxStreams is the maximum number of concurrent calls of an HTTP/2 connection: a little more than the 75 calls
 	// that Okta lets an org make.
 	maxStreams = 100
 	// maxConnections limits the memory, about 20 kB each, and the file descriptors of connections. Beyond it, the

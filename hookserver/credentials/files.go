@@ -25,13 +25,14 @@ const documentedExample = "Basic YWRtaW46c3VwZXJzZWNyZXQ="
 
 // Limits of credentials.
 const (
-	// minLength and maxLength are the lengths of an accepted header value in bytes: shorter ones can be guessed, and
+	// minLength and maxLength limit the length of an accepted header value in bytes: shorter ones can be guessed, and
 	// Okta cannot store longer ones.
 	minLength = 16
 	maxLength = 1024
-	// maxFiles is the number of accepted values, and of their series in the metrics. A rotation needs two.
+	// maxFiles is the maximum number of accepted values. Each has a time series in the metrics, so it limits these too.
+	// A rotation needs two values.
 	maxFiles = 32
-	// maxName is the length in bytes of a credential's name, which is a key of a Kubernetes Secret.
+	// maxName is the maximum length in bytes of a credential's name, which is a key of a Kubernetes Secret.
 	maxName = 253
 )
 

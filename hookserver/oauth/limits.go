@@ -8,11 +8,12 @@ const (
 	maxToken = 8 << 10
 	// leeway is the tolerated difference between the clocks of issuer and operator. Okta advises two minutes at most.
 	leeway = time.Minute
-	// maxClaimName is the length of a claim's name in bytes: some issuers use URLs.
+	// maxClaimName is the maximum length of a claim's name in bytes: some issuers use URLs.
 	maxClaimName = 256
-	// maxValue is the length of an issuer, audience, client id or scope in bytes.
+	// maxValue is the maximum length of an issuer, audience, client id or scope in bytes.
 	maxValue = 512
-	// maxClientIDs is the number of clients, and of their series in the metrics. A rotation of clients needs two.
+	// maxClientIDs is the maximum number of clients. Each has a time series in the metrics, so it limits these too. A
+	// rotation needs two clients.
 	maxClientIDs = 8
 )
 

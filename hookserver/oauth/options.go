@@ -123,7 +123,8 @@ func validateIssuer(issuer string) error {
 	return refuseOrgServer(parsed)
 }
 
-// oktaHosts are the domains of Okta's orgs. An org with a custom domain cannot be recognised.
+// oktaHosts are the domains of Okta's orgs. refuseOrgServer checks only issuers in these domains. It accepts issuers
+// with any other host, even the org authorization server of an org with a custom domain.
 var oktaHosts = []string{"okta.com", "oktapreview.com", "okta-emea.com", "okta-gov.com", "okta.mil"}
 
 // customServer matches the path of a custom authorization server's issuer.

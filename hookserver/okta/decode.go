@@ -52,11 +52,11 @@ var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 // putBack drops the references to the body, which has personal data, before the decoder is pooled.
 func (d *decoder) putBack() {
-	all := d.names.all[:0]
-	if cap(all) > maxMembers {
-		all = nil
+	stack := d.names.stack[:0]
+	if cap(stack) > maxMembers {
+		stack = nil
 	}
-	*d = decoder{scanner: scanner{names: names{all: all}}}
+	*d = decoder{scanner: scanner{names: names{stack: stack}}}
 	decoders.Put(d)
 }
 

@@ -9,8 +9,8 @@ const fewNames = 32
 // names has the member names read so far in each open object, so that add finds duplicates. An object is open from its
 // { to its }. The names are parts of the body, except those with escapes.
 type names struct {
-	all   [][]byte            // a stack of the names, with those of the innermost open object on top
-	first int                 // where the names of the innermost open object begin in the field all
+	stack [][]byte            // the names of all open objects, with those of the innermost one on top
+	first int                 // the index in stack at which the names of the innermost open object begin
 	many  map[string]struct{} // the names of the innermost open object, if there are more than fewNames
 }
 
@@ -23,20 +23,20 @@ type outerNames struct {
 // enter begins an object. leave ends it, and must be given the result of enter.
 func (n *names) enter() outerNames {
 	outer := outerNames{n.first, n.many}
-	n.first, n.many = len(n.all), nil
+	n.first, n.many = len(n.stack), nil
 	return outer
 }
 
 // leave also drops the references to the body, which has personal data.
 func (n *names) leave(outer outerNames) {
-	clear(n.all[n.first:])
-	n.all = n.all[:n.first]
+	clear(n.stack[n.first:])
+	n.stack = n.stack[:n.first]
 	n.first, n.many = outer.first, outer.many
 }
 
 // add adds a member name of the innermost open object. It returns false if the object already has that name.
 func (n *names) add(name []byte) bool {
-	inner := n.all[n.first:]
+	inner := n.stack[n.first:]
 	if n.many == nil {
 		for _, other := range inner {
 			if bytes.Equal(other, name) {
@@ -56,6 +56,6 @@ func (n *names) add(name []byte) bool {
 		}
 		n.many[string(name)] = struct{}{}
 	}
-	n.all = append(n.all, name)
+	n.stack = append(n.stack, name)
 	return true
 }

@@ -40,7 +40,7 @@ func (s *scanner) skip(limit int) error {
 	case '[':
 		return s.elements(limit)
 	case '"':
-		_, _, err := s.quoted()
+		_, _, err := s.rawString()
 		return err
 	case 't':
 		return s.literal("true")
@@ -133,7 +133,7 @@ func (s *scanner) name() ([]byte, error) {
 	if s.peek() != '"' {
 		return nil, NotJSON
 	}
-	name, escaped, err := s.quoted()
+	name, escaped, err := s.rawString()
 	if err != nil {
 		return nil, err
 	}
@@ -146,9 +146,9 @@ func (s *scanner) name() ([]byte, error) {
 	return name, nil
 }
 
-// string reads a string, whose quote is next, and keeps its text.
+// string reads a string, whose opening quote is next, and keeps its text.
 func (s *scanner) string() (string, error) {
-	content, escaped, err := s.quoted()
+	content, escaped, err := s.rawString()
 	if err != nil {
 		return "", err
 	}
@@ -160,8 +160,9 @@ func (s *scanner) string() (string, error) {
 	return s.text.String()[start:], nil
 }
 
-// quoted reads a string, whose quote is next. It returns what is between the quotes, and whether that has escapes.
-func (s *scanner) quoted() (content []byte, escaped bool, err error) {
+// rawString reads a string, whose opening quote is next. It returns what is between the quotes, with escapes as they
+// are. escaped reports whether there are any.
+func (s *scanner) rawString() (content []byte, escaped bool, err error) {
 	start := s.pos + 1
 	for at := start; ; {
 		at += plainLength(s.body[at:])
@@ -213,7 +214,7 @@ func plainLength(text []byte) int {
 	return i
 }
 
-// unescape returns the content of a string without its escapes, which quoted has checked.
+// unescape replaces each escape in the content of a string by its rune. rawString has checked that all are valid.
 func unescape(content []byte) []byte {
 	text := make([]byte, 0, len(content))
 	for i := 0; i < len(content); {
