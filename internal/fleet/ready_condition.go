@@ -12,7 +12,8 @@ import (
 	"registrationpolicy.dev/operator/internal/freshness"
 )
 
-// maxWaiting is the largest number of replicas that the status names as not deciding by the generation yet.
+// maxWaiting is the maximum length of status.replicas.waiting, as the CRD limits it. The list names replicas that may
+// still use an earlier generation of the policy.
 const maxWaiting = 10
 
 // replicasStatus returns which replicas decide by a generation of a policy.

@@ -95,8 +95,8 @@ type Status struct {
 	Replicas *v1alpha1.ReplicasStatus
 	// Ready is the condition. The caller sets lastTransitionTime and observedGeneration.
 	Ready metav1.Condition
-	// Settled: the stored status is still right. The caller need not write it if only Replicas and the message of Ready
-	// have changed.
+	// Settled: the stored Ready has the current status and reason, and the stored Replicas are recent enough. The
+	// caller then need not write a status in which only Replicas and the message of Ready have changed.
 	Settled bool
 }
 

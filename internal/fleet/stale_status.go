@@ -53,8 +53,8 @@ func isBehind(replicas *v1alpha1.ReplicasStatus) bool {
 		*replicas.InForce < *replicas.Serving
 }
 
-// holds reports whether the written status s is still right. ready is the current condition Ready, and behind says that
-// some replica is or may be behind. The message of Ready may differ, since it counts replicas.
+// holds reports whether the written status s can stay: Ready has the same status and reason as the current condition
+// ready. The message of Ready may differ, since it counts replicas. behind says that some replica is or may be behind.
 //
 // A status that counts a replica as behind must be written again once none is. If the policy is accepted, Ready becomes
 // True at that time. If it is not accepted, Ready stays False, so only s.behind shows that the written counts are old.
@@ -69,9 +69,9 @@ func (s readyStatus) holds(ready metav1.Condition, behind bool) bool {
 type staleness int
 
 const (
-	fresh    staleness = iota
-	aged               // see refreshAfter
-	outdated           // see outdatedAfter
+	fresh    staleness = iota // it need not be written
+	aged                      // it is older than refreshAfter
+	outdated                  // it is older than outdatedAfter, and its message names or counts the wrong replicas
 )
 
 // staleness returns why the status of a policy should be written again; ready is its unchanged condition Ready.

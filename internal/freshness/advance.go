@@ -9,14 +9,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// Limits of comparisons. A comparison lists the objects of a watch, to find out which resourceVersion the watch has
+// reached.
 const (
-	// compareInterval is the shortest time between two comparisons of one watch with a list (see Advancer). Versions
-	// that are asked for within this time share a comparison.
+	// compareInterval is the shortest time between two comparisons of one watch. All calls of Advance and AdvanceTo
+	// within this time share one comparison.
 	compareInterval = time.Second
-	// compareTimeout is the time limit of one comparison of a watch with a list.
+	// compareTimeout is the time limit of one comparison.
 	compareTimeout = 5 * time.Second
-	// maxComparisons is how many watches are compared with a list at the same time. If each comparison takes a second,
-	// the two hundred watches of a hundred namespaces take seven seconds.
+	// maxComparisons is the maximum number of concurrent comparisons. If each takes a second, the two hundred watches
+	// of a hundred namespaces take seven seconds.
 	maxComparisons = 32
 )
 
@@ -39,8 +41,8 @@ type Advancer struct {
 	wake    chan struct{}
 
 	mu sync.Mutex
-	// wanted maps a namespace to the latest version given to Advance. wantedOfAll is the last version given to
-	// AdvanceTo.
+	// wanted maps a namespace to the highest version of all calls of Advance. wantedOfAll is the version of the most
+	// recent call of AdvanceTo, even if an earlier call had a higher one.
 	wanted      map[string]string
 	wantedOfAll string
 	// comparing are the watches that are being compared with a list, and lastCompared is when the last comparison of
@@ -57,7 +59,8 @@ func NewAdvancer(tracker *Tracker, list ListFunc) *Advancer {
 	}
 }
 
-// AdvanceTo asks that all readable namespaces soon reach a resourceVersion. It replaces the version of the last call.
+// AdvanceTo asks that all readable namespaces soon reach a resourceVersion. It replaces the version of the previous
+// call, even by an older one.
 func (a *Advancer) AdvanceTo(version string) {
 	a.mu.Lock()
 	a.wantedOfAll = version
