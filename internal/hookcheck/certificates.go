@@ -14,8 +14,8 @@ const (
 	// maxExpiryWarning is the longest time before the expiry of a certificate at which a warning is given. Certificates of
 	// a year or of 90 days are normally renewed earlier: if one was not, its renewal probably fails.
 	maxExpiryWarning = 14 * 24 * time.Hour
-	// expiryWarningDivisor limits the warning to the last fifth of a certificate's validity. This matters for certificates
-	// of less than 70 days.
+	// expiryWarningDivisor limits the warning to the last fifth of a certificate's validity. That fifth is shorter than
+	// maxExpiryWarning if the certificate is valid for less than 5 × 14 = 70 days.
 	expiryWarningDivisor = 5
 	// maxNames is how many of a certificate's names are shown.
 	maxNames = 3

@@ -134,10 +134,12 @@ func allowedByNameRefusal(entry, affected string, allowed AllowedEntry) Refusal 
 	}
 }
 
-// suffixes returns a refusal for each added entry that find selects. find is a method of rules.List that returns the
-// number of selected lines, and the numbers of the first of them. text follows the entry in the refusal. A public suffix
-// in a list that allows has no effect. It is refused all the same: its author expects an effect, or the list was
-// tampered with.
+// suffixes returns refusals for the added entries that find selects. It compiles a list with one added entry per line
+// and gives it to find, a method of rules.List. find returns how many lines it selects, and the first ten line numbers.
+// Each of these ten entries gets a refusal, in which text follows the entry. One more refusal counts the rest.
+//
+// A public suffix in a list that allows has no effect. It is refused all the same: its author expects an effect, or the
+// list was tampered with.
 func (c *Change) suffixes(find func(*rules.List) (int, []int), text string) []Refusal {
 	added := slices.Sorted(c.added())
 	count, lines := find(rules.CompileList([]byte(strings.Join(added, "\n"))))

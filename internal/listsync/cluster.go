@@ -135,8 +135,8 @@ func allowedByName(policies []unstructured.Unstructured) []listguard.AllowedEntr
 	for i := range policies {
 		policy := &policies[i]
 		for _, field := range []string{"domains", "publicSuffixes", "addresses"} {
-			// The operator does not understand a policy with a field whose type differs from the CRD's. The entries of
-			// such a policy are returned too, if they are strings.
+			// Fields and entries with a wrong type are skipped. A policy that has one allows nothing until its author
+			// corrects it. Its other entries are returned, so that the list does not deny them after the correction.
 			entries, _, _ := unstructured.NestedSlice(policy.Object, "spec", "allow", field)
 			for at, entry := range entries {
 				text, _ := entry.(string)

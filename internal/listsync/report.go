@@ -38,7 +38,7 @@ type Report struct {
 	// Digest is the digest of the new content, and Entries the number of its distinct entries.
 	Digest  string `json:"digest"`
 	Entries int    `json:"entries"`
-	// SkippedLines is the number of lines that are not entries. FirstSkippedLines has the first of their line numbers.
+	// SkippedLines counts the lines that are not entries. FirstSkippedLines has the line numbers of the first ten.
 	SkippedLines      int   `json:"skippedLines"`
 	FirstSkippedLines []int `json:"firstSkippedLines,omitempty"`
 	// SkippedReasons are the reasons why the lines are not entries, in the order of the first line of each.
@@ -72,7 +72,7 @@ type Report struct {
 type SkippedReason struct {
 	// Reason says what is wrong with the lines, and what to write instead. It quotes nothing of them.
 	Reason string `json:"reason"`
-	// Lines is the number of lines with this reason. FirstLines has the first of their line numbers.
+	// Lines counts the lines with this reason. FirstLines has the line numbers of the first five.
 	Lines      int   `json:"lines"`
 	FirstLines []int `json:"firstLines"`
 }

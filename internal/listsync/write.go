@@ -147,7 +147,7 @@ func (r *run) put(ctx context.Context, object *corev1.ConfigMap, isNew bool) err
 
 // sweep deletes unused shards and revisions of the list, including those that interrupted runs left. objects, the
 // ConfigMaps in force, are in use. sweep marks all others with annotationSuperseded and the time, and deletes them once
-// they have been marked for Request.Keep. It removes the mark from those that are in use again.
+// the mark is older than Request.Keep. It removes the mark from those that are in use again.
 func (r *run) sweep(ctx context.Context, objects []*corev1.ConfigMap) error {
 	if r.request.DryRun {
 		return nil

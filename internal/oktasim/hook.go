@@ -199,7 +199,7 @@ func (h *Hook) roundTrip(ctx context.Context, call Call) (response, error) {
 		answer.redirectHost = h.redact(location.Host)
 	}
 	answer.Body, err = io.ReadAll(io.LimitReader(resp.Body, MaxAnswer))
-	// redact could shorten a body that is too large, so that Read would not refuse it.
+	// Do not redact a body that is too large, so that Read refuses it: redact could shorten it below the limit.
 	if len(answer.Body) < MaxAnswer {
 		answer.Body = []byte(h.redact(string(answer.Body)))
 	}

@@ -35,8 +35,8 @@ func (e *Errors) Err() error {
 func (e *Errors) Error() string { return strings.Join(e.lines(nil), "\n") }
 
 // ByFlag replaces the name of each option in err by its flag, if flags has one. The returned error has one line for
-// each fault, sorted by flag, so that its text does not depend on the order of checks. ByFlag returns an error that is
-// not an [Errors] unchanged.
+// each fault, sorted by flag, so that its text does not depend on the order of checks. If err is not an [Errors],
+// ByFlag returns err itself.
 func ByFlag(err error, flags map[string]string) error {
 	invalid, ok := errors.AsType[*Errors](err)
 	if !ok {
