@@ -10,7 +10,8 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// space divides all addresses into classes. The domains that entries name form a tree of nodes.
+// space divides all addresses into classes. A state is a set of matchers, and identifies a class: exactly these matchers
+// match each of its addresses. The domains that entries name form a tree of nodes.
 type space struct {
 	matchers []matcher
 	states   states
@@ -22,15 +23,15 @@ type space struct {
 }
 
 // matcher is one reading of an entry, or a list that policies use to allow or to deny. An entry has one rule. A list
-// has a rule for each policy that uses it so, because it matches the same addresses for all of them.
+// has a rule for each policy that uses it in the same way, because it matches the same addresses for all of them.
 type matcher struct {
 	rules []rule
 }
 
 // rule is an entry of a policy, by which the policy allows or denies.
 type rule struct {
-	side       int // the index in problem.sides
-	policy     int // its index in side.policies
+	side       int // the set of policies with this one: its index in problem.sides
+	policy     int // the index of the policy in side.policies
 	entry      rules.Entry
 	denies     bool
 	precedence int
@@ -41,16 +42,17 @@ type rule struct {
 type node struct {
 	key    string // see keyOf
 	parent int
-	// self is the state of the addresses at this domain. below is the state of the addresses at its subdomains, except
-	// at and below those that have a node of their own.
+	// self is the state of the addresses at this domain: the matchers that match them. below is the state of the
+	// addresses at its subdomains. A subdomain with a node of its own has its own states; below does not apply to it,
+	// nor to the names below it.
 	self, below stateID
 }
 
 // addressClass is a class within one domain: an address that entries name. The class of jo+*@ has jo@ and its
 // sub-addresses, such as jo+x@, except those with a class of their own.
 type addressClass struct {
-	local string // the local part with A–Z in lower case, or jo+*
-	state stateID
+	local string  // the local part with A–Z in lower case, or jo+*
+	state stateID // the matchers that match the addresses of the class
 }
 
 // mention is a domain or an address that a matcher names.
@@ -178,7 +180,8 @@ func (s *space) build(mentions []mention) {
 }
 
 // completeAddresses adds to the state of each class of addresses the matchers that match more than this class: those
-// of the whole domain, and jo+*@acme.com for the classes of jo@acme.com and jo+x@acme.com.
+// of the whole domain, and jo+*@acme.com for the classes of jo@acme.com and jo+x@acme.com. The parameter domain is the
+// state of the whole domain.
 func (s *space) completeAddresses(domain stateID, classes []addressClass) {
 	withSubAddresses := map[string]stateID{}
 	for _, class := range classes {
@@ -193,14 +196,15 @@ func (s *space) completeAddresses(domain stateID, classes []addressClass) {
 	}
 }
 
-// stateID is the index of a state in states.sets. 0 is the empty state, for addresses that nothing matches.
+// stateID identifies a state, which is a set of matchers. It is the index in states.sets. 0 is the empty set: the state
+// of the addresses that nothing matches.
 type stateID int32
 
-// states stores sets of matchers, by their indexes in space.matchers. It stores each different set once.
+// states stores each different state once, as the sorted indexes of its matchers in space.matchers.
 type states struct {
 	sets   [][]int32
-	known  map[string]stateID
-	unions map[[2]stateID]stateID
+	known  map[string]stateID     // by the bytes of the indexes
+	unions map[[2]stateID]stateID // the results of union so far
 }
 
 func (s *states) init() {
@@ -221,6 +225,7 @@ func (s *states) of(mentions []mention, self bool) stateID {
 	return s.intern(set)
 }
 
+// intern returns the state with the matchers of a set, and stores it if it is new.
 func (s *states) intern(set []int32) stateID {
 	slices.Sort(set)
 	set = slices.Compact(set)
@@ -237,6 +242,7 @@ func (s *states) intern(set []int32) stateID {
 	return id
 }
 
+// union returns the state with the matchers of both states.
 func (s *states) union(a, b stateID) stateID {
 	if a == b || b == 0 {
 		return a

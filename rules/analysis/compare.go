@@ -76,23 +76,25 @@ func (c *Change) cause() *Result {
 // comparison is what one [Compare] works on. Side 0 has the old policies, and side 1 the new ones.
 type comparison struct {
 	problem
-	// changed has for each side and each of its policies whether the policy is missing or different on the other side.
+	// changed[i][j] reports whether the policy with index j in sides[i].policies is missing or different on the other
+	// side.
 	changed [2][]bool
-	// kinds says how calls with one address change, for each class of addresses and each context. The state identifies
-	// the class. Bit k is Kind k.
+	// kinds says how calls with one address change, for each state and each context: bit k is set for Kind k. A state
+	// stands for the class of the addresses that have it.
 	kinds   map[stateInContext]uint8
 	changes []*change
 }
 
-// change is a Change that is not complete yet: states are those of the addresses found so far.
+// change is a Change that is not complete yet: it lacks Region.
 type change struct {
 	Change
-	states []stateID
+	states []stateID // the states of the addresses found so far; Region is made from them
 }
 
+// stateInContext identifies the calls of one context with an address that has this state.
 type stateInContext struct {
 	state   stateID
-	context int
+	context int // the index in problem.contexts
 }
 
 // kindOf returns how the answer to a call changes, or 0 if it does not change.
@@ -133,7 +135,7 @@ func (c *comparison) findChanged() {
 	}
 }
 
-// matchedByChanged reports whether a changed policy has an entry that matches the addresses of a state.
+// matchedByChanged reports whether a changed policy has an entry or a list that matches the addresses with a state.
 func (c *comparison) matchedByChanged(state stateID) bool {
 	return slices.ContainsFunc(c.space.states.sets[state], func(number int32) bool {
 		return slices.ContainsFunc(c.space.matchers[number].rules, func(r rule) bool { return c.changed[r.side][r.policy] })
@@ -149,7 +151,7 @@ func (c *comparison) single() {
 		contexts string
 	}
 	found := map[cause]*change{}
-	var matching []byte
+	var decisionKey []byte
 	for state := range c.space.states.count() {
 		witness := c.space.witness[state]
 		if witness.Address == "" {
@@ -163,11 +165,11 @@ func (c *comparison) single() {
 			if !c.contexts[i].changes || !changed && !c.contexts[i].changesWithoutMatch {
 				continue
 			}
-			matching = c.contexts[i].appendMatching(matching[:0], c.space, stateID(state))
-			a, known := decided[string(matching)]
+			decisionKey = c.contexts[i].appendDecisionKey(decisionKey[:0], c.space, stateID(state))
+			a, known := decided[string(decisionKey)]
 			if !known {
 				a = answers{c.decide(0, i, witness), c.decide(1, i, witness)}
-				decided[string(matching)] = a
+				decided[string(decisionKey)] = a
 			}
 			kind := kindOf(&a.was, &a.now)
 			if kind == 0 {

@@ -12,10 +12,10 @@ type context struct {
 	request rules.RequestType
 	sources []string // if others is true, the last one is made up and stands for every source that no policy names
 	others  bool
-	// applies has for each side and each of its policies whether the policy applies to the calls of the context.
-	// unrestricted has in the same way whether the policy names no source, and so applies to all of them.
+	// applies[i][j] is true if the policy with index j in sides[i].policies applies to the calls of the context.
+	// unrestricted[i][j] is true if this policy names no source: then it applies to calls from every source.
 	applies, unrestricted [][]bool
-	// sameFor encodes the request type, and how each side decides a call that no entry matches.
+	// sameFor encodes the request type, and how the policies of each side decide a call that no entry matches.
 	sameFor string
 	// changes: the policies that apply differ between the two sides. changesWithoutMatch: the decisions on a call that
 	// no entry matches differ. Both are false unless there are two sides.
@@ -118,23 +118,24 @@ func (s *side) withoutMatch(applies []bool) string {
 	return fmt.Sprintf("%t %q %q;", applying > 0, blocking, message)
 }
 
-// appendMatching appends a key to text. If the key is the same in two contexts, the addresses of the state are decided
-// alike in both, and one decision is enough.
-func (c *context) appendMatching(text []byte, s *space, state stateID) []byte {
-	text = append(text, c.sameFor...)
+// appendDecisionKey appends a text to key: what decides calls of this context with an address that has the state. These
+// are sameFor, and which of the policies that match the address apply. Two contexts with the same text decide the
+// address alike, so one decision is enough for both. Policies without sources are left out, as they apply in both.
+func (c *context) appendDecisionKey(key []byte, s *space, state stateID) []byte {
+	key = append(key, c.sameFor...)
 	for _, number := range s.states.sets[state] {
 		for _, r := range s.matchers[number].rules {
 			if c.unrestricted[r.side][r.policy] {
 				continue
 			}
 			if c.applies[r.side][r.policy] {
-				text = append(text, 1)
+				key = append(key, 1)
 			} else {
-				text = append(text, 0)
+				key = append(key, 0)
 			}
 		}
 	}
-	return text
+	return key
 }
 
 // call returns a call of this context, with the addresses of the witnesses.

@@ -14,6 +14,7 @@
 //   - A side is one of the sets of policies that are analysed together, such as the old and the new policies.
 //   - A matcher is what can match an address: one reading of an entry, or a list.
 //   - A state is a set of matchers. It identifies a class: exactly these matchers match each of its addresses.
+//   - A region is a set of addresses. Its parts add addresses to the set, or remove some again.
 //   - A verdict is what one policy says about one address: it allows or denies the address.
 //   - A witness is an address of a class, as an example.
 //   - A source is a value of Okta's `source`: the enrolment policy or rule that calls.

@@ -22,7 +22,7 @@ type Set struct {
 	Sources []string
 }
 
-// Decided is a part of a [Set]: calls that all have this Result.
+// Decided is a group of calls of a [Set]. All of them have this Result.
 type Decided struct {
 	Result
 	// Calls are the request types and the sources of the calls. Region has their addresses.
@@ -30,7 +30,7 @@ type Decided struct {
 	Region Region
 	// Witness is a short example of an address in Region.
 	Witness Witness
-	// Verdicts are the entries that gave the verdict of their policy on a call of the part. They include entries of
+	// Verdicts are the entries that gave the verdict of their policy on one of these calls. They include entries of
 	// policies that did not decide the call, but not those of policies in mode Audit.
 	Verdicts map[Verdict]bool
 }
@@ -42,7 +42,7 @@ type Verdict struct {
 	Entry  rules.Entry
 }
 
-// Every decides each call of a set, and returns the set in parts with the same decision. It fails if an entry of the
+// Every decides each call of a set, and returns the calls in groups with the same decision. It fails if an entry of the
 // set is not valid, or if the set has no address.
 func Every(policies []rules.Policy, set Set) ([]Decided, error) {
 	included, err := marker("addresses", set.Addresses)
@@ -50,7 +50,7 @@ func Every(policies []rules.Policy, set Set) ([]Decided, error) {
 	if err := errors.Join(err, exceptErr); err != nil {
 		return nil, err
 	}
-	const decides, include, except = 0, 1, 2 // the indexes of the sides in the problem
+	const decides, include, except = 0, 1, 2 // the indexes in p.sides of the three sets of policies below
 	p := newProblem(set.Sources, policies, included, excepted)
 
 	type part struct {
@@ -60,7 +60,7 @@ func Every(policies []rules.Policy, set Set) ([]Decided, error) {
 	var parts []Decided
 	var states [][]stateID
 	numbers := map[part]int{}
-	var matching []byte
+	var decisionKey []byte
 	for state := range p.space.states.count() {
 		witness := p.space.witness[state]
 		if witness.Address == "" || !p.space.mentionedBy(stateID(state), include) || p.space.mentionedBy(stateID(state), except) {
@@ -73,11 +73,11 @@ func Every(policies []rules.Policy, set Set) ([]Decided, error) {
 			if !set.has(&p.contexts[i]) {
 				continue
 			}
-			matching = p.contexts[i].appendMatching(matching[:0], p.space, stateID(state))
-			result, known := decided[string(matching)]
+			decisionKey = p.contexts[i].appendDecisionKey(decisionKey[:0], p.space, stateID(state))
+			result, known := decided[string(decisionKey)]
 			if !known {
 				result = p.decide(decides, i, witness)
-				decided[string(matching)] = result
+				decided[string(decisionKey)] = result
 			}
 			if in[result] == nil {
 				order = append(order, result)
@@ -109,7 +109,7 @@ func Every(policies []rules.Policy, set Set) ([]Decided, error) {
 	return parts, nil
 }
 
-// addVerdicts adds for each policy of a side the entry that gives its verdict on the addresses of a state. It leaves
+// addVerdicts adds for each policy of a side the entry that gives its verdict on the addresses with a state. It leaves
 // out policies that apply in none of the contexts.
 func (p *problem) addVerdicts(verdicts map[Verdict]bool, side int, state stateID, contexts []int) {
 	first := map[int]rule{}
@@ -129,8 +129,8 @@ func (p *problem) addVerdicts(verdicts map[Verdict]bool, side int, state stateID
 	}
 }
 
-// marker returns a side with one policy, which decides no call. Its entries mark the addresses that they match, so that
-// mentionedBy finds them.
+// marker returns a set of policies, for a side of the problem, with one policy that decides no call. Its entries mark
+// the addresses that they match, so that mentionedBy finds them.
 func marker(field string, entries []string) ([]rules.Policy, error) {
 	var all rules.AllowRules
 	var errs []error
@@ -156,7 +156,7 @@ func (s *Set) has(c *context) bool {
 		(len(s.Sources) == 0 || slices.ContainsFunc(c.sources, func(source string) bool { return slices.Contains(s.Sources, source) }))
 }
 
-// mentionedBy reports whether an entry of a side matches the addresses of a state.
+// mentionedBy reports whether an entry of a side matches the addresses with a state.
 func (s *space) mentionedBy(state stateID, side int) bool {
 	return slices.ContainsFunc(s.states.sets[state], func(number int32) bool {
 		return slices.ContainsFunc(s.matchers[number].rules, func(r rule) bool { return r.side == side })

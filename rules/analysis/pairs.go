@@ -8,7 +8,7 @@ import (
 	"registrationpolicy.dev/operator/rules"
 )
 
-// verdicts has for each side the verdicts of its policies on an address.
+// verdicts has the verdicts of the old policies (side 0) and of the new policies (side 1) on one address.
 type verdicts [2]sideVerdicts
 
 // sideVerdicts sums up the verdicts of the policies of one side on an address. It holds only what the decision on a
@@ -57,16 +57,18 @@ func (c *comparison) pairs() error {
 		}
 		p := pairing{comparison: c, context: i, sets: newPolicySets()}
 		inContext := map[cause]Change{}
-		decided := map[joint]string{} // the first address of the shortest pair that was decided
+		// shortest has, for each combination of joint verdicts, the first address of the shortest pair of addresses
+		// that was decided. Pairs are compared by their first address only.
+		shortest := map[joint]string{}
 		var order []cause
 		for pair := range p.changed(p.classes()) {
 			// Pairs with the same joint verdicts are decided alike, so a further one only matters as a shorter example.
 			joint := joint{pair.joint(&p, 0), pair.joint(&p, 1)}
 			witness := []Witness{pair[0].witness, pair[1].witness}
-			if first, known := decided[joint]; known && !shorter(witness[0], Witness{Address: first}) {
+			if first, known := shortest[joint]; known && !shorter(witness[0], Witness{Address: first}) {
 				continue
 			}
-			decided[joint] = witness[0].Address
+			shortest[joint] = witness[0].Address
 			was, now := c.decide(0, i, witness...), c.decide(1, i, witness...)
 			kind := kindOf(&was, &now)
 			if kind != pair.kind(&p) {
@@ -110,7 +112,8 @@ type pairing struct {
 // pair stands for the calls with one address of each of two verdict classes.
 type pair [2]*verdictClass
 
-// classes returns the verdict classes of the context. Their order is fixed: that of the first state in each.
+// classes returns the verdict classes of the context. They are sorted by the first state whose addresses have these
+// verdicts, so that their order is the same in each run.
 func (p *pairing) classes() []*verdictClass {
 	var all []*verdictClass
 	byVerdicts := map[verdicts]*verdictClass{}
@@ -133,7 +136,7 @@ func (p *pairing) classes() []*verdictClass {
 	return all
 }
 
-// verdictsOn returns the verdicts on the addresses of a state, by the policies that apply in the context.
+// verdictsOn returns the verdicts on the addresses with a state, by the policies that apply in the context.
 func (p *pairing) verdictsOn(state stateID) verdicts {
 	type ofPolicy struct {
 		policy, precedence int

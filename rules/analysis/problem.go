@@ -49,7 +49,7 @@ type problem struct {
 	contexts []context
 }
 
-// side is one set of policies.
+// side is one of the sets of policies that are analysed together, such as the old policies or the new ones.
 type side struct {
 	snapshot *rules.Snapshot
 	policies []*rules.Compiled // those in mode Enforce, sorted by name
@@ -76,7 +76,8 @@ func newProblem(sources []string, sets ...[]rules.Policy) problem {
 	return p
 }
 
-// decide decides a call of a context, with the addresses of the witnesses, by the policies of one side.
+// decide decides a call of a context, with the addresses of the witnesses, by the policies of one side. side and
+// context are the indexes in p.sides and p.contexts.
 func (p *problem) decide(side, context int, witnesses ...Witness) Result {
 	d := p.sides[side].snapshot.Decide(p.contexts[context].call(witnesses))
 	return Result{

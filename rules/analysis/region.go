@@ -10,7 +10,8 @@ import (
 // maxParts is the maximum number of parts in a Region.
 const maxParts = 10_000
 
-// Region is a set of addresses. Its parts apply in order: each adds addresses to the set, or removes some again.
+// Region describes a set of addresses, such as those of the calls of a [Change]. Its parts apply in order: each adds
+// addresses to the set, or removes some again.
 type Region struct {
 	// Parts are sorted by domain, from the top-level domain down: a part comes before the exceptions from it.
 	Parts []Part
@@ -18,12 +19,13 @@ type Region struct {
 	More int
 }
 
-// Part adds addresses to a [Region], or removes them.
+// Part adds addresses to the set that a [Region] describes, or removes them from it. These are the addresses at a
+// domain, those at its subdomains, or both, or one address with or without its sub-addresses.
 type Part struct {
-	// Except: the part removes its addresses. Otherwise it adds them.
+	// Except: the part removes the addresses that the other fields describe. Otherwise it adds them.
 	Except bool
-	// Name is a domain, or "" for all domains. Self: the part has the addresses at the domain itself. Below: it has those
-	// at its subdomains.
+	// Name is a domain, or "" for all domains. Self: the part has the addresses at the domain itself. Below: it has the
+	// addresses at the subdomains.
 	Name        string
 	Self, Below bool
 	// Local is set if the part has a single address at the domain. It is the local part, with A–Z in lower case; jo+*
@@ -31,7 +33,8 @@ type Part struct {
 	Local string
 }
 
-// regionsOf returns a region for each set of states: the addresses that have one of these states.
+// regionsOf returns a region for each element of sets, which is a set of states. The region has the addresses with one
+// of these states.
 func (s *space) regionsOf(sets [][]stateID) []Region {
 	r := regionBuilder{space: s, regions: make([]Region, len(sets)), of: map[stateID][]int{}}
 	for number, states := range sets {
@@ -54,16 +57,16 @@ func (s *space) regionsOf(sets [][]stateID) []Region {
 type regionBuilder struct {
 	space     *space
 	regions   []Region
-	of        map[stateID][]int // for each state, the sorted indexes of the regions that have it
-	effective []stateID         // for each node, the state that addNode chose for the subdomains
+	of        map[stateID][]int // for each state, the sorted indexes of the regions that have the addresses with it
+	effective []stateID         // for each node, the state that addNode chose for the addresses at the subdomains
 }
 
-// noState is the state of the addresses outside of the root. No region has it.
+// noState is in place of the state around the root node, which has no parent. No region has addresses with it.
 const noState stateID = -1
 
-// addNode adds the parts for the domain of a node, for its subdomains, and for the addresses at it. Without these
-// parts, the addresses of the node are in the same regions as the subdomains of its parent. So addNode adds a part only
-// for the regions in which this is wrong.
+// addNode adds parts to the regions: for the domain of a node, for its subdomains, and for single addresses at it. The
+// parts of the parent node also cover this domain, as one of the parent's subdomains. So addNode adds a part to a
+// region only if the parent's parts are wrong here: they include addresses that the region must not have, or lack some.
 func (r *regionBuilder) addNode(at int) {
 	n := &r.space.nodes[at]
 	around := noState
@@ -72,7 +75,7 @@ func (r *regionBuilder) addNode(at int) {
 	}
 	self, below := n.self, n.below
 	// The domain itself, or its subdomains, may have no valid address. Any state is then correct for them: take the one
-	// with the fewest parts.
+	// that needs the fewest parts.
 	if r.differ(below, around) && r.space.witnessBelow(at).Address == "" {
 		below = around
 		if !r.differ(self, around) || r.space.witnessAt(at).Address != "" {
@@ -98,8 +101,9 @@ func (r *regionBuilder) addNode(at int) {
 	r.addAddresses(at, self)
 }
 
-// addAddresses adds the parts of the classes of addresses at a node. Those such as jo+* come first, because a part for
-// jo+x may be an exception from them.
+// addAddresses adds the parts for the single addresses at the domain of a node. The other addresses at the domain have
+// the state in the parameter domain. Parts such as jo+* come first, because a part for jo+x may be an exception from
+// them.
 func (r *regionBuilder) addAddresses(at int, domain stateID) {
 	classes := r.space.addresses[at]
 	around := map[string]stateID{}
@@ -135,15 +139,16 @@ func (r *regionBuilder) addAddresses(at int, domain stateID) {
 	}
 }
 
-// differ reports whether some region has only one of two states.
+// differ reports whether some region has the addresses with one of two states, but not those with the other.
 func (r *regionBuilder) differ(a, b stateID) bool { return a != b && !slices.Equal(r.of[a], r.of[b]) }
 
+// has reports whether the region with the index number has the addresses with a state.
 func (r *regionBuilder) has(state stateID, number int) bool {
 	_, found := slices.BinarySearch(r.of[state], number)
 	return found
 }
 
-// among returns the indexes of the regions that have at least one of these states.
+// among returns the indexes of the regions that have the addresses with at least one of these states.
 func (r *regionBuilder) among(states ...stateID) map[int]bool {
 	var numbers map[int]bool
 	for _, state := range states {
@@ -157,6 +162,7 @@ func (r *regionBuilder) among(states ...stateID) map[int]bool {
 	return numbers
 }
 
+// add appends a part to the region with the index number, or only counts it if the region has maxParts already.
 func (r *regionBuilder) add(number int, part Part) {
 	region := &r.regions[number]
 	if len(region.Parts) == maxParts {

@@ -10,8 +10,8 @@ import (
 	"registrationpolicy.dev/operator/rules/internal/address"
 )
 
-// findWitnesses sets the witness of each state: the shortest of the addresses that witnessAt, witnessBelow and
-// witnessOf find. The class may have shorter ones.
+// findWitnesses sets the witness of each state: the shortest of the addresses with this state that witnessAt,
+// witnessBelow and witnessOf find. Other addresses with this state may be shorter.
 func (s *space) findWitnesses() {
 	s.witness = make([]Witness, s.states.count())
 	for at := range s.nodes {
@@ -35,7 +35,7 @@ func shorter(a, b Witness) bool {
 	return cmp.Or(cmp.Compare(len(a.Address), len(b.Address)), strings.Compare(a.Address, b.Address)) < 0
 }
 
-// usualLocal and usualDomains are the parts of a witness that a reader recognises as an example (RFC 2606).
+// usualLocal and usualDomains are a local part and domains that a reader recognises as examples (RFC 2606).
 const usualLocal = "user"
 
 var usualDomains = []string{"example.com", "example.org", "example.net"}
@@ -144,19 +144,20 @@ const (
 	maxLocalPart = 64 // bytes: RFC 5321 4.5.3.1.1
 )
 
-// candidates yields first, and then the texts of the characters in alphabet, shorter ones before longer ones, up to
-// longest bytes. The caller skips invalid texts, and those that entries mention: at most taken.
+// candidates yields labels or local parts for a witness. The first is the text in the parameter preferred. Then come
+// all texts of the characters in alphabet, shorter ones before longer ones. None has more than maxBytes bytes. The
+// caller skips invalid texts, and those that entries mention: at most as many as the parameter mentioned says.
 //
-// candidates stops after 2*taken+200 texts. Of the texts that no entry mentions, nearly all are valid or none is, so a
-// caller that has skipped so many would skip all others too.
-func candidates(first, alphabet string, longest, taken int) iter.Seq[string] {
+// candidates stops after 2*mentioned+200 texts. Of the texts that no entry mentions, nearly all are valid or none is,
+// so a caller that has skipped so many would skip all others too.
+func candidates(preferred, alphabet string, maxBytes, mentioned int) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		if len(first) <= longest && !yield(first) {
+		if len(preferred) <= maxBytes && !yield(preferred) {
 			return
 		}
-		left := 2*taken + 200
+		left := 2*mentioned + 200
 		texts := []string{""}
-		for range longest {
+		for range maxBytes {
 			var longer []string
 			for _, text := range texts {
 				for _, c := range alphabet {
