@@ -159,9 +159,11 @@ func isSorted(known, policies []*Compiled) bool {
 // difference lists the changes from one sorted set of policies, the first, to another, the second. A changed policy is
 // in removed and in added.
 type difference struct {
-	removed  []int // indexes in the first set
-	added    []int // indexes in the second set
-	previous []int // for each policy of the second set, the index of its name in the first, or -1; nil if no name differs
+	removed []int // indexes in the first set
+	added   []int // indexes in the second set
+	// previous has for each policy of the second set the index of its name in the first, or -1. It is nil if both sets
+	// have the same names.
+	previous []int
 }
 
 // indexes returns the numbers from 0 to count-1.
@@ -173,6 +175,7 @@ func indexes(count int) []int {
 	return all
 }
 
+// differenceOf returns the changes between two sets of policies, each sorted by name.
 func differenceOf(before, after []*Compiled) difference {
 	var d difference
 	i, j := 0, 0
@@ -187,7 +190,9 @@ func differenceOf(before, after []*Compiled) difference {
 			i, j = i+1, j+1
 			continue
 		}
-		if d.previous == nil { // the first name that only one set has: before it, each policy has the same index in both
+		if d.previous == nil {
+			// This is the first policy name that is in only one of the two sets. So far, each policy has had the same
+			// index in both sets, and previous was not needed.
 			d.previous = indexes(len(after))
 		}
 		if j == len(after) || i < len(before) && before[i].name.Compare(after[j].name) < 0 {

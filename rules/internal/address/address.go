@@ -85,7 +85,7 @@ func KeyOf(local, name string) string { return Key(Address{local, Domain{name}})
 // AppendKey appends the key of a to b, which must be empty. It does not allocate if b has a capacity of [MaxKey].
 func AppendKey(b []byte, a Address) []byte { return a.appendKey(b, "") }
 
-// appendKey appends the key of a, with suffix added to the local part.
+// appendKey appends the key of an address to b, with suffix added to the local part.
 func (a Address) appendKey(b []byte, suffix string) []byte {
 	b = append(b, a.local...)
 	for i, c := range b {
@@ -98,9 +98,9 @@ func (a Address) appendKey(b []byte, suffix string) []byte {
 	return append(b, a.domain.name...)
 }
 
-// AppendSubAddressesKey appends to b, which must be empty, the key of the entry with [SubAddresses] that matches a: the
-// key of jo+*@ for jo@ and for jo+x@. It returns nil if a itself has the local part jo+*: the [Key] of a is then that
-// key already.
+// AppendSubAddressesKey appends to b, which must be empty, the key of the entry with [SubAddresses] that matches an
+// address. For jo@ and for jo+x@, this is the key of jo+*@. It returns nil if the local part of the address is jo+*
+// itself: [Key] returns that key already.
 func AppendSubAddressesKey(b []byte, a Address) []byte {
 	base, detail, _ := strings.Cut(a.local, "+")
 	if detail == "*" {

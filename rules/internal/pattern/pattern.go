@@ -205,11 +205,12 @@ var mappings = []*idna.Profile{
 	idna.New(idna.MapForLookup(), idna.Transitional(true)),
 }
 
-// readings returns every canonical name that some program may take name for: name itself if it is valid without
-// mapping, then the results of the two mappings. The Invalid says why name is not valid without mapping.
-func readings(name string, syntax address.Syntax) ([]string, address.Invalid) {
-	strict, invalid := address.ReadName(name, syntax)
-	if invalid == "" && address.IsASCII(name) {
+// readings returns every canonical name for which some program may take the text of an entry. The first is the text
+// itself if it is valid without mapping; then come the results of the two mappings. The Invalid says why the text is
+// not valid without mapping.
+func readings(text string, syntax address.Syntax) ([]string, address.Invalid) {
+	strict, invalid := address.ReadName(text, syntax)
+	if invalid == "" && address.IsASCII(text) {
 		return []string{strict}, ""
 	}
 	var names []string
@@ -217,7 +218,7 @@ func readings(name string, syntax address.Syntax) ([]string, address.Invalid) {
 		names = append(names, strict)
 	}
 	for _, mapping := range mappings {
-		mapped, err := mapping.ToASCII(strings.ReplaceAll(name, "\u1e9e", "ß")) // as newer versions of Unicode map ẞ
+		mapped, err := mapping.ToASCII(strings.ReplaceAll(text, "\u1e9e", "ß")) // as newer versions of Unicode map ẞ
 		if err != nil {
 			continue
 		}

@@ -74,7 +74,8 @@ var registryParents = sync.OnceValue(func() map[string]bool {
 	return parents
 })
 
-// CoversPublic reports whether there is a public suffix below a name that is not one itself.
+// CoversPublic reports whether there is a public suffix below a name, or a name for which [IsShared] is true. Call it
+// only for a name that is not a public suffix itself.
 func CoversPublic(name string) bool {
 	if _, found := slices.BinarySearch(suffixParents, name); found {
 		return true
