@@ -57,8 +57,10 @@ type RulesReconciler struct {
 	builder   *build.Builder
 	publisher *publish.Publisher
 	metrics   *publish.Metrics
-	// changed are namespaces to reconcile although no event of an informer asks for it: the [freshness.Advancer] found
-	// a watch current or was asked to advance it, or the namespace became unreadable or readable.
+	// changed are namespaces to reconcile although none of their objects changed. A reconcile also updates the
+	// resourceVersion up to which the rules are current. It is due when AdvanceTo asks for a later version, and when
+	// the [freshness.Advancer] finds that a watch has reached one. It is also due when the namespace becomes unreadable
+	// or readable.
 	changed *pendingNamespaces
 
 	mu           sync.Mutex

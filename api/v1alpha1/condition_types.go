@@ -62,8 +62,9 @@ const (
 	// * "PolicyDeniesAll"
 	ConditionOverruled ConditionType = "Overruled"
 
-	// ReasonPolicyNotEnforceable is used with Overruled=True: the policy that overrules this one cannot be enforced.
-	// The operator does not understand it, or one of its deny lists is missing.
+	// ReasonPolicyNotEnforceable is used with Overruled=True: the policy that overrules this one cannot be enforced,
+	// and therefore denies all calls to which it applies. The operator does not understand it, or one of its deny lists
+	// is missing.
 	ReasonPolicyNotEnforceable ConditionReason = "PolicyNotEnforceable"
 
 	// ReasonPolicyDeniesAll is used with Overruled=True: the policy that overrules this one denies "*".
@@ -85,8 +86,9 @@ const (
 	// ReasonNoReplica is used with Ready=False: no replica serves.
 	ReasonNoReplica ConditionReason = "NoReplica"
 
-	// ReasonReplicaSilent is used with Ready=Unknown: a serving replica has not reported for half a minute, or not at all,
-	// and did not decide by this generation in its last report. status.replicas names it.
+	// ReasonReplicaSilent is used with Ready=Unknown: it is unknown whether a serving replica decides by this
+	// generation. The replica has never reported, or its last report is over half a minute old and
+	// shows that it decided by an earlier generation. status.replicas names the replica.
 	ReasonReplicaSilent ConditionReason = "ReplicaSilent"
 
 	// ReasonNamespaceUnreadable is used with Ready=Unknown: a serving replica cannot read the policy's namespace, and did not
@@ -109,13 +111,14 @@ const (
 	ReasonInvalidEntry ConditionReason = "InvalidEntry"
 
 	// ReasonListInvalid is used with Accepted=False: a list exists and cannot be used. It has no entry, or over 1 % of its
-	// lines are not entries, or a part of it is missing. Such a list counts as missing: see ReasonListNotFound.
+	// lines are not entries, or a part of it is missing. The policy is in force as if the list were missing: see
+	// ReasonListNotFound. An optional list that cannot be used has this reason too.
 	ReasonListInvalid ConditionReason = "ListInvalid"
 
-	// ReasonListNotFound is used with Accepted=False: a ConfigMap does not exist, or lacks the label
-	// registrationpolicy.dev/list or the key that the policy names. A missing allow list allows nothing. A missing deny
-	// list denies all calls to which the policy applies. If the list is optional, the rest of the policy stays in force,
-	// and it is accepted with a warning.
+	// ReasonListNotFound is used with Accepted=False: a list is missing. Its ConfigMap does not exist, or lacks the
+	// label registrationpolicy.dev/list or the key that the policy names. Without an allow list, the rest of the policy
+	// is in force. Without a deny list, the policy denies all calls to which it applies, unless the list is optional:
+	// then the rest of the policy is in force. A missing optional list has the reason AcceptedWithWarnings instead.
 	ReasonListNotFound ConditionReason = "ListNotFound"
 
 	// ReasonOverBudget is used with Accepted=False: the policies of the namespace, or a list of this one, need more memory than

@@ -7,8 +7,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// libraryHandler writes the log lines of client-go and controller-runtime. It lowers their level, INFO to DEBUG,
-// because they describe internals of these libraries. Errors keep their level, except expectedErrors.
+// libraryHandler writes the log lines of client-go and controller-runtime. It lowers their level, such as INFO to
+// DEBUG, because they describe internals of these libraries. ERROR lines report failures and so keep their level,
+// except expectedErrors.
 type libraryHandler struct{ slog.Handler }
 
 // expectedErrors are errors that the libraries log in normal operation, by message.
@@ -22,7 +23,7 @@ var expectedErrors = map[string]func(error) bool{
 	"failed to get informer from cache": apierrors.IsTimeout,
 }
 
-// levelOffset is subtracted from the level of each line below ERROR.
+// levelOffset is subtracted from the level of a library's line: see [libraryHandler]. ERROR lines keep their level.
 const levelOffset = slog.LevelInfo - slog.LevelDebug
 
 // Enabled reports whether a library line of that level is written.

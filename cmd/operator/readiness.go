@@ -42,8 +42,8 @@ const recentAge = 100 * time.Millisecond
 // only ok or not.
 type details struct {
 	Ready bool `json:"ready"`
-	// Listening is true once the port of the hook accepts connections: rules are in force, and the replica is not
-	// fenced.
+	// Listening is true once the port of the hook accepts connections. It does so once rules are in force, and
+	// --fence-after does not make the replica answer 503 (see Fenced).
 	Listening bool `json:"listening"`
 	// Rules is "loaded", or the reason why no rules are in force.
 	Rules    string `json:"rules"`
@@ -57,14 +57,14 @@ type details struct {
 	// WatchProvenSecondsAgo is the time since the API server last sent something for the watch that has been silent for
 	// longest. Watches of namespaces that cannot be read do not count. It is absent until every watch has got something.
 	WatchProvenSecondsAgo *float64 `json:"watchProvenSecondsAgo,omitempty"`
-	// Stale means that WatchProvenSecondsAgo, or the age of the stored snapshot in force, is over --max-staleness.
+	// Stale means that WatchProvenSecondsAgo, or the age in Stored, is over --max-staleness.
 	Stale bool `json:"stale,omitempty"`
 	// Fenced means that --fence-after makes this replica answer calls 503, or soon will. The replica is already
 	// unready, so that proxies stop sending calls in time.
 	Fenced bool `json:"fenced,omitempty"`
 	// Joining means that the other replicas do not know of this one yet.
 	Joining bool `json:"joining,omitempty"`
-	// Stored is absent unless a stored snapshot is in force.
+	// Stored is absent unless a stored snapshot is in force: see storedDetails.
 	Stored   *storedDetails `json:"stored,omitempty"`
 	Draining bool           `json:"draining"`
 	Observe  bool           `json:"observe"`
@@ -104,7 +104,8 @@ const (
 	namespaceWaitedFor namespaceState = "waitedFor"
 )
 
-// storedDetails describes the stored snapshot in force.
+// storedDetails describes a stored snapshot: rules that the operator wrote to a file, and read back after a restart.
+// They are in force until the operator has read the rules from the API server.
 type storedDetails struct {
 	// Since is the time at which the snapshot was written: when its rules came into force, before the process restarted.
 	Since time.Time `json:"since"`

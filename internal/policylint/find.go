@@ -176,7 +176,7 @@ func (f *finder) addWarnings(policies []rules.Policy) {
 	}
 	for _, warning := range warnings {
 		if warning.ID == lint.NoEffect && f.hasError(warning.Policy) {
-			continue // it has no effect because of the error
+			continue // the finding of the error already says why the policy allows and denies nothing
 		}
 		f.addAt(warning.Policy, string(warning.ID), warning.Path, warning.Message)
 	}

@@ -30,12 +30,12 @@ func (s appliesTo) includes(o appliesTo) bool {
 	return includes(s.requestTypes, o.requestTypes) && includes(s.sources, o.sources)
 }
 
-// includes reports whether all contains each element of some. An empty slice means every possible element.
-func includes[T comparable](all, some []T) bool {
-	if len(all) == 0 || len(some) == 0 {
-		return len(all) == 0
+// includes reports whether set contains all elements of subset. An empty slice stands for every possible element.
+func includes[T comparable](set, subset []T) bool {
+	if len(set) == 0 || len(subset) == 0 {
+		return len(set) == 0
 	}
-	return !slices.ContainsFunc(some, func(one T) bool { return !slices.Contains(all, one) })
+	return !slices.ContainsFunc(subset, func(element T) bool { return !slices.Contains(set, element) })
 }
 
 // Equal reports whether o and p are the same policy with the same reason. Two nils are equal.

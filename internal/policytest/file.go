@@ -57,8 +57,8 @@ type Case struct {
 	Line int `yaml:"-"`
 }
 
-// Every is a set of calls with one address. An expected denial also holds for such calls with a second address, because
-// a second address never turns a denial into an allow.
+// Every is a set of calls, each with exactly one address. An expected denial also holds if another address is added to
+// such a call, as a login besides the email: a second address never turns a denial into an allow.
 type Every struct {
 	// Addresses are entries as in spec.allow: acme.com, *.acme.com, "*", jo@acme.com, or jo+*@acme.com.
 	Addresses []string `yaml:"addresses"`

@@ -256,7 +256,7 @@ type listReader struct {
 	known       *rules.List        // the compiled list with the digest given to Begin; nil if there is none yet
 	builder     *rules.ListBuilder // compiles the list; nil if known is set
 	text, lines int64              // bytes and lines that were read so far
-	exclusive   bool               // this reader holds lists.sharded
+	holdsLock   bool               // this reader holds the mutex lists.sharded, which Begin locks for a divided list
 }
 
 // Begin starts a list. For a list that is divided among several ConfigMaps, digest and size (in bytes) are from its
@@ -270,7 +270,7 @@ func (r *listReader) Begin(digest string, size int64) bool {
 			return false
 		}
 		r.lists.sharded.Lock()
-		r.exclusive = true
+		r.holdsLock = true
 	}
 	r.lists.mu.Lock()
 	r.known = r.lists.compiled[digest]
@@ -314,7 +314,7 @@ func (r *listReader) finish() *rules.List {
 
 // end releases lists.sharded, if this reader holds it.
 func (r *listReader) end() {
-	if r.exclusive {
+	if r.holdsLock {
 		r.lists.sharded.Unlock()
 	}
 }

@@ -54,7 +54,7 @@ type Publisher struct {
 	keeper Keeper // may be nil
 
 	mu         sync.Mutex       // held during each publication
-	parts      map[string]*part // by namespace; nil if the namespace was neither read nor found unreadable
+	parts      map[string]*part // by namespace; nil until the namespace is first read or found unreadable
 	snapshot   *rules.Snapshot  // the snapshot in force that was built from parts; nil before the first
 	unreadable map[string]bool  // the namespaces that cannot be read now
 	inForce    InForce          // describes the snapshot in force, which may also be a stored one

@@ -224,7 +224,7 @@ func (r *Replica) advance(version string, inForce InForce, serves bool) (again b
 		r.rules.AdvanceTo(version)
 		r.options.Logger.Info("Replica reports that it serves", "lease", r.leaseName)
 	}
-	return false // Start reports again when the rules in force change
+	return false // not at once: Start sends the next report after ReportInterval, or when the rules in force change
 }
 
 // noteResult logs when reports begin to fail, and when they succeed again.
@@ -249,8 +249,9 @@ func (r *Replica) noteResult(ctx context.Context, err error) {
 	r.failed = err != nil
 }
 
-// Serving reports whether this replica may answer calls. The replica first announces in a report that it serves: see
-// Start. It may answer calls later, when its rules have reached the version of that report or a time limit has passed.
+// Serving reports whether this replica answers calls. The replica first announces in a report that it serves: see
+// Start. Serving returns true after that, once the rules have reached the version of that report. If reports fail, or
+// the rules do not reach it, Serving returns true after a time limit.
 //
 // Once Serving has returned true, it returns true as long as the replica has rules. Otherwise, a replica that began to
 // serve while the API server was down would stop after its first report, until its rules reach the version of a report.

@@ -16,11 +16,13 @@ import (
 
 // decoder reads a file sequentially. It never holds the whole file in memory.
 type decoder struct {
-	source  *source
-	header  []byte
-	content *bufio.Reader     // the lists and policies: the bytes between the header and the checksum
-	unread  *io.LimitedReader // the part of the lists and policies that content has not yet taken from source
-	hash    hash.Hash         // of the bytes that were read
+	source *source
+	header []byte
+	// content buffers the lists and policies: the bytes between the header and the checksum. It reads them from source
+	// through unread, whose N is the number of bytes that it has not read yet.
+	content *bufio.Reader
+	unread  *io.LimitedReader
+	hash    hash.Hash // of the bytes that were read
 }
 
 // source reads the file and remembers a read error. Otherwise a failing disk would look like damaged content.

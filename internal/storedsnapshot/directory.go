@@ -30,11 +30,12 @@ var ErrSuperseded = errors.New("a later snapshot is in force")
 // Directory stores the snapshot of one replica in a file. Its methods may be called concurrently. Two Directories must
 // not share a path: each would overwrite and remove the file of the other.
 //
-// Each change of the rules in force starts a new epoch: the number of changes since the start. A write belongs to the
-// epoch in which it started, and fails in a later one. So a slow write cannot bring back rules that were replaced.
+// Each change of the rules in force starts a new epoch, and the number of changes since the start is its number. A
+// write belongs to the epoch in which it started, and fails in a later one. So a slow write cannot bring back rules
+// that were replaced.
 type Directory struct {
 	path  string
-	epoch atomic.Uint64 // the current epoch
+	epoch atomic.Uint64 // how often the rules in force have changed since the start
 
 	mu        sync.Mutex // held while the file is renamed or removed
 	fileEpoch uint64     // the epoch whose rules the file holds; 0 if this Directory has written none

@@ -84,7 +84,7 @@ func rank(violation *field.Error) int {
 	}
 }
 
-// follows reports whether a violation goes away once the author fixes the mistake that cause is about.
+// follows reports whether one violation goes away once the author fixes another: the one in the parameter cause.
 func follows(violation, cause *field.Error) bool {
 	switch {
 	case violation == cause:

@@ -43,7 +43,9 @@ type (
 	partReport struct {
 		Except  bool     `json:"except,omitempty"`
 		Entries []string `json:"entries"` // as in spec.allow: acme.com is only the domain, *.acme.com only the names below it
-		depth   int      // how many other parts contain it
+		// depth is how many other parts of the same Addresses contain this part: see depthsOf. The text report prints
+		// the parts by depth.
+		depth int
 	}
 )
 
@@ -77,8 +79,9 @@ func (d *difference) report() *diffReport {
 	return r
 }
 
-// depthsOf returns how many other parts of a region (a set of addresses) contain each part. A part of depth 0 adds
-// addresses to the region. A part of depth 1 is an exception from these, and one of depth 2 an exception from that.
+// depthsOf returns for each part of an [analysis.Region], which is a set of addresses, how many other parts contain it.
+// A part of depth 0 adds addresses to the set. A part of depth 1 is an exception from these, and one of depth 2 an
+// exception from that.
 func depthsOf(parts []analysis.Part) []int {
 	depths := make([]int, len(parts))
 	// around has the indexes of the parts for domains that contain part i, from the widest to the narrowest.
@@ -113,7 +116,7 @@ func depthsOf(parts []analysis.Part) []int {
 	return depths
 }
 
-// entriesOf returns a part of a region in the form of entries of spec.allow.
+// entriesOf returns the addresses of one [analysis.Part] in the form of entries of spec.allow.
 func (d *difference) entriesOf(part analysis.Part) []string {
 	var entries []string
 	switch {

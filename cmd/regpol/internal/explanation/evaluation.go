@@ -16,9 +16,11 @@ const exampleID = "ID-OF-THE-DECISION"
 
 // Evaluation holds the compiled policies, for the explanation of any number of calls.
 type Evaluation struct {
-	Policies    *policysource.Set                 // the policies as they were read
-	bounded     map[rules.PolicyName]rules.Policy // the policies, limited by --namespace-sources
-	Snapshot    *rules.Snapshot                   // compiled from bounded
+	Policies *policysource.Set // the policies as they were read
+	// bounded has the policies, each limited to the sources that --namespace-sources gives its namespace. Snapshot has
+	// these limited policies, compiled.
+	bounded     map[rules.PolicyName]rules.Policy
+	Snapshot    *rules.Snapshot
 	enforceable map[rules.PolicyName]bool
 	rejections  map[rules.PolicyName][]rules.Rejection // the parts of policies that are not in force
 }

@@ -58,8 +58,8 @@ func ExampleOf(w analysis.Witness, showAddresses bool) string {
 	return w.Address
 }
 
-// ResultOf returns r, a result of the policies in set, in the form of a report. If the entry is an address, the report
-// has its text only with showAddresses.
+// ResultOf returns the result r in the form of a report. The policies in set gave this result. If the entry is an
+// address, the report has its text only with showAddresses.
 func ResultOf(set *policysource.Set, r *analysis.Result, showAddresses bool) Result {
 	report := Result{
 		Outcome: r.Outcome.String(), Reason: r.Reason, Policy: r.Policy.String(), Entry: r.Entry.String(), Message: r.Message,
@@ -79,8 +79,9 @@ func ResultOf(set *policysource.Set, r *analysis.Result, showAddresses bool) Res
 	return report
 }
 
-// Compare orders results by policy, entry and reason. It returns 0 if r or o is nil: callers compare the kinds of calls
-// first, and among calls of one kind, all or none have a result.
+// Compare orders results by policy, entry and reason. It returns 0 if r or o is nil. A report compares the results of
+// two groups of calls only if both groups are of the same kind, such as NewlyDenied: then both have the result, or
+// neither.
 func (r *Result) Compare(o *Result) int {
 	if r == nil || o == nil {
 		return 0

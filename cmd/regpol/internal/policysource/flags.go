@@ -147,8 +147,9 @@ func (o *Location) readCluster(ctx context.Context, reader *policyfile.Offline, 
 // listReader returns the ConfigMaps with lists of a namespace.
 type listReader = func(context.Context) ([]corev1.ConfigMap, error)
 
-// visitCluster calls visit with the policies of each namespace that the flags select, and sets the namespaces of found.
-// It reports an error of visit as a failure to list ConfigMaps.
+// visitCluster calls visit for each namespace that the flags select, with its policies and a function that lists its
+// ConfigMaps. It sets found.namespaces and found.emptyNamespaces. visit must fail only if that function fails:
+// visitCluster reports its error as a failure to list ConfigMaps.
 func (o *Location) visitCluster(
 	ctx context.Context, found *Set, visit func([]unstructured.Unstructured, listReader) error,
 ) error {

@@ -68,7 +68,7 @@ type (
 	}
 
 	replayRead struct {
-		Other      int `json:"other"`      // lines with other messages, and other events
+		Other      int `json:"other"`      // log lines, and events of Okta's system log, without a call
 		Unreadable int `json:"unreadable"` // damaged lines
 		LeftOut    int `json:"leftOut"`    // lines that the log says are missing
 	}
