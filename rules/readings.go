@@ -38,8 +38,8 @@ func (c *Compiled) Readings() iter.Seq[Reading] {
 }
 
 // Profile returns the policy's profile attributes with their canonical values, sorted by name. The value is "" for an
-// attribute that Okta never gets, because its value is not valid or it has several values. The caller must not change
-// the result.
+// attribute that Okta never gets, because its value is not valid or the policy gives it several values. The caller must
+// not change the result.
 func (c *Compiled) Profile() []ProfileAttribute { return c.profile }
 
 // ListInForce is a list that an enforceable policy uses.

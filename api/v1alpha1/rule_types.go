@@ -50,9 +50,9 @@ type Source string
 // +kubebuilder:validation:XValidation:rule=`!self.matches("[\u037A\u04C0\u10A0-\u10C5\u115F\u1160\u17B4\u17B5\u2132\u2183\u3164\uFC5E-\uFC63\uFDFA\uFDFB\uFE70\uFE72\uFE74\uFE76\uFE78\uFE7A\uFE7C\uFE7E\uFFA0\U0002F868\U0002F874\U0002F91F\U0002F95F\U0002F9BF]")`,message="write the letters that the domain is registered with, or its A-label (xn--…): one of these is invisible, or has no reading as a part of a domain"
 type AllowDomain string
 
-// DenyDomain is a domain with everything below it, "*." and a domain for only what is below, a top-level domain, or "*"
-// for everything. It is compared like an AllowDomain. If a label is a different name in IDNA 2003 than in IDNA 2008,
-// both names are denied.
+// DenyDomain has one of four forms. acme.com is the domain and everything below it, and *.acme.com only what is below.
+// ru is a whole top-level domain, and * is everything. It is compared like an AllowDomain. If a label is a different
+// name in IDNA 2003 than in IDNA 2008, both names are denied.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253

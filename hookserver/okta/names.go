@@ -14,7 +14,7 @@ type names struct {
 	many  map[string]struct{} // the names of the innermost open object, if there are more than fewNames
 }
 
-// outerNames saves the fields first and many of names, for the outer object, while an inner object is read.
+// outerNames keeps what a names has for the outer object (names.first and names.many) while an inner object is read.
 type outerNames struct {
 	first int
 	many  map[string]struct{}

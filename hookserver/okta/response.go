@@ -113,9 +113,10 @@ func (e *encoder) profile(update string, values []Value) {
 }
 
 // failure appends the member error, which Okta's schema wrongly names Error. If it is present, even if empty, Okta runs
-// no command and the registration fails. Okta requires all five members of a cause. The location is below userProfile
-// also for a progressive profile; Identity Engine shows the cause's summary next to that attribute. The domain says
-// where the error comes from, and is not a DNS domain.
+// no command and the registration fails. Okta requires all five members of an error cause. The member location names
+// an attribute, and Identity Engine shows the cause's errorSummary next to it. The location is
+// data.userProfile and the attribute, also for progressive profiles. The member domain says where the error comes from:
+// it is not a DNS domain.
 func (e *encoder) failure(f *failure) {
 	e.raw(`,"error":{"errorSummary":`)
 	e.text(f.sentence)

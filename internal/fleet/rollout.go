@@ -60,8 +60,8 @@ type trackedPolicy struct {
 	// written is what the stored status says of the rollout, or will say once the caller of Rollout.Status has written
 	// it.
 	written readyStatus
-	// provisional: the replicas have not been observed since the leader learned of the generation. The status in the
-	// field written may then lack a replica that began to serve after the last observation.
+	// provisional: the replicas have not been observed since the leader learned of the generation. The counts in its
+	// status may then lack a replica that began to serve after the last observation.
 	provisional bool
 	// inherited: an earlier leader has already written a status for the generation.
 	inherited bool

@@ -33,7 +33,7 @@ const (
 type readyStatus struct {
 	status          metav1.ConditionStatus
 	reason, message string
-	// behind is the result of isBehind for the counts of replicas in the status.
+	// behind: by the counts in the status, some replica does not decide by the generation yet.
 	behind bool
 	at     time.Time // the observedTime in the status
 }

@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Limits of comparisons. A comparison lists the objects of a watch, to find out which resourceVersion the watch has
-// reached.
+// Limits of comparisons. A comparison lists the objects of a watch. If the informer's store has the same objects, the
+// watch has reached the resourceVersion of the list.
 const (
 	// compareInterval is the shortest time between two comparisons of one watch. All calls of Advance and AdvanceTo
 	// within this time share one comparison.
@@ -153,7 +153,7 @@ func (a *Advancer) due() (due []watchID, wait time.Duration) {
 			continue
 		}
 		if len(a.comparing) == maxComparisons {
-			break // Start calls due again when a comparison ends
+			break // when a comparison ends, the method Start looks for due watches again
 		}
 		a.comparing[id.watchID] = true
 		a.lastCompared[id.watchID] = now

@@ -176,8 +176,8 @@ func (r *run) readOld(ctx context.Context) (err error) {
 	return nil
 }
 
-// text returns the content of a list, and whether it could be read completely. Otherwise missing says what is missing:
-// "" if the ConfigMap does not exist or is not a list.
+// text returns the content of a list. If it could not be read completely, found is false, and missing says which part
+// of the list is missing. missing is "" if there is no list: the ConfigMap does not exist, or has no list.
 func (m *configMaps) text(ctx context.Context, name string) (text []byte, missing string, found bool) {
 	texts, missing, result := listconfigmap.Read(m.reader(ctx), name, "")
 	for i, part := range texts {

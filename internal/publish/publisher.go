@@ -80,8 +80,8 @@ type Build struct {
 type Policy struct {
 	// Written is the policy as its author wrote it, with the lists that it names.
 	Written rules.Policy
-	// Refused is "", except in the result of [Publisher.RefuseNamespace], which replaces all policies of a namespace.
-	// There it says how much memory these need and how much they may take.
+	// Refused is set only in the policy that [Publisher.RefuseNamespace] returns in place of all policies of a namespace:
+	// it says how much memory those policies need, and how much they may take.
 	Refused string
 	// Compiled is the policy, limited to the scope of the namespace; nil if it applies to no call in the scope.
 	Compiled *rules.Compiled

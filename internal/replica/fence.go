@@ -44,12 +44,13 @@ func (r *Replica) unconfirmedFor(limit time.Duration) bool {
 	return confirmed < 0 || time.Since(r.started)-time.Duration(confirmed) > limit
 }
 
-// awaitConfirmation remembers a written report until confirm confirms it, and asks the rules to reach its version.
+// awaitConfirmation remembers a written report until confirm confirms it. It asks for rules that are current up to the
+// resourceVersion that the report has in etcd.
 func (r *Replica) awaitConfirmation(sent sentReport, inForce InForce) {
 	_, newest := inForce.versionRange()
 	if r.ahead = newest != "" && freshness.Older(sent.version, newest); r.ahead {
-		// The rules are from before an etcd restore: see Replica.ahead. Earlier reports may be, too. They prove
-		// nothing: the rules can have reached their versions by changes from before the restore.
+		// The rules are from before an etcd restore: see Replica.ahead. Reports that wait for their confirmation may be
+		// from before it, too. Rules that have reached the version of such a report need not be current.
 		r.unconfirmed = nil
 	}
 	if r.options.FenceAfter == 0 {

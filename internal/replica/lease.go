@@ -71,7 +71,7 @@ func (r *Replica) isForeign(stored *coordinationv1.Lease) bool {
 	return r.wrote && stored.Spec.HolderIdentity != nil && *stored.Spec.HolderIdentity != r.options.Instance
 }
 
-// fill sets all fields of a Lease that a replica owns.
+// fill sets the fields of this replica's Lease that the replica writes: all that are listed below.
 func (r *Replica) fill(lease *coordinationv1.Lease, report replicalease.Report) error {
 	lease.Namespace, lease.Name = r.options.Namespace, r.leaseName
 	if r.options.PodUID != "" {

@@ -106,7 +106,7 @@ func newSpace(sides []side) *space {
 }
 
 // mentionsOf sets s.matchers, and returns every domain and address that the matchers name. A list that several policies
-// use in the same way is read only once.
+// use to deny, or several use to allow, is read only once.
 func (s *space) mentionsOf(sides []side) []mention {
 	type listUse struct {
 		digest string

@@ -129,8 +129,8 @@ func (p *problem) addVerdicts(verdicts map[Verdict]bool, side int, state stateID
 	}
 }
 
-// marker returns a set of policies, for a side of the problem, with one policy that decides no call. Its entries mark
-// the addresses that they match, so that mentionedBy finds them.
+// marker returns one policy with these entries. A problem has it as one of its sides, beside the policies that decide.
+// It decides nothing: it only lets mentionedBy find the addresses that the entries match.
 func marker(field string, entries []string) ([]rules.Policy, error) {
 	var all rules.AllowRules
 	var errs []error

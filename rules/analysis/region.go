@@ -148,7 +148,7 @@ func (r *regionBuilder) has(state stateID, number int) bool {
 	return found
 }
 
-// among returns the indexes of the regions that have the addresses with at least one of these states.
+// among returns the indexes of the regions that contain the addresses of one or more of these states.
 func (r *regionBuilder) among(states ...stateID) map[int]bool {
 	var numbers map[int]bool
 	for _, state := range states {

@@ -127,7 +127,7 @@ func matchedBy(classes []addressClass, local string) bool {
 	})
 }
 
-// valid reports whether a call can have this address, and name is the canonical form of its domain.
+// valid reports whether two things hold: a call can have this address, and name is in the canonical form of a domain.
 func valid(local, name string) bool {
 	parsed, err := rules.ParseAddress(local + "@" + name)
 	return err == nil && parsed.Domain().String() == name

@@ -49,7 +49,7 @@ type (
 	}
 )
 
-// kindNames are the kinds of changes in the order of the report.
+// kindNames are the names of the kinds of changes in the JSON report.
 var kindNames = map[analysis.Kind]string{
 	analysis.Widened: "Widened", analysis.Narrowed: "Narrowed", analysis.OtherText: "OtherText", analysis.OtherProfile: "OtherProfile",
 }
