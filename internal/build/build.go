@@ -19,7 +19,7 @@ import (
 // Stored provides the stored policies, as informers.Set does.
 type Stored interface {
 	// Policies returns the cached policies of a namespace, in any order. A changed policy has another pointer than
-	// before, by which Build recognizes the change.
+	// before, by which Build recognises the change.
 	Policies(namespace string) []*unstructured.Unstructured
 	// ReadPolicy returns a cached policy with its spec, which the cache may lack.
 	ReadPolicy(ctx context.Context, cached *unstructured.Unstructured) (*unstructured.Unstructured, error)

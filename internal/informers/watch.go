@@ -128,7 +128,7 @@ func (w *Set) ListMetadata(ctx context.Context, namespace string, kind freshness
 }
 
 // Policies returns the cached policies of a namespace, in any order. The objects are shared and must not be changed.
-// When a policy changes, the cache replaces its object by a new one, so that callers can recognize the change by the
+// When a policy changes, the cache replaces its object by a new one, so that callers can recognise the change by the
 // pointer.
 func (w *Set) Policies(namespace string) []*unstructured.Unstructured {
 	watched, found := w.namespaces[namespace]
