@@ -35,7 +35,7 @@ type logQueue struct {
 
 	mu         sync.Mutex
 	pending    []byte // lines to write
-	spare      []byte // empty buffer that take makes the next pending; nil if there is none
+	spare      []byte // empty buffer for the next pending lines; nil if there is none
 	queued     int    // bytes of pending, and of the lines being written
 	unreported int    // dropped lines that have not been logged yet
 	flushes    []chan struct{}

@@ -193,8 +193,8 @@ func (t *Tracker) Proven() time.Time {
 	return slices.MinFunc(readable, time.Time.Compare)
 }
 
-// syncedVersion returns the resourceVersion that the store has reached through the watch, or the later one that a
-// comparison with a list has shown. Tracker.mu must be held.
+// syncedVersion returns the resourceVersion that the store has reached. The watch may have delivered it, or a comparison
+// with a list may have shown a later one. The caller must hold Tracker.mu.
 func (w *trackedWatch) syncedVersion() string {
 	if w.store == nil {
 		return ""

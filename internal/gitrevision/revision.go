@@ -102,7 +102,7 @@ type place struct {
 	isDirectory bool
 }
 
-// object returns the name by which git knows a file or directory of the tree: TREE:PATH.
+// object returns the name of a file or directory of the tree in the syntax of git, which is TREE:PATH.
 func (p *place) object(inTree string) string { return p.tree + ":" + inTree }
 
 // locate finds a path of the disk in the revision.

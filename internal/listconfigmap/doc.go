@@ -5,6 +5,6 @@
 // index: it holds the names and digests of the shards, in order. Shards are written before the index, and deleted when
 // no index names them.
 //
-// A list is read completely or not at all. Otherwise, if a shard of a deny list were lost, the people whom that shard
-// denies could register.
+// A list is read completely or not at all. If a deny list were used without one of its shards, the people whom that
+// shard denies could register.
 package listconfigmap

@@ -88,8 +88,8 @@ func (in *input) object(object []byte) bool {
 // longest value that an operator writes is the namespace and name of a policy, with 317 bytes.
 const maxText = 512
 
-// record passes in.call to the caller of [Read], if its Record is one that an operator can have written. Otherwise it
-// returns false.
+// record passes in.call to the caller of [Read]. It returns false, and passes nothing, if no operator can have written
+// such a Record.
 func (in *input) record() bool {
 	r := &in.call.Record
 	if r.Outcome != "ALLOW" && r.Outcome != "DENY" {
@@ -219,7 +219,7 @@ func stringValue(text []byte) int {
 	}
 }
 
-// jsonValue returns the length of the JSON value at the start of a text, or 0 if there is none.
+// jsonValue returns the length in bytes of the JSON value that text begins with; 0 if text begins with something else.
 func jsonValue(text []byte) int {
 	if len(text) == 0 {
 		return 0

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// eventColumns are columns by which an export of Okta's System Log as a table is recognised.
+// eventColumns are two columns of Okta's System Log. A table that has both is taken for an export of it.
 var eventColumns = []string{"event_type", "outcome.result"}
 
 // eventHeader returns the separator of an export of Okta's System Log as a table, or nil if the line does not name the
@@ -73,8 +73,8 @@ func (in *input) debugRecord(debug map[string]any) bool {
 // maxEventDepth bounds how many levels of nested values are searched. Okta's events have about five levels.
 const maxEventDepth = 16
 
-// debugContext searches a value for the operator's debugContext. It returns nil if there is none. The debugContext may
-// be an object, or a string with the JSON of one.
+// debugContext looks for the operator's debugContext in a decoded JSON value, down to so many levels as depth says. It
+// finds an object, or a string that has an object as JSON. Without any it returns nil.
 func debugContext(value any, depth int) map[string]any {
 	if depth == 0 {
 		return nil

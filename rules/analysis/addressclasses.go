@@ -219,7 +219,7 @@ func (s *states) of(mentions []mention, self bool) stateID {
 	var set []int32
 	for i := range mentions {
 		if self && mentions[i].self || !self && mentions[i].below {
-			set = append(set, int32(mentions[i].matcher)) //nolint:gosec // fewer than 2³¹ entries
+			set = append(set, int32(mentions[i].matcher)) //nolint:gosec // an index of matchers: 2³¹ would not fit in memory
 		}
 	}
 	return s.intern(set)

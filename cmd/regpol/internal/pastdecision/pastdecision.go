@@ -20,7 +20,7 @@ const (
 	NoDomain Cause = "NoDomain"
 	// NoAddress: the log has only the domain, and not all of its addresses are decided alike.
 	NoAddress Cause = "Address"
-	// OtherAddress: the call has, besides the logged address, another one that is not logged and that may be denied.
+	// OtherAddress: the call has a second address, which the log does not have. The policies may deny that address.
 	OtherAddress Cause = "OtherAddress"
 )
 

@@ -224,7 +224,8 @@ func (d *deployedFlags) variablesOf(env []corev1.EnvVar) variables {
 // reference matches what Kubernetes expands in arguments and variables: $(NAME), and $$ for one $.
 var reference = regexp.MustCompile(`\$\$|\$\([^()]+\)`)
 
-// expand returns a text as Kubernetes expands it. A reference to an undefined variable stays as it is.
+// expand replaces each reference in a text: $(NAME) by the value of the variable, and $$ by $. Like Kubernetes, it keeps
+// a reference to an undefined variable.
 func (v variables) expand(text string) string {
 	return reference.ReplaceAllStringFunc(text, func(found string) string {
 		if found == "$$" {
